@@ -1,0 +1,1 @@
+"""Benchmarks: medians, ratios and raw runs; nothing here is asserted in a test."""

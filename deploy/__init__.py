@@ -1,0 +1,1 @@
+"""How Rapport is run: Kafka, PostgreSQL with its migrations, containers."""

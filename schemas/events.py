@@ -1,0 +1,221 @@
+"""The events: what happened, in the past tense, as frozen values. Newer producers may add fields."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+Mark = float | None
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Component(StrEnum):
+    """What the alliance is made of; `overall` is an instrument's global mark, where it has one."""
+
+    BOND = "bond"
+    GOAL = "goal"
+    TASK = "task"
+    OVERALL = "overall"
+
+
+class Status(StrEnum):
+    """What became of the form: marks were given, none was given, or the rating is taken back."""
+
+    RATED = "rated"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
+class Change(StrEnum):
+    """What happened to an episode."""
+
+    OPENED = "opened"
+    DEEPENED = "deepened"
+    ACKNOWLEDGED = "acknowledged"
+    REPAIRED = "repaired"
+    UNREPAIRED = "unrepaired"
+    ENDED = "ended"
+    WITHDRAWN = "withdrawn"
+
+
+class KeptBack(StrEnum):
+    """Why a change is stored and not told."""
+
+    HISTORIC = "historic"
+    """Its session is not after the practice's `tell_from`."""
+    TOO_OLD = "too-old"
+    """Its session is older than the practice's age limit."""
+    NOT_NEWEST = "not-newest"
+    """A later session is known, at which the change no longer holds."""
+
+
+class Movement(StrEnum):
+    """The kind of movement that opened or deepened an episode."""
+
+    SUDDEN_FALL = "sudden-fall"
+    SLOW_SLIDE = "slow-slide"
+    DECLINED_FORMS = "declined-forms"
+    EVERYTHING = "everything"
+    LOW_FROM_START = "low-from-start"
+
+
+class Answer(StrEnum):
+    """What a therapist says of an episode; `undone` takes the last answer back."""
+
+    DISCUSSED = "discussed"
+    WILL_DISCUSS = "will-discuss"
+    NOT_RELEVANT = "not-relevant"
+    OUTSIDE_EVENT = "outside-event"
+    UNDONE = "undone"
+
+
+class Event(BaseModel):
+    """What all events share: frozen, and tolerant of fields that a newer producer adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Scores(Event):
+    """Marks by component in instrument units, where a system keeps only those."""
+
+    bond: float
+    goal: float
+    task: float
+
+
+class SessionRated(Event):
+    """A client rated one session, declined to, or had a rating taken back."""
+
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    case_id: str = ""
+    session_id: str
+    session_at: AwareDatetime
+    instrument: str
+    status: Status
+    items: tuple[Mark, ...] | None = None
+    scores: Scores | None = None
+    next_session_at: AwareDatetime | None = None
+    recorded_at: AwareDatetime | None = None
+    accepted_at: AwareDatetime
+    content_hash: str
+
+
+class ComponentAssessment(Event):
+    """One component at one session, in instrument units; None where this client has no such mark yet."""
+
+    risk: Share
+    """This component's share in the risk; the shares of one assessment sum to at most its risk."""
+    score: Mark = None
+    usual: Mark = None
+    change: Mark = None
+
+
+class AllianceAssessed(Event):
+    """The risk that a rupture is under way at one session, given the ratings up to it."""
+
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    case_id: str = ""
+    session_id: str
+    session_at: AwareDatetime
+    instrument: str
+    status: Status
+    revision: Annotated[int, Field(ge=1)]
+    """Counted per rating; consumers keep the highest, whatever the order of arrival."""
+    risk: Share | None
+    """None only when the rating was withdrawn."""
+    components: dict[Component, ComponentAssessment] = {}
+    leading_component: Component | None = None
+    ratings: Annotated[int, Field(ge=0)]
+    """How many rated sessions of this dyad the risk rests on."""
+    early: bool
+    """Fewer than three ratings: the client's usual is not known yet."""
+    threshold: Share | None = None
+    threshold_version: str
+    model_version: str
+
+
+class TrajectoryPoint(Event):
+    """One session of the drawn history, on the common scale 0 to 1."""
+
+    session_at: AwareDatetime
+    bond: Mark = None
+    goal: Mark = None
+    task: Mark = None
+    overall: Mark = None
+    usual: Mark = None
+    flagged: bool = False
+
+
+class EpisodeChanged(Event):
+    """An episode of deterioration opened, changed or ended; all that the notifier needs is in it."""
+
+    episode_id: UUID
+    revision: Annotated[int, Field(ge=1)]
+    change: Change
+    kept_back: KeptBack | None = None
+    """None: to be told. Otherwise why it is stored only."""
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    case_id: str = ""
+    session_id: str
+    session_at: AwareDatetime
+    """The session at which the change shows."""
+    opened_at: AwareDatetime
+    """The session at which the episode opened."""
+    next_session_at: AwareDatetime | None = None
+    instrument: str
+    risk: Share | None
+    components: dict[Component, ComponentAssessment] = {}
+    leading_component: Component | None = None
+    movement: Movement | None = None
+    ratings: Annotated[int, Field(ge=0)]
+    trajectory: tuple[TrajectoryPoint, ...] = ()
+    model_version: str
+    accepted_at: AwareDatetime
+    """When the rating that caused the change was accepted."""
+
+
+class TherapistResponded(Event):
+    """A therapist answered what was told about an episode."""
+
+    episode_id: UUID
+    answer_revision: Annotated[int, Field(ge=1)]
+    answer: Answer
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    case_id: str = ""
+    responded_at: AwareDatetime
+
+
+class Rejected(Event):
+    """A record that could not be processed: where it lies and why. Never what it held."""
+
+    reason: str
+    detail: str
+    service: str
+    cluster_id: str
+    topic: str
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    rejected_at: AwareDatetime
+
+
+class HeartbeatSent(Event):
+    """One per partition and minute runs through every stage, so that silence is loud."""
+
+    partition: Annotated[int, Field(ge=0)]
+    minute: datetime
+    sent_at: AwareDatetime
+    risk: Share | None = None
+    """What the detector computed for its fixed history; None before the detector."""
+    expected_risk: Share | None = None

@@ -1,0 +1,90 @@
+"""Identities: names in, stable ids and record keys out. Every id is a pure function of what it names."""
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import NamedTuple, NewType
+from uuid import UUID, uuid5
+
+PracticeId = NewType("PracticeId", str)
+TherapistId = NewType("TherapistId", str)
+ClientId = NewType("ClientId", str)
+CaseId = NewType("CaseId", str)
+SessionId = NewType("SessionId", str)
+RatingId = NewType("RatingId", str)
+InstrumentId = NewType("InstrumentId", str)
+DyadId = NewType("DyadId", UUID)
+EpisodeId = NewType("EpisodeId", UUID)
+
+NO_CASE = CaseId("")
+"""The case of a dyad whose practice does not tell courses of therapy apart."""
+
+_NAMESPACE = UUID("6a1b1f0e-8f0b-5c0e-9a63-0d3c5c1f7a11")
+
+
+class Dyad(NamedTuple):
+    """The unit that has an alliance: one client with one therapist in one course of therapy."""
+
+    practice_id: PracticeId
+    therapist_id: TherapistId
+    client_id: ClientId
+    case_id: CaseId = NO_CASE
+
+
+class RatingIdentity(NamedTuple):
+    """What makes two ratings versions of one another: the greatest of one identity is current."""
+
+    practice_id: PracticeId
+    client_id: ClientId
+    session_id: SessionId
+    instrument: InstrumentId
+
+
+def _named(kind: str, parts: Sequence[str]) -> UUID:
+    # The unit separator cannot stand in an id (control characters are refused), so no two lists collide.
+    return uuid5(_NAMESPACE, "\x1f".join((kind, *parts)))
+
+
+def dyad_id(dyad: Dyad) -> DyadId:
+    """The id under which everything about one dyad is stored."""
+    return DyadId(_named("dyad", dyad))
+
+
+def default_rating_id(practice_id: PracticeId, content_hash: str) -> RatingId:
+    """The id of a rating that was sent without one: the same body twice is one rating."""
+    return RatingId(str(_named("rating", (practice_id, content_hash))))
+
+
+def assessment_id(dyad: DyadId, identity: RatingIdentity, revision: int, input_hash: str) -> UUID:
+    """The id of the event that carries one revision of a rating's assessment."""
+    return _named("assessment", (str(dyad), *identity, str(revision), input_hash))
+
+
+def episode_id(dyad: DyadId, opened_session: SessionId, opened_instrument: InstrumentId) -> EpisodeId:
+    """The id of an episode: the dyad and the session at which it was first seen to open."""
+    return EpisodeId(_named("episode", (str(dyad), opened_session, opened_instrument)))
+
+
+def episode_event_id(episode: EpisodeId, revision: int) -> UUID:
+    """The id of the event that carries one change of an episode."""
+    return _named("episode-changed", (str(episode), str(revision)))
+
+
+def response_event_id(episode: EpisodeId, answer_revision: int) -> UUID:
+    """The id of the event that carries one answer of a therapist."""
+    return _named("therapist-responded", (str(episode), str(answer_revision)))
+
+
+def rejection_id(cluster_id: str, topic: str, partition: int, offset: int) -> UUID:
+    """The id of a rejection: the place of the record that could not be processed."""
+    return _named("rejected", (cluster_id, topic, str(partition), str(offset)))
+
+
+def heartbeat_id(partition: int, minute: str) -> UUID:
+    """The id of a heartbeat: one per partition and minute (`minute` as `2026-11-20T10:00Z`)."""
+    return _named("heartbeat", (str(partition), minute))
+
+
+def record_key(secret: bytes, dyad: Dyad) -> bytes:
+    """The key of a dyad's records: keyed hash, 32 hexadecimal characters, so no identifier is readable."""
+    return hmac.new(secret, "\x1f".join(dyad).encode(), hashlib.sha256).hexdigest()[:32].encode()

@@ -1,0 +1,1 @@
+"""The services: ingest takes ratings in, detector scores them, notifier tells the therapist."""

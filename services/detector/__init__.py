@@ -1,0 +1,1 @@
+"""Ratings come in from Kafka; assessments, episodes and rejections go out."""

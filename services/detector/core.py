@@ -1,0 +1,40 @@
+"""The seam between flow and model: forms in, assessments and a snapshot out, for many dyads at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.detector.assessment import Assessment
+from services.detector.history import Form
+
+
+@dataclass(frozen=True, slots=True)
+class DyadForms:
+    """One dyad's work: forms that follow `snapshot` in order, or its whole history when that is None."""
+
+    snapshot: bytes | None
+    forms: Sequence[Form]
+
+
+@dataclass(frozen=True, slots=True)
+class DyadAssessed:
+    """One assessment per form, in order, and the state after the last of them (at most 4 kB)."""
+
+    snapshot: bytes
+    assessments: Sequence[Assessment]
+
+
+class Detector(Protocol):
+    """A loaded model. Pure and deterministic: a dyad's result does not depend on what else is in the batch,
+    nor on whether it went on from a snapshot or folded the whole history."""
+
+    @property
+    def version(self) -> str:
+        """Names the artefact: changes whenever any number could."""
+
+    @property
+    def threshold(self) -> float:
+        """The risk at which to flag until a practice has a threshold of its own."""
+
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+        """Assess every form of every dyad; takes CPU, so callers run it off the event loop."""

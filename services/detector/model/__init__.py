@@ -1,0 +1,1 @@
+"""The trained part: simulated cohorts in, a model with manifest and card out."""

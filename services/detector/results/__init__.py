@@ -1,0 +1,1 @@
+"""What practices may read back about their own ratings and episodes."""

@@ -1,0 +1,1 @@
+"""What all services share and that knows no therapy: consume, produce, store, log, measure, answer."""
