@@ -1,0 +1,69 @@
+# Every need has one command; CI runs the same ones.
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && exit; done; echo python3)
+BIN := .venv/bin
+RATINGS ?=
+PYTEST := $(BIN)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-all faults lint format bench kafka train evaluate schemas lock prepare prepare-dev clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+prepare:
+	@$(PYTHON) deploy/prepare.py embedded
+
+prepare-dev:
+	@$(PYTHON) deploy/prepare.py dev
+
+demo: prepare ## ratings stream in, a therapist's message comes out, a page to open (RATINGS=file.csv for your own)
+	@$(BIN)/rapport demo $(if $(RATINGS),--ratings $(RATINGS))
+
+up: prepare ## the same services without data, until Ctrl-C
+	@$(BIN)/rapport up
+
+test: prepare-dev ## the test suite on the embedded parts
+	@echo "The test suite on the embedded parts: about four minutes on two cores."
+	@$(PYTEST) -m "not durable and not docker and not browser"
+
+test-all: prepare-dev ## the test suite with everything this machine has (real Kafka, containers, browser)
+	@echo "Everything this machine has: about fifteen minutes on two cores."
+	@$(PYTEST)
+
+faults: prepare-dev ## kill every service at every step, on a real Kafka
+	@$(PYTEST) tests/faults
+
+lint: prepare-dev ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/rapport schemas check
+
+format: prepare-dev ## put the code into house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: prepare-dev ## throughput, latency and memory on a real Kafka, as medians and ratios
+	$(BIN)/python -m bench
+
+kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Java 17)
+	@$(BIN)/python -m deploy.kafka.run
+
+train: prepare-dev ## rebuild the model artefact
+	$(BIN)/rapport train
+
+evaluate: prepare-dev ## measure the model and write its card
+	$(BIN)/rapport evaluate
+
+schemas: prepare-dev ## write the published contracts anew
+	$(BIN)/rapport schemas export
+
+lock: prepare-dev ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/services.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/embedded.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
+
+clean: ## remove what was made here, but not the environment
+	rm -rf .rapport .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs

@@ -1,0 +1,116 @@
+"""A fresh machine in, a ready `.venv/` out: checks first, one sentence each, then the locked requirements.
+
+Runs on the system's own Python with nothing but the standard library.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+NEEDED_PYTHON = (3, 11)
+NEEDED_GLIBC = (2, 28)
+NEEDED_MACOS = (13, 0)
+NEEDED_FREE_BYTES = 2_000_000_000
+SETS = ["services", "embedded", "dev"]
+"""Each holds all of the one before it."""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def check_python() -> str:
+    """Say which Python runs; exit when it is too old."""
+    if sys.version_info < NEEDED_PYTHON:
+        sys.exit(
+            f"Python {platform.python_version()} is too old: install Python 3.11 or newer, "
+            "then run `make PYTHON=python3.11 …`."
+        )
+    return f"Python {platform.python_version()} is new enough."
+
+
+def check_platform() -> str:
+    """Say which platform this is; exit when there are no ready-made packages for it."""
+    system = platform.system()
+    if system == "Linux":
+        library, version = platform.libc_ver()
+        if library != "glibc" or _numbers(version) < NEEDED_GLIBC:
+            sys.exit(
+                f"This Linux has {library or 'no glibc'} {version}: the packages need glibc 2.28 or "
+                "newer (Debian 10, Ubuntu 18.10, RHEL 8 or later)."
+            )
+        return f"Linux with glibc {version} on {platform.machine()} is supported."
+    if system == "Darwin":
+        version = platform.mac_ver()[0]
+        if _numbers(version) < NEEDED_MACOS:
+            sys.exit(f"macOS {version} is too old: macOS 13 or newer is needed.")
+        return f"macOS {version} on {platform.machine()} is supported."
+    sys.exit(f"{system} is not supported directly: use Linux or macOS (on Windows: WSL 2).")
+
+
+def check_disk() -> str:
+    """Say how much disk is free; exit when the environment would not fit."""
+    free = shutil.disk_usage(ROOT).free
+    if free < NEEDED_FREE_BYTES and not VENV.exists():
+        sys.exit(f"Only {free / 1e9:.1f} GB are free in {ROOT}: make room for 2 GB.")
+    return f"{free / 1e9:.0f} GB of disk are free, about 1 GB will be used."
+
+
+def fingerprint(lock: Path) -> str:
+    """What an environment was prepared from: it is prepared anew when any of this changes."""
+    digest = hashlib.sha256(f"{sys.version} {ROOT}".encode())
+    for part in (lock, ROOT / "pyproject.toml"):
+        digest.update(part.read_bytes())
+    return digest.hexdigest()
+
+
+def stamp(name: str) -> Path:
+    """Where it is written down that a set was installed, and from what."""
+    return VENV / f"prepared-{name}"
+
+
+def is_prepared(name: str) -> bool:
+    """Whether this set is installed from the lock as it is now."""
+    lock = ROOT / "requirements" / f"{name}.txt"
+    return stamp(name).exists() and stamp(name).read_text() == fingerprint(lock)
+
+
+def prepare(name: str) -> None:
+    """Create `.venv/` with `requirements/<name>.txt` and the `rapport` command, unless it is there."""
+    if any(is_prepared(wider) for wider in SETS[SETS.index(name) :]):
+        return
+    lock = ROOT / "requirements" / f"{name}.txt"
+    for sentence in (check_python(), check_platform(), check_disk()):
+        print(sentence, flush=True)
+    print(f"Preparing .venv/ from {lock.relative_to(ROOT)} (once, one to three minutes) …", flush=True)
+    started = time.monotonic()
+    if not (VENV / "bin" / "python").exists():
+        venv.create(VENV, with_pip=True)
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
+    subprocess.run([*pip, "--require-hashes", "--requirement", str(lock)], check=True, env=environment)
+    subprocess.run(
+        [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True, env=environment
+    )
+    stamp(name).write_text(fingerprint(lock))
+    print(f"Prepared in {time.monotonic() - started:.0f} s.", flush=True)
+
+
+def main() -> None:
+    """Prepare the environment named on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=SETS, help="which lock to install")
+    prepare(parser.parse_args().name)
+
+
+if __name__ == "__main__":
+    main()
