@@ -1,0 +1,44 @@
+"""Apache Kafka's jars: Maven fetches them once into `libs/`; anything missing is said in one sentence."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LIBS = HERE / "libs"
+POM = HERE / "pom.xml"
+_FETCHED = LIBS / "fetched-from-pom.xml"
+
+
+def missing() -> str | None:
+    """What this machine lacks for a real Kafka, as a sentence that says what to install; None: nothing."""
+    if shutil.which("java") is None:
+        return "Java 17 or newer is not installed (Debian: apt-get install openjdk-17-jre-headless)"
+    if not is_fetched() and shutil.which("mvn") is None:
+        return "Maven is not installed (Debian: apt-get install maven)"
+    return None
+
+
+def is_fetched() -> bool:
+    """Whether `libs/` holds what pom.xml names now."""
+    return _FETCHED.exists() and _FETCHED.read_text() == POM.read_text()
+
+
+def fetch() -> Path:
+    """Return the folder of jars, fetching them first where needed (54 MB, about 7 s).
+
+    Raises:
+        RuntimeError: something is missing on this machine, or Maven could not fetch.
+    """
+    lacking = missing()
+    if lacking:
+        raise RuntimeError(lacking)
+    if is_fetched():
+        return LIBS
+    shutil.rmtree(LIBS, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={LIBS}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"Maven could not fetch Apache Kafka:\n{done.stdout[-2000:]}")
+    _FETCHED.write_text(POM.read_text())
+    return LIBS
