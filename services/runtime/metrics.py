@@ -1,0 +1,138 @@
+"""The runtime's metrics: a typed vocabulary over a registry of its own, every label value 0 from the start.
+
+Times are exported as timestamps, never as ages; no label names a tenant or a subject.
+"""
+
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+
+class Outcome(StrEnum):
+    """What became of a record that was read."""
+
+    HANDLED = "handled"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+    """Delivered again after it had been applied: nothing happens, nothing is published."""
+
+
+class RetryReason(StrEnum):
+    """Which part of the surroundings failed."""
+
+    DATABASE = "database"
+    KAFKA = "kafka"
+    PUBLISH = "publish"
+    OTHER = "other"
+
+
+BATCH_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+
+
+class Metrics:
+    """All metrics that the runtime sets for one service; services register theirs in `registry`."""
+
+    def __init__(
+        self, service: str, *, topics: Iterable[str] = (), reject_reasons: Iterable[str] = ()
+    ) -> None:
+        self.service = service
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._reject_reasons = tuple(dict.fromkeys(("undecodable", "unprocessable", *reject_reasons)))
+
+        build = Info("rapport_build", "What runs here.", registry=self.registry)
+        build.info({"service": service, "version": _version(), "python": sys.version.split()[0]})
+        self.up = self._gauge("rapport_up", "1 while the process runs.")
+        self.up.set(1)
+        self.ready = self._gauge("rapport_ready", "1 while all checks are good.")
+        self.check_good = self._gauge("rapport_check_good", "1 while the named check is good.", "check")
+
+        self.records_read = self._counter("rapport_records_read", "Records read from Kafka.", "topic")
+        self.record_outcomes = self._counter(
+            "rapport_record_outcomes", "Records done with, by outcome.", "topic", "outcome"
+        )
+        self.rejections = self._counter("rapport_rejections", "Rejected records by reason.", "reason")
+        self.records_published = self._counter(
+            "rapport_records_published", "Records acknowledged by Kafka.", "topic"
+        )
+        self.retries = self._counter(
+            "rapport_retries", "Work tried again because the surroundings failed.", "reason"
+        )
+        self.commit_failures = self._counter("rapport_commit_failures", "Offset commits that failed.")
+        self.splits = self._counter("rapport_batch_splits", "Batches split in search of a bad record.")
+        self.rebalances = self._counter("rapport_rebalances", "Assignments of partitions to this process.")
+
+        self.batch_seconds = self._seconds(
+            "rapport_batch_seconds", "From a batch read to its offsets committed."
+        )
+        self.transaction_seconds = self._seconds("rapport_transaction_seconds", "One PostgreSQL transaction.")
+        self.publish_seconds = self._seconds(
+            "rapport_publish_seconds", "Publishing until the last acknowledgement."
+        )
+        self.commit_seconds = self._seconds("rapport_offset_commit_seconds", "One commit of offsets.")
+        self.batch_records = Histogram(
+            "rapport_batch_records", "Records in a batch.", buckets=BATCH_RECORDS, registry=self.registry
+        )
+
+        place = ("topic", "partition")
+        self.lag = self._gauge("rapport_consumer_lag_records", "Records in the log not read yet.", *place)
+        self.position = self._gauge("rapport_consumer_position_offset", "The next offset to apply.", *place)
+        self.committed = self._gauge("rapport_consumer_committed_offset", "The committed offset.", *place)
+        self.assigned = self._gauge("rapport_consumer_assigned", "1 while the partition is ours.", *place)
+        self.caught_up = self._gauge("rapport_consumer_caught_up", "1 while nothing waits to be read.")
+        self.last_progress = self._gauge(
+            "rapport_last_progress_timestamp_seconds",
+            "When the consume loop last went round without a fault.",
+        )
+        self.last_batch = self._gauge(
+            "rapport_last_batch_timestamp_seconds", "When a batch was last done with, its offsets committed."
+        )
+        self.outbox_waiting = self._gauge(
+            "rapport_outbox_rows_waiting", "Stored records whose publication has not been confirmed."
+        )
+        self.halted = self._gauge("rapport_halted", "1 while the consumer stands still until a person acts.")
+        self.fuse_blown = self._gauge("rapport_fuse_blown", "1 after too many bad records.")
+        self.fuse_in_a_row = self._gauge("rapport_fuse_in_a_row", "Bad records in a row, so far.")
+        self.fuse_share = self._gauge("rapport_fuse_share", "Share of bad records among the last 1,000.")
+
+        for reason in RetryReason:
+            self.retries.labels(reason=reason)
+        for rejected in self._reject_reasons:
+            self.rejections.labels(reason=rejected)
+        self.know_topics(topics)
+
+    def know_topics(self, topics: Iterable[str]) -> None:
+        """Set every series of these topics to 0."""
+        for topic in topics:
+            self.records_read.labels(topic=topic)
+            self.records_published.labels(topic=topic)
+            for outcome in Outcome:
+                self.record_outcomes.labels(topic=topic, outcome=outcome)
+
+    def exposition(self) -> tuple[bytes, str]:
+        """The page that Prometheus reads, and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(name, what, labels, registry=self.registry)
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, registry=self.registry)
+
+    def _seconds(self, name: str, what: str) -> Histogram:
+        return Histogram(name, what, buckets=BATCH_S, registry=self.registry)
+
+
+def _version() -> str:
+    try:
+        return version("rapport")
+    except PackageNotFoundError:  # run from a folder that was never installed
+        return "unknown"

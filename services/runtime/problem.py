@@ -1,0 +1,155 @@
+"""Problems over HTTP (RFC 9457): what was wrong and what is expected; never what was sent."""
+
+import http
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+
+MEDIA_TYPE = "application/problem+json"
+BLANK = "about:blank"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is not as expected: its path, what is wrong, and what would be right."""
+
+    field: str
+    message: str
+    expected: str = ""
+
+
+class Problem(Exception):
+    """An answer that is not what the caller hoped for; `detail` says what to do next."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str = "",
+        *,
+        type_: str = BLANK,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {title}")
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.type = type_
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """The members of the answer."""
+        body: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
+        if self.detail:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = [{k: v for k, v in asdict(e).items() if v} for e in self.errors]
+        return body
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        return JSONResponse(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
+
+
+# pydantic's own messages for these quote no input; all others are replaced by their type's name.
+_EXPECTED = {
+    "missing": "a value",
+    "extra_forbidden": "no such field",
+    "json_invalid": "valid JSON",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "timezone_aware": "a date and time with its time zone, as 2026-11-20T10:00:00+01:00",
+    "datetime_parsing": "a date and time, as 2026-11-20T10:00:00+01:00",
+    "datetime_from_date_parsing": "a date and time, as 2026-11-20T10:00:00+01:00",
+    "datetime_type": "a date and time, as 2026-11-20T10:00:00+01:00",
+    "uuid_parsing": "a UUID",
+}
+_LIMITS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+    "string_too_short": ("min_length", "characters: at least"),
+    "string_too_long": ("max_length", "characters: at most"),
+    "string_pattern_mismatch": ("pattern", "text that matches"),
+    "literal_error": ("expected", "one of"),
+    "enum": ("expected", "one of"),
+    "too_short": ("min_length", "entries: at least"),
+    "too_long": ("max_length", "entries: at most"),
+}
+
+
+def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
+    """What pydantic found, with paths and expectations but without any value that was sent.
+
+    A path holds field names of our models and positions only: the name of a field nobody knows was chosen
+    by the sender and could itself be personal data.
+    """
+    found: list[FieldError] = []
+    for item in error.errors():
+        kind = str(item["type"])
+        names = [str(part) for part in item["loc"]]
+        if kind == "extra_forbidden" and names:
+            names[-1] = "(unknown field)"
+        if kind == "json_invalid":
+            names = names[:1]
+        expected = _EXPECTED.get(kind, "")
+        context = item.get("ctx", {})
+        if kind in _LIMITS and _LIMITS[kind][0] in context:
+            name, words = _LIMITS[kind]
+            expected = f"{words} {context[name]}"
+        found.append(FieldError(".".join(names), kind.replace("_", " "), expected))
+    return found
+
+
+def _title(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application answer as a problem."""
+
+    async def on_problem(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Problem)  # noqa: S101 - starlette hands over what it was registered for
+        return error.response()
+
+    async def on_validation(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+        return Problem(
+            422, "Not as expected", "Correct the named fields and send again.", errors=field_errors(error)
+        ).response()
+
+    async def on_http(_request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)  # noqa: S101 - as above
+        return Problem(error.status_code, _title(error.status_code), headers=error.headers).response()
+
+    async def on_anything(_request: Request, _error: Exception) -> JSONResponse:
+        # The server logs it, without values.
+        return Problem(500, "Internal error", "The fault is ours and was logged.").response()
+
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_anything)
