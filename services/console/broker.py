@@ -5,18 +5,16 @@
 It speaks Kafka's protocol, keeps everything in memory and starts empty: for trying out and for tests.
 """
 
-import os
 import signal
 import sys
 import threading
 from types import FrameType
 
-PARENT_CHECK_S = 0.5
+from services.console.parent import when_parent_ends
 
 
 def main() -> int:
     """Serve until the parent process ends, or until SIGTERM or SIGINT."""
-    parent = os.getppid()
     ended = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -37,8 +35,8 @@ def main() -> int:
     metadata = host.list_topics(timeout=10)
     broker = next(iter(metadata.brokers.values()))
     print(f"{broker.host}:{broker.port} {metadata.cluster_id}", flush=True)
-    while os.getppid() == parent and not ended.wait(PARENT_CHECK_S):
-        pass
+    when_parent_ends(ended.set)
+    ended.wait()
     return 0
 
 
