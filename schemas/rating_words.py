@@ -1,0 +1,57 @@
+"""What pydantic says of a rating in, what its sender reads out: the message and what is expected."""
+
+import re
+from typing import Any
+
+_REFERENCES = ("id", "client_id", "therapist_id", "case_id", "session_id")
+_MOMENTS = ("session_at", "next_session_at", "recorded_at")
+
+_PSEUDONYM = "send a pseudonymous reference, without white space, control characters or @"
+_MOMENT = "a date with time and time zone, such as 2026-11-20T10:00:00+01:00"
+
+_RATING = {
+    "marks_missing": ("has no marks", "items or scores; or status declined when the client gave no form"),
+    "marks_both": ("has items and scores", "exactly one of items and scores"),
+    "marks_unwanted": ("has marks although it is not rated", "neither items nor scores, or status rated"),
+}
+_WHEN = {
+    "timezone_aware": ("has no time zone", _MOMENT),
+    "greater_than_equal": ("lies before 2000", "a date from 2000 on"),
+    "less_than": ("lies in the far future", "a date near now"),
+}
+
+
+def words_for(field: str, error: dict[str, Any]) -> tuple[str, str] | None:
+    """The words for an error in a rating's `field`; None where the general words do."""
+    kind = error["type"]
+    words = _RATING.get(kind)
+    if words is None and kind not in {"missing", "extra_forbidden", "string_type"}:
+        if field in _REFERENCES:
+            words = _reference(kind, error)
+        elif field in _MOMENTS:
+            words = _WHEN.get(kind, ("is not a date with time", _MOMENT))
+        elif field == "status":
+            words = ("is not a status", "rated, declined or withdrawn")
+        elif field == "instrument":
+            words = ("is not an instrument's id", "1 to 64 characters; GET /v1/instruments lists them")
+    return words
+
+
+def _reference(kind: str, error: dict[str, Any]) -> tuple[str, str] | None:
+    if kind == "string_too_short":
+        return "is empty", _PSEUDONYM
+    if kind == "string_too_long":
+        return "is too long", f"at most {error['ctx']['max_length']} characters"
+    if kind == "string_pattern_mismatch":
+        return _barred(str(error["input"]))
+    return None
+
+
+def _barred(value: str) -> tuple[str, str]:
+    if re.search("[@\ufe6b\uff20]", value):
+        return "looks like an e-mail address", _PSEUDONYM
+    if re.search(r"\s", value):
+        return "contains white space", _PSEUDONYM
+    if re.search(r"[/\\?#%]|^\.", value):
+        return "cannot stand in an address", "an id without / \\ ? # %, not starting with a dot"
+    return "contains control characters", _PSEUDONYM
