@@ -1,8 +1,12 @@
 """Ratings in, forms out: a dyad's sessions in order, on one scale 0 to 1, whatever the instrument."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
@@ -36,3 +40,16 @@ class Form:
     """Share of answered items at the best mark, after reversal; NaN when none was answered."""
     step: float
     """The instrument's step on 0 to 1 (.25 for marks 1 to 5; .01 for a line of 100 points)."""
+
+
+COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", "step", "declined")
+"""The order in which a form's numbers enter the features."""
+
+
+def matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
+    """Forms as rows of `COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
+    rows = [
+        (f.bond, f.goal, f.task, f.overall, f.answered, f.spread, f.top, f.step, f.status is Status.DECLINED)
+        for f in forms
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
