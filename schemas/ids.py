@@ -1,6 +1,5 @@
 """Identities: names in, stable ids and record keys out. Every id is a pure function of what it names."""
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 from typing import NamedTuple, NewType
@@ -55,6 +54,11 @@ def default_rating_id(practice_id: PracticeId, content_hash: str) -> RatingId:
     return RatingId(str(_named("rating", (practice_id, content_hash))))
 
 
+def session_rated_event_id(practice_id: PracticeId, rating: RatingId, content_hash: str) -> UUID:
+    """The id of the event that carries a rating: the same rating sent twice is the same event."""
+    return _named("session-rated", (practice_id, rating, content_hash))
+
+
 def assessment_id(dyad: DyadId, identity: RatingIdentity, revision: int, input_hash: str) -> UUID:
     """The id of the event that carries one revision of a rating's assessment."""
     return _named("assessment", (str(dyad), *identity, str(revision), input_hash))
@@ -87,4 +91,4 @@ def heartbeat_id(partition: int, minute: str) -> UUID:
 
 def record_key(secret: bytes, dyad: Dyad) -> bytes:
     """The key of a dyad's records: keyed hash, 32 hexadecimal characters, so no identifier is readable."""
-    return hmac.new(secret, "\x1f".join(dyad).encode(), hashlib.sha256).hexdigest()[:32].encode()
+    return hmac.digest(secret, "\x1f".join(dyad).encode(), "sha256")[:16].hex().encode()

@@ -52,6 +52,6 @@ def _barred(value: str) -> tuple[str, str]:
         return "looks like an e-mail address", _PSEUDONYM
     if re.search(r"\s", value):
         return "contains white space", _PSEUDONYM
-    if re.search(r"[/\\?#%]|^\.", value):
-        return "cannot stand in an address", "an id without / \\ ? # %, not starting with a dot"
-    return "contains control characters", _PSEUDONYM
+    if re.search("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", value):
+        return "contains control characters", _PSEUDONYM
+    return "cannot stand in an address", "an id without / \\ ? # %, not starting with a dot"

@@ -26,9 +26,7 @@ class Row:
 
 def item_columns(header: Iterable[str]) -> list[str]:
     """The columns of items in the order of their numbers."""
-    numbered = [
-        (int(name[5:]), name) for name in header if name.startswith("item_") and name[5:].isdecimal()
-    ]
+    numbered = [(int(name[5:]), name) for name in header if name.startswith("item_") and name[5:].isdecimal()]
     return [name for _, name in sorted(numbered)]
 
 

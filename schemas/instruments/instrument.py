@@ -1,0 +1,60 @@
+"""One instrument as a value: its items, marks, components and limits, ready for scoring."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from schemas.events import Component
+from schemas.ids import InstrumentId
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A questionnaire without its wording. Item numbers start at 1; marks are in the instrument's unit."""
+
+    id: InstrumentId
+    title: str
+    items: int
+    lowest: float
+    highest: float
+    step: float
+    exact: bool
+    """Only marks on a step exist (boxes to tick); otherwise the step says how finely a line is read."""
+    reversed_items: frozenset[int]
+    """Items on which a high mark speaks against the alliance."""
+    components: dict[Component, tuple[int, ...]]
+    """Every item belongs to exactly one component; a component that is not asked for is absent."""
+    missing_component: int
+    """A component with more unanswered items than this has no score."""
+    missing_total: int
+    """A form with more unanswered items than this is refused."""
+    cutoff: float | None
+    """The published total (the sum of all marks) below which attention is advised; None: none published."""
+    source: str
+    licence: str
+
+    @property
+    def unit_step(self) -> float:
+        """The step on the common scale 0 to 1."""
+        return self.step / (self.highest - self.lowest)
+
+    @property
+    def lowest_total(self) -> float:
+        """The lowest sum of all marks."""
+        return self.items * self.lowest
+
+    @property
+    def highest_total(self) -> float:
+        """The highest sum of all marks: 40 for four lines from 0 to 10."""
+        return self.items * self.highest
+
+    @cached_property
+    def places(self) -> tuple[tuple[int, ...], ...]:
+        """For bond, goal, task and overall: where their marks stand in a list of all, from 0."""
+        return tuple(
+            tuple(number - 1 for number in self.components.get(component, ())) for component in Component
+        )
+
+    @cached_property
+    def reversals(self) -> tuple[bool, ...]:
+        """For each item, whether it is reversed."""
+        return tuple(number in self.reversed_items for number in range(1, self.items + 1))
