@@ -59,6 +59,11 @@ def session_rated_event_id(practice_id: PracticeId, rating: RatingId, content_ha
     return _named("session-rated", (practice_id, rating, content_hash))
 
 
+def rating_event_id(practice_id: PracticeId, rating_id: RatingId, content_hash: str) -> UUID:
+    """The id of the event that carries a rating: sent again unchanged, it is the same event."""
+    return _named("session-rated", (practice_id, rating_id, content_hash))
+
+
 def assessment_id(dyad: DyadId, identity: RatingIdentity, revision: int, input_hash: str) -> UUID:
     """The id of the event that carries one revision of a rating's assessment."""
     return _named("assessment", (str(dyad), *identity, str(revision), input_hash))
