@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from psycopg import AsyncConnection, conninfo
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -21,15 +22,15 @@ SESSION: Mapping[str, str] = {
 }
 
 
-def connection_string(settings: DatabaseSettings, application_name: str) -> str:
+def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> str:
     """The libpq connection string, password and session settings included: a secret, never to be logged."""
     url = settings.url.get_secret_value()
     if urlsplit(url).scheme == "postgresql+psycopg":
         url = url.replace("+psycopg", "", 1)
-    given = conninfo.conninfo_to_dict(url)
+    given = conninfo_to_dict(url)
     session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
     extra: dict[str, str | int] = {
-        "application_name": f"rapport-{application_name}",
+        "application_name": application_name,
         "connect_timeout": settings.connect_timeout_s,
         "options": f"{given.get('options') or ''} {session}".strip(),
         # A server that vanished without a word is noticed within seconds, not hours.
@@ -44,7 +45,7 @@ def connection_string(settings: DatabaseSettings, application_name: str) -> str:
         extra["sslmode"] = settings.sslmode
     if settings.ssl_ca_file is not None:
         extra["sslrootcert"] = str(settings.ssl_ca_file)
-    return conninfo.make_conninfo(url, **extra)
+    return make_conninfo(url, **extra)
 
 
 async def connect(settings: DatabaseSettings, application_name: str) -> Connection:
@@ -53,13 +54,13 @@ async def connect(settings: DatabaseSettings, application_name: str) -> Connecti
     Raises:
         psycopg.OperationalError: the server is away or refuses.
     """
-    return await AsyncConnection.connect(connection_string(settings, application_name))
+    return await AsyncConnection.connect(conninfo(settings, application_name))
 
 
 def pool(settings: DatabaseSettings, application_name: str) -> AsyncConnectionPool[Connection]:
     """A pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
     return AsyncConnectionPool(
-        connection_string(settings, application_name),
+        conninfo(settings, application_name),
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,
         open=False,

@@ -11,7 +11,6 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-
 MEDIA_TYPE = "application/problem+json"
 BLANK = "about:blank"
 
