@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from hashlib import sha1
 from typing import NamedTuple, NewType
 from uuid import UUID, uuid5
 
@@ -44,6 +45,17 @@ def _named(kind: str, parts: Sequence[str]) -> UUID:
     return uuid5(_NAMESPACE, "\x1f".join((kind, *parts)))
 
 
+def _named_text(kind: str, parts: Sequence[str]) -> str:
+    # What str(_named(…)) is, in a third of the time: ingest names two ids for every line it reads.
+    named = bytearray(
+        sha1(_NAMESPACE.bytes + "\x1f".join((kind, *parts)).encode(), usedforsecurity=False).digest()
+    )
+    named[6] = named[6] & 0x0F | 0x50
+    named[8] = named[8] & 0x3F | 0x80
+    digits = named.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
+
+
 def dyad_id(dyad: Dyad) -> DyadId:
     """The id under which everything about one dyad is stored."""
     return DyadId(_named("dyad", dyad))
@@ -51,17 +63,12 @@ def dyad_id(dyad: Dyad) -> DyadId:
 
 def default_rating_id(practice_id: PracticeId, content_hash: str) -> RatingId:
     """The id of a rating that was sent without one: the same body twice is one rating."""
-    return RatingId(str(_named("rating", (practice_id, content_hash))))
+    return RatingId(_named_text("rating", (practice_id, content_hash)))
 
 
-def session_rated_event_id(practice_id: PracticeId, rating: RatingId, content_hash: str) -> UUID:
+def session_rated_event_id(practice_id: PracticeId, rating: RatingId, content_hash: str) -> str:
     """The id of the event that carries a rating: the same rating sent twice is the same event."""
-    return _named("session-rated", (practice_id, rating, content_hash))
-
-
-def rating_event_id(practice_id: PracticeId, rating_id: RatingId, content_hash: str) -> UUID:
-    """The id of the event that carries a rating: sent again unchanged, it is the same event."""
-    return _named("session-rated", (practice_id, rating_id, content_hash))
+    return _named_text("session-rated", (practice_id, rating, content_hash))
 
 
 def assessment_id(dyad: DyadId, identity: RatingIdentity, revision: int, input_hash: str) -> UUID:
