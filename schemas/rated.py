@@ -78,7 +78,7 @@ def session_rated_value(
     return _encode(
         {
             "specversion": "1.0",
-            "id": str(session_rated_event_id(practice, rating, hashed)),
+            "id": session_rated_event_id(practice, rating, hashed),
             "source": f"/rapport/{SOURCE}",
             "time": at,
             "subject": key.decode(),

@@ -55,6 +55,13 @@ class Instrument:
         )
 
     @cached_property
-    def reversals(self) -> tuple[bool, ...]:
-        """For each item, whether it is reversed."""
-        return tuple(number in self.reversed_items for number in range(1, self.items + 1))
+    def shares(self) -> tuple[dict[float, float], ...]:
+        """For each item: what each mark on a step is on the common scale, 1 the best."""
+        steps = round((self.highest - self.lowest) / self.step)
+        marks = [round(self.lowest + number * self.step, 9) for number in range(steps + 1)]
+        return tuple({mark: self.share(item, mark) for mark in marks} for item in range(1, self.items + 1))
+
+    def share(self, item: int, mark: float) -> float:
+        """An item's mark on the common scale 0 to 1, 1 the best."""
+        distance = self.highest - mark if item in self.reversed_items else mark - self.lowest
+        return distance / (self.highest - self.lowest)

@@ -14,6 +14,8 @@ from schemas.events import Component
 from schemas.ids import InstrumentId
 from schemas.instruments.instrument import Instrument
 
+MOST_STEPS = 1000
+
 Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 ItemNumber = Annotated[int, Strict(), Field(ge=1)]
 Count = Annotated[int, Strict(), Field(ge=0)]
@@ -72,6 +74,8 @@ class _Definition(BaseModel):
             yield "highest must be greater than lowest"
         elif abs(span / self.step - round(span / self.step)) > 1e-9 or self.step > span:
             yield "step must divide the range from lowest to highest"
+        elif span / self.step > MOST_STEPS:
+            yield f"step is too fine: at most {MOST_STEPS} steps; between_steps may accept finer marks"
         if (
             self.cutoff is not None
             and not self.items * self.lowest < self.cutoff <= self.items * self.highest

@@ -73,20 +73,17 @@ def total_to_units(instrument: Instrument, share: float) -> float:
 
 
 def _from_items(instrument: Instrument, marks: Sequence[Mark]) -> FormScores:
-    lowest, highest = instrument.lowest, instrument.highest
-    span = highest - lowest
-    step = instrument.step if instrument.exact else 0.0
     if len(marks) != instrument.items:
         raise BadMarks([Complaint("items", "has the wrong number of marks", _expected_count(instrument))])
     shares: list[Mark] = []
     answers: list[float] = []
-    for mark, is_reversed in zip(marks, instrument.reversals, strict=True):
+    for known, mark in zip(instrument.shares, marks, strict=True):
         if mark is None:
             shares.append(None)
             continue
-        if not lowest <= mark <= highest or (step and not _is_on_step(mark - lowest, step)):
-            raise BadMarks(_bad_marks(instrument, marks))
-        share = (highest - mark if is_reversed else mark - lowest) / span
+        share = known.get(mark)
+        if share is None:
+            share = _share_off_step(instrument, len(shares) + 1, marks)
         shares.append(share)
         answers.append(share)
     if len(marks) - len(answers) > instrument.missing_total:
@@ -135,22 +132,26 @@ def _form(bond: Mark, goal: Mark, task: Mark, overall: Mark, answers: Sequence[f
     return FormScores(bond, goal, task, overall, mean, answered, spread, answers.count(1.0) / answered)
 
 
-def _is_on_step(distance: float, step: float) -> bool:
-    steps = distance / step
-    return abs(steps - round(steps)) <= _ON_STEP
+def _share_off_step(instrument: Instrument, item: int, marks: Sequence[Mark]) -> float:
+    mark = cast("float", marks[item - 1])
+    if _fault(instrument, mark) is not None:
+        raise BadMarks(
+            [
+                Complaint("items", f"item {number} {fault[0]}", fault[1])
+                for number, each in enumerate(marks, start=1)
+                if each is not None and (fault := _fault(instrument, each)) is not None
+            ]
+        )
+    return instrument.share(item, mark)
 
 
-def _bad_marks(instrument: Instrument, marks: Sequence[Mark]) -> list[Complaint]:
-    complaints = []
-    for number, mark in enumerate(marks, start=1):
-        if mark is None:
-            continue
-        if not instrument.lowest <= mark <= instrument.highest:
-            complaints.append(Complaint("items", f"item {number} is out of range", _range(instrument)))
-        elif instrument.exact and not _is_on_step(mark - instrument.lowest, instrument.step):
-            expected = f"{_range(instrument)}, in steps of {instrument.step:g}"
-            complaints.append(Complaint("items", f"item {number} lies between two marks", expected))
-    return complaints
+def _fault(instrument: Instrument, mark: float) -> tuple[str, str] | None:
+    if not instrument.lowest <= mark <= instrument.highest:
+        return "is out of range", _range(instrument)
+    steps = (mark - instrument.lowest) / instrument.step
+    if instrument.exact and abs(steps - round(steps)) > _ON_STEP:
+        return "lies between two marks", f"{_range(instrument)}, in steps of {instrument.step:g}"
+    return None
 
 
 def _too_many_missing(instrument: Instrument) -> TooManyMissing:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from schemas.envelope import decode, encode
 from schemas.events import Status
-from schemas.ids import record_key
+from schemas.ids import PracticeId, _named, default_rating_id, record_key
 from schemas.rated import session_rated, session_rated_value
 from schemas.rating import RatingBody, content_hash, dyad
 from tests.contract.ratings import PRACTICE, rating
@@ -72,3 +72,8 @@ def test_accepting_later_changes_no_id() -> None:
     again = session_rated(PRACTICE, rating(), accepted_at=later, key=KEY)
     assert (first.id, first.data.rating_id) == (again.id, again.data.rating_id)
     assert first.data.content_hash == again.data.content_hash == content_hash(rating())
+
+
+@given(references, references)
+def test_ids_spelled_quickly_are_name_based_uuids(practice: str, hashed: str) -> None:
+    assert str(_named("rating", (practice, hashed))) == default_rating_id(PracticeId(practice), hashed)
