@@ -2,14 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from datetime import UTC, datetime
+from math import nan
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.events import Status
+from schemas.complaints import Refused
+from schemas.events import Mark, Scores, Status
 from schemas.ids import InstrumentId, RatingId, SessionId
+from schemas.instruments.instrument import Instrument
+from schemas.instruments.scoring import score
+from services.detector.reasons import Reason
+from services.runtime.errors import Reject
 
 
 class Place(NamedTuple):
@@ -53,3 +59,74 @@ def matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
         for f in forms
     ]
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+
+
+class SentScores(Protocol):
+    """Component scores in instrument units."""
+
+    @property
+    def bond(self) -> float: ...
+    @property
+    def goal(self) -> float: ...
+    @property
+    def task(self) -> float: ...
+
+
+class Rating(Protocol):
+    """What a form is made of; `schemas.events.SessionRated` and the fast spelling of it both are one."""
+
+    @property
+    def rating_id(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def session_at(self) -> datetime: ...
+    @property
+    def instrument(self) -> str: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def items(self) -> tuple[Mark, ...] | None: ...
+    @property
+    def scores(self) -> SentScores | None: ...
+
+
+def form_of(rating: Rating, instrument: Instrument) -> Form:
+    """The form of a rating that was given or declined.
+
+    Raises:
+        Reject: `invalid-marks`, when the marks do not fit the instrument or too many are missing; also when
+            the rating was withdrawn, which is no form.
+    """
+    place = Place(
+        rating.session_at.astimezone(UTC), SessionId(rating.session_id), InstrumentId(rating.instrument)
+    )
+    step = instrument.unit_step
+    if rating.status is Status.DECLINED:
+        return Form(RatingId(rating.rating_id), place, rating.status, nan, nan, nan, nan, 0, nan, nan, step)
+    sent = rating.scores
+    marks = rating.items if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
+    if rating.status is Status.WITHDRAWN or marks is None:
+        raise Reject(Reason.INVALID_MARKS, "there are no marks to score")
+    try:
+        found = score(instrument, marks)
+    except Refused:
+        raise Reject(Reason.INVALID_MARKS, "the marks do not fit the instrument") from None
+    return Form(
+        rating_id=RatingId(rating.rating_id),
+        place=place,
+        status=rating.status,
+        bond=_number(found.bond),
+        goal=_number(found.goal),
+        task=_number(found.task),
+        overall=_number(found.overall),
+        answered=found.answered,
+        # The spread of three component means says nothing about the noise of single items.
+        spread=_number(found.spread) if sent is None else nan,
+        top=found.top,
+        step=step,
+    )
+
+
+def _number(mark: Mark) -> float:
+    return nan if mark is None else mark

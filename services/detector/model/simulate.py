@@ -39,9 +39,8 @@ class Cohort:
 
 def _noise(rng: np.random.Generator, world: World, n: int, sessions: int) -> Floats:
     """(n, t, 4) autocorrelated heavy-tailed noise of variance 1, partly common to the components."""
-    innovations: Floats = rng.standard_t(world.tail, (n, sessions, 5)) / np.sqrt(
-        world.tail / (world.tail - 2 + 1e-9)
-    )
+    scale = np.sqrt((world.tail - 2) / world.tail)
+    innovations: Floats = scale * np.asarray(rng.standard_t(world.tail, size=(n, sessions, 5)))
     phi = world.autocorrelation
     out = np.empty_like(innovations)
     out[:, 0] = innovations[:, 0]
@@ -55,7 +54,7 @@ def _noise(rng: np.random.Generator, world: World, n: int, sessions: int) -> Flo
 def _latent(rng: np.random.Generator, world: World, therapist: NDArray[np.int64], courses: Courses) -> Floats:
     """(n, t, 4) the alliance as felt: bond, goal, task, and overall as their mean."""
     n, sessions, _ = courses.fall.shape
-    by_therapist = world.therapist_sd * rng.standard_normal(therapist.max() + 1)
+    by_therapist = world.therapist_sd * rng.standard_normal(int(therapist.max()) + 1)
     person = world.level_sd * rng.standard_normal(n) + by_therapist[therapist]
     slope = world.slope + world.slope_sd * rng.standard_normal(n)
     when = np.minimum(np.arange(sessions), 15.0) - 7.0

@@ -1,0 +1,218 @@
+"""A dyad's state and its next form in; features, findings that explain them, and the state after it out.
+
+The features are a fold over the history: `state = step(state, form).state`, for many dyads at once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector import features_own as own_record
+from services.detector.features_filter import Belief, predict
+from services.detector.features_filter import start as no_belief
+from services.detector.features_hypotheses import BACK, FilterSettings, Tables, unfold
+from services.detector.features_ladder import evidence, usual_level
+from services.detector.features_layout import Layout
+from services.detector.features_observe import item_variance, observe
+from services.detector.features_update import fit_form, update
+
+Floats = NDArray[np.float64]
+
+DIGITS = 6
+"""Features are rounded before the trees, so that another processor's last bits move nothing."""
+
+RISING = (
+    "odds",
+    "fall",
+    "below_usual",
+    "below_usual_in_deviations",
+    "below_mean",
+    "below_mean_in_spreads",
+    "below_last",
+    "below_before_last",
+    "below_best",
+    "below_top",
+    "below_all_top",
+    "below_mean_fast",
+    "below_mean_slow",
+    "below_cusum",
+    "below_usual_bond",
+    "below_usual_goal",
+    "below_usual_task",
+    "below_usual_worst",
+    "below_usual_smoothed",
+    "below_usual_overall",
+)
+"""Features that never fall when the whole form falls; the model may only rise with them."""
+
+FREE = (
+    "odds_before",
+    "odds_last",
+    "odds_second_last",
+    "odds_third_last",
+    "baseline",
+    "baseline_spread",
+    "noise",
+    "contrast_noise",
+    "own_spread",
+    "mean_before",
+    "last_below_mean",
+    "ewma_below_mean",
+    "cusum_before",
+    "best_above_mean",
+    "carry",
+    "moves_in_spreads",
+    "rated_before",
+    "declined_before",
+    "declined_in_row",
+    "declined",
+    "bond_contrast",
+    "task_contrast",
+    "spread",
+    "item_deviation",
+    "answered",
+    "step",
+)
+"""Features that rest on the forms before this one, or on its shape, which lowering all of it leaves alone."""
+
+FEATURES = RISING + FREE
+MONOTONE = (1,) * len(RISING) + (0,) * len(FREE)
+
+_LEAST_CHANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one form of each of n dyads gave."""
+
+    state: Floats
+    """(n, width)"""
+    features: Floats
+    """(n, features) in the order of `FEATURES`, rounded; NaN where nothing is known."""
+    usual: Floats
+    """(n, 4) usual bond, goal, task, overall before the form; NaN where no form was before."""
+    fall: Floats
+    """(n, 3) expected fall of bond, goal, task, by the belief after the form."""
+    everything: Floats
+    """(n,) P(all three components fell | a rupture)."""
+    below_last: Floats
+    """(n,) how far the level lies under the last one; NaN where either is missing."""
+    below_usual: Floats
+    """(n,) how far the level lies under the usual one."""
+    rated: Floats
+    """(n,) rated forms up to and with this one."""
+    declined_in_row: Floats
+    """(n,) declined forms in a row, up to and with this one."""
+
+
+class Features:
+    """The features of one set of settings."""
+
+    def __init__(self, settings: FilterSettings | None = None) -> None:
+        self.names = FEATURES
+        self.tables: Tables = unfold(settings or FilterSettings())
+        h = self.tables.hypotheses
+        filtered = {"weight": h, "filter_mean": 6 * h, "variance": 9, "filter_noise": 3}
+        widths = filtered | own_record.WIDTHS
+        self.layout = Layout(tuple(widths), tuple(widths.values()))
+
+    def start(self, n: int) -> Floats:
+        """(n, width) the state of n dyads without a form."""
+        belief = no_belief(self.tables, n)
+        return self._join(belief, own_record.start(n))
+
+    def _join(self, belief: Belief, own: own_record.Parts) -> Floats:
+        return self.layout.join(
+            {
+                "weight": belief.weight,
+                "filter_mean": belief.mean,
+                "variance": belief.variance,
+                "filter_noise": belief.noise,
+            }
+            | own
+        )
+
+    def step(self, state: Floats, forms: Floats) -> Step:
+        """Take one form of each dyad in.
+
+        Args:
+            state: (n, width) from `start` or an earlier step.
+            forms: (n, columns) of `history.COLUMNS`.
+        """
+        n = state.shape[0]
+        tables = self.tables
+        parts = self.layout.split(state)
+        own = {name: parts[name] for name in own_record.WIDTHS}
+        belief = Belief(
+            np.ascontiguousarray(parts["weight"]),
+            parts["filter_mean"].reshape(n, 2, 3, tables.hypotheses),
+            parts["variance"].reshape(n, 3, 3),
+            parts["filter_noise"],
+        )
+        first = (own["rated"][:, 0] + own["declined"][:, 0]) == 0
+        prior = predict(tables, belief, first)
+        usual = self._usual(belief)
+        items = item_variance(tables.settings, own["squares"][:, 0], own["items"][:, 0])
+        seen = observe(forms, usual, own["offset"][:, 0], items)
+        fit = fit_form(tables, prior, seen)
+        centre, spread = usual_level(fit)
+        level = np.where(seen.rated, seen.channels[:, 0], centre)
+        below = (centre - level) / spread
+        # All that a form at the top says is that the level is nowhere below it.
+        below = np.where(seen.at_top, np.minimum(below, 0.0), below)
+        odds, fall = evidence(tables, fit, below)
+        after, posterior = update(tables, prior, seen, fit)
+        compared = own_record.compare(own, seen, usual)
+        before = prior.weight[:, 1:].sum(axis=1)
+        found = compared | {
+            "odds": odds,
+            "fall": fall,
+            "below_usual": np.where(seen.rated, centre - level, np.nan),
+            "below_usual_in_deviations": np.where(seen.rated, below, np.nan),
+            "odds_before": np.log(np.maximum(before, _LEAST_CHANCE) / np.maximum(1 - before, _LEAST_CHANCE)),
+            "odds_last": own["odds"][:, 0],
+            "odds_second_last": own["odds"][:, 1],
+            "odds_third_last": own["odds"][:, 2],
+            "baseline": prior.mean[:, 0, 0, 0],
+            "baseline_spread": np.sqrt(prior.variance[:, 0, 0]),
+            "noise": np.sqrt(prior.noise[:, 0]),
+            "contrast_noise": np.sqrt(prior.noise[:, 1]),
+            "declined": seen.declined.astype(np.float64),
+            "bond_contrast": seen.channels[:, 1] - prior.mean[:, 0, 1, 0],
+            "task_contrast": seen.channels[:, 2] - prior.mean[:, 0, 2, 0],
+            "spread": seen.spread,
+            "item_deviation": np.sqrt(items),
+            "answered": seen.answered,
+            "step": seen.step,
+        }
+        rupture = np.ascontiguousarray(posterior[:, 1 : tables.hypotheses])
+        expected_fall = (rupture[:, None] * tables.fall[:, 1:]).sum(axis=2)
+        whole = rupture[:, -tables.depths :].sum(axis=1) / np.maximum(rupture.sum(axis=1), _LEAST_CHANCE)
+        now = own_record.record(own, seen, compared, below, odds)
+        return Step(
+            state=self._join(after, now),
+            features=np.round(np.stack([found[name] for name in FEATURES], axis=1), DIGITS),
+            usual=self._shown_usual(usual, own),
+            fall=expected_fall,
+            everything=whole,
+            below_last=compared["below_last"],
+            below_usual=found["below_usual"],
+            rated=now["rated"][:, 0],
+            declined_in_row=now["declined_in_row"][:, 0],
+        )
+
+    @staticmethod
+    def _usual(belief: Belief) -> Floats:
+        """(n, 3) usual bond, goal, task: each hypothesis's baseline, weighted."""
+        channels = (belief.mean[:, 0] * belief.weight[:, None]).sum(axis=2)
+        usual: Floats = np.einsum("ck,nk->nc", BACK, channels)
+        return usual
+
+    @staticmethod
+    def _shown_usual(usual: Floats, own: own_record.Parts) -> Floats:
+        """(n, 4) as told: nothing is usual before the first form, or for a mark that never came."""
+        overall = usual.sum(axis=1) / 3 + own["offset"][:, 0]
+        told = np.concatenate([np.clip(usual, 0.0, 1.0), np.clip(overall, 0.0, 1.0)[:, None]], axis=1)
+        seen_before = np.concatenate([~np.isnan(own["component_ewma"]), ~np.isnan(own["offset"])], axis=1)
+        return np.where(seen_before & (own["rated"] > 0), told, np.nan)

@@ -1,0 +1,35 @@
+"""Named parts of a dyad's state: one row of float64 a dyad, the same bytes in a snapshot."""
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where each part of a state row begins; parts follow one another in the order of their names."""
+
+    names: tuple[str, ...]
+    widths: tuple[int, ...]
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return sum(self.widths)
+
+    def split(self, state: Floats) -> dict[str, Floats]:
+        """Views of each part, (n, width of the part)."""
+        ends = list(accumulate(self.widths))
+        return {
+            name: state[:, end - width : end]
+            for name, width, end in zip(self.names, self.widths, ends, strict=True)
+        }
+
+    def join(self, parts: dict[str, Floats]) -> Floats:
+        """A state of the given parts, in C order."""
+        rows = [parts[name].reshape(-1, width) for name, width in zip(self.names, self.widths, strict=True)]
+        return np.concatenate(rows, axis=1)

@@ -1,0 +1,108 @@
+"""Form columns and what is known of the client in, what the filter sees out: channels and their noise."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector.features_hypotheses import ROTATION, FilterSettings
+from services.detector.history import COLUMNS
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+UNSEEN = 1e4
+"""The noise variance of a channel this form says nothing about."""
+
+_AT = {name: place for place, name in enumerate(COLUMNS)}
+_DIGITS = 9
+"""Marks are decimals: rounded, a form that is lowered as a whole keeps its contrasts to the last bit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """n forms as the filter sees them."""
+
+    channels: Floats
+    """(n, 3): level, bond against the others, goal against task; 0 where unseen."""
+    noise: Floats
+    """(n, 3): measurement variance of each channel."""
+    components: Floats
+    """(n, 4): bond, goal, task, overall; NaN where there is no mark."""
+    overall_offset: Floats
+    """(n,): how far overall lies over the mean of the components; NaN where either is missing."""
+    rated: Bools
+    """(n,): there is at least one mark."""
+    declined: Bools
+    at_top: Bools
+    """(n,): every mark is the best there is: the true level may be anything above."""
+    answered: Floats
+    spread: Floats
+    top: Floats
+    step: Floats
+
+
+def item_variance(settings: FilterSettings, squares: Floats, items: Floats) -> Floats:
+    """(n,) variance of one item around its component, shrunk to the prior.
+
+    `squares` is the sum of squared deviations of items from their form's mean so far, `items` their number
+    less one per form.
+    """
+    prior = settings.item_weight
+    return (prior * settings.item_variance + squares) / (prior + items)
+
+
+def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) -> Seen:
+    """What the filter sees of n forms.
+
+    Args:
+        columns: (n, columns) of `history.COLUMNS`.
+        usual: (n, 3) this client's usual bond, goal and task, to stand in for single missing components.
+        offset: (n,) how far this client's overall mark usually lies over the mean; NaN when unknown.
+        item_var: (n,) from `item_variance`.
+    """
+    parts = columns[:, :3]
+    given = ~np.isnan(parts)
+    count = given.sum(axis=1).astype(np.float64)
+    some = count > 0
+    overall = columns[:, _AT["overall"]]
+    has_overall = ~np.isnan(overall)
+    safe = np.maximum(count, 1.0)
+    mean_given = np.where(given, parts, 0.0).sum(axis=1) / safe
+    usual_given = np.where(given, usual, 0.0).sum(axis=1) / safe
+    # A missing component is taken to move with the others, around what is usual for it.
+    filled = np.where(given, parts, usual + (mean_given - usual_given)[:, None])
+    mean = filled.sum(axis=1) / 3
+    overall_offset = np.where(some & has_overall, overall - mean, np.nan)
+    known = np.where(np.isnan(offset), np.where(np.isnan(overall_offset), 0.0, overall_offset), offset)
+    from_overall = np.where(has_overall, overall - known, mean)
+    level = np.where(some, np.where(has_overall, 0.75 * mean + 0.25 * from_overall, mean), from_overall)
+    rated = some | has_overall
+    answered = columns[:, _AT["answered"]]
+    step = columns[:, _AT["step"]]
+    per_item = item_var + step * step / 12
+    items = np.maximum(answered, 1.0)
+    missing = np.where(some, 3 / safe, 3.0)
+    contrasts = np.einsum("kc,nc->nk", ROTATION[1:], filled)
+    all_three = count == 3
+    channels = np.zeros((columns.shape[0], 3))
+    channels[:, 0] = np.where(rated, level, 0.0)
+    channels[:, 1:] = np.where(all_three[:, None], np.round(contrasts, _DIGITS), 0.0)
+    noise = np.full((columns.shape[0], 3), UNSEEN)
+    noise[:, 0] = np.where(rated, missing * per_item / items, UNSEEN)
+    noise[:, 1] = np.where(all_three, 4.5 * per_item / items, UNSEEN)
+    noise[:, 2] = np.where(all_three, 6.0 * per_item / items, UNSEEN)
+    top = columns[:, _AT["top"]]
+    return Seen(
+        channels=channels,
+        noise=noise,
+        components=columns[:, :4],
+        overall_offset=overall_offset,
+        rated=rated,
+        declined=columns[:, _AT["declined"]] > 0,
+        at_top=rated & (top >= 1.0 - 1e-9),
+        answered=answered,
+        spread=columns[:, _AT["spread"]],
+        top=top,
+        step=step,
+    )
