@@ -8,6 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+MOST_FAULTS = 5
+"""As many faults are named in a log line; one bad event can have hundreds."""
+
 _POSITION = re.compile(r"line \d+ column \d+")
 
 
@@ -50,12 +53,16 @@ def error_summary(error: ValidationError, known: frozenset[str]) -> str:
 
     A name in a place that is not among `known` field names is shown as `?`, because it came with the data.
     """
+    found = error.errors(include_url=False, include_input=False, include_context=False)
     lines = [
-        ".".join(str(part) if isinstance(part, int) or part in known else "?" for part in each["loc"])
+        ".".join(
+            ["event", *(str(part) if isinstance(part, int) or part in known else "?" for part in each["loc"])]
+        )
         + f": {each['type']}"
-        for each in error.errors(include_url=False, include_input=False, include_context=False)
+        for each in found[:MOST_FAULTS]
     ]
-    return "; ".join(lines)
+    more = len(found) - len(lines)
+    return "; ".join([*lines, f"and {more} more"] if more else lines)
 
 
 def _field(place: tuple[int | str, ...]) -> str:

@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, TypeAdapter, ValidationError
 
+from schemas import complaints, events
 from schemas.events import (
     AllianceAssessed,
     EpisodeChanged,
@@ -83,6 +84,23 @@ AnyEvent = (
     | HeartbeatEvent
 )
 
+EVENTS: dict[str, type[AnyEvent]] = {
+    event.model_fields["type"].default: event
+    for event in (
+        SessionRatedEvent,
+        AllianceAssessedEvent,
+        EpisodeChangedEvent,
+        TherapistRespondedEvent,
+        RejectedEvent,
+        HeartbeatEvent,
+    )
+}
+"""Every event by its type."""
+
+_FIELDS = frozenset(EVENTS).union(
+    *(model.model_fields for model in (*EVENTS.values(), *events.Event.__subclasses__()))
+)
+
 _ANY: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Discriminator("type")])
 
 
@@ -99,6 +117,11 @@ def decode(value: bytes) -> AnyEvent:
             so show `error_summary` of it and never the exception itself.
     """
     return _ANY.validate_json(value)
+
+
+def error_summary(error: ValidationError) -> str:
+    """Why `decode` failed, as one line for a log or a rejection: places and kinds of faults, no value."""
+    return complaints.error_summary(error, _FIELDS)
 
 
 def envelope_fields(event_id: UUID | str, source: str, at: datetime, key: bytes) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """The events: what happened, in the past tense, as frozen values. Newer producers may add fields."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
@@ -74,7 +73,7 @@ class Answer(StrEnum):
 class Event(BaseModel):
     """What all events share: frozen, and tolerant of fields that a newer producer adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 class Scores(Event):
@@ -129,7 +128,7 @@ class AllianceAssessed(Event):
     status: Status
     revision: Annotated[int, Field(ge=1)]
     """Counted per rating; consumers keep the highest, whatever the order of arrival."""
-    risk: Share | None
+    risk: Share | None = None
     """None only when the rating was withdrawn."""
     components: dict[Component, ComponentAssessment] = {}
     leading_component: Component | None = None
@@ -173,7 +172,7 @@ class EpisodeChanged(Event):
     """The session at which the episode opened."""
     next_session_at: AwareDatetime | None = None
     instrument: str
-    risk: Share | None
+    risk: Share | None = None
     components: dict[Component, ComponentAssessment] = {}
     leading_component: Component | None = None
     movement: Movement | None = None
@@ -214,7 +213,7 @@ class HeartbeatSent(Event):
     """One per partition and minute runs through every stage, so that silence is loud."""
 
     partition: Annotated[int, Field(ge=0)]
-    minute: datetime
+    minute: AwareDatetime
     sent_at: AwareDatetime
     risk: Share | None = None
     """What the detector computed for its fixed history; None before the detector."""

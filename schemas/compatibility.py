@@ -1,0 +1,187 @@
+"""A published contract and the current one in, breaking changes out, one sentence each.
+
+Who reads today must be able to read what is written tomorrow, and what was written before must still be
+read. What cannot be had that way becomes a new version beside the old one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from shutil import which
+from subprocess import run
+
+from schemas.publish import Document
+from schemas.walk import alternatives
+
+_LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+_EXACT = ("pattern", "format", "multipleOf", "const", "uniqueItems")
+
+
+class Use(Enum):
+    """Who writes and who reads what a schema describes."""
+
+    RECEIVED = "received"
+    """Others write it, we read it: we may ask for less than before, never for more."""
+    PUBLISHED = "published"
+    """We write it, others read it, and we read what was written before: no field gets lost, no new type of
+    value appears. Bounds may widen and lists of values may grow, if readers are renewed before writers."""
+
+
+def breaking_changes(published: Mapping[str, Document], current: Mapping[str, Document]) -> list[str]:
+    """What in `current` breaks those who rely on `published`; both by path, as `documents` gives them.
+
+    OpenAPI documents are left out: their bodies are the schemas that are compared here.
+    """
+    found: list[str] = []
+    for name, old in published.items():
+        if not (name.startswith("events/") or name in {"rating.v1.json", "asyncapi.json"}):
+            continue
+        new = current.get(name)
+        if new is None:
+            found.append(f"{name}: is no longer published; keep it, and add a new version beside it")
+        elif name == "asyncapi.json":
+            found += _topic_changes(name, old, new)
+        else:
+            use = Use.PUBLISHED if name.startswith("events/") else Use.RECEIVED
+            found += [f"{name}: {change}" for change in schema_changes(old, new, use)]
+    return found
+
+
+def schema_changes(old: Document, new: Document, use: Use) -> list[str]:
+    """What in the JSON Schema `new` breaks those who rely on `old`."""
+    return list(_Comparison(old, new, use).compare(old, new, ""))
+
+
+def from_git(repository: Path, revision: str) -> dict[str, Document]:
+    """The documents that were published at a revision of this repository; empty when there were none.
+
+    Raises:
+        ValueError: there is no git, or no such revision.
+    """
+    git = which("git")
+    if git is None:
+        raise ValueError("git is not installed: give a folder with the published documents instead")
+
+    def ask(*arguments: str) -> str:
+        done = run([git, "-C", str(repository), *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - arguments are ours
+        if done.returncode:
+            raise ValueError(f"git knows no revision {revision!r} here: fetch it, or name another one")
+        return done.stdout
+
+    folder = "schemas/published/"
+    names = ask("ls-tree", "-r", "--name-only", revision, "--", folder).splitlines()
+    return {
+        name.removeprefix(folder): json.loads(ask("show", f"{revision}:{name}"))
+        for name in names
+        if name.endswith(".json")
+    }
+
+
+def _topic_changes(name: str, old: Document, new: Document) -> Iterator[str]:
+    for address, channel in old["channels"].items():
+        now = new["channels"].get(address)
+        if now is None:
+            yield f"{name}: topic {address} is gone; keep it until nobody reads it"
+            continue
+        before, after = (each["bindings"]["kafka"]["partitions"] for each in (channel, now))
+        if before != after:
+            yield f"{name}: topic {address} has {after} partitions, was {before}: keys would move"
+        for message in channel["messages"]:
+            if message not in now["messages"]:
+                yield f"{name}: topic {address} no longer carries {message}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    old_root: Document
+    new_root: Document
+    use: Use
+
+    def compare(self, old: Document, new: Document, place: str) -> Iterator[str]:
+        olds = alternatives(old, self.old_root)
+        news = alternatives(new, self.new_root)
+        for each in olds:
+            yield from self._still_taken(each, news, place)
+        if self.use is Use.PUBLISHED:
+            kinds = {_kind(each) for each in olds}
+            for each in news:
+                if _kind(each) not in kinds and "anything" not in kinds:
+                    yield f"{_at(place)} may now be {_kind(each)}: who reads today does not expect it"
+
+    def _still_taken(self, old: Document, news: list[Document], place: str) -> Iterator[str]:
+        same = [new for new in news if _kind(new) in {_kind(old), "anything"}]
+        if _kind(old) == "integer":
+            same += [new for new in news if _kind(new) == "number"]
+        if not same:
+            yield f"{_at(place)} may no longer be {_kind(old)}"
+            return
+        found = [list(self._narrower(old, new, place)) for new in same]
+        yield from min(found, key=len)
+
+    def _narrower(self, old: Document, new: Document, place: str) -> Iterator[str]:
+        yield from self._bounds(old, new, place)
+        yield from self._values(old, new, place)
+        yield from self._fields(old, new, place)
+        if isinstance(new.get("items"), dict):
+            yield from self.compare(old.get("items", {}), new["items"], f"{place}[]")
+        if isinstance(new.get("propertyNames"), dict):
+            yield from self.compare(old.get("propertyNames", {}), new["propertyNames"], f"{place}{{name}}")
+
+    def _bounds(self, old: Document, new: Document, place: str) -> Iterator[str]:
+        for names, narrower in ((_LOWER_BOUNDS, 1), (_UPPER_BOUNDS, -1)):
+            for name in names:
+                if name in new and (name not in old or (new[name] - old[name]) * narrower > 0):
+                    yield f"{_at(place)} has {name} {new[name]}, was {old.get(name, 'not bounded')}"
+        for name in _EXACT:
+            if name in new and new[name] != old.get(name):
+                yield f"{_at(place)} has another {name}"
+
+    def _values(self, old: Document, new: Document, place: str) -> Iterator[str]:
+        if "enum" not in new:
+            return
+        if "enum" not in old and "const" not in old:
+            yield f"{_at(place)} takes only a list of values, was free"
+            return
+        for value in old.get("enum", [old.get("const")]):
+            if value not in new["enum"]:
+                yield f"{_at(place)} may no longer be {value!r}"
+
+    def _fields(self, old: Document, new: Document, place: str) -> Iterator[str]:
+        before, after = old.get("properties", {}), new.get("properties", {})
+        for name in before:
+            if name not in after:
+                yield f"{_at(_in(place, name))} is gone"
+            else:
+                yield from self.compare(before[name], after[name], _in(place, name))
+        was, now = set(old.get("required", ())), set(new.get("required", ()))
+        for name in sorted(now - was):
+            yield f"{_at(_in(place, name))} is required now: what was written before has none"
+        if self.use is Use.PUBLISHED:
+            for name in sorted((was - now) & set(after)):
+                yield f"{_at(_in(place, name))} may now be absent: who reads today relies on it"
+        yield from self._others(old, new, place)
+
+    def _others(self, old: Document, new: Document, place: str) -> Iterator[str]:
+        before, after = old.get("additionalProperties", True), new.get("additionalProperties", True)
+        if after is False and before is not False:
+            yield f"{_at(place)} no longer takes fields it does not know"
+        elif isinstance(after, dict):
+            free: Document = {} if isinstance(before, bool) else before
+            yield from self.compare(free, after, f"{place}{{}}")
+
+
+def _kind(schema: Document) -> str:
+    if "type" in schema:
+        return str(schema["type"])
+    return "anything"
+
+
+def _in(place: str, name: str) -> str:
+    return f"{place}.{name}" if place else name
+
+
+def _at(place: str) -> str:
+    return place or "the document"
