@@ -1,0 +1,181 @@
+"""The detector's tables: practices and thresholds, dyads, ratings and assessments, episodes and answers."""
+
+from alembic import op
+
+from deploy.postgres.runtime_tables import create_v1
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+TABLES = """
+-- Who sends ratings, and what they want to be told about.
+CREATE TABLE practice (
+    practice_id      text PRIMARY KEY,
+    added_at         timestamptz NOT NULL,
+    tell_from        timestamptz,                   -- null: about all sessions
+    max_age_days     integer CHECK (max_age_days > 0), -- null: however long ago the session was
+    false_alarms     double precision NOT NULL DEFAULT 0.05
+                     CHECK (false_alarms > 0 AND false_alarms < 1), -- per stable rated session
+    model_version    text,                          -- null: the shipped model
+    thresholds       integer NOT NULL DEFAULT 0     -- rows in threshold: append-only, so the number says all
+);
+
+-- A practice's own thresholds: rows are only ever added.
+CREATE TABLE threshold (
+    practice_id      text NOT NULL REFERENCES practice,
+    version          text NOT NULL,
+    model_version    text NOT NULL,
+    value            double precision NOT NULL CHECK (value > 0 AND value < 1),
+    valid_from       timestamptz NOT NULL,
+    computed_at      timestamptz NOT NULL,
+    sources          jsonb NOT NULL,
+    PRIMARY KEY (practice_id, version),
+    CHECK (valid_from > computed_at)
+);
+
+-- One client with one therapist in one course of therapy: the row that is locked while anything changes.
+CREATE TABLE dyad (
+    dyad_id          uuid PRIMARY KEY,
+    practice_id      text NOT NULL,
+    therapist_id     text NOT NULL,
+    client_id        text NOT NULL,
+    case_id          text NOT NULL,
+    key              bytea NOT NULL,                -- of its events' records, and where they lie
+    partition        integer NOT NULL,
+    history_revision bigint NOT NULL DEFAULT 0,     -- raised by every insertion or correction
+    snapshot_revision bigint NOT NULL DEFAULT -1,
+    snapshot_model   text NOT NULL DEFAULT '',
+    snapshot         bytea,                         -- null: too large, refolded from the history
+    decision         bytea,                         -- the fold's state, what was emitted, the answers
+    open_since       date                           -- day of the last session while an episode is open
+) WITH (fillfactor = 70);
+ALTER TABLE dyad ALTER snapshot SET STORAGE MAIN;
+ALTER TABLE dyad ALTER snapshot SET COMPRESSION lz4;
+CREATE INDEX dyad_open ON dyad (open_since) WHERE open_since IS NOT NULL;
+
+-- What was sent. The row is the claim on its id, and lives as long as the rating.
+CREATE TABLE rating (
+    practice_id      text NOT NULL,
+    rating_id        text NOT NULL,
+    dyad_id          uuid NOT NULL,
+    client_id        text NOT NULL,
+    session_id       text NOT NULL,
+    session_at       timestamptz NOT NULL,
+    instrument       text NOT NULL,
+    status           text NOT NULL,
+    marks            jsonb,                         -- a list of items or an object of scores; null: no form
+    next_session_at  timestamptz,
+    recorded_at      timestamptz,
+    accepted_at      timestamptz NOT NULL,          -- the earliest of its deliveries
+    content_hash     text NOT NULL,
+    current          boolean NOT NULL,              -- false: superseded by another version of the same rating
+    cluster_id       text NOT NULL,                 -- where its first delivery lies in the log
+    partition        integer NOT NULL,
+    "offset"         bigint NOT NULL,
+    PRIMARY KEY (practice_id, rating_id)
+);
+CREATE INDEX rating_version ON rating (dyad_id, session_id, instrument);
+CREATE UNIQUE INDEX rating_in_one_dyad ON rating (practice_id, client_id, session_id, instrument)
+    WHERE current AND status <> 'withdrawn';
+
+-- Deliveries that claimed nothing because the rating was there already.
+CREATE TABLE duplicate (
+    cluster_id       text NOT NULL,
+    partition        integer NOT NULL,
+    "offset"         bigint NOT NULL,
+    practice_id      text NOT NULL,
+    rating_id        text NOT NULL,
+    accepted_at      timestamptz NOT NULL,
+    PRIMARY KEY (cluster_id, partition, "offset")
+);
+CREATE INDEX duplicate_rating ON duplicate (practice_id, rating_id);
+
+-- The current assessment of each session and instrument of a dyad.
+CREATE TABLE assessment (
+    dyad_id          uuid NOT NULL,
+    session_id       text NOT NULL,
+    instrument       text NOT NULL,
+    practice_id      text NOT NULL,
+    rating_id        text NOT NULL,
+    session_at       timestamptz NOT NULL,
+    revision         integer NOT NULL,
+    risk             double precision,              -- null: withdrawn
+    threshold        double precision,
+    level            double precision,              -- mean mark, 0 to 1; null: no form
+    may_flag         boolean NOT NULL,
+    flagged          boolean NOT NULL,
+    step             text NOT NULL,                 -- what it did to the episode
+    episode_id       uuid,
+    data             bytea NOT NULL,                -- AllianceAssessed, as it was published
+    PRIMARY KEY (dyad_id, session_id, instrument)
+) WITH (fillfactor = 90);
+
+CREATE TABLE episode (
+    episode_id       uuid PRIMARY KEY,
+    dyad_id          uuid NOT NULL,
+    practice_id      text NOT NULL,
+    therapist_id     text NOT NULL,
+    client_id        text NOT NULL,
+    case_id          text NOT NULL,
+    revision         integer NOT NULL,
+    state            text NOT NULL,
+    opened_session   text NOT NULL,
+    opened_at        timestamptz NOT NULL,
+    closed_at        timestamptz,
+    kept_back        text,                          -- why its opening was not told; null: it was
+    xid              xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    seq              bigint GENERATED ALWAYS AS IDENTITY
+);
+CREATE INDEX episode_page ON episode (practice_id, xid, seq);
+CREATE INDEX episode_dyad ON episode (dyad_id);
+
+CREATE TABLE episode_change (
+    episode_id       uuid NOT NULL REFERENCES episode,
+    revision         integer NOT NULL,
+    practice_id      text NOT NULL,
+    change           text NOT NULL,
+    kept_back        text,
+    session_id       text NOT NULL,
+    changed_at       timestamptz NOT NULL,
+    data             jsonb NOT NULL,                -- EpisodeChanged, as it was published
+    PRIMARY KEY (episode_id, revision)
+);
+CREATE INDEX episode_change_practice ON episode_change (practice_id);
+
+-- What therapists answered; kept even when the episode is not known here.
+CREATE TABLE response (
+    episode_id       uuid NOT NULL,
+    answer_revision  integer NOT NULL,
+    dyad_id          uuid NOT NULL,
+    practice_id      text NOT NULL,
+    answer           text NOT NULL,
+    responded_at     timestamptz NOT NULL,
+    PRIMARY KEY (episode_id, answer_revision)
+);
+
+-- The newest heartbeat of each partition, so that a replay repeats none.
+CREATE TABLE heartbeat (
+    partition        integer PRIMARY KEY,
+    minute           text NOT NULL
+);
+
+-- The days on which the sweep went over all dyads of a partition.
+CREATE TABLE sweep (
+    partition        integer PRIMARY KEY,
+    day              date NOT NULL
+);
+"""
+
+
+def upgrade() -> None:
+    """Create everything."""
+    op.execute(create_v1("detector"))
+    op.execute("SET LOCAL search_path TO detector")
+    op.execute(TABLES)
+
+
+def downgrade() -> None:
+    """There is no way back: the tables are the record."""
+    raise NotImplementedError("restore a backup instead")

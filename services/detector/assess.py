@@ -1,0 +1,49 @@
+"""Sessions in, the model's findings out; sessions before the first change keep what is stored of them."""
+
+import asyncio
+from collections import defaultdict
+
+from services.detector.core import Detector, DyadForms
+from services.detector.decide import scored
+from services.detector.thresholds import choose
+from services.detector.work import Batch, DyadWork, Session, Tools
+
+MAX_SNAPSHOT_BYTES = 4096
+"""A larger one would cost more to store than the history to refold."""
+
+
+async def assess(batch: Batch, _tools: Tools) -> None:
+    """Score all changed dyads at once, off the event loop, each practice with its model."""
+    by_model: defaultdict[Detector, list[DyadWork]] = defaultdict(list)
+    for dyad in batch.dyads.values():
+        if dyad.sessions:
+            by_model[dyad.practice.model].append(dyad)
+    for model, dyads in by_model.items():
+        await asyncio.to_thread(_assess, model, dyads)
+
+
+def _assess(model: Detector, dyads: list[DyadWork]) -> None:
+    work = [DyadForms(dyad.snapshot, [session.form for session in dyad.sessions]) for dyad in dyads]
+    for dyad, result in zip(dyads, model.assess(work), strict=True):
+        small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
+        dyad.snapshot_after = result.snapshot if small else None
+        for session, found in zip(dyad.sessions, result.assessments, strict=True):
+            if session.stored is None:
+                session.found = found
+
+
+async def weigh(batch: Batch, _tools: Tools) -> None:
+    """Put each finding beside the threshold that counts for its session."""
+    for dyad in batch.dyads.values():
+        for session in dyad.sessions:
+            _weigh(session, dyad)
+
+
+def _weigh(session: Session, dyad: DyadWork) -> None:
+    if session.found is None:
+        session.scored = session.stored
+        return
+    version, practice = session.version, dyad.practice
+    at = version.place.session_at
+    session.threshold = choose(practice.thresholds, practice.default, at, version.accepted_at)
+    session.scored = scored(version.place, session.found, session.threshold.value)

@@ -1,0 +1,72 @@
+"""Dyads whose ratings changed in, the sessions to fold out: the new ones, or the whole history."""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.events import Status
+from schemas.ids import DyadId
+from schemas.instruments.loader import Catalogue
+from services.detector.decide import Scored
+from services.detector.history import Form, form_of
+from services.detector.practices import Connection
+from services.detector.ratings import COLUMNS, version_of
+from services.detector.work import Batch, DyadWork, Session, Tools, Version
+
+_HISTORY = f"""
+SELECT {COLUMNS}, a.revision, a.data, a.risk, a.threshold, a.level, a.may_flag
+FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
+LEFT JOIN detector.assessment a USING (dyad_id, session_id, instrument)
+WHERE r.dyad_id = ANY(%b::uuid[]) AND r.current
+"""
+_ASSESSMENT_COLUMNS = 6
+
+
+async def load(batch: Batch, tools: Tools) -> None:
+    """Find each changed dyad's sessions: after its snapshot when all new ones follow it, else all."""
+    refolded: dict[DyadId, DyadWork] = {}
+    for dyad in batch.dyads.values():
+        grown = dyad.history_revision > len(dyad.touched)
+        dyad.refold |= bool(dyad.touched) and dyad.snapshot is None and grown
+        if dyad.refold:
+            dyad.snapshot = None
+            refolded[dyad.id] = dyad
+        else:
+            for version in dyad.touched.values():
+                _enter(dyad, Session(version, _form(version, tools.catalogue)))
+    if refolded:
+        await _read_histories(batch.tx.conn, refolded, tools.catalogue)
+    for dyad in batch.dyads.values():
+        dyad.sessions.sort(key=lambda session: session.version.place)
+
+
+async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:
+    rows = await (await conn.execute(_HISTORY, (list(dyads),), binary=True)).fetchall()
+    for row in rows:
+        version = version_of(row[:-_ASSESSMENT_COLUMNS])
+        dyad = dyads[version.dyad_id]
+        session = Session(version, _form(version, catalogue))
+        _take_stored(session, row[-_ASSESSMENT_COLUMNS:])
+        if dyad.changed_from is not None and version.place >= dyad.changed_from:
+            session.stored = None
+        _enter(dyad, session)
+
+
+def _take_stored(session: Session, columns: Sequence[object]) -> None:
+    revision, data, risk, threshold, level, flaggable = columns
+    if isinstance(revision, int) and isinstance(data, bytes):
+        session.revision, session.data = revision, data
+    if isinstance(risk, float) and isinstance(threshold, float):
+        known_level = level if isinstance(level, float) else None
+        session.stored = Scored(session.version.place, risk, threshold, bool(flaggable), known_level)
+
+
+def _enter(dyad: DyadWork, session: Session) -> None:
+    if session.version.rating.status is not Status.WITHDRAWN:
+        dyad.sessions.append(session)
+    elif session.version.key in dyad.touched:
+        dyad.withdrawn.append(session)
+
+
+def _form(version: Version, catalogue: Catalogue) -> Form:
+    if version.form is not None:
+        return version.form
+    return form_of(version.rating, catalogue.get(version.rating.instrument))

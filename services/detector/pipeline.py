@@ -1,0 +1,44 @@
+"""The flow, named once: what a batch passes through, in order, within one transaction."""
+
+from collections.abc import Sequence
+
+from services.detector.answer import answer
+from services.detector.assess import assess, weigh
+from services.detector.claim import claim
+from services.detector.conclude import conclude
+from services.detector.decode import decode
+from services.detector.load import load
+from services.detector.lock import lock
+from services.detector.publish import publish
+from services.detector.pulse import pulse
+from services.detector.store import store
+from services.detector.tell import tell
+from services.detector.work import Batch, Tools
+from services.runtime.record import Record
+from services.runtime.transaction import Transaction
+
+STAGES = (
+    lock,  # the dyads' rows, in key order
+    answer,  # therapists' answers are kept
+    claim,  # ratings are taken up, counted as duplicates, or rejected
+    load,  # the sessions after the snapshot, or the whole history
+    assess,  # what the model says
+    weigh,  # beside the threshold that counts there
+    conclude,  # decide and emit: episodes, and what is new about them
+    publish,  # assessments whose numbers changed
+    store,  # assessments and states
+    tell,  # changes of episodes
+    pulse,  # heartbeats
+)
+
+
+async def flow(tx: Transaction, records: Sequence[Record], tools: Tools) -> Batch:
+    """Take the records of one batch through all stages."""
+    return await run(decode(tx, records), tools)
+
+
+async def run(batch: Batch, tools: Tools) -> Batch:
+    """Take a batch through the stages after decoding."""
+    for stage in STAGES:
+        await stage(batch, tools)
+    return batch

@@ -1,0 +1,40 @@
+"""Heartbeats in; the model scores a fixed history, and the heartbeat goes on with what it found."""
+
+import asyncio
+
+from schemas import topics
+from schemas.envelope import HEADERS
+from services.detector.core import DyadForms
+from services.detector.wire import Beat, encode, envelope
+from services.detector.work import Batch, Tools
+from services.runtime.record import Outgoing
+
+TYPE = "alliance.heartbeat-sent.v1"
+TOPICS = (topics.ASSESSED.name, topics.EPISODE_CHANGED.name)
+
+_NEWER = """
+INSERT INTO detector.heartbeat AS h (partition, minute) VALUES (%s, %s)
+ON CONFLICT (partition) DO UPDATE SET minute = EXCLUDED.minute WHERE h.minute < EXCLUDED.minute
+RETURNING minute
+"""
+
+
+async def pulse(batch: Batch, tools: Tools) -> None:
+    """Hand each new heartbeat on, with the risk of the fixed history; one handed on before stays silent."""
+    if not batch.beats:
+        return
+    work = [DyadForms(None, tools.heartbeat.forms)]
+    (result,) = await asyncio.to_thread(tools.models.default.assess, work)
+    risk = result.assessments[-1].risk
+    for record, event in batch.beats:
+        beat = event.data
+        newer = await batch.tx.conn.execute(_NEWER, (record.partition, beat.minute))
+        if await newer.fetchone() is None:
+            continue
+        seen = Beat(beat.partition, beat.minute, beat.sent_at, risk, tools.heartbeat.expected_risk)
+        key = record.key or b""
+        value = envelope(TYPE, event.id, batch.tx.now, key, encode(seen))
+        for topic in TOPICS:
+            batch.tx.publish(Outgoing(topic, key, value, record.partition, HEADERS))
+        batch.counts["heartbeats"] += 1
+        batch.counts["heartbeats-off"] += risk != tools.heartbeat.expected_risk

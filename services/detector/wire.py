@@ -1,0 +1,186 @@
+"""Bytes in, typed values out, and back: the contracts of `schemas.events` in the form that is fast.
+
+A test keeps every type here equal to its contract, field by field and byte by byte. msgspec reads and writes
+an event in about 2 µs where pydantic needs 7 to 15, and this service does it once per rating.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from schemas.events import Answer, Change, Component, KeptBack, Movement, Status
+
+Aware = Annotated[datetime, Meta(tz=True)]
+
+
+class Scores(Struct, frozen=True, gc=False):
+    """Marks by component in instrument units."""
+
+    bond: float
+    goal: float
+    task: float
+
+
+class Rated(Struct, frozen=True):
+    """`schemas.events.SessionRated`."""
+
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    session_id: str
+    session_at: Aware
+    instrument: str
+    status: Status
+    accepted_at: Aware
+    content_hash: str
+    case_id: str = ""
+    items: tuple[float | None, ...] | None = None
+    scores: Scores | None = None
+    next_session_at: Aware | None = None
+    recorded_at: Aware | None = None
+
+
+class Responded(Struct, frozen=True):
+    """`schemas.events.TherapistResponded`."""
+
+    episode_id: UUID
+    answer_revision: Annotated[int, Meta(ge=1)]
+    answer: Answer
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    responded_at: Aware
+    case_id: str = ""
+
+
+class Beat(Struct, frozen=True, omit_defaults=True):
+    """`schemas.events.HeartbeatSent`; `minute` stays text, it is only handed on and compared."""
+
+    partition: int
+    minute: str
+    sent_at: Aware
+    risk: float | None = None
+    expected_risk: float | None = None
+
+
+class RatedEvent(Struct, frozen=True, tag_field="type", tag="alliance.session-rated.v1"):
+    """A rating in its envelope."""
+
+    data: Rated
+
+
+class RespondedEvent(Struct, frozen=True, tag_field="type", tag="alliance.therapist-responded.v1"):
+    """A therapist's answer in its envelope."""
+
+    data: Responded
+
+
+class BeatEvent(Struct, frozen=True, tag_field="type", tag="alliance.heartbeat-sent.v1"):
+    """A heartbeat in its envelope."""
+
+    id: str
+    data: Beat
+
+
+Arriving = RatedEvent | RespondedEvent | BeatEvent
+
+arriving = msgspec.json.Decoder(Arriving)
+"""Decodes what this service reads. Raises msgspec.ValidationError or DecodeError, whose texts hold no values."""
+
+
+class Finding(Struct, frozen=True, omit_defaults=True, gc=False):
+    """`schemas.events.ComponentAssessment`."""
+
+    risk: float
+    score: float | None = None
+    usual: float | None = None
+    change: float | None = None
+
+
+class Assessed(Struct, omit_defaults=True):
+    """`schemas.events.AllianceAssessed`; not frozen, because its revision is known last."""
+
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    session_id: str
+    session_at: datetime
+    instrument: str
+    status: Status
+    revision: int
+    ratings: int
+    early: bool
+    threshold_version: str
+    model_version: str
+    case_id: str = ""
+    risk: float | None = None
+    components: dict[Component, Finding] = {}
+    leading_component: Component | None = None
+    threshold: float | None = None
+
+
+class Point(Struct, frozen=True, omit_defaults=True, gc=False):
+    """`schemas.events.TrajectoryPoint`."""
+
+    session_at: datetime
+    bond: float | None = None
+    goal: float | None = None
+    task: float | None = None
+    overall: float | None = None
+    usual: float | None = None
+    flagged: bool = False
+
+
+class Changed(Struct, frozen=True, omit_defaults=True):
+    """`schemas.events.EpisodeChanged`."""
+
+    episode_id: UUID
+    revision: int
+    change: Change
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    session_id: str
+    session_at: datetime
+    opened_at: datetime
+    instrument: str
+    ratings: int
+    model_version: str
+    accepted_at: datetime
+    kept_back: KeptBack | None = None
+    case_id: str = ""
+    next_session_at: datetime | None = None
+    risk: float | None = None
+    components: dict[Component, Finding] = {}
+    leading_component: Component | None = None
+    movement: Movement | None = None
+    trajectory: tuple[Point, ...] = ()
+
+
+class Event(Struct, frozen=True):
+    """The envelope (CloudEvents 1.0, structured mode) around finished data."""
+
+    id: str
+    source: str
+    time: datetime
+    subject: str
+    type: str
+    data: msgspec.Raw
+    specversion: str = "1.0"
+    datacontenttype: str = "application/json"
+
+
+encode = msgspec.json.Encoder().encode
+assessed_decoder = msgspec.json.Decoder(Assessed)
+
+
+def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: bytes) -> bytes:
+    """The record value of an event of this service whose data are already encoded."""
+    return encode(
+        Event(str(event_id), "/rapport/detector", at, key.decode("ascii"), type_, msgspec.Raw(data))
+    )
