@@ -1,0 +1,86 @@
+"""Ingest put together: settings in, the application and what runs beside it out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.types import Lifespan
+
+from schemas import topics
+from schemas.instruments.loader import Catalogue
+from services.ingest import describe
+from services.ingest.document import openapi
+from services.ingest.door import Door, Stamp
+from services.ingest.heartbeat import Heartbeats
+from services.ingest.http import router
+from services.ingest.metrics import IngestMetrics
+from services.ingest.publisher import CHECK, Publisher
+from services.ingest.settings import IngestSettings
+from services.ingest.share import Shares
+from services.runtime import problem
+from services.runtime.clock import Clock
+from services.runtime.credentials import CredentialStore
+from services.runtime.health import Health, health_router
+from services.runtime.metrics import Metrics
+from services.runtime.produce import Producer
+from services.runtime.serve import Background
+from services.runtime.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """The application, and what has to run beside it for as long as it answers."""
+
+    app: FastAPI
+    beside: tuple[Background, ...]
+
+
+def build(
+    *, ingest: IngestSettings, kafka: KafkaSettings, credentials_file: Path, key_secret: bytes, clock: Clock
+) -> Ingest:
+    """Build everything and connect to nothing yet."""
+    metrics = Metrics("ingest", topics=[topics.SESSION_RATED.name])
+    own_metrics = IngestMetrics(metrics.registry, ingest)
+    health = Health(clock, metrics, checks=[CHECK])
+    shares = Shares(ingest, clock.monotonic)
+    publisher = Publisher(
+        Producer(kafka, metrics),
+        expected_partitions=topics.EMBEDDED_PARTITIONS if kafka.embedded else topics.PARTITIONS,
+        deadline_s=ingest.ack_deadline_s,
+        shares=shares,
+        clock=clock,
+        health=health,
+        metrics=own_metrics,
+    )
+    door = Door(
+        settings=ingest,
+        credentials=CredentialStore(credentials_file, clock),
+        key_secret=key_secret,
+        instruments=Catalogue.load(),
+        clock=clock,
+        stamp=Stamp(clock.now),
+        shares=shares,
+        publisher=publisher,
+        metrics=own_metrics,
+    )
+
+    @asynccontextmanager
+    async def until_the_last_answer(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await publisher.close()
+
+    app = application(until_the_last_answer)
+    app.state.door = door
+    app.include_router(health_router(health, metrics))
+    return Ingest(app, (publisher, Heartbeats(publisher, clock, health, own_metrics)))
+
+
+def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """The doors without anything behind them: enough for the OpenAPI document."""
+    app = FastAPI(title=describe.TITLE, version="1", redoc_url=None, lifespan=lifespan)
+    app.include_router(router)
+    problem.install(app)
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,74 @@
+"""Heartbeats: a clock in, one record per partition and minute out, so that silence downstream is loud."""
+
+import asyncio
+from datetime import datetime
+
+from schemas import topics
+from schemas.envelope import HEADERS, HeartbeatEvent, encode, envelope_fields
+from schemas.events import HeartbeatSent
+from schemas.ids import heartbeat_id
+from services.ingest.metrics import IngestMetrics
+from services.ingest.parcel import NOBODY
+from services.ingest.publisher import Publisher
+from services.runtime.clock import Clock
+from services.runtime.health import Health
+from services.runtime.record import Outgoing
+
+KEY = b"heartbeat"
+LOOP = "heartbeats"
+MINUTE_S = 60.0
+AGAIN_S = 2.0
+
+
+def heartbeat(partition: int, now: datetime) -> Outgoing:
+    """The heartbeat of one partition for the minute that `now` (aware, UTC) lies in. Replicas that send the
+    same minute send the same id, so downstream it counts once."""
+    minute = now.replace(second=0, microsecond=0)
+    event_id = heartbeat_id(partition, f"{minute:%Y-%m-%dT%H:%MZ}")
+    event = HeartbeatEvent.model_validate(
+        {
+            **envelope_fields(event_id, "ingest", now, KEY),
+            "data": HeartbeatSent(partition=partition, minute=minute, sent_at=now),
+        }
+    )
+    return Outgoing(topics.SESSION_RATED.name, KEY, encode(event), partition, HEADERS)
+
+
+class Heartbeats:
+    """Sends them while it runs, one round at once and then one a minute."""
+
+    def __init__(self, publisher: Publisher, clock: Clock, health: Health, metrics: IngestMetrics) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._health = health
+        self._metrics = metrics
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until stopped. What Kafka does not take is sent again soon: same minute, same id."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        while not self._stopping.is_set():
+            self._health.beat(LOOP)
+            sent = await self._round()
+            pause_s = self._until_next_minute_s() if sent else AGAIN_S
+            pause = asyncio.create_task(self._clock.sleep(pause_s))
+            await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
+            pause.cancel()
+        self._health.rest(LOOP)
+
+    async def stop(self) -> None:
+        """Send no further round."""
+        self._stopping.set()
+
+    async def _round(self) -> bool:
+        now = self._clock.now()
+        records = [heartbeat(partition, now) for partition in range(self._publisher.partitions)]
+        if not all(await self._publisher.publish(NOBODY, records)):
+            return False
+        self._metrics.heartbeats.inc(len(records))
+        self._metrics.last_heartbeat.set(self._clock.now().timestamp())
+        return True
+
+    def _until_next_minute_s(self) -> float:
+        now = self._clock.now()
+        return MINUTE_S - now.second - now.microsecond / 1e6
