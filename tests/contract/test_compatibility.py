@@ -89,7 +89,7 @@ def test_a_change_that_breaks_only_readers_is_fine_for_what_we_receive(
 ) -> None:
     now = changed(path, value)
     assert message in schema_changes(BEFORE, now, Use.PUBLISHED)
-    assert not [each for each in schema_changes(BEFORE, now, Use.RECEIVED) if "minimum" not in each]
+    assert schema_changes(BEFORE, now, Use.RECEIVED) == []
 
 
 @pytest.mark.parametrize("use", Use)
@@ -103,13 +103,11 @@ def test_a_change_that_breaks_only_readers_is_fine_for_what_we_receive(
         ("properties/id/maxLength", 20),
         ("properties/id/pattern", LEFT_OUT),
         ("properties/count/minimum", -1),
-        ("properties/share/anyOf/0/maximum", 2),
+        ("properties/share", {"anyOf": [{"type": "number", "maximum": 2}, {"type": "null"}]}),
         ("$defs/Part/properties/new", {"type": "string"}),
     ],
 )
 def test_a_change_that_breaks_nobody(path: str, value: object, use: Use) -> None:
-    if path == "properties/share/anyOf/0/maximum":
-        path, value = "properties/share", {"anyOf": [{"type": "number", "maximum": 2}, {"type": "null"}]}
     assert schema_changes(BEFORE, changed(path, value), use) == []
 
 

@@ -61,9 +61,10 @@ def test_documents_of_services_stay_when_they_are_not_given(tmp_path: Path) -> N
 
 
 def test_two_exports_are_equal_to_the_byte(tmp_path: Path) -> None:
-    contents = []
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        contents.append({file.relative_to(folder): file.read_bytes() for file in export(folder)})
+    contents = [
+        {file.relative_to(folder): file.read_bytes() for file in export(folder)}
+        for folder in (tmp_path / "a", tmp_path / "b")
+    ]
     assert contents[0] == contents[1]
 
 
