@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.postgres import fresh_database, postgres_server
 
+pytest_plugins = ["tests.support.needs"]
+
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:

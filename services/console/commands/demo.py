@@ -1,0 +1,156 @@
+"""`rapport demo`: nothing but this machine in, ratings streamed and every one of them accounted for out."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from services.console.demo.message import Message
+    from services.console.demo.network import Sent, Size
+    from services.console.demo.stack import Stack
+    from services.console.home import Home
+
+TOLD_ABOUT_ALL = {"tell_from": "always", "max_age_days": "none"}
+RATINGS_PRACTICE = "my-practice"
+NETWORK = "demo network"
+RATE = 200.0
+"""Ratings a second: the load at which the latency is promised."""
+
+
+def demo(
+    *,
+    ratings: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Your own file instead of a simulation.")
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what earlier runs of --ratings stored.")
+    ] = False,
+    clients: Annotated[int, typer.Option(help="Clients to simulate.")] = 200,
+    sessions: Annotated[int, typer.Option(help="Weekly sessions each.")] = 12,
+    practices: Annotated[int, typer.Option(help="Practices in the network.")] = 3,
+    therapists: Annotated[int, typer.Option(help="Therapists in all.")] = 25,
+    seed: Annotated[int, typer.Option(help="Another seed, another network.")] = 1,
+    rate: Annotated[float, typer.Option(help="Ratings a second.")] = RATE,
+    ingest_url: Annotated[str | None, typer.Option(help="A stack elsewhere: its ingest.")] = None,
+    results_url: Annotated[str | None, typer.Option(help="Its results door.")] = None,
+    notifier_url: Annotated[str | None, typer.Option(help="Its notifier.")] = None,
+    mail_url: Annotated[str | None, typer.Option(help="Its mail catcher, if it has one.")] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="RAPPORT_KEY", help="A network key of its, with all scopes.")
+    ] = None,
+) -> None:
+    """Watch it work: a practice network streams ratings, therapists are told, nothing is lost.
+
+    Examples:
+
+      rapport demo                              (a simulated network; about 40 seconds)
+
+      rapport demo --ratings my-ratings.csv     (your own file; the same file again changes nothing)
+
+      rapport demo --ingest-url https://… --results-url https://… --notifier-url https://… --key rpt_…
+    """
+    from services.console.demo.network import Size
+    from services.console.demo.report import show
+    from services.console.demo.run import run
+    from services.console.home import Home, default_home
+    from services.console.process import StartFailed
+    from services.console.progress import on_terminal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    started = time.monotonic()
+    home = Home(default_home() / "demo")
+    far = (ingest_url, results_url, notifier_url)
+    try:
+        sent, truth = _ratings(ratings, Size(clients, sessions, practices, therapists), seed, home.folder)
+        prepared = time.monotonic() - started
+        if any(far):
+            stack = _remote(far, mail_url, key, sent)
+            outcome = run(stack, sent, truth, rate=rate, folder=home.folder)
+            show(outcome)
+        else:
+            with _here(
+                home, sent, fresh=fresh or ratings is None, name="ratings" if ratings else "demo"
+            ) as stack:
+                outcome = run(stack, sent, truth, rate=rate, folder=home.folder)
+                outcome.phases_s = {"simulating": prepared} | outcome.phases_s
+                show(outcome)
+                typer.echo(f"{time.monotonic() - started:.0f} s in all.")
+                if on_terminal():
+                    _stay(outcome.message)
+    except (StartFailed, RuntimeError, ValueError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if outcome.reconciliation.mismatches:
+        raise typer.Exit(1)
+
+
+def _ratings(
+    file: Path | None, size: "Size", seed: int, folder: Path
+) -> "tuple[list[Sent], dict[str, Any] | None]":
+    from services.console.demo import network
+
+    if file is None:
+        typer.echo(
+            f"Simulating {size.practices} practices, {size.clients} clients, {size.sessions} sessions each …"
+        )
+        return network.simulated(size, seed, folder)
+    return network.from_file(file, RATINGS_PRACTICE), None
+
+
+@contextmanager
+def _here(home: "Home", sent: "list[Sent]", *, fresh: bool, name: str) -> "Iterator[Stack]":
+    from services.console import tenants
+    from services.console.demo.network import practices_of
+    from services.console.demo.stack import Stack
+    from services.console.local import local_stack
+    from services.runtime.credentials import add_key
+
+    names = practices_of(sent)
+    home.credentials.unlink(missing_ok=True)  # the last run's key is gone with that run
+    begun = time.monotonic()
+    with local_stack(home, database=name, fresh=fresh, lent_only=True, say=typer.echo) as local:
+        for practice in names:
+            asyncio.run(tenants.put(local.database, practice, TOLD_ABOUT_ALL))
+        key = add_key(home.credentials, grants=names, scopes=tenants.SCOPES, network=True, label=NETWORK)
+        typer.echo(
+            f"Started in {time.monotonic() - begun:.1f} s. The practices here are told about all sessions, "
+            "however old (tell_from=always, no age limit); yours begin with the moment they are added."
+        )
+        where = local.running
+        yield Stack(
+            where.ingest_url, where.results_url, where.notifier_url, names, key.secret, where.mail_url
+        )
+        typer.echo("Stopping …")
+
+
+def _remote(
+    urls: tuple[str | None, ...], mail_url: str | None, key: str | None, sent: "list[Sent]"
+) -> "Stack":
+    from services.console.demo.network import practices_of
+    from services.console.demo.stack import Stack
+
+    ingest, results, notifier = urls
+    if not (ingest and results and notifier and key):
+        raise ValueError("a stack elsewhere needs --ingest-url, --results-url, --notifier-url and --key")
+    return Stack(ingest, results, notifier, practices_of(sent), key, mail_url)
+
+
+def _stay(message: "Message | None") -> None:
+    typer.echo("\nStill up. " + ("o, Enter: open that item signed in. " if message else "") + "Enter: stop.")
+    while (typed := sys.stdin.readline().strip().lower()) and message is not None:
+        if typed == "o":
+            typer.launch(message.url)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)

@@ -1,0 +1,105 @@
+"""What tests need of a machine in; those that cannot run here are skipped, and said at the end."""
+
+A pytest plugin: marks `durable`, `docker` and `browser` name needs, `backend` is the Kafka of a test.
+"""
+
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+
+from deploy.kafka import jars
+from deploy.kafka.run import KafkaNode
+from tests.support.backend import Backend, embedded_backend, real_backend, real_node
+
+
+def _docker_missing() -> str | None:
+    if shutil.which("docker") is None:
+        return "Docker is not installed"
+    done = subprocess.run(["docker", "info"], capture_output=True, check=False)
+    return None if done.returncode == 0 else "Docker does not answer"
+
+
+def _browser_missing() -> str | None:
+    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+        return "Chromium is not installed (Debian: apt-get install chromium)"
+    if shutil.which("chromedriver") is None:
+        return "Chromium's driver is not installed (Debian: apt-get install chromium-driver)"
+    return None
+
+
+NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "durable": ("a real Kafka by Maven", cache(jars.missing)),
+    "docker": ("containers", cache(_docker_missing)),
+    "browser": ("a browser", cache(_browser_missing)),
+}
+"""By mark: what is needed, and what this machine lacks for it (None: nothing)."""
+
+_SKIPPED = pytest.StashKey[Counter[str]]()
+_LEFT_OUT = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to count."""
+    config.stash[_SKIPPED] = Counter()
+    config.stash[_LEFT_OUT] = Counter()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for `backend` one run on each kind of Kafka."""
+    if "backend" in metafunc.fixturenames:
+        kinds = [pytest.param("kafka", marks=pytest.mark.durable)]
+        if metafunc.definition.get_closest_marker("durable") is None:
+            kinds.insert(0, pytest.param("embedded"))
+        metafunc.parametrize("backend", kinds, indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run."""
+    for item in items:
+        for mark, (_, missing) in NEEDS.items():
+            if item.get_closest_marker(mark) is not None and (lacking := missing()):
+                item.add_marker(pytest.mark.skip(reason=lacking))
+                config.stash[_SKIPPED][mark] += 1
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count what was left out by `-m`."""
+    for item in items:
+        for mark in NEEDS:
+            if item.get_closest_marker(mark) is not None:
+                item.config.stash[_LEFT_OUT][mark] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what did not run here and why."""
+    for mark, (what, missing) in NEEDS.items():
+        if skipped := config.stash[_SKIPPED][mark]:
+            terminalreporter.write_line(
+                f"NOT RUN: {skipped} tests that need {what}: {missing()}", yellow=True
+            )
+        if left_out := config.stash[_LEFT_OUT][mark]:
+            lacking = missing()
+            can = f"cannot run here: {lacking}" if lacking else "can run here"
+            terminalreporter.write_line(f"make test-all adds {left_out} tests that need {what}: they {can}")
+
+
+@pytest.fixture(scope="session")
+def kafka_node() -> Iterator[KafkaNode]:
+    """A real Kafka node; the topics are not there yet."""
+    with real_node() as node:
+        yield node
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A Kafka that has seen nothing yet."""
+    if request.param == "embedded":
+        with embedded_backend() as found:
+            yield found
+    else:
+        with real_backend(request.getfixturevalue("kafka_node")) as found:
+            yield found
