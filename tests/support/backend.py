@@ -1,4 +1,4 @@
-"""One interface over every Kafka that tests run on: the embedded broker, a real node; containers join here."""
+"""One interface over every Kafka that tests run on: the embedded broker, a real node, containers to come.
 
 The fixture `backend` (in `needs.py`) runs a test on each kind; tests marked `durable` run only on those
 that keep their records over a restart.

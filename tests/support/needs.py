@@ -1,4 +1,4 @@
-"""What tests need of a machine in; those that cannot run here are skipped, and said at the end."""
+"""What tests need of a machine in; those that cannot run here are skipped, and said at the end.
 
 A pytest plugin: marks `durable`, `docker` and `browser` name needs, `backend` is the Kafka of a test.
 """
