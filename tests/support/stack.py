@@ -1,0 +1,158 @@
+"""The three services as processes on a Kafka and a fresh database: started, killed, restarted, asked.
+
+`running_stack` yields a `ServiceStack`; `kill_at` names a label of `services/runtime/checkpoint.py` at which
+that one run ends by itself. Nothing here sleeps a fixed time: every wait has a condition and a deadline.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from services.console import tenants
+from services.console.deliver import Item, Tally, deliver
+from services.console.demo.balance import Book, read_book
+from services.console.demo.message import MailBox
+from services.console.demo.settle import Settled, settle
+from services.console.demo.stack import Stack
+from services.console.doors import Doors
+from services.console.embedded import mail_catcher
+from services.console.home import Home
+from services.console.supervise import READY_DEADLINE_S, STATEFUL, Supervisor, Surroundings
+from services.runtime.credentials import add_key
+from services.runtime.database import conninfo
+from services.runtime.migrate import migrate
+from services.runtime.settings import DatabaseSettings
+from tests.support.backend import Backend
+
+TOLD_ABOUT_ALL = {"tell_from": "always", "max_age_days": "none"}
+POLL_S = 0.05
+
+
+def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = 30.0) -> None:
+    """Return once `holds()`; fail with `what` when it does not within the deadline."""
+    ends = time.monotonic() + deadline_s
+    while not holds():
+        assert time.monotonic() < ends, f"not within {deadline_s:.0f} s: {what}"
+        time.sleep(POLL_S)
+
+
+class ServiceStack:
+    """Ingest, detector and notifier; names are those of `services/`."""
+
+    def __init__(self, supervisor: Supervisor, doors: Doors, where: Stack) -> None:
+        self.supervisor = supervisor
+        self.doors = doors
+        self.where = where
+        self.mails = MailBox(where.mail_url or "")
+        self.tally = Tally()
+        """Everything sent through this stack so far."""
+
+    def start(self, name: str, *, kill_at: str | None = None) -> None:
+        """Start one service; with `kill_at` (`label` or `label:3`) it ends by itself there, and may do so
+        before it is ready, so only without it is readiness waited for."""
+        process = self.supervisor.processes[name]
+        process.start({"RAPPORT_KILL_AT": kill_at} if kill_at else None)
+        if kill_at is None:
+            process.wait_ready(READY_DEADLINE_S)
+
+    def stop(self, name: str) -> int | None:
+        """Stop one service cleanly; its exit code."""
+        return self.supervisor.processes[name].stop()
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        self.supervisor.processes[name].kill()
+
+    def restart(self, name: str, *, kill_at: str | None = None) -> None:
+        """Stop cleanly, and start."""
+        self.stop(name)
+        self.start(name, kill_at=kill_at)
+
+    def wait_end(self, name: str, deadline_s: float = 60.0) -> int:
+        """The exit code of a service that ends by itself."""
+        return self.supervisor.processes[name].wait_end(deadline_s)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until one service is ready."""
+        self.supervisor.processes[name].wait_ready(READY_DEADLINE_S)
+
+    def log_of(self, name: str) -> list[dict[str, object]]:
+        """The service's log so far, lines that are JSON."""
+        lines = self.supervisor.processes[name].log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def send(
+        self, practice: str, ratings: Sequence[Mapping[str, object]], *, rate: float | None = None
+    ) -> Tally:
+        """Send ratings in order through ingest's batch door and return what became of these."""
+        tally = Tally()
+        items = [
+            Item(line, practice, json.dumps(body).encode()) for line, body in enumerate(ratings, start=1)
+        ]
+        deliver(self.doors, items, tally, rate=rate)
+        self.tally.done += tally.done
+        self.tally.accepted += tally.accepted
+        self.tally.sent_again += tally.sent_again
+        return tally
+
+    def book(self) -> Book:
+        """All practices' numbers now."""
+        return read_book(self.doors, self.where.practices)
+
+    def settled(self, accepted: int | None = None) -> Settled:
+        """Wait until everything accepted (by default: all sent through here) has an outcome, every change is
+        decided upon and every message sent; fails with what is unfinished."""
+        expected = self.tally.accepted if accepted is None else accepted
+        found = settle(self.where, self.doors, expected, lambda _done: None)
+        assert found.unfinished is None, found.unfinished
+        return found
+
+
+def settings_for(database_url: str) -> DatabaseSettings:
+    """The settings that reach a test's database."""
+    return DatabaseSettings(url=SecretStr(database_url))
+
+
+@contextmanager
+def running_stack(
+    backend: Backend,
+    database_url: str,
+    folder: Path,
+    *,
+    practices: Sequence[str] = ("north",),
+    options: Mapping[str, str] = TOLD_ABOUT_ALL,
+    start: Sequence[str] = ("notifier", "detector", "ingest"),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[ServiceStack]:
+    """Migrate, add the practices, start the services named in `start` in this order, and wait until ready.
+
+    `environment` is added to every service's own.
+    """
+    home = Home(folder)
+    database = settings_for(database_url)
+    for service in STATEFUL:
+        migrate(conninfo(database), service)
+    for practice in practices:
+        asyncio.run(tenants.put(database, practice, options))
+    key = add_key(home.credentials, grants=practices, scopes=tenants.SCOPES, network=True, label="test")
+    with mail_catcher() as (smtp_port, mail_url):
+        kafka = {**backend.kafka_env, **(environment or {})}
+        supervisor = Supervisor(home, Surroundings(kafka, database_url, smtp_port))
+        urls = supervisor.urls
+        where = Stack(
+            urls["ingest"], urls["detector"], urls["notifier"], tuple(practices), key.secret, mail_url
+        )
+        try:
+            for name in start:
+                supervisor.processes[name].start()
+            for name in start:
+                supervisor.processes[name].wait_ready(READY_DEADLINE_S)
+            with where.doors() as doors:
+                yield ServiceStack(supervisor, doors, where)
+        finally:
+            supervisor.stop()
