@@ -4,7 +4,6 @@ The row of a rating, unique on practice and id, is the claim on that id. Which v
 follows from the versions alone, so it does not matter in which order they came.
 """
 
-from schemas.complaints import Refused
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.instruments.loader import Catalogue, UnknownInstrument
@@ -85,8 +84,6 @@ class _Desk:
             form = None if rating.status is Status.WITHDRAWN else form_of(rating, instrument)
         except UnknownInstrument:
             raise Reject(Reason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
-        except Refused:
-            raise Reject(Reason.INVALID_MARKS, "the marks do not fit the instrument") from None
         place = ratings.place_of(rating)
         return Version(rating, place, arrival.dyad.id, rating.accepted_at, log, form)
 

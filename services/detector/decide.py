@@ -36,7 +36,7 @@ VERY_LOW = 0.4
 """A level of at most this is very low: 2.6 standard deviations under the mean client (.745, SD .13)."""
 HIGH = 0.8
 FLAT = 0.05
-"""A form is flat when no component lies this much under the client's usual: less than one mark of one item."""
+"""A form is flat when no component lies this much under what is usual: less than one mark of one item."""
 
 Step = Literal["", "opened", "deepened", "open", "repaired"]
 

@@ -89,13 +89,13 @@ def emit(dyad: DyadId, decision: Decision, telling: Telling) -> tuple[list[Told]
     if not view and not decision.emitted:
         return [], ()
     told: list[Told] = []
-    after: list[Emitted] = []
     scene = _Scene(decision, telling)
     pairs, vanished = _match(dyad, view, decision.emitted)
-    for before in vanished:
-        after.append(_withdraw(before, told))
-    for known, new_id, episode in pairs:
-        after.append(scene.go_on(known, episode, told) if known else scene.begin(new_id, episode, told))
+    after = [_withdraw(before, told) for before in vanished]
+    after += [
+        scene.go_on(known, now, told) if known else scene.begin(own_id, now, told)
+        for known, own_id, now in pairs
+    ]
     return told, tuple(after)
 
 
@@ -149,7 +149,7 @@ def _withdraw(before: Emitted, told: list[Told]) -> Emitted:
 
 
 class _Scene:
-    """What is the same for all episodes of one dyad: its newest session, the answers, the practice's wishes."""
+    """What all episodes of one dyad share: its newest session, the answers, what the practice wants."""
 
     def __init__(self, decision: Decision, telling: Telling) -> None:
         self._answers = decision.answers

@@ -1,4 +1,4 @@
-"""Findings in, `AllianceAssessed` out: in instrument units, with a revision, and only when a number changed."""
+"""Findings in, `AllianceAssessed` out: in instrument units, with a revision, and only if a number changed."""
 
 from hashlib import blake2b
 from math import isnan

@@ -21,7 +21,8 @@ TYPE = topics.EPISODE_CHANGED.name
 TRAJECTORY_POINTS = 30
 
 _HISTORY = """
-SELECT a.dyad_id, a.session_at, a.session_id, a.instrument, a.flagged, a.data, r.next_session_at, r.accepted_at
+SELECT a.dyad_id, a.session_at, a.session_id, a.instrument, a.flagged, a.data, r.next_session_at,
+    r.accepted_at
 FROM detector.assessment a JOIN detector.rating r USING (practice_id, rating_id)
 WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
 """
@@ -62,13 +63,12 @@ async def tell(batch: Batch, tools: Tools) -> None:
         return
     histories = await _histories(batch.tx.conn, [dyad.id for dyad in changed if dyad.told])
     await _write_episodes(batch.tx.conn, changed)
-    events = [
-        _changed(dyad, told, histories.get(dyad.id, ()), batch, tools.catalogue)
-        for dyad in changed
-        for told in dyad.told
-    ]
-    for dyad, event in zip([dyad for dyad in changed for _ in dyad.told], events, strict=True):
-        _publish(batch, dyad, event)
+    events = []
+    for dyad in changed:
+        for told in dyad.told:
+            event = _changed(dyad, told, histories.get(dyad.id, ()), batch, tools.catalogue)
+            _publish(batch, dyad, event)
+            events.append(event)
     if events:
         await _write_changes(batch, events)
 

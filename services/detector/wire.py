@@ -89,7 +89,7 @@ class BeatEvent(Struct, frozen=True, tag_field="type", tag="alliance.heartbeat-s
 Arriving = RatedEvent | RespondedEvent | BeatEvent
 
 arriving = msgspec.json.Decoder(Arriving)
-"""Decodes what this service reads. Raises msgspec.ValidationError or DecodeError, whose texts hold no values."""
+"""Decodes what this service reads; the texts of what it raises may quote a value."""
 
 
 class Finding(Struct, frozen=True, omit_defaults=True, gc=False):

@@ -50,9 +50,9 @@ CREATE TABLE dyad (
     snapshot         bytea,                         -- null: too large, refolded from the history
     decision         bytea,                         -- the fold's state, what was emitted, the answers
     open_since       date                           -- day of the last session while an episode is open
-) WITH (fillfactor = 70);
-ALTER TABLE dyad ALTER snapshot SET STORAGE MAIN;
-ALTER TABLE dyad ALTER snapshot SET COMPRESSION lz4;
+) WITH (fillfactor = 50);
+-- In the row itself and not compressed: it is written with every rating, and at most 4 kB.
+ALTER TABLE dyad ALTER snapshot SET STORAGE PLAIN;
 CREATE INDEX dyad_open ON dyad (open_since) WHERE open_since IS NOT NULL;
 
 -- What was sent. The row is the claim on its id, and lives as long as the rating.

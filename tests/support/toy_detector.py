@@ -1,0 +1,66 @@
+"""A detector that anyone can compute by hand: the fall of a form under the mean of the forms before it."""
+
+import struct
+from collections.abc import Sequence
+from math import isnan, nan
+
+from schemas.events import Component, Movement, Status
+from services.detector.assessment import Assessment, ComponentFinding
+from services.detector.core import DyadAssessed, DyadForms
+from services.detector.history import Form
+
+_STATE = struct.Struct("<3d3qq")
+_PARTS = (Component.BOND, Component.GOAL, Component.TASK)
+
+
+class ToyDetector:
+    """Risk = .1 + 2 x the mean fall under the running mean (declined: + .1 for each in a row), within 0 to 1."""
+
+    def __init__(self, version: str = "toy-1", threshold: float = 0.5) -> None:
+        self.version = version
+        self.threshold = threshold
+
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+        """Fold each dyad on its own."""
+        return [self._assess(dyad) for dyad in dyads]
+
+    def _assess(self, dyad: DyadForms) -> DyadAssessed:
+        b, g, t, nb, ng, nt, declined = _STATE.unpack(dyad.snapshot or bytes(_STATE.size))
+        sums, counts = [b, g, t], [nb, ng, nt]
+        found = []
+        for form in dyad.forms:
+            usual = [s / n if n else nan for s, n in zip(sums, counts, strict=True)]
+            declined = declined + 1 if form.status is Status.DECLINED else 0
+            marks = (form.bond, form.goal, form.task)
+            found.append(self._found(form, marks, usual, counts, declined))
+            for i, mark in enumerate(marks):
+                if not isnan(mark):
+                    sums[i] += mark
+                    counts[i] += 1
+        return DyadAssessed(_STATE.pack(*sums, *counts, declined), found)
+
+    @staticmethod
+    def _found(
+        form: Form, marks: Sequence[float], usual: Sequence[float], counts: Sequence[int], declined: int
+    ) -> Assessment:
+        given = [mark for mark in marks if not isnan(mark)]
+        level = sum(given) / len(given) if given else nan
+        falls = [u - m for u, m in zip(usual, marks, strict=True) if not isnan(u - m)]
+        fall = sum(falls) / len(falls) if falls else 0.0
+        risk = round(min(1.0, max(0.0, 0.1 + 2 * fall + 0.1 * declined)), 6)
+        if max(counts) < 2 and level <= 0.4:
+            risk = 0.9
+        leading = max(range(3), key=lambda i: (usual[i] - marks[i]) if not isnan(usual[i] - marks[i]) else -1)
+        return Assessment(
+            risk=risk,
+            components={
+                part: ComponentFinding(
+                    round(risk / 3, 6) if not isnan(u - m) else 0.0, round(m, 6), round(u, 6)
+                )
+                for part, m, u in zip(_PARTS, marks, usual, strict=True)
+            },
+            leading=_PARTS[leading] if falls else None,
+            movement=Movement.SUDDEN_FALL if fall > 0.1 else None,
+            ratings=max(counts) + bool(given),
+            level=round(level, 6),
+        )
