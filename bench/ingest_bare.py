@@ -1,0 +1,40 @@
+"""A bare FastAPI endpoint: any request in, 202 out; what the framework costs when nothing is done."""
+
+import asyncio
+
+import uvloop
+from fastapi import FastAPI
+
+from services.runtime.log import configure, get_logger
+from services.runtime.serve import serve
+from services.runtime.settings import HttpSettings, LogSettings
+
+
+class _SaysReady:
+    """Runs beside the endpoint: its log line says that requests are answered."""
+
+    def __init__(self) -> None:
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        get_logger().info("bare")
+        await self._stop.wait()
+
+    async def stop(self) -> None:
+        self._stop.set()
+
+
+async def run() -> None:
+    """Serve until stopped."""
+    app = FastAPI()
+
+    @app.post("/v1/ratings", status_code=202)
+    async def nothing() -> dict[str, str]:
+        return {"status": "accepted"}
+
+    await serve(app, HttpSettings(), beside=[_SaysReady()])
+
+
+if __name__ == "__main__":
+    configure(LogSettings(), "bare")
+    uvloop.run(run())
