@@ -108,7 +108,7 @@ SEND_RATING: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {
-        415, "Content type not supported", "Send `Content-Type: …`, in UTF-8.", Reason.MEDIA_TYPE
+            "description": "Valid (only with `dry_run`): scores from 0 to 1, and in the instrument's units",
             "content": {
                 "application/json": {
                     "schema": _ref("Valid"),
@@ -184,7 +184,7 @@ SEND_BATCH: dict[str, Any] = {
     | {
         "requestBody": {
             "required": True,
-            "description": "One result a line, in the order sent; with `dry_run`, `valid` and the scores",
+            "description": "One rating a line (`application/x-ndjson`), sent whole or as a stream.",
             "content": {
                 "application/x-ndjson": {"schema": _ref("Rating"), "example": _ndjson([RATING, _DECLINED])}
             },
