@@ -1,0 +1,30 @@
+"""A page is read as a person reads it."""
+
+from services.console.demo.message import link_in
+from services.console.demo.page import Page
+
+PAGE = """<!doctype html><html><head><title>x</title><style>p{}</style></head><body><nav>menu</nav>
+<main><h1>To review</h1><p>Your client&#39;s <b>bond</b>
+marks moved.</p><svg><text>0.5</text></svg>
+<form method="post" action="/answers"><input type="hidden" name="csrf" value="t">
+<button name="answer" value="discussed">We talked</button></form></main></body></html>"""
+
+
+def test_blocks_become_lines_and_ornaments_are_left_out() -> None:
+    assert Page(PAGE).text == "To review\nYour client's bond marks moved.\n[ We talked ]"
+
+
+def test_a_form_knows_where_it_goes_and_what_it_sends() -> None:
+    (form,) = Page(PAGE).forms
+
+    assert (
+        form.action,
+        form.method,
+        form.fields,
+    ) == ("/answers", "post", {"csrf": "t", "answer": "discussed"})
+
+
+def test_the_link_of_a_mail_ends_before_its_full_stop() -> None:
+    assert link_in("See http://127.0.0.1:1/sign-in?token=a.b-c.\nThank you") == (
+        "http://127.0.0.1:1/sign-in?token=a.b-c"
+    )
