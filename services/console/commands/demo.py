@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,10 +144,13 @@ def _remote(
 
 
 def _stay(message: "Message | None") -> None:
-    typer.echo("\nStill up. " + ("o, Enter: open that item signed in. " if message else "") + "Enter: stop.")
-    while (typed := sys.stdin.readline().strip().lower()) and message is not None:
-        if typed == "o":
-            typer.launch(message.url)
+    from services.console.demo.opener import open_signed_in
+
+    offer = "o opens that item signed in; " if message is not None else ""
+    typer.echo(f"\nStill up: {offer}Enter stops everything.")
+    while (key := typer.getchar()) not in {"\r", "\n"}:
+        if key.lower() == "o" and message is not None and not open_signed_in(message.url, message.cookies):
+            typer.echo(f"No browser came. The page is {message.url}, behind the link in the mail.")
 
 
 def register(app: typer.Typer) -> None:

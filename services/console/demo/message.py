@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
@@ -23,6 +23,8 @@ class Message:
     mail: str
     page: str
     url: str
+    cookies: dict[str, str] = field(repr=False)
+    """The session in which the page was read."""
 
 
 class MailBox:
@@ -65,8 +67,8 @@ def link_in(mail: str) -> str:
     return found.group().rstrip(".,)>")
 
 
-def open_link(url: str) -> tuple[Page, str]:
-    """Open a mailed link and press the button behind it, like a browser; the page and its address.
+def open_link(url: str) -> tuple[Page, str, dict[str, str]]:
+    """Open a mailed link and press the button behind it, like a browser: page, address, cookies.
 
     Raises:
         httpx.HTTPStatusError: a page answered with an error.
@@ -81,7 +83,7 @@ def open_link(url: str) -> tuple[Page, str]:
         head = {"Origin": str(first.url.copy_with(raw_path=b"/")).rstrip("/"), "Referer": str(first.url)}
         there = urljoin(str(first.url), forms[0].action)
         second = browser.post(there, data=forms[0].fields, headers=head).raise_for_status()
-        return Page(second.text), str(second.url)
+        return Page(second.text), str(second.url), dict(browser.cookies)
 
 
 def read_message(mails: MailBox, told: Sequence[dict[str, Any]]) -> tuple[Message, dict[str, Any]] | None:
@@ -92,9 +94,9 @@ def read_message(mails: MailBox, told: Sequence[dict[str, Any]]) -> tuple[Messag
         for entry in (one for one in listed if address in one["recipients"]):
             mail = mails.read(entry["number"])
             try:
-                page, url = open_link(link_in(mail["text"]))
+                page, url, cookies = open_link(link_in(mail["text"]))
             except (httpx.HTTPError, ValueError):
                 continue
             if str(episode["episode_id"]) in url:
-                return Message(address, mail["subject"], mail["text"], page.text, url), episode
+                return Message(address, mail["subject"], mail["text"], page.text, url, cookies), episode
     return None
