@@ -98,8 +98,10 @@ class Step:
     """(n,) P(all three components fell | a rupture)."""
     below_last: Floats
     """(n,) how far the level lies under the last one; NaN where either is missing."""
+    fell_before: Floats
+    """(n,) how far the last level lay under the one before it; NaN where either is missing."""
     below_usual: Floats
-    """(n,) how far the level lies under the usual one."""
+    """(n,) how far the level lies under the usual one; NaN where no mark was given."""
     rated: Floats
     """(n,) rated forms up to and with this one."""
     declined_in_row: Floats
@@ -197,6 +199,7 @@ class Features:
             fall=expected_fall,
             everything=whole,
             below_last=compared["below_last"],
+            fell_before=own["before_last"][:, 0] - own["last"][:, 0],
             below_usual=found["below_usual"],
             rated=now["rated"][:, 0],
             declined_in_row=now["declined_in_row"][:, 0],

@@ -1,4 +1,4 @@
-"""Cohorts in, the features and the truth of every session out: the detector's own fold over simulated forms."""
+"""Cohorts in, the features and the truth of every session out: the detector's own fold on simulated forms."""
 
 from dataclasses import dataclass
 

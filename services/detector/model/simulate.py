@@ -53,7 +53,7 @@ def _noise(rng: np.random.Generator, world: World, n: int, sessions: int) -> Flo
 
 def _latent(rng: np.random.Generator, world: World, therapist: NDArray[np.int64], courses: Courses) -> Floats:
     """(n, t, 4) the alliance as felt: bond, goal, task, and overall as their mean."""
-    n, sessions, _ = courses.fall.shape
+    n, sessions = therapist.size, int(courses.fall.shape[1])
     by_therapist = world.therapist_sd * rng.standard_normal(int(therapist.max()) + 1)
     person = world.level_sd * rng.standard_normal(n) + by_therapist[therapist]
     slope = world.slope + world.slope_sd * rng.standard_normal(n)

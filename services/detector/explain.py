@@ -1,0 +1,124 @@
+"""Risks and what the features found in, assessments out: which component leads, and how the marks moved."""
+
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.events import Component, Movement, Status
+from services.detector.assessment import Assessment, ComponentFinding
+from services.detector.history import Form
+
+Floats = NDArray[np.float64]
+
+DIGITS = 6
+_COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL)
+_EARLY = 3
+"""With fewer rated forms nothing is usual yet, so a low level is all there is to say."""
+_CLEAR_FALL = 0.1
+_NO_FALL = 0.02
+_SUDDEN = 0.5
+"""A fall is sudden when one of the last two sessions brought at least this share of it."""
+_MOSTLY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the features found at n forms, gathered over the steps of a fold."""
+
+    usual: Floats
+    fall: Floats
+    everything: Floats
+    below_last: Floats
+    fell_before: Floats
+    """(n,) how far the last level lay under the one before it; NaN where either is missing."""
+    below_usual: Floats
+    rated: Floats
+    declined_in_row: Floats
+
+
+def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
+    """(n, 4) how much of the risk each of bond, goal, task and overall speaks for.
+
+    In proportion to how far each is expected to have fallen; overall counts for what it lies lower than all
+    of them. They sum to at most the risk; all 0 where nothing is known of any component.
+
+    Args:
+        risk: (n,) rounded.
+        found: of n forms.
+        scores: (n, 4) the forms' marks; NaN where there is none.
+    """
+    n = risk.size
+    below = found.usual - scores
+    known = np.where(np.isnan(below[:, :3]), -np.inf, below[:, :3])
+    lowest = np.where(np.isinf(known.max(axis=1)), 0.0, np.maximum(known.max(axis=1), 0.0))
+    overall = np.nan_to_num(np.maximum(below[:, 3] - lowest, 0.0))
+    ever = ~np.isnan(np.where(np.isnan(found.usual), scores, found.usual))
+    weights = np.zeros((n, 4))
+    weights[:, :3] = found.fall
+    weights[:, 3] = np.where(ever[:, :3].any(axis=1), np.where(overall > lowest, overall, 0.0), 1.0)
+    weights = np.where(ever, weights, 0.0)
+    total = weights.sum(axis=1)
+    share = weights / np.where(total > 0, total, 1.0)[:, None]
+    # Rounded down, and once more where three roundings of binary numbers add up to more than the whole.
+    scale = 10**DIGITS
+    parts = np.floor(share * risk[:, None] * scale) / scale
+    over = parts.sum(axis=1) > risk
+    parts[over] = np.maximum(parts[over] - 1 / scale, 0.0)
+    rounded: Floats = np.round(parts, DIGITS)
+    return rounded
+
+
+def movement(form: Form, found: Found, row: int) -> Movement | None:
+    """How the marks moved towards this form; None when they did not move down."""
+    if form.status is Status.DECLINED:
+        return Movement.DECLINED_FORMS
+    below, drop = found.below_usual[row], found.below_last[row]
+    if found.rated[row] < _EARLY and not drop >= _CLEAR_FALL:
+        return Movement.LOW_FROM_START
+    if not below > _NO_FALL:
+        return None
+    sudden = drop >= _SUDDEN * below or found.fell_before[row] >= _SUDDEN * below
+    if not sudden:
+        return Movement.SLOW_SLIDE
+    return Movement.EVERYTHING if found.everything[row] >= _MOSTLY else Movement.SUDDEN_FALL
+
+
+def _level(form: Form) -> float:
+    parts = [mark for mark in (form.bond, form.goal, form.task) if not isnan(mark)]
+    return round(sum(parts) / len(parts), DIGITS) if parts else round(form.overall, DIGITS)
+
+
+def explain(forms: list[Form], risk: Floats, found: Found) -> list[Assessment]:
+    """One assessment per form; `risk` (n,) and `found` are of the same forms in the same order."""
+    scores = np.array([(f.bond, f.goal, f.task, f.overall) for f in forms], dtype=np.float64).reshape(-1, 4)
+    parts = shares(risk, found, scores)
+    leading = np.argmax(parts, axis=1).tolist()
+    rows = zip(
+        forms,
+        risk.tolist(),
+        parts.tolist(),
+        np.round(scores, DIGITS).tolist(),
+        np.round(found.usual, DIGITS).tolist(),
+        strict=True,
+    )
+    out = []
+    for row, (form, chance, share, score, usual) in enumerate(rows):
+        shown = {
+            component: ComponentFinding(share[place], score[place], usual[place])
+            for place, component in enumerate(_COMPONENTS)
+            if not (isnan(score[place]) and isnan(usual[place]))
+        }
+        lead = _COMPONENTS[leading[row]] if share[leading[row]] > 0 else None
+        out.append(
+            Assessment(
+                risk=chance,
+                components=shown,
+                leading=lead if lead in shown else None,
+                movement=movement(form, found, row),
+                ratings=int(found.rated[row]),
+                level=_level(form),
+            )
+        )
+    return out

@@ -1,0 +1,119 @@
+"""Dyads' forms in, their assessments and snapshots out: features, score and explain in one pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.detector.core import DyadAssessed, DyadForms
+from services.detector.explain import Found, explain
+from services.detector.features import Features, Step
+from services.detector.history import Form, matrix
+from services.detector.score import Scorer
+
+Floats = NDArray[np.float64]
+
+_AT_ONCE = 128
+"""Dyads folded together: what one step needs of so many stays in the processor's cache."""
+_MAGIC = b"RAP1"
+
+
+class BadSnapshot(ValueError):
+    """The bytes are no snapshot of this model: refold the dyad's history."""
+
+
+class _Gathered(NamedTuple):
+    features: Floats
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The fixed history, and the risk after its last form on the machine that trained the model."""
+
+    history: tuple[Form, ...]
+    expected_risk: float
+
+
+class TrainedDetector:
+    """A loaded model; implements `services.detector.core.Detector`."""
+
+    def __init__(
+        self, *, version: str, threshold: float, features: Features, scorer: Scorer, heartbeat: Heartbeat
+    ) -> None:
+        self._version = version
+        self._threshold = threshold
+        self._features = features
+        self._scorer = scorer
+        self.heartbeat = heartbeat
+
+    @property
+    def version(self) -> str:
+        """Names the artefact."""
+        return self._version
+
+    @property
+    def threshold(self) -> float:
+        """The risk at which to flag until a practice has a threshold of its own."""
+        return self._threshold
+
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+        """Assess every form of every dyad.
+
+        Raises:
+            BadSnapshot: a snapshot was not made by this model.
+        """
+        states = self._states(dyads)
+        forms = [form for dyad in dyads for form in dyad.forms]
+        gathered = self._fold(states, [len(dyad.forms) for dyad in dyads], matrix(forms))
+        risk = self._scorer.score(gathered.features)
+        assessments = explain(forms, risk, gathered.found)
+        out, begin = [], 0
+        for state, dyad in zip(states, dyads, strict=True):
+            end = begin + len(dyad.forms)
+            out.append(DyadAssessed(_MAGIC + state.tobytes(), assessments[begin:end]))
+            begin = end
+        return out
+
+    def _states(self, dyads: Sequence[DyadForms]) -> Floats:
+        states = self._features.start(len(dyads))
+        size = len(_MAGIC) + 8 * states.shape[1]
+        for row, dyad in enumerate(dyads):
+            if dyad.snapshot is not None:
+                if len(dyad.snapshot) != size or not dyad.snapshot.startswith(_MAGIC):
+                    raise BadSnapshot("not a snapshot of this model: refold the history")
+                states[row] = np.frombuffer(dyad.snapshot, dtype="<f8", offset=len(_MAGIC))
+        return states
+
+    def _fold(self, states: Floats, lengths: Sequence[int], columns: Floats) -> _Gathered:
+        """Fold every dyad's forms, longest histories first; `states` holds the last state of each after."""
+        counts = np.array(lengths, dtype=np.int64)
+        first_row = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)[:-1]])
+        longest_first = np.argsort(-counts, kind="stable")
+        n = columns.shape[0]
+        features = np.empty((n, len(self._features.names)))
+        found = Found(
+            usual=np.empty((n, 4)),
+            fall=np.empty((n, 3)),
+            **{name: np.empty(n) for name in _SINGLE},
+        )
+        for begin in range(0, counts.size, _AT_ONCE):
+            some = longest_first[begin : begin + _AT_ONCE]
+            for t in range(int(counts[some[0]])):
+                going = some[counts[some] > t]
+                rows = first_row[going] + t
+                step = self._features.step(states[going], columns[rows])
+                states[going] = step.state
+                features[rows] = step.features
+                _keep(found, rows, step)
+        return _Gathered(features, found)
+
+
+_SINGLE = tuple(field.name for field in fields(Found) if field.name not in {"usual", "fall"})
+
+
+def _keep(found: Found, rows: NDArray[np.int64], step: Step) -> None:
+    for field in fields(Found):
+        getattr(found, field.name)[rows] = getattr(step, field.name)

@@ -1,0 +1,35 @@
+"""Features in, risks out: calibrated trees on one thread, in numbers that are the same in every batch."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
+
+Floats = NDArray[np.float64]
+
+DIGITS = 6
+"""Risks are rounded before they are compared, stored or published."""
+
+
+class Classifier(Protocol):
+    """What is used of a fitted scikit-learn classifier."""
+
+    def predict_proba(self, X: Floats) -> Floats:  # noqa: N803 - scikit-learn's name
+        """(n, 2) P(no rupture), P(rupture)."""
+
+
+class Scorer:
+    """A fitted classifier that scores on one thread, whatever the surroundings allow."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier = classifier
+        self._threads = ThreadpoolController()
+
+    def score(self, features: Floats) -> Floats:
+        """(n,) P(a rupture is under way), rounded; `features` (n, features) in the order of training."""
+        if features.shape[0] == 0:
+            return np.empty(0)
+        with self._threads.limit(limits=1):
+            chance: Floats = self._classifier.predict_proba(features)[:, 1]
+        return chance.clip(0.0, 1.0).round(DIGITS)
