@@ -1,1 +1,1 @@
-"""The ways a message can travel; a channel only says whether trying again is worth it."""
+"""The ways to a therapist, one file each. A channel says only whether to try again, and why."""

@@ -1,0 +1,138 @@
+"""/v1/notifications and /v1/balance: what was told or not, why, and how far each message has come."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from psycopg_pool import AsyncConnectionPool
+from pydantic import BaseModel
+
+from services.notifier.api.access import SCOPE_RESULTS, practice_for
+from services.notifier.decision import OUTGOING, Channel, Outcome, Reason
+from services.notifier.delivery import State
+from services.notifier.directory import Connection
+from services.runtime import cursor
+from services.runtime.credentials import CredentialStore
+
+
+class Notification(BaseModel):
+    """One decision about one change on one channel. `state` and `sent_at` are as they stand now."""
+
+    episode_id: UUID
+    revision: int
+    change: str
+    channel: Channel
+    outcome: Outcome
+    reason: Reason
+    state: State | None
+    """How far the message has come; None when nothing was to be told."""
+    accepted_at: datetime
+    """When the rating that caused the change was accepted."""
+    decided_at: datetime
+    sent_at: datetime | None
+
+
+class Page(BaseModel):
+    """A page of decisions, oldest first; ask with `after=next` for what follows."""
+
+    notifications: list[Notification]
+    next: str | None
+    """None when the page is empty: ask again later with the same `after`."""
+
+
+class Balance(BaseModel):
+    """What became of every change of this practice's episodes."""
+
+    messages: dict[Channel, dict[State, int]]
+    kept_back: dict[Reason, int]
+    """Changes that were told nowhere, by reason."""
+    not_sent: dict[Channel, dict[Reason, int]]
+    """Changes that were not sent over a channel, by reason."""
+
+
+def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
+    """The doors to what was decided."""
+    router = APIRouter(prefix="/v1", tags=["notifications"])
+    Practice = Annotated[str, Depends(practice_for(credentials, SCOPE_RESULTS))]  # noqa: N806 - a type
+
+    @router.get("/notifications")
+    async def notifications(
+        practice: Practice,
+        after: Annotated[str | None, Query(max_length=100)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Page:
+        """Decisions in the order in which they were made; no page skips one that is still being written."""
+        start = cursor.decode(after)
+        async with pool.connection() as conn:
+            rows = await conn.execute(
+                f"""
+                SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,
+                    d.accepted_at, d.decided_at, m.state, m.finished_at
+                FROM (SELECT * FROM notifier.decision WHERE practice_id = %(practice)s AND {cursor.AFTER}
+                    ORDER BY {cursor.ORDER} LIMIT %(limit)s) AS d
+                LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id
+                    AND m.revision = d.revision AND m.channel = d.channel
+                ORDER BY d.xid, d.seq
+                """,
+                {"practice": practice, "limit": limit, **start.parameters},
+            )
+            found = await rows.fetchall()
+        last = cursor.encode(cursor.Cursor(int(found[-1][0]), found[-1][1])) if found else None
+        return Page(notifications=[_notification(row[2:]) for row in found], next=last)
+
+    @router.get("/balance")
+    async def balance(practice: Practice) -> Balance:
+        """Counts that add up: each change is told or kept back, each message in exactly one state."""
+        async with pool.connection() as conn, conn.transaction():
+            await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            decided = await conn.execute(
+                "SELECT channel, reason, count(*) FROM notifier.decision WHERE practice_id = %s"
+                " GROUP BY 1, 2",
+                (practice,),
+            )
+            decisions = [(Channel(a), Reason(b), n) for a, b, n in await decided.fetchall()]
+            delivered = await conn.execute(
+                "SELECT channel, state, count(*) FROM notifier.delivery WHERE practice_id = %s"
+                " AND purpose = 'episode' GROUP BY 1, 2",
+                (practice,),
+            )
+            states = {(Channel(a), State(b)): n for a, b, n in await delivered.fetchall()}
+        return _balance(decisions, states)
+
+    return router
+
+
+def _notification(row: Sequence[Any]) -> Notification:
+    episode, revision, change, channel, outcome, reason, accepted_at, decided_at, state, finished_at = row
+    told_here = channel == Channel.INBOX.value and outcome == Outcome.TOLD.value
+    reached = State.SENT if told_here else State(state) if state else None
+    return Notification(
+        episode_id=episode,
+        revision=revision,
+        change=change,
+        channel=Channel(channel),
+        outcome=Outcome(outcome),
+        reason=Reason(reason),
+        state=reached,
+        accepted_at=accepted_at,
+        decided_at=decided_at,
+        sent_at=decided_at if told_here else finished_at if reached is State.SENT else None,
+    )
+
+
+def _balance(
+    decisions: list[tuple[Channel, Reason, int]], states: dict[tuple[Channel, State], int]
+) -> Balance:
+    told = {Reason.TO_REVIEW, Reason.ITEM_UPDATED}
+    inbox = sum(n for channel, reason, n in decisions if channel is Channel.INBOX and reason in told)
+    held = [(channel, reason, n) for channel, reason, n in decisions if reason not in told]
+    return Balance(
+        messages={
+            Channel.INBOX: {State.SENT: inbox},
+            **{one: {state: states.get((one, state), 0) for state in State} for one in OUTGOING},
+        },
+        kept_back={reason: n for channel, reason, n in held if channel is Channel.INBOX},
+        not_sent={one: {reason: n for channel, reason, n in held if channel is one} for one in OUTGOING},
+    )

@@ -1,0 +1,55 @@
+"""The notifier's HTTP door: parts in, one application out with pages, published doors, health and metrics."""
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from services.notifier.api.notifications import notification_router
+from services.notifier.api.therapists import therapist_router
+from services.notifier.settings import WebhookSettings
+from services.notifier.web.assets import asset_router
+from services.notifier.web.desk import Desk
+from services.notifier.web.guard import GuardHeaders
+from services.notifier.web.item_pages import item_router
+from services.notifier.web.sign_in_pages import sign_in_router
+from services.runtime import problem
+from services.runtime.credentials import CredentialStore
+from services.runtime.health import Health, health_router
+from services.runtime.metrics import Metrics
+
+_AGAIN_AFTER_S = "5"
+
+
+def build_app(
+    desk: Desk,
+    credentials: CredentialStore,
+    webhooks: WebhookSettings,
+    health: Health,
+    metrics: Metrics,
+) -> FastAPI:
+    """The application; nothing is connected yet."""
+    # The interactive page of FastAPI loads scripts from elsewhere: it is not served here.
+    app = FastAPI(title="Rapport notifier", docs_url=None, redoc_url=None)
+    problem.install(app)
+    app.include_router(health_router(health, metrics))
+    plain_http = "http" in webhooks.schemes
+    app.include_router(therapist_router(desk.pool, credentials, plain_http=plain_http))
+    app.include_router(notification_router(desk.pool, credentials))
+    app.include_router(asset_router())
+    app.include_router(sign_in_router(desk))
+    app.include_router(item_router(desk))
+    app.add_middleware(GuardHeaders)
+
+    async def database_away(request: Request, _error: Exception) -> Response:
+        if request.url.path.startswith("/v1/"):
+            answer: Response = problem.Problem(503, "Not available now", "Send again in a moment.").response()
+        else:
+            wording = desk.pages.wording(request)
+            answer = desk.pages.message(wording, "error.busy_title", "error.busy", status=503)
+        answer.headers["Retry-After"] = _AGAIN_AFTER_S
+        return answer
+
+    app.add_exception_handler(OperationalError, database_away)
+    app.add_exception_handler(PoolTimeout, database_away)
+    return app

@@ -1,0 +1,67 @@
+"""The closed lists: over which channels a change can be told, and every reason why it was or was not."""
+
+from enum import StrEnum
+
+from schemas.events import Change
+
+
+class Channel(StrEnum):
+    """A way to a therapist."""
+
+    INBOX = "inbox"
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+
+
+OUTGOING = (Channel.EMAIL, Channel.WEBHOOK)
+"""The channels that leave the house; the inbox is written here and read behind the sign-in."""
+
+
+class Outcome(StrEnum):
+    """What was decided about one change on one channel."""
+
+    TOLD = "told"
+    SUPPRESSED = "suppressed"
+
+
+class Reason(StrEnum):
+    """Why a change was told, or was not, on one channel."""
+
+    TO_REVIEW = "to-review"
+    """Told: there is something to review before the next session."""
+    ITEM_UPDATED = "item-updated"
+    """Told in the inbox only: an item that is already there says how it went on."""
+
+    HISTORIC = "historic"
+    TOO_OLD = "too-old"
+    NOT_NEWEST = "not-newest"
+    """These three as the detector says, see `schemas.events.KeptBack`."""
+    HEARTBEAT = "heartbeat"
+    """It only proves that the way is open."""
+    PRACTICE_OFF = "practice-off"
+    """The practice has switched messages off: nothing is told, not even in the inbox."""
+    THERAPIST_QUIET = "therapist-quiet"
+    """The therapist asked for quiet: the inbox fills, nothing is sent."""
+    NO_ADDRESS = "no-address"
+    """Nobody said where to send it; the inbox item waits for the therapist to be added."""
+    NOT_CHOSEN = "not-chosen"
+    """The therapist has not chosen this channel."""
+    QUIET_CHANGE = "quiet-change"
+    """This kind of change is never sent, see `SENT_CHANGES`."""
+    OVERTAKEN = "overtaken"
+    """A later change of the same episode was here first."""
+    NEVER_TOLD = "never-told"
+    """How an episode went on, of which the therapist was never told that it began."""
+
+
+TELLING = frozenset({Reason.TO_REVIEW, Reason.ITEM_UPDATED})
+"""The reasons of the outcome `told`; all others are reasons of `suppressed`."""
+
+SENT_CHANGES = frozenset({Change.OPENED, Change.DEEPENED})
+"""The changes that are worth a message. Only these say something that a therapist would want to know before
+the next session; how an episode goes on stands in its inbox item, where the therapist looks anyway."""
+
+
+def outcome(reason: Reason) -> Outcome:
+    """What was decided, given why."""
+    return Outcome.TOLD if reason in TELLING else Outcome.SUPPRESSED

@@ -1,0 +1,97 @@
+"""The notifier's metrics: typed, every label value 0 from the start, no therapist or practice in a label."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from schemas.events import Answer
+from schemas.topics import EPISODE_CHANGED
+from services.notifier.decision import OUTGOING, Channel, Outcome, Reason, outcome
+from services.notifier.delivery import OPEN, State
+from services.notifier.directory import Connection
+
+TOLD_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
+
+
+class NotifierMetrics:
+    """What the notifier counts beside what the runtime counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.decisions = Counter(
+            "rapport_decisions",
+            "Decisions to tell or not to tell, by channel, outcome and reason.",
+            ["channel", "outcome", "reason"],
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "rapport_delivery_attempts",
+            "Attempts to deliver, by channel and the state they led to.",
+            ["channel", "state"],
+            registry=registry,
+        )
+        self.open_deliveries = Gauge(
+            "rapport_deliveries_open",
+            "Deliveries that are still to be tried.",
+            ["channel"],
+            registry=registry,
+        )
+        self.oldest_open = Gauge(
+            "rapport_delivery_oldest_open_timestamp_seconds",
+            "When the oldest delivery that is still to be tried was decided on; 0 when there is none.",
+            registry=registry,
+        )
+        self.accepted_to_told = Histogram(
+            "rapport_accepted_to_told_seconds",
+            "From the acceptance of a rating to the decision to tell of what it changed.",
+            buckets=TOLD_SECONDS,
+            registry=registry,
+        )
+        self.heartbeat = Gauge(
+            "rapport_heartbeat_minute_timestamp_seconds",
+            "The minute of the newest heartbeat that came through, by partition.",
+            ["partition"],
+            registry=registry,
+        )
+        self.heartbeat_wrong = Gauge(
+            "rapport_heartbeat_risk_wrong",
+            "1 while the newest heartbeat's risk differs from the one expected, by partition.",
+            ["partition"],
+            registry=registry,
+        )
+        self.answers = Counter(
+            "rapport_answers", "Answers of therapists, by kind.", ["answer"], registry=registry
+        )
+        self._start_at_zero()
+
+    async def measure(self, conn: Connection) -> None:
+        """Read the gauges from the tables, so that they are true in every process."""
+        rows = await conn.execute(
+            "SELECT channel, count(*), extract(epoch FROM min(created_at))::float FROM notifier.delivery"
+            " WHERE state = ANY(%s) GROUP BY channel",
+            (list(OPEN),),
+        )
+        waiting = {channel: (count, oldest) for channel, count, oldest in await rows.fetchall()}
+        for outgoing in OUTGOING:
+            self.open_deliveries.labels(outgoing.value).set(waiting.get(outgoing.value, (0, 0))[0])
+        self.oldest_open.set(min((oldest for _, oldest in waiting.values()), default=0))
+        rows = await conn.execute(
+            "SELECT partition, extract(epoch FROM minute)::float, risk IS DISTINCT FROM expected_risk"
+            " FROM notifier.heartbeat"
+        )
+        for partition, minute, wrong in await rows.fetchall():
+            self.heartbeat.labels(str(partition)).set(minute)
+            self.heartbeat_wrong.labels(str(partition)).set(wrong)
+
+    def _start_at_zero(self) -> None:
+        for channel in Channel:
+            for reason in Reason:
+                if reason is not Reason.HEARTBEAT:
+                    self.decisions.labels(channel.value, outcome(reason).value, reason.value)
+        self.decisions.labels("none", Outcome.SUPPRESSED.value, Reason.HEARTBEAT.value)
+        for outgoing in OUTGOING:
+            self.open_deliveries.labels(outgoing.value)
+            for state in State:
+                self.attempts.labels(outgoing.value, state.value)
+        for partition in range(EPISODE_CHANGED.partitions):
+            self.heartbeat.labels(str(partition))
+            self.heartbeat_wrong.labels(str(partition))
+        for answer in Answer:
+            self.answers.labels(answer.value)

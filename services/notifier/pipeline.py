@@ -1,0 +1,36 @@
+"""The notifier's stages, in order: changes of episodes come in, a therapist is told once and calmly."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from services.notifier.arrive import arrive
+from services.notifier.dedup import dedup
+from services.notifier.inbox import inbox
+from services.notifier.mute import mute
+from services.notifier.notice import Notice
+from services.notifier.record import record
+from services.notifier.route import route
+from services.notifier.send import Defer, Send
+from services.runtime.record import Record
+from services.runtime.transaction import Transaction
+
+Stage = Callable[[Transaction, list[Notice]], Awaitable[list[Notice]]]
+
+
+class Pipeline:
+    """What the consume loop calls with each batch, inside its transaction."""
+
+    def __init__(self, defer: Defer) -> None:
+        self.stages: tuple[Stage, ...] = (
+            route,
+            mute,
+            dedup,
+            inbox,
+            Send(defer),
+            record,
+        )
+
+    async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
+        """Handle one batch."""
+        notices = arrive(tx, records)
+        for stage in self.stages:
+            notices = await stage(tx, notices)

@@ -1,0 +1,48 @@
+"""retry: the one place that decides whether and when to try again: back-off, jitter, deadline, cap."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from procrastinate import BaseRetryStrategy, RetryDecision
+from procrastinate.jobs import Job
+
+_LONGEST_DOUBLING = 30
+
+
+class TryAgain(Exception):
+    """The attempt failed and is worth another one at `at`."""
+
+    def __init__(self, at: datetime) -> None:
+        super().__init__("to be tried again")
+        self.at = at
+
+
+@dataclass(frozen=True)
+class BackOff(BaseRetryStrategy):
+    """Waits `first_s`, twice that, four times that … at most `cap_s`, each shortened by up to half at random.
+
+    The jitter keeps messages that failed together from coming back together.
+    """
+
+    first_s: float
+    cap_s: float
+    chance: Callable[[], float] = random.random
+
+    def wait_s(self, attempts: int) -> float:
+        """Seconds to wait after this many failed attempts (1 or more)."""
+        doubled = self.first_s * 2.0 ** min(attempts - 1, _LONGEST_DOUBLING)
+        return min(doubled, self.cap_s) * (1 - self.chance() / 2)
+
+    def next_try(self, now: datetime, attempts: int, give_up_at: datetime) -> datetime | None:
+        """When to try next; None when that would be after the deadline."""
+        at = now + timedelta(seconds=self.wait_s(attempts))
+        return at if at <= give_up_at else None
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
+        """The queue's question. A fault of our own surroundings (database away) has no deadline: it waits."""
+        if isinstance(exception, TryAgain):
+            return RetryDecision(retry_at=exception.at)
+        wait = timedelta(seconds=self.wait_s(job.attempts + 1))
+        return RetryDecision(retry_at=datetime.now(UTC) + wait)

@@ -1,0 +1,82 @@
+"""The notifier's own settings (`NOTIFIER_…`), read once at its start; secrets come from files."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Notifier(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="NOTIFIER_", frozen=True, extra="ignore")
+
+
+class MailSettings(_Notifier):
+    """Where mail is handed over, and from whom it comes."""
+
+    mail_from: str = "Rapport <rapport@localhost>"
+    smtp_host: str = "127.0.0.1"
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
+    smtp_username: str | None = None
+    smtp_password_file: Path | None = None
+    smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
+    smtp_ca_file: Path | None = None
+    smtp_timeout_s: Seconds = 20
+
+
+class WebhookSettings(_Notifier):
+    """How webhooks are sent."""
+
+    allow_private_webhooks: bool = False
+    """Also to private and local addresses, and over plain http: for trying out and closed networks."""
+    webhook_timeout_s: Seconds = 10
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The URL schemes that may be used."""
+        return ("https", "http") if self.allow_private_webhooks else ("https",)
+
+
+class RetrySettings(_Notifier):
+    """How patiently a message is tried again."""
+
+    retry_first_s: Seconds = 10
+    retry_cap_s: Seconds = 1800
+
+
+class WebSettings(_Notifier):
+    """The pages behind the sign-in."""
+
+    public_url: str
+    """Where therapists reach the pages, as it stands in mails; a path in it is kept."""
+    signing_secret_file: Path
+    """At least 32 random bytes; links and forms are signed with it."""
+    link_hours: Annotated[int, Field(ge=1)] = 72
+    """How long the link in a message works."""
+    asked_link_minutes: Annotated[int, Field(ge=5)] = 30
+    """How long a link that was asked for works."""
+    session_hours: Annotated[int, Field(ge=1)] = 12
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError("expected an address as https://rapport.example.org")
+        return value.rstrip("/")
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether cookies may insist on TLS."""
+        return urlsplit(self.public_url).scheme == "https"
+
+
+class WorkerSettings(_Notifier):
+    """The worker that sends."""
+
+    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    sweep_s: Seconds = 10
+    """How often what has no job or a dead worker is taken up, and the gauges are read."""

@@ -1,0 +1,187 @@
+"""Sign-in: a mailed link in, a session out. Opening a link changes nothing; its button uses it once."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from services.notifier.decision import Channel
+from services.notifier.delivery import Delivery, Purpose, State
+from services.notifier.directory import Connection
+from services.notifier.therapist import Therapist
+from services.runtime.errors import Halt
+
+LINKS_PER_HOUR = 5
+"""How many links a therapist can ask for: enough for a slow mail server, too few to flood a mailbox."""
+
+SHORTEST_SECRET_BYTES = 32
+
+
+class LinkState(StrEnum):
+    """What became of a link."""
+
+    GOOD = "good"
+    USED = "used"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that was mailed."""
+
+    link_id: UUID
+    practice_id: str
+    therapist_id: str
+    episode_id: UUID | None
+    state: LinkState
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who is signed in. `csrf` must come back with every form."""
+
+    practice_id: str
+    therapist_id: str
+    session_hash: bytes = field(repr=False)
+    csrf: str = field(repr=False)
+
+
+class Links:
+    """Signs what leaves the house. A token holds a random-looking id and nothing else."""
+
+    def __init__(self, secret: bytes, public_url: str) -> None:
+        if len(secret) < SHORTEST_SECRET_BYTES:
+            raise Halt(
+                f"the signing secret must be at least {SHORTEST_SECRET_BYTES} bytes; make one with"
+                " `head -c 48 /dev/urandom | base64 > FILE` and name it in NOTIFIER_SIGNING_SECRET_FILE"
+            )
+        self._public_url = public_url
+        self._signer = URLSafeSerializer(secret, salt="sign-in-link")
+        self._csrf_key = hashlib.sha256(b"csrf" + secret).digest()
+
+    def url(self, link_id: UUID) -> str:
+        """The address that is mailed."""
+        return f"{self._public_url}/sign-in?token={self.token(link_id)}"
+
+    def token(self, link_id: UUID) -> str:
+        """The signed token of a link."""
+        return str(self._signer.dumps(link_id.hex))
+
+    def read(self, token: str) -> UUID | None:
+        """The link that a token names; None when we did not sign it."""
+        try:
+            return UUID(hex=str(self._signer.loads(token)))
+        except (BadSignature, ValueError):
+            return None
+
+    def csrf(self, session_hash: bytes) -> str:
+        """The value that forms of this session must send back."""
+        return hmac.new(self._csrf_key, session_hash, hashlib.sha256).hexdigest()
+
+
+async def ensure_link(conn: Connection, delivery: Delivery, expires_at: datetime) -> None:
+    """Make the delivery's link work until `expires_at`, unless it was used."""
+    await conn.execute(
+        "INSERT INTO notifier.sign_in_link (link_id, practice_id, therapist_id, episode_id, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE SET expires_at = excluded.expires_at"
+        " WHERE sign_in_link.used_at IS NULL",
+        (
+            delivery.delivery_id,
+            delivery.practice_id,
+            delivery.therapist_id,
+            delivery.episode_id,
+            expires_at,
+        ),
+    )
+
+
+async def find_link(conn: Connection, link_id: UUID, now: datetime) -> Link | None:
+    """A link as it stands."""
+    row = await (
+        await conn.execute(
+            "SELECT practice_id, therapist_id, episode_id, used_at, expires_at FROM notifier.sign_in_link"
+            " WHERE link_id = %s",
+            (link_id,),
+        )
+    ).fetchone()
+    if row is None:
+        return None
+    state = LinkState.USED if row[3] else LinkState.EXPIRED if row[4] <= now else LinkState.GOOD
+    return Link(link_id, row[0], row[1], row[2], state)
+
+
+async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
+    """Use a link up; False when it was used before or has expired."""
+    cursor = await conn.execute(
+        "UPDATE notifier.sign_in_link SET used_at = %s WHERE link_id = %s AND used_at IS NULL"
+        " AND expires_at > %s",
+        (now, link_id, now),
+    )
+    return cursor.rowcount == 1
+
+
+async def start_session(conn: Connection, link: Link, now: datetime, lasts: timedelta) -> str:
+    """Start a session and return its cookie: 256 random bits, of which only the hash is kept."""
+    cookie = secrets.token_urlsafe(32)
+    await conn.execute("DELETE FROM notifier.session WHERE expires_at <= %s", (now,))
+    await conn.execute(
+        "INSERT INTO notifier.session (session_hash, practice_id, therapist_id, started_at, expires_at)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (_hash(cookie), link.practice_id, link.therapist_id, now, now + lasts),
+    )
+    return cookie
+
+
+async def find_session(conn: Connection, cookie: str | None, links: Links, now: datetime) -> Session | None:
+    """The session of a cookie; None when there is none that still lasts."""
+    if not cookie:
+        return None
+    hashed = _hash(cookie)
+    row = await (
+        await conn.execute(
+            "SELECT practice_id, therapist_id FROM notifier.session WHERE session_hash = %s"
+            " AND expires_at > %s",
+            (hashed, now),
+        )
+    ).fetchone()
+    return None if row is None else Session(row[0], row[1], hashed, links.csrf(hashed))
+
+
+async def end_session(conn: Connection, session: Session) -> None:
+    """Sign out."""
+    await conn.execute("DELETE FROM notifier.session WHERE session_hash = %s", (session.session_hash,))
+
+
+async def ask_for_link(
+    conn: Connection, therapist: Therapist, now: datetime, valid: timedelta
+) -> UUID | None:
+    """A new delivery that will mail a sign-in link; None when too many were asked for within the hour."""
+    key = (therapist.practice_id, therapist.therapist_id)
+    await conn.execute(
+        "SELECT FROM notifier.therapist WHERE practice_id = %s AND therapist_id = %s FOR UPDATE", key
+    )
+    row = await (
+        await conn.execute(
+            "SELECT count(*) FROM notifier.delivery WHERE practice_id = %s AND therapist_id = %s"
+            " AND purpose = 'sign-in' AND created_at > %s",
+            (*key, now - timedelta(hours=1)),
+        )
+    ).fetchone()
+    if row is None or row[0] >= LINKS_PER_HOUR:
+        return None
+    new = uuid4()
+    await conn.execute(
+        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
+        " created_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (new, Purpose.SIGN_IN.value, *key, Channel.EMAIL.value, State.PENDING.value, now, now + valid),
+    )
+    return new
+
+
+def _hash(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode()).digest()

@@ -1,0 +1,59 @@
+"""Guard: what every answer carries and every form must bring, so that pages do only what they are asked."""
+
+import hmac
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.notifier.sign_in import Session
+
+COOKIE = "rapport_session"
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+"""Styles and pictures of our own, forms to ourselves, nothing else: no script runs, no one else is asked."""
+
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "interest-cohort=()",
+}
+
+
+class GuardHeaders:
+    """Adds the protecting headers to every answer; what is not static is stored by no one on the way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+def comes_from_elsewhere(request: Request) -> bool:
+    """Whether the browser says that another site caused this request."""
+    return request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
+
+
+def is_our_form(request: Request, session: Session, csrf: str) -> bool:
+    """Whether a form was shown to this very session, on our own page."""
+    return not comes_from_elsewhere(request) and hmac.compare_digest(session.csrf.encode(), csrf.encode())

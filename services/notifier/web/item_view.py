@@ -1,0 +1,248 @@
+"""An item in, the sentences of its page out. Pure: the same item reads the same, whoever renders it."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from schemas.complaints import Refused
+from schemas.events import Answer, Change, Component, ComponentAssessment, EpisodeChanged, Movement
+from schemas.instruments.instrument import Instrument
+from schemas.instruments.loader import Catalogue
+from services.notifier.directory import Practice
+from services.notifier.items import Item
+from services.notifier.therapist import Therapist
+from services.notifier.web.trajectory import Picture, draw
+from services.notifier.wording import Wording
+
+ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
+
+_MEANING = {
+    Movement.SLOW_SLIDE: "withdrawal",
+    Movement.DECLINED_FORMS: "withdrawal",
+    Movement.EVERYTHING: "everything",
+    Movement.LOW_FROM_START: "low",
+}
+"""Movements that mean something of their own; for the others the component that moved most speaks."""
+
+_KNOWN_AFTER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """One component in instrument units, as text."""
+
+    name: str
+    score: str
+    usual: str
+    change: str
+    leading: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """What the page shows, each a finished text."""
+
+    title: str
+    reference: str
+    client_url: str | None
+    next_session: str | None
+    state: str
+    withdrawn: bool
+    what: tuple[str, ...]
+    scale: str
+    moved: tuple[Moved, ...]
+    sure: str | None
+    basis: str
+    picture: Picture | None
+    meaning: str
+    question: str
+    action: str
+    unknown: tuple[str, ...]
+    history: tuple[tuple[str, str], ...]
+    given: str | None
+    answers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """An item in the list."""
+
+    url: str
+    text: str
+    moved: str
+    next_session: str | None
+    state: str
+    waits: bool
+
+
+def reference(practice_id: str, client_id: str) -> str:
+    """Six characters by which a therapist can tell clients apart without their id being shown."""
+    return hashlib.sha256(f"reference\x1f{practice_id}\x1f{client_id}".encode()).hexdigest()[:6]
+
+
+def line(item: Item, therapist: Therapist, wording: Wording) -> LineView:
+    """The item as a line of the list."""
+    change = item.change
+    leading = change.leading_component
+    found = change.components.get(leading) if leading else None
+    moved = ""
+    if leading and found and found.change is not None and item.state is not Change.WITHDRAWN:
+        moved = wording(
+            "list.moved",
+            component=wording(f"component.{leading.value}"),
+            change=wording.signed(found.change),
+        )
+    upcoming = _next_session(change, therapist.zone, wording)
+    return LineView(
+        url=f"/items/{item.episode_id}",
+        text=wording(
+            "list.line",
+            moment=wording.moment(change.session_at, therapist.zone),
+            reference=reference(change.practice_id, change.client_id),
+        ),
+        moved=moved,
+        next_session=wording("list.next_session", moment=upcoming) if upcoming and item.waits else None,
+        state=wording(f"state.{item.state.value}"),
+        waits=item.waits,
+    )
+
+
+def view(
+    item: Item, therapist: Therapist, practice: Practice | None, catalogue: Catalogue, wording: Wording
+) -> ItemView:
+    """The item as a page."""
+    change, zone = item.change, therapist.zone
+    instrument = _instrument(catalogue, change.instrument)
+    meaning = _meaning(change)
+    upcoming = _next_session(change, zone, wording)
+    latest = next((one for one in reversed(item.history) if one.trajectory), change)
+    template = practice.client_url_template if practice else None
+    return ItemView(
+        title=wording("item.title", moment=wording.moment(change.session_at, zone)),
+        reference=wording("item.reference", reference=reference(change.practice_id, change.client_id)),
+        client_url=template.replace("{client_id}", quote(change.client_id, safe="")) if template else None,
+        next_session=wording("item.next_session", moment=upcoming) if upcoming else None,
+        state=wording(f"state.{item.state.value}"),
+        withdrawn=item.state is Change.WITHDRAWN,
+        what=tuple(_what(change, wording, zone)),
+        scale=_scale(instrument, wording),
+        moved=tuple(_moved(change, wording)),
+        sure=_sure(change.risk, wording),
+        basis=_basis(change.ratings, wording),
+        picture=draw(latest.trajectory, _instrument(catalogue, latest.instrument), wording, zone),
+        meaning=wording(f"meaning.{meaning}"),
+        question=wording(f"question.{meaning}"),
+        action=wording(f"action.{meaning}"),
+        unknown=tuple(_unknown(change, wording)),
+        history=tuple(
+            (wording.moment(one.session_at, zone), wording(f"history.{one.change.value}"))
+            for one in item.history
+        ),
+        given=_given(item, wording, zone),
+        answers=tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),
+    )
+
+
+def _instrument(catalogue: Catalogue, instrument_id: str) -> Instrument | None:
+    # A practice may use an instrument that only the detector was given: the page then does without its units.
+    try:
+        return catalogue.get(instrument_id)
+    except Refused:
+        return None
+
+
+def _next_session(change: EpisodeChanged, zone: ZoneInfo, wording: Wording) -> str | None:
+    return wording.moment(change.next_session_at, zone) if change.next_session_at else None
+
+
+def _meaning(change: EpisodeChanged) -> str:
+    if change.movement in _MEANING:
+        return _MEANING[change.movement]
+    return (change.leading_component or Component.OVERALL).value
+
+
+def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
+    flagged = [point.session_at for point in change.trajectory if point.flagged]
+    first = min(flagged, default=change.opened_at)
+    movement = change.movement
+    if movement is Movement.SLOW_SLIDE and first >= change.session_at:
+        movement = None
+    yield wording(
+        f"movement.{movement.value if movement else 'none'}",
+        session=wording.moment(change.session_at, zone),
+        first=wording.day(first, zone),
+    )
+    leading = change.leading_component
+    found = change.components.get(leading) if leading else None
+    if leading and found and found.score is not None and found.usual is not None and found.change is not None:
+        name = wording(f"component.long.{leading.value}")
+        yield wording(
+            "movement.change",
+            component=name[0].upper() + name[1:],
+            score=wording.number(found.score),
+            usual=wording.number(found.usual),
+            change=wording.signed(found.change),
+        )
+    if change.change is Change.DEEPENED:
+        yield wording("movement.deepened")
+
+
+def _moved(change: EpisodeChanged, wording: Wording) -> Iterator[Moved]:
+    for component in Component:
+        found = change.components.get(component)
+        if found is not None and not _is_empty(found):
+            yield Moved(
+                name=wording(f"component.{component.value}"),
+                score=wording("item.no_mark") if found.score is None else wording.number(found.score),
+                usual=wording("item.not_known") if found.usual is None else wording.number(found.usual),
+                change="" if found.change is None else wording.signed(found.change),
+                leading=component is change.leading_component,
+            )
+
+
+def _is_empty(found: ComponentAssessment) -> bool:
+    return found.score is None and found.usual is None
+
+
+def _scale(instrument: Instrument | None, wording: Wording) -> str:
+    if instrument is None:
+        return ""
+    return wording(
+        "item.scale",
+        title=instrument.title,
+        lowest=f"{instrument.lowest:g}",
+        highest=f"{instrument.highest:g}",
+    )
+
+
+def _sure(risk: float | None, wording: Wording) -> str | None:
+    if risk is None:
+        return None
+    # Never ten of ten: the ratings alone cannot make it certain.
+    likely = min(9, round(10 * risk))
+    if likely == 0:
+        return wording("item.sure_never")
+    return wording("item.sure", likely=likely, unlikely=10 - likely)
+
+
+def _basis(ratings: int, wording: Wording) -> str:
+    return wording("item.basis_one") if ratings == 1 else wording("item.basis", ratings=ratings)
+
+
+def _unknown(change: EpisodeChanged, wording: Wording) -> Iterator[str]:
+    if change.ratings < _KNOWN_AFTER:
+        yield wording("unknown.early")
+    for key in ("context", "why", "judgement"):
+        yield wording(f"unknown.{key}")
+
+
+def _given(item: Item, wording: Wording, zone: ZoneInfo) -> str | None:
+    if item.given is None:
+        return None
+    return wording(
+        "answer.given",
+        answer=wording(f"answer.{item.given.answer.value}"),
+        moment=wording.moment(item.given.at, zone),
+    )
