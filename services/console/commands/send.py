@@ -99,7 +99,9 @@ class _Note:
 
     def write(self, done: int) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_text(json.dumps({"done": done}))
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps({"done": done}))
+        new.replace(self._path)
 
     def forget(self) -> None:
         self._path.unlink(missing_ok=True)

@@ -1,0 +1,74 @@
+"""The command as people run it, and an ingest to send to."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.console import tenants
+from services.console.home import Home
+from services.console.supervise import Supervisor, Surroundings
+from services.runtime.credentials import add_key
+from tests.support.backend import embedded_backend
+
+Rapport = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """An ingest on the embedded broker, the key of the practice `north`, and the environment for both."""
+
+    url: str
+    key: str
+    environment: Mapping[str, str]
+    home: Path
+
+
+@pytest.fixture
+def ingest(tmp_path: Path) -> Iterator[Door]:
+    """A running ingest; nobody reads what it publishes."""
+    home = Home(tmp_path / "home")
+    new = add_key(home.credentials, grants=["north"], scopes=tenants.SCOPES)
+    with embedded_backend() as backend:
+        supervisor = Supervisor(home, Surroundings(backend.kafka_env, "postgresql://nobody.example", 25))
+        process = supervisor.processes["ingest"]
+        process.start()
+        try:
+            process.wait_ready(30)
+            environment = {
+                "RAPPORT_HOME": str(home.folder),
+                "RAPPORT_INGEST_URL": process.url,
+                "RAPPORT_KEY": new.secret,
+            }
+            yield Door(process.url, new.secret, environment, home.folder)
+        finally:
+            process.stop()
+
+
+def command(*words: str) -> list[str]:
+    """The command line of `rapport`."""
+    return [sys.executable, "-m", "services.console", *words]
+
+
+@pytest.fixture
+def rapport() -> Rapport:
+    """Run `rapport` to its end, without a terminal."""
+
+    def run(
+        *words: str, environment: Mapping[str, str] | None = None, timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*words),
+            env={**os.environ, "COLUMNS": "120", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,89 @@
+"""Killing a service in the middle of a stream and starting it again ends in the same table."""
+
+from typing import NamedTuple
+
+import pytest
+
+from services.console.demo.network import Sent, Size, simulated
+from tests.support.backend import Backend, embedded_backend
+from tests.support.postgres import fresh_database
+from tests.support.stack import ServiceStack, running_stack
+
+
+class Ending(NamedTuple):
+    """What does not depend on when who was alive."""
+
+    deliveries: dict[str, int]
+    episodes: set[tuple[str, str]]
+    """Client and the session at which the episode opened."""
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> list[Sent]:
+    """A small practice's ratings in sending order, invalid ones included."""
+    size = Size(clients=30, sessions=10, practices=1, therapists=3)
+    return simulated(size, 7, tmp_path_factory.mktemp("network"))[0]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(postgres_url: str, tmp_path_factory: pytest.TempPathFactory, sent: list[Sent]) -> Ending:
+    """How it ends when nothing happens to anyone."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with (
+        embedded_backend() as backend,
+        fresh_database(postgres_url) as database,
+        running_stack(backend, database, folder) as stack,
+    ):
+        _send(stack, sent)
+        return _ending(stack)
+
+
+def _send(stack: ServiceStack, part: list[Sent]) -> None:
+    stack.send("north", [one.body for one in part])
+
+
+def _ending(stack: ServiceStack) -> Ending:
+    settled = stack.settled()
+    episodes = {(one["client_id"], one["opened_session"]) for one in settled.episodes}
+    return Ending({name: count for name, count in settled.book.deliveries.items() if count}, episodes)
+
+
+@pytest.mark.parametrize("victims", [("detector",), ("notifier",), ("detector", "notifier")], ids="+".join)
+def test_the_table_is_the_same_after_a_kill(
+    backend: Backend,
+    database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    sent: list[Sent],
+    undisturbed: Ending,
+    victims: tuple[str, ...],
+) -> None:
+    half = len(sent) // 2
+    with running_stack(backend, database_url, tmp_path_factory.mktemp("killed")) as stack:
+        _send(stack, sent[:half])
+        for name in victims:
+            stack.kill(name)
+        _send(stack, sent[half:])
+        for name in victims:
+            stack.start(name)
+
+        assert undisturbed == _ending(stack)
+
+
+def test_sending_everything_twice_adds_duplicates_and_nothing_else(
+    backend: Backend,
+    database_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    sent: list[Sent],
+    undisturbed: Ending,
+) -> None:
+    with running_stack(backend, database_url, tmp_path_factory.mktemp("twice")) as stack:
+        _send(stack, sent)
+        once = stack.settled()
+        _send(stack, sent)
+        twice = stack.settled()
+
+        assert undisturbed.episodes == _ending(stack).episodes
+        assert once.decisions == twice.decisions
+        changed = twice.book.minus(once.book)
+        assert {"duplicate": stack.tally.accepted // 2} == {n: c for n, c in changed.deliveries.items() if c}
+        assert changed.messages.total() == 0
