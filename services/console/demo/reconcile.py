@@ -27,12 +27,21 @@ class Reconciliation:
 
 
 def reconcile(
-    tally: Tally, before: Book, settled: Settled, mails: int | None, unexpected: Sequence[str]
+    tally: Tally,
+    before: Book,
+    settled: Settled,
+    mails: int | None,
+    *,
+    unexpected: Sequence[str] = (),
+    statuses: Mapping[str, int] | None = None,
 ) -> Reconciliation:
-    """Balance one run: `before` is the book before it, `mails` what the catcher got during it, and
-    `unexpected` what ingest took or refused against the simulation's word."""
+    """Balance one run: `before` is the book before it, `mails` what the catcher got during it,
+    `unexpected` what ingest took or refused against the simulation's word, `statuses` what was in the file.
+    """
     now = settled.book.minus(before)
-    lines = [Line("sent", tally.done), Line("accepted", tally.accepted, part=True)]
+    lines = [Line("ratings in", sum(statuses.values()))] if statuses else []
+    lines += [Line(status, n, part=True) for status, n in sorted((statuses or {}).items())]
+    lines += [Line("sent", tally.done), Line("accepted", tally.accepted, part=True)]
     lines += [Line(f"refused: {reason}", n, part=True) for reason, n in sorted(tally.refused.items())]
     lines.append(Line("accepted", tally.accepted))
     lines += [Line(name, n, part=True) for name, n in now.deliveries.items() if n or ":" not in name]

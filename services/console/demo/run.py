@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,9 @@ def run(
             draw(doors.episode(shown["practice"], str(shown["episode_id"]))["trajectory"], picture)
         phases["looking"] = clock() - begun
     return Outcome(
-        reconcile(tally, before, settled, mails_now, unexpected(sent, tally)),
+        reconcile(
+            tally, before, settled, mails_now, unexpected=unexpected(sent, tally), statuses=statuses(sent)
+        ),
         table,
         latency(new),
         found[0] if found else None,
@@ -86,6 +89,11 @@ def run(
         len({one["episode_id"] for one in new if one["channel"] == "inbox" and one["outcome"] == "told"}),
         phases,
     )
+
+
+def statuses(sent: Sequence[Sent]) -> dict[str, int]:
+    """How many of what is sent are rated, declined, withdrawn."""
+    return dict(Counter(str(one.body.get("status", "rated")) for one in sent))
 
 
 def unexpected(sent: Sequence[Sent], tally: Tally) -> list[str]:
