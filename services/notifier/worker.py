@@ -37,7 +37,7 @@ class Worker:
         clock: Clock,
     ) -> None:
         self._queue = queue
-        self._jobs = jobs
+        self.jobs = jobs
         self._pool = pool
         self._settings = settings
         self._metrics = metrics
@@ -47,8 +47,8 @@ class Worker:
 
     async def run(self) -> None:
         """Send until stopped."""
-        await self._jobs.open(wait=False)
-        await self._queue.app.open_async(self._jobs)
+        await self.jobs.open(wait=False)
+        await self._queue.app.open_async(self.jobs)
         tasks = [
             asyncio.create_task(self._again_and_again(self._work), name="deliveries"),
             asyncio.create_task(self._again_and_again(self._sweep), name="sweep"),
@@ -58,7 +58,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._jobs.close()
+        await self.jobs.close()
 
     async def stop(self) -> None:
         """Finish the attempts in flight."""
