@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 
 Headers = Sequence[tuple[str, bytes]]
 
+Place = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

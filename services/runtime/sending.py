@@ -14,9 +14,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from services.runtime.errors import Retry
-from services.runtime.record import Outgoing
+from services.runtime.record import Outgoing, Place
 
-Place = tuple[str, int]
 Placed = tuple[Place, Outgoing]
 
 

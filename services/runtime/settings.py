@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.errors import Halt
+from services.runtime.fuse import FuseLimits
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -47,7 +48,7 @@ class KafkaSettings(BaseSettings):
     client_id: str = "rapport"
     group_instance_id: str | None = None
     """Static membership: a restart within the session timeout moves no partition. Unique per replica."""
-    session_timeout_s: Seconds = 30
+    session_timeout_s: Seconds = 10
     publish_deadline_s: Seconds = 10
     """How long one batch of records may wait for its acknowledgements before it is tried again."""
 
@@ -83,6 +84,20 @@ class LogSettings(BaseSettings):
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     format: Literal["json", "console"] = "json"
+
+
+class FuseSettings(BaseSettings):
+    """How many bad records stop a consumer (`RAPPORT_FUSE_…`)."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_FUSE_", frozen=True, extra="ignore")
+
+    in_a_row: Annotated[int, Field(ge=1)] = 11
+    of_last_1000: Annotated[int, Field(ge=1)] = 50
+
+    @property
+    def limits(self) -> FuseLimits:
+        """The same, as the fuse takes it."""
+        return FuseLimits(in_a_row=self.in_a_row, of_last_1000=self.of_last_1000)
 
 
 class CredentialSettings(BaseSettings):

@@ -1,0 +1,147 @@
+"""The order of effects: records of prepared partitions in; committed, published, their offsets committed out.
+
+1. read   2. decode   3. one transaction: work, rejections, applied, outbox   4. publish the outbox's rows
+5. commit the Kafka offsets   6. the next transaction deletes the published rows
+
+docs/flow.md says what happens when the process dies between any two of them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from services.runtime.assignment import Assignment
+from services.runtime.checkpoint import Checkpoint, no_checkpoint
+from services.runtime.commit import Claim, Committer, Conn, Work
+from services.runtime.errors import Fault, Halt, Reject
+from services.runtime.fuse import Fuse
+from services.runtime.log import describe, get_logger
+from services.runtime.metrics import Metrics, Outcome
+from services.runtime.publisher import Publisher
+from services.runtime.record import Place, Record
+from services.runtime.transaction import Transaction
+from services.runtime.transient import retry_reason
+
+Handler = Callable[[Transaction, Sequence[Record]], Awaitable[None]]
+CommitOffsets = Callable[[Mapping[Place, int]], Awaitable[None]]
+
+
+class OrderOfEffects:
+    """Takes batches through the steps; raises what stops it, with nothing half done."""
+
+    def __init__(
+        self,
+        handle: Handler,
+        *,
+        assignment: Assignment,
+        committer: Committer,
+        publisher: Publisher,
+        fuse: Fuse,
+        metrics: Metrics,
+        checkpoint: Checkpoint,
+    ) -> None:
+        self._handle = handle
+        self._assignment = assignment
+        self._committer = committer
+        self._publisher = publisher
+        self._fuse = fuse
+        self._metrics = metrics
+        self._checkpoint = checkpoint
+
+    async def take(self, conn: Conn, records: Sequence[Record], commit_offsets: CommitOffsets) -> None:
+        """Apply a batch, publish what follows from it, and commit its offsets.
+
+        Raises:
+            Fenced, Halt: it must not be applied here.
+            Exception: one that `retry_reason` knows; what was committed stays, the rest is to be read again.
+        """
+        # What an earlier transaction left goes out before anything that comes after it.
+        await self._publisher.publish()
+        self._checkpoint("after-read")
+        applied = self._assignment.applied
+        todo = [record for record in records if record.offset >= applied[record.topic, record.partition]]
+        if skipped := len(records) - len(todo):
+            for topic in {record.topic for record in records}:
+                again = sum(r.topic == topic for r in records) - sum(r.topic == topic for r in todo)
+                self._metrics.record_outcomes.labels(topic=topic, outcome=Outcome.SKIPPED).inc(again)
+            get_logger().info("records-skipped", records=skipped)
+        # Parts to be applied, the next one last: a part that fails on its data is cut in halves, in order.
+        parts = [todo] if todo else []
+        while parts:
+            part = parts.pop()
+            halves = await self._apply_or_split(conn, part)
+            parts.extend(reversed(halves))
+        self._checkpoint("before-commit-offset")
+        await commit_offsets(_next_offsets(records))
+        self._checkpoint("after-commit-offset")
+
+    async def _apply_or_split(self, conn: Conn, part: list[Record]) -> list[list[Record]]:
+        async def handle(tx: Transaction) -> None:
+            await self._handle(tx, part)
+
+        try:
+            await self._apply(conn, part, handle)
+        except Reject as reject:
+            verdict = reject
+        except Fault:
+            raise
+        except Exception as error:
+            if retry_reason(error) is not None:
+                raise
+            # The message of a foreign exception may quote the record; its type may not.
+            verdict = Reject("unprocessable", describe(error), counts_for_fuse=True)
+            if len(part) == 1:
+                get_logger().error("record-unprocessable", record=repr(part[0]), exc_info=error)
+        else:
+            return []
+        if len(part) > 1:
+            self._metrics.splits.inc()
+            middle = len(part) // 2
+            return [part[:middle], part[middle:]]
+
+        async def set_aside(tx: Transaction) -> None:
+            tx.reject(part[0], verdict)
+
+        await self._apply(conn, part, set_aside)
+        return []
+
+    async def _apply(self, conn: Conn, part: Sequence[Record], work: Work) -> None:
+        next_offsets = _next_offsets(part)
+        epochs = {place: self._assignment.epochs[place] for place in next_offsets}
+        bad: list[bool] = []
+
+        def look_at_fuse(tx: Transaction) -> None:
+            bad[:] = [(one.topic, one.partition, one.offset) in tx.bad for one in part] if tx.bad else []
+            try:
+                self._fuse.check(bad)
+            except Halt:
+                self._metrics.fuse_blown.set(1)
+                raise
+
+        tx = await self._committer.commit(conn, work, Claim(epochs, next_offsets), before_commit=look_at_fuse)
+        self._fuse.add(bad or [False] * len(part))
+        self._assignment.applied.update(next_offsets)
+        self._count(part, tx)
+        await self._publisher.publish(first_alone=self._first_alone if tx.outgoing else None)
+        self._checkpoint("after-publish")
+
+    @property
+    def _first_alone(self) -> Callable[[], None] | None:
+        # Only a fault test wants the first record acknowledged before any other is sent.
+        if self._checkpoint is no_checkpoint:
+            return None
+        return lambda: self._checkpoint("after-publish-one")
+
+    def _count(self, part: Sequence[Record], tx: Transaction) -> None:
+        topics = [record.topic for record in part]
+        rejected = [one.topic for one in tx.rejections]
+        for topic in set(topics):
+            turned_down = rejected.count(topic)
+            outcomes = self._metrics.record_outcomes
+            outcomes.labels(topic=topic, outcome=Outcome.REJECTED).inc(turned_down)
+            outcomes.labels(topic=topic, outcome=Outcome.HANDLED).inc(topics.count(topic) - turned_down)
+        self._metrics.fuse_in_a_row.set(self._fuse.in_a_row)
+        self._metrics.fuse_share.set(self._fuse.share)
+
+
+def _next_offsets(records: Sequence[Record]) -> dict[Place, int]:
+    # Within a partition the records are in order, so the last one wins.
+    return {(record.topic, record.partition): record.offset + 1 for record in records}

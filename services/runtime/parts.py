@@ -1,0 +1,43 @@
+"""The parts of a consumer that outlive a session with Kafka."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.runtime.assignment import Assignment
+from services.runtime.backoff import Backoff
+from services.runtime.clock import Clock
+from services.runtime.commit import Committer
+from services.runtime.health import Health
+from services.runtime.link import Link
+from services.runtime.metrics import Metrics
+from services.runtime.order_of_effects import OrderOfEffects
+from services.runtime.produce import Producer
+from services.runtime.publisher import Publisher
+from services.runtime.settings import KafkaSettings
+
+LOOP = "consume"
+"""The name under which the loop tells that it goes round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What outlives a session."""
+
+    kafka: KafkaSettings
+    topics: Sequence[str]
+    co_partitioned: Sequence[str]
+    group: str
+    max_records: int
+    batch_timeout_ms: int
+    link: Link
+    producer: Producer
+    publisher: Publisher
+    committer: Committer
+    assignment: Assignment
+    effects: OrderOfEffects
+    backoff: Backoff
+    metrics: Metrics
+    health: Health
+    clock: Clock
+    stopping: asyncio.Event
