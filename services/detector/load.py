@@ -10,12 +10,16 @@ from services.detector.history import Form, form_of
 from services.detector.practices import Connection
 from services.detector.ratings import COLUMNS, version_of
 from services.detector.work import Batch, DyadWork, Session, Tools, Version
+from services.runtime.arrays import uuids
 
 _HISTORY = f"""
-SELECT {COLUMNS}, a.revision, a.data, a.risk, a.threshold, a.level, a.may_flag
-FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
-LEFT JOIN detector.assessment a USING (dyad_id, session_id, instrument)
-WHERE r.dyad_id = ANY(%b::uuid[]) AND r.current
+SELECT {COLUMNS}, a.revision, a.numbers, a.risk, a.threshold, a.level, a.may_flag
+FROM detector.dyad d CROSS JOIN LATERAL (
+    SELECT * FROM detector.rating v
+    WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id AND v.current
+    OFFSET 0
+) r LEFT JOIN detector.assessment a USING (dyad_id, session_id, instrument)
+WHERE d.dyad_id = ANY(%b::uuid[])
 """
 _ASSESSMENT_COLUMNS = 6
 
@@ -39,7 +43,7 @@ async def load(batch: Batch, tools: Tools) -> None:
 
 
 async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:
-    rows = await (await conn.execute(_HISTORY, (list(dyads),), binary=True)).fetchall()
+    rows = await (await conn.execute(_HISTORY, (uuids(dyads),), binary=True)).fetchall()
     for row in rows:
         version = version_of(row[:-_ASSESSMENT_COLUMNS])
         dyad = dyads[version.dyad_id]
@@ -51,9 +55,9 @@ async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], ca
 
 
 def _take_stored(session: Session, columns: Sequence[object]) -> None:
-    revision, data, risk, threshold, level, flaggable = columns
-    if isinstance(revision, int) and isinstance(data, bytes):
-        session.revision, session.data = revision, data
+    revision, numbers, risk, threshold, level, flaggable = columns
+    if isinstance(revision, int) and isinstance(numbers, bytes):
+        session.revision, session.numbers = revision, numbers
     if isinstance(risk, float) and isinstance(threshold, float):
         known_level = level if isinstance(level, float) else None
         session.stored = Scored(session.version.place, risk, threshold, bool(flaggable), known_level)

@@ -8,6 +8,7 @@ from schemas.ids import DyadId
 from services.detector.emit import Decision
 from services.detector.practices import Connection, read_practices
 from services.detector.work import Batch, DyadWork, Tools
+from services.runtime.arrays import byteas, ints, texts, uuids
 
 # One statement creates what is missing and locks everything, in key order, so that two owners of the same
 # partition wait for one another and never in a circle. An update whose condition is false changes nothing
@@ -48,19 +49,19 @@ async def _lock(conn: Connection, dyads: Sequence[DyadWork]) -> None:
     await conn.execute(
         _LOCK,
         (
-            [d.id for d in dyads],
-            [d.who.practice_id for d in dyads],
-            [d.who.therapist_id for d in dyads],
-            [d.who.client_id for d in dyads],
-            [d.who.case_id for d in dyads],
-            [d.key for d in dyads],
-            [d.partition for d in dyads],
+            uuids([d.id for d in dyads]),
+            texts([d.who.practice_id for d in dyads]),
+            texts([d.who.therapist_id for d in dyads]),
+            texts([d.who.client_id for d in dyads]),
+            texts([d.who.case_id for d in dyads]),
+            byteas([d.key for d in dyads]),
+            ints([d.partition for d in dyads]),
         ),
     )
 
 
 async def _read(conn: Connection, dyads: Mapping[DyadId, DyadWork]) -> None:
-    rows = await (await conn.execute(_READ, (list(dyads),), binary=True)).fetchall()
+    rows = await (await conn.execute(_READ, (uuids(dyads),), binary=True)).fetchall()
     for id_, history_revision, revision, model, snapshot, decision in rows:
         dyad = dyads[id_]
         dyad.history_revision = history_revision

@@ -5,13 +5,13 @@ from math import isnan
 
 from schemas import topics
 from schemas.envelope import HEADERS
-from schemas.ids import InstrumentId, RatingIdentity, SessionId, assessment_id
+from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId, assessment_id
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import to_units
 from services.detector.assessment import Assessment, ComponentFinding
 from services.detector.decide import EARLY_RATINGS
 from services.detector.thresholds import Threshold
-from services.detector.wire import Assessed, Finding, encode, envelope
+from services.detector.wire import Assessed, Finding, Numbers, encode, envelope, pack
 from services.detector.work import Batch, DyadWork, Session, Tools, Version
 from services.runtime.record import Outgoing
 
@@ -23,24 +23,26 @@ async def publish(batch: Batch, tools: Tools) -> None:
     for dyad in batch.dyads.values():
         for session in dyad.sessions:
             if session.found is not None and session.threshold is not None:
-                _publish(
-                    batch, dyad, session, _assessed(session, session.found, session.threshold, dyad, tools)
-                )
+                instrument = tools.catalogue.get(session.version.rating.instrument)
+                numbers = _numbers(session.version, session.found, session.threshold, instrument, dyad)
+                _publish(batch, dyad, session, numbers)
         for session in dyad.withdrawn:
             _publish(batch, dyad, session, _withdrawn(session.version, dyad))
 
 
-def _publish(batch: Batch, dyad: DyadWork, session: Session, data: Assessed) -> None:
-    data.revision = session.revision
-    if session.revision and encode(data) == session.data:
+def _publish(batch: Batch, dyad: DyadWork, session: Session, numbers: Numbers) -> None:
+    packed = pack(numbers)
+    if packed == session.numbers:
         return
-    data.revision = session.revision = session.revision + 1
-    session.data = encode(data)
+    session.numbers = packed
+    session.revision += 1
     at = dyad.caused_at or batch.tx.now
     # The hash covers all that varies, so equal ids mean equal bytes, also after a restored backup.
-    hashed = blake2b(session.data + at.isoformat().encode(), digest_size=16).hexdigest()
-    event_id = assessment_id(dyad.id, _identity(dyad, session.version), data.revision, hashed)
-    value = envelope(TYPE, event_id, at, dyad.key, session.data)
+    hashed = blake2b(packed + at.isoformat().encode(), digest_size=16).hexdigest()
+    identity = _identity(dyad, session.version)
+    event_id = assessment_id(dyad.id, identity, session.revision, hashed)
+    data = encode(assessed(dyad.who, identity, session.revision, numbers))
+    value = envelope(TYPE, event_id, at, dyad.key, data)
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
     batch.counts["published"] += 1
 
@@ -55,55 +57,63 @@ def _identity(dyad: DyadWork, version: Version) -> RatingIdentity:
     )
 
 
-def _assessed(
-    session: Session, found: Assessment, threshold: Threshold, dyad: DyadWork, tools: Tools
-) -> Assessed:
-    rating = session.version.rating
-    instrument = tools.catalogue.get(rating.instrument)
+def assessed(who: Dyad, identity: RatingIdentity, revision: int, numbers: Numbers) -> Assessed:
+    """What is published of an assessment, from what is stored of it."""
+    is_withdrawn = numbers.risk is None
     return Assessed(
-        rating_id=rating.rating_id,
-        practice_id=rating.practice_id,
-        therapist_id=rating.therapist_id,
-        client_id=rating.client_id,
-        session_id=rating.session_id,
-        session_at=session.version.place.session_at,
-        instrument=rating.instrument,
-        status=rating.status,
-        revision=0,
-        ratings=found.ratings,
-        early=found.ratings < EARLY_RATINGS,
-        threshold_version=threshold.version,
-        model_version=dyad.practice.model.version,
-        case_id=rating.case_id,
-        risk=found.risk,
-        components={name: _finding(one, instrument) for name, one in found.components.items()},
-        leading_component=found.leading,
-        threshold=threshold.value,
+        rating_id=numbers.rating_id,
+        practice_id=who.practice_id,
+        therapist_id=who.therapist_id,
+        client_id=who.client_id,
+        session_id=identity.session_id,
+        session_at=numbers.session_at,
+        instrument=identity.instrument,
+        status=numbers.status,
+        revision=revision,
+        ratings=numbers.ratings,
+        early=numbers.ratings < EARLY_RATINGS and not is_withdrawn,
+        threshold_version=numbers.threshold_version,
+        model_version=numbers.model_version,
+        case_id=who.case_id,
+        risk=numbers.risk,
+        components={name: Finding(*values) for name, values in numbers.components.items()},
+        leading_component=numbers.leading,
+        threshold=numbers.threshold,
     )
 
 
-def _finding(one: ComponentFinding, instrument: Instrument) -> Finding:
+def _numbers(
+    version: Version, found: Assessment, threshold: Threshold, instrument: Instrument, dyad: DyadWork
+) -> Numbers:
+    return Numbers(
+        rating_id=version.rating.rating_id,
+        session_at=version.place.session_at,
+        status=version.rating.status,
+        threshold_version=threshold.version,
+        model_version=dyad.practice.model.version,
+        ratings=found.ratings,
+        risk=found.risk,
+        threshold=threshold.value,
+        leading=found.leading,
+        movement=found.movement,
+        components={name: _in_units(one, instrument) for name, one in found.components.items()},
+    )
+
+
+def _in_units(
+    one: ComponentFinding, instrument: Instrument
+) -> tuple[float, float | None, float | None, float | None]:
     score = None if isnan(one.score) else to_units(instrument, one.score)
     usual = None if isnan(one.usual) else to_units(instrument, one.usual)
     change = None if score is None or usual is None else round(score - usual, 6)
-    return Finding(one.risk, score, usual, change)
+    return one.risk, score, usual, change
 
 
-def _withdrawn(version: Version, dyad: DyadWork) -> Assessed:
-    rating = version.rating
-    return Assessed(
-        rating_id=rating.rating_id,
-        practice_id=rating.practice_id,
-        therapist_id=rating.therapist_id,
-        client_id=rating.client_id,
-        session_id=rating.session_id,
+def _withdrawn(version: Version, dyad: DyadWork) -> Numbers:
+    return Numbers(
+        rating_id=version.rating.rating_id,
         session_at=version.place.session_at,
-        instrument=rating.instrument,
-        status=rating.status,
-        revision=0,
-        ratings=0,
-        early=False,
+        status=version.rating.status,
         threshold_version=dyad.practice.default.version,
         model_version=dyad.practice.model.version,
-        case_id=rating.case_id,
     )

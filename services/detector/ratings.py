@@ -13,36 +13,35 @@ from services.detector.history import Place
 from services.detector.practices import Connection
 from services.detector.wire import Rated, Scores, encode
 from services.detector.work import Batch, Version, VersionKey
+from services.runtime.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
 from services.runtime.errors import Retry
 
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
-r.session_at, r.instrument, r.status, r.marks::text, r.next_session_at, r.recorded_at, r.accepted_at,
+r.session_at, r.instrument, r.status, r.marks, r.next_session_at, r.recorded_at, r.accepted_at,
 r.content_hash, r.current, r.cluster_id, r.partition, r."offset" """
 """What `version_of` reads, of `rating r` and its `dyad d`."""
 
-_BY_ID = f"""
-SELECT {COLUMNS} FROM unnest(%b::text[], %b::text[]) AS k (practice_id, rating_id)
-JOIN detector.rating r USING (practice_id, rating_id) JOIN detector.dyad d USING (dyad_id)
-"""
-_VERSIONS = f"""
-SELECT {COLUMNS} FROM unnest(%b::uuid[], %b::text[], %b::text[]) AS k (dyad_id, session_id, instrument)
-JOIN detector.rating r USING (dyad_id, session_id, instrument) JOIN detector.dyad d USING (dyad_id)
-"""
-_COUNTED = """
-SELECT r.practice_id, r.client_id, r.session_id, r.instrument, r.dyad_id
-FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[])
-    AS k (practice_id, client_id, session_id, instrument)
-JOIN detector.rating r USING (practice_id, client_id, session_id, instrument)
-WHERE r.current AND r.status <> 'withdrawn'
+# OFFSET 0 keeps each look-up one walk down an index, whatever the planner thinks of a table that was empty
+# when the statement was prepared.
+_KNOWN = f"""
+SELECT {COLUMNS} FROM unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    AS k (practice_id, client_id, session_id, instrument, rating_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM detector.rating v WHERE v.practice_id = k.practice_id AND v.client_id = k.client_id
+        AND v.session_id = k.session_id AND v.instrument = k.instrument
+    UNION
+    SELECT * FROM detector.rating i WHERE i.practice_id = k.practice_id AND i.rating_id = k.rating_id
+    OFFSET 0
+) r JOIN detector.dyad d USING (dyad_id)
 """
 _INSERT = """
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
     status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, partition,
     "offset")
-SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks::jsonb,
+SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
     next_session_at, recorded_at, accepted_at, content_hash, current, %b, partition, "offset"
 FROM unnest(%b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[], %b::text[],
-    %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::text[],
+    %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::text[],
     %b::boolean[], %b::int[], %b::bigint[])
 AS new (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
     next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
@@ -90,8 +89,8 @@ def version_of(row: Sequence[object]) -> Version:
     fields = dict(zip(_NAMES, row[:-4], strict=False))
     marks = fields.pop("marks")
     dyad = DyadId(fields.pop("dyad_id"))  # type: ignore[arg-type]
-    if isinstance(marks, str):
-        is_list = marks.startswith("[")
+    if isinstance(marks, bytes):
+        is_list = marks.startswith(b"[")
         fields["items" if is_list else "scores"] = (_marks if is_list else _scores).decode(marks)
     rating = Rated(**(fields | {"status": Status(fields["status"])}))  # type: ignore[arg-type]
     current, cluster, partition, offset = row[-4:]
@@ -121,19 +120,21 @@ _NAMES = (
 async def read_known(batch: Batch) -> Known:
     """What is stored of the batch's ids, and of the versions of its ratings in any dyad."""
     conn = batch.tx.conn
-    all_ = [arrival.rating for arrival in batch.arrivals]
-    practices = [rating.practice_id for rating in all_]
-    sessions = [rating.session_id for rating in all_]
-    instruments = [rating.instrument for rating in all_]
+    rated = [arrival.rating for arrival in batch.arrivals]
+    found = await conn.execute(
+        _KNOWN,
+        (
+            texts([r.practice_id for r in rated]),
+            texts([r.client_id for r in rated]),
+            texts([r.session_id for r in rated]),
+            texts([r.instrument for r in rated]),
+            texts([r.rating_id for r in rated]),
+        ),
+        binary=True,
+    )
     known = Known()
-    ids = [arrival.dyad.id for arrival in batch.arrivals]
-    for row in await _rows(conn, _VERSIONS, (ids, sessions, instruments)):
+    for row in await found.fetchall():
         _enter(known, version_of(row))
-    for row in await _rows(conn, _BY_ID, (practices, [rating.rating_id for rating in all_])):
-        _enter(known, version_of(row))
-    clients = [rating.client_id for rating in all_]
-    for row in await _rows(conn, _COUNTED, (practices, clients, sessions, instruments)):
-        known.counted[row[0], row[1], row[2], row[3]] = DyadId(row[4])
     return known
 
 
@@ -145,10 +146,9 @@ def _enter(known: Known, version: Version) -> None:
         known.versions.setdefault(place, []).append(version)
         if version.current:
             known.current_before[place] = version
-
-
-async def _rows(conn: Connection, sql: str, parameters: Sequence[object]) -> list[tuple[object, ...]]:
-    return await (await conn.execute(sql, parameters, binary=True)).fetchall()  # type: ignore[arg-type]
+        if version.counts:
+            rating = version.rating
+            known.counted[rating.practice_id, rating.client_id, *version.key] = version.dyad_id
 
 
 async def write(conn: Connection, known: Known) -> None:
@@ -178,12 +178,12 @@ async def write(conn: Connection, known: Known) -> None:
         await conn.execute(
             _DUPLICATE,
             (
-                list(clusters),
-                list(partitions),
-                list(offsets),
-                [rating.practice_id for rating in ratings],
-                [rating.rating_id for rating in ratings],
-                [rating.accepted_at for rating in ratings],
+                texts(clusters),
+                ints(partitions),
+                bigints(offsets),
+                texts([rating.practice_id for rating in ratings]),
+                texts([rating.rating_id for rating in ratings]),
+                timestamps([rating.accepted_at for rating in ratings]),
             ),
         )
 
@@ -194,10 +194,10 @@ async def _update(conn: Connection, versions: Iterable[Version]) -> None:
         await conn.execute(
             _UPDATE,
             (
-                [v.rating.practice_id for v in rows],
-                [v.rating.rating_id for v in rows],
-                [v.current for v in rows],
-                [v.accepted_at for v in rows],
+                texts([v.rating.practice_id for v in rows]),
+                texts([v.rating.rating_id for v in rows]),
+                booleans([v.current for v in rows]),
+                timestamps([v.accepted_at for v in rows]),
             ),
         )
 
@@ -210,29 +210,29 @@ async def _insert(conn: Connection, versions: Sequence[Version]) -> None:
         _INSERT,
         (
             versions[0].log[0],
-            [r.practice_id for r in rated],
-            [r.rating_id for r in rated],
-            [v.dyad_id for v in versions],
-            [r.client_id for r in rated],
-            [r.session_id for r in rated],
-            [r.session_at for r in rated],
-            [r.instrument for r in rated],
-            [r.status.value for r in rated],
-            [_marks_of(r) for r in rated],
-            [r.next_session_at for r in rated],
-            [r.recorded_at for r in rated],
-            [v.accepted_at for v in versions],
-            [r.content_hash for r in rated],
-            [v.current for v in versions],
-            [v.log[1] for v in versions],
-            [v.log[2] for v in versions],
+            texts([r.practice_id for r in rated]),
+            texts([r.rating_id for r in rated]),
+            uuids([v.dyad_id for v in versions]),
+            texts([r.client_id for r in rated]),
+            texts([r.session_id for r in rated]),
+            timestamps([r.session_at for r in rated]),
+            texts([r.instrument for r in rated]),
+            texts([r.status.value for r in rated]),
+            byteas([_marks_of(r) for r in rated]),
+            timestamps([r.next_session_at for r in rated]),
+            timestamps([r.recorded_at for r in rated]),
+            timestamps([v.accepted_at for v in versions]),
+            texts([r.content_hash for r in rated]),
+            booleans([v.current for v in versions]),
+            ints([v.log[1] for v in versions]),
+            bigints([v.log[2] for v in versions]),
         ),
     )
 
 
-def _marks_of(rating: Rated) -> str | None:
+def _marks_of(rating: Rated) -> bytes | None:
     marks: Marks | None = rating.items if rating.items is not None else rating.scores
-    return None if marks is None else encode(marks).decode()
+    return None if marks is None else encode(marks)
 
 
 def who(rating: Rated) -> Dyad:

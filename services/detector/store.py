@@ -1,6 +1,7 @@
 """What was assessed and decided in, rows out: assessments, and each dyad's state for the next batch."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
@@ -9,10 +10,11 @@ import msgspec
 from services.detector.decide import UNSEEN
 from services.detector.practices import Connection
 from services.detector.work import Batch, DyadWork, Session, Tools
+from services.runtime.arrays import bigints, booleans, byteas, dates, floats, ints, texts, timestamps, uuids
 
 _ASSESSMENTS = """
 INSERT INTO detector.assessment AS a (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
-    revision, risk, threshold, level, may_flag, flagged, step, episode_id, data)
+    revision, risk, threshold, level, may_flag, flagged, step, episode_id, numbers)
 SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::int[],
     %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[], %b::text[], %b::uuid[],
     %b::bytea[])
@@ -20,7 +22,7 @@ ON CONFLICT (dyad_id, session_id, instrument) DO UPDATE SET
     rating_id = EXCLUDED.rating_id, session_at = EXCLUDED.session_at, revision = EXCLUDED.revision,
     risk = EXCLUDED.risk, threshold = EXCLUDED.threshold, level = EXCLUDED.level,
     may_flag = EXCLUDED.may_flag, flagged = EXCLUDED.flagged, step = EXCLUDED.step,
-    episode_id = EXCLUDED.episode_id, data = EXCLUDED.data
+    episode_id = EXCLUDED.episode_id, numbers = EXCLUDED.numbers
 """
 _DYADS = """
 UPDATE detector.dyad d SET history_revision = new.history_revision, decision = new.decision,
@@ -74,21 +76,21 @@ async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
     await conn.execute(
         _ASSESSMENTS,
         (
-            [row.dyad.id for row in rows],
-            [v.rating.session_id for v in versions],
-            [v.rating.instrument for v in versions],
-            [v.rating.practice_id for v in versions],
-            [v.rating.rating_id for v in versions],
-            [v.place.session_at for v in versions],
-            [row.session.revision for row in rows],
-            [s and s.risk for s in scored],
-            [s and s.threshold for s in scored],
-            [s and s.level for s in scored],
-            [s is not None and s.may_flag for s in scored],
-            [s.flagged for s in seen],
-            [s.step for s in seen],
-            [row.episode_id for row in rows],
-            [row.session.data for row in rows],
+            uuids([row.dyad.id for row in rows]),
+            texts([v.rating.session_id for v in versions]),
+            texts([v.rating.instrument for v in versions]),
+            texts([v.rating.practice_id for v in versions]),
+            texts([v.rating.rating_id for v in versions]),
+            timestamps([v.place.session_at for v in versions]),
+            ints([row.session.revision for row in rows]),
+            floats([s and s.risk for s in scored]),
+            floats([s and s.threshold for s in scored]),
+            floats([s and s.level for s in scored]),
+            booleans([s is not None and s.may_flag for s in scored]),
+            booleans([s.flagged for s in seen]),
+            texts([s.step for s in seen]),
+            uuids([row.episode_id for row in rows]),
+            byteas([row.session.numbers for row in rows]),
         ),
     )
 
@@ -98,12 +100,12 @@ async def _write_grown(conn: Connection, dyads: Sequence[DyadWork]) -> None:
         await conn.execute(
             _GROWN,
             (
-                [d.id for d in dyads],
-                [d.history_revision for d in dyads],
-                [_encode(d.decision) for d in dyads],
-                [_open_since(d) for d in dyads],
-                [d.snapshot_after if d.sessions else d.snapshot for d in dyads],
-                [d.practice.model.version for d in dyads],
+                uuids([d.id for d in dyads]),
+                bigints([d.history_revision for d in dyads]),
+                byteas([_encode(d.decision) for d in dyads]),
+                dates([_open_since(d) for d in dyads]),
+                byteas([d.snapshot_after if d.sessions else d.snapshot for d in dyads]),
+                texts([d.practice.model.version for d in dyads]),
             ),
         )
 
@@ -113,15 +115,15 @@ async def _write_dyads(conn: Connection, dyads: Sequence[DyadWork]) -> None:
         await conn.execute(
             _DYADS,
             (
-                [d.id for d in dyads],
-                [d.history_revision for d in dyads],
-                [_encode(d.decision) for d in dyads],
-                [_open_since(d) for d in dyads],
+                uuids([d.id for d in dyads]),
+                bigints([d.history_revision for d in dyads]),
+                byteas([_encode(d.decision) for d in dyads]),
+                dates([_open_since(d) for d in dyads]),
             ),
         )
 
 
-def _open_since(dyad: DyadWork) -> object:
+def _open_since(dyad: DyadWork) -> date | None:
     # As emitted: a sweep that closed it for want of sessions need not look again.
     emitted, last = dyad.decision.emitted, dyad.decision.folded.last
     if last is None or not emitted or emitted[-1].withdrawn or emitted[-1].episode.end is not None:

@@ -6,14 +6,14 @@ from datetime import datetime
 
 from schemas import topics
 from schemas.envelope import HEADERS
-from schemas.events import Component, Movement
+from schemas.events import Component
 from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, episode_event_id
 from schemas.instruments.loader import Catalogue
 from schemas.instruments.scoring import from_units
 from services.detector.emit import Told, standing
 from services.detector.history import Place
 from services.detector.practices import Connection
-from services.detector.wire import Assessed, Changed, Point, assessed_decoder, encode, envelope
+from services.detector.wire import Changed, Finding, Point, encode, envelope, unpack_numbers
 from services.detector.work import Batch, DyadWork, Tools
 from services.runtime.record import Outgoing
 
@@ -21,9 +21,11 @@ TYPE = topics.EPISODE_CHANGED.name
 TRAJECTORY_POINTS = 30
 
 _HISTORY = """
-SELECT a.dyad_id, a.session_at, a.session_id, a.instrument, a.flagged, a.data, r.next_session_at,
+SELECT a.dyad_id, a.session_at, a.session_id, a.instrument, a.flagged, a.numbers, r.next_session_at,
     r.accepted_at
-FROM detector.assessment a JOIN detector.rating r USING (practice_id, rating_id)
+FROM detector.assessment a CROSS JOIN LATERAL (
+    SELECT * FROM detector.rating v WHERE v.practice_id = a.practice_id AND v.rating_id = a.rating_id OFFSET 0
+) r
 WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
 """
 _EPISODES = """
@@ -51,7 +53,7 @@ class _Told:
 
     place: Place
     flagged: bool
-    data: bytes
+    numbers: bytes
     next_session_at: datetime | None
     accepted_at: datetime
 
@@ -77,9 +79,9 @@ async def _histories(conn: Connection, ids: Sequence[DyadId]) -> dict[DyadId, li
     found: dict[DyadId, list[_Told]] = {}
     if ids:
         rows = await (await conn.execute(_HISTORY, (ids,), binary=True)).fetchall()
-        for id_, at, session, instrument, flagged, data, next_at, accepted_at in rows:
+        for id_, at, session, instrument, flagged, numbers, next_at, accepted_at in rows:
             place = Place(at, SessionId(session), InstrumentId(instrument))
-            found.setdefault(DyadId(id_), []).append(_Told(place, flagged, data, next_at, accepted_at))
+            found.setdefault(DyadId(id_), []).append(_Told(place, flagged, numbers, next_at, accepted_at))
     for history in found.values():
         history.sort(key=lambda one: one.place)
     return found
@@ -89,7 +91,7 @@ def _changed(
     dyad: DyadWork, told: Told, history: Sequence[_Told], batch: Batch, catalogue: Catalogue
 ) -> Changed:
     shown = next((one for one in history if one.place == told.place), None)
-    data = assessed_decoder.decode(shown.data) if shown else None
+    numbers = unpack_numbers(shown.numbers) if shown else None
     newest = history[-1] if history else None
     last = history[-TRAJECTORY_POINTS:]
     return Changed(
@@ -103,44 +105,36 @@ def _changed(
         session_at=told.place.session_at,
         opened_at=told.after.episode.opened.session_at,
         instrument=told.place.instrument,
-        ratings=data.ratings if data else 0,
-        model_version=data.model_version if data else dyad.practice.model.version,
+        ratings=numbers.ratings if numbers else 0,
+        model_version=numbers.model_version if numbers else dyad.practice.model.version,
         accepted_at=dyad.caused_at or (newest.accepted_at if newest else batch.tx.now),
         kept_back=told.kept_back,
         case_id=dyad.who.case_id,
         next_session_at=shown.next_session_at if shown else None,
-        risk=data.risk if data else None,
-        components=data.components if data else {},
-        leading_component=data.leading_component if data else None,
-        movement=_movement(dyad, told.place),
+        risk=numbers.risk if numbers else None,
+        components={n: Finding(*values) for n, values in numbers.components.items()} if numbers else {},
+        leading_component=numbers.leading if numbers else None,
+        movement=numbers.movement if numbers else None,
         trajectory=tuple(_point(one, catalogue) for one in last),
     )
 
 
-def _movement(dyad: DyadWork, place: Place) -> Movement | None:
-    for session in dyad.sessions:
-        if session.found is not None and session.version.place == place:
-            return session.found.movement
-    return None
-
-
 def _point(one: _Told, catalogue: Catalogue) -> Point:
-    data: Assessed = assessed_decoder.decode(one.data)
-    instrument = catalogue.get(data.instrument)
+    instrument = catalogue.get(one.place.instrument)
     scores: dict[Component, float] = {}
-    usual = []
-    for name, found in data.components.items():
-        if found.score is not None:
-            scores[name] = round(from_units(instrument, found.score), 6)
-        if found.usual is not None:
-            usual.append(from_units(instrument, found.usual))
+    usuals = []
+    for name, (_, score, usual, _) in unpack_numbers(one.numbers).components.items():
+        if score is not None:
+            scores[name] = round(from_units(instrument, score), 6)
+        if usual is not None:
+            usuals.append(from_units(instrument, usual))
     return Point(
         session_at=one.place.session_at,
         bond=scores.get(Component.BOND),
         goal=scores.get(Component.GOAL),
         task=scores.get(Component.TASK),
         overall=scores.get(Component.OVERALL),
-        usual=round(sum(usual) / len(usual), 6) if usual else None,
+        usual=round(sum(usuals) / len(usuals), 6) if usuals else None,
         flagged=one.flagged,
     )
 

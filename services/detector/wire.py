@@ -88,7 +88,7 @@ class BeatEvent(Struct, frozen=True, tag_field="type", tag="alliance.heartbeat-s
 
 Arriving = RatedEvent | RespondedEvent | BeatEvent
 
-arriving = msgspec.json.Decoder(Arriving)
+arriving: msgspec.json.Decoder[RatedEvent | RespondedEvent | BeatEvent] = msgspec.json.Decoder(Arriving)
 """Decodes what this service reads; the texts of what it raises may quote a value."""
 
 
@@ -101,8 +101,25 @@ class Finding(Struct, frozen=True, omit_defaults=True, gc=False):
     change: float | None = None
 
 
-class Assessed(Struct, omit_defaults=True):
-    """`schemas.events.AllianceAssessed`; not frozen, because its revision is known last."""
+class Numbers(Struct, frozen=True, array_like=True):
+    """All that is published of an assessment and does not follow from its dyad, as it is stored."""
+
+    rating_id: str
+    session_at: datetime
+    status: Status
+    threshold_version: str
+    model_version: str
+    ratings: int = 0
+    risk: float | None = None
+    threshold: float | None = None
+    leading: Component | None = None
+    movement: Movement | None = None
+    components: dict[Component, tuple[float, float | None, float | None, float | None]] = {}
+    """Share in the risk, score, usual and change, in instrument units."""
+
+
+class Assessed(Struct, frozen=True, omit_defaults=True):
+    """`schemas.events.AllianceAssessed`."""
 
     rating_id: str
     practice_id: str
@@ -176,7 +193,8 @@ class Event(Struct, frozen=True):
 
 
 encode = msgspec.json.Encoder().encode
-assessed_decoder = msgspec.json.Decoder(Assessed)
+pack = msgspec.msgpack.Encoder().encode
+unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
 
 def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: bytes) -> bytes:

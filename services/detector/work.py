@@ -75,8 +75,8 @@ class Session:
     form: Form
     revision: int = 0
     """Of its assessment so far; 0: none."""
-    data: bytes = b""
-    """Its assessment as published so far."""
+    numbers: bytes = b""
+    """What was published of it: `wire.Numbers`."""
     stored: Scored | None = None
     """What was decided from so far; None: to be assessed."""
     found: Assessment | None = None

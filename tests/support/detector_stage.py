@@ -21,6 +21,7 @@ from services.detector.core import Detector
 from services.detector.pipeline import flow
 from services.detector.practices import Models, ThresholdBook
 from services.detector.work import Heartbeat, Tools
+from services.runtime import arrays
 from services.runtime.migrate import migrate
 from services.runtime.record import Outgoing, Record
 from services.runtime.transaction import Rejection, Transaction
@@ -90,9 +91,7 @@ def answer_of(sent: Row, episode: str, answer: Answer, revision: int, *, practic
     import msgspec
 
     value = msgspec.json.encode(event)
-    return Record(
-        topics.THERAPIST_RESPONDED.name, int(key[:4], 16) % PARTITIONS, revision, 0, key, value
-    )
+    return Record(topics.THERAPIST_RESPONDED.name, int(key[:4], 16) % PARTITIONS, revision, 0, key, value)
 
 
 @dataclass
@@ -112,11 +111,22 @@ class Stage:
             await work(tx)
             for one in tx.rejections:
                 await self.conn.execute(
-                    "INSERT INTO detector.rejection (cluster_id, topic, partition, \"offset\", key, value,"
+                    'INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", key, value,'
                     " reason, detail, tenant, subject_id, recorded_at)"
                     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    (one.cluster_id, one.topic, one.partition, one.offset, one.key, one.value, one.reason,
-                     one.detail, one.tenant, one.subject_id, one.rejected_at),
+                    (
+                        one.cluster_id,
+                        one.topic,
+                        one.partition,
+                        one.offset,
+                        one.key,
+                        one.value,
+                        one.reason,
+                        one.detail,
+                        one.tenant,
+                        one.subject_id,
+                        one.rejected_at,
+                    ),
                 )
         self.outgoing += tx.outgoing
         return tx.outgoing
@@ -125,7 +135,9 @@ class Stage:
         """Take one batch of records through the flow."""
         return await self.transact(lambda tx: flow(tx, records, self.tools))
 
-    async def rate(self, *sent: Row, practice: str = "north", accepted_at: datetime | None = None) -> list[Outgoing]:
+    async def rate(
+        self, *sent: Row, practice: str = "north", accepted_at: datetime | None = None
+    ) -> list[Outgoing]:
         """Take these ratings through the flow as one batch."""
         records = []
         for one in sent:
@@ -152,7 +164,9 @@ class Stage:
 
 
 def _rejected(rejection: Rejection) -> Outgoing:
-    return Outgoing(topics.REJECTED.name, rejection.key or b"", rejection.reason.encode(), rejection.partition)
+    return Outgoing(
+        topics.REJECTED.name, rejection.key or b"", rejection.reason.encode(), rejection.partition
+    )
 
 
 def events(outgoing: Sequence[Outgoing], topic: topics.Topic) -> list[AnyEvent]:
@@ -170,6 +184,7 @@ async def stage(url: str, detector: Detector | None = None) -> AsyncIterator[Sta
     """A fresh detector over the database at `url`."""
     migrate(url, "detector")
     conn = await psycopg.AsyncConnection.connect(url)
+    arrays.register(conn.adapters)
     try:
         yield Stage(conn, tools_with(detector or ToyDetector()))
     finally:

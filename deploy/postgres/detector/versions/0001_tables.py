@@ -65,7 +65,7 @@ CREATE TABLE rating (
     session_at       timestamptz NOT NULL,
     instrument       text NOT NULL,
     status           text NOT NULL,
-    marks            jsonb,                         -- a list of items or an object of scores; null: no form
+    marks            bytea,                         -- JSON: a list of items or an object of scores
     next_session_at  timestamptz,
     recorded_at      timestamptz,
     accepted_at      timestamptz NOT NULL,          -- the earliest of its deliveries
@@ -76,9 +76,9 @@ CREATE TABLE rating (
     "offset"         bigint NOT NULL,
     PRIMARY KEY (practice_id, rating_id)
 );
-CREATE INDEX rating_version ON rating (dyad_id, session_id, instrument);
-CREATE UNIQUE INDEX rating_in_one_dyad ON rating (practice_id, client_id, session_id, instrument)
-    WHERE current AND status <> 'withdrawn';
+-- All versions of a rating side by side, and at most one of them in force, in whichever dyad.
+CREATE UNIQUE INDEX rating_version ON rating (practice_id, client_id, session_id, instrument,
+    (CASE WHEN current AND status <> 'withdrawn' THEN '' ELSE rating_id END));
 
 -- Deliveries that claimed nothing because the rating was there already.
 CREATE TABLE duplicate (
@@ -108,7 +108,7 @@ CREATE TABLE assessment (
     flagged          boolean NOT NULL,
     step             text NOT NULL,                 -- what it did to the episode
     episode_id       uuid,
-    data             bytea NOT NULL,                -- AllianceAssessed, as it was published
+    numbers          bytea NOT NULL,                -- MessagePack: all else that was published of it
     PRIMARY KEY (dyad_id, session_id, instrument)
 ) WITH (fillfactor = 90);
 
