@@ -165,6 +165,18 @@ CREATE TABLE notifier.heartbeat (
 );
 """
 
+# The queue's functions find its tables in any session, so that a person can mend the queue in psql.
+KEEP_PATH = """
+DO $$
+DECLARE one regprocedure;
+BEGIN
+    FOR one IN SELECT oid FROM pg_proc WHERE pronamespace = 'notifier_jobs'::regnamespace LOOP
+        EXECUTE format('ALTER FUNCTION %%s SET search_path = notifier_jobs, pg_temp', one);
+    END LOOP;
+END
+$$;
+"""
+
 
 def upgrade() -> None:
     """Create everything the notifier writes to."""
@@ -182,5 +194,6 @@ def _create_job_queue() -> None:
     connection.exec_driver_sql("CREATE SCHEMA notifier_jobs")
     connection.exec_driver_sql("SELECT set_config('search_path', 'notifier_jobs', true)")
     connection.exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))
+    connection.exec_driver_sql(KEEP_PATH)
     connection.exec_driver_sql("COMMENT ON SCHEMA notifier_jobs IS 'procrastinate 3.10'")
     connection.exec_driver_sql("SELECT set_config('search_path', %s, true)", (before,))

@@ -1,0 +1,111 @@
+"""Webhooks to a real receiver: signed as the standard says, nothing more in them than an episode's id."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from services.notifier.decision import Channel
+from services.runtime.clock import SystemClock
+from tests.support.notifier_stage import Stage, changed, episode_named, notifier_stage
+from tests.support.webhook_receiver import Receiver, receiver
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+
+
+@pytest.fixture
+def door() -> Iterator[Receiver]:
+    with receiver() as ready:
+        yield ready
+
+
+async def _add(stage: Stage, url: str) -> None:
+    await stage.add(
+        address=None,
+        channels=(Channel.INBOX, Channel.WEBHOOK),
+        webhook_url=url,
+        webhook_secret=SECRET,
+    )
+
+
+@pytest.fixture
+async def stage(database_url: str, tmp_path: Path, door: Receiver) -> AsyncIterator[Stage]:
+    async with notifier_stage(
+        database_url, tmp_path, allow_private_webhooks=True, clock=SystemClock()
+    ) as ready:
+        await _add(ready, door.url + "/hook")
+        yield ready
+
+
+async def test_a_webhook_carries_type_time_and_episode_and_a_signature_that_the_library_accepts(
+    stage: Stage, door: Receiver
+) -> None:
+    await stage.handle(changed())
+    await stage.work_off()
+    ((path, headers, body),) = door.requests
+    verified = Webhook(SECRET).verify(body, headers)
+    assert "/hook" == path
+    assert {"type", "timestamp", "data"} == set(verified)
+    assert ("episode.opened", {"episode_id": str(episode_named("one"))}) == (
+        verified["type"],
+        verified["data"],
+    )
+
+
+async def test_nothing_personal_stands_in_a_webhook(stage: Stage, door: Receiver) -> None:
+    await stage.handle(changed())
+    await stage.work_off()
+    path, headers, body = door.requests[0]
+    text = path + json.dumps(headers) + body.decode()
+    assert [] == [word for word in ("canary", "t-1", "north", "4.87", "0.71", "goal", "s-9") if word in text]
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_a_busy_receiver_gets_the_same_message_again(stage: Stage, door: Receiver, status: int) -> None:
+    door.statuses.append(status)
+    await stage.handle(changed())
+
+    async def was_sent() -> bool:
+        return [("webhook", "sent", None)] == await stage.states()
+
+    await stage.work_until(was_sent)
+    first, second = door.requests
+    assert first[2] == second[2]
+    assert first[1]["webhook-id"] == second[1]["webhook-id"]
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(400, "refused"), (404, "refused"), (410, "gone"), (307, "redirected")]
+)
+async def test_a_receiver_that_says_never_is_not_asked_again(
+    stage: Stage, door: Receiver, status: int, why: str
+) -> None:
+    door.statuses.append(status)
+    await stage.handle(changed())
+    await stage.work_off()
+    assert [("webhook", "failed", why)] == await stage.states()
+    assert 1 == len(door.requests)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:{port}/hook",
+        "https://localhost:{port}/hook",
+        "https://[::1]:{port}/hook",
+        "https://169.254.169.254/latest",
+        "https://10.0.0.8/hook",
+        "http://example.com/hook",
+    ],
+)
+async def test_a_webhook_into_our_own_network_is_refused(
+    database_url: str, tmp_path: Path, door: Receiver, url: str
+) -> None:
+    async with notifier_stage(database_url, tmp_path, clock=SystemClock()) as strict:
+        await _add(strict, url.format(port=door.url.rpartition(":")[2]))
+        await strict.handle(changed())
+        await strict.work_off()
+        assert [("webhook", "failed", "forbidden-target")] == await strict.states()
+    assert [] == door.requests
