@@ -78,6 +78,7 @@ _CALLER_PROBLEMS: dict[int | str, dict[str, Any]] = {
         "description": "Not found: this key does not speak for the practice in `Rapport-Practice`",
         "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
     },
+    408: _problem(408, "Too slow", "Nothing came for 30 seconds.", Reason.TOO_SLOW),
     413: _problem(413, "Too large", "The body may have at most 16384 bytes.", Reason.TOO_LARGE),
     415: _problem(
         415,

@@ -1,0 +1,1 @@
+"""Ingest through real HTTP, on a real or embedded Kafka."""

@@ -1,0 +1,1 @@
+"""Ingest's parts that need no network."""
