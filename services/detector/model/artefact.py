@@ -89,7 +89,7 @@ def detector_of(classifier: Classifier, version: str, threshold: float) -> Train
 
 def heartbeat_risks(detector: TrainedDetector) -> tuple[float, ...]:
     """The risks after each form of the heartbeat's history."""
-    found = detector.assess([DyadForms(None, detector.heartbeat.history)])[0]
+    found = detector.assess([DyadForms(None, detector.heartbeat.forms)])[0]
     return tuple(assessment.risk for assessment in found.assessments)
 
 

@@ -33,7 +33,7 @@ class _Gathered(NamedTuple):
 class Heartbeat:
     """The fixed history, and the risk after its last form on the machine that trained the model."""
 
-    history: tuple[Form, ...]
+    forms: tuple[Form, ...]
     expected_risk: float
 
 

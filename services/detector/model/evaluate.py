@@ -1,0 +1,108 @@
+"""A detector in, figures on cohorts it was not trained on out, with today's rules on the same ratings."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.events import Component
+from services.detector.core import Detector
+from services.detector.model.flow import JudgedCohort, judge_cohort
+from services.detector.model.kinds import KINDS, Kind
+from services.detector.model.measure import Caught, Ranking, calibration_error, caught, ranking, spells
+from services.detector.model.rules import SRS_CUTOFF, baselines, totals
+from services.detector.model.simulate import Cohort, simulate
+
+_COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK)
+_LINES = 0.05
+"""Instruments with finer steps than this are read off lines, as the SRS is, and have its cutoff."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFigures:
+    """What one way of flagging reached on one cohort."""
+
+    name: str
+    ranking: Ranking
+    flagged_per_100: float
+    """Of the rated sessions."""
+    false_per_100_stable: float
+    """Of the rated sessions without a rupture under way."""
+    caught: Caught
+
+
+@dataclass(frozen=True, slots=True)
+class KindFigures:
+    """What the detector and the rules reached on one cohort of one kind."""
+
+    kind: str
+    seed: int
+    rupture_per_100: float
+    model: RuleFigures
+    opened_per_100: float
+    """Episodes opened per 100 rated sessions."""
+    calibration_error: float
+    leading_right: tuple[int, int]
+    """Of the caught ruptures of one component: how many name it at the first flag, and how many there are."""
+    rules: tuple[RuleFigures, ...]
+
+
+def evaluate_kind(detector: Detector, name: str, kind: Kind, seed: int, clients: int) -> KindFigures:
+    """The figures of one cohort."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    cohort = simulate(rng, clients, kind(rng))
+    judged = judge_cohort(detector, cohort)
+    rated = cohort.present & ~cohort.declined
+    rupture = cohort.rupture & cohort.present
+    stable = rated & ~rupture
+
+    def figures(rule: str, score: np.ndarray, flagged: np.ndarray) -> RuleFigures:
+        return RuleFigures(
+            name=rule,
+            ranking=ranking(rupture[cohort.present], score[cohort.present]),
+            flagged_per_100=100 * float(flagged[rated].mean()),
+            false_per_100_stable=100 * float(flagged[stable].mean()),
+            caught=caught(rupture, rated, flagged),
+        )
+
+    total = totals(cohort.forms)
+    cutoff = SRS_CUTOFF if cohort.world.shape.step_share < _LINES else None
+    rules = []
+    for rule in baselines(cutoff):
+        score = rule.score(total)
+        rules.append(figures(rule.name, score, rated & (score >= rule.cut)))
+    return KindFigures(
+        kind=name,
+        seed=seed,
+        rupture_per_100=100 * float(rupture[cohort.present].mean()),
+        model=figures("Rapport", judged.risk, judged.flagged),
+        opened_per_100=100 * float(judged.opened.sum()) / float(rated.sum()),
+        calibration_error=calibration_error(rupture[cohort.present], judged.risk[cohort.present]),
+        leading_right=_leading(cohort, judged),
+        rules=tuple(rules),
+    )
+
+
+def _leading(cohort: Cohort, judged: JudgedCohort) -> tuple[int, int]:
+    right = count = 0
+    for spell in spells(cohort.rupture & cohort.present):
+        inside = slice(spell.begin, spell.end)
+        fallen = np.nonzero(cohort.courses.fall[spell.client, inside].max(axis=0) > 0)[0]
+        flags = np.nonzero(judged.flagged[spell.client, inside] & ~cohort.declined[spell.client, inside])[0]
+        if fallen.size == 1 and flags.size:
+            found = judged.judged[spell.client].found[spell.begin + int(flags[0])]
+            count += 1
+            right += found.leading is _COMPONENTS[int(fallen[0])]
+    return right, count
+
+
+def evaluate(
+    detector: Detector, clients: int, seeds: Sequence[int], told: Callable[[str], None]
+) -> list[KindFigures]:
+    """The figures of each kind and seed; `told` hears the name of each when it is done."""
+    out = []
+    for name, kind in KINDS.items():
+        for seed in seeds:
+            out.append(evaluate_kind(detector, name, kind, seed, clients))
+            told(name)
+    return out
