@@ -89,7 +89,7 @@ class Worker:
         )
 
     async def _sweep(self, back_off: Backoff) -> None:
-        while True:
+        while not self._stopped.is_set():
             taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S)
             async with self._pool.connection() as conn:
                 await self._metrics.measure(conn)
