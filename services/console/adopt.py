@@ -1,13 +1,9 @@
 """A cluster's id in: every service that keeps positions accepts it, in one transaction."""
 
-from psycopg import sql
-
 from services.console.supervise import STATEFUL
 from services.runtime.database import connect
+from services.runtime.positions import adopt_cluster
 from services.runtime.settings import DatabaseSettings
-
-_ADOPT = """INSERT INTO {}.cluster (cluster_id) VALUES (%s)
-ON CONFLICT (only_row) DO UPDATE SET cluster_id = excluded.cluster_id, adopted_at = now()"""
 
 
 async def adopt(database: DatabaseSettings, cluster_id: str) -> tuple[str, ...]:
@@ -15,5 +11,5 @@ async def adopt(database: DatabaseSettings, cluster_id: str) -> tuple[str, ...]:
     connection = await connect(database, "rapport-adopt")
     async with connection, connection.transaction():
         for service in STATEFUL:
-            await connection.execute(sql.SQL(_ADOPT).format(sql.Identifier(service)), (cluster_id,))
+            await adopt_cluster(connection, service, cluster_id)
     return STATEFUL

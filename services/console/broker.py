@@ -1,4 +1,4 @@
-"""The embedded broker as a process of its own: prints `bootstrap cluster-id`, ends when its parent ends.
+"""The embedded broker as a process of its own: prints its bootstrap address, ends when its parent ends.
 
     python -m services.console.broker
 
@@ -14,6 +14,60 @@ from types import FrameType
 
 from services.console.parent import when_parent_ends
 
+_PRODUCER = 0
+_ERROR_BYTES = 512
+
+
+def start() -> tuple[str, object]:
+    """Start the broker; its address, and what must be kept for it to live.
+
+    Raises:
+        ImportError: the package that holds it is not installed.
+    """
+    from confluent_kafka import Producer
+
+    quick = _start_without_delay()
+    if quick is not None:
+        return quick
+    # log_level 0: librdkafka announces its mock cluster as an emergency on stderr, and it is none.
+    host = Producer({"bootstrap.servers": "localhost:1", "test.mock.num.brokers": 1, "log_level": 0})
+    broker = next(iter(host.list_topics(timeout=10).brokers.values()))
+    return f"{broker.host}:{broker.port}", host
+
+
+def _start_without_delay() -> tuple[str, object] | None:
+    """The same broker through librdkafka itself, which alone can be told not to let a new group wait for
+    3 s for further members; None where the wheel keeps the library elsewhere."""
+    import confluent_kafka
+
+    package = Path(confluent_kafka.__file__).parent
+    found = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*")]
+    if not found:
+        return None
+    library = ctypes.CDLL(str(found[0]))
+    for name, result, *arguments in (
+        ("rd_kafka_conf_new", ctypes.c_void_p),
+        ("rd_kafka_conf_set", ctypes.c_int, *[ctypes.c_void_p, *[ctypes.c_char_p] * 3, ctypes.c_size_t]),
+        ("rd_kafka_new", ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
+        ("rd_kafka_mock_cluster_new", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int),
+        ("rd_kafka_mock_cluster_bootstraps", ctypes.c_char_p, ctypes.c_void_p),
+        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, ctypes.c_void_p, ctypes.c_int32),
+    ):
+        if not hasattr(library, name):
+            return None
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    error = ctypes.create_string_buffer(_ERROR_BYTES)
+    config = library.rd_kafka_conf_new()
+    library.rd_kafka_conf_set(config, b"log_level", b"0", error, _ERROR_BYTES)
+    client = library.rd_kafka_new(_PRODUCER, config, error, _ERROR_BYTES)
+    cluster = library.rd_kafka_mock_cluster_new(client, 1) if client else None
+    if not cluster:
+        return None
+    library.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0)
+    bootstrap: bytes = library.rd_kafka_mock_cluster_bootstraps(cluster)
+    return bootstrap.decode(), library
+
 
 def main() -> int:
     """Serve until the parent process ends, or until SIGTERM or SIGINT."""
@@ -25,53 +79,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     try:
-        from confluent_kafka import Producer
+        address, kept = start()
     except ImportError:
         sys.stderr.write(
             "The embedded broker needs the extra parts: pip install 'rapport[embedded]', "
             "or set KAFKA_BOOTSTRAP_SERVERS to a Kafka of your own.\n"
         )
         return 1
-    # log_level 0: librdkafka announces its mock cluster as an emergency on stderr, and it is none.
-    servers = quick_cluster()
-    kind = {"bootstrap.servers": servers} if servers else {"test.mock.num.brokers": 1}
-    host = Producer({"bootstrap.servers": "localhost:1", "log_level": 0} | kind)
-    metadata = host.list_topics(timeout=10)
-    broker = next(iter(metadata.brokers.values()))
-    print(f"{broker.host}:{broker.port} {metadata.cluster_id}", flush=True)
+    print(address, flush=True)
     when_parent_ends(ended.set)
     ended.wait()
+    del kept
     return 0
-
-
-def quick_cluster() -> str | None:
-    """Start librdkafka's mock cluster by hand; its address, or None where the library cannot be found.
-
-    Made through the settings, it lets the first member of a group wait 3 s for others; this one does not.
-    """
-    import confluent_kafka
-
-    package = Path(confluent_kafka.__file__).parent
-    found = [*package.parent.glob("confluent_kafka.libs/librdkafka*"), *package.glob(".dylibs/librdkafka*")]
-    try:
-        library = ctypes.CDLL(str(found[0]))
-        new_settings, new_client = library.rd_kafka_conf_new, library.rd_kafka_new
-        new_cluster, addresses = library.rd_kafka_mock_cluster_new, library.rd_kafka_mock_cluster_bootstraps
-        set_delay = library.rd_kafka_mock_group_initial_rebalance_delay_ms
-    except (AttributeError, IndexError, OSError):
-        return None
-    new_settings.restype = new_client.restype = new_cluster.restype = ctypes.c_void_p
-    addresses.restype = ctypes.c_char_p
-    message = ctypes.create_string_buffer(256)
-    settings = ctypes.c_void_p(new_settings())
-    library.rd_kafka_conf_set(settings, b"log_level", b"0", message, ctypes.c_size_t(256))
-    client = ctypes.c_void_p(new_client(0, settings, message, ctypes.c_size_t(256)))
-    cluster = ctypes.c_void_p(None if client.value is None else new_cluster(client, 1))
-    if cluster.value is None:
-        return None
-    set_delay(cluster, ctypes.c_int32(0))
-    servers: bytes = addresses(cluster)
-    return servers.decode()
 
 
 if __name__ == "__main__":

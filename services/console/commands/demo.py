@@ -114,7 +114,8 @@ def _here(home: "Home", sent: "list[Sent]", *, fresh: bool, name: str) -> "Itera
     from services.runtime.credentials import add_key
 
     names = practices_of(sent)
-    home.credentials.unlink(missing_ok=True)  # the last run's key is gone with that run
+    for left in (home.credentials, *home.logs.glob("*.log")):
+        left.unlink(missing_ok=True)  # the last run's key and logs are gone with that run
     begun = time.monotonic()
     with local_stack(home, database=name, fresh=fresh, lent_only=True, say=typer.echo) as local:
         for practice in names:
