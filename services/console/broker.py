@@ -11,11 +11,22 @@ import sys
 import threading
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from services.console.parent import when_parent_ends
 
 _PRODUCER = 0
 _ERROR_BYTES = 512
+_ANY, _TEXT, _INT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "rd_kafka_conf_new": (_ANY, []),
+    "rd_kafka_conf_set": (_INT, [_ANY, _TEXT, _TEXT, _TEXT, ctypes.c_size_t]),
+    "rd_kafka_new": (_ANY, [_INT, _ANY, _TEXT, ctypes.c_size_t]),
+    "rd_kafka_mock_cluster_new": (_ANY, [_ANY, _INT]),
+    "rd_kafka_mock_cluster_bootstraps": (_TEXT, [_ANY]),
+    "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [_ANY, ctypes.c_int32]),
+}
+"""What is called of librdkafka: result and arguments, as rdkafka.h and rdkafka_mock.h have them."""
 
 
 def start() -> tuple[str, object]:
@@ -45,16 +56,9 @@ def _start_without_delay() -> tuple[str, object] | None:
     if not found:
         return None
     library = ctypes.CDLL(str(found[0]))
-    for name, result, *arguments in (
-        ("rd_kafka_conf_new", ctypes.c_void_p),
-        ("rd_kafka_conf_set", ctypes.c_int, *[ctypes.c_void_p, *[ctypes.c_char_p] * 3, ctypes.c_size_t]),
-        ("rd_kafka_new", ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t),
-        ("rd_kafka_mock_cluster_new", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int),
-        ("rd_kafka_mock_cluster_bootstraps", ctypes.c_char_p, ctypes.c_void_p),
-        ("rd_kafka_mock_group_initial_rebalance_delay_ms", None, ctypes.c_void_p, ctypes.c_int32),
-    ):
-        if not hasattr(library, name):
-            return None
+    if not all(hasattr(library, name) for name in _SIGNATURES):
+        return None
+    for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     error = ctypes.create_string_buffer(_ERROR_BYTES)
