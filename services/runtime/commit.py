@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 from services.runtime.checkpoint import Checkpoint
 from services.runtime.clock import Clock
 from services.runtime.errors import Retry
+from services.runtime.log import get_logger
 from services.runtime.metrics import Metrics
 from services.runtime.outbox import Outbox
 from services.runtime.positions import Positions
@@ -99,6 +100,11 @@ class Committer:
         self._publisher.add(parcel)
         for rejection in tx.rejections:
             self._metrics.rejections.labels(reason=rejection.reason).inc()
+        for count in tx.after_commit:
+            try:
+                count()
+            except Exception as error:  # what is committed must not be taken for failed
+                get_logger().error("after-commit-failed", exc_info=error)
         reach("after-commit-transaction")
         if published:
             reach("after-delete-outbox")

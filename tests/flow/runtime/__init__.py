@@ -1,0 +1,1 @@
+"""The runtime against a real PostgreSQL and a broker that speaks Kafka's protocol."""

@@ -1,0 +1,237 @@
+"""A small service on the runtime: numbers come in, each takes effect once and is published once.
+
+A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, `refused` is
+turned down for a reason of the domain.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import psycopg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from deploy.postgres.runtime_tables import create_v1
+from services.runtime.checkpoint import Checkpoint, no_checkpoint
+from services.runtime.clock import Clock, SystemClock
+from services.runtime.consume import BatchConsumer
+from services.runtime.errors import Reject
+from services.runtime.fuse import FuseLimits
+from services.runtime.health import Health
+from services.runtime.metrics import Metrics
+from services.runtime.produce import Producer
+from services.runtime.record import Outgoing, Record
+from services.runtime.settings import DatabaseSettings, KafkaSettings
+from services.runtime.transaction import Rejection, Transaction
+
+SCHEMA = "sample"
+DEADLINE_S = 30.0
+
+TABLES = """
+CREATE TABLE sample.effect (
+    value text NOT NULL, topic text NOT NULL, partition integer NOT NULL, place bigint NOT NULL,
+    PRIMARY KEY (topic, partition, place)
+);
+"""
+
+
+class Crash(BaseException):
+    """The end of a process, as far as one can have it inside a test's own."""
+
+
+def crash_at(label: str, *, time: int = 1) -> Checkpoint:
+    """A checkpoint that crashes at the nth passage of `label`, once."""
+    left = time
+
+    def checkpoint(reached: str) -> None:
+        nonlocal left
+        if reached == label:
+            left -= 1
+            if left == 0:
+                raise Crash(label)
+
+    return checkpoint
+
+
+async def until(condition: Callable[[], bool], what: str = "it", deadline_s: float = DEADLINE_S) -> None:
+    """Wait for a condition."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not condition():  # noqa: ASYNC110 - what is waited for is not ours to set an event
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"waited {deadline_s} s in vain for {what}") from None
+
+
+@dataclass
+class Sample:
+    """The service, its topics and its tables; `consumer()` starts a process of it."""
+
+    bootstrap: str
+    database_url: str
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
+    handled: list[tuple[str, int, int]] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    before_work: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self.topic, self.second, self.out, self.rejected = (
+            f"{self.name}-{kind}" for kind in ("in", "second", "out", "rejected")
+        )
+        self.kafka = KafkaSettings(bootstrap_servers=self.bootstrap, embedded=True, session_timeout_s=2.5)
+        self.database = DatabaseSettings.model_validate({"url": self.database_url})
+        self.clock: Clock = SystemClock()
+
+    def create_tables(self) -> None:
+        """What the first migration would do."""
+        with psycopg.connect(self.database_url) as conn:
+            conn.execute(f"CREATE SCHEMA {SCHEMA}")
+            conn.execute(create_v1(SCHEMA))
+            conn.execute(TABLES)
+
+    async def handle(self, tx: Transaction, records: Sequence[Record]) -> None:
+        """The handler: re-runnable, as it must be."""
+        self.before_work()
+        self.batches.append(len(records))
+        for record in records:
+            if record.value == b"bad":
+                tx.reject(record, Reject("undecodable", "no number", counts_for_fuse=True))
+                continue
+            if record.value == b"refused":
+                tx.reject(record, Reject("refused", "not wanted"), tenant="t1", subject_id="s1")
+                continue
+            if record.value == b"poison":
+                raise ValueError("a message with something personal in it")
+            value = (record.value or b"").decode()
+            self.handled.append((record.topic, record.partition, record.offset))
+            await tx.conn.execute(
+                "INSERT INTO sample.effect VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                (value, record.topic, record.partition, record.offset),
+            )
+            tx.publish(Outgoing(self.out, record.key or b"-", value.encode(), record.partition))
+
+    def rejected_event(self, rejection: Rejection) -> Outgoing:
+        """Tells of a rejection."""
+        place = f"{rejection.topic}/{rejection.partition}/{rejection.offset}/{rejection.reason}"
+        return Outgoing(self.rejected, rejection.key or b"-", place.encode(), rejection.partition)
+
+    def consumer(
+        self,
+        *,
+        topics: Sequence[str] | None = None,
+        checkpoint: Checkpoint = no_checkpoint,
+        max_records: int = 50,
+        fuse: FuseLimits | None = None,
+        kafka: KafkaSettings | None = None,
+        database: DatabaseSettings | None = None,
+        left_behind_after_s: float = 60.0,
+        co_partitioned: Sequence[str] = (),
+    ) -> "Running":
+        """A process of the service, not started."""
+        metrics = Metrics(SCHEMA, reject_reasons=("refused",))
+        health = Health(self.clock, metrics)
+        consumer = BatchConsumer(
+            service=SCHEMA,
+            kafka=kafka or self.kafka,
+            database=database or self.database,
+            topics=topics or [self.topic],
+            group=f"{self.name}-group",
+            handle=self.handle,
+            rejected_event=self.rejected_event,
+            metrics=metrics,
+            health=health,
+            clock=self.clock,
+            checkpoint=checkpoint,
+            max_records=max_records,
+            fuse=fuse,
+            left_behind_after_s=left_behind_after_s,
+            co_partitioned=co_partitioned,
+        )
+        return Running(consumer, metrics, health)
+
+    async def send(self, values: Sequence[object], *, partition: int | None = 0, topic: str = "") -> None:
+        """Write values to the log, one record each; `None` spreads them over the partitions in turn."""
+        producer = Producer(self.kafka)
+        await producer.start()
+        try:
+            await producer.send_all(
+                [
+                    Outgoing(
+                        topic or self.topic,
+                        f"k{number}".encode(),
+                        str(value).encode(),
+                        number % 4 if partition is None else partition,
+                    )
+                    for number, value in enumerate(values)
+                ]
+            )
+        finally:
+            await producer.stop()
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        """Rows of the service's tables, as they are committed now."""
+        with psycopg.connect(self.database_url) as conn:
+            return conn.execute(sql.encode()).fetchall()
+
+    def effects(self) -> list[str]:
+        """The values that took effect, in order of their places in the log."""
+        return [
+            str(row[0]) for row in self.query("SELECT value FROM sample.effect ORDER BY partition, place")
+        ]
+
+    async def published(self, topic: str = "") -> list[str]:
+        """The values in the log of the derived topic, partition by partition."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
+        tps = [TopicPartition(topic or self.out, number) for number in range(4)]
+        consumer.assign(tps)
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(tps)
+            found: list[str] = []
+            for tp in tps:
+                await consumer.seek_to_beginning(tp)
+                while await consumer.position(tp) < ends[tp]:
+                    records = await consumer.getmany(tp, timeout_ms=1000)
+                    found += [record.value.decode() for batch in records.values() for record in batch]
+            return found
+        finally:
+            await consumer.stop()
+
+
+@dataclass
+class Running:
+    """One process of the service."""
+
+    consumer: BatchConsumer
+    metrics: Metrics
+    health: Health
+
+    @asynccontextmanager
+    async def __call__(self, *, ready: bool = True) -> AsyncIterator[BatchConsumer]:
+        """Run it for as long as the block lasts."""
+        task = asyncio.create_task(self.consumer.run())
+        try:
+            if ready:
+                await until(lambda: self.health.ready or task.done(), "readiness")
+            yield self.consumer
+        finally:
+            await self.consumer.stop()
+            with suppress(Crash):
+                await task
+
+    async def until_crash(self) -> str:
+        """Run it until a checkpoint crashes it; the label."""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self.consumer.run()
+        except Crash as crash:
+            return str(crash)
+        raise AssertionError("it ended without a crash")
+
+    def value(self, name: str, **labels: object) -> float:
+        """A metric's value."""
+        found = self.metrics.registry.get_sample_value(name, {k: str(v) for k, v in labels.items()})
+        assert found is not None, f"no metric {name} {labels}"
+        return found
