@@ -34,4 +34,4 @@ def _conclude(dyad: DyadWork, batch: Batch) -> None:
 def _shown(one: Emitted, decision: Decision) -> tuple[object, ...]:
     # What a list of episodes shows; counters of the fold are none of it.
     state = standing(one, decision.answers)
-    return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.kept_back
+    return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.told

@@ -42,7 +42,9 @@ class Emitted(Struct, frozen=True, array_like=True):
     acknowledged: bool = False
     withdrawn: bool = False
     kept_back: KeptBack | None = None
-    """Why its opening was not told; None: it was told."""
+    """Why its last opening was not told; None: it was told."""
+    told: bool = False
+    """Somebody was told of it, now or before."""
 
 
 class Decision(Struct, frozen=True, array_like=True):
@@ -144,7 +146,8 @@ def _withdraw(before: Emitted, told: list[Told]) -> Emitted:
         return before
     after = replace(before, revision=before.revision + 1, withdrawn=True)
     # Whoever was told must learn it, however old the session is.
-    told.append(Told(after, Change.WITHDRAWN, before.episode.opened, before.kept_back))
+    kept = None if before.told else before.kept_back
+    told.append(Told(after, Change.WITHDRAWN, before.episode.opened, kept))
     return after
 
 
@@ -177,7 +180,13 @@ class _Scene:
 
     def _open(self, after: Emitted, now: Episode, told: list[Told]) -> Emitted:
         kept = self._may_open(now)
-        after = replace(after, revision=after.revision + 1, kept_back=kept, acknowledged=False)
+        after = replace(
+            after,
+            revision=after.revision + 1,
+            kept_back=kept,
+            told=after.told or kept is None,
+            acknowledged=False,
+        )
         # What is told is how things stand now; what is stored is where it began.
         place = self._newest if kept is None and self._newest is not None else now.opened
         told.append(Told(after, Change.OPENED, place, kept))
@@ -200,7 +209,7 @@ class _Scene:
 
     def _follows(self, after: Emitted) -> KeptBack | None:
         # How an episode goes on is told only to someone who was told that it began.
-        return after.kept_back or self._aged
+        return (None if after.told else after.kept_back) or self._aged
 
 
 def _aged(newest: Place | None, telling: Telling) -> KeptBack | None:

@@ -7,6 +7,7 @@ from schemas.ids import DyadId
 from schemas.instruments.loader import Catalogue
 from services.detector.decide import Scored
 from services.detector.history import Form, form_of
+from services.detector.metrics import REFOLDED
 from services.detector.practices import Connection
 from services.detector.ratings import COLUMNS, version_of
 from services.detector.work import Batch, DyadWork, Session, Tools, Version
@@ -31,6 +32,7 @@ async def load(batch: Batch, tools: Tools) -> None:
         grown = dyad.history_revision > len(dyad.touched)
         dyad.refold |= bool(dyad.touched) and dyad.snapshot is None and grown
         if dyad.refold:
+            batch.counts[REFOLDED] += 1
             dyad.snapshot = None
             refolded[dyad.id] = dyad
         else:

@@ -12,13 +12,14 @@ from services.runtime.arrays import byteas, ints, texts, uuids
 
 # One statement creates what is missing and locks everything, in key order, so that two owners of the same
 # partition wait for one another and never in a circle. An update whose condition is false changes nothing
-# and locks all the same.
+# and locks all the same; it is true only after the secret behind the keys has changed.
 _LOCK = """
 INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
 SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::int[])
     AS new (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
 ORDER BY new.dyad_id
-ON CONFLICT (dyad_id) DO UPDATE SET partition = d.partition WHERE false
+ON CONFLICT (dyad_id) DO UPDATE SET key = EXCLUDED.key, partition = EXCLUDED.partition
+    WHERE d.key <> EXCLUDED.key OR d.partition <> EXCLUDED.partition
 """
 _READ = """
 SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision

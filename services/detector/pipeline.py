@@ -39,6 +39,8 @@ async def flow(tx: Transaction, records: Sequence[Record], tools: Tools) -> Batc
 
 async def run(batch: Batch, tools: Tools) -> Batch:
     """Take a batch through the stages after decoding."""
-    for stage in STAGES:
-        await stage(batch, tools)
+    # A statement whose rows nobody waits for runs in PostgreSQL while the next stage computes.
+    async with batch.tx.conn.pipeline():
+        for stage in STAGES:
+            await stage(batch, tools)
     return batch

@@ -10,6 +10,7 @@ from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import to_units
 from services.detector.assessment import Assessment, ComponentFinding
 from services.detector.decide import EARLY_RATINGS
+from services.detector.metrics import PUBLISHED
 from services.detector.thresholds import Threshold
 from services.detector.wire import Assessed, Finding, Numbers, encode, envelope, pack
 from services.detector.work import Batch, DyadWork, Session, Tools, Version
@@ -44,7 +45,7 @@ def _publish(batch: Batch, dyad: DyadWork, session: Session, numbers: Numbers) -
     data = encode(assessed(dyad.who, identity, session.revision, numbers))
     value = envelope(TYPE, event_id, at, dyad.key, data)
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
-    batch.counts["published"] += 1
+    batch.counts[PUBLISHED] += 1
 
 
 def _identity(dyad: DyadWork, version: Version) -> RatingIdentity:

@@ -5,11 +5,14 @@ import asyncio
 from schemas import topics
 from schemas.envelope import HEADERS
 from services.detector.core import DyadForms
+from services.detector.metrics import HEARTBEATS, HEARTBEATS_OFF
 from services.detector.wire import Beat, encode, envelope
 from services.detector.work import Batch, Tools
 from services.runtime.record import Outgoing
 
 TYPE = "alliance.heartbeat-sent.v1"
+CLOSE = 1e-6
+"""How far a risk may differ between processors."""
 TOPICS = (topics.ASSESSED.name, topics.EPISODE_CHANGED.name)
 
 _NEWER = """
@@ -36,5 +39,5 @@ async def pulse(batch: Batch, tools: Tools) -> None:
         value = envelope(TYPE, event.id, batch.tx.now, key, encode(seen))
         for topic in TOPICS:
             batch.tx.publish(Outgoing(topic, key, value, record.partition, HEADERS))
-        batch.counts["heartbeats"] += 1
-        batch.counts["heartbeats-off"] += risk != tools.heartbeat.expected_risk
+        batch.counts[HEARTBEATS] += 1
+        batch.counts[HEARTBEATS_OFF] += abs(risk - tools.heartbeat.expected_risk) > CLOSE

@@ -14,12 +14,13 @@ from services.runtime.arrays import bigints, booleans, byteas, dates, floats, in
 
 _ASSESSMENTS = """
 INSERT INTO detector.assessment AS a (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
-    revision, risk, threshold, level, may_flag, flagged, step, episode_id, numbers)
-SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::int[],
-    %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[], %b::text[], %b::uuid[],
+    revision, model_version, risk, threshold, level, may_flag, flagged, step, episode_id, numbers)
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[],
+    %b::int[], %b::text[], %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[], %b::text[], %b::uuid[],
     %b::bytea[])
 ON CONFLICT (dyad_id, session_id, instrument) DO UPDATE SET
     rating_id = EXCLUDED.rating_id, session_at = EXCLUDED.session_at, revision = EXCLUDED.revision,
+    model_version = EXCLUDED.model_version,
     risk = EXCLUDED.risk, threshold = EXCLUDED.threshold, level = EXCLUDED.level,
     may_flag = EXCLUDED.may_flag, flagged = EXCLUDED.flagged, step = EXCLUDED.step,
     episode_id = EXCLUDED.episode_id, numbers = EXCLUDED.numbers
@@ -83,6 +84,7 @@ async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
             texts([v.rating.rating_id for v in versions]),
             timestamps([v.place.session_at for v in versions]),
             ints([row.session.revision for row in rows]),
+            texts([row.dyad.practice.model.version for row in rows]),
             floats([s and s.risk for s in scored]),
             floats([s and s.threshold for s in scored]),
             floats([s and s.level for s in scored]),

@@ -12,6 +12,7 @@ from schemas.instruments.loader import Catalogue
 from schemas.instruments.scoring import from_units
 from services.detector.emit import Told, standing
 from services.detector.history import Place
+from services.detector.metrics import TOLD
 from services.detector.practices import Connection
 from services.detector.wire import Changed, Finding, Point, encode, envelope, unpack_numbers
 from services.detector.work import Batch, DyadWork, Tools
@@ -143,7 +144,7 @@ def _publish(batch: Batch, dyad: DyadWork, event: Changed) -> None:
     event_id = episode_event_id(EpisodeId(event.episode_id), event.revision)
     value = envelope(TYPE, event_id, batch.tx.now, dyad.key, encode(event))
     batch.tx.publish(Outgoing(topics.EPISODE_CHANGED.name, dyad.key, value, dyad.partition, HEADERS))
-    batch.counts["told" if event.kept_back is None else event.kept_back.value] += 1
+    batch.counts[TOLD if event.kept_back is None else event.kept_back.value] += 1
     batch.counts[event.change.value] += 1
 
 
@@ -163,7 +164,7 @@ async def _write_episodes(conn: Connection, dyads: Sequence[DyadWork]) -> None:
             [one.episode.opened.session_id for _, one in rows],
             [one.episode.opened.session_at for _, one in rows],
             [one.episode.closed.session_at if one.episode.closed else None for _, one in rows],
-            [one.kept_back.value if one.kept_back else None for _, one in rows],
+            [one.kept_back.value if one.kept_back and not one.told else None for _, one in rows],
         ),
     )
 

@@ -41,15 +41,16 @@ def choose(
     return rows[index - 1] if index else default
 
 
-def for_false_alarms(risks: Sequence[float], share: float) -> float:
+def for_false_alarms(risks: Sequence[float], never_flagged: Sequence[float], share: float) -> float:
     """The threshold at which `share` of the stable sessions are flagged, by the model's own risks.
 
-    Solves sum((1 - p)[p >= threshold]) / sum(1 - p) = share over `risks` (0 to 1): each session counts as
-    stable with probability 1 - p, so no labels are needed. Rounded to 6 decimals.
+    Solves sum((1 - p)[p >= threshold]) / sum(1 - p) = share, where only `risks` can be flagged and the sum
+    below is over `never_flagged` too: each session counts as stable with probability 1 - p, so no labels
+    are needed. All risks are 0 to 1; the answer is rounded to 6 decimals.
     """
     ordered = np.sort(np.asarray(risks, dtype=np.float64))[::-1]
-    stable = np.cumsum(1.0 - ordered)
-    flagged = int(np.searchsorted(stable, share * stable[-1], side="right"))
+    total = float(np.sum(1.0 - ordered)) + sum(1.0 - risk for risk in never_flagged)
+    flagged = int(np.searchsorted(np.cumsum(1.0 - ordered), share * total, side="right"))
     while 0 < flagged < ordered.size and ordered[flagged - 1] == ordered[flagged]:
         flagged -= 1  # equal risks are flagged together or not at all
     last = ordered[flagged - 1] if flagged else 1.0

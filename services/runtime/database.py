@@ -8,6 +8,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from services.runtime import arrays
 from services.runtime.settings import DatabaseSettings, read_secret
 
 Connection = AsyncConnection[TupleRow]
@@ -54,16 +55,25 @@ async def connect(settings: DatabaseSettings, application_name: str) -> Connecti
     Raises:
         psycopg.OperationalError: the server is away or refuses.
     """
-    return await AsyncConnection.connect(conninfo(settings, application_name))
+    connection = await AsyncConnection.connect(conninfo(settings, application_name))
+    arrays.register(connection.adapters)
+    return connection
 
 
-def pool(settings: DatabaseSettings, application_name: str) -> AsyncConnectionPool[Connection]:
+def pool(
+    settings: DatabaseSettings, application_name: str, *, read_only: bool = False
+) -> AsyncConnectionPool[Connection]:
     """A pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
+
+    async def configure(connection: Connection) -> None:
+        await connection.set_read_only(read_only)
+
     return AsyncConnectionPool(
         conninfo(settings, application_name),
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,
         open=False,
+        configure=configure,
         timeout=float(settings.connect_timeout_s),
         check=AsyncConnectionPool.check_connection,
         name=application_name,

@@ -1,1 +1,1 @@
-"""What practices may read back about their own ratings and episodes."""
+"""What was found, for those who sent the ratings: read-only doors over the detector's own tables."""

@@ -101,6 +101,7 @@ CREATE TABLE assessment (
     rating_id        text NOT NULL,
     session_at       timestamptz NOT NULL,
     revision         integer NOT NULL,
+    model_version    text NOT NULL,
     risk             double precision,              -- null: withdrawn
     threshold        double precision,
     level            double precision,              -- mean mark, 0 to 1; null: no form
@@ -124,7 +125,7 @@ CREATE TABLE episode (
     opened_session   text NOT NULL,
     opened_at        timestamptz NOT NULL,
     closed_at        timestamptz,
-    kept_back        text,                          -- why its opening was not told; null: it was
+    kept_back        text,                          -- why it was never told; null: it was
     xid              xid8 NOT NULL DEFAULT pg_current_xact_id(),
     seq              bigint GENERATED ALWAYS AS IDENTITY
 );

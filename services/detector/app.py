@@ -1,0 +1,156 @@
+"""The detector put together: settings in, the application and what runs beside it out."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from psycopg import OperationalError
+from psycopg_pool import PoolTimeout
+
+from schemas import topics
+from schemas.instruments.loader import Catalogue
+from services.detector.metrics import DetectorMetrics
+from services.detector.model.artefact import SHIPPED, load
+from services.detector.pipeline import flow
+from services.detector.practices import Models, ThresholdBook
+from services.detector.reasons import Reason
+from services.detector.rejected import rejected_event
+from services.detector.results.access import Pool
+from services.detector.results.balance import balance_router
+from services.detector.results.episodes import episode_router
+from services.detector.results.ratings import rating_router
+from services.detector.results.rejections import rejection_router
+from services.detector.settings import DetectorSettings
+from services.detector.sweep import Sweep
+from services.detector.work import Heartbeat, Tools
+from services.runtime import problem
+from services.runtime.checkpoint import Checkpoint, no_checkpoint
+from services.runtime.clock import Clock
+from services.runtime.consume import BatchConsumer
+from services.runtime.credentials import CredentialStore
+from services.runtime.database import pool
+from services.runtime.health import Health, health_router
+from services.runtime.metrics import Metrics
+from services.runtime.order_of_effects import Handler
+from services.runtime.record import Record
+from services.runtime.serve import Background
+from services.runtime.settings import DatabaseSettings, KafkaSettings
+from services.runtime.transaction import Transaction
+
+READ = (topics.SESSION_RATED.name, topics.THERAPIST_RESPONDED.name)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorService:
+    """The application, and what has to run beside it for as long as it answers."""
+
+    app: FastAPI
+    beside: tuple[Background, ...]
+    consumer: BatchConsumer
+    sweep: Sweep
+    metrics: DetectorMetrics
+
+
+def load_tools(settings: DetectorSettings) -> Tools:
+    """The stages' tools around the models of the settings.
+
+    Raises:
+        Halt: a model cannot be used.
+    """
+    shipped = load(settings.model_dir or SHIPPED)
+    others = [load(folder) for folder in settings.other_model_dirs]
+    heartbeat = Heartbeat(shipped.heartbeat.forms, shipped.heartbeat.expected_risk)
+    return Tools(Models(shipped, *others), ThresholdBook(), Catalogue.load(), heartbeat)
+
+
+def build(
+    *,
+    detector: DetectorSettings,
+    kafka: KafkaSettings,
+    database: DatabaseSettings,
+    credentials_file: Path,
+    clock: Clock,
+    tools: Tools,
+    checkpoint: Checkpoint = no_checkpoint,
+) -> DetectorService:
+    """Build everything and connect to nothing yet."""
+    metrics = Metrics("detector", topics=[topic.name for topic in topics.ALL], reject_reasons=Reason)
+    own_metrics = DetectorMetrics(metrics.registry)
+    own_metrics.model.info({"version": tools.models.default.version})
+    health = Health(clock, metrics)
+    consumer = BatchConsumer(
+        service="detector",
+        kafka=kafka,
+        database=database,
+        topics=READ,
+        group=detector.group,
+        handle=_handler(tools, own_metrics),
+        rejected_event=rejected_event,
+        metrics=metrics,
+        health=health,
+        clock=clock,
+        checkpoint=checkpoint,
+        co_partitioned=[topic.name for topic in topics.CO_PARTITIONED],
+        max_records=detector.max_records,
+        batch_timeout_ms=detector.batch_timeout_ms,
+    )
+    sweep = Sweep(
+        consumer,
+        tools,
+        metrics=own_metrics,
+        health=health,
+        clock=clock,
+        every_s=detector.sweep_every_s,
+        slice_=detector.sweep_slice,
+    )
+    rows = database.model_copy(update={"pool_max_size": detector.results_connections})
+    results = pool(rows, "results", read_only=True)
+    app = application(results, CredentialStore(credentials_file, clock))
+    app.include_router(health_router(health, metrics))
+    return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
+
+
+def _handler(tools: Tools, metrics: DetectorMetrics) -> Handler:
+    async def handle(tx: Transaction, records: Sequence[Record]) -> None:
+        batch = await flow(tx, records, tools)
+        tx.after_commit.append(lambda: metrics.add(batch.counts, tx.now.timestamp()))
+
+    return handle
+
+
+def closed(why: str, clock: Clock) -> FastAPI:
+    """What answers when there is no model to score with: health only, never ready, with the reason."""
+    metrics = Metrics("detector")
+    health = Health(clock, metrics)
+    health.set_bad("model", why)
+    app = FastAPI(title="Rapport: results", docs_url=None, redoc_url=None)
+    app.include_router(health_router(health, metrics))
+    return app
+
+
+def application(results: Pool, credentials: CredentialStore) -> FastAPI:
+    """The published doors over what the detector found."""
+
+    @asynccontextmanager
+    async def with_results(_app: FastAPI) -> AsyncIterator[None]:
+        await results.open(wait=False)
+        yield
+        await results.close()
+
+    # The interactive page of FastAPI loads scripts from elsewhere: it is not served here.
+    app = FastAPI(title="Rapport: results", version="1", docs_url=None, redoc_url=None, lifespan=with_results)
+    problem.install(app)
+    for router in (rating_router, rejection_router, episode_router, balance_router):
+        app.include_router(router(results, credentials))
+
+    async def database_away(_request: Request, _error: Exception) -> Response:
+        answer = problem.Problem(503, "Not available now", "Send again in a moment.").response()
+        answer.headers["Retry-After"] = "5"
+        return answer
+
+    app.add_exception_handler(OperationalError, database_away)
+    app.add_exception_handler(PoolTimeout, database_away)
+    return app

@@ -1,0 +1,81 @@
+"""The detector's metrics: typed, every label value 0 from the start, no practice or client in a label."""
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+
+from schemas.events import Change, KeptBack
+from services.detector.reasons import Outcome
+
+TOLD = "told"
+PUBLISHED = "published"
+REFOLDED = "refolded"
+HEARTBEATS = "heartbeats"
+HEARTBEATS_OFF = "heartbeats-off"
+
+
+class DetectorMetrics:
+    """What the detector counts beside what the runtime counts; raised only for what was committed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ratings = Counter(
+            "rapport_ratings",
+            "Deliveries of ratings by what became of them when they were read.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.published = Counter(
+            "rapport_assessments_published", "Assessments whose numbers were new.", registry=registry
+        )
+        self.refolded = Counter(
+            "rapport_dyads_refolded", "Histories folded anew instead of going on.", registry=registry
+        )
+        self.changes = Counter(
+            "rapport_episode_changes", "Changes of episodes.", ["change"], registry=registry
+        )
+        self.told = Counter(
+            "rapport_episode_changes_told",
+            "Changes of episodes that are to be told, or why they are kept back.",
+            ["told"],
+            registry=registry,
+        )
+        self.heartbeats = Counter(
+            "rapport_heartbeats_scored", "Heartbeats that were handed on.", registry=registry
+        )
+        self.heartbeats_off = Counter(
+            "rapport_heartbeats_off",
+            "Heartbeats whose risk was not the one that the model's manifest expects.",
+            registry=registry,
+        )
+        self.last_heartbeat = Gauge(
+            "rapport_last_heartbeat_timestamp_seconds",
+            "When a heartbeat was last handed on.",
+            registry=registry,
+        )
+        self.last_sweep = Gauge(
+            "rapport_last_sweep_timestamp_seconds",
+            "When the daily sweep last went over all partitions of this process.",
+            registry=registry,
+        )
+        self.model = Info("rapport_model", "The model that scores by default.", registry=registry)
+        for outcome in Outcome:
+            self.ratings.labels(outcome=outcome)
+        for change in Change:
+            self.changes.labels(change=change)
+        for told in (TOLD, *KeptBack):
+            self.told.labels(told=told)
+
+    def add(self, counts: Mapping[str, int], at_s: float) -> None:
+        """Take over what happened in a batch that was committed at `at_s` (seconds since 1970)."""
+        for outcome in Outcome:
+            self.ratings.labels(outcome=outcome).inc(counts.get(outcome, 0))
+        for change in Change:
+            self.changes.labels(change=change).inc(counts.get(change, 0))
+        for told in (TOLD, *KeptBack):
+            self.told.labels(told=told).inc(counts.get(told, 0))
+        self.published.inc(counts.get(PUBLISHED, 0))
+        self.refolded.inc(counts.get(REFOLDED, 0))
+        self.heartbeats_off.inc(counts.get(HEARTBEATS_OFF, 0))
+        if counts.get(HEARTBEATS, 0):
+            self.heartbeats.inc(counts[HEARTBEATS])
+            self.last_heartbeat.set(at_s)

@@ -1,0 +1,118 @@
+"""GET /v1/episodes and /v1/episodes/{id}: the episodes of a practice, each with its changes."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from schemas.events import Answer, EpisodeChanged, TrajectoryPoint
+from services.detector.results.access import Pool, practice_for
+from services.runtime import cursor
+from services.runtime.credentials import CredentialStore
+from services.runtime.problem import Problem
+
+_COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
+closed_at, kept_back"""
+_PAGE = f"""
+SELECT xid::text, seq, {_COLUMNS} FROM detector.episode
+WHERE practice_id = %(practice)s AND {cursor.AFTER} ORDER BY {cursor.ORDER} LIMIT %(limit)s
+"""
+_ONE = f"SELECT {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
+_CHANGES = "SELECT changed_at, data FROM detector.episode_change WHERE episode_id = %s ORDER BY revision"
+_ANSWERS = """
+SELECT answer_revision, answer, responded_at FROM detector.response
+WHERE practice_id = %s AND episode_id = %s ORDER BY answer_revision
+"""
+
+
+class Episode(BaseModel):
+    """One episode as it stands: open, acknowledged, repaired, unrepaired, ended or withdrawn."""
+
+    episode_id: UUID
+    revision: int
+    state: str
+    therapist_id: str
+    client_id: str
+    case_id: str
+    opened_session: str
+    opened_at: datetime
+    closed_at: datetime | None
+    kept_back: str | None
+    """Why nobody was told; None: the therapist was."""
+
+
+class EpisodePage(BaseModel):
+    """A page of episodes in the order in which they last changed; ask with `after=next` for what follows."""
+
+    episodes: list[Episode]
+    next: str | None
+    """None when the page is empty: ask again later with the same `after`."""
+
+
+class ChangeSeen(BaseModel):
+    """One change, as it was published."""
+
+    at: datetime
+    data: EpisodeChanged
+
+
+class AnswerGiven(BaseModel):
+    """One answer of the therapist."""
+
+    answer_revision: int
+    answer: Answer
+    at: datetime
+
+
+class WholeEpisode(Episode):
+    """One episode with its changes, oldest first, and the trajectory of the last of them."""
+
+    changes: list[ChangeSeen]
+    answers: list[AnswerGiven]
+    trajectory: list[TrajectoryPoint]
+
+
+def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
+    """The doors to episodes."""
+    router = APIRouter(prefix="/v1", tags=["episodes"])
+    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+
+    @router.get("/episodes")
+    async def episodes(
+        practice: Practice,
+        after: Annotated[str | None, Query(max_length=100)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> EpisodePage:
+        """Episodes that changed after the cursor. One that changes again appears again."""
+        start = cursor.decode(after)
+        async with pool.connection() as conn:
+            rows = await (
+                await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
+            ).fetchall()
+        last = cursor.encode(cursor.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        return EpisodePage(episodes=[Episode(**_fields(row[2:])) for row in rows], next=last)
+
+    @router.get("/episodes/{episode_id}")
+    async def episode(practice: Practice, episode_id: UUID) -> WholeEpisode:
+        """One episode, whole."""
+        async with pool.connection() as conn:
+            row = await (await conn.execute(_ONE, (practice, episode_id))).fetchone()
+            if row is None:
+                raise Problem(404, "Not found")
+            changes = await (await conn.execute(_CHANGES, (episode_id,))).fetchall()
+            answers = await (await conn.execute(_ANSWERS, (practice, episode_id))).fetchall()
+        seen = [ChangeSeen(at=at, data=EpisodeChanged.model_validate(data)) for at, data in changes]
+        return WholeEpisode(
+            **_fields(row),
+            changes=seen,
+            answers=[AnswerGiven(answer_revision=n, answer=a, at=at) for n, a, at in answers],
+            trajectory=list(seen[-1].data.trajectory) if seen else [],
+        )
+
+    return router
+
+
+def _fields(row: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip((name.strip() for name in _COLUMNS.split(",")), row, strict=True))

@@ -1,0 +1,114 @@
+"""GET /v1/ratings/{id}: what became of one rating, and of each time it was delivered."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel
+
+from schemas.events import AllianceAssessed
+from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
+from services.detector.publish import assessed
+from services.detector.reasons import Outcome
+from services.detector.results.access import Pool, practice_for
+from services.detector.wire import encode, unpack_numbers
+from services.runtime.credentials import CredentialStore
+
+_RATING = """
+SELECT r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id, r.session_id,
+    r.instrument, a.revision, a.numbers, a.flagged, a.step, a.episode_id
+FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
+LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id AND a.session_id = r.session_id
+    AND a.instrument = r.instrument
+WHERE r.practice_id = %s AND r.rating_id = %s
+"""
+_DUPLICATES = """
+SELECT accepted_at FROM detector.duplicate WHERE practice_id = %s AND rating_id = %s ORDER BY accepted_at
+"""
+_REJECTIONS = """
+SELECT recorded_at, reason FROM detector.rejection WHERE tenant = %s AND subject_id = %s ORDER BY recorded_at
+"""
+
+
+class Fate(StrEnum):
+    """What became of a rating."""
+
+    PENDING = "pending"
+    """Not read yet. Also the answer for an id that was never sent: ingest's 202 is the proof of arrival."""
+    ASSESSED = "assessed"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+class Delivery(BaseModel):
+    """One time that a rating with this id was accepted, and what became of it."""
+
+    outcome: Outcome
+    at: datetime
+    """When it was accepted; when it was rejected, for a rejection."""
+    reason: str | None = None
+
+
+class Standing(BaseModel):
+    """What the assessment means for the dyad's episode."""
+
+    flagged: bool
+    step: Literal["", "opened", "deepened", "open", "repaired"]
+    episode_id: str | None
+
+
+class RatingStatus(BaseModel):
+    """One rating: its state, the assessment if it is current, and every delivery of it."""
+
+    id: str
+    status: Fate
+    reason: str | None = None
+    assessment: AllianceAssessed | None = None
+    standing: Standing | None = None
+    deliveries: list[Delivery]
+
+
+def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
+    """The door to single ratings."""
+    router = APIRouter(prefix="/v1", tags=["ratings"])
+    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+
+    @router.get("/ratings/{rating_id}", response_model_exclude_none=True)
+    async def rating(practice: Practice, rating_id: Annotated[str, Path(max_length=128)]) -> RatingStatus:
+        """What became of one rating. `pending`: it was not read yet, or never sent."""
+        named = (practice, rating_id)
+        async with pool.connection() as conn:
+            row = await (await conn.execute(_RATING, named)).fetchone()
+            duplicates = await (await conn.execute(_DUPLICATES, named)).fetchall()
+            rejections = await (await conn.execute(_REJECTIONS, named)).fetchall()
+        rejected = [Delivery(outcome=Outcome.REJECTED, at=at, reason=why) for at, why in rejections]
+        if row is None:
+            status = Fate.REJECTED if rejected else Fate.PENDING
+            reason = rejected[-1].reason if rejected else None
+            return RatingStatus(id=rating_id, status=status, reason=reason, deliveries=rejected)
+        return _known(rating_id, row, [at for (at,) in duplicates], rejected)
+
+    return router
+
+
+def _known(
+    rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], rejected: list[Delivery]
+) -> RatingStatus:
+    accepted_at, current, practice, therapist, client, case, session, instrument, *found = row
+    first = Outcome.ASSESSED if current else Outcome.SUPERSEDED
+    deliveries = [Delivery(outcome=first, at=accepted_at)]
+    deliveries += [Delivery(outcome=Outcome.DUPLICATE, at=at) for at in duplicates]
+    revision, numbers, flagged, step, episode = found
+    answer = RatingStatus(id=rating_id, status=Fate(first.value), deliveries=deliveries + rejected)
+    if numbers is None:
+        return answer
+    identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
+    data = assessed(Dyad(practice, therapist, client, case), identity, revision, unpack_numbers(numbers))
+    return answer.model_copy(
+        update={
+            "assessment": AllianceAssessed.model_validate_json(encode(data)),
+            "standing": Standing(flagged=flagged, step=step, episode_id=str(episode) if episode else None),
+        }
+    )

@@ -1,0 +1,60 @@
+"""GET /v1/rejections: what of a practice's ratings could not be taken up, and why."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
+
+from services.detector.results.access import Pool, practice_for
+from services.runtime import cursor
+from services.runtime.credentials import CredentialStore
+
+_PAGE = f"""
+SELECT xid::text, seq, subject_id, reason, detail, recorded_at FROM detector.rejection
+WHERE tenant = %(practice)s AND {cursor.AFTER} ORDER BY {cursor.ORDER} LIMIT %(limit)s
+"""
+
+
+class RejectionSeen(BaseModel):
+    """One delivery that was accepted and could not be taken up."""
+
+    rating_id: str | None
+    reason: str
+    detail: str
+    rejected_at: datetime
+
+
+class RejectionPage(BaseModel):
+    """A page of rejections, oldest first; ask with `after=next` for what follows."""
+
+    rejections: list[RejectionSeen]
+    next: str | None
+    """None when the page is empty: ask again later with the same `after`."""
+
+
+def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
+    """The door to rejections."""
+    router = APIRouter(prefix="/v1", tags=["rejections"])
+    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+
+    @router.get("/rejections")
+    async def rejections(
+        practice: Practice,
+        after: Annotated[str | None, Query(max_length=100)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> RejectionPage:
+        """Rejections after the cursor."""
+        start = cursor.decode(after)
+        async with pool.connection() as conn:
+            rows = await (
+                await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
+            ).fetchall()
+        last = cursor.encode(cursor.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        seen = [
+            RejectionSeen(rating_id=subject, reason=reason, detail=detail, rejected_at=at)
+            for _, _, subject, reason, detail, at in rows
+        ]
+        return RejectionPage(rejections=seen, next=last)
+
+    return router
