@@ -28,6 +28,9 @@ from services.runtime.produce import Producer
 from services.runtime.serve import Background
 from services.runtime.settings import KafkaSettings
 
+LINGER_MS = 0
+"""While one request is on its way to a broker the next records gather anyway: a pause would only cost time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
@@ -46,7 +49,7 @@ def build(
     health = Health(clock, metrics, checks=[CHECK])
     shares = Shares(ingest, clock.monotonic)
     publisher = Publisher(
-        Producer(kafka, metrics),
+        Producer(kafka, metrics, linger_ms=LINGER_MS),
         expected_partitions=topics.EMBEDDED_PARTITIONS if kafka.embedded else topics.PARTITIONS,
         deadline_s=ingest.ack_deadline_s,
         shares=shares,

@@ -1,7 +1,6 @@
 """Tokens come at their pace, and one practice takes nothing of another's."""
 
 import pytest
-from pytest import approx
 
 from schemas.ids import PracticeId
 from services.ingest.settings import IngestSettings
@@ -29,7 +28,7 @@ def time() -> Time:
 def test_a_full_bucket_gives_one_second_of_tokens_at_once(time: Time) -> None:
     bucket = TokenBucket(10, time)
     assert [bucket.take(1) for _ in range(10)] == [0.0] * 10
-    assert bucket.take(1) == approx(0.1)
+    assert bucket.take(1) == pytest.approx(0.1)
 
 
 def test_waiting_as_long_as_told_is_enough(time: Time) -> None:
@@ -56,20 +55,20 @@ def test_tokens_do_not_pile_up_beyond_one_second(time: Time) -> None:
 def test_what_is_kept_is_left_to_others(time: Time) -> None:
     bucket = TokenBucket(10, time)
     assert bucket.take(8, keep=0.2) == 0.0
-    assert bucket.take(1, keep=0.2) == approx(0.1)
+    assert bucket.take(1, keep=0.2) == pytest.approx(0.1)
     assert bucket.take(2) == 0.0
 
 
 def test_more_than_a_full_bucket_is_lent_and_paid_back(time: Time) -> None:
     bucket = TokenBucket(10, time)
     assert bucket.take(25) == 0.0
-    assert bucket.take(1) == approx(1.6)
+    assert bucket.take(1) == pytest.approx(1.6)
 
 
 def test_a_pace_below_one_a_second_still_lets_one_through(time: Time) -> None:
     bucket = TokenBucket(0.5, time)
     assert bucket.take(1) == 0.0
-    assert bucket.take(1) == approx(2.0)
+    assert bucket.take(1) == pytest.approx(2.0)
 
 
 def test_one_practice_may_hold_half_of_the_bound(time: Time) -> None:
