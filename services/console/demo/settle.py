@@ -56,11 +56,12 @@ def _behind(book: Book, expected: int) -> str | None:
 
 
 def _gather(stack: Stack, doors: Doors, book: Book) -> Settled:
-    episodes = [
-        {**episode, "practice": practice}
+    # An episode that changed while the pages were read stands in two of them: the last is the newest.
+    episodes = {
+        str(episode["episode_id"]): {**episode, "practice": practice}
         for practice in stack.practices
         for episode in doors.episodes(practice)
-    ]
+    }
     decisions = [
         {**decision, "practice": practice}
         for practice in stack.practices
@@ -68,13 +69,15 @@ def _gather(stack: Stack, doors: Doors, book: Book) -> Settled:
     ]
     decided = {(str(one["episode_id"]), one["revision"]) for one in decisions}
     wanted = {
-        (str(one["episode_id"]), revision) for one in episodes for revision in range(1, one["revision"] + 1)
+        (str(one["episode_id"]), revision)
+        for one in episodes.values()
+        for revision in range(1, one["revision"] + 1)
     }
     missing = len(wanted - decided)
     return Settled(
         # Read again: a decision may have queued a message after the first look.
         read_book(doors, stack.practices),
-        episodes,
+        list(episodes.values()),
         decisions,
         f"{missing} changes of episodes are not decided upon by the notifier yet"
         if missing
