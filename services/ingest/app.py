@@ -29,7 +29,7 @@ from services.runtime.serve import Background
 from services.runtime.settings import KafkaSettings
 
 LINGER_MS = 0
-"""While one request is on its way to a broker the next records gather anyway: a pause would only cost time."""
+"""While one request is on its way to a broker the next records gather anyway: a pause only costs time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from services.ingest.door import Door
 from services.ingest.parcel import Parcel
 from services.ingest.refusal import Reason
 from services.runtime.errors import Halt
+from services.runtime.log import get_logger
 from services.runtime.problem import Problem
 
 SCOPE = "ratings:write"
@@ -22,8 +23,9 @@ async def authenticate(door: Door, parcel: Parcel) -> None:
     except Problem:
         door.metrics.refused(Reason.CREDENTIALS)
         raise
-    except Halt:
+    except Halt as halt:
         door.metrics.refused(Reason.CREDENTIALS)
+        get_logger().error("credentials-unreadable", why=str(halt))
         raise Problem(
             503, "Not ready", "The keys cannot be read. Send again later.", headers={"Retry-After": "5"}
         ) from None

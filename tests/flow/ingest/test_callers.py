@@ -1,9 +1,10 @@
 """Who may send, and for which practice."""
 
 from datetime import timedelta
+from pathlib import Path
 
 from services.runtime.credentials import add_key, read_keys, rotate_key
-from tests.flow.ingest.running import RATING, MovedClock, Running
+from tests.flow.ingest.running import RATING, MovedClock, Running, running_ingest
 
 NETWORK = {"grants": ["net-1", "net-2"], "network": True}
 
@@ -71,3 +72,14 @@ async def test_a_missing_credentials_file_leaves_the_known_keys_in_force(ingest:
     assert read_keys(ingest.keys)
     ingest.keys.unlink()
     assert (await ingest.post(headers)).status_code == 202
+
+
+async def test_without_any_credentials_file_the_answer_is_503_and_the_log_says_what_to_do(
+    kafka_env: dict[str, str], tmp_path: Path, clock: MovedClock
+) -> None:
+    async with running_ingest(kafka_env, tmp_path, clock=clock) as ingest:
+        ingest.keys.unlink()
+        response = await ingest.post({"Authorization": "Bearer rpt_any"})
+        said = [entry for entry in ingest.logs if entry["event"] == "credentials-unreadable"]
+    assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+    assert "rapport practices add" in said[0]["why"]

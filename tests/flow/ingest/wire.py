@@ -14,11 +14,12 @@ DEADLINE_S = 20.0
 class Wire:
     """One connection."""
 
-    def __init__(self, url: str, *, receive_buffer_bytes: int | None = None) -> None:
+    def __init__(self, url: str, *, buffer_bytes: int | None = None) -> None:
         self._parts = urlsplit(url)
         self._socket = socket.socket()
-        if receive_buffer_bytes is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        if buffer_bytes is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self._lines: list[bytes] = []
         self._rest = b""
         self._head = False
@@ -28,7 +29,7 @@ class Wire:
         self._socket.setblocking(False)
         address = (self._parts.hostname, self._parts.port)
         await asyncio.get_running_loop().sock_connect(self._socket, address)
-        self._reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=4_096)
+        self._reader, self._writer = await asyncio.open_connection(sock=self._socket, limit=65_536)
         return self
 
     async def __aexit__(
