@@ -23,7 +23,7 @@ async def answer_accepted(door: Door, parcel: Parcel) -> None:
     _count(door, parcel)
     if draft.refusal is not None:
         raise draft.refusal.problem()
-    status_url = f"{door.settings.results_url}/v1/ratings/{draft.rating_id}"
+    status_url = f"{door.settings.results_url.rstrip('/')}/v1/ratings/{draft.rating_id}"
     parcel.answer = _encoder.encode({"id": draft.rating_id, "status": "accepted", "status_url": status_url})
 
 
