@@ -2,11 +2,14 @@
 
     python -m services.console.mailcatcher      prints `smtp-port http-port`
 
+`MAIL_CATCHER_HOST`, `MAIL_CATCHER_SMTP_PORT` and `MAIL_CATCHER_HTTP_PORT` put it elsewhere than on free ports.
+
 `GET /` is a page; `GET /mails?after=N` lists; `GET /mails/{number}` is one mail with its text.
 """
 
 import asyncio
 import html
+import os
 import socket
 import sys
 from dataclasses import asdict, dataclass
@@ -103,10 +106,12 @@ def _as_html(mail: Mail) -> str:
     return f"<article><h2>{html.escape(head)}</h2><pre>{' '.join(words)}</pre></article>"
 
 
-def listening() -> socket.socket:
-    """A listening socket on a free loopback port."""
+def listening(door: str) -> socket.socket:
+    """A listening socket for the door named, on a free loopback port unless the environment says otherwise."""
     taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    host = os.environ.get("MAIL_CATCHER_HOST", "127.0.0.1")
+    taken.bind((host, int(os.environ.get(f"MAIL_CATCHER_{door}_PORT", "0"))))
     taken.listen()
     return taken
 
@@ -114,7 +119,7 @@ def listening() -> socket.socket:
 async def serve() -> None:
     """Serve both doors until SIGTERM or the parent's end."""
     box = Box()
-    smtp_door, http_door = listening(), listening()
+    smtp_door, http_door = listening("SMTP"), listening("HTTP")
     smtp = await asyncio.get_running_loop().create_server(
         lambda: SMTP(box, data_size_limit=LARGEST_MAIL_BYTES, hostname="localhost"), sock=smtp_door
     )

@@ -63,7 +63,12 @@ class Backend:
 def embedded_backend() -> Iterator[Backend]:
     """The in-memory broker; topics come on first use with 4 partitions."""
     with embedded_kafka() as bootstrap:
-        environment = {"KAFKA_BOOTSTRAP_SERVERS": bootstrap, "KAFKA_EMBEDDED": "true"}
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "KAFKA_EMBEDDED": "true",
+            # It knows no static membership, and a member that is gone only by its silence.
+            "KAFKA_SESSION_TIMEOUT_S": "3",
+        }
         yield Backend("embedded", bootstrap, environment, EMBEDDED_PARTITIONS)
 
 
@@ -82,7 +87,11 @@ def real_backend(node: KafkaNode) -> Iterator[Backend]:
     """That node with empty topics, as `rapport topics apply` makes them."""
     if not node.is_running():
         node.start()
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": node.bootstrap}
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": node.bootstrap,
+        # One replica of each: who comes back after a kill takes its own place, without waiting for a timeout.
+        "KAFKA_GROUP_INSTANCE_ID": "test",
+    }
     apply_topics(environment)
     yield Backend("kafka", node.bootstrap, environment, PARTITIONS, node)
     if not node.is_running():

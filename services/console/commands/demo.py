@@ -37,12 +37,19 @@ def demo(
     therapists: Annotated[int, typer.Option(help="Therapists in all.")] = 25,
     seed: Annotated[int, typer.Option(help="Another seed, another network.")] = 1,
     rate: Annotated[float, typer.Option(help="Ratings a second.")] = RATE,
-    ingest_url: Annotated[str | None, typer.Option(help="A stack elsewhere: its ingest.")] = None,
-    results_url: Annotated[str | None, typer.Option(help="Its results door.")] = None,
-    notifier_url: Annotated[str | None, typer.Option(help="Its notifier.")] = None,
+    url: Annotated[str | None, typer.Option(help="A stack elsewhere: its ingest.")] = None,
+    results_url: Annotated[
+        str | None, typer.Option(help="Its results door (left out: the next port).")
+    ] = None,
+    notifier_url: Annotated[
+        str | None, typer.Option(help="Its notifier (left out: the port after that).")
+    ] = None,
     mail_url: Annotated[str | None, typer.Option(help="Its mail catcher, if it has one.")] = None,
     key: Annotated[
         str | None, typer.Option(envvar="RAPPORT_KEY", help="A network key of its, with all scopes.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A file that holds such a key.")
     ] = None,
 ) -> None:
     """Watch it work: a practice network streams ratings, therapists are told, nothing is lost.
@@ -53,7 +60,7 @@ def demo(
 
       rapport demo --ratings my-ratings.csv     (your own file; the same file again changes nothing)
 
-      rapport demo --ingest-url https://… --results-url https://… --notifier-url https://… --key rpt_…
+      rapport demo --url http://127.0.0.1:8080 --key rpt_…   (a stack that runs, as docker-compose.yml has it)
     """
     from services.console.demo.network import Size
     from services.console.demo.report import show
@@ -65,12 +72,12 @@ def demo(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     home = Home(default_home() / "demo")
-    far = (ingest_url, results_url, notifier_url)
     try:
         sent, truth = _ratings(ratings, Size(clients, sessions, practices, therapists), seed, home.folder)
         prepared = time.monotonic() - started
-        if any(far):
-            stack = _remote(far, mail_url, key, sent)
+        if url is not None:
+            given = key_file.read_text().strip() if key_file else key
+            stack = _remote(url, results_url, notifier_url, mail_url, given, sent)
             outcome = run(stack, sent, truth, rate=rate, folder=home.folder)
             show(outcome)
         else:
@@ -133,15 +140,31 @@ def _here(home: "Home", sent: "list[Sent]", *, fresh: bool, name: str) -> "Itera
 
 
 def _remote(
-    urls: tuple[str | None, ...], mail_url: str | None, key: str | None, sent: "list[Sent]"
+    url: str,
+    results_url: str | None,
+    notifier_url: str | None,
+    mail_url: str | None,
+    key: str | None,
+    sent: "list[Sent]",
 ) -> "Stack":
     from services.console.demo.network import practices_of
     from services.console.demo.stack import Stack
 
-    ingest, results, notifier = urls
-    if not (ingest and results and notifier and key):
-        raise ValueError("a stack elsewhere needs --ingest-url, --results-url, --notifier-url and --key")
-    return Stack(ingest, results, notifier, practices_of(sent), key, mail_url)
+    if not key:
+        raise ValueError("a stack elsewhere needs --key or --key-file: a network key with all scopes")
+    results = results_url or _next_door(url, 1)
+    notifier = notifier_url or _next_door(url, 2)
+    return Stack(url, results, notifier, practices_of(sent), key, mail_url)
+
+
+def _next_door(url: str, further: int) -> str:
+    """The same host, some ports further: how docker-compose.yml lays the doors out."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    parts = urlsplit(url)
+    if parts.port is None:
+        raise ValueError("an address without a port also needs --results-url and --notifier-url")
+    return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{parts.port + further}"))
 
 
 def _stay(message: "Message | None") -> None:

@@ -12,7 +12,6 @@ def doctor() -> None:
     RAPPORT_INGEST_URL, RAPPORT_RESULTS_URL, RAPPORT_NOTIFIER_URL).
     """
     from rich.console import Console
-    from rich.table import Table
 
     from services.console.examine import examine
     from services.console.where import find
@@ -25,11 +24,12 @@ def doctor() -> None:
 
     results = asyncio.run(work())
     colours = {Verdict.GOOD: "green", Verdict.NOTICE: "yellow", Verdict.BAD: "red"}
-    table = Table("check", "", "found", "what to do", box=None, pad_edge=False)
+    console = Console(highlight=False, soft_wrap=True)
     for result in results:
-        shown = f"[{colours[result.verdict]}]{result.verdict}[/]"
-        table.add_row(result.name, shown, result.found, result.todo)
-    Console().print(table)
+        console.print(f"[{colours[result.verdict]}]{result.verdict:<7}[/] [bold]{result.name}[/]: ", end="")
+        console.print(result.found, markup=False)
+        if result.todo:
+            console.print(f"        to do: {result.todo}", markup=False)
     if any(result.verdict is Verdict.BAD for result in results):
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
 
@@ -67,6 +67,12 @@ def link_in(mail: str) -> str:
     return found.group().rstrip(".,)>")
 
 
+def through(link: str, door: str) -> str:
+    """The same page by another door: therapists reach the pages elsewhere than those inside do."""
+    there = urlsplit(door)
+    return urlunsplit(urlsplit(link)._replace(scheme=there.scheme, netloc=there.netloc))
+
+
 def open_link(url: str) -> tuple[Page, str, dict[str, str]]:
     """Open a mailed link and press the button behind it, like a browser: page, address, cookies.
 
@@ -86,17 +92,21 @@ def open_link(url: str) -> tuple[Page, str, dict[str, str]]:
         return Page(second.text), str(second.url), dict(browser.cookies)
 
 
-def read_message(mails: MailBox, told: Sequence[dict[str, Any]]) -> tuple[Message, dict[str, Any]] | None:
-    """The message of the first of these episodes that a mail leads to, with that episode."""
+def read_message(
+    mails: MailBox, told: Sequence[dict[str, Any]], door: str
+) -> tuple[Message, dict[str, Any]] | None:
+    """The message of the first of these episodes that a mail leads to, read through the notifier's `door`."""
     listed = mails.list()
     for episode in told:
         address = address_of(episode["practice"], episode["therapist_id"])
         for entry in (one for one in listed if address in one["recipients"]):
             mail = mails.read(entry["number"])
             try:
-                page, url, cookies = open_link(link_in(mail["text"]))
+                link = link_in(mail["text"])
+                page, url, cookies = open_link(through(link, door))
             except (httpx.HTTPError, ValueError):
                 continue
             if str(episode["episode_id"]) in url:
-                return Message(address, mail["subject"], mail["text"], page.text, url, cookies), episode
+                shown = through(url, link)
+                return Message(address, mail["subject"], mail["text"], page.text, shown, cookies), episode
     return None

@@ -72,7 +72,7 @@ def run(
         mails_now = mails.count() - mails_before if mails else None
         told = _told(settled)
         table = truth_table(truth, _sessions_told(settled)) if truth else None
-        found = read_message(mails, _most_telling(told, truth)) if mails else None
+        found = read_message(mails, _most_telling(told, truth), stack.notifier_url) if mails else None
         picture = folder / "trajectory.png" if told else None
         if picture is not None:
             shown = found[1] if found else _most_telling(told, truth)[0]
