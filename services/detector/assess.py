@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 
 from services.detector.core import Detector, DyadForms
 from services.detector.decide import scored
+from services.detector.practices import Practice
 from services.detector.thresholds import choose
 from services.detector.work import Batch, DyadWork, Session, Tools
 
@@ -19,10 +21,11 @@ async def assess(batch: Batch, _tools: Tools) -> None:
         if dyad.sessions:
             by_model[dyad.practice.model].append(dyad)
     for model, dyads in by_model.items():
-        await asyncio.to_thread(_assess, model, dyads)
+        await asyncio.to_thread(assess_dyads, model, dyads)
 
 
-def _assess(model: Detector, dyads: list[DyadWork]) -> None:
+def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
+    """Score these dyads; their results do not depend on one another."""
     work = [DyadForms(dyad.snapshot, [session.form for session in dyad.sessions]) for dyad in dyads]
     for dyad, result in zip(dyads, model.assess(work), strict=True):
         small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
@@ -36,14 +39,15 @@ async def weigh(batch: Batch, _tools: Tools) -> None:
     """Put each finding beside the threshold that counts for its session."""
     for dyad in batch.dyads.values():
         for session in dyad.sessions:
-            _weigh(session, dyad)
+            weigh_session(session, dyad.practice)
 
 
-def _weigh(session: Session, dyad: DyadWork) -> None:
+def weigh_session(session: Session, practice: Practice) -> None:
+    """Choose the threshold and make of both what the decision rests on."""
     if session.found is None:
         session.scored = session.stored
         return
-    version, practice = session.version, dyad.practice
+    version = session.version
     at = version.place.session_at
     session.threshold = choose(practice.thresholds, practice.default, at, version.accepted_at)
     session.scored = scored(version.place, session.found, session.threshold.value)

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from services.detector.assessment import Assessment
 from services.detector.history import Place
 
-LOWER_SHARE = 0.5
+LOWER_SHARE = 0.7
 """The lower bound, as a share of the threshold."""
 REPAIRED_SESSIONS = 2
 DEEPER = 0.15

@@ -36,12 +36,22 @@ async def load(batch: Batch, tools: Tools) -> None:
             dyad.snapshot = None
             refolded[dyad.id] = dyad
         else:
-            for version in dyad.touched.values():
-                _enter(dyad, Session(version, _form(version, tools.catalogue)))
+            take_new(dyad, tools.catalogue)
     if refolded:
         await _read_histories(batch.tx.conn, refolded, tools.catalogue)
     for dyad in batch.dyads.values():
-        dyad.sessions.sort(key=lambda session: session.version.place)
+        in_order(dyad)
+
+
+def take_new(dyad: DyadWork, catalogue: Catalogue) -> None:
+    """The sessions of a dyad whose ratings are all new."""
+    for version in dyad.touched.values():
+        _enter(dyad, Session(version, _form(version, catalogue)))
+
+
+def in_order(dyad: DyadWork) -> None:
+    """Put a dyad's sessions in their order."""
+    dyad.sessions.sort(key=lambda session: session.version.place)
 
 
 async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:

@@ -16,8 +16,8 @@ _ASSESSMENTS = """
 INSERT INTO detector.assessment AS a (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
     revision, model_version, risk, threshold, level, may_flag, flagged, step, episode_id, numbers)
 SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[],
-    %b::int[], %b::text[], %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[], %b::text[], %b::uuid[],
-    %b::bytea[])
+    %b::int[], %b::text[], %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[],
+    %b::text[], %b::uuid[], %b::bytea[])
 ON CONFLICT (dyad_id, session_id, instrument) DO UPDATE SET
     rating_id = EXCLUDED.rating_id, session_at = EXCLUDED.session_at, revision = EXCLUDED.revision,
     model_version = EXCLUDED.model_version,

@@ -48,15 +48,12 @@ async def renew_thresholds(tx: Transaction, models: Models) -> None:
     for practice, version, mapped, share, risks, never in rows:
         if version == models.of(mapped).version and risks:
             value = min(HIGHEST, max(LOWEST, for_false_alarms(risks, never or (), share)))
-            await _add(tx, practice, version, value, share, len(risks) + len(never or ()))
-
-
-async def _add(tx: Transaction, practice: str, model: str, value: float, share: float, sessions: int) -> None:
-    valid_from = next_midnight(tx.now)
-    sources = {"sessions": sessions, "days": RECENT_DAYS, "false_alarms": share}
-    version = f"own-{valid_from:%Y-%m-%d}-{model}"
-    packed = msgspec.json.encode(sources).decode()
-    await tx.conn.execute(_INSERT, (practice, version, model, value, valid_from, tx.now, packed))
+            sessions = len(risks) + len(never or ())
+            sources = {"sessions": sessions, "days": RECENT_DAYS, "false_alarms": share}
+            valid_from = next_midnight(tx.now)
+            name = f"own-{valid_from:%Y-%m-%d}-{version}"
+            packed = msgspec.json.encode(sources).decode()
+            await tx.conn.execute(_INSERT, (practice, name, version, value, valid_from, tx.now, packed))
 
 
 def next_midnight(now: datetime) -> datetime:

@@ -14,7 +14,7 @@ _PARTS = (Component.BOND, Component.GOAL, Component.TASK)
 
 
 class ToyDetector:
-    """Risk = .1 + 2 x the mean fall under the running mean (declined: + .1 for each in a row), within 0 to 1."""
+    """Risk = .1 + 2 x the mean fall under the running mean (+ .1 for each form declined in a row), 0 to 1."""
 
     def __init__(self, version: str = "toy-1", threshold: float = 0.5) -> None:
         self.version = version

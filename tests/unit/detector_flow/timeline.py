@@ -1,0 +1,47 @@
+"""Timelines for tests of decide and emit: weekly sessions, each a risk and maybe a level."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from schemas.ids import DyadId, InstrumentId, SessionId
+from services.detector.decide import EMPTY, Folded, Scored, Seen, fold
+from services.detector.emit import Decision, Emitted, Telling, Told, emit
+from services.detector.history import Place
+
+DYAD = DyadId(UUID(int=7))
+BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
+THRESHOLD = 0.5
+NORMAL = 0.7
+
+
+def place(week: float) -> Place:
+    """The session of a week."""
+    return Place(BEGAN + timedelta(weeks=week), SessionId(f"s{week}"), InstrumentId("srs"))
+
+
+def session(week: float, risk: float, *, level: float | None = NORMAL, may_flag: bool = True) -> Scored:
+    """One session; `level` None: the client gave no form."""
+    return Scored(place(week), risk, THRESHOLD, may_flag, level)
+
+
+def steps(*sessions: Scored) -> list[str]:
+    """What each session did."""
+    return [seen.step for seen in folded(*sessions)[1]]
+
+
+def folded(*sessions: Scored) -> tuple[Folded, list[Seen]]:
+    """The fold of a whole history."""
+    return fold(EMPTY, sessions)
+
+
+ALWAYS = Telling(None, None, BEGAN + timedelta(weeks=20))
+
+
+def told(decision: Decision, telling: Telling = ALWAYS) -> tuple[list[Told], tuple[Emitted, ...]]:
+    """What is new, and what is emitted then."""
+    return emit(DYAD, decision, telling)
+
+
+def said(changes: list[Told]) -> list[tuple[str, str | None]]:
+    """Changes in short: what, and why it is kept back."""
+    return [(one.change.value, one.kept_back and one.kept_back.value) for one in changes]
