@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.events import Component
 from services.detector.core import Detector
@@ -13,6 +14,11 @@ from services.detector.model.measure import Caught, Ranking, calibration_error, 
 from services.detector.model.rules import SRS_CUTOFF, baselines, totals
 from services.detector.model.simulate import Cohort, simulate
 
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+BUDGET = 5.0
+"""Flagged sessions per 100 stable ones, at which ways of flagging are compared."""
 _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK)
 _LINES = 0.05
 """Instruments with finer steps than this are read off lines, as the SRS is, and have its cutoff."""
@@ -29,6 +35,8 @@ class RuleFigures:
     false_per_100_stable: float
     """Of the rated sessions without a rupture under way."""
     caught: Caught
+    caught_at_budget: float
+    """Share of ruptures caught at the cut that flags 5 of 100 stable sessions, by score alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +64,15 @@ def evaluate_kind(detector: Detector, name: str, kind: Kind, seed: int, clients:
     rupture = cohort.rupture & cohort.present
     stable = rated & ~rupture
 
-    def figures(rule: str, score: np.ndarray, flagged: np.ndarray) -> RuleFigures:
+    def figures(rule: str, score: Floats, flagged: Bools) -> RuleFigures:
+        cut = float(np.quantile(score[stable], 1 - BUDGET / 100, method="higher"))
         return RuleFigures(
             name=rule,
             ranking=ranking(rupture[cohort.present], score[cohort.present]),
             flagged_per_100=100 * float(flagged[rated].mean()),
             false_per_100_stable=100 * float(flagged[stable].mean()),
             caught=caught(rupture, rated, flagged),
+            caught_at_budget=caught(rupture, rated, rated & (score > cut)).share,
         )
 
     total = totals(cohort.forms)

@@ -23,6 +23,8 @@ class Lowered:
 
     components: tuple[str, ...]
     by: float
+    stopping: bool
+    """Marks stop at the lowest one; otherwise forms that would pass it are left out."""
     forms: int
     notably_less: int
     """Forms whose risk fell by more than `NOTABLE`."""
@@ -32,6 +34,7 @@ class Lowered:
     def sentence(self) -> str:
         """The figure in words."""
         what = "the whole form" if len(self.components) > 1 else f"{self.components[0]} alone"
+        what += ", marks stopping at the lowest," if self.stopping else ""
         share = 100 * self.notably_less / max(self.forms, 1)
         return (
             f"Lowering {what} by {self.by:g} of the scale lowered the risk by more than {NOTABLE:g} for "
@@ -44,25 +47,29 @@ def measure_all(detector: Detector, clients: int = 2000) -> list[Lowered]:
     rng = np.random.default_rng(LOWERING_SEED)
     cohort = simulate(rng, clients, typical_world(WAI_SR, rng))
     ways = (WHOLE, *((name,) for name in WHOLE[:3]))
-    return [measure_lowering(detector, cohort, way, 0.125) for way in ways]
+    exact = [measure_lowering(detector, cohort, way, 0.125, stopping=False) for way in ways]
+    return [*exact, measure_lowering(detector, cohort, WHOLE, 0.625, stopping=True)]
 
 
-def lower(form: Form, components: Sequence[str], by: float) -> Form | None:
-    """The form with some components lowered; None where one would pass the end of the scale."""
+def lower(form: Form, components: Sequence[str], by: float, *, stopping: bool) -> Form | None:
+    """The form with some components lowered; None where one would pass the lowest mark and may not stop."""
     marks = {name: float(getattr(form, name)) - by for name in components}
-    if any(mark < 0 for mark in marks.values()):
+    if any(mark < 0 for mark in marks.values()) and not stopping:
         return None
+    marks = {name: 0.0 if mark < 0 else mark for name, mark in marks.items()}
     bond, goal, task, overall = (marks.get(name, float(getattr(form, name))) for name in WHOLE)
     return replace(form, bond=bond, goal=goal, task=task, overall=overall, top=0.0)
 
 
-def measure_lowering(detector: Detector, cohort: Cohort, components: Sequence[str], by: float) -> Lowered:
+def measure_lowering(
+    detector: Detector, cohort: Cohort, components: Sequence[str], by: float, *, stopping: bool
+) -> Lowered:
     """Lower the last form of each client that can be lowered so far, and compare the risks."""
     before, after = [], []
     for client in range(cohort.present.shape[0]):
         forms = forms_of(cohort, client)
         if forms and forms[-1].answered:
-            lowered = lower(forms[-1], components, by)
+            lowered = lower(forms[-1], components, by, stopping=stopping)
             if lowered is not None:
                 before.append(DyadForms(None, forms))
                 after.append(DyadForms(None, [*forms[:-1], lowered]))
@@ -72,5 +79,5 @@ def measure_lowering(detector: Detector, cohort: Cohort, components: Sequence[st
     ]
     fell = risks[0] - risks[1]
     return Lowered(
-        tuple(components), by, fell.size, int((fell > NOTABLE).sum()), float(fell.max(initial=0.0))
+        tuple(components), by, stopping, fell.size, int((fell > NOTABLE).sum()), float(fell.max(initial=0.0))
     )
