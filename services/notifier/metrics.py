@@ -1,5 +1,8 @@
 """The notifier's metrics: typed, every label value 0 from the start, no therapist or practice in a label."""
 
+from collections.abc import Iterable
+from datetime import datetime
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.events import Answer
@@ -7,6 +10,7 @@ from schemas.topics import EPISODE_CHANGED
 from services.notifier.decision import OUTGOING, Channel, Outcome, Reason, outcome
 from services.notifier.delivery import OPEN, State
 from services.notifier.directory import Connection
+from services.notifier.notice import Notice
 
 TOLD_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
 
@@ -60,6 +64,17 @@ class NotifierMetrics:
             "rapport_answers", "Answers of therapists, by kind.", ["answer"], registry=registry
         )
         self._start_at_zero()
+
+    def count(self, notices: Iterable[Notice], now: datetime) -> None:
+        """Count what was decided; called once the decisions are committed."""
+        for notice in notices:
+            if notice.change is None:
+                self.decisions.labels("none", Outcome.SUPPRESSED.value, Reason.HEARTBEAT.value).inc()
+                continue
+            for channel, reason in notice.plan.items():
+                self.decisions.labels(channel.value, outcome(reason).value, reason.value).inc()
+            if notice.tells(Channel.INBOX):
+                self.accepted_to_told.observe(max(0.0, (now - notice.change.accepted_at).total_seconds()))
 
     async def measure(self, conn: Connection) -> None:
         """Read the gauges from the tables, so that they are true in every process."""

@@ -110,7 +110,7 @@ def put_together(
     jobs = jobs_pool(conninfo(database, "notifier-jobs"), max_size=settings.worker.worker_concurrency + 3)
     return Parts(
         pool=connections,
-        pipeline=Pipeline(queue.defer),
+        pipeline=Pipeline(queue.defer, own_metrics),
         worker=Worker(
             queue=queue,
             jobs=jobs,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.notifier.arrive import arrive
 from services.notifier.dedup import dedup
 from services.notifier.inbox import inbox
+from services.notifier.metrics import NotifierMetrics
 from services.notifier.mute import mute
 from services.notifier.notice import Notice
 from services.notifier.record import record
@@ -19,7 +20,8 @@ Stage = Callable[[Transaction, list[Notice]], Awaitable[list[Notice]]]
 class Pipeline:
     """What the consume loop calls with each batch, inside its transaction."""
 
-    def __init__(self, defer: Defer) -> None:
+    def __init__(self, defer: Defer, metrics: NotifierMetrics) -> None:
+        self._metrics = metrics
         self.stages: tuple[Stage, ...] = (
             route,
             mute,
@@ -34,3 +36,4 @@ class Pipeline:
         notices = arrive(tx, records)
         for stage in self.stages:
             notices = await stage(tx, notices)
+        tx.after_commit.append(lambda: self._metrics.count(notices, tx.now))

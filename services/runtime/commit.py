@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from services.runtime.checkpoint import Checkpoint
 from services.runtime.clock import Clock
-from services.runtime.errors import Retry
 from services.runtime.log import get_logger
 from services.runtime.metrics import Metrics
 from services.runtime.outbox import Outbox
@@ -93,7 +93,7 @@ class Committer:
                     reach("before-commit-transaction")
         except TimeoutError as error:
             self._publisher.give_back(published)
-            raise Retry("a transaction took too long") from error
+            raise psycopg.OperationalError("a transaction took too long") from error
         except BaseException:
             self._publisher.give_back(published)
             raise

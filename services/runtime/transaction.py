@@ -52,6 +52,8 @@ class Transaction:
     rejections: list[Rejection] = field(default_factory=list)
     bad: set[tuple[str, int, int]] = field(default_factory=set)
     """Topic, partition and offset of the records that could not be decoded or processed."""
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    """What is counted once the transaction is committed: metrics, nothing that could fail or be missed."""
 
     def publish(self, out: Outgoing) -> None:
         """Put a record into the outbox: it goes out after the commit, in the order of these calls.

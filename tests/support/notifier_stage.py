@@ -1,4 +1,4 @@
-"""The notifier without Kafka: its pipeline, worker and pages over a real PostgreSQL, changes handed in directly."""
+"""The notifier without Kafka: pipeline, worker and pages over a real PostgreSQL, fed directly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -48,6 +48,7 @@ from services.notifier.settings import (
     WorkerSettings,
 )
 from services.notifier.therapist import Therapist
+from services.runtime.clock import Clock
 from services.runtime.credentials import CredentialStore, add_key
 from services.runtime.health import Health
 from services.runtime.metrics import Metrics
@@ -55,6 +56,7 @@ from services.runtime.migrate import migrate
 from services.runtime.record import Outgoing, Record
 from services.runtime.settings import DatabaseSettings
 from services.runtime.transaction import Transaction
+from tests.support.mail_server import MailServer
 
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 PUBLIC_URL = "http://rapport.example"
@@ -125,7 +127,7 @@ def changed(
     movement: Movement | None = Movement.SUDDEN_FALL,
     leading: Component = Component.GOAL,
     ratings: int = 8,
-    **more: Any,
+    **more: object,
 ) -> EpisodeChanged:
     """A change of an episode as the detector emits it."""
     values: dict[str, Any] = {
@@ -186,7 +188,8 @@ class Stage:
     parts: Parts
     app: FastAPI
     key: str
-    clock: TestClock
+    clock: Clock
+    mail_server: MailServer = field(default_factory=MailServer)
     published: list[Outgoing] = field(default_factory=list)
 
     async def handle(self, *changes: EpisodeChanged | HeartbeatSent) -> None:
@@ -207,11 +210,13 @@ class Stage:
             tx = Transaction(conn, self.clock.now(), "cluster", rejected_event)
             await work(tx)
         self.published += tx.outgoing
+        for count in tx.after_commit:
+            count()
 
     async def rows(self, query: str, *values: object) -> list[TupleRow]:
         """What a query finds."""
         async with await AsyncConnection.connect(self.url) as conn:
-            return await (await conn.execute(query, values)).fetchall()  # type: ignore[arg-type] # test queries
+            return await (await conn.execute(query, values)).fetchall()
 
     async def decisions(self) -> set[tuple[str, str, str, str]]:
         """Every decision: (change, channel, outcome, reason)."""
@@ -223,7 +228,7 @@ class Stage:
         query = "SELECT channel, state, reason FROM notifier.delivery ORDER BY created_at, channel"
         return [(a, b, c) for a, b, c in await self.rows(query)]
 
-    async def add(self, **fields: Any) -> Therapist:
+    async def add(self, **fields: object) -> Therapist:
         """Put a therapist into the directory."""
         values: dict[str, Any] = {
             "practice_id": "north",
@@ -235,10 +240,10 @@ class Stage:
             await put_therapist(conn, therapist)
         return therapist
 
-    async def practice(self, **fields: Any) -> None:
+    async def practice(self, practice: Practice) -> None:
         """Set a practice's options."""
         async with await AsyncConnection.connect(self.url) as conn:
-            await put_practice(conn, Practice(**{"practice_id": "north", **fields}))
+            await put_practice(conn, practice)
 
     async def work_off(self) -> None:
         """Run every job that is due."""
@@ -256,6 +261,11 @@ class Stage:
             while not await holds():
                 await self.work_off()
 
+    def move_on(self, by: timedelta) -> None:
+        """Move the clock."""
+        assert isinstance(self.clock, TestClock)
+        self.clock.at += by
+
     def browser(self) -> httpx.AsyncClient:
         """A browser without scripts."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL)
@@ -272,27 +282,33 @@ class Stage:
 
 
 @asynccontextmanager
-async def notifier_stage(url: str, folder: Path, **settings: Any) -> AsyncIterator[Stage]:
-    """A notifier over a fresh database; `settings` override those of mail, webhooks and retries."""
+async def notifier_stage(
+    url: str,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    smtp_port: int = 9,
+    allow_private_webhooks: bool = False,
+) -> AsyncIterator[Stage]:
+    """A notifier over a fresh database; without a clock its time stands still."""
     migrate(url, "notifier")
     secret, credentials = folder / "signing", folder / "credentials.json"
     secret.write_text("0123456789abcdef" * 4)
     key = add_key(credentials, grants=["north"], scopes=["therapists:write", "results:read"])
-    clock = settings.pop("clock", None) or TestClock()
+    clock = clock or TestClock()
     metrics = Metrics("notifier")
     health = Health(clock, metrics)
     own = NotifierSettings(
         web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret),
         mail=MailSettings(
-            smtp_port=settings.pop("smtp_port", 9),
+            smtp_port=smtp_port,
             smtp_tls="none",
             mail_from="Rapport <no-reply@rapport.example>",
         ),
-        webhooks=WebhookSettings(allow_private_webhooks=settings.pop("allow_private_webhooks", False)),
-        retry=RetrySettings(retry_first_s=settings.pop("retry_first_s", 0.05), retry_cap_s=0.2),
+        webhooks=WebhookSettings(allow_private_webhooks=allow_private_webhooks),
+        retry=RetrySettings(retry_first_s=0.05, retry_cap_s=0.2),
         worker=WorkerSettings(),
     )
-    assert not settings, "no such setting"
     parts = put_together(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
     stage = Stage(url, parts, FastAPI(), key.secret, clock)
     stage.app = build_app(

@@ -1,6 +1,6 @@
 """Mail over a real SMTP server: delivered once accepted, tried again while it may help, and never telling."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,37 +13,33 @@ from tests.support.ports import free_port
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with running(MailServer()) as ready:
-        yield ready
-
-
-@pytest.fixture
-async def stage(database_url: str, tmp_path: Path, server: MailServer) -> AsyncIterator[Stage]:
-    async with notifier_stage(database_url, tmp_path, smtp_port=server.port, clock=SystemClock()) as ready:
+async def stage(database_url: str, tmp_path: Path, mail_server: MailServer) -> AsyncIterator[Stage]:
+    async with notifier_stage(
+        database_url, tmp_path, smtp_port=mail_server.port, clock=SystemClock()
+    ) as ready:
         await ready.add()
         yield ready
 
 
-async def test_one_mail_is_sent_with_a_sentence_and_a_link(stage: Stage, server: MailServer) -> None:
+async def test_one_mail_is_sent_with_a_sentence_and_a_link(stage: Stage, mail_server: MailServer) -> None:
     await stage.handle(changed())
     await stage.work_off()
-    (mail,) = server.mails
-    assert "You have something to review before your next session" == mail["Subject"]
-    assert "auto-generated" == mail["Auto-Submitted"]
-    assert ["t1@north.example"] == server.recipients
+    (mail,) = mail_server.mails
+    assert mail["Subject"] == "You have something to review before your next session"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail_server.recipients == ["t1@north.example"]
     plain = mail.get_body(("plain",))
     assert plain is not None
     assert "http://rapport.example/sign-in?token=" in plain.get_content()
     assert mail.get_body(("html",)) is not None
-    assert [("email", "sent", None)] == await stage.states()
+    assert await stage.states() == [("email", "sent", None)]
 
 
-async def test_mail_speaks_the_therapists_language(stage: Stage, server: MailServer) -> None:
+async def test_mail_speaks_the_therapists_language(stage: Stage, mail_server: MailServer) -> None:
     await stage.add(locale="de-AT")
     await stage.handle(changed())
     await stage.work_off()
-    assert "Vor Ihrer nächsten Sitzung gibt es etwas anzusehen" == server.mails[0]["Subject"]
+    assert mail_server.mails[0]["Subject"] == "Vor Ihrer nächsten Sitzung gibt es etwas anzusehen"
 
 
 async def test_mail_waits_for_a_server_that_is_down_and_is_delivered_once(
@@ -55,76 +51,78 @@ async def test_mail_waits_for_a_server_that_is_down_and_is_delivered_once(
         await stage.handle(changed())
 
         async def was_retried() -> bool:
-            return [("email", "retrying", "unreachable")] == await stage.states()
+            return await stage.states() == [("email", "retrying", "unreachable")]
 
         async def was_sent() -> bool:
-            return [("email", "sent", None)] == await stage.states()
+            return await stage.states() == [("email", "sent", None)]
 
         await stage.work_until(was_retried)
-        with running(MailServer(port=port)) as server:
+        with running(MailServer(port=port)) as mail_server:
             await stage.work_until(was_sent)
             await stage.work_off()
-            assert 1 == len(server.mails)
+            assert len(mail_server.mails) == 1
 
 
 @pytest.mark.parametrize("reply", ["451 try later", "421 busy"])
 async def test_a_temporary_refusal_is_tried_again_under_the_same_id(
-    stage: Stage, server: MailServer, reply: str
+    stage: Stage, mail_server: MailServer, reply: str
 ) -> None:
-    server.data_replies.append(reply)
+    mail_server.data_replies.append(reply)
     await stage.handle(changed())
 
     async def was_sent() -> bool:
-        return [("email", "sent", None)] == await stage.states()
+        return await stage.states() == [("email", "sent", None)]
 
     await stage.work_until(was_sent)
     ((attempts, delivery),) = await stage.rows("SELECT attempts, delivery_id FROM notifier.delivery")
-    assert (2, f"<{delivery}@rapport.example>") == (attempts, server.mails[0]["Message-ID"])
+    assert (2, f"<{delivery}@rapport.example>") == (attempts, mail_server.mails[0]["Message-ID"])
 
 
-async def test_a_permanent_refusal_is_not_tried_again(stage: Stage, server: MailServer) -> None:
-    server.data_replies.append("550 never")
+async def test_a_permanent_refusal_is_not_tried_again(stage: Stage, mail_server: MailServer) -> None:
+    mail_server.data_replies.append("550 never")
     await stage.handle(changed())
     await stage.work_off()
-    assert [("email", "failed", "refused")] == await stage.states()
-    assert [(0,)] == await stage.rows("SELECT count(*) FROM notifier_jobs.procrastinate_jobs")
+    assert await stage.states() == [("email", "failed", "refused")]
+    assert await stage.rows("SELECT count(*) FROM notifier_jobs.procrastinate_jobs") == [(0,)]
 
 
-async def test_a_refused_address_is_not_tried_again(stage: Stage, server: MailServer) -> None:
-    server.recipient_replies.append("550 no such mailbox")
+async def test_a_refused_address_is_not_tried_again(stage: Stage, mail_server: MailServer) -> None:
+    mail_server.recipient_replies.append("550 no such mailbox")
     await stage.handle(changed())
     await stage.work_off()
-    assert [("email", "failed", "address-refused")] == await stage.states()
+    assert await stage.states() == [("email", "failed", "address-refused")]
 
 
-async def test_what_was_withdrawn_in_time_is_not_sent(stage: Stage, server: MailServer) -> None:
+async def test_what_was_withdrawn_in_time_is_not_sent(stage: Stage, mail_server: MailServer) -> None:
     await stage.handle(changed())
     await stage.handle(changed(Change.WITHDRAWN, 2))
     await stage.work_off()
-    assert [] == server.mails
-    assert [("email", "cancelled", "withdrawn")] == await stage.states()
+    assert mail_server.mails == []
+    assert await stage.states() == [("email", "cancelled", "withdrawn")]
 
 
-async def test_a_delivery_without_a_job_is_taken_up_by_the_sweep(stage: Stage, server: MailServer) -> None:
+async def test_a_delivery_without_a_job_is_taken_up_by_the_sweep(
+    stage: Stage, mail_server: MailServer
+) -> None:
     await stage.handle(changed())
     async with stage.parts.pool.connection() as conn:
         await conn.execute("DELETE FROM notifier_jobs.procrastinate_jobs")
-    assert 1 == await stage.parts.queue.sweep(stage.parts.pool, 10)
-    assert 0 == await stage.parts.queue.sweep(stage.parts.pool, 10)
+    assert await stage.parts.queue.sweep(stage.parts.pool, 10) == 1
+    assert await stage.parts.queue.sweep(stage.parts.pool, 10) == 0
     await stage.work_off()
-    assert 1 == len(server.mails)
+    assert len(mail_server.mails) == 1
 
 
 async def test_an_attempt_whose_worker_died_is_taken_up_by_the_sweep(
-    stage: Stage, server: MailServer
+    stage: Stage, mail_server: MailServer
 ) -> None:
     await stage.handle(changed())
     async with stage.parts.pool.connection() as conn:
         # As a worker leaves it that was killed and whose heartbeat was given up.
         await conn.execute("UPDATE notifier_jobs.procrastinate_jobs SET status = 'doing', worker_id = NULL")
-    assert 1 == await stage.parts.queue.sweep(stage.parts.pool, 10)
+    assert await stage.parts.queue.sweep(stage.parts.pool, 10) == 1
     await stage.work_off()
-    assert 1 == len(server.mails)
+    assert len(mail_server.mails) == 1
 
 
 CLINICAL = (
@@ -143,26 +141,26 @@ CLINICAL = (
 CANARIES = ("canary", "4.87", "8.61", "3.74", "0.7134", "s-9", "t-1", "north/")
 
 
-async def test_nothing_personal_or_clinical_stands_in_a_mail(stage: Stage, server: MailServer) -> None:
+async def test_nothing_personal_or_clinical_stands_in_a_mail(stage: Stage, mail_server: MailServer) -> None:
     await stage.handle(changed(), changed(Change.DEEPENED, 2))
     await stage.work_off()
-    assert 2 == len(server.mails)
-    for mail in server.mails:
+    assert len(mail_server.mails) == 2
+    for mail in mail_server.mails:
         body = "".join(part.get_content() for part in mail.walk() if not part.is_multipart())
         headers = "".join(f"{name}: {value}\n" for name, value in mail.items() if name != "To")
         text = (headers + body).lower()
-        assert [] == [word for word in (*CLINICAL, *CANARIES) if word in text]
+        assert [word for word in (*CLINICAL, *CANARIES) if word in text] == []
 
 
 async def test_nothing_personal_or_clinical_stands_in_the_log(
-    stage: Stage, server: MailServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    stage: Stage, mail_server: MailServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.data_replies.append("451 c-canary-77 try later")
+    mail_server.data_replies.append("451 c-canary-77 try later")
     caplog.set_level("DEBUG")
     await stage.handle(changed())
 
     async def was_sent() -> bool:
-        return [("email", "sent", None)] == await stage.states()
+        return await stage.states() == [("email", "sent", None)]
 
     await stage.work_until(was_sent)
     out, err = capfd.readouterr()
@@ -170,4 +168,4 @@ async def test_nothing_personal_or_clinical_stands_in_the_log(
     ours = [one.getMessage() for one in caplog.records if not one.name.startswith("mail")]
     logged = out + err + "\n".join(ours)
     assert "delivery-attempted" in logged
-    assert [] == [word for word in ("canary", "4.87", "8.61", "0.7134", "t1@north") if word in logged]
+    assert [word for word in ("canary", "4.87", "8.61", "0.7134", "t1@north") if word in logged] == []

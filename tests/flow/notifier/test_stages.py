@@ -3,8 +3,10 @@
 import itertools
 
 import pytest
+from psycopg.rows import TupleRow
 
 from schemas.events import Change, HeartbeatSent, KeptBack
+from services.notifier.directory import Practice
 from services.runtime.record import Record
 from tests.support.notifier_stage import NOW, Stage, changed, record_of
 
@@ -16,7 +18,7 @@ async def test_an_opened_episode_is_told_in_the_inbox_and_by_mail(stage: Stage) 
         ("opened", "email", "told", "to-review"),
         ("opened", "webhook", "suppressed", "not-chosen"),
     } == await stage.decisions()
-    assert [("email", "pending", None)] == await stage.states()
+    assert await stage.states() == [("email", "pending", None)]
 
 
 async def test_a_change_that_was_kept_back_is_suppressed_with_the_detectors_reason(stage: Stage) -> None:
@@ -24,13 +26,13 @@ async def test_a_change_that_was_kept_back_is_suppressed_with_the_detectors_reas
     assert {
         ("opened", channel, "suppressed", "historic") for channel in ("inbox", "email", "webhook")
     } == await stage.decisions()
-    assert [] == await stage.rows("SELECT FROM notifier.item")
+    assert await stage.rows("SELECT FROM notifier.item") == []
 
 
 async def test_a_therapist_who_is_not_in_the_directory_gets_an_item_and_no_mail(stage: Stage) -> None:
     await stage.handle(changed(therapist="t-unknown"))
     assert ("opened", "email", "suppressed", "no-address") in await stage.decisions()
-    assert [("t-unknown",)] == await stage.rows("SELECT therapist_id FROM notifier.item")
+    assert await stage.rows("SELECT therapist_id FROM notifier.item") == [("t-unknown",)]
 
 
 async def test_a_quiet_therapist_gets_an_item_and_no_mail(stage: Stage) -> None:
@@ -41,11 +43,11 @@ async def test_a_quiet_therapist_gets_an_item_and_no_mail(stage: Stage) -> None:
 
 
 async def test_a_practice_that_switched_messages_off_is_told_nothing(stage: Stage) -> None:
-    await stage.practice(told=False)
+    await stage.practice(Practice("north", told=False))
     await stage.handle(changed())
     assert ("opened", "inbox", "suppressed", "practice-off") in await stage.decisions()
-    assert [] == await stage.rows("SELECT FROM notifier.item")
-    assert [] == await stage.states()
+    assert await stage.rows("SELECT FROM notifier.item") == []
+    assert await stage.states() == []
 
 
 @pytest.mark.parametrize("change", [Change.ACKNOWLEDGED, Change.REPAIRED, Change.UNREPAIRED, Change.ENDED])
@@ -55,14 +57,14 @@ async def test_how_an_episode_goes_on_enters_the_item_and_sends_nothing(stage: S
     assert (change.value, "inbox", "told", "item-updated") in await stage.decisions()
     assert (change.value, "email", "suppressed", "quiet-change") in await stage.decisions()
     assert [(change.value,)] == await stage.rows("SELECT state FROM notifier.item")
-    assert [("email", "pending", None)] == await stage.states()
+    assert await stage.states() == [("email", "pending", None)]
 
 
 async def test_an_episode_that_deepens_is_sent_again(stage: Stage) -> None:
     await stage.handle(changed())
     await stage.handle(changed(Change.DEEPENED, 2))
-    assert [("email", "pending", None)] * 2 == await stage.states()
-    assert [(1,)] == await stage.rows("SELECT count(*) FROM notifier.item")
+    assert await stage.states() == [("email", "pending", None)] * 2
+    assert await stage.rows("SELECT count(*) FROM notifier.item") == [(1,)]
 
 
 async def test_the_end_of_an_episode_that_was_never_told_is_not_told_either(stage: Stage) -> None:
@@ -74,22 +76,22 @@ async def test_the_end_of_an_episode_that_was_never_told_is_not_told_either(stag
 async def test_a_withdrawal_cancels_pending_mail_and_sends_none(stage: Stage) -> None:
     await stage.handle(changed())
     await stage.handle(changed(Change.WITHDRAWN, 2))
-    assert [("email", "cancelled", "withdrawn")] == await stage.states()
-    assert [("withdrawn",)] == await stage.rows("SELECT state FROM notifier.item")
+    assert await stage.states() == [("email", "cancelled", "withdrawn")]
+    assert await stage.rows("SELECT state FROM notifier.item") == [("withdrawn",)]
 
 
 async def test_a_withdrawal_that_was_kept_back_still_takes_the_item_back(stage: Stage) -> None:
     await stage.handle(changed())
     await stage.handle(changed(Change.WITHDRAWN, 2, kept_back=KeptBack.NOT_NEWEST))
-    assert [("withdrawn",)] == await stage.rows("SELECT state FROM notifier.item")
-    assert [("email", "cancelled", "withdrawn")] == await stage.states()
+    assert await stage.rows("SELECT state FROM notifier.item") == [("withdrawn",)]
+    assert await stage.states() == [("email", "cancelled", "withdrawn")]
 
 
 async def test_a_change_that_comes_after_a_later_one_is_not_sent(stage: Stage) -> None:
     await stage.handle(changed(Change.REPAIRED, 2))
     await stage.handle(changed())
     assert ("opened", "email", "suppressed", "overtaken") in await stage.decisions()
-    assert [("repaired",)] == await stage.rows("SELECT state FROM notifier.item")
+    assert await stage.rows("SELECT state FROM notifier.item") == [("repaired",)]
 
 
 async def test_reading_the_topic_again_changes_nothing_and_tells_nobody(stage: Stage) -> None:
@@ -107,7 +109,7 @@ async def test_reading_the_topic_again_changes_nothing_and_tells_nobody(stage: S
     assert before == await everything(stage)
 
 
-async def everything(stage: Stage) -> list[object]:
+async def everything(stage: Stage) -> list[list[TupleRow]]:
     """All that could have changed, as one value."""
     return [
         await stage.rows(f"SELECT * FROM notifier.{table} ORDER BY 1, 2")
@@ -124,8 +126,8 @@ async def test_any_order_of_an_episodes_changes_ends_in_the_same_item(stage: Sta
     items = await stage.rows(
         "SELECT state, revision, first_revision, told_revision, session_at FROM notifier.item"
     )
-    assert 24 == len(items)
-    assert 1 == len(set(items))
+    assert len(items) == 24
+    assert len(set(items)) == 1
 
 
 async def test_it_makes_no_difference_how_changes_are_batched(stage: Stage) -> None:
@@ -145,9 +147,9 @@ async def test_it_makes_no_difference_how_changes_are_batched(stage: Stage) -> N
 
 async def test_a_heartbeat_is_recorded_and_enters_no_inbox_and_no_balance(stage: Stage) -> None:
     await stage.handle(HeartbeatSent(partition=3, minute=NOW, sent_at=NOW, risk=0.25, expected_risk=0.25))
-    assert [(3, NOW, "heartbeat")] == await stage.rows(
-        "SELECT partition, minute, reason FROM notifier.heartbeat"
-    )
+    assert await stage.rows("SELECT partition, minute, reason FROM notifier.heartbeat") == [
+        (3, NOW, "heartbeat")
+    ]
     assert set() == await stage.decisions()
 
 
@@ -155,9 +157,9 @@ async def test_a_record_that_cannot_be_decoded_is_rejected_alone(stage: Stage) -
     good = record_of(changed(), offset=8)
     bad = Record(good.topic, 3, 7, 0, good.key, b'{"type": "canary"}')
     await stage.handle_records([bad, good])
-    assert 1 == len(stage.published)
+    assert len(stage.published) == 1
     assert b"canary" not in stage.published[0].value
-    assert [(1,)] == await stage.rows("SELECT count(*) FROM notifier.item")
+    assert await stage.rows("SELECT count(*) FROM notifier.item") == [(1,)]
 
 
 async def test_a_rolled_back_batch_leaves_no_job_behind(stage: Stage) -> None:
@@ -170,5 +172,5 @@ async def test_a_rolled_back_batch_leaves_no_job_behind(stage: Stage) -> None:
 
     with pytest.raises(TornError):
         await stage.transact(torn)
-    assert [(0,)] == await stage.rows("SELECT count(*) FROM notifier_jobs.procrastinate_jobs")
-    assert [] == await stage.states()
+    assert await stage.rows("SELECT count(*) FROM notifier_jobs.procrastinate_jobs") == [(0,)]
+    assert await stage.states() == []

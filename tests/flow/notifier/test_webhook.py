@@ -46,7 +46,7 @@ async def test_a_webhook_carries_type_time_and_episode_and_a_signature_that_the_
     await stage.work_off()
     ((path, headers, body),) = door.requests
     verified = Webhook(SECRET).verify(body, headers)
-    assert "/hook" == path
+    assert path == "/hook"
     assert {"type", "timestamp", "data"} == set(verified)
     assert ("episode.opened", {"episode_id": str(episode_named("one"))}) == (
         verified["type"],
@@ -59,7 +59,7 @@ async def test_nothing_personal_stands_in_a_webhook(stage: Stage, door: Receiver
     await stage.work_off()
     path, headers, body = door.requests[0]
     text = path + json.dumps(headers) + body.decode()
-    assert [] == [word for word in ("canary", "t-1", "north", "4.87", "0.71", "goal", "s-9") if word in text]
+    assert [word for word in ("canary", "t-1", "north", "4.87", "0.71", "goal", "s-9") if word in text] == []
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
@@ -68,7 +68,7 @@ async def test_a_busy_receiver_gets_the_same_message_again(stage: Stage, door: R
     await stage.handle(changed())
 
     async def was_sent() -> bool:
-        return [("webhook", "sent", None)] == await stage.states()
+        return await stage.states() == [("webhook", "sent", None)]
 
     await stage.work_until(was_sent)
     first, second = door.requests
@@ -86,7 +86,7 @@ async def test_a_receiver_that_says_never_is_not_asked_again(
     await stage.handle(changed())
     await stage.work_off()
     assert [("webhook", "failed", why)] == await stage.states()
-    assert 1 == len(door.requests)
+    assert len(door.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ async def test_a_webhook_into_our_own_network_is_refused(
         await _add(strict, url.format(port=door.url.rpartition(":")[2]))
         await strict.handle(changed())
         await strict.work_off()
-        assert [("webhook", "failed", "forbidden-target")] == await strict.states()
-    assert [] == door.requests
+        assert await strict.states() == [("webhook", "failed", "forbidden-target")]
+    assert door.requests == []

@@ -1,0 +1,99 @@
+"""The notifier as a process: settings from the environment in, a running service out, until SIGTERM."""
+
+import asyncio
+import logging
+import os
+import sys
+
+from schemas.topics import CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
+from services.notifier.app import build_app
+from services.notifier.parts import NotifierSettings, put_together
+from services.notifier.rejected import rejected_event
+from services.notifier.settings import (
+    MailSettings,
+    RetrySettings,
+    WebhookSettings,
+    WebSettings,
+    WorkerSettings,
+)
+from services.runtime.checkpoint import checkpoint_from
+from services.runtime.clock import SystemClock
+from services.runtime.consume import BatchConsumer
+from services.runtime.credentials import CredentialStore
+from services.runtime.errors import Halt
+from services.runtime.health import Health
+from services.runtime.log import configure, get_logger
+from services.runtime.metrics import Metrics
+from services.runtime.serve import serve
+from services.runtime.settings import (
+    CredentialSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+)
+
+SERVICE = "notifier"
+_REASONS = ("unexpected-event",)
+
+
+async def run() -> None:
+    """Read the settings, put the parts together, and serve.
+
+    Raises:
+        Halt: a setting cannot be used; the message says which.
+        pydantic.ValidationError: a setting is missing or wrong.
+    """
+    own = NotifierSettings(
+        web=WebSettings(),
+        mail=MailSettings(),
+        webhooks=WebhookSettings(),
+        retry=RetrySettings(),
+        worker=WorkerSettings(),
+    )
+    database, clock = DatabaseSettings(), SystemClock()
+    metrics = Metrics(
+        SERVICE,
+        topics=[EPISODE_CHANGED.name, THERAPIST_RESPONDED.name, REJECTED.name],
+        reject_reasons=_REASONS,
+    )
+    health = Health(clock, metrics)
+    parts = put_together(own, database, metrics, health, clock)
+    consumer = BatchConsumer(
+        service=SERVICE,
+        kafka=KafkaSettings(),
+        database=database,
+        topics=[EPISODE_CHANGED.name],
+        group="rapport-notifier",
+        handle=parts.pipeline,
+        rejected_event=rejected_event,
+        metrics=metrics,
+        health=health,
+        clock=clock,
+        checkpoint=checkpoint_from(os.environ),
+        co_partitioned=[topic.name for topic in CO_PARTITIONED],
+    )
+    credentials = CredentialStore(CredentialSettings().credentials_file, clock)
+    app = build_app(parts.desk(consumer.transact), credentials, own.webhooks, health, metrics)
+    await parts.pool.open(wait=False)
+    try:
+        await serve(app, HttpSettings(), beside=[parts.worker, consumer])
+    finally:
+        await parts.pool.close()
+
+
+def main() -> int:
+    """Run until stopped; 0 after SIGTERM, 1 when it could not start."""
+    configure(LogSettings(), SERVICE)
+    # The queue writes several lines a job, with its own words; what matters is in ours.
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    try:
+        asyncio.run(run())
+    except Halt as halt:
+        get_logger().critical("halted", why=str(halt))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
