@@ -37,7 +37,7 @@ class BatchConsumer:
     `service` names the PostgreSQL schema. `handle` is called with records of several topics and partitions,
     in order within each partition, inside an open transaction; it may be rolled back and called again.
     `co_partitioned` lists the topics that must have the same number of partitions. Health gets the checks
-    `kafka`, `database`, `consumer` and `offsets`, and the loop `consume`.
+    `kafka` (reading from it), `publishing`, `database`, `consumer` and `offsets`, and the loop `consume`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class BatchConsumer:
         self._service = service
         self._database = database
         producer = Producer(kafka, metrics)
-        publisher = Publisher(producer, metrics)
+        publisher = Publisher(producer, metrics, health)
         assignment = Assignment(metrics)
         committer = Committer(
             service,
@@ -107,7 +107,8 @@ class BatchConsumer:
         metrics.know_topics(dict.fromkeys((*topics, *co_partitioned)))
         for name in ("kafka", "database", "consumer"):
             health.set_bad(name, "starting")
-        health.set_good("offsets")
+        for name in ("publishing", "offsets"):
+            health.set_good(name)
 
     @property
     def session(self) -> Session | None:

@@ -10,9 +10,12 @@ belong to a partition of another owner: it is ordered by the revisions in it, wh
 """
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from services.runtime.errors import Retry
+from services.runtime.health import Health
 from services.runtime.metrics import Metrics
 from services.runtime.outbox import Parcel
 from services.runtime.produce import Producer
@@ -23,9 +26,10 @@ from services.runtime.sending import Sending
 class Publisher:
     """The way from the outbox to Kafka for what this process itself has committed."""
 
-    def __init__(self, producer: Producer, metrics: Metrics) -> None:
+    def __init__(self, producer: Producer, metrics: Metrics, health: Health) -> None:
         self._producer = producer
         self._metrics = metrics
+        self._health = health
         self._one_at_a_time = asyncio.Lock()
         self._waiting: deque[Parcel] = deque()
         self._sending: Sending | None = None
@@ -58,8 +62,9 @@ class Publisher:
             while self._waiting:
                 parcel = self._waiting[0]
                 if self._sending is None:
-                    self._sending = await self._producer.begin(parcel.outgoing, first_alone=first_alone)
-                with self._metrics.publish_seconds.time():
+                    with self._judged():
+                        self._sending = await self._producer.begin(parcel.outgoing, first_alone=first_alone)
+                with self._judged(), self._metrics.publish_seconds.time():
                     await self._producer.finish(self._sending)
                 self._sending = None
                 self._waiting.popleft()
@@ -73,7 +78,8 @@ class Publisher:
             Retry: not all was acknowledged.
         """
         async with self._one_at_a_time:
-            await self._producer.send_all(outgoing, deadline_s=deadline_s)
+            with self._judged():
+                await self._producer.send_all(outgoing, deadline_s=deadline_s)
 
     def take_published(self) -> list[int]:
         """The numbers of what was published, for the next transaction to delete."""
@@ -83,6 +89,15 @@ class Publisher:
     def give_back(self, batches: Sequence[int]) -> None:
         """The transaction that was to delete these was rolled back."""
         self._published[:0] = batches
+
+    @contextlib.contextmanager
+    def _judged(self) -> Iterator[None]:
+        try:
+            yield
+        except Retry as retry:
+            self._health.set_bad("publishing", str(retry))
+            raise
+        self._health.set_good("publishing")
 
     def _show(self) -> None:
         self._metrics.outbox_waiting.set(sum(len(parcel.outgoing) for parcel in self._waiting))

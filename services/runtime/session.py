@@ -266,8 +266,9 @@ class Session:
     def _note(self, error: Exception, reason: RetryReason, *, unexpected: bool = False) -> None:
         parts = self._parts
         parts.metrics.retries.labels(reason=reason).inc()
-        name = {RetryReason.DATABASE: "database", RetryReason.OTHER: "consumer"}.get(reason, "kafka")
-        parts.health.set_bad(name, describe(error))
+        if reason is not RetryReason.PUBLISH:  # the publisher says so itself, and when it works again
+            name = {RetryReason.DATABASE: "database", RetryReason.OTHER: "consumer"}.get(reason, "kafka")
+            parts.health.set_bad(name, describe(error))
         if unexpected:
             get_logger().error("batch-failed-unexpectedly", exc_info=error)
         else:

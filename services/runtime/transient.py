@@ -29,7 +29,8 @@ def retry_reason(error: BaseException) -> RetryReason | None:
         return RetryReason.KAFKA
     if isinstance(error, Retry):
         cause = error.__cause__
-        return RetryReason.PUBLISH if cause is None else retry_reason(cause) or RetryReason.PUBLISH
+        named = None if cause is None else retry_reason(cause)
+        return named if named in {RetryReason.DATABASE, RetryReason.KAFKA} else RetryReason.PUBLISH
     if isinstance(error, Fault):
         return None
     if isinstance(error, TimeoutError | ConnectionError):

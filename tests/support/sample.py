@@ -207,6 +207,8 @@ class Running:
     consumer: BatchConsumer
     metrics: Metrics
     health: Health
+    stopped_because: dict[str, str] = field(default_factory=dict)
+    """Health's reasons just before it was stopped."""
 
     @asynccontextmanager
     async def __call__(self, *, ready: bool = True) -> AsyncIterator[BatchConsumer]:
@@ -217,6 +219,7 @@ class Running:
                 await until(lambda: self.health.ready or task.done(), "readiness")
             yield self.consumer
         finally:
+            self.stopped_because.update(self.health.reasons)
             await self.consumer.stop()
             with suppress(Crash):
                 await task

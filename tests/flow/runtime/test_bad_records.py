@@ -1,0 +1,151 @@
+"""A record that cannot be processed goes aside alone, with the reason; when most are bad, none goes aside."""
+
+import json
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from services.runtime.fuse import FuseLimits
+from tests.support.sample import Sample, until
+
+
+async def test_an_undecodable_record_is_rejected_alone(sample: Sample) -> None:
+    await sample.send(["1", "bad", "2"])
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["1", "2"])
+
+    assert sample.query('SELECT reason, detail, value, key, "offset" FROM sample.rejection') == [
+        ("undecodable", "no number", b"bad", b"k1", 1)
+    ]
+    assert [f"{sample.topic}/0/1/undecodable"] == await sample.published(sample.rejected)
+
+
+async def test_the_record_at_which_the_handler_fails_is_found_and_the_others_take_effect(
+    sample: Sample,
+) -> None:
+    values = [str(number) for number in range(40)]
+    await sample.send([*values[:23], "poison", *values[23:]])
+    process = sample.consumer(max_records=100)
+
+    async with process():
+        await until(lambda: sample.effects() == values, "all but the poison")
+
+    assert sample.query('SELECT reason, detail, "offset" FROM sample.rejection') == [
+        ("unprocessable", "ValueError", 23)
+    ]
+    assert values == await sample.published()
+    assert process.value("rapport_batch_splits_total") == 6
+    assert process.value("rapport_rejections_total", reason="unprocessable") == 1
+
+
+async def test_what_the_handler_said_when_it_failed_is_not_repeated(sample: Sample) -> None:
+    await sample.send(["poison"])
+
+    async with sample.consumer()():
+        await until(lambda: sample.query("SELECT 1 FROM sample.rejection") != [])
+
+    assert "personal" not in str(sample.query("SELECT reason, detail FROM sample.rejection"))
+
+
+async def test_a_rejection_of_the_domain_keeps_tenant_and_subject(sample: Sample) -> None:
+    await sample.send(["refused"])
+
+    async with sample.consumer()():
+        await until(lambda: sample.query("SELECT 1 FROM sample.rejection") != [])
+
+    assert sample.query("SELECT reason, tenant, subject_id FROM sample.rejection") == [
+        ("refused", "t1", "s1")
+    ]
+
+
+async def test_eleven_bad_records_in_a_row_stop_the_consumer_and_set_nothing_aside(sample: Sample) -> None:
+    await sample.send(["bad"] * 11)
+    process = sample.consumer()
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+
+        assert not process.health.ready
+        assert "11 records in a row could not be processed" in process.health.reasons["consumer"]
+        assert process.health.stuck == ()
+        assert process.value("rapport_fuse_blown") == 1
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+async def test_a_poisoned_run_is_set_aside_one_by_one_until_the_fuse_blows(sample: Sample) -> None:
+    await sample.send(["poison"] * 20)
+    process = sample.consumer()
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(10,)]
+
+
+async def test_with_the_limit_raised_all_bad_records_are_set_aside(sample: Sample) -> None:
+    await sample.send([*["bad"] * 20, "1"])
+
+    async with sample.consumer(fuse=FuseLimits(in_a_row=100, of_last_1000=100))():
+        await until(lambda: sample.effects() == ["1"])
+
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(20,)]
+
+
+async def test_rejections_of_the_domain_never_blow_the_fuse(sample: Sample) -> None:
+    await sample.send([*["refused"] * 120, "1"])
+    process = sample.consumer()
+
+    async with process():
+        await until(lambda: sample.effects() == ["1"])
+
+        assert process.health.ready
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(120,)]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("content-type", b"\xff\xfe")],
+        [("correlation_id", None)],
+        [("reply_to", b"somewhere-else")],
+        [("content-type", b"application/json"), ("content-type", b"text/plain")],
+        [("é" * 300, b"\x00" * 5000)],
+    ],
+    ids=["not-utf8", "null", "reply-to", "twice", "long"],
+)
+async def test_no_header_keeps_a_record_from_being_processed(
+    sample: Sample, headers: list[tuple[str, bytes | None]]
+) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap)
+    await producer.start()
+    for number in range(3):
+        await producer.send_and_wait(
+            sample.topic, str(number).encode(), b"k", 0, headers=headers if number == 1 else []
+        )
+    await producer.stop()
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["0", "1", "2"])
+
+    assert await sample.published("somewhere-else") == []
+
+
+async def test_a_value_or_key_of_null_reaches_the_handler(sample: Sample) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap)
+    await producer.start()
+    await producer.send_and_wait(sample.topic, None, b"k", 0)
+    await producer.send_and_wait(sample.topic, b"1", None, 0)
+    await producer.stop()
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["", "1"])
+
+
+async def test_a_rejected_record_is_shown_by_its_place_only(sample: Sample) -> None:
+    await sample.send([json.dumps({"name": "someone"}), "bad"])
+
+    async with sample.consumer()() as consumer:
+        await until(lambda: sample.query("SELECT 1 FROM sample.rejection") != [])
+
+        assert "someone" not in repr(consumer.session)

@@ -1,0 +1,208 @@
+"""Kafka or PostgreSQL away, silent, or not the ones they were: shown, waited for, and nothing lost."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import psycopg
+import psycopg.conninfo
+
+from tests.support.sample import SCHEMA, Sample, until
+
+
+@contextmanager
+def own_broker() -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A broker of the test's own, to be harmed."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.console.broker"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().split()[0], process
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+class Door:
+    """A port that leads to the broker once it is opened."""
+
+    def __init__(self, target: str) -> None:
+        self._host, port = target.split(":")
+        self._port = int(port)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Let connections through."""
+        async with await asyncio.start_server(self._connect, "127.0.0.1", self.port):
+            yield
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection(self._host, self._port)
+        await asyncio.gather(_pump(reader, ours), _pump(theirs, writer))
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    while data := await source.read(65536):
+        sink.write(data)
+        await sink.drain()
+    sink.close()
+
+
+@contextmanager
+def database_away(url: str) -> Iterator[None]:
+    """Throw everyone out of the database and let nobody in."""
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        try:
+            yield
+        finally:
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+
+
+async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:
+    await sample.send(range(3))
+    door = Door(sample.bootstrap)
+    kafka = sample.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{door.port}"})
+    process = sample.consumer(kafka=kafka)
+
+    async with process(ready=False):
+        await until(lambda: "reached" in process.health.reasons["kafka"], "the reason")
+        async with door.open():
+            await until(lambda: sample.effects() == ["0", "1", "2"])
+
+            assert process.health.ready
+    assert process.value("rapport_retries_total", reason="kafka") >= 1
+
+
+async def test_the_database_may_be_away_at_the_start(sample: Sample) -> None:
+    await sample.send(range(3))
+    process = sample.consumer()
+
+    with database_away(sample.database_url):
+        async with process(ready=False):
+            await until(lambda: "OperationalError" in process.health.reasons["database"], "the reason")
+            assert process.health.reasons.keys() >= {"database", "consumer"}
+    process = sample.consumer()
+    async with process():
+        await until(lambda: sample.effects() == ["0", "1", "2"])
+
+
+async def test_missing_tables_are_waited_for(sample: Sample) -> None:
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("ALTER TABLE sample.cluster RENAME TO elsewhere")
+    process = sample.consumer()
+
+    async with process(ready=False):
+        await until(lambda: "UndefinedTable" in process.health.reasons.get("database", ""), "the reason")
+        with psycopg.connect(sample.database_url) as conn:
+            conn.execute("ALTER TABLE sample.elsewhere RENAME TO cluster")
+        await until(lambda: process.health.ready, "readiness")
+
+
+async def test_a_database_that_goes_away_in_the_middle_loses_nothing(sample: Sample) -> None:
+    values = [str(number) for number in range(100)]
+    await sample.send(values)
+    process = sample.consumer(max_records=10)
+
+    async with process():
+        await until(lambda: len(sample.effects()) >= 10)
+        with database_away(sample.database_url):
+            await until(lambda: "database" in process.health.reasons, "the reason")
+            await until(lambda: process.value("rapport_retries_total", reason="database") >= 2, "retries")
+        await until(lambda: sample.effects() == values, "all effects")
+        await until(lambda: process.health.ready, "readiness")
+
+    assert values == list(dict.fromkeys(await sample.published()))
+
+
+async def test_connections_that_break_again_and_again_lose_nothing(sample: Sample) -> None:
+    values = [str(number) for number in range(60)]
+    await sample.send(values)
+    process = sample.consumer(max_records=5)
+    name = psycopg.conninfo.conninfo_to_dict(sample.database_url)["dbname"]
+
+    async with process():
+        with psycopg.connect(sample.database_url, dbname="postgres", autocommit=True) as admin:
+            for target in (5, 20, 40):
+                await until(lambda target=target: len(sample.effects()) >= target)  # type: ignore[misc]
+                admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+                )
+        await until(lambda: sample.effects() == values, "all effects")
+
+    assert values == list(dict.fromkeys(await sample.published()))
+
+
+async def test_a_broker_that_falls_silent_is_shown_and_its_records_are_published_once_it_speaks(
+    database_url: str,
+) -> None:
+    with own_broker() as (bootstrap, broker):
+        sample = Sample(bootstrap, database_url)
+        sample.create_tables()
+        values = [str(number) for number in range(20)]
+        await sample.send(values)
+        kafka = sample.kafka.model_copy(update={"publish_deadline_s": 0.5, "session_timeout_s": 20.0})
+        process = sample.consumer(kafka=kafka, max_records=20)
+        sample.before_work = lambda: os.kill(broker.pid, signal.SIGSTOP)
+
+        async with process(ready=False):
+            await until(lambda: "publishing" in process.health.reasons, "the reason")
+            assert process.value("rapport_outbox_rows_waiting") == 20
+            os.kill(broker.pid, signal.SIGCONT)
+            await until(lambda: process.value("rapport_outbox_rows_waiting") == 0, "the publication")
+            await until(lambda: process.health.ready, "readiness")
+
+        assert sample.effects() == values
+        assert await sample.published() == values
+
+
+async def test_another_cluster_halts_with_the_command_that_repairs(sample: Sample) -> None:
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("INSERT INTO sample.cluster (cluster_id) VALUES ('the-one-before')")
+    real = sample.kafka.model_copy(update={"embedded": False})
+    process = sample.consumer(kafka=real)
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+
+    assert sample.query("SELECT cluster_id FROM sample.cluster") == [("the-one-before",)]
+    assert "rapport topics adopt-cluster" in process.stopped_because["consumer"]
+
+
+async def test_an_embedded_broker_is_adopted(sample: Sample) -> None:
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("INSERT INTO sample.cluster (cluster_id) VALUES ('the-one-before')")
+    await sample.send(["1"])
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["1"])
+
+    assert sample.query("SELECT cluster_id FROM sample.cluster") != [("the-one-before",)]
+
+
+async def test_a_log_that_ends_before_what_was_applied_halts(sample: Sample) -> None:
+    await sample.send(["1"])
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["1"])
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute(f"UPDATE {SCHEMA}.applied SET next_offset = 900".encode())
+    process = sample.consumer(kafka=sample.kafka.model_copy(update={"embedded": False}))
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+
+    assert "it is another log" in process.stopped_because["consumer"]
