@@ -13,7 +13,7 @@ from schemas.instruments.loader import Catalogue
 from services.notifier.directory import Practice
 from services.notifier.items import Item
 from services.notifier.therapist import Therapist
-from services.notifier.web.trajectory import Picture, draw
+from services.notifier.web.trajectory import NARROW, WIDE, Picture, draw
 from services.notifier.wording import Wording
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
@@ -54,8 +54,10 @@ class ItemView:
     scale: str
     moved: tuple[Moved, ...]
     sure: str | None
+    likely: int | None
+    """Of ten."""
     basis: str
-    picture: Picture | None
+    pictures: tuple[Picture, ...]
     meaning: str
     question: str
     action: str
@@ -118,6 +120,8 @@ def view(
     meaning = _meaning(change)
     upcoming = _next_session(change, zone, wording)
     latest = next((one for one in reversed(item.history) if one.trajectory), change)
+    shown_with = _instrument(catalogue, latest.instrument)
+    likely = _likely(change.risk)
     template = practice.client_url_template if practice else None
     return ItemView(
         title=wording("item.title", moment=wording.moment(change.session_at, zone)),
@@ -129,9 +133,14 @@ def view(
         what=tuple(_what(change, wording, zone)),
         scale=_scale(instrument, wording),
         moved=tuple(_moved(change, wording)),
-        sure=_sure(change.risk, wording),
+        sure=_sure(likely, wording),
+        likely=likely,
         basis=_basis(change.ratings, wording),
-        picture=draw(latest.trajectory, _instrument(catalogue, latest.instrument), wording, zone),
+        pictures=tuple(
+            picture
+            for frame in (WIDE, NARROW)
+            if (picture := draw(frame, latest.trajectory, shown_with, wording, zone)) is not None
+        ),
         meaning=wording(f"meaning.{meaning}"),
         question=wording(f"question.{meaning}"),
         action=wording(f"action.{meaning}"),
@@ -174,6 +183,13 @@ def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[
         session=wording.moment(change.session_at, zone),
         first=wording.day(first, zone),
     )
+    if len(flagged) > 1 and movement is not Movement.SLOW_SLIDE:
+        yield wording(
+            "movement.sessions",
+            sessions=len(flagged),
+            first=wording.day(first, zone),
+            last=wording.day(max(flagged), zone),
+        )
     leading = change.leading_component
     found = change.components.get(leading) if leading else None
     if leading and found and found.score is not None and found.usual is not None and found.change is not None:
@@ -217,11 +233,14 @@ def _scale(instrument: Instrument | None, wording: Wording) -> str:
     )
 
 
-def _sure(risk: float | None, wording: Wording) -> str | None:
-    if risk is None:
-        return None
+def _likely(risk: float | None) -> int | None:
     # Never ten of ten: the ratings alone cannot make it certain.
-    likely = min(9, round(10 * risk))
+    return None if risk is None else min(9, round(10 * risk))
+
+
+def _sure(likely: int | None, wording: Wording) -> str | None:
+    if likely is None:
+        return None
     if likely == 0:
         return wording("item.sure_never")
     return wording("item.sure", likely=likely, unlikely=10 - likely)

@@ -8,12 +8,28 @@ from schemas.events import Component, TrajectoryPoint
 from schemas.instruments.instrument import Instrument
 from services.notifier.wording import Wording
 
-WIDTH, HEIGHT = 760, 320
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 640.0, 20.0, 262.0
-_LABEL_GAP = 17.0
-_MOST_DATES = 7
 _STEPS = 4
 """The scale is cut at a quarter: marks of clients who are content fill its upper part only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The box that is drawn in, the plot inside of it, and how much text it holds."""
+
+    name: str
+    width: int
+    height: int
+    left: float
+    right: float
+    top: float
+    bottom: float
+    label_gap: float
+    most_dates: int
+
+
+WIDE = Frame("wide", 760, 320, left=52, right=640, top=16, bottom=270, label_gap=17, most_dates=7)
+NARROW = Frame("narrow", 380, 300, left=36, right=300, top=12, bottom=256, label_gap=16, most_dates=4)
+"""The same picture for a telephone: a smaller box, so that its letters stay as large as the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +71,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is drawn, in a box of `WIDTH` by `HEIGHT`."""
+    """All that is drawn in one frame."""
 
+    frame: Frame
     title: str
     description: str
     lines: tuple[Line, ...]
@@ -74,14 +91,16 @@ class Picture:
 class Scale:
     """The common scale 0 to 1 on the picture's height, cut at the quarter below the lowest value."""
 
-    def __init__(self, values: Sequence[float], instrument: Instrument | None) -> None:
+    def __init__(self, frame: Frame, values: Sequence[float], instrument: Instrument | None) -> None:
+        self.frame = frame
         self._instrument = instrument
         lowest = min(values, default=0.0)
         self._bottom = max(0, min(_STEPS - 1, int((lowest - 0.02) * _STEPS))) / _STEPS
 
     def y(self, value: float) -> float:
         """Where a value lies."""
-        return round(BOTTOM - (value - self._bottom) / (1 - self._bottom) * (BOTTOM - TOP), 1)
+        top, bottom = self.frame.top, self.frame.bottom
+        return round(bottom - (value - self._bottom) / (1 - self._bottom) * (bottom - top), 1)
 
     def in_units(self, value: float, wording: Wording) -> str:
         """A value in the instrument's units; in hundredths for an instrument we do not know."""
@@ -99,7 +118,11 @@ class Scale:
 
 
 def draw(
-    points: Sequence[TrajectoryPoint], instrument: Instrument | None, wording: Wording, zone: ZoneInfo
+    frame: Frame,
+    points: Sequence[TrajectoryPoint],
+    instrument: Instrument | None,
+    wording: Wording,
+    zone: ZoneInfo,
 ) -> Picture | None:
     """The picture of a trajectory; None when there is nothing to draw."""
     means = [_mean(point) for point in points]
@@ -108,11 +131,12 @@ def draw(
     series = {one: [getattr(point, one.value) for point in points] for one in Component}
     usual = [point.usual for point in points]
     known = [value for row in (*series.values(), usual) for value in row if value is not None]
-    scale = Scale(known, instrument)
-    column = (RIGHT - LEFT) / len(points)
-    xs = [round(LEFT + column * (index + 0.5), 1) for index in range(len(points))]
+    scale = Scale(frame, known, instrument)
+    column = (frame.right - frame.left) / len(points)
+    xs = [round(frame.left + column * (index + 0.5), 1) for index in range(len(points))]
     drawn = {one: row for one, row in series.items() if any(value is not None for value in row)}
     return Picture(
+        frame=frame,
         title=wording("chart.title"),
         description=_describe(points, means, scale, wording, zone),
         lines=tuple(_lines(drawn, xs, scale, wording)) if len(drawn) > 1 else (),
@@ -125,9 +149,9 @@ def draw(
         ),
         flags=tuple(x for x, point in zip(xs, points, strict=True) if point.flagged),
         empty=tuple(x for x, mean in zip(xs, means, strict=True) if mean is None),
-        x_ticks=tuple(_dates(points, xs, wording, zone)),
+        x_ticks=tuple(_dates(points, xs, frame, wording, zone)),
         y_ticks=tuple(scale.ticks(wording)),
-        column=round(min(column, 56.0), 1),
+        column=round(min(column - 4, 56.0), 1),
         rows=tuple(_rows(points, means, scale, wording, zone)),
     )
 
@@ -151,26 +175,26 @@ def _lines(
     series: dict[Component, list[float | None]], xs: Sequence[float], scale: Scale, wording: Wording
 ) -> Iterator[Line]:
     ends = {one: scale.y([v for v in row if v is not None][-1]) for one, row in series.items()}
-    places = _apart(ends)
+    places = _apart(ends, scale.frame)
     for one, row in series.items():
         yield Line(one.value, wording(f"component.{one.value}"), _path(xs, row, scale), places[one])
 
 
-def _apart(wanted: dict[Component, float]) -> dict[Component, float]:
+def _apart(wanted: dict[Component, float], frame: Frame) -> dict[Component, float]:
     """Labels pushed down until none covers another, and up again where that led below the picture."""
     places: dict[Component, float] = {}
-    last = TOP - _LABEL_GAP
+    last = frame.top - frame.label_gap
     for one in sorted(wanted, key=wanted.__getitem__):
-        last = max(wanted[one], last + _LABEL_GAP)
+        last = max(wanted[one], last + frame.label_gap)
         places[one] = last
-    over = max(0.0, last - BOTTOM)
+    over = max(0.0, last - frame.bottom)
     return {one: round(place - over, 1) for one, place in places.items()}
 
 
 def _dates(
-    points: Sequence[TrajectoryPoint], xs: Sequence[float], wording: Wording, zone: ZoneInfo
+    points: Sequence[TrajectoryPoint], xs: Sequence[float], frame: Frame, wording: Wording, zone: ZoneInfo
 ) -> Iterator[Tick]:
-    every = -(-len(points) // _MOST_DATES)
+    every = -(-len(points) // frame.most_dates)
     # Counted from the newest, which is the one that matters.
     for index in range(len(points) - 1, -1, -every):
         yield Tick(xs[index], wording.day(points[index].session_at, zone))

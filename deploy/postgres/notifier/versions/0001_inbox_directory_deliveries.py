@@ -191,7 +191,7 @@ def _create_job_queue() -> None:
     # the library applies those newer than the version in the comment, in the same way.
     connection = op.get_bind()
     before = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
-    connection.exec_driver_sql("CREATE SCHEMA notifier_jobs")
+    connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS notifier_jobs")
     connection.exec_driver_sql("SELECT set_config('search_path', 'notifier_jobs', true)")
     connection.exec_driver_sql(SchemaManager.get_schema().replace("%", "%%"))
     connection.exec_driver_sql(KEEP_PATH)
