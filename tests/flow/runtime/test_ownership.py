@@ -1,0 +1,138 @@
+"""Partitions that are taken away, owners that were away, and what the settings of the clients really are."""
+
+import asyncio
+
+import psycopg
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from services.runtime.produce import MAX_BATCH_BYTES, Producer
+from tests.support.sample import Sample, until
+
+
+async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sample: Sample) -> None:
+    await sample.send(range(3))
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    handle = sample.handle
+
+    async def slow(tx: object, records: object) -> None:
+        reached.set()
+        await go_on.wait()
+        await handle(tx, records)  # type: ignore[arg-type]
+
+    sample.handle = slow  # type: ignore[method-assign]
+    async with sample.consumer()() as consumer:
+        await reached.wait()
+        session = consumer.session
+        assert session is not None
+        giving_up = asyncio.create_task(session.revoked(frozenset({(sample.topic, 0)})))
+        done, _ = await asyncio.wait([giving_up], timeout=0.2)
+        assert not done
+
+        go_on.set()
+        await giving_up
+
+        assert sample.effects() == ["0", "1", "2"]
+        assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+        assert consumer.owned(sample.topic) == frozenset()
+
+
+async def test_what_was_read_before_partitions_moved_is_read_again(sample: Sample) -> None:
+    process = sample.consumer()
+    async with process() as consumer:
+        session = consumer.session
+        assert session is not None
+        places = frozenset((sample.topic, number) for number in range(4))
+        await session.revoked(places)
+        session.assigned(places)
+        await sample.send(range(5))
+
+        await until(lambda: sample.effects() == ["0", "1", "2", "3", "4"])
+
+        assert consumer.owned(sample.topic) == frozenset(range(4))
+
+
+async def test_an_owner_that_was_away_while_another_took_over_leaves_the_partition_alone(
+    sample: Sample,
+) -> None:
+    process = sample.consumer()
+    async with process():
+        with psycopg.connect(sample.database_url) as conn:
+            conn.execute("UPDATE sample.epoch SET epoch = epoch + 1 WHERE partition = 0")
+        await sample.send(range(3), partition=0)
+        await until(lambda: "consumer" in process.health.reasons, "the reason")
+
+        assert f"another process took over {sample.topic}/0" in process.health.reasons["consumer"]
+        assert sample.effects() == []
+        assert await sample.published() == []
+
+        await sample.send(["7"], partition=1)
+        await until(lambda: sample.effects() == ["7"], "the partition that is still ours")
+
+
+async def test_each_assignment_raises_the_epoch(sample: Sample) -> None:
+    async with sample.consumer()():
+        pass
+    async with sample.consumer()():
+        pass
+
+    assert sample.query("SELECT DISTINCT epoch FROM sample.epoch") == [(2,)]
+
+
+async def test_topics_are_read_together_and_their_partitions_have_one_owner(sample: Sample) -> None:
+    await sample.send(["1"], partition=2)
+    await sample.send(["2"], partition=2, topic=sample.second)
+
+    async with sample.consumer(topics=[sample.topic, sample.second])() as consumer:
+        await until(lambda: sorted(sample.effects()) == ["1", "2"])
+
+        assert consumer.owned(sample.topic) == consumer.owned(sample.second) == frozenset(range(4))
+
+
+async def test_the_live_consumer_has_the_settings_that_lose_nothing(sample: Sample) -> None:
+    async with sample.consumer()() as consumer:
+        session = consumer.session
+        assert session is not None
+        live = session.subscription.consumer
+
+        assert live._enable_auto_commit is False
+        assert live._auto_offset_reset == "earliest"
+        assert live._isolation_level == "read_committed"
+        assert live._partition_assignment_strategy == (RangePartitionAssignor,)
+        assert live._coordinator._group_instance_id is None
+        assert live._coordinator._session_timeout_ms == 2500
+        assert live._rebalance_timeout_ms == 60_000
+
+
+async def test_a_static_member_has_its_name(sample: Sample) -> None:
+    kafka = sample.kafka.model_copy(update={"group_instance_id": "replica-1"})
+    async with sample.consumer(kafka=kafka)() as consumer:
+        session = consumer.session
+        assert session is not None
+
+        assert session.subscription.consumer._coordinator._group_instance_id == "replica-1"
+
+
+async def test_the_live_producer_waits_for_all_replicas_and_repeats_nothing(sample: Sample) -> None:
+    producer = Producer(sample.kafka.model_copy(update={"embedded": False}))
+    await producer.start()
+    try:
+        live = producer._client
+        assert live is not None
+
+        assert live._sender._acks == -1
+        assert live._txn_manager is not None
+        assert live._txn_manager.transactional_id is None
+        assert live._message_accumulator._batch_size == MAX_BATCH_BYTES
+        assert live._message_accumulator._linger_time == 0.005
+        assert live._compression_type is None
+    finally:
+        await producer.stop()
+
+
+async def test_nothing_is_written_to_the_log_for_an_ordinary_batch(sample: Sample, caplog: object) -> None:
+    await sample.send(range(10))
+    async with sample.consumer()():
+        await until(lambda: len(sample.effects()) == 10)
+
+    records = [r for r in caplog.records if r.name.startswith(("faststream", "aiokafka"))]  # type: ignore[attr-defined]
+    assert [r.getMessage() for r in records if r.name.startswith("faststream")] == []

@@ -1,0 +1,137 @@
+"""Migrations, pages that never skip, and connections that never wait for ever."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from services.runtime import cursor as cursors
+from services.runtime import migrate as migrations
+from services.runtime.database import connect
+from services.runtime.errors import Halt
+from services.runtime.metrics import RetryReason
+from services.runtime.migrate import migrate, pending
+from services.runtime.settings import DatabaseSettings
+from services.runtime.transient import retry_reason
+from tests.support.sample import until
+
+FIRST = """
+from alembic import op
+from deploy.postgres.runtime_tables import create_v1
+revision, down_revision, branch_labels, depends_on = "0001", None, None, None
+def upgrade() -> None:
+    op.execute(create_v1("sample"))
+"""
+SECOND = """
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+def upgrade() -> None:
+    op.execute("CREATE TABLE sample.more (n integer)")
+    op.execute({last!r})
+"""
+
+
+@pytest.fixture
+def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the migrations of a service called `sample`."""
+    folder = tmp_path / "sample" / "versions"
+    folder.mkdir(parents=True)
+    (tmp_path / "env.py").write_text((migrations.FOLDER / "env.py").read_text())
+    (folder / "0001_first.py").write_text(FIRST)
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    return folder
+
+
+def tables(url: str) -> set[str]:
+    """The tables in the schema `sample`."""
+    with psycopg.connect(url) as conn:
+        rows = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'sample'").fetchall()
+    return {row[0] for row in rows}
+
+
+def test_migrating_creates_the_tables_and_doing_it_again_changes_nothing(
+    database_url: str, versions: Path
+) -> None:
+    assert pending(database_url, "sample") == ("0001",)
+
+    migrate(database_url, "sample")
+    migrate(database_url, "sample")
+
+    assert tables(database_url) == {"migration", "cluster", "applied", "epoch", "outbox", "rejection"}
+    assert pending(database_url, "sample") == ()
+
+
+def test_a_migration_that_fails_leaves_nothing_half_done(database_url: str, versions: Path) -> None:
+    migrate(database_url, "sample")
+    (versions / "0002_second.py").write_text(SECOND.format(last="SELECT 1 / 0"))
+
+    with pytest.raises(Exception, match="division by zero"):
+        migrate(database_url, "sample")
+
+    assert "more" not in tables(database_url)
+    assert pending(database_url, "sample") == ("0002",)
+
+
+def test_a_service_without_migrations_is_named(database_url: str) -> None:
+    with pytest.raises(Halt, match="no migrations for 'nobody'"):
+        migrate(database_url, "nobody")
+
+
+def page(
+    conn: psycopg.Connection[tuple[object, ...]], after: cursors.Cursor
+) -> list[tuple[str, cursors.Cursor]]:
+    """The rows after a place, each with its own."""
+    rows = conn.execute(
+        f"SELECT name, xid::text, seq FROM row WHERE {cursors.AFTER} ORDER BY {cursors.ORDER}".encode(),
+        after.parameters,
+    ).fetchall()
+    return [(str(name), cursors.Cursor(int(str(xid)), int(str(seq)))) for name, xid, seq in rows]
+
+
+def test_a_page_never_skips_a_row_that_was_numbered_before_and_committed_after(database_url: str) -> None:
+    with (
+        psycopg.connect(database_url, autocommit=True) as reader,
+        psycopg.connect(database_url) as slow,
+        psycopg.connect(database_url) as quick,
+    ):
+        reader.execute(
+            "CREATE TABLE row (name text, xid xid8 DEFAULT pg_current_xact_id(),"
+            " seq bigint GENERATED ALWAYS AS IDENTITY)"
+        )
+        slow.execute("INSERT INTO row (name) VALUES ('numbered first')")
+        quick.execute("INSERT INTO row (name) VALUES ('committed first')")
+        quick.commit()
+        while_in_flight = page(reader, cursors.START)
+        slow.commit()
+        afterwards = page(reader, cursors.START)
+        rest = page(reader, afterwards[0][1])
+
+        assert while_in_flight == []
+        assert [name for name, _ in afterwards] == ["numbered first", "committed first"]
+        assert [name for name, _ in rest] == ["committed first"]
+
+
+async def test_a_transaction_that_was_left_open_is_ended_by_the_server(database_url: str) -> None:
+    conn = await connect(DatabaseSettings.model_validate({"url": database_url}), "left-open")
+    await conn.execute("SET idle_in_transaction_session_timeout = '50ms'")
+    await conn.commit()
+    await conn.execute("SELECT 1")
+    with psycopg.connect(database_url, autocommit=True) as other:
+        asked = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'left-open'"
+        await until(lambda: other.execute(asked).fetchone() is None, "the server to end it")
+
+    with pytest.raises(psycopg.Error) as caught:
+        await conn.execute("SELECT 1")
+    await conn.close()
+
+    assert retry_reason(caught.value) is RetryReason.DATABASE
+
+
+async def test_a_connection_has_the_limits_that_keep_others_from_waiting(database_url: str) -> None:
+    async with await connect(DatabaseSettings.model_validate({"url": database_url}), "test") as conn:
+        rows = await conn.execute(
+            "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'),"
+            " current_setting('synchronous_commit'), current_setting('application_name')"
+        )
+
+        assert await rows.fetchone() == ("5s", "5s", "on", "test")

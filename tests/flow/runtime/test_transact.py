@@ -1,0 +1,126 @@
+"""Scheduled work and web answers use the same transaction and outbox; nothing they say is lost."""
+
+import asyncio
+import os
+import signal
+
+import psycopg
+import pytest
+
+from services.runtime.errors import Retry
+from services.runtime.record import Outgoing
+from services.runtime.transaction import Transaction
+from tests.support.harm import database_away, own_broker
+from tests.support.sample import Sample, crash_at, until
+
+
+async def test_work_is_stored_and_published(sample: Sample) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.conn.execute("INSERT INTO sample.effect VALUES ('w', 'none', 0, 0)")
+        tx.publish(Outgoing(sample.out, b"k", b"w", 1))
+
+    async with sample.consumer()() as consumer:
+        await consumer.transact(work)
+
+        assert sample.effects() == ["w"]
+        assert await sample.published() == ["w"]
+    assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+
+
+async def test_work_that_fails_leaves_nothing(sample: Sample) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.conn.execute("INSERT INTO sample.effect VALUES ('w', 'none', 0, 0)")
+        tx.publish(Outgoing(sample.out, b"k", b"w", 1))
+        raise LookupError
+
+    async with sample.consumer()() as consumer:
+        with pytest.raises(LookupError):
+            await consumer.transact(work)
+
+    assert sample.effects() == []
+    assert await sample.published() == []
+
+
+async def test_work_is_refused_while_the_database_is_away(sample: Sample) -> None:
+    async def work(tx: Transaction) -> None:
+        raise AssertionError("there is no transaction to be had")
+
+    async with sample.consumer()() as consumer:
+        with database_away(sample.database_url), pytest.raises(Retry):
+            await consumer.transact(work)
+
+
+async def test_work_is_stored_while_kafka_is_silent_and_published_later(database_url: str) -> None:
+    with own_broker() as (bootstrap, broker):
+        sample = Sample(bootstrap, database_url)
+        sample.create_tables()
+
+        async def work(tx: Transaction) -> None:
+            tx.publish(Outgoing(sample.out, b"k", b"w", 1))
+
+        kafka = sample.kafka.model_copy(update={"publish_deadline_s": 0.3, "session_timeout_s": 20.0})
+        process = sample.consumer(kafka=kafka)
+        async with process() as consumer:
+            os.kill(broker.pid, signal.SIGSTOP)
+            await consumer.transact(work)
+            waiting = process.value("rapport_outbox_rows_waiting")
+            os.kill(broker.pid, signal.SIGCONT)
+
+            assert waiting == 1
+            await until(lambda: process.value("rapport_outbox_rows_waiting") == 0, "the relay")
+            assert await sample.published() == ["w"]
+
+
+async def test_rows_of_a_partition_that_were_left_behind_are_published_by_its_next_owner(
+    sample: Sample,
+) -> None:
+    await sample.send(["1"])
+    await sample.consumer(checkpoint=crash_at("after-commit-transaction")).until_crash()
+
+    async with sample.consumer()():
+        assert await sample.published() == ["1"]
+
+
+async def test_rows_without_a_partition_that_were_left_behind_are_published_in_order(sample: Sample) -> None:
+    leave_behind(sample, [b"1", b"2", b"3"], partition=None)
+    process = sample.consumer(left_behind_after_s=0.0)
+
+    async with process():
+        await asyncio.gather(process.consumer._relay.once(), process.consumer._relay.once())
+
+    assert await sample.published() == ["1", "2", "3"]
+    assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+
+
+async def test_rows_that_may_still_be_in_another_process_hands_are_left_alone(sample: Sample) -> None:
+    leave_behind(sample, [b"1"], partition=None)
+    process = sample.consumer(left_behind_after_s=60.0)
+
+    async with process():
+        await process.consumer._relay.once()
+
+    assert await sample.published() == []
+
+
+async def test_of_a_transaction_over_two_partitions_only_what_was_published_is_deleted(
+    sample: Sample,
+) -> None:
+    leave_behind(sample, [b"ours", b"theirs"], partition=None)
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("UPDATE sample.outbox SET partition = CASE WHEN seq = 0 THEN 1 ELSE 9 END")
+
+    async with sample.consumer()():
+        pass
+
+    assert sample.query("SELECT convert_from(value, 'UTF8') FROM sample.outbox") == [("theirs",)]
+
+
+def leave_behind(sample: Sample, values: list[bytes], partition: int | None) -> None:
+    """Write rows as a process does that ends right after its commit."""
+    with psycopg.connect(sample.database_url) as conn:
+        for number, value in enumerate(values):
+            conn.execute(
+                "INSERT INTO sample.outbox (batch, seq, topic, partition, key, value, headers)"
+                " VALUES (nextval('sample.outbox_batch') * 0 + 1, %s, %s, %s, 'k', %s, %s)",
+                (number, sample.out, partition, value, b"\x90"),
+            )
