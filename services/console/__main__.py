@@ -47,7 +47,7 @@ def main() -> None:
     from services.runtime.errors import Fault
 
     try:
-        application()()
+        application()(prog_name="rapport")
     except Fault as fault:
         typer.secho(str(fault), err=True, fg="red")
         sys.exit(1)

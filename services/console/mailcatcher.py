@@ -2,7 +2,7 @@
 
     python -m services.console.mailcatcher      prints `smtp-port http-port`
 
-`MAIL_CATCHER_HOST`, `MAIL_CATCHER_SMTP_PORT` and `MAIL_CATCHER_HTTP_PORT` put it elsewhere than on free ports.
+`MAIL_CATCHER_HOST`, `MAIL_CATCHER_SMTP_PORT` and `MAIL_CATCHER_HTTP_PORT` put it on an address of your own.
 
 `GET /` is a page; `GET /mails?after=N` lists; `GET /mails/{number}` is one mail with its text.
 """
@@ -107,7 +107,7 @@ def _as_html(mail: Mail) -> str:
 
 
 def listening(door: str) -> socket.socket:
-    """A listening socket for the door named, on a free loopback port unless the environment says otherwise."""
+    """A listening socket for the door named: a free loopback port, unless the environment names one."""
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     host = os.environ.get("MAIL_CATCHER_HOST", "127.0.0.1")

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from stat import S_IMODE
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -222,9 +223,12 @@ def _sha256(secret: str) -> str:
 def _write(path: Path, keys: Sequence[Key]) -> None:
     text = json.dumps(_File(keys=tuple(keys)).model_dump(mode="json"), indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Who may read it was decided when it was made: several services may share it through a group.
+    rights = S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, rights)
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -77,7 +77,14 @@ def demo(
         prepared = time.monotonic() - started
         if url is not None:
             given = key_file.read_text().strip() if key_file else key
-            stack = _remote(url, results_url, notifier_url, mail_url, given, sent)
+            stack = _remote(
+                url,
+                results_url=results_url,
+                notifier_url=notifier_url,
+                mail_url=mail_url,
+                key=given,
+                sent=sent,
+            )
             outcome = run(stack, sent, truth, rate=rate, folder=home.folder)
             show(outcome)
         else:
@@ -141,6 +148,7 @@ def _here(home: "Home", sent: "list[Sent]", *, fresh: bool, name: str) -> "Itera
 
 def _remote(
     url: str,
+    *,
     results_url: str | None,
     notifier_url: str | None,
     mail_url: str | None,

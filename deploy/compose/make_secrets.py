@@ -1,0 +1,109 @@
+"""A volume in, the secrets of a stack out: made once, each file readable by the one service that needs it.
+
+Every service has a user id of its own, so that one volume can hold all secrets: file rights keep them apart.
+What exists is never changed, so this may run at every start. PostgreSQL gets no password of a service, only
+what verifies it.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+RAPPORT_GROUP = 10000
+INGEST, DETECTOR, NOTIFIER, OPERATOR, DEMO = 10001, 10002, 10003, 10004, 10005
+POSTGRES = 999
+GRAFANA = 472
+SCRAM_ROUNDS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One reader's folder; `mode` 0o2750 passes its group on to files that are made in it later."""
+
+    name: str
+    uid: int
+    gid: int = RAPPORT_GROUP
+    mode: int = 0o500
+
+
+FOLDERS = (
+    Folder("ingest", INGEST),
+    Folder("detector", DETECTOR),
+    Folder("notifier", NOTIFIER),
+    Folder("operator", OPERATOR),
+    Folder("postgres", POSTGRES, POSTGRES),
+    Folder("grafana", GRAFANA, GRAFANA),
+    # Hashes of keys, not keys: written by the operator's commands, read by all three services.
+    Folder("keys", OPERATOR, mode=0o2750),
+    Folder("demo", OPERATOR, DEMO, mode=0o2750),
+)
+
+
+def scram_verifier(password: str, salt: bytes) -> str:
+    """What PostgreSQL stores instead of a password (RFC 5803)."""
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ROUNDS)
+    client = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    b64 = [base64.b64encode(part).decode() for part in (salt, client, server)]
+    return f"SCRAM-SHA-256${SCRAM_ROUNDS}:{b64[0]}${b64[1]}:{b64[2]}"
+
+
+def write_once(folder: Path, name: str, text: str, owner: tuple[int, int], mode: int = 0o400) -> None:
+    """Create a file with its rights before it is there to be read; one that exists stays as it is."""
+    file = folder / name
+    if file.exists():
+        return
+    handle = os.open(folder / f".{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as out:
+        out.write(text)
+        out.flush()
+        os.fchmod(out.fileno(), mode)
+        os.fchown(out.fileno(), *owner)
+        os.fsync(out.fileno())
+    (folder / f".{name}").replace(file)
+
+
+def make(root: Path) -> None:
+    """Make what is missing."""
+    root.chmod(0o755)
+    for folder in FOLDERS:
+        (root / folder.name).mkdir(exist_ok=True)
+    for service, uid in (("detector", DETECTOR), ("notifier", NOTIFIER), ("operator", OPERATOR)):
+        _database_login(root, service, uid)
+    write_once(root / "ingest", "record-key", secrets.token_hex(32), (INGEST, RAPPORT_GROUP))
+    write_once(root / "notifier", "signing-secret", secrets.token_hex(32), (NOTIFIER, RAPPORT_GROUP))
+    write_once(root / "postgres", "superuser-password", secrets.token_hex(32), (POSTGRES, POSTGRES))
+    write_once(root / "grafana", "admin-password", secrets.token_urlsafe(18), (GRAFANA, GRAFANA))
+    write_once(root / "keys", "credentials.json", '{"keys": []}\n', (OPERATOR, RAPPORT_GROUP), 0o640)
+    for folder in FOLDERS:
+        os.chown(root / folder.name, folder.uid, folder.gid)
+        (root / folder.name).chmod(folder.mode)
+
+
+def _database_login(root: Path, service: str, uid: int) -> None:
+    # The verifier comes first: a password without one would never be mended.
+    file = root / service / "database-password"
+    if file.exists():
+        return
+    password = secrets.token_hex(32)
+    (root / "postgres" / f"{service}.scram").unlink(missing_ok=True)
+    verifier = scram_verifier(password, secrets.token_bytes(16))
+    write_once(root / "postgres", f"{service}.scram", verifier, (POSTGRES, POSTGRES))
+    write_once(root / service, "database-password", password, (uid, RAPPORT_GROUP))
+
+
+def main() -> int:
+    """Make them in the folder named on the command line."""
+    root = Path(sys.argv[1])
+    make(root)
+    sys.stdout.write(f"The secrets are in place below {root}, each for its service alone.\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

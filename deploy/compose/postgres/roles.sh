@@ -1,0 +1,33 @@
+#!/bin/sh
+# Roles of PostgreSQL, once, when its folder is new: the operator owns the tables and migrates them; each
+# service reads and writes its own schema and sees nothing of the others'. Holds no password: only what verifies
+# them, from the secrets volume.
+set -eu
+psql --host=/var/run/postgresql --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
+  --quiet --set=ON_ERROR_STOP=1 \
+  --set=operator="$(cat /run/rapport/postgres/operator.scram)" \
+  --set=detector="$(cat /run/rapport/postgres/detector.scram)" \
+  --set=notifier="$(cat /run/rapport/postgres/notifier.scram)" <<'SQL'
+CREATE ROLE operator LOGIN PASSWORD :'operator';
+CREATE ROLE detector LOGIN PASSWORD :'detector';
+CREATE ROLE notifier LOGIN PASSWORD :'notifier';
+
+REVOKE ALL ON DATABASE rapport FROM PUBLIC;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT CONNECT, CREATE, TEMPORARY ON DATABASE rapport TO operator;
+GRANT CONNECT, TEMPORARY ON DATABASE rapport TO detector, notifier;
+
+CREATE SCHEMA detector AUTHORIZATION operator;
+GRANT USAGE ON SCHEMA detector TO detector;
+ALTER DEFAULT PRIVILEGES FOR ROLE operator IN SCHEMA detector
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO detector;
+ALTER DEFAULT PRIVILEGES FOR ROLE operator IN SCHEMA detector GRANT USAGE, SELECT ON SEQUENCES TO detector;
+
+CREATE SCHEMA notifier AUTHORIZATION operator;
+CREATE SCHEMA notifier_jobs AUTHORIZATION operator;
+GRANT USAGE ON SCHEMA notifier, notifier_jobs TO notifier;
+ALTER DEFAULT PRIVILEGES FOR ROLE operator IN SCHEMA notifier, notifier_jobs
+  GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO notifier;
+ALTER DEFAULT PRIVILEGES FOR ROLE operator IN SCHEMA notifier, notifier_jobs
+  GRANT USAGE, SELECT ON SEQUENCES TO notifier;
+SQL
