@@ -26,7 +26,7 @@ async def assess(batch: Batch, _tools: Tools) -> None:
 
 def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
     """Score these dyads; their results do not depend on one another."""
-    work = [DyadForms(dyad.snapshot, [session.form for session in dyad.sessions]) for dyad in dyads]
+    work = [DyadForms(dyad.snapshot, [s.form for s in dyad.sessions if s.form is not None]) for dyad in dyads]
     for dyad, result in zip(dyads, model.assess(work), strict=True):
         small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
         dyad.snapshot_after = result.snapshot if small else None

@@ -19,7 +19,8 @@ FROM detector.dyad d CROSS JOIN LATERAL (
     SELECT * FROM detector.rating v
     WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id AND v.current
     OFFSET 0
-) r LEFT JOIN detector.assessment a USING (dyad_id, session_id, instrument)
+) r LEFT JOIN detector.assessment a
+    ON a.dyad_id = r.dyad_id AND a.session_id = r.session_id AND a.instrument = r.instrument
 WHERE d.dyad_id = ANY(%b::uuid[])
 """
 _ASSESSMENT_COLUMNS = 6
@@ -82,7 +83,7 @@ def _enter(dyad: DyadWork, session: Session) -> None:
         dyad.withdrawn.append(session)
 
 
-def _form(version: Version, catalogue: Catalogue) -> Form:
-    if version.form is not None:
+def _form(version: Version, catalogue: Catalogue) -> Form | None:
+    if version.form is not None or version.rating.status is Status.WITHDRAWN:
         return version.form
     return form_of(version.rating, catalogue.get(version.rating.instrument))

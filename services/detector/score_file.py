@@ -198,7 +198,7 @@ class _Shop:
 
     def _line(self, session: Session) -> _Line:
         found, seen, rating, form = session.found, session.seen, session.version.rating, session.form
-        if found is None or seen is None:
+        if found is None or seen is None or form is None:
             raise AssertionError("a session of a file is always assessed")
         return _Line(
             session.version.log[2],

@@ -72,7 +72,8 @@ class Session:
     """One current, not withdrawn rating of a dyad on its way through load, assess and decide."""
 
     version: Version
-    form: Form
+    form: Form | None
+    """None when withdrawn."""
     revision: int = 0
     """Of its assessment so far; 0: none."""
     numbers: bytes = b""

@@ -34,7 +34,7 @@ PARTITIONS = 4
 Row = dict[str, Any]
 
 
-def body(session: int, marks: Sequence[float | None] | None = None, **changes: object) -> Row:
+def body(session: float, marks: Sequence[float | None] | None = None, **changes: object) -> Row:
     """One weekly `wai-9` rating of the same client, sessions counted back from the day before `NOW`.
 
     `session` 0 is the newest, -1 the week before; marks: three numbers are bond, goal and task as scores.
@@ -70,7 +70,7 @@ def answer_of(sent: Row, episode: str, answer: Answer, revision: int, *, practic
     rating = RatingBody.model_validate(sent)
     key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
     data = TherapistResponded(
-        episode_id=episode,  # type: ignore[arg-type]
+        episode_id=episode,
         answer_revision=revision,
         answer=answer,
         practice_id=practice,
@@ -149,7 +149,7 @@ class Stage:
 
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query."""
-        found = await (await self.conn.execute(sql, parameters)).fetchall()  # type: ignore[arg-type]
+        found = await (await self.conn.execute(sql, parameters)).fetchall()
         await self.conn.commit()
         return found
 

@@ -9,7 +9,16 @@ from pydantic import BaseModel
 
 from schemas import events
 from schemas.envelope import decode
-from schemas.ids import Dyad, RatingIdentity
+from schemas.ids import (
+    CaseId,
+    ClientId,
+    Dyad,
+    InstrumentId,
+    PracticeId,
+    RatingIdentity,
+    SessionId,
+    TherapistId,
+)
 from services.detector import wire
 from services.detector.publish import assessed
 from services.detector.pulse import TYPE as HEARTBEAT
@@ -55,7 +64,9 @@ def test_an_assessment_is_written_as_its_contract_writes_it() -> None:
         "r1", AT, events.Status.RATED, "default-m", "m", 4, 0.25, 0.5, events.Component.BOND, None,
         {events.Component.BOND: (0.25, 8.0, 9.1, -1.1), events.Component.OVERALL: (0.0, None, 9.0, None)},
     )  # fmt: skip
-    data = assessed(Dyad("p", "t", "c", ""), RatingIdentity("p", "c", "s", "srs"), 2, numbers)
+    who = Dyad(PracticeId("p"), TherapistId("t"), ClientId("c"), CaseId(""))
+    identity = RatingIdentity(who.practice_id, who.client_id, SessionId("s"), InstrumentId("srs"))
+    data = assessed(who, identity, 2, numbers)
     value = wire.envelope("alliance.assessed.v1", UUID(int=1), AT, b"abc", wire.encode(data))
     event = decode(value)
     assert msgspec.to_builtins(data) == event.data.model_dump(
