@@ -12,6 +12,7 @@ from psycopg_pool import PoolTimeout
 
 from schemas import topics
 from schemas.instruments.loader import Catalogue
+from services.detector.decode import whose
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.pipeline import flow
@@ -93,6 +94,7 @@ def build(
         health=health,
         clock=clock,
         checkpoint=checkpoint,
+        whose=whose,
         co_partitioned=[topic.name for topic in topics.CO_PARTITIONED],
         max_records=detector.max_records,
         batch_timeout_ms=detector.batch_timeout_ms,

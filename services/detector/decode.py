@@ -55,6 +55,18 @@ def read(record: Record) -> Arriving:
     return event
 
 
+def whose(record: Record) -> tuple[str | None, str | None]:
+    """The practice and the rating of a record that is set aside, so that its balance still adds up."""
+    try:
+        event = read(record)
+    except Reject:
+        return None, None
+    if isinstance(event, BeatEvent):
+        return None, None
+    rating_id = event.data.rating_id if isinstance(event, RatedEvent) else None
+    return event.data.practice_id, rating_id
+
+
 def _undecodable(detail: str) -> Reject:
     return Reject(Reason.UNDECODABLE, detail, counts_for_fuse=True)
 

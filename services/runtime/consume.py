@@ -16,7 +16,7 @@ from services.runtime.health import Health
 from services.runtime.link import Link
 from services.runtime.log import describe, get_logger
 from services.runtime.metrics import Metrics, RetryReason
-from services.runtime.order_of_effects import Handler, OrderOfEffects
+from services.runtime.order_of_effects import Handler, OrderOfEffects, Whose, nobodys
 from services.runtime.parts import LOOP, Parts
 from services.runtime.produce import Producer
 from services.runtime.publisher import Publisher
@@ -36,8 +36,9 @@ class BatchConsumer:
 
     `service` names the PostgreSQL schema. `handle` is called with records of several topics and partitions,
     in order within each partition, inside an open transaction; it may be rolled back and called again.
-    `co_partitioned` lists the topics that must have the same number of partitions. Health gets the checks
-    `kafka` (reading from it), `publishing`, `database`, `consumer` and `offsets`, and the loop `consume`.
+    `whose` says to whom a record belongs that is set aside alone. `co_partitioned` lists the topics that
+    must have the same number of partitions. Health gets the checks `kafka` (reading from it), `publishing`,
+    `database`, `consumer` and `offsets`, and the loop `consume`.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class BatchConsumer:
         health: Health,
         clock: Clock,
         checkpoint: Checkpoint = no_checkpoint,
+        whose: Whose = nobodys,
         co_partitioned: Sequence[str] = (),
         max_records: int = 512,
         batch_timeout_ms: int = 25,
@@ -77,6 +79,7 @@ class BatchConsumer:
         )
         effects = OrderOfEffects(
             handle,
+            whose=whose,
             assignment=assignment,
             committer=committer,
             publisher=publisher,

@@ -23,6 +23,14 @@ from services.runtime.transient import retry_reason
 Handler = Callable[[Transaction, Sequence[Record]], Awaitable[None]]
 CommitOffsets = Callable[[Mapping[Place, int]], Awaitable[None]]
 
+Whose = Callable[[Record], tuple[str | None, str | None]]
+"""Whose record this is and what it is about, as far as it can be read; never raises."""
+
+
+def nobodys(_record: Record) -> tuple[None, None]:
+    """A record of which nothing can be said."""
+    return None, None
+
 
 class OrderOfEffects:
     """Takes batches through the steps; raises what stops it, with nothing half done."""
@@ -31,6 +39,7 @@ class OrderOfEffects:
         self,
         handle: Handler,
         *,
+        whose: Whose,
         assignment: Assignment,
         committer: Committer,
         publisher: Publisher,
@@ -39,6 +48,7 @@ class OrderOfEffects:
         checkpoint: Checkpoint,
     ) -> None:
         self._handle = handle
+        self._whose = whose
         self._assignment = assignment
         self._committer = committer
         self._publisher = publisher
@@ -98,7 +108,8 @@ class OrderOfEffects:
             return [part[:middle], part[middle:]]
 
         async def set_aside(tx: Transaction) -> None:
-            tx.reject(part[0], verdict)
+            tenant, subject_id = self._whose(part[0])
+            tx.reject(part[0], verdict, tenant=tenant, subject_id=subject_id)
 
         await self._apply(conn, part, set_aside)
         return []

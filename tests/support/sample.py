@@ -21,6 +21,7 @@ from services.runtime.errors import Reject
 from services.runtime.fuse import FuseLimits
 from services.runtime.health import Health
 from services.runtime.metrics import Metrics
+from services.runtime.order_of_effects import Whose, nobodys
 from services.runtime.produce import Producer
 from services.runtime.record import Outgoing, Record
 from services.runtime.settings import DatabaseSettings, KafkaSettings
@@ -128,6 +129,7 @@ class Sample:
         database: DatabaseSettings | None = None,
         left_behind_after_s: float = 60.0,
         co_partitioned: Sequence[str] = (),
+        whose: Whose = nobodys,
     ) -> "Running":
         """A process of the service, not started."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
@@ -148,6 +150,7 @@ class Sample:
             fuse=fuse,
             left_behind_after_s=left_behind_after_s,
             co_partitioned=co_partitioned,
+            whose=whose,
         )
         return Running(consumer, metrics, health)
 
