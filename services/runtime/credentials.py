@@ -72,12 +72,9 @@ class _Loaded:
 class CredentialStore:
     """The keys in one file, as they are now."""
 
-    def __init__(
-        self, path: Path, clock: Clock | None = None, tenant_header: str = "Rapport-Practice"
-    ) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
         self._path = path
         self._clock = clock or SystemClock()
-        self._header = tenant_header
         self._loaded = _Loaded()
 
     def keys(self) -> tuple[Key, ...]:
@@ -109,7 +106,9 @@ class CredentialStore:
         tenant = (tenant_header or "").strip()
         if not tenant:
             if key.network:
-                raise Problem(400, "Header missing", f"A network key needs the header {self._header}.")
+                raise Problem(
+                    400, "Header missing", "A network key needs the header that names whom it acts for."
+                )
             tenant = key.grants[0]
         if tenant not in key.grants:
             raise Problem(404, "Not found")
@@ -134,7 +133,7 @@ class CredentialStore:
         except (OSError, Halt):
             if self._loaded.by_hash is None:
                 raise Halt(
-                    f"cannot use the credentials file {self._path}; create it with `rapport practices add`"
+                    f"cannot use the credentials file {self._path}: add a key with the command line first"
                 ) from None
         return self._loaded.by_hash or {}
 

@@ -1,0 +1,157 @@
+"""Keys: who may act for whom, until when, and how they are replaced."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.runtime.credentials import CredentialStore, Grant, add_key, read_keys, rotate_key, set_grants
+from services.runtime.errors import Halt
+from services.runtime.problem import Problem
+from tests.support.clock import ManualClock
+
+NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the keys are kept."""
+    return tmp_path / "keys.json"
+
+
+def status(
+    store: CredentialStore, secret: str | None, tenant: str | None = None, scope: str = "write"
+) -> int:
+    """What the caller is answered with: 200 or a problem's status."""
+    try:
+        store.authenticate(None if secret is None else f"Bearer {secret}", tenant, scope)
+    except Problem as problem:
+        return problem.status
+    return 200
+
+
+def test_a_key_of_one_tenant_acts_for_it_without_a_header(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"])
+
+    assert CredentialStore(path).authenticate(f"Bearer {key.secret}", None, "write") == Grant("a", key.key_id)
+
+
+def test_a_network_key_acts_for_the_tenant_that_the_header_names(path: Path) -> None:
+    key = add_key(path, grants=["a", "b"], scopes=["write"], network=True)
+
+    assert CredentialStore(path).authenticate(f"bearer {key.secret}", "b", "write") == Grant("b", key.key_id)
+
+
+def test_a_network_key_must_name_whom_it_acts_for(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"], network=True)
+
+    assert status(CredentialStore(path), key.secret) == 400
+
+
+@pytest.mark.parametrize("network", [True, False])
+@pytest.mark.parametrize("tenant", ["b", "unheard-of"])
+def test_a_foreign_tenant_is_not_found_whether_it_exists_or_not(
+    path: Path, *, network: bool, tenant: str
+) -> None:
+    add_key(path, grants=["b"], scopes=["write"])
+    key = add_key(path, grants=["a"], scopes=["write"], network=network)
+
+    assert status(CredentialStore(path), key.secret, tenant) == 404
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer nothing"])
+def test_no_or_an_unknown_key_is_not_authenticated(path: Path, authorization: str | None) -> None:
+    add_key(path, grants=["a"], scopes=["write"])
+
+    with pytest.raises(Problem) as caught:
+        CredentialStore(path).authenticate(authorization, None, "write")
+
+    assert caught.value.status == 401
+    assert caught.value.headers == {"WWW-Authenticate": "Bearer"}
+
+
+def test_a_key_without_the_scope_is_not_allowed(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["read"])
+
+    assert status(CredentialStore(path), key.secret) == 403
+
+
+def test_a_key_ends_when_its_time_is_over(path: Path) -> None:
+    clock = ManualClock(NOW)
+    key = add_key(path, grants=["a"], scopes=["write"], not_after=NOW + timedelta(seconds=10))
+    store = CredentialStore(path, clock)
+
+    before = status(store, key.secret)
+    clock.move(10)
+
+    assert (before, status(store, key.secret)) == (200, 401)
+
+
+def test_rotation_lets_both_keys_act_during_the_overlap(path: Path) -> None:
+    clock = ManualClock(NOW)
+    old = add_key(path, grants=["a"], scopes=["write"])
+    store = CredentialStore(path, clock)
+
+    new = rotate_key(path, old.key_id, overlap=timedelta(hours=1), now=NOW)
+    during = (status(store, old.secret), status(store, new.secret))
+    clock.move(3600)
+
+    assert during == (200, 200)
+    assert (status(store, old.secret), status(store, new.secret)) == (401, 200)
+
+
+def test_rotation_never_lengthens_the_life_of_a_key(path: Path) -> None:
+    old = add_key(path, grants=["a"], scopes=["write"], not_after=NOW + timedelta(minutes=1))
+
+    rotate_key(path, old.key_id, overlap=timedelta(days=1), now=NOW)
+
+    assert read_keys(path)[0].not_after == NOW + timedelta(minutes=1)
+
+
+def test_grants_are_read_again_when_the_file_changed(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"], network=True)
+    store = CredentialStore(path)
+    before = status(store, key.secret, "b")
+
+    set_grants(path, key.key_id, ["a", "b"])
+
+    assert (before, status(store, key.secret, "b")) == (404, 200)
+
+
+def test_a_file_that_was_spoilt_leaves_the_last_good_keys_in_force(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"])
+    store = CredentialStore(path)
+    status(store, key.secret)
+
+    path.write_text("{ half a fi")
+
+    assert status(store, key.secret) == 200
+
+
+def test_without_any_file_nobody_can_be_judged(path: Path) -> None:
+    with pytest.raises(Halt, match="add a key"):
+        CredentialStore(path).authenticate("Bearer x", None, "write")
+
+
+def test_the_file_holds_a_hash_and_never_the_key(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"])
+
+    text = path.read_text()
+
+    assert key.secret not in text
+    assert len(json.loads(text)["keys"][0]["sha256"]) == 64
+    assert "sha256" not in repr(read_keys(path)[0])
+
+
+def test_a_key_has_256_random_bits(path: Path) -> None:
+    first = add_key(path, grants=["a"], scopes=["write"]).secret
+    second = add_key(path, grants=["a"], scopes=["write"]).secret
+
+    assert len(first.removeprefix("rpt_")) == 43
+    assert first != second
+
+
+def test_only_a_network_key_may_act_for_several(path: Path) -> None:
+    with pytest.raises(ValueError, match="network key"):
+        add_key(path, grants=["a", "b"], scopes=["write"])

@@ -1,0 +1,103 @@
+"""Readiness says why not; liveness notices a loop that stands still; metrics exist from the start."""
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.runtime.health import Health, health_router
+from services.runtime.metrics import Metrics, Outcome, RetryReason
+from tests.support.clock import ManualClock
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """The metrics of a service."""
+    return Metrics("sample", topics=["in"], reject_reasons=["refused"])
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that the test moves."""
+    return ManualClock()
+
+
+async def ask(health: Health, metrics: Metrics, path: str) -> httpx.Response:
+    """One request to the health doors."""
+    app = FastAPI()
+    app.include_router(health_router(health, metrics))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as asker:
+        return await asker.get(path)
+
+
+async def test_a_service_is_not_ready_before_its_checks_were_good(
+    metrics: Metrics, clock: ManualClock
+) -> None:
+    answer = await ask(Health(clock, metrics, ["kafka"]), metrics, "/readyz")
+
+    assert (answer.status_code, answer.json()) == (503, {"ready": False, "checks": {"kafka": "starting"}})
+
+
+async def test_readiness_tells_the_reason_and_ends_with_it(metrics: Metrics, clock: ManualClock) -> None:
+    health = Health(clock, metrics, ["kafka", "database"])
+    health.set_good("kafka")
+    health.set_bad("database", "no answer")
+    bad = (await ask(health, metrics, "/readyz")).json()
+    health.set_good("database")
+    good = await ask(health, metrics, "/readyz")
+
+    assert bad == {"ready": False, "checks": {"database": "no answer", "kafka": "good"}}
+    assert (good.status_code, good.json()["ready"]) == (200, True)
+
+
+async def test_a_loop_that_stands_still_is_not_alive(metrics: Metrics, clock: ManualClock) -> None:
+    health = Health(clock, metrics, stuck_after_s=60)
+    health.beat("consume")
+    clock.move(60)
+    alive = await ask(health, metrics, "/livez")
+    clock.move(1)
+    stuck = await ask(health, metrics, "/livez")
+
+    assert alive.status_code == 200
+    assert (stuck.status_code, stuck.json()["stuck"]) == (503, ["consume"])
+
+
+async def test_a_loop_that_rests_on_purpose_is_alive(metrics: Metrics, clock: ManualClock) -> None:
+    health = Health(clock, metrics)
+    health.beat("consume")
+    health.rest("consume")
+    clock.move(1000)
+
+    assert (await ask(health, metrics, "/livez")).status_code == 200
+
+
+def test_every_label_value_is_there_from_the_start(metrics: Metrics) -> None:
+    page = metrics.exposition()[0].decode()
+
+    for reason in RetryReason:
+        assert f'rapport_retries_total{{reason="{reason}"}} 0.0' in page
+    for outcome in Outcome:
+        assert f'rapport_record_outcomes_total{{outcome="{outcome}",topic="in"}} 0.0' in page
+    for reason_code in ("undecodable", "unprocessable", "refused"):
+        assert f'rapport_rejections_total{{reason="{reason_code}"}} 0.0' in page
+
+
+def test_two_services_in_one_process_do_not_share_metrics() -> None:
+    first, second = Metrics("first"), Metrics("second")
+    first.commit_failures.inc()
+
+    assert second.registry.get_sample_value("rapport_commit_failures_total") == 0
+
+
+async def test_the_page_names_service_and_version(metrics: Metrics, clock: ManualClock) -> None:
+    answer = await ask(Health(clock, metrics), metrics, "/metrics")
+
+    assert 'service="sample"' in answer.text
+    assert "rapport_up 1.0" in answer.text
+
+
+def test_readiness_is_a_metric(metrics: Metrics, clock: ManualClock) -> None:
+    health = Health(clock, metrics, ["kafka"])
+    before = metrics.registry.get_sample_value("rapport_ready")
+    health.set_good("kafka")
+
+    assert (before, metrics.registry.get_sample_value("rapport_ready")) == (0, 1)

@@ -1,0 +1,124 @@
+"""Log lines: one JSON object each, static events, and exceptions without a word of what they choked on."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from services.runtime.errors import Halt
+from services.runtime.log import configure, describe, get_logger
+from services.runtime.settings import LogSettings
+
+SECRET = "maria.muster@example.org"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Put the root logger back."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    """The only line that was written."""
+    (text,) = capsys.readouterr().out.splitlines()
+    found: dict[str, object] = json.loads(text)
+    return found
+
+
+def test_a_line_is_json_with_event_level_service_and_time(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(), "sample")
+    get_logger().info("batch-done", records=3)
+
+    found = line(capsys)
+
+    assert {
+        "event": "batch-done",
+        "level": "info",
+        "service": "sample",
+        "records": 3,
+    }.items() <= found.items()
+    assert str(found["timestamp"]).endswith("Z")
+
+
+def test_an_exception_shows_types_and_places_but_not_its_message(capsys: pytest.CaptureFixture[str]) -> None:
+    class Model(BaseModel):
+        number: int
+
+    configure(LogSettings(), "sample")
+    try:
+        Model.model_validate({"number": SECRET})
+    except ValidationError as error:
+        get_logger().error("failed", exc_info=error)
+
+    text = json.dumps(line(capsys))
+
+    assert SECRET not in text
+    assert "ValidationError" in text
+    assert "test_log.py:" in text
+
+
+def test_the_cause_is_shown_without_its_message_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(), "sample")
+    halt = Halt("run the migrations")
+    halt.__cause__ = KeyError(SECRET)
+    get_logger().error("halted", exc_info=halt)
+
+    text = json.dumps(line(capsys))
+
+    assert SECRET not in text
+    assert "Halt: run the migrations" in text
+    assert "KeyError" in text
+
+
+def test_what_libraries_log_passes_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(), "sample")
+    logging.getLogger("library").error("it failed\nwith %s", SECRET, exc_info=ValueError(SECRET))
+
+    found = line(capsys)
+
+    assert found["event"] == "it failed"
+    assert SECRET not in json.dumps(found)
+
+
+async def test_a_task_that_nobody_waited_for_does_not_spill_its_exception(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure(LogSettings(), "sample")
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "Task exception was never retrieved", "exception": ValueError(SECRET)}
+    )
+
+    found = line(capsys)
+
+    assert found["event"] == "Task exception was never retrieved"
+    assert SECRET not in json.dumps(found)
+
+
+def test_an_object_in_a_field_is_named_by_its_type(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(), "sample")
+    get_logger().info("odd", value=object())
+
+    assert line(capsys)["value"] == "<object>"
+
+
+def test_a_database_error_is_described_by_its_state() -> None:
+    error = psycopg.errors.UniqueViolation(f"Key (id)=({SECRET}) already exists")
+
+    assert describe(error) == "UniqueViolation (SQL state 23505)"
+
+
+def test_debug_is_silent_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(LogSettings(), "sample")
+    get_logger().debug("detail")
+
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,131 @@
+"""Settings come from the environment and from secret files, are read once, and show no secret."""
+
+from pathlib import Path
+
+import pytest
+from faststream.security import SASLScram512
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import ValidationError
+
+from services.runtime.database import conninfo
+from services.runtime.errors import Halt
+from services.runtime.kafka import client_options, framework_security
+from services.runtime.settings import DatabaseSettings, FuseSettings, HttpSettings, KafkaSettings, read_secret
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> Path:
+    """A file with a password, as editors leave it."""
+    file = tmp_path / "password"
+    file.write_text("s3cret\n")
+    return file
+
+
+def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:2")
+    monkeypatch.setenv("KAFKA_EMBEDDED", "true")
+    monkeypatch.setenv("HTTP_PORT", "8123")
+    monkeypatch.setenv("RAPPORT_FUSE_IN_A_ROW", "99")
+
+    assert KafkaSettings().bootstrap_servers == "a:1,b:2"
+    assert KafkaSettings().embedded is True
+    assert HttpSettings().port == 8123
+    assert FuseSettings().limits.in_a_row == 99
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        KafkaSettings().embedded = True  # type: ignore[misc]
+
+
+def test_the_databases_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:s3cret@h/d")
+
+    assert "s3cret" not in repr(DatabaseSettings.model_validate({}))
+
+
+def test_a_secret_ends_before_the_line_break(password: Path) -> None:
+    assert read_secret(password).get_secret_value() == "s3cret"
+
+
+def test_a_secret_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Halt, match="nowhere"):
+        read_secret(tmp_path / "nowhere")
+
+
+def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+
+    with pytest.raises(Halt, match="is empty"):
+        read_secret(tmp_path / "empty")
+
+
+def sasl(password: Path, protocol: str = "SASL_SSL") -> KafkaSettings:
+    """Settings with a login."""
+    return KafkaSettings.model_validate(
+        {
+            "security_protocol": protocol,
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_username": "detector",
+            "sasl_password_file": password,
+        }
+    )
+
+
+def test_a_login_reaches_every_client(password: Path) -> None:
+    options = client_options(sasl(password))
+
+    assert options["sasl_mechanism"] == "SCRAM-SHA-512"
+    assert options["sasl_plain_username"] == "detector"
+    assert options["sasl_plain_password"] == "s3cret"
+    assert options["ssl_context"].check_hostname is True
+
+
+def test_a_login_reaches_the_framework(password: Path) -> None:
+    security = framework_security(sasl(password))
+
+    assert isinstance(security, SASLScram512)
+    assert (security.username, security.password, security.use_ssl) == ("detector", "s3cret", True)
+
+
+def test_without_tls_there_is_no_tls_context(password: Path) -> None:
+    assert "ssl_context" not in client_options(sasl(password, "SASL_PLAINTEXT"))
+    assert framework_security(sasl(password, "SASL_PLAINTEXT")).use_ssl is False
+
+
+def test_a_password_that_was_changed_is_taken_up_at_the_next_start(password: Path) -> None:
+    settings = sasl(password)
+    client_options(settings)
+    password.write_text("other")
+
+    assert client_options(settings)["sasl_plain_password"] == "other"
+
+
+def test_a_login_without_a_password_is_refused() -> None:
+    with pytest.raises(Halt, match="KAFKA_SASL_PASSWORD_FILE"):
+        client_options(KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="u"))
+
+
+def test_a_ca_file_that_is_no_certificate_is_named(password: Path) -> None:
+    with pytest.raises(Halt, match="KAFKA_SSL_CA_FILE"):
+        client_options(KafkaSettings(security_protocol="SSL", ssl_ca_file=password))
+
+
+def test_sslmode_and_password_reach_the_database(password: Path) -> None:
+    settings = DatabaseSettings.model_validate(
+        {"url": "postgresql://u@h/d", "password_file": password, "sslmode": "verify-full"}
+    )
+    given = conninfo_to_dict(conninfo(settings, "detector"))
+
+    assert (given["password"], given["sslmode"], given["application_name"]) == (
+        "s3cret",
+        "verify-full",
+        "detector",
+    )
+
+
+def test_options_of_the_url_stay(password: Path) -> None:
+    url = "postgresql://u@h/d?options=-c%20search_path%3Dx"
+    given = conninfo_to_dict(conninfo(DatabaseSettings.model_validate({"url": url})))
+
+    assert str(given["options"]).startswith("-c search_path=x -c ")
