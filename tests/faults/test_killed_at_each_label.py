@@ -1,0 +1,55 @@
+"""A service that is killed between any two steps of the order of effects, and started again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from services.console.demo.network import Sent
+from services.runtime.checkpoint import KILLED, LABELS
+from tests.faults.conftest import introduce, send
+from tests.support import invariants
+from tests.support.backend import Backend
+from tests.support.ending import Ending, ending, mails_sent, published
+from tests.support.stack import running_stack
+
+pytestmark = [pytest.mark.durable, pytest.mark.timeout(180)]
+
+PARTS = 4
+"""The ratings are sent in so many parts, so that several batches pass every label."""
+
+
+def _parts(sent: Sequence[Sent]) -> list[Sequence[Sent]]:
+    size = -(-len(sent) // PARTS)
+    return [sent[start : start + size] for start in range(0, len(sent), size)]
+
+
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("service", ["detector", "notifier"])
+def test_a_kill_at_this_label_ends_in_the_same_table_and_tells_nobody_twice(
+    backend: Backend,
+    database_url: str,
+    tmp_path: Path,
+    sent: list[Sent],
+    undisturbed: Ending,
+    service: str,
+    label: str,
+) -> None:
+    others = tuple(name for name in ("notifier", "detector", "ingest") if name != service)
+    with running_stack(backend, database_url, tmp_path, start=others) as stack:
+        introduce_first = service != "notifier"
+        if introduce_first:
+            introduce(stack, sent)
+        # The second passage: the first may be a heartbeat's.
+        stack.start(service, kill_at=f"{label}:2")
+        for part in _parts(sent):
+            send(stack, part)
+        assert stack.wait_end(service) == KILLED
+
+        stack.start(service)
+        if not introduce_first:
+            introduce(stack, sent)
+        assert undisturbed == ending(stack, database_url)
+        assert invariants.ids_with_two_contents(published(backend)) == []
+        # Mail is sent at least once, under the same id each time: a mail program shows it once.
+        assert mails_sent(database_url) == len({mail["message_id"] for mail in stack.mails.list()})

@@ -1,0 +1,92 @@
+"""A stack that was disturbed in; how it ended out, to be compared with one that was not."""
+
+import asyncio
+from collections import Counter
+from typing import NamedTuple
+
+import psycopg
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.topics import ASSESSED, EPISODE_CHANGED
+from services.runtime.record import Record
+from tests.support import invariants
+from tests.support.backend import Backend
+from tests.support.stack import ServiceStack
+
+NOTIFIER = {
+    "every change that the detector published is decided upon": """
+        SELECT c.episode_id, c.revision FROM detector.episode_change c
+        LEFT JOIN notifier.change n USING (episode_id, revision) WHERE n.episode_id IS NULL""",
+    "whatever was told on the page has its item": """
+        SELECT d.episode_id, d.revision FROM notifier.decision d LEFT JOIN notifier.item i USING (episode_id)
+        WHERE d.channel = 'inbox' AND d.outcome = 'told' AND i.episode_id IS NULL""",
+    "every item was decided upon": """
+        SELECT i.episode_id FROM notifier.item i LEFT JOIN notifier.decision d USING (episode_id)
+        WHERE d.episode_id IS NULL""",
+    "no delivery is left open": """
+        SELECT delivery_id FROM notifier.delivery WHERE state IN ('pending', 'retrying')""",
+}
+
+
+class Ending(NamedTuple):
+    """What must not depend on who died when."""
+
+    deliveries: dict[str, int]
+    assessments: list[tuple[object, ...]]
+    episodes: list[tuple[object, ...]]
+
+
+def ending(stack: ServiceStack, database_url: str) -> Ending:
+    """Wait until nothing moves, check every invariant, and read how it ended."""
+    settled = stack.settled()
+    assert stack.tally.accepted == settled.book.delivered
+    return asyncio.run(_read(database_url, settled.book.deliveries))
+
+
+async def _read(database_url: str, deliveries: Counter[str]) -> Ending:
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        assert await invariants.broken(conn) == {}
+        assert await invariants.broken(conn, NOTIFIER) == {}
+        return Ending(
+            {outcome: count for outcome, count in deliveries.items() if count},
+            [tuple(row) for row in await invariants.stored_assessments(conn)],
+            [tuple(row) for row in await invariants.stored_episodes(conn)],
+        )
+
+
+def mails_sent(database_url: str) -> int:
+    """How many mails the notifier says it has sent."""
+    with psycopg.connect(database_url) as conn:
+        row = conn.execute(
+            "SELECT count(*) FROM notifier.delivery WHERE channel = 'email' AND state = 'sent'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def published(backend: Backend) -> list[Record]:
+    """Everything in the topics that the detector writes, partition by partition."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": backend.bootstrap,
+            "group.id": "reader",
+            "enable.auto.commit": False,
+            "log_level": 0,
+        }
+    )
+    found = []
+    try:
+        for topic in (ASSESSED.name, EPISODE_CHANGED.name):
+            for partition in range(backend.partitions):
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                consumer.assign([TopicPartition(topic, partition, low)])
+                for _ in range(high - low):
+                    message = consumer.poll(10)
+                    assert message is not None, f"{topic} {partition} ended before offset {high}"
+                    assert message.error() is None
+                    found.append(
+                        Record(topic, partition, message.offset() or 0, 0, message.key(), message.value())
+                    )
+    finally:
+        consumer.close()
+    return found
