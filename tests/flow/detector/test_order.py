@@ -105,7 +105,7 @@ async def test_a_lost_snapshot_is_made_again(detector: Stage) -> None:
     for week in (-3, -2):
         await detector.rate(body(week, (4.5, 4.5, 4.5)))
     await detector.rows("UPDATE detector.dyad SET snapshot = NULL RETURNING 1")
-    (out,) = await detector.rate(body(-1, (3.5, 3.5, 3.5)))
+    (out,) = await detector.rate(body(-1, (4.3, 4.3, 4.3)))
     assert out.topic == topics.ASSESSED.name
     assert await detector.rows(
         "SELECT snapshot_revision = history_revision, snapshot IS NOT NULL FROM detector.dyad"

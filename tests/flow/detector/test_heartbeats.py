@@ -1,0 +1,44 @@
+"""Heartbeats run through, once per partition and minute, and leave no trace in the balance."""
+
+from datetime import UTC, datetime
+
+from schemas import topics
+from schemas.events import HeartbeatSent
+from services.detector.app import load_tools
+from services.detector.settings import DetectorSettings
+from services.ingest.heartbeat import heartbeat
+from services.runtime.record import Record
+from tests.support.detector_stage import Stage, events
+from tests.support.invariants import deliveries
+
+MINUTE = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+def beat(partition: int = 1, minute: datetime = MINUTE, offset: int = 0) -> Record:
+    out = heartbeat(partition, minute)
+    return Record(out.topic, partition, offset, 0, out.key, out.value)
+
+
+async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: Stage) -> None:
+    detector.tools = load_tools(DetectorSettings())
+    out = await detector.feed([beat()])
+    assert [(one.topic, one.partition) for one in out] == [
+        (topics.ASSESSED.name, 1),
+        (topics.EPISODE_CHANGED.name, 1),
+    ]
+    data = events(out, topics.EPISODE_CHANGED)[0].data
+    assert isinstance(data, HeartbeatSent)
+    assert data.risk == data.expected_risk is not None
+
+
+async def test_a_heartbeat_that_is_read_again_stays_silent(detector: Stage) -> None:
+    detector.tools = load_tools(DetectorSettings())
+    await detector.feed([beat()])
+    assert await detector.feed([beat(), beat(offset=1)]) == []
+
+
+async def test_heartbeats_are_in_no_balance(detector: Stage) -> None:
+    detector.tools = load_tools(DetectorSettings())
+    await detector.feed([beat(), beat(2)])
+    assert sum((await deliveries(detector.conn)).values()) == 0
+    assert await detector.rows("SELECT count(*) FROM detector.dyad") == [(0,)]

@@ -1,0 +1,155 @@
+"""The read doors: what became of ratings, rejections, episodes, the balance; own practices only."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from services.detector.app import application
+from services.runtime.clock import SystemClock
+from services.runtime.credentials import CredentialStore, add_key
+from services.runtime.database import pool
+from services.runtime.settings import DatabaseSettings
+from tests.support.detector_stage import Stage, body
+
+GOOD = (4.5, 4.5, 4.5)
+LOW = (2.5, 2.5, 2.5)
+
+
+@asynccontextmanager
+async def doors(url: str, folder: Path, practice: str) -> AsyncIterator[httpx.AsyncClient]:
+    keys = folder / "credentials.json"
+    key = add_key(keys, grants=[practice], scopes=["results:read"])
+    results = pool(DatabaseSettings(url=SecretStr(url)), "results", read_only=True)
+    app = application(results, CredentialStore(keys, SystemClock()))
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        head = {"Authorization": f"Bearer {key.secret}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=head) as client:
+            yield client
+
+
+@pytest.fixture
+async def north(detector: Stage, database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The doors with the key of the practice `north`."""
+    async with doors(database_url, tmp_path, "north") as client:
+        yield client
+
+
+@pytest.fixture
+async def south(detector: Stage, database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """The doors with the key of another practice."""
+    async with doors(database_url, tmp_path, "south") as client:
+        yield client
+
+
+async def test_an_assessed_rating_shows_its_assessment(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(body(0, GOOD, id="one"))
+    answer = (await north.get("/v1/ratings/one")).json()
+    assert (answer["status"], answer["assessment"]["risk"], answer["standing"]["flagged"]) == (
+        "assessed",
+        0.1,
+        False,
+    )
+    assert [one["outcome"] for one in answer["deliveries"]] == ["assessed"]
+
+
+async def test_every_delivery_of_a_rating_is_listed(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(body(0, GOOD, id="one"), body(0, GOOD, id="one"), body(0, LOW, id="one"))
+    answer = (await north.get("/v1/ratings/one")).json()
+    assert [one["outcome"] for one in answer["deliveries"]] == ["assessed", "duplicate", "rejected"]
+
+
+async def test_a_superseded_rating_says_so(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(body(0, GOOD, id="a"))
+    await detector.rate(body(0, LOW, id="b"))
+    answer = (await north.get("/v1/ratings/a")).json()
+    assert (answer["status"], "assessment" in answer) == ("superseded", False)
+
+
+async def test_a_rejected_rating_says_why(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(body(0, GOOD, id="one", instrument="nobody-knows"))
+    answer = (await north.get("/v1/ratings/one")).json()
+    assert (answer["status"], answer["reason"]) == ("rejected", "unknown-instrument")
+
+
+async def test_a_rating_that_was_not_read_yet_is_pending(north: httpx.AsyncClient) -> None:
+    assert (await north.get("/v1/ratings/none")).json() == {
+        "id": "none",
+        "status": "pending",
+        "deliveries": [],
+    }
+
+
+async def test_the_balance_adds_up(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
+    await detector.rate(body(-1, LOW), body(-1, LOW), body(0, GOOD, instrument="nobody-knows"))
+    assert (await north.get("/v1/balance")).json() == {
+        "deliveries": {
+            "assessed": 4,
+            "superseded": 0,
+            "duplicate": 1,
+            "rejected": {"unknown-instrument": 1},
+        },
+        "episodes": {"opened": 1, "told": 1, "kept_back": {}},
+    }
+
+
+async def test_an_episode_is_listed_and_shown_whole(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
+    await detector.rate(body(-1, LOW))
+    (listed,) = (await north.get("/v1/episodes")).json()["episodes"]
+    shown = (await north.get(f"/v1/episodes/{listed['episode_id']}")).json()
+    assert (listed["state"], listed["opened_session"], len(shown["trajectory"])) == ("open", "s-1", 4)
+    assert [one["data"]["change"] for one in shown["changes"]] == ["opened"]
+
+
+async def test_pages_follow_one_another_and_end_empty(detector: Stage, north: httpx.AsyncClient) -> None:
+    await detector.rate(
+        *[body(week, GOOD, instrument="nobody-knows", id=f"r{week}") for week in range(-5, 0)]
+    )
+    seen, after = [], None
+    while True:
+        asked = {"limit": "2"} | ({"after": after} if after else {})
+        page = (await north.get("/v1/rejections", params=asked)).json()
+        if not page["rejections"]:
+            break
+        seen += [one["rating_id"] for one in page["rejections"]]
+        after = page["next"]
+    assert seen == ["r-5", "r-4", "r-3", "r-2", "r-1"]
+
+
+async def test_what_belongs_to_another_practice_is_not_found(
+    detector: Stage, south: httpx.AsyncClient
+) -> None:
+    await detector.rate(*[body(week, GOOD, id=f"r{week}") for week in (-4, -3, -2)])
+    await detector.rate(body(-1, LOW))
+    ((episode,),) = await detector.rows("SELECT episode_id FROM detector.episode")
+    assert (await south.get(f"/v1/episodes/{episode}")).status_code == 404
+    assert (await south.get("/v1/episodes")).json()["episodes"] == []
+    assert (await south.get("/v1/ratings/r-4")).json()["status"] == "pending"
+    assert (await south.get("/v1/balance")).json()["deliveries"]["assessed"] == 0
+
+
+async def test_an_unknown_episode_is_not_found(north: httpx.AsyncClient) -> None:
+    assert (await north.get(f"/v1/episodes/{uuid4()}")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/v1/ratings/a", "/v1/rejections", "/v1/episodes", "/v1/balance"])
+async def test_nothing_is_shown_without_a_key(north: httpx.AsyncClient, path: str) -> None:
+    assert (await north.get(path, headers={"Authorization": "Bearer wrong"})).status_code == 401
+
+
+async def test_the_connections_of_the_doors_cannot_write(detector: Stage, database_url: str) -> None:
+    results = pool(DatabaseSettings(url=SecretStr(database_url)), "results", read_only=True)
+    await results.open()
+    try:
+        async with results.connection() as conn:
+            row = await (await conn.execute("SHOW transaction_read_only")).fetchone()
+            assert row == ("on",)
+    finally:
+        await results.close()

@@ -1,0 +1,109 @@
+"""A file is scored as its stream is: the same numbers, row by row."""
+
+import csv
+import io
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.instruments.loader import Catalogue
+from services.detector.core import Detector
+from services.detector.model.artefact import load
+from services.detector.score_file import COLUMNS, BadRow, score_file
+from services.detector.thresholds import Threshold
+from tests.support.detector_stage import NOW, Row, body, record_of, stage
+from tests.support.toy_detector import ToyDetector
+
+HEADER = [
+    "client_id",
+    "therapist_id",
+    "session_id",
+    "session_at",
+    "instrument",
+    *(f"item_{n}" for n in range(1, 10)),
+]
+
+
+def ratings(seed: int) -> list[Row]:
+    """Four clients' weekly ratings, sorted by time, with falls, empty forms and a correction."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    rows = []
+    for week in range(-10, 0):
+        for client in range(4):
+            level = 2 if rng.random() < 0.25 else 4
+            marks: list[float | None] | None = [level + rng.choice([-1, 0, 1]) for _ in range(9)]
+            if rng.random() < 0.15:
+                marks = None
+            who: Row = {"client_id": f"client-{client}", "session_id": f"c{client}w{week}"}
+            rows.append(body(week, marks, **who))
+            if rng.random() < 0.1:
+                rows.append(body(week, [3] * 9, **who))
+    return rows
+
+
+def table(rows: list[Row], folder: Path) -> Path:
+    file = folder / "ratings.csv"
+    with file.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.writer(target)
+        writer.writerow(HEADER)
+        for row in rows:
+            given = [row[name] for name in HEADER[:5]]
+            given[3] = given[3].isoformat()
+            writer.writerow([*given, *(row.get("items") or [""] * 9)])
+    return file
+
+
+def scored(
+    file: Path, model: Detector, thresholds: dict[str, tuple[Threshold, ...]] | None = None
+) -> list[dict[str, str]]:
+    out = io.StringIO()
+    score_file(file, out, model, Catalogue.load(), thresholds=thresholds)
+    return list(csv.DictReader(io.StringIO(out.getvalue())))
+
+
+@pytest.mark.parametrize("model", [ToyDetector(), load()], ids=["toy", "shipped"])
+async def test_the_numbers_of_a_file_are_those_of_its_stream(
+    database_url: str, tmp_path: Path, model: Detector
+) -> None:
+    rows = ratings(7)
+    async with stage(database_url, model) as detector:
+        await detector.practice("file")
+        records = [
+            record_of(row, n, practice="file", accepted_at=NOW + timedelta(seconds=n))
+            for n, row in enumerate(rows)
+        ]
+        for begin in range(0, len(records), 7):
+            await detector.feed(records[begin : begin + 7])
+        found = await detector.rows("SELECT session_id, risk, flagged, step FROM detector.assessment")
+    expected = {session: (risk, flagged, step) for session, risk, flagged, step in found}
+    got = {
+        line["session_id"]: (float(line["risk"]), line["alert"] == "1", line["episode"])
+        for line in scored(table(rows, tmp_path), model)
+    }
+    assert got == expected
+
+
+def test_there_is_one_line_per_distinct_rating_in_the_order_of_the_file(tmp_path: Path) -> None:
+    rows = [body(-1, [4] * 9, session_id="b"), body(-2, [4] * 9, session_id="a")]
+    lines = scored(table([*rows, rows[0]], tmp_path), ToyDetector())
+    assert [line["session_id"] for line in lines] == ["b", "a"]
+    assert tuple(lines[0]) == COLUMNS
+
+
+def test_the_first_session_and_a_declined_form_have_a_risk(tmp_path: Path) -> None:
+    lines = scored(table([body(-2, [4] * 9), body(-1)], tmp_path), ToyDetector())
+    assert [(line["risk"], line["bond"]) for line in lines] == [("0.1", "0.75"), ("0.2", "")]
+
+
+def test_a_bad_row_is_named_with_what_is_expected(tmp_path: Path) -> None:
+    file = table([body(-2, [4] * 9), body(-1, [9] * 9)], tmp_path)
+    with pytest.raises(BadRow, match="row 3: items item 1 is out of range, expected 1 to 5"):
+        scored(file, ToyDetector())
+
+
+def test_a_practices_own_thresholds_count(tmp_path: Path) -> None:
+    file = table([body(-2, [4] * 9), body(-1, [4] * 9), body(0, [4] * 9)], tmp_path)
+    low = {"file": (Threshold("own", 0.05, NOW.replace(year=2025)),)}
+    assert [line["alert"] for line in scored(file, ToyDetector(), low)] == ["0", "0", "1"]
