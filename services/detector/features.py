@@ -160,9 +160,9 @@ class Features:
         fit = fit_form(tables, prior, seen)
         centre, spread = usual_level(fit)
         level = np.where(seen.rated, seen.channels[:, 0], centre)
-        below = (centre - level) / spread
         # All that a form at the top says is that the level is nowhere below it.
-        below = np.where(seen.at_top, np.minimum(below, 0.0), below)
+        under = np.where(seen.at_top, np.minimum(centre - level, 0.0), centre - level)
+        below = under / spread
         odds, fall = evidence(tables, fit, below)
         after, posterior = update(tables, prior, seen, fit)
         compared = own_record.compare(own, seen, usual)
@@ -170,7 +170,7 @@ class Features:
         found = compared | {
             "odds": odds,
             "fall": fall,
-            "below_usual": np.where(seen.rated, centre - level, np.nan),
+            "below_usual": np.where(seen.rated, under, np.nan),
             "below_usual_in_deviations": np.where(seen.rated, below, np.nan),
             "odds_before": np.log(np.maximum(before, _LEAST_CHANCE) / np.maximum(1 - before, _LEAST_CHANCE)),
             "odds_last": own["odds"][:, 0],

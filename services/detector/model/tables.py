@@ -33,7 +33,7 @@ def kinds_table(results: Sequence[KindFigures]) -> Table:
         "once",
         "off",
     ):
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", min_width=len(title))
     table.caption = (
         "false: of 100 stable sessions; once: caught at the first rated session; off: calibration error."
     )

@@ -1,0 +1,54 @@
+"""The shipped model in, the golden assessments out; the forms are made by hand and by the simulator."""
+
+import json
+from dataclasses import asdict
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.detector.core import DyadForms
+from services.detector.history import Form
+from services.detector.model.artefact import load
+from services.detector.model.flow import forms_of
+from services.detector.model.heartbeat import heartbeat_history
+from services.detector.model.shapes import SHIPPED
+from services.detector.model.simulate import simulate
+from services.detector.model.world import typical_world
+
+FILE = Path(__file__).parent / "assessments.json"
+CLIENTS = 3
+
+
+def histories() -> dict[str, list[Form]]:
+    """The heartbeat's history, and some clients of each instrument."""
+    found = {"heartbeat": heartbeat_history()}
+    for number, shape in enumerate(SHIPPED):
+        rng = np.random.default_rng([11, number])
+        cohort = simulate(rng, CLIENTS, typical_world(shape, rng), 14)
+        found |= {f"{shape.name} {client}": forms_of(cohort, client) for client in range(CLIENTS)}
+    return found
+
+
+def assessments() -> dict[str, list[dict[str, Any]]]:
+    """What the shipped model says of each form; null where there is no number."""
+    named = histories()
+    results = load().assess([DyadForms(None, forms) for forms in named.values()])
+    return {
+        name: [_plain(asdict(found)) for found in result.assessments]
+        for name, result in zip(named, results, strict=True)
+    }
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, float) and isnan(value):
+        return None
+    return value
+
+
+def record() -> None:
+    """Write the golden file anew."""
+    FILE.write_text(json.dumps(assessments(), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,146 @@
+"""A model that is missing, cut off, foreign or made for something else is refused, and says what to do."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from skops.io import dump
+
+from services.detector.model.artefact import MANIFEST_FILE, MODEL_FILE, SHIPPED, Unusable, load, save
+from services.detector.model.train import Plan, train
+from services.runtime.errors import Halt
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the shipped model, to be spoilt."""
+    copy = tmp_path / "model"
+    shutil.copytree(SHIPPED, copy)
+    return copy
+
+
+def _edit(folder: Path, change: Callable[[dict[str, object]], object]) -> None:
+    file = folder / MANIFEST_FILE
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+def _rehash(folder: Path) -> None:
+    content = (folder / MODEL_FILE).read_bytes()
+    _edit(folder, lambda m: m.update(sha256=hashlib.sha256(content).hexdigest()))
+
+
+def test_the_shipped_model_loads(folder: Path) -> None:
+    assert load().version == load(folder).version
+
+
+def test_the_shipped_model_is_small() -> None:
+    assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 3_000_000
+
+
+def test_every_refusal_halts() -> None:
+    assert issubclass(Unusable, Halt)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="DETECTOR_MODEL_DIR"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_missing_model_file_is_refused(folder: Path) -> None:
+    (folder / MODEL_FILE).unlink()
+    with pytest.raises(Unusable, match="cannot be read: restore"):
+        load(folder)
+
+
+def test_a_model_that_was_cut_off_is_refused(folder: Path) -> None:
+    content = (folder / MODEL_FILE).read_bytes()
+    (folder / MODEL_FILE).write_bytes(content[: len(content) // 2])
+    with pytest.raises(Unusable, match="hash differs"):
+        load(folder)
+
+
+def test_a_cut_off_model_is_refused_even_when_its_hash_matches(folder: Path) -> None:
+    content = (folder / MODEL_FILE).read_bytes()
+    (folder / MODEL_FILE).write_bytes(content[: len(content) // 2])
+    _rehash(folder)
+    with pytest.raises(Unusable, match="cannot be read as a model"):
+        load(folder)
+
+
+def test_one_changed_byte_is_refused(folder: Path) -> None:
+    content = bytearray((folder / MODEL_FILE).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / MODEL_FILE).write_bytes(content)
+    with pytest.raises(Unusable, match="hash differs"):
+        load(folder)
+
+
+def test_a_foreign_file_is_refused_even_when_its_hash_matches(folder: Path) -> None:
+    dump(Plan(), folder / MODEL_FILE)
+    _rehash(folder)
+    with pytest.raises(Unusable, match=r"more than a model of ours: .*Plan"):
+        load(folder)
+
+
+def test_a_file_that_is_no_model_is_refused_even_when_its_hash_matches(folder: Path) -> None:
+    (folder / MODEL_FILE).write_text("not a model")
+    _rehash(folder)
+    with pytest.raises(Unusable, match="cannot be read as a model"):
+        load(folder)
+
+
+def test_another_order_of_features_is_refused(folder: Path) -> None:
+    _edit(folder, lambda m: m.update(features=list(m["features"])[::-1]))  # type: ignore[call-overload]
+    with pytest.raises(Unusable, match="another order"):
+        load(folder)
+
+
+def test_another_library_version_is_refused(folder: Path) -> None:
+    _edit(folder, lambda m: m["libraries"].update({"scikit-learn": "1.8.0"}))  # type: ignore[attr-defined]
+    with pytest.raises(Unusable, match=r"scikit-learn 1\.8\.0 .* install the locked requirements"):
+        load(folder)
+
+
+def test_another_format_is_refused(folder: Path) -> None:
+    _edit(folder, lambda m: m.update(format=2))
+    with pytest.raises(Unusable, match="format 2"):
+        load(folder)
+
+
+def test_a_manifest_that_lacks_a_field_is_refused(folder: Path) -> None:
+    _edit(folder, lambda m: m.pop("threshold"))
+    with pytest.raises(Unusable, match=r"no manifest .*threshold"):
+        load(folder)
+
+
+def test_a_manifest_that_was_cut_off_is_refused(folder: Path) -> None:
+    text = (folder / MANIFEST_FILE).read_text()
+    (folder / MANIFEST_FILE).write_text(text[: len(text) // 2])
+    with pytest.raises(Unusable, match="no manifest"):
+        load(folder)
+
+
+def test_a_model_that_scores_otherwise_than_it_was_trained_is_refused(folder: Path) -> None:
+    _edit(folder, lambda m: m.update(heartbeat_risks=[0.5] * 7))
+    with pytest.raises(Unusable, match="features have changed"):
+        load(folder)
+
+
+def test_the_same_seed_gives_the_same_predictions_and_a_model_that_loads(tmp_path: Path) -> None:
+    plan = Plan(seed=3, cohorts=20, clients=20, rows=3000, calibration_cohorts=10, trees=10)
+    once, again = (train(plan, lambda *_: None) for _ in range(2))
+    assert once.predictions_sha256 == again.predictions_sha256
+    manifest = save(
+        tmp_path,
+        once.classifier,
+        threshold=once.threshold,
+        flagged_per_100_stable=5.0,
+        predictions_sha256=once.predictions_sha256,
+        training=once.training,
+    )
+    assert manifest.version == load(tmp_path).version

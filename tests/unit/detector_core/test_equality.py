@@ -1,0 +1,75 @@
+"""A dyad's numbers do not depend on its batch, nor on snapshots: equal to the last digit."""
+
+import pytest
+
+from services.detector.core import DyadAssessed, DyadForms
+from services.detector.history import Form
+from services.detector.model.detector import BadSnapshot, TrainedDetector
+
+
+@pytest.fixture(scope="module")
+def whole(detector: TrainedDetector, dyads: list[DyadForms]) -> list[DyadAssessed]:
+    """Every dyad refolded in one batch."""
+    return detector.assess(dyads)
+
+
+def _text(result: DyadAssessed) -> str:
+    # `repr` of a float is exact, and equal for two NaN.
+    return repr(list(result.assessments))
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 512])
+def test_a_result_does_not_depend_on_the_size_of_its_batch(
+    size: int, detector: TrainedDetector, dyads: list[DyadForms], whole: list[DyadAssessed]
+) -> None:
+    some = dyads[-size:] + dyads[:40]
+    expected = [_text(result) for result in whole[-size:] + whole[:40]]
+    found = [
+        _text(result)
+        for begin in range(0, len(some), size)
+        for result in detector.assess(some[begin : begin + size])
+    ]
+    assert expected == found
+
+
+def test_a_snapshot_does_not_depend_on_the_batch(
+    detector: TrainedDetector, dyads: list[DyadForms], whole: list[DyadAssessed]
+) -> None:
+    assert [result.snapshot for result in whole[:7]] == [
+        detector.assess([dyad])[0].snapshot for dyad in dyads[:7]
+    ]
+
+
+def test_going_on_from_snapshots_equals_refolding_the_history(
+    detector: TrainedDetector, histories: list[list[Form]], whole: list[DyadAssessed]
+) -> None:
+    snapshots: list[bytes | None] = [None] * len(histories)
+    found: list[list[object]] = [[] for _ in histories]
+    for t in range(max(map(len, histories))):
+        rows = [row for row, forms in enumerate(histories) if len(forms) > t]
+        work = [DyadForms(snapshots[row], [histories[row][t]]) for row in rows]
+        for row, result in zip(rows, detector.assess(work), strict=True):
+            snapshots[row] = result.snapshot
+            found[row] += result.assessments
+    assert [_text(result) for result in whole] == [repr(one) for one in found]
+    assert [result.snapshot for result in whole] == snapshots
+
+
+def test_a_snapshot_fits_into_4_kilobytes(whole: list[DyadAssessed]) -> None:
+    assert max(len(result.snapshot) for result in whole) <= 4096
+
+
+def test_no_dyads_give_no_results(detector: TrainedDetector) -> None:
+    assert detector.assess([]) == []
+
+
+def test_a_dyad_without_forms_keeps_its_snapshot(
+    detector: TrainedDetector, whole: list[DyadAssessed]
+) -> None:
+    snapshot = whole[0].snapshot
+    assert detector.assess([DyadForms(snapshot, [])])[0].snapshot == snapshot
+
+
+def test_a_foreign_snapshot_is_refused(detector: TrainedDetector, histories: list[list[Form]]) -> None:
+    with pytest.raises(BadSnapshot, match="refold"):
+        detector.assess([DyadForms(b"something else", histories[0])])

@@ -1,0 +1,173 @@
+"""The filter against brute force: every explanation and every course of hypotheses, one by one."""
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.detector.features import Features
+from services.detector.features_filter import BASELINE, CARRIED, predict, start
+from services.detector.features_hypotheses import FilterSettings, unfold
+from services.detector.features_observe import observe
+from services.detector.features_update import fit_form, update
+from services.detector.history import matrix
+from tests.unit.detector_core.making import declined, level_forms
+
+Floats = NDArray[np.float64]
+
+# One depth, no bad days, no outliers, noise known: then only the order of hypotheses is uncertain.
+PLAIN = replace(
+    FilterSettings(),
+    depths=(0.3,),
+    depth_shares=(1.0,),
+    bad_day=1e-12,
+    outlier=1e-12,
+    noise_weight=1e12,
+    item_weight=1e12,
+    climb=0.0,
+    ease=0.0,
+)
+
+
+def _normal(x: float, mean: float, variance: float) -> float:
+    return math.exp(-0.5 * (x - mean) ** 2 / variance) / math.sqrt(2 * math.pi * variance)
+
+
+def _filtered(settings: FilterSettings, levels: list[float]) -> list[float]:
+    """P(rupture) after each form, by the filter."""
+    tables = unfold(settings)
+    belief = start(tables, 1)
+    out = []
+    for number, row in enumerate(matrix(level_forms(levels))):
+        prior = predict(tables, belief, np.array([number == 0]))
+        item_var = np.array([settings.item_variance])
+        seen = observe(row[None], np.full((1, 3), 0.78), np.array([np.nan]), item_var)
+        belief, _ = update(tables, prior, seen, fit_form(tables, prior, seen))
+        out.append(1 - float(belief.weight[0, 0]))
+    return out
+
+
+def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[float]:
+    """P(rupture) after each form, by Kalman filters along every possible course of the hypotheses."""
+    tables = unfold(settings)
+    per_item = settings.item_variance + 0.25**2 / 12
+    measured = np.array([per_item, 4.5 * per_item, 6.0 * per_item]) / 12
+    noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
+    carry = settings.carry
+    step = np.array([[1.0, 0.0], [0.0, carry]])
+    out = []
+    for last in range(1, len(levels) + 1):
+        chance = [0.0, 0.0]
+        for course in product(range(tables.hypotheses), repeat=last):
+            weight, before = 1.0, 0
+            mean = np.array([[usual, 0.0] for usual in settings.usual])
+            spread = [np.diag([v, n]) for v, n in zip(settings.usual_variance, noise, strict=True)]
+            for t, now in enumerate(course):
+                onset = settings.onset_first if t == 0 else settings.onset
+                weight *= _transition(settings, tables.onset, onset, before, now)
+                if weight == 0:
+                    break
+                weight *= settings.given_ratio if now else 1.0
+                for channel in range(3):
+                    m = step @ mean[channel] + np.array([settings.drift if channel == 0 else 0.0, 0.0])
+                    p = step @ spread[channel] @ step
+                    p += np.diag([settings.wander[channel], (1 - carry**2) * noise[channel]])
+                    variance = float(p.sum()) + measured[channel]
+                    seen = levels[t] if channel == 0 else 0.0
+                    gap = seen - (float(m.sum()) - float(tables.shift[channel, now]))
+                    weight *= _normal(gap, 0.0, variance)
+                    gain = p.sum(axis=1) / variance
+                    mean[channel] = m + gain * gap
+                    spread[channel] = p - np.outer(gain, p.sum(axis=0))
+                before = now
+            chance[int(course[-1] > 0)] += weight
+        out.append(chance[1] / (chance[0] + chance[1]))
+    return out
+
+
+def _transition(settings: FilterSettings, onsets: Floats, onset: float, before: int, now: int) -> float:
+    if before == 0:
+        return onset * float(onsets[now - 1]) if now else 1 - onset
+    if now == 0:
+        return settings.repair
+    return 1 - settings.repair if now == before else 0.0
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [[0.8, 0.79, 0.45], [0.8, 0.6, 0.52], [0.4, 0.42, 0.71], [0.8, 0.82, 0.7]],
+    ids=["a clear fall", "two falls", "low from the start", "a small fall"],
+)
+def test_the_filter_agrees_with_every_course_of_the_hypotheses(levels: list[float]) -> None:
+    # Courses are merged by hypothesis after every form: exact but where two explanations are about as likely.
+    expected = _by_every_course(PLAIN, levels)
+    assert expected == pytest.approx(_filtered(PLAIN, levels), abs=0.08)
+
+
+def test_the_first_form_is_weighed_exactly() -> None:
+    assert _by_every_course(PLAIN, [0.3]) == pytest.approx(_filtered(PLAIN, [0.3]), abs=1e-9)
+
+
+def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> None:
+    settings = FilterSettings()
+    tables = unfold(settings)
+    prior = predict(tables, start(tables, 1), np.array([False]))
+    item_var = np.array([settings.item_variance])
+    columns = matrix(level_forms([0.5]))
+    seen = observe(columns, np.full((1, 3), 0.78), np.array([np.nan]), item_var)
+    _, posterior = update(tables, prior, seen, fit_form(tables, prior, seen))
+    expected = []
+    mean = prior.mean[0, BASELINE] + prior.mean[0, CARRIED]
+    own = prior.variance[0] @ np.array([1.0, 2.0, 1.0])
+    noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
+    cases = [(0, 0, prior.weight[0, 0] * (1 - settings.bad_day))]
+    cases += [(h, h, prior.weight[0, h] * settings.given_ratio) for h in range(1, tables.hypotheses)]
+    cases += [
+        (0, h, prior.weight[0, 0] * settings.bad_day * tables.bad_day[h - 1])
+        for h in range(1, tables.hypotheses)
+    ]
+    for of, shifted, weight in cases:
+        likelihood = 0.0
+        for share, extra in ((1 - settings.outlier, 0.0), (settings.outlier, settings.outlier_spread)):
+            part = share
+            for c in range(3):
+                variance = float(own[c] + seen.noise[0, c] + extra * noise[c])
+                part *= _normal(
+                    float(seen.channels[0, c]), float(mean[c, of] - tables.shift[c, shifted]), variance
+                )
+            likelihood += part
+        expected.append(float(weight) * likelihood)
+    total = sum(expected)
+    assert [each / total for each in expected] == pytest.approx(posterior[0].tolist(), abs=1e-12)
+
+
+def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
+    assert _filtered(FilterSettings(), [1.0] * 8)[-1] < FilterSettings().onset
+
+
+def test_a_declined_form_makes_a_rupture_somewhat_likelier() -> None:
+    features = Features()
+    state = features.start(1)
+    odds = []
+    for one in [*level_forms([0.8, 0.8]), declined(2)]:
+        step = features.step(state, matrix([one]))
+        state = step.state
+        odds.append(float(step.features[0, features.names.index("odds")]))
+    assert odds[1] < odds[2] < 0
+
+
+def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
+    features = Features()
+    state = features.start(2)
+    rng = np.random.default_rng(1)
+    for number in range(1000):
+        level = float(rng.choice([0.0, 1.0]))
+        both = [level_forms([level])[0], declined(number)]
+        state = features.step(state, matrix(both)).state
+    parts = features.layout.split(state)
+    assert np.isfinite(parts["weight"]).all()
+    assert np.isfinite(parts["filter_mean"]).all()
+    assert (parts["variance"].reshape(2, 3, 3)[:, :, 0] > 0).all()

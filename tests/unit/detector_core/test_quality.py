@@ -1,0 +1,42 @@
+"""The shipped model against today's rules on a cohort it was not trained on; the full figures: its card."""
+
+import pytest
+
+from services.detector.model.artefact import SHIPPED, read_manifest
+from services.detector.model.detector import TrainedDetector
+from services.detector.model.evaluate import KindFigures, evaluate_kind
+from services.detector.model.kinds import KINDS
+
+
+@pytest.fixture(scope="module")
+def figures(detector: TrainedDetector) -> KindFigures:
+    """One cohort of 300 clients by the published figures."""
+    name = "as published, 12 items"
+    return evaluate_kind(detector, name, KINDS[name], 91, 300)
+
+
+def test_the_model_orders_sessions_better_than_an_ewma_and_that_better_than_the_vendor_rule(
+    figures: KindFigures,
+) -> None:
+    rules = {rule.name: rule.ranking.auprc for rule in figures.rules}
+    assert rules["vendor rule"] < rules["EWMA"] < figures.model.ranking.auprc
+    assert figures.model.ranking.auprc > 1.4 * rules["EWMA"]
+
+
+def test_the_model_raises_a_small_part_of_the_vendor_rules_false_alarms(figures: KindFigures) -> None:
+    vendor = figures.rules[0]
+    assert figures.model.false_per_100_stable < vendor.false_per_100_stable / 3
+
+
+def test_a_risk_means_what_it_says(figures: KindFigures) -> None:
+    assert figures.calibration_error < 0.08
+
+
+def test_the_component_that_fell_is_mostly_named(figures: KindFigures) -> None:
+    right, count = figures.leading_right
+    assert right / count > 0.7
+
+
+def test_the_card_is_of_the_shipped_model() -> None:
+    card = (SHIPPED / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card.startswith(f"# Model card: `{read_manifest(SHIPPED).version}`")
