@@ -14,6 +14,7 @@ from babel.numbers import format_decimal
 
 DEFAULT_LANGUAGE = "en"
 LANGUAGES = ("en", "de")
+_NO_SHARP_S = {"CH", "LI"}
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -75,7 +76,10 @@ class Wordings:
             wanted = Locale(DEFAULT_LANGUAGE)
         if wanted.language not in self._texts:
             wanted = Locale(DEFAULT_LANGUAGE)
-        return Wording(wanted.language, wanted, self._texts[wanted.language])
+        texts = self._texts[wanted.language]
+        if wanted.territory in _NO_SHARP_S:
+            texts = {key: text.replace("ß", "ss") for key, text in texts.items()}
+        return Wording(wanted.language, wanted, texts)
 
     def best(self, accept_language: str) -> Wording:
         """The wording for what a browser asks for, before anyone has signed in."""

@@ -1,0 +1,130 @@
+"""What the notifier lends to the command line: options, why, doctor, and the directory by table."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import typer
+from psycopg import AsyncConnection
+from typer.testing import CliRunner, Result
+
+from services.notifier.commands import register
+from services.notifier.plugin import check, put_tenant, trace
+from services.runtime.migrate import migrate
+from services.runtime.plugin import Tenant, Verdict
+from tests.support.notifier_stage import NOW, Stage, changed
+
+
+def tenant(**options: str) -> Tenant:
+    return Tenant("north", NOW, options)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://records.example/clients",
+        "javascript:alert('{client_id}')",
+        "https://{client_id}.example/",
+        "records.example/{client_id}",
+        "https://records.example/{client_id}/{therapist_id}",
+    ],
+)
+async def test_a_link_template_that_could_lead_elsewhere_is_refused(stage: Stage, template: str) -> None:
+    async with await AsyncConnection.connect(stage.url) as conn:
+        with pytest.raises(ValueError, match="client_url_template"):
+            await put_tenant(conn, tenant(client_url_template=template))
+
+
+async def test_options_are_stored_and_the_same_again_changes_nothing(stage: Stage) -> None:
+    async with await AsyncConnection.connect(stage.url) as conn:
+        for _ in range(2):
+            await put_tenant(
+                conn, tenant(client_url_template="https://r.example/{client_id}", messages="off")
+            )
+    stored = await stage.rows("SELECT practice_id, told, client_url_template FROM notifier.practice")
+    assert stored == [("north", False, "https://r.example/{client_id}")]
+
+
+async def test_why_answers_with_every_decision_and_how_far_the_message_came(stage: Stage) -> None:
+    await stage.handle(changed())
+    await stage.work_off()
+    async with await AsyncConnection.connect(stage.url) as conn:
+        lines = [(line.what, line.why) for line in await trace(conn, "north", "s-9")]
+        foreign = await trace(conn, "south", "s-9")
+    assert lines == [
+        ("opened (revision 1), email: told", "to-review"),
+        ("email message: sent after 1 attempt", ""),
+        ("opened (revision 1), inbox: told", "to-review"),
+        ("opened (revision 1), webhook: suppressed", "not-chosen"),
+    ]
+    assert foreign == []
+
+
+async def test_doctor_names_therapists_who_cannot_be_written_to(stage: Stage) -> None:
+    async with await AsyncConnection.connect(stage.url) as conn:
+        before = [one.verdict for one in await check(conn)]
+    await stage.handle(changed(therapist="t-unknown"))
+    async with await AsyncConnection.connect(stage.url) as conn:
+        after = {one.name: one.verdict for one in await check(conn)}
+    assert before == [Verdict.GOOD] * 3
+    assert after["therapists without an address"] is Verdict.NOTICE
+
+
+def imported(database_url: str, file: Path, practice: str) -> Result:
+    app = typer.Typer()
+    register(app)
+
+    @app.callback()
+    def _root() -> None:
+        """As the console has commands of its own."""
+
+    words = ["therapists", "import", str(file), "--practice", practice]
+    return CliRunner().invoke(app, words, env={"DATABASE_URL": database_url})
+
+
+@pytest.fixture
+def tables(database_url: str) -> str:
+    migrate(database_url, "notifier")
+    return database_url
+
+
+def test_a_table_for_a_practice_nobody_knows_is_refused(tables: str, tmp_path: Path) -> None:
+    file = tmp_path / "therapists.csv"
+    file.write_text("therapist_id,address\nt-1,t1@north.example\n")
+    result = imported(tables, file, "nowhere")
+    assert result.exit_code == 1
+    assert "rapport practices add nowhere" in result.stderr
+
+
+async def _add_practice(url: str) -> None:
+    async with await AsyncConnection.connect(url) as conn:
+        await put_tenant(conn, tenant())
+
+
+async def _count(url: str) -> int:
+    async with await AsyncConnection.connect(url) as conn:
+        row = await (await conn.execute("SELECT count(*) FROM notifier.therapist")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_table_is_stored_and_stored_again_without_harm(tables: str, tmp_path: Path) -> None:
+
+    asyncio.run(_add_practice(tables))
+    file = tmp_path / "therapists.csv"
+    file.write_text("therapist_id,address\nt-1,t1@north.example\nt-2,t2@north.example\n")
+    first, second = imported(tables, file, "north"), imported(tables, file, "north")
+    assert "2 therapists are in the directory of north, 2 of them new" in first.stdout
+    assert "2 therapists are in the directory of north, 0 of them new" in second.stdout
+    assert asyncio.run(_count(tables)) == 2
+
+
+def test_a_table_with_one_wrong_line_stores_nothing_and_names_it(tables: str, tmp_path: Path) -> None:
+
+    asyncio.run(_add_practice(tables))
+    file = tmp_path / "therapists.csv"
+    file.write_text("therapist_id,address\nt-1,t1@north.example\nt-2,nowhere\n")
+    result = imported(tables, file, "north")
+    assert result.exit_code == 1
+    assert "line 3: address is not a mail address" in result.stderr
+    assert asyncio.run(_count(tables)) == 0

@@ -1,0 +1,161 @@
+"""The notifier as it runs: a process that reads the topic, tells, takes an answer and publishes it."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from schemas.envelope import TherapistRespondedEvent, decode
+from schemas.events import Answer, Change, HeartbeatSent
+from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
+from services.console.process import Process
+from services.notifier.directory import put_therapist
+from services.notifier.therapist import Therapist
+from services.runtime.migrate import migrate
+from tests.support.backend import Backend
+from tests.support.mail_server import MailServer
+from tests.support.notifier_stage import NOW, changed, episode_named, key_of, record_of
+from tests.support.ports import free_port
+from tests.support.stack import wait_until
+
+PARTITION = 3
+
+
+@pytest.fixture
+def process(
+    backend: Backend, database_url: str, tmp_path: Path, mail_server: MailServer
+) -> Iterator[Process]:
+    """The notifier, ready."""
+    migrate(database_url, "notifier")
+    (tmp_path / "signing").write_text("0123456789abcdef" * 4)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        **backend.kafka_env,
+        "DATABASE_URL": database_url,
+        "HTTP_PORT": str(port),
+        "RAPPORT_CREDENTIALS_FILE": str(tmp_path / "credentials.json"),
+        "NOTIFIER_PUBLIC_URL": url,
+        "NOTIFIER_SIGNING_SECRET_FILE": str(tmp_path / "signing"),
+        "NOTIFIER_SMTP_PORT": str(mail_server.port),
+        "NOTIFIER_SMTP_TLS": "none",
+    }
+    notifier = Process("notifier", ["-m", "services.notifier"], environment, tmp_path / "log", url)
+    notifier.start()
+    try:
+        notifier.wait_ready(30)
+        yield notifier
+    finally:
+        notifier.stop()
+
+
+@asynccontextmanager
+async def producer(backend: Backend) -> AsyncIterator[AIOKafkaProducer]:
+    """What stands for the detector."""
+    sender = AIOKafkaProducer(bootstrap_servers=backend.bootstrap)
+    await sender.start()
+    try:
+        yield sender
+    finally:
+        await sender.stop()
+
+
+async def published(backend: Backend, count: int) -> list[tuple[bytes, TherapistRespondedEvent]]:
+    """The answers in the topic, once there are so many."""
+    reader = AIOKafkaConsumer(bootstrap_servers=backend.bootstrap, auto_offset_reset="earliest")
+    await reader.start()
+    try:
+        reader.assign([TopicPartition(THERAPIST_RESPONDED.name, PARTITION)])
+        found: list[tuple[bytes, TherapistRespondedEvent]] = []
+        while len(found) < count:
+            record = await reader.getone()
+            event = decode(record.value)
+            assert isinstance(event, TherapistRespondedEvent)
+            found.append((record.key, event))
+        return found
+    finally:
+        await reader.stop()
+
+
+def answered_and_undone(url: str, link: str) -> str:
+    """Follow a mailed link, answer, and take the answer back; the path of the item."""
+    with httpx.Client(follow_redirects=True, trust_env=False) as browser:
+        token = browser.get(link).text.split('name="token" value="')[1].split('"')[0]
+        page = browser.post(f"{url}/sign-in", data={"token": token})
+        csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
+        for answer in ("discussed", "undone"):
+            browser.post(f"{page.url}/answers", data={"answer": answer, "csrf": csrf})
+        return page.url.path
+
+
+async def test_a_change_in_the_topic_becomes_a_mail_and_its_answer_a_record(
+    process: Process, backend: Backend, database_url: str, mail_server: MailServer
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        await put_therapist(conn, Therapist("north", "t-1", "t1@north.example"))
+    async with producer(backend) as detector:
+        for event in (
+            HeartbeatSent(partition=PARTITION, minute=NOW, sent_at=NOW, risk=0.5, expected_risk=0.5),
+            changed(),
+            changed(Change.DEEPENED, 2),
+        ):
+            record = record_of(event)
+            await detector.send_and_wait(
+                EPISODE_CHANGED.name, record.value, key=record.key, partition=PARTITION
+            )
+    wait_until(lambda: len(mail_server.mails) == 2, "both mails are sent")
+    body = mail_server.mails[0].get_body(("plain",))
+    assert body is not None
+    link = re.search(r"http://\S+", body.get_content())
+    assert link is not None
+    assert answered_and_undone(process.url, link.group()) == f"/items/{episode_named('one')}"
+    first, second = await published(backend, 2)
+    assert first[0] == key_of(changed())
+    assert [(one.data.answer_revision, one.data.answer) for _, one in (first, second)] == [
+        (1, Answer.DISCUSSED),
+        (2, Answer.UNDONE),
+    ]
+
+
+async def test_a_notifier_that_was_killed_goes_on_and_tells_nobody_twice(
+    process: Process, backend: Backend, database_url: str, mail_server: MailServer
+) -> None:
+    async with await psycopg.AsyncConnection.connect(database_url) as conn:
+        await put_therapist(conn, Therapist("north", "t-1", "t1@north.example"))
+    async with producer(backend) as detector:
+        for number in range(40):
+            record = record_of(changed(episode=f"e-{number}", client=f"c-{number}"))
+            await detector.send_and_wait(
+                EPISODE_CHANGED.name, record.value, key=record.key, partition=PARTITION
+            )
+            if number == 20:
+                process.kill()
+    process.start()
+    process.wait_ready(60)
+    wait_until(lambda: len({one["Message-ID"] for one in mail_server.mails}) == 40, "every mail is sent", 60)
+    with psycopg.connect(database_url) as conn:
+        wait_until(lambda: _count(conn, "delivery WHERE state = 'sent'") == 40, "every delivery is done", 60)
+        assert _count(conn, "item") == 40
+        assert _count(conn, "decision") == 120
+        assert _count(conn, "delivery") == 40
+
+
+def _count(conn: psycopg.Connection, what: str) -> int:
+    row = conn.execute(f"SELECT count(*) FROM notifier.{what}").fetchone()
+    assert row is not None
+    conn.rollback()
+    return int(row[0])
+
+
+def test_a_notifier_that_is_asked_to_stop_ends_cleanly(process: Process) -> None:
+    assert process.stop() == 0
+
+
+def test_no_line_of_its_log_is_the_queues_own(process: Process) -> None:
+    process.stop()
+    assert "procrastinate" not in process.log.read_text()

@@ -1,0 +1,96 @@
+"""Entries of the directory, by HTTP or as a table: taken whole, or every fault named."""
+
+import pytest
+
+from services.notifier.decision import Channel
+from services.notifier.entry import Entry, WebhookEntry, faults
+from services.notifier.roster import BadRoster, read_roster
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+
+
+def fields_at_fault(entry: Entry, *, plain_http: bool = False) -> list[str]:
+    return [one.field for one in faults(entry, plain_http=plain_http)]
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b", "a b@c.example", "A <a@b.example>", "a@b.example\r\nBcc: x@y.example"]
+)
+def test_an_address_that_is_not_one_plain_address_is_refused(address: str) -> None:
+    assert fields_at_fault(Entry(address=address)) == ["address"]
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "plain", "whsec_!!!"])
+def test_a_secret_that_is_too_short_or_no_base64_is_refused(secret: str) -> None:
+    entry = Entry(webhook=WebhookEntry(url="https://hooks.example/x", secret=secret))
+    assert fields_at_fault(entry) == ["webhook.secret"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://hooks.example/x", "ftp://a.example", "https://", "https://u:p@a.example/x"]
+)
+def test_only_https_without_credentials_is_sent_to(url: str) -> None:
+    assert fields_at_fault(Entry(webhook=WebhookEntry(url=url, secret=SECRET))) == ["webhook.url"]
+
+
+def test_plain_http_can_be_allowed() -> None:
+    entry = Entry(webhook=WebhookEntry(url="http://127.0.0.1:9/x", secret=SECRET))
+    assert fields_at_fault(entry, plain_http=True) == []
+
+
+def test_a_chosen_webhook_needs_its_address() -> None:
+    assert fields_at_fault(Entry(channels=(Channel.WEBHOOK,))) == ["webhook"]
+
+
+def roster(*lines: str) -> list[str]:
+    return [f"{line}\n" for line in lines]
+
+
+def test_a_table_is_read_whole() -> None:
+    found = read_roster(
+        "north",
+        roster(
+            "therapist_id,address,locale,time_zone,channels,quiet",
+            "t-1,t1@north.example,de-AT,Europe/Vienna,email,",
+            "t-2,,,,,yes",
+        ),
+        plain_http=False,
+    )
+    assert [(one.therapist_id, one.address, one.time_zone, one.quiet) for one in found] == [
+        ("t-1", "t1@north.example", "Europe/Vienna", False),
+        ("t-2", None, "UTC", True),
+    ]
+    assert found[0].channels == (Channel.INBOX, Channel.EMAIL)
+
+
+def test_every_fault_of_a_table_is_named_with_its_line() -> None:
+    with pytest.raises(BadRoster) as bad:
+        read_roster(
+            "north",
+            roster(
+                "therapist_id,address,time_zone,channels,quiet",
+                "t-1,nowhere,,,",
+                "t@x.example,,Mars/Base,,",
+                "t-3,,,pigeon,",
+                "t-4,,,,perhaps",
+                "t-5,,,,,,,",
+                "t-6,,,,",
+                "t-6,,,,",
+            ),
+            plain_http=False,
+        )
+    assert [(row.line, row.field) for row in bad.value.rows] == [
+        (2, "address"),
+        (3, "therapist_id"),
+        (3, "time_zone"),
+        (4, "channels.0"),
+        (5, "quiet"),
+        (6, ""),
+        (8, "therapist_id"),
+    ]
+
+
+def test_a_table_without_its_key_column_or_with_a_strange_one_is_refused() -> None:
+    with pytest.raises(BadRoster) as bad:
+        read_roster("north", roster("name,address", "x,"), plain_http=False)
+    assert [row.field for row in bad.value.rows] == ["therapist_id", "name"]

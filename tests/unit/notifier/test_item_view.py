@@ -1,0 +1,112 @@
+"""An item's page: finished sentences, tentative, in the therapist's time and words."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from schemas.events import Change, Component, EpisodeChanged, Movement
+from schemas.instruments.loader import Catalogue
+from services.notifier.directory import Practice
+from services.notifier.items import Item
+from services.notifier.therapist import Therapist
+from services.notifier.web.item_view import ItemView, reference, view
+from services.notifier.wording import Wordings
+from tests.support.notifier_stage import NOW, changed
+
+WORDINGS = Wordings.load()
+CATALOGUE = Catalogue.load()
+THERAPIST = Therapist("north", "t-1", time_zone="America/New_York")
+
+
+def shown(change: EpisodeChanged, *, locale: str = "en", template: str | None = None) -> ItemView:
+    item = Item(change.episode_id, change.change, NOW, change, None, 1, (change,))
+    practice = Practice("north", client_url_template=template)
+    return view(item, replace(THERAPIST, locale=locale), practice, CATALOGUE, WORDINGS.of(locale))
+
+
+def test_times_are_those_of_the_therapists_place() -> None:
+    assert shown(changed()).title == "Your client of Wed 18 Nov, 05:00"
+
+
+def test_the_clients_id_is_not_shown_and_its_reference_is_the_practices_own() -> None:
+    assert shown(changed()).reference == f"reference {reference('north', 'c-canary-77')}"
+    assert reference("north", "c-canary-77") != reference("south", "c-canary-77")
+
+
+@pytest.mark.parametrize(
+    ("risk", "words"),
+    [
+        (0.71, "about 7 go with"),
+        (0.999, "about 9 go with"),
+        (0.34, "about 3 go with"),
+        (0.02, "hardly any"),
+    ],
+)
+def test_certainty_is_said_as_natural_frequencies_and_never_as_certain(risk: float, words: str) -> None:
+    sure = shown(changed(risk=risk)).sure
+    assert sure is not None
+    assert words in sure
+
+
+@pytest.mark.parametrize(
+    ("movement", "leading", "words"),
+    [
+        (Movement.SUDDEN_FALL, Component.GOAL, "matters most"),
+        (Movement.SUDDEN_FALL, Component.TASK, "way of working"),
+        (Movement.SUDDEN_FALL, Component.BOND, "heard"),
+        (Movement.SUDDEN_FALL, Component.OVERALL, "general impression"),
+        (Movement.EVERYTHING, Component.GOAL, "outside of therapy"),
+        (Movement.SLOW_SLIDE, Component.GOAL, "step back quietly"),
+        (Movement.DECLINED_FORMS, Component.BOND, "step back quietly"),
+        (Movement.LOW_FROM_START, Component.TASK, "way of marking"),
+        (None, Component.TASK, "way of working"),
+    ],
+)
+def test_the_meaning_follows_the_movement_or_else_the_component(
+    movement: Movement | None, leading: Component, words: str
+) -> None:
+    assert words in shown(changed(movement=movement, leading=leading)).meaning
+
+
+def test_few_ratings_are_named_among_what_is_not_known() -> None:
+    assert "too few ratings" in shown(changed(ratings=2)).unknown[0]
+    assert not any("too few ratings" in one for one in shown(changed(ratings=3)).unknown)
+
+
+def test_an_unknown_instrument_is_shown_without_its_units() -> None:
+    assert shown(changed(instrument="of-our-own")).scale == ""
+
+
+def test_an_episode_without_components_and_history_still_reads() -> None:
+    bare = changed(components={}, leading_component=None, movement=None, trajectory=(), risk=None)
+    page = shown(bare)
+    assert (page.moved, page.pictures, page.sure) == ((), (), None)
+    assert page.what == ("Around the session of Wed 18 Nov, 05:00 the ratings moved.",)
+
+
+def test_the_link_into_the_practices_record_is_quoted() -> None:
+    page = shown(changed(client="a/../b?c"), template="https://records.example/{client_id}")
+    assert page.client_url == "https://records.example/a%2F..%2Fb%3Fc"
+
+
+def test_a_slide_names_the_sessions_it_went_over() -> None:
+    first = shown(changed(movement=Movement.SLOW_SLIDE)).what[0]
+    assert first == "Over the sessions from Nov 11 to Wed 18 Nov, 05:00 the ratings slid, little by little."
+
+
+def test_what_came_later_is_shown_with_its_session() -> None:
+    opened = changed()
+    repaired = changed(Change.REPAIRED, 2, session_at=opened.session_at + timedelta(days=7))
+    item = Item(opened.episode_id, Change.REPAIRED, NOW, opened, None, 1, (opened, repaired))
+    page = view(item, THERAPIST, None, CATALOGUE, WORDINGS.of("en"))
+    assert page.history[1] == (
+        "Wed 25 Nov, 05:00",
+        "The ratings came back to what is usual for this client.",
+    )
+
+
+def test_the_page_is_complete_in_german() -> None:
+    page = shown(changed(), locale="de-AT")
+    assert page.title == "Ihre Klientin oder Ihr Klient vom Mi. 18. Nov., 05:00"
+    assert "ist bei dieser Person etwa 8,6" in page.what[2]

@@ -1,0 +1,81 @@
+"""What therapists read: the same sentences in every language, filled alike, and no word that hurts."""
+
+import re
+from string import Formatter
+
+import pytest
+
+from schemas.events import Answer, Change, Component, Movement
+from services.notifier.wording import LANGUAGES, Wordings
+
+WORDINGS = Wordings.load()
+OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+def places(text: str) -> set[str]:
+    """The names of what is filled in."""
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_language_has_the_same_sentences(language: str) -> None:
+    assert set(WORDINGS.texts[language]) == set(WORDINGS.texts["en"])
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_language_fills_in_the_same(language: str) -> None:
+    other = {key: places(text) for key, text in WORDINGS.texts[language].items()}
+    assert other == {key: places(text) for key, text in WORDINGS.texts["en"].items()}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_that_can_happen_has_a_sentence(language: str) -> None:
+    needed = (
+        [f"state.{one.value}" for one in Change]
+        + [f"history.{one.value}" for one in Change]
+        + [f"movement.{one.value}" for one in Movement]
+        + [f"component.{one.value}" for one in Component]
+        + [f"component.long.{one.value}" for one in Component]
+        + [f"answer.{one.value}" for one in Answer if one is not Answer.UNDONE]
+    )
+    meanings = [*(one.value for one in Component), "everything", "withdrawal", "low"]
+    needed += [f"{part}.{one}" for part in ("meaning", "question", "action") for one in meanings]
+    assert [key for key in needed if key not in WORDINGS.texts[language]] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", r"rupture|detect|alert|alarm|warning|fail|wrong with|fault|blame|patient|must|deteriorat"),
+        ("de", r"ruptur|erkannt|alarm|warnung|versag|schuld|fehler|patient|müssen|verschlechter"),
+    ],
+)
+def test_no_sentence_accuses_alarms_or_diagnoses(language: str, words: str) -> None:
+    found = {key for key, text in WORDINGS.texts[language].items() if re.search(words, text.lower())}
+    assert found == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_mail_has_no_clinical_word(language: str) -> None:
+    mail = " ".join(text for key, text in WORDINGS.texts[language].items() if key.startswith("mail."))
+    words = r"alliance|bond|goal|rating|client|therap|mark|score|klient|bewertung|beziehung|ziel|wert"
+    assert re.findall(words, mail.lower()) == []
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"), [("de-CH", "de"), ("en-GB", "en"), ("fr", "en"), ("x!", "en")]
+)
+def test_an_unknown_language_reads_english(locale: str, language: str) -> None:
+    assert WORDINGS.of(locale).language == language
+
+
+def test_dates_and_numbers_follow_the_locale() -> None:
+    assert (WORDINGS.of("de-AT").signed(-3.74), WORDINGS.of("en").number(8.61)) == (
+        "\N{MINUS SIGN}3,7",
+        "8.6",
+    )
+
+
+def test_switzerland_writes_no_sharp_s() -> None:
+    assert "weiss" in WORDINGS.of("de-CH")("item.unknown")
+    assert "weiß" in WORDINGS.of("de-DE")("item.unknown")
