@@ -120,6 +120,8 @@ class Subscription:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(500, session_ms // 4),
             rebalance_timeout_ms=max(60_000, session_ms),  # a batch in flight is finished first
+            # The embedded broker answers an empty fetch only when this is over, whatever came in meanwhile.
+            fetch_max_wait_ms=batch_timeout_ms if kafka.embedded else 500,
             max_records=max_records,
             batch_timeout_ms=batch_timeout_ms,
             listener=_Listener(reader),
