@@ -8,7 +8,8 @@ BLOCKS = frozenset(
     | {"form", "button", "figure", "figcaption", "blockquote", "table", "br", "fieldset", "legend", "label"}
 )
 UNREAD = frozenset({"script", "style", "svg", "head", "nav", "footer", "template"})
-EMPTY = frozenset({"br", "input", "img", "hr", "meta", "link"})
+CELLS = frozenset({"td", "th"})
+CELL_END = "|"
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         """Its words, one block a line, without empty lines."""
-        lines = (" ".join(line.split()) for line in self._lines)
+        lines = (" ".join(line.split()).removesuffix(CELL_END).strip() for line in self._lines)
         return "\n".join(line for line in lines if line)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -59,6 +60,8 @@ class Page(HTMLParser):
             self._unread = max(0, self._unread - 1)
         if tag in BLOCKS:
             self._lines.append("")
+        if tag in CELLS:
+            self._lines[-1] += f" {CELL_END} "
         if tag == "button":
             self._button = False
 

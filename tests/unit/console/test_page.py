@@ -14,6 +14,12 @@ def test_blocks_become_lines_and_ornaments_are_left_out() -> None:
     assert Page(PAGE).text == "To review\nYour client's bond marks moved.\n[ We talked ]"
 
 
+def test_the_cells_of_a_table_stand_apart() -> None:
+    table = "<table><tr><th>Bond</th><td>3.0</td></tr><tr><th>Goals</th><td>2.5</td></tr></table>"
+
+    assert Page(table).text == "Bond | 3.0\nGoals | 2.5"
+
+
 def test_a_form_knows_where_it_goes_and_what_it_sends() -> None:
     (form,) = Page(PAGE).forms
 
