@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.postgres.runtime_tables import create_v1
 from services.runtime.checkpoint import Checkpoint, no_checkpoint
@@ -76,12 +77,18 @@ class Sample:
     handled: list[tuple[str, int, int]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     before_work: Callable[[], None] = lambda: None
+    embedded: bool = True
 
     def __post_init__(self) -> None:
         self.topic, self.second, self.out, self.rejected = (
             f"{self.name}-{kind}" for kind in ("in", "second", "out", "rejected")
         )
-        self.kafka = KafkaSettings(bootstrap_servers=self.bootstrap, embedded=True, session_timeout_s=2.5)
+        self.kafka = KafkaSettings(
+            bootstrap_servers=self.bootstrap,
+            embedded=self.embedded,
+            # How long the embedded broker waits for one that left; a real one takes no less than 6 s.
+            session_timeout_s=2.5 if self.embedded else 6,
+        )
         self.database = DatabaseSettings.model_validate({"url": self.database_url})
         self.clock: Clock = SystemClock()
 
@@ -91,6 +98,13 @@ class Sample:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
             conn.execute(create_v1(SCHEMA))
             conn.execute(TABLES)
+
+    def create_topics(self) -> None:
+        """What a real broker needs to be told."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        names = (self.topic, self.second, self.out, self.rejected)
+        for created in admin.create_topics([NewTopic(name, 4, 1) for name in names]).values():
+            created.result(timeout=15)
 
     async def handle(self, tx: Transaction, records: Sequence[Record]) -> None:
         """The handler: re-runnable, as it must be."""

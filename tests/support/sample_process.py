@@ -1,4 +1,4 @@
-"""The sample service as a process of its own, to be killed: python -m tests.support.sample_process NAME."""
+"""The sample service as a process of its own, to be harmed: python -m tests.support.sample_process NAME."""
 
 import asyncio
 import os
@@ -10,8 +10,15 @@ from tests.support.sample import Sample
 
 async def main() -> None:
     """Consume until killed."""
-    sample = Sample(os.environ["KAFKA_BOOTSTRAP_SERVERS"], os.environ["DATABASE_URL"], sys.argv[1])
-    process = sample.consumer(checkpoint=checkpoint_from(os.environ), max_records=10)
+    given = os.environ
+    sample = Sample(
+        given["KAFKA_BOOTSTRAP_SERVERS"],
+        given["DATABASE_URL"],
+        sys.argv[1],
+        embedded=bool(given.get("SAMPLE_EMBEDDED", "yes")),
+    )
+    kafka = sample.kafka.model_copy(update={"group_instance_id": given.get("KAFKA_GROUP_INSTANCE_ID")})
+    process = sample.consumer(checkpoint=checkpoint_from(given), max_records=10, kafka=kafka)
     await process.consumer.run()
 
 
