@@ -11,7 +11,7 @@ import pytest
 from schemas.instruments.loader import Catalogue
 from services.detector.core import Detector
 from services.detector.model.artefact import load
-from services.detector.score_file import COLUMNS, BadRow, score_file
+from services.detector.score_file import COLUMNS, BadRow, Thresholds, score_file
 from services.detector.thresholds import Threshold
 from tests.support.detector_stage import NOW, Row, body, record_of, stage
 from tests.support.toy_detector import ToyDetector
@@ -55,9 +55,7 @@ def table(rows: list[Row], folder: Path) -> Path:
     return file
 
 
-def scored(
-    file: Path, model: Detector, thresholds: dict[str, tuple[Threshold, ...]] | None = None
-) -> list[dict[str, str]]:
+def scored(file: Path, model: Detector, thresholds: Thresholds | None = None) -> list[dict[str, str]]:
     out = io.StringIO()
     score_file(file, out, model, Catalogue.load(), thresholds=thresholds)
     return list(csv.DictReader(io.StringIO(out.getvalue())))

@@ -1,0 +1,109 @@
+"""The detector as it runs: a process that reads topics, answers over HTTP, and says when it cannot score."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from schemas import topics
+from schemas.envelope import decode
+from schemas.events import AllianceAssessed
+from services.console.process import Process
+from services.detector.model.artefact import SHIPPED
+from services.runtime.credentials import add_key
+from services.runtime.migrate import migrate
+from services.runtime.record import Record
+from tests.support.backend import Backend
+from tests.support.detector_stage import body, record_of
+from tests.support.ports import free_port
+from tests.support.stack import wait_until
+
+
+@contextmanager
+def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -> Iterator[Process]:
+    """A detector process, started."""
+    migrate(url, "detector")
+    port = free_port()
+    environment = {
+        **kafka_env,
+        "DATABASE_URL": url,
+        "HTTP_PORT": str(port),
+        "RAPPORT_CREDENTIALS_FILE": str(folder / "credentials.json"),
+        **more,
+    }
+    process = Process(
+        "detector", ["-m", "services.detector"], environment, folder / "log", f"http://127.0.0.1:{port}"
+    )
+    process.start()
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+async def send(backend: Backend, records: Sequence[Record]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=backend.bootstrap)
+    await producer.start()
+    try:
+        for one in records:
+            partition = one.partition % backend.partitions
+            await producer.send_and_wait(one.topic, one.value, key=one.key, partition=partition)
+    finally:
+        await producer.stop()
+
+
+def metrics_once_assessed(url: str, key: str) -> str:
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as door:
+        wait_until(lambda: door.get("/v1/ratings/one").json()["status"] == "assessed", "it is assessed")
+        return door.get("/metrics").text
+
+
+async def test_a_rating_goes_in_and_its_assessment_comes_out_and_can_be_read(
+    backend: Backend, database_url: str, tmp_path: Path
+) -> None:
+    key = add_key(tmp_path / "credentials.json", grants=["north"], scopes=["results:read"])
+    record = record_of(body(0, [4] * 9, id="one"), 0)
+    with running(backend.kafka_env, database_url, tmp_path) as process:
+        process.wait_ready(30)
+        await send(backend, [record])
+        page = metrics_once_assessed(process.url, key.secret)
+    assert 'rapport_ratings_total{outcome="assessed"} 1.0' in page
+    consumer = AIOKafkaConsumer(bootstrap_servers=backend.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        place = TopicPartition(topics.ASSESSED.name, record.partition % backend.partitions)
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        data = decode((await consumer.getone()).value).data
+    finally:
+        await consumer.stop()
+    assert isinstance(data, AllianceAssessed)
+    assert (data.rating_id, data.revision) == ("one", 1)
+
+
+@pytest.mark.parametrize("file", ["model.skops", "manifest.json"])
+def test_without_its_model_it_is_never_ready_and_says_why(
+    database_url: str, tmp_path: Path, file: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for one in SHIPPED.iterdir():
+        if one.name != file and one.is_file():
+            (folder / one.name).write_bytes(one.read_bytes())
+    nowhere = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
+    with running(nowhere, database_url, tmp_path, DETECTOR_MODEL_DIR=str(folder)) as process:
+        door = httpx.Client(base_url=process.url, trust_env=False)
+
+        def checks() -> str:
+            try:
+                return door.get("/readyz").text
+            except httpx.TransportError:
+                return ""
+
+        wait_until(lambda: "cannot be read" in checks(), "readiness says why")
+        assert door.get("/livez").status_code == 200
+        assert door.get("/v1/balance").status_code == 404
+        door.close()
