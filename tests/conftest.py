@@ -16,8 +16,20 @@ def postgres_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def postgres_container_url() -> Iterator[str]:
+    """A running PostgreSQL server in a container."""
+    from tests.support.containers import postgres_container
+
+    with postgres_container() as url:
+        yield url
+
+
 @pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
-    """A fresh, empty database."""
-    with fresh_database(postgres_url) as url:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A fresh, empty database; in a container where the test's Kafka is in one."""
+    kind = getattr(request.node, "callspec", None)
+    contained = kind is not None and kind.params.get("backend") == "containers"
+    server = request.getfixturevalue("postgres_container_url" if contained else "postgres_url")
+    with fresh_database(server) as url:
         yield url

@@ -1,4 +1,4 @@
-"""One interface over every Kafka that tests run on: the embedded broker, a real node, containers to come.
+"""One interface over every Kafka that tests run on: the embedded broker, a real node, a container.
 
 The fixture `backend` (in `needs.py`) runs a test on each kind; tests marked `durable` run only on those
 that keep their records over a restart.
@@ -13,12 +13,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.run import KafkaNode
 from schemas.topics import ALL, EMBEDDED_PARTITIONS, PARTITIONS
 from tests.support.kafka import embedded_kafka
+
+
+class Node(Protocol):
+    """A Kafka that keeps its records over a restart."""
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address, the same after each start."""
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+
+    def stop(self) -> None:
+        """Stop it cleanly."""
+
+    def kill(self) -> None:
+        """End it like a power cut."""
+
+    def restart(self) -> None:
+        """Stop and start."""
+
+    def is_running(self) -> bool:
+        """Whether it runs now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +55,7 @@ class Backend:
     """The environment that reaches it (`KAFKA_…`)."""
     partitions: int
     """Partitions of every topic."""
-    node: KafkaNode | None = None
+    node: Node | None = None
 
     @property
     def durable(self) -> bool:
@@ -54,7 +78,7 @@ class Backend:
         """Stop and start."""
         self._durable_node().restart()
 
-    def _durable_node(self) -> KafkaNode:
+    def _durable_node(self) -> Node:
         assert self.node is not None, f"{self.name} keeps nothing: mark the test `durable`"
         return self.node
 
@@ -83,7 +107,7 @@ def real_node() -> Iterator[KafkaNode]:
 
 
 @contextmanager
-def real_backend(node: KafkaNode) -> Iterator[Backend]:
+def real_backend(node: Node, name: str = "kafka") -> Iterator[Backend]:
     """That node with empty topics, as `rapport topics apply` makes them."""
     if not node.is_running():
         node.start()
@@ -93,7 +117,7 @@ def real_backend(node: KafkaNode) -> Iterator[Backend]:
         "KAFKA_GROUP_INSTANCE_ID": "test",
     }
     apply_topics(environment)
-    yield Backend("kafka", node.bootstrap, environment, PARTITIONS, node)
+    yield Backend(name, node.bootstrap, environment, PARTITIONS, node)
     if not node.is_running():
         node.start()
     _delete_topics(node.bootstrap)

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.kafka import jars
 from deploy.kafka.run import KafkaNode
-from tests.support.backend import Backend, embedded_backend, real_backend, real_node
+from tests.support.backend import Backend, Node, embedded_backend, real_backend, real_node
 
 
 def _docker_missing() -> str | None:
@@ -54,6 +54,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds = [pytest.param("kafka", marks=pytest.mark.durable)]
         if metafunc.definition.get_closest_marker("durable") is None:
             kinds.insert(0, pytest.param("embedded"))
+        # Faults are the same in a container; they run where a node starts soonest.
+        if "flow" in metafunc.definition.path.parts:
+            kinds.append(pytest.param("containers", marks=pytest.mark.docker))
         metafunc.parametrize("backend", kinds, indirect=True)
 
 
@@ -94,11 +97,23 @@ def kafka_node() -> Iterator[KafkaNode]:
         yield node
 
 
+@pytest.fixture(scope="session")
+def container_node() -> Iterator[Node]:
+    """A Kafka node in a container; the topics are not there yet."""
+    from tests.support.containers import kafka_container
+
+    with kafka_container() as node:
+        yield node
+
+
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     """A Kafka that has seen nothing yet."""
     if request.param == "embedded":
         with embedded_backend() as found:
+            yield found
+    elif request.param == "containers":
+        with real_backend(request.getfixturevalue("container_node"), "containers") as found:
             yield found
     else:
         with real_backend(request.getfixturevalue("kafka_node")) as found:

@@ -1,13 +1,18 @@
 #!/bin/bash
-# Starts Kafka with a cluster id of this volume's own: a new volume is a new cluster, which the services notice
-# and do not mistake for the one whose positions they know.
+# Starts Kafka over its volume, with a cluster id of the volume's own: a new volume is a new cluster, which the
+# services notice and do not mistake for the one whose positions they know. The image's own script would write
+# its settings into the image, which is read-only here. Arguments are Kafka's: --override name=value.
 set -euo pipefail
-id=/var/lib/kafka/data/cluster-id
-if [ ! -s "$id" ]; then
+folder=/var/lib/kafka/data
+if [ ! -s "$folder/cluster-id" ]; then
   # 16 random bytes as base64url, as Kafka writes them; the first letter keeps it from looking like an option.
-  printf 'R%s' "$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | cut -c 2-22)" >"$id.new"
-  mv "$id.new" "$id"
+  printf 'R%s' "$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | cut -c 2-22)" >"$folder/cluster-id.new"
+  mv "$folder/cluster-id.new" "$folder/cluster-id"
 fi
-CLUSTER_ID=$(cat "$id")
-export CLUSTER_ID
-exec /etc/kafka/docker/run
+libraries='/opt/kafka/libs/*'
+logging=-Dlog4j2.configurationFile=/rapport/log4j2.properties
+java -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 "$logging" -cp "$libraries" kafka.tools.StorageTool \
+  format --ignore-formatted --cluster-id "$(cat "$folder/cluster-id")" --config /rapport/server.properties
+# shellcheck disable=SC2086  # the options are several words
+exec java ${KAFKA_HEAP_OPTS:--Xms256m -Xmx512m} -Djava.awt.headless=true "$logging" -cp "$libraries" \
+  kafka.Kafka /rapport/server.properties "$@"

@@ -1,0 +1,87 @@
+"""The images of docker-compose.yml in; a Kafka and a PostgreSQL in containers, for tests, out.
+
+testcontainers' own settings (`TESTCONTAINERS_…`) are taken as they are found. Where its reaper cannot be had,
+everything works without it: what is started here is removed here.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import docker
+import psycopg
+from docker.errors import APIError, ImageNotFound
+from testcontainers.core.config import testcontainers_config
+from testcontainers.core.container import DockerContainer
+
+from services.console.home import free_port
+from tests.support.images import image_of
+from tests.support.kafka_container import KafkaContainer
+
+READY_DEADLINE_S = 60.0
+POLL_S = 0.2
+PASSWORD = "for this run alone"
+
+
+@cache
+def settle_reaper() -> None:
+    """Leave the reaper out where its image is neither there nor to be had."""
+    if testcontainers_config.ryuk_disabled:
+        return
+    engine = docker.from_env()
+    try:
+        engine.images.get(testcontainers_config.ryuk_image)
+    except ImageNotFound:
+        try:
+            engine.images.pull(testcontainers_config.ryuk_image)
+        except APIError:
+            testcontainers_config.ryuk_disabled = True
+    finally:
+        engine.close()
+
+
+@contextmanager
+def kafka_container() -> Iterator[KafkaContainer]:
+    """A Kafka node in a container; the topics are not there yet."""
+    settle_reaper()
+    node = KafkaContainer(image_of("kafka"))
+    try:
+        node.start()
+        yield node
+    finally:
+        node.remove()
+
+
+@contextmanager
+def postgres_container() -> Iterator[str]:
+    """A PostgreSQL in a container; yields a URL with rights to create databases."""
+    settle_reaper()
+    container = DockerContainer(image_of("postgres"))
+    host = container.get_docker_client().host()
+    port = free_port()
+    here = host in {"localhost", "127.0.0.1"}
+    container.ports["5432/tcp"] = ("127.0.0.1", port) if here else port
+    container.with_env("POSTGRES_PASSWORD", PASSWORD).with_kwargs(
+        tmpfs={"/var/lib/postgresql": "mode=1777"}, shm_size="128m"
+    )
+    url = f"postgresql://postgres:{PASSWORD.replace(' ', '%20')}@{host}:{port}/postgres"
+    try:
+        container.start()
+        _wait_ready(url)
+        yield url
+    finally:
+        container.stop()
+
+
+def _wait_ready(url: str) -> None:
+    ends = time.monotonic() + READY_DEADLINE_S
+    while True:
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if time.monotonic() > ends:
+                raise TimeoutError(f"PostgreSQL's container did not answer: {type(error).__name__}") from None
+            time.sleep(POLL_S)
+        else:
+            return

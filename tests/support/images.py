@@ -1,0 +1,21 @@
+"""`docker-compose.yml` in, the images that tests run out: the same versions that users run, named once."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@cache
+def compose_file() -> dict[str, Any]:
+    """The compose file as it stands."""
+    read: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return read
+
+
+def image_of(service: str) -> str:
+    """The image of one of its services, with its tag."""
+    return str(compose_file()["services"][service]["image"])
