@@ -21,8 +21,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from services.runtime.serve import serve
 from services.runtime.settings import HttpSettings
+from tests.support.episodes import changed, episode_named
 from tests.support.mail_server import MailServer, running
-from tests.support.notifier_stage import changed, episode_named, notifier_stage
+from tests.support.notifier_stage import notifier_stage
 from tests.support.ports import free_port
 from tests.support.stack import wait_until
 

@@ -7,8 +7,9 @@ import pytest
 
 from schemas.events import Change
 from services.runtime.clock import SystemClock
+from tests.support.episodes import changed
 from tests.support.mail_server import MailServer, running
-from tests.support.notifier_stage import Stage, changed, notifier_stage
+from tests.support.notifier_stage import Stage, notifier_stage
 from tests.support.ports import free_port
 
 

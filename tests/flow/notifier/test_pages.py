@@ -10,7 +10,8 @@ from schemas.events import Answer, Change
 from schemas.topics import THERAPIST_RESPONDED
 from services.notifier.directory import Practice
 from services.notifier.web.guard import COOKIE
-from tests.support.notifier_stage import Stage, changed, episode_named, key_of
+from tests.support.episodes import changed, episode_named, key_of
+from tests.support.notifier_stage import Stage
 
 ITEM = f"/items/{episode_named('one')}"
 

@@ -12,7 +12,8 @@ from services.notifier.commands import register
 from services.notifier.plugin import check, put_tenant, trace
 from services.runtime.migrate import migrate
 from services.runtime.plugin import Tenant, Verdict
-from tests.support.notifier_stage import NOW, Stage, changed
+from tests.support.episodes import NOW, changed
+from tests.support.notifier_stage import Stage
 
 
 def tenant(**options: str) -> Tenant:

@@ -18,8 +18,8 @@ from services.notifier.directory import put_therapist
 from services.notifier.therapist import Therapist
 from services.runtime.migrate import migrate
 from tests.support.backend import Backend
+from tests.support.episodes import NOW, changed, episode_named, key_of, record_of
 from tests.support.mail_server import MailServer
-from tests.support.notifier_stage import NOW, changed, episode_named, key_of, record_of
 from tests.support.ports import free_port
 from tests.support.stack import wait_until
 

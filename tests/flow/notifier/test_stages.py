@@ -8,7 +8,8 @@ from psycopg.rows import TupleRow
 from schemas.events import Change, HeartbeatSent, KeptBack
 from services.notifier.directory import Practice
 from services.runtime.record import Record
-from tests.support.notifier_stage import NOW, Stage, changed, record_of
+from tests.support.episodes import NOW, changed, record_of
+from tests.support.notifier_stage import Stage
 
 
 async def test_an_opened_episode_is_told_in_the_inbox_and_by_mail(stage: Stage) -> None:

@@ -9,7 +9,8 @@ from standardwebhooks.webhooks import Webhook
 
 from services.notifier.decision import Channel
 from services.runtime.clock import SystemClock
-from tests.support.notifier_stage import Stage, changed, episode_named, notifier_stage
+from tests.support.episodes import changed, episode_named
+from tests.support.notifier_stage import Stage, notifier_stage
 from tests.support.webhook_receiver import Receiver, receiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="

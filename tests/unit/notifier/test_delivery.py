@@ -4,7 +4,7 @@ import pytest
 
 from services.notifier.decision import Channel
 from services.notifier.delivery import State, delivery_id, may_become, predecessors
-from tests.support.notifier_stage import episode_named
+from tests.support.episodes import episode_named
 
 OPEN = {State.PENDING, State.RETRYING}
 

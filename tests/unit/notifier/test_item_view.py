@@ -12,7 +12,7 @@ from services.notifier.items import Item
 from services.notifier.therapist import Therapist
 from services.notifier.web.item_view import ItemView, reference, view
 from services.notifier.wording import Wordings
-from tests.support.notifier_stage import NOW, changed
+from tests.support.episodes import NOW, changed
 
 WORDINGS = Wordings.load()
 CATALOGUE = Catalogue.load()
