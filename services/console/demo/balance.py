@@ -64,4 +64,4 @@ def _add_messages(book: Book, answer: Mapping[str, Any]) -> None:
 
 
 def _minus(now: Counter[Any], before: Counter[Any]) -> Counter[Any]:
-    return Counter({name: now[name] - before[name] for name in now | before})
+    return Counter({name: now[name] - before[name] for name in dict.fromkeys([*now, *before])})

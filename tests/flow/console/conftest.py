@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,21 @@ class Door:
     key: str
     environment: Mapping[str, str]
     home: Path
+
+
+@contextmanager
+def home_folder() -> Iterator[Path]:
+    """A folder for a database server: pytest's own would shut it out, for root's server runs as another user
+    and every new run of pytest makes that folder private again."""
+    with tempfile.TemporaryDirectory(prefix="rapport-home-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def home_of_its_own() -> Iterator[Path]:
+    """Such a folder for one test."""
+    with home_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

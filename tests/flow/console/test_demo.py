@@ -27,10 +27,12 @@ def _falling_alliance(file: Path) -> Path:
     return file
 
 
-def test_a_simulated_network_is_accounted_for_to_the_last_rating(rapport: Rapport, tmp_path: Path) -> None:
+def test_a_simulated_network_is_accounted_for_to_the_last_rating(
+    rapport: Rapport, home_of_its_own: Path
+) -> None:
     done = rapport(
         "demo", "--clients", "24", "--sessions", "8", "--therapists", "4",
-        environment={"RAPPORT_HOME": str(tmp_path)}, timeout_s=110,
+        environment={"RAPPORT_HOME": str(home_of_its_own)}, timeout_s=110,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -43,10 +45,12 @@ def test_a_simulated_network_is_accounted_for_to_the_last_rating(rapport: Rappor
     assert numbers["accepted"] > 150
 
 
-def test_the_same_file_again_changes_nothing_and_tells_nobody(rapport: Rapport, tmp_path: Path) -> None:
+def test_the_same_file_again_changes_nothing_and_tells_nobody(
+    rapport: Rapport, tmp_path: Path, home_of_its_own: Path
+) -> None:
     file = _falling_alliance(tmp_path / "ratings.csv")
     words = ("demo", "--ratings", str(file))
-    environment = {"RAPPORT_HOME": str(tmp_path / "home")}
+    environment = {"RAPPORT_HOME": str(home_of_its_own)}
 
     first = rapport(*words, environment=environment, timeout_s=60)
     second = rapport(*words, environment=environment, timeout_s=60)
@@ -56,5 +60,5 @@ def test_the_same_file_again_changes_nothing_and_tells_nobody(rapport: Rapport, 
     assert (one["assessed"], one["duplicate"], one["episodes opened"]) == (30, 0, 1)
     assert (two["assessed"], two["duplicate"], two["episodes opened"], two["messages"]) == (0, 30, 0, 0)
     assert "Nobody was told anything new." in second.stdout
-    assert (tmp_path / "home" / "demo" / "trajectory.png").stat().st_size > 0
+    assert (home_of_its_own / "demo" / "trajectory.png").stat().st_size > 0
     assert "behind the link" in first.stdout

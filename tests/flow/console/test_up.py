@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 
 from services.console.home import Home
-from tests.flow.console.conftest import Rapport, command
+from tests.flow.console.conftest import Rapport, command, home_folder
 from tests.support.stack import wait_until
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def home() -> Iterator[Path]:
     """The home of a running stack."""
-    folder = tmp_path_factory.mktemp("up")
+    with home_folder() as folder:
+        yield from _running(folder)
+
+
+def _running(folder: Path) -> Iterator[Path]:
     environment = {**os.environ, "RAPPORT_HOME": str(folder)}
     said = folder / "said"
     with (
