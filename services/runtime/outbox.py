@@ -8,6 +8,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
+from services.runtime import arrays
 from services.runtime.record import Outgoing
 
 _CHUNK = 2_000
@@ -63,12 +64,12 @@ class Outbox:
             """,
             (
                 batch,
-                list(range(len(outgoing))),
-                [out.topic for out in outgoing],
-                [-1 if out.partition is None else out.partition for out in outgoing],
-                [out.key for out in outgoing],
-                [out.value for out in outgoing],
-                [_pack(tuple(out.headers)) for out in outgoing],
+                arrays.ints(range(len(outgoing))),
+                arrays.texts(out.topic for out in outgoing),
+                arrays.ints(-1 if out.partition is None else out.partition for out in outgoing),
+                arrays.byteas(out.key for out in outgoing),
+                arrays.byteas(out.value for out in outgoing),
+                arrays.byteas(_pack(tuple(out.headers)) for out in outgoing),
             ),
         )
         return Parcel(batch, tuple(outgoing))

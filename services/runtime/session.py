@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -157,7 +158,8 @@ class Session:
         starts: dict[Place, int] = {}
         for record in records:
             starts.setdefault((record.topic, record.partition), record.offset)
-            parts.metrics.records_read.labels(topic=record.topic).inc()
+        for topic, number in Counter(record.topic for record in records).items():
+            parts.metrics.records_read.labels(topic=topic).inc(number)
         parts.metrics.batch_records.observe(len(records))
         try:
             with parts.metrics.batch_seconds.time():

@@ -1,0 +1,126 @@
+"""The runtime's own cost: records through read, transaction, outbox, publish and commit, with almost no work.
+
+    python -m bench.runtime [--records 40000] [--batch 512 1024 2048]
+
+Each record is read and published once with 600 bytes, and nothing else. Real Kafka, real PostgreSQL, one
+process; prints records a second, and microseconds of this process's own processor time for each record.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from deploy.kafka.run import KafkaNode
+from deploy.postgres.runtime_tables import create_v1
+from services.runtime.clock import SystemClock
+from services.runtime.consume import BatchConsumer
+from services.runtime.health import Health
+from services.runtime.log import configure
+from services.runtime.metrics import Metrics
+from services.runtime.produce import Producer
+from services.runtime.record import Outgoing, Record
+from services.runtime.settings import DatabaseSettings, KafkaSettings, LogSettings
+from services.runtime.transaction import Rejection, Transaction
+from tests.support.postgres import fresh_database, postgres_server
+
+PARTITIONS = 24
+VALUE = b"x" * 600
+
+
+def rejected(_rejection: Rejection) -> Outgoing:
+    """Never called here."""
+    raise AssertionError
+
+
+async def measure(bootstrap: str, url: str, name: str, records: int, batch: int) -> tuple[float, float]:
+    """Records a second, and microseconds of processor time for each."""
+    with psycopg.connect(url) as conn:
+        conn.execute("DROP SCHEMA IF EXISTS bench CASCADE")
+        conn.execute("CREATE SCHEMA bench")
+        conn.execute(create_v1("bench"))
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    for created in admin.create_topics([NewTopic(f"{name}-{kind}", PARTITIONS, 1) for kind in "io"]).values():
+        created.result(timeout=15)
+    kafka = KafkaSettings(bootstrap_servers=bootstrap)
+    producer = Producer(kafka)
+    await producer.start()
+    await producer.send_all(
+        [Outgoing(f"{name}-i", b"k%d" % (n % 200), VALUE, n % PARTITIONS) for n in range(records)],
+        deadline_s=60,
+    )
+    await producer.stop()
+    seen = 0
+    begun, done = asyncio.Event(), asyncio.Event()
+    times: list[tuple[float, float]] = []
+
+    async def handle(tx: Transaction, batch: Sequence[Record]) -> None:
+        nonlocal seen
+        if not begun.is_set():
+            begun.set()
+            times.append((time.perf_counter(), time.process_time()))
+        for record in batch:
+            tx.publish(Outgoing(f"{name}-o", record.key or b"", record.value or b"", record.partition))
+        seen += len(batch)
+        if seen >= records:
+            done.set()
+
+    metrics = Metrics("bench")
+    consumer = BatchConsumer(
+        service="bench",
+        kafka=kafka,
+        database=DatabaseSettings.model_validate({"url": url}),
+        topics=[f"{name}-i"],
+        group=name,
+        handle=handle,
+        rejected_event=rejected,
+        metrics=metrics,
+        health=Health(SystemClock(), metrics),
+        clock=SystemClock(),
+        max_records=batch,
+    )
+    running = asyncio.create_task(consumer.run())
+    await done.wait()
+    published = 0.0
+    while published < records:
+        await asyncio.sleep(0.001)
+        found = metrics.registry.get_sample_value("rapport_records_published_total", {"topic": f"{name}-o"})
+        published = found or 0.0
+    wall, cpu = time.perf_counter() - times[0][0], time.process_time() - times[0][1]
+    await consumer.stop()
+    await running
+    return records / wall, cpu / records * 1e6
+
+
+def main() -> None:
+    """Measure each batch size three times and print medians and raw runs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=40_000)
+    parser.add_argument("--batch", type=int, nargs="+", default=[512, 1024, 2048])
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    configure(LogSettings(level="ERROR"), "bench")
+    with tempfile.TemporaryDirectory() as folder, postgres_server() as server, fresh_database(server) as url:
+        node = KafkaNode(Path(folder))
+        node.start()
+        try:
+            for batch in given.batch:
+                runs = [
+                    asyncio.run(measure(node.bootstrap, url, f"b{batch}-{n}", given.records, batch))
+                    for n in range(given.runs)
+                ]
+                rate, cost = (statistics.median(column) for column in zip(*runs, strict=True))
+                raw = ", ".join(f"{r:,.0f}/s {c:.1f} us" for r, c in runs)
+                print(f"batches of {batch}: {rate:,.0f} records/s, {cost:.1f} us of CPU each   ({raw})")
+        finally:
+            node.stop()
+
+
+if __name__ == "__main__":
+    main()
