@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime, format_skeleton
+from babel.dates import format_datetime
 from babel.numbers import format_decimal
 
 DEFAULT_LANGUAGE = "en"
@@ -40,10 +40,10 @@ class Wording:
 
     def day(self, at: datetime, zone: ZoneInfo) -> str:
         """A day, as `18 Nov`."""
-        return format_skeleton("MMMd", at.astimezone(zone), tzinfo=zone, locale=self.locale)
+        return format_datetime(at, self.texts["format.day"], tzinfo=zone, locale=self.locale)
 
     def number(self, value: float) -> str:
-        """A mark with one decimal, two where the first would hide a small change."""
+        """A mark with one decimal."""
         return format_decimal(value, "0.0", locale=self.locale)
 
     def signed(self, value: float) -> str:

@@ -79,7 +79,7 @@ def changed(
         "client_id": client,
         "session_id": session,
         "session_at": session_at,
-        "opened_at": session_at,
+        "opened_at": session_at - WEEK,
         "next_session_at": session_at + WEEK,
         "instrument": "srs",
         "risk": 0.7134,

@@ -173,36 +173,50 @@ def _meaning(change: EpisodeChanged) -> str:
 
 
 def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
-    flagged = [point.session_at for point in change.trajectory if point.flagged]
-    first = min(flagged, default=change.opened_at)
-    movement = change.movement
-    if movement is Movement.SLOW_SLIDE and first >= change.session_at:
-        movement = None
+    # An earlier episode may stand in the same history; only this one is meant.
+    flagged = [
+        point.session_at
+        for point in change.trajectory
+        if point.flagged and point.session_at >= change.opened_at
+    ]
     yield wording(
-        f"movement.{movement.value if movement else 'none'}",
+        f"movement.{change.movement.value if change.movement else 'none'}",
         session=wording.moment(change.session_at, zone),
-        first=wording.day(first, zone),
     )
-    if len(flagged) > 1 and movement is not Movement.SLOW_SLIDE:
+    if len(flagged) > 1:
         yield wording(
             "movement.sessions",
             sessions=len(flagged),
-            first=wording.day(first, zone),
+            first=wording.day(min(flagged), zone),
             last=wording.day(max(flagged), zone),
         )
-    leading = change.leading_component
-    found = change.components.get(leading) if leading else None
-    if leading and found and found.score is not None and found.usual is not None and found.change is not None:
-        name = wording(f"component.long.{leading.value}")
+    fallen = _fallen_most(change)
+    if fallen is not None:
+        name = wording(f"component.long.{fallen[0].value}")
         yield wording(
             "movement.change",
             component=name[0].upper() + name[1:],
-            score=wording.number(found.score),
-            usual=wording.number(found.usual),
-            change=wording.signed(found.change),
+            score=wording.number(fallen[1]),
+            usual=wording.number(fallen[1] - fallen[2]),
+            change=wording.signed(fallen[2]),
         )
     if change.change is Change.DEEPENED:
         yield wording("movement.deepened")
+
+
+def _fallen_most(change: EpisodeChanged) -> tuple[Component, float, float] | None:
+    """The component to speak of, its mark and its change: the leading one, or where it has no mark this time
+    the one that fell most."""
+    found = {
+        one: (each.score, each.change)
+        for one, each in change.components.items()
+        if each.score is not None and each.change is not None
+    }
+    if not found:
+        return None
+    leading = change.leading_component
+    spoken_of = leading if leading in found else min(found, key=lambda one: found[one][1])
+    return (spoken_of, *found[spoken_of])
 
 
 def _moved(change: EpisodeChanged, wording: Wording) -> Iterator[Moved]:

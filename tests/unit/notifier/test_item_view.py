@@ -90,9 +90,22 @@ def test_the_link_into_the_practices_record_is_quoted() -> None:
     assert page.client_url == "https://records.example/a%2F..%2Fb%3Fc"
 
 
-def test_a_slide_names_the_sessions_it_went_over() -> None:
-    first = shown(changed(movement=Movement.SLOW_SLIDE)).what[0]
-    assert first == "Over the sessions from Nov 11 to Wed 18 Nov, 05:00 the ratings slid, little by little."
+def test_the_sessions_over_which_it_shows_are_named() -> None:
+    assert shown(changed()).what[1] == "It shows in 2 sessions, from 11 Nov to 18 Nov."
+
+
+def test_sessions_of_an_earlier_episode_are_not_counted() -> None:
+    change = changed(opened_at=NOW - timedelta(hours=2))
+    assert not any("It shows" in sentence for sentence in shown(change).what)
+
+
+def test_where_the_leading_component_has_no_mark_the_one_that_fell_most_is_spoken_of() -> None:
+    known = changed().components
+    without = {
+        **known,
+        Component.GOAL: known[Component.GOAL].model_copy(update={"score": None, "change": None}),
+    }
+    assert shown(changed(components=without)).what[2].startswith("The session as a whole was marked 7.3")
 
 
 def test_what_came_later_is_shown_with_its_session() -> None:
