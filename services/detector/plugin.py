@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from services.detector.commands import register
-from services.detector.practices import MAX_AGE_DAYS
+from services.detector.defaults import MAX_AGE_DAYS
 from services.runtime.plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _PUT = """

@@ -8,13 +8,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from services.detector.core import Detector
+from services.detector.defaults import MAX_AGE_DAYS
 from services.detector.emit import Telling
 from services.detector.thresholds import Threshold, default_threshold
 from services.runtime.errors import Halt
 
 Connection = AsyncConnection[TupleRow]
-
-MAX_AGE_DAYS = 21
 
 _SELECT = """
 SELECT practice_id, tell_from, max_age_days, model_version, thresholds

@@ -94,7 +94,7 @@ async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, P
 
 
 async def put_practice(conn: Connection, practice: Practice) -> None:
-    """Store a practice's options; the same call again changes nothing."""
+    """Store a practice's options, replacing those that were stored; the same call again changes nothing."""
     await conn.execute(
         "INSERT INTO notifier.practice (practice_id, told, client_url_template) VALUES (%s, %s, %s)"
         " ON CONFLICT (practice_id) DO UPDATE SET told = excluded.told,"

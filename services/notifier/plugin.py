@@ -3,25 +3,26 @@
 from urllib.parse import urlsplit
 
 from services.notifier.commands import register
-from services.notifier.directory import Practice, put_practice
+from services.notifier.directory import Practice, find_practices, put_practice
 from services.runtime.plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _SWITCH = {"on": True, "off": False}
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
-    """Store a practice's options.
+    """Store a practice's options; one that is not given keeps its value, or takes the default when new.
 
     Raises:
         ValueError: an option cannot be used; the message says what is expected.
     """
-    template = tenant.options.get("client_url_template") or None
+    before = (await find_practices(conn, [tenant.id])).get(tenant.id, Practice(tenant.id))
+    template = tenant.options.get("client_url_template", before.client_url_template) or None
     if template is not None and not _is_template(template):
         raise ValueError(
             "client_url_template: expected a web address with {client_id} in it,"
             " as https://records.example.org/clients/{client_id}"
         )
-    messages = tenant.options.get("messages", "on").lower()
+    messages = tenant.options.get("messages", "on" if before.told else "off").lower()
     if messages not in _SWITCH:
         raise ValueError("messages: expected on or off")
     await put_practice(conn, Practice(tenant.id, _SWITCH[messages], template))

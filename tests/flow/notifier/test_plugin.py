@@ -46,6 +46,15 @@ async def test_options_are_stored_and_the_same_again_changes_nothing(stage: Stag
     assert stored == [("north", False, "https://r.example/{client_id}")]
 
 
+async def test_an_option_that_is_not_given_keeps_its_value(stage: Stage) -> None:
+    async with await AsyncConnection.connect(stage.url) as conn:
+        await put_tenant(conn, tenant(client_url_template="https://r.example/{client_id}"))
+        await put_tenant(conn, tenant(messages="off"))
+        await put_tenant(conn, tenant())
+    stored = await stage.rows("SELECT practice_id, told, client_url_template FROM notifier.practice")
+    assert stored == [("north", False, "https://r.example/{client_id}")]
+
+
 async def test_why_answers_with_every_decision_and_how_far_the_message_came(stage: Stage) -> None:
     await stage.handle(changed())
     await stage.work_off()
