@@ -1,0 +1,219 @@
+"""The whole stack of docker-compose.yml as one timeline: started, used, broken, mended, scaled, removed.
+
+    pytest tests/containers/stack.py        (`make compose-test`; no part of the other suites: minutes)
+
+The tests stand in the order in which they happen, and go on from one another.
+"""
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from services.console.demo.stack import Stack
+from tests.containers.project import DETECTORS, Project, wait_until
+from tests.containers.test_files import queries
+from tests.containers.traffic import Traffic
+from tests.support.images import image_of
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(480)]
+
+LARGEST_IMAGE_BYTES = 450_000_000
+SERVICES = ("ingest", "detector", "notifier")
+PRACTICE = "north"
+RATINGS = 600
+RATE = 200.0
+TOPICS_OF_THE_DETECTOR = 2
+PARTITIONS = 24
+
+
+def say(words: str) -> None:
+    """Print a figure, also where pytest captures."""
+    print(f"\n{words}", flush=True)  # noqa: T201 - figures for the reader of the run
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    """The stack's project, with its images built; removed at the end, whatever happened."""
+    stack = Project()
+    begun = time.monotonic()
+    stack.compose("--profile", "demo", "build", "--quiet")
+    say(f"images built in {time.monotonic() - begun:.0f} s")
+    try:
+        yield stack
+    finally:
+        stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "10")
+
+
+@pytest.fixture(scope="module")
+def traffic(project: Project) -> Traffic:
+    """A practice added by the documented command, and what it sends."""
+    key = project.add_practice(PRACTICE)
+
+    def stack() -> Stack:
+        return Stack(
+            project.url("INGEST"),
+            project.url("RESULTS"),
+            project.url("NOTIFIER"),
+            (PRACTICE,),
+            key,
+            project.url("MAIL"),
+        )
+
+    return Traffic(PRACTICE, stack)
+
+
+def test_the_image_is_small(project: Project) -> None:
+    words = ["docker", "image", "inspect", "--format", "{{.Size}}", image_of("ingest")]
+    size = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    say(f"{image_of('ingest')}: {size / 1e6:.0f} MB")
+
+    assert size < LARGEST_IMAGE_BYTES
+
+
+def test_one_command_ends_with_everything_healthy(project: Project) -> None:
+    say(f"up and healthy in {project.up():.0f} s")
+
+    assert "http://127.0.0.1" in project.compose("logs", "where")
+
+
+def test_the_demonstration_accounts_for_everything(project: Project) -> None:
+    say(f"at rest:\n{project.memory()}")
+    shown = project.compose("--profile", "demo", "run", "--rm", "-T", "demo")
+    say(f"{shown}\nafter the demonstration:\n{project.memory()}")
+
+    assert "Everything that was sent is accounted for." in shown
+
+
+def test_prometheus_reads_every_service(project: Project) -> None:
+    def jobs() -> set[str]:
+        return {each["metric"]["job"] for each in project.prometheus("up == 1")}
+
+    wait_until(lambda: set(SERVICES) <= jobs(), "up == 1 for every service")
+    assert project.prometheus("up == 0") == []
+
+
+def test_no_alert_is_raised_by_a_healthy_stack(project: Project) -> None:
+    answer = httpx.get(f"{project.url('PROMETHEUS')}/api/v1/rules", trust_env=False).json()
+    rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
+
+    assert {rule["name"]: rule["state"] for rule in rules if rule["state"] == "firing"} == {}
+    assert len(rules) == 5
+
+
+@pytest.mark.parametrize("query", queries())
+def test_the_dashboards_queries_are_answered(project: Project, query: str) -> None:
+    found = project.prometheus(query)
+
+    assert found or query.endswith("> 0")
+
+
+@pytest.mark.parametrize(
+    ("service", "host"),
+    [("notifier", "ingest"), ("notifier", "detector"), ("ingest", "postgres"), ("mail", "postgres")],
+)
+def test_a_service_meets_only_what_it_needs(project: Project, service: str, host: str) -> None:
+    port = 5432 if host == "postgres" else 8080
+    program = f"import socket; socket.create_connection(('{host}', {port}), 3)"
+
+    assert re.search("gaierror|TimeoutError|refused", project.in_python(service, program))
+
+
+@pytest.mark.parametrize(
+    ("service", "file"),
+    [
+        ("ingest", "notifier/signing-secret"),
+        ("ingest", "detector/database-password"),
+        ("detector", "ingest/record-key"),
+        ("detector", "operator/database-password"),
+        ("notifier", "postgres/superuser-password"),
+    ],
+)
+def test_a_service_cannot_read_the_secrets_of_another(project: Project, service: str, file: str) -> None:
+    assert "PermissionError" in project.in_python(service, f"open('/run/rapport/{file}').read()")
+
+
+def test_a_service_sees_only_its_own_schema(project: Project) -> None:
+    program = (
+        "import os, psycopg; from pathlib import Path;"
+        "word = Path(os.environ['DATABASE_PASSWORD_FILE']).read_text();"
+        "psycopg.connect(os.environ['DATABASE_URL'], password=word)"
+        ".execute('SELECT * FROM notifier.therapist')"
+    )
+
+    assert "permission denied for schema notifier" in project.in_python("detector", program)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_cannot_write_its_own_files(project: Project, service: str) -> None:
+    assert "Read-only file system" in project.in_python(service, "open('/opt/rapport/x', 'w')")
+
+
+def test_a_detector_killed_in_mid_stream_loses_nothing(project: Project, traffic: Traffic) -> None:
+    def kill_and_start() -> None:
+        project.compose("kill", "detector")
+        project.compose("up", "--wait", "--no-build", "--no-deps", "detector")
+
+    traffic.send(RATINGS, rate=RATE, midway=kill_and_start)
+    traffic.assert_balanced()
+
+
+@pytest.mark.parametrize("store", ["kafka", "postgres"])
+def test_a_restart_of_a_store_in_mid_stream_loses_nothing(
+    project: Project, traffic: Traffic, store: str
+) -> None:
+    traffic.send(RATINGS, rate=RATE, midway=lambda: project.compose("restart", store))
+    traffic.assert_balanced()
+
+
+def test_a_restored_backup_catches_up_by_itself(project: Project, traffic: Traffic) -> None:
+    traffic.assert_balanced()
+    backup = project.dump("postgres", "pg_dump", "--username=postgres", "--format=custom", "rapport")
+    traffic.send(1000, rate=500)
+    traffic.assert_balanced()
+    project.compose("stop", "detector", "notifier")
+    project.compose(
+        *("exec", "-T", "postgres", "pg_restore", "--username=postgres", "--dbname=postgres"),
+        *("--clean", "--if-exists", "--create", "--exit-on-error"),
+        given=backup,
+    )
+    project.compose("up", "--wait", "--no-build", "--no-deps", "detector", "notifier")
+
+    traffic.assert_balanced()
+
+
+def test_three_detectors_split_the_partitions_and_balance(project: Project, traffic: Traffic) -> None:
+    project.up("--no-recreate", "--scale", f"detector={DETECTORS}")
+
+    def owned() -> list[float]:
+        query = "sum by (instance) (rapport_consumer_assigned{job='detector'})"
+        return [float(each["value"][1]) for each in project.prometheus(query)]
+
+    wait_until(
+        lambda: (
+            len(owned()) == DETECTORS
+            and min(owned()) > 0
+            and sum(owned()) == PARTITIONS * TOPICS_OF_THE_DETECTOR
+        ),
+        "each of three detectors owns some partitions, and together all",
+    )
+    say(f"partitions owned: {owned()}")
+    traffic.send(RATINGS, rate=RATE)
+    traffic.assert_balanced()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_ends_by_itself_when_it_is_asked_to(project: Project, service: str) -> None:
+    project.compose("stop", service)
+    codes = project.compose("ps", "--all", "--format", "{{.ExitCode}}", service).split()
+
+    assert codes == ["0"] * len(codes)
+
+
+def test_nothing_is_left_behind(project: Project) -> None:
+    project.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+
+    assert project.left_behind() == []

@@ -1,0 +1,161 @@
+"""Dockerfile, compose file, alerts, runbooks, dashboard: what can be said of them without starting them."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from schemas.topics import ALL
+from tests.support.images import ROOT, compose_file
+
+SERVICES: dict[str, Any] = compose_file()["services"]
+ONCE = {"secrets", "topics", "migrate", "where", "rapport", "demo-key", "demo"}
+ALERTS = ["ServiceDown", "PipelineStuck", "RejectedRising", "ModelMissing", "DeliveryFailing"]
+PROMETHEUS = ROOT / "deploy" / "prometheus"
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is not installed (Debian: apt-get install prometheus)"
+)
+
+
+def _rules() -> list[dict[str, Any]]:
+    groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def _promtool(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["promtool", *words], capture_output=True, text=True, check=False)
+
+
+def test_the_dockerfile_keeps_the_rules_of_hadolint() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / "deploy" / "Dockerfile"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+@pytest.mark.docker
+def test_the_compose_file_keeps_to_its_specification() -> None:
+    done = subprocess.run(
+        ["docker", "compose", "--profile", "*", "config", "--quiet"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_every_image_has_a_full_tag_that_stands_in_one_place() -> None:
+    named = re.findall(r"^\s*image: (\S+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    named += re.findall(r"^FROM (\S+:\S+)", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert [image for image in named if not re.fullmatch(r"[a-z0-9./-]+:v?\d[\w.-]*", image)] == []
+    assert len(named) == len(set(named))
+
+
+def test_our_images_carry_the_version_of_the_project() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    own = {str(service["image"]) for service in SERVICES.values() if "build" in service}
+
+    assert own == {f"rapport:{version}", f"rapport-demo:{version}"}
+    assert f"ARG VERSION={version}\n" in (ROOT / "deploy" / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_no_rights_it_does_not_need(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cpus", "memory", "pids"} == set(service["deploy"]["resources"]["limits"])
+    assert ("cap_add" in service) == (name == "secrets")
+    assert str(service["user"]).startswith("0:") == (name == "secrets")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_watched_and_comes_back_or_runs_once(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
+    assert (service["healthcheck"] == {"disable": True}) == (name in ONCE)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_published_on_this_machine_only(name: str) -> None:
+    ports = SERVICES[name].get("ports", [])
+
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+    assert not ports or name not in {"kafka", "postgres"}
+
+
+def test_no_password_stands_in_the_compose_file() -> None:
+    settings = [
+        (name, setting)
+        for name, service in SERVICES.items()
+        for setting in service.get("environment", {})
+        if re.search("PASSWORD|SECRET|_KEY", setting) and not setting.endswith(("_FILE", "__FILE"))
+    ]
+
+    assert settings == []
+
+
+def test_there_are_exactly_five_alerts_each_with_a_page() -> None:
+    pages = sorted(page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md"))
+
+    assert [rule["alert"] for rule in _rules()] == ALERTS
+    assert sorted(ALERTS) == pages
+    assert [rule["annotations"]["runbook"] for rule in _rules()] == [f"docs/runbooks/{a}.md" for a in ALERTS]
+
+
+@needs_promtool
+def test_the_alerts_keep_their_timelines() -> None:
+    done = _promtool("test", "rules", str(PROMETHEUS / "alerts_test.yml"))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_has_a_timeline_that_raises_it() -> None:
+    tests = yaml.safe_load((PROMETHEUS / "alerts_test.yml").read_text())["tests"]
+    raised = {each["alertname"] for test in tests for each in test["alert_rule_test"] if each["exp_alerts"]}
+
+    assert raised == set(ALERTS)
+
+
+def queries() -> list[str]:
+    """Every query of the dashboard."""
+    board = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "flow.json").read_text())
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def _metrics_in_code() -> set[str]:
+    sources = [file.read_text() for file in (ROOT / "services").rglob("*metrics.py")]
+    return set(re.findall(r'"(rapport_[a-z_0-9]+)"', "\n".join(sources)))
+
+
+@pytest.mark.parametrize("query", [*queries(), *(rule["expr"] for rule in _rules())])
+def test_a_query_asks_for_metrics_that_exist(query: str) -> None:
+    asked = set(re.findall(r"rapport_[a-z_0-9]+", query))
+    bare = {re.sub("_(total|bucket|count|sum)$", "", name) for name in asked}
+
+    assert bare <= _metrics_in_code()
+
+
+def test_the_compose_file_creates_no_topic_by_itself() -> None:
+    settings = (ROOT / "deploy" / "compose" / "kafka" / "server.properties").read_text()
+
+    assert "auto.create.topics.enable=false" in settings
+    assert not any(topic.name in settings + Path(ROOT / "docker-compose.yml").read_text() for topic in ALL)
