@@ -1,6 +1,6 @@
 """Names of services in, their OpenAPI documents out: each asked in a process of its own.
 
-A service's `app.py` holds `application()`: its doors with nothing behind them.
+A service's `published.py` holds `document()`, for which nothing is connected.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 _ASK = """
 import importlib, json, sys
-print(json.dumps(importlib.import_module(f"services.{sys.argv[1]}.app").application().openapi()))
+print(json.dumps(importlib.import_module(f"services.{sys.argv[1]}.published").document()))
 """
 
 

@@ -18,6 +18,8 @@ from services.runtime.credentials import CredentialStore
 from services.runtime.health import Health, health_router
 from services.runtime.metrics import Metrics
 
+TITLE = "Rapport: notifier"
+VERSION = "1"
 _AGAIN_AFTER_S = "5"
 
 
@@ -30,7 +32,7 @@ def build_app(
 ) -> FastAPI:
     """The application; nothing is connected yet."""
     # The interactive page of FastAPI loads scripts from elsewhere: it is not served here.
-    app = FastAPI(title="Rapport notifier", docs_url=None, redoc_url=None)
+    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None)
     problem.install(app)
     app.include_router(health_router(health, metrics))
     plain_http = "http" in webhooks.schemes
