@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.runtime.assignment import Assignment
@@ -27,6 +28,7 @@ from services.runtime.transaction import RejectedEvent, Transaction
 from services.runtime.transient import retry_reason
 
 _RELAY_EVERY_S = 5.0
+_OTHERS_EVERY = 6
 _ANSWER_S = 2.0
 """How long `transact` waits for Kafka: what it stored is safe, and the relay publishes it later."""
 
@@ -86,6 +88,7 @@ class BatchConsumer:
             fuse=Fuse(fuse or FuseSettings().limits),
             metrics=metrics,
             checkpoint=checkpoint,
+            alive=lambda: health.beat(LOOP),
         )
         self._relay = Relay(database, committer, publisher, metrics, left_behind_after_s=left_behind_after_s)
         self._parts = Parts(
@@ -186,10 +189,10 @@ class BatchConsumer:
         return self._parts.assignment.owned(topic)
 
     async def _keep_relaying(self) -> None:
-        while True:
+        for turn in itertools.count():
             await self._parts.clock.sleep(_RELAY_EVERY_S)
             try:
-                await self._relay.once()
+                await self._relay.once(others=turn % _OTHERS_EVERY == 0)
             except Exception as error:
                 get_logger().error("relay-failed-unexpectedly", exc_info=error)
 

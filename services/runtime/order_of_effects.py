@@ -46,8 +46,10 @@ class OrderOfEffects:
         fuse: Fuse,
         metrics: Metrics,
         checkpoint: Checkpoint,
+        alive: Callable[[], None],
     ) -> None:
         self._handle = handle
+        self._alive = alive
         self._whose = whose
         self._assignment = assignment
         self._committer = committer
@@ -133,6 +135,8 @@ class OrderOfEffects:
         self._count(part, tx)
         await self._publisher.publish(first_alone=self._first_alone if tx.outgoing else None)
         self._checkpoint("after-publish")
+        # A batch that is cut into many parts takes long, and is not stuck.
+        self._alive()
 
     @property
     def _first_alone(self) -> Callable[[], None] | None:

@@ -37,14 +37,18 @@ class Relay:
         self._metrics = metrics
         self._after_s = left_behind_after_s
 
-    async def once(self) -> None:
+    async def once(self, *, others: bool = True) -> None:
         """Publish and delete what is waiting; a failure is counted and left to the next time.
+
+        With `others`, also what other processes left behind.
 
         Raises:
             Exception: one that trying again will not mend.
         """
         try:
             await self._publisher.publish()
+            if not others and not self._publisher.own_batches:
+                return
             conn = await connect(self._database, "relay")
             async with conn:
                 outbox = self._committer.outbox
@@ -55,10 +59,10 @@ class Relay:
                 except BaseException:
                     self._publisher.give_back(published)
                     raise
-                rows = await outbox.left_behind(
-                    conn, self._after_s, except_batches=self._publisher.own_batches
-                )
-                if rows:
+                if not others:
+                    return
+                own = self._publisher.own_batches
+                if rows := await outbox.left_behind(conn, self._after_s, except_batches=own):
                     await self._publisher.publish_now([row.out for row in rows], deadline_s=_PUBLISH_S)
                     await outbox.delete_rows(conn, rows)
                     get_logger().warning("outbox-left-behind-published", rows=len(rows))

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from services.runtime.backoff import Backoff
+from services.runtime.commit_offsets import commit_offsets
 from services.runtime.errors import Halt
 from services.runtime.log import describe, get_logger
 from services.runtime.metrics import RetryReason
@@ -21,8 +22,6 @@ from services.runtime.record import Place, Record
 from services.runtime.subscribe import RawBatch, Subscription
 from services.runtime.transient import retry_reason
 from services.runtime.watch import Watch
-
-_COMMIT_S = 10.0
 
 
 class Session:
@@ -44,6 +43,8 @@ class Session:
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wanted = asyncio.Event()
         self._stamp = -1
+        self.joined = False
+        """Kafka has told which partitions are ours, be it none."""
         self.polled_at = parts.clock.monotonic()
 
     @property
@@ -64,8 +65,16 @@ class Session:
             Exception: one that `retry_reason` knows: begin a new session after a pause.
         """
         parts = self._parts
-        await reach(parts)
         stopped: asyncio.Future[Any] = asyncio.ensure_future(parts.stopping.wait())
+        reaching = asyncio.create_task(reach(parts), name="reach")
+        await asyncio.wait([stopped, reaching], return_when=asyncio.FIRST_COMPLETED)
+        if not reaching.done():
+            reaching.cancel()
+            await asyncio.gather(reaching, return_exceptions=True)
+            return
+        if reaching.exception() is not None:
+            stopped.cancel()
+            reaching.result()
         preparing = asyncio.create_task(self._keep_prepared(), name="prepare")
         joining = asyncio.create_task(self._subscription.start(), name="join")
         watching = asyncio.create_task(Watch(self, parts).run(), name="watch")
@@ -117,6 +126,7 @@ class Session:
 
     def assigned(self, places: frozenset[Place]) -> None:
         """Take note of the partitions; they are read when they are prepared."""
+        self.joined = True
         self._parts.metrics.rebalances.inc()
         self._parts.assignment.given(places)
         self._hold()
@@ -168,6 +178,7 @@ class Session:
             parts.assignment.fence(fenced.places)
             parts.health.set_bad("consumer", str(fenced))
             get_logger().error("partitions-lost", why=str(fenced))
+            self._pause_reading(fenced.places)
             self._rewind(parts.assignment.applied)
             return 0.0
         except Halt:
@@ -196,20 +207,7 @@ class Session:
 
     async def _commit(self, next_offsets: Mapping[Place, int]) -> None:
         parts = self._parts
-        offsets = {TopicPartition(*place): offset for place, offset in next_offsets.items()}
-        try:
-            with parts.metrics.commit_seconds.time():
-                async with asyncio.timeout(_COMMIT_S):
-                    await self._subscription.consumer.commit(offsets)
-        except (KafkaError, TimeoutError) as error:
-            # Nothing is lost or done twice: the records were applied, and are skipped when read again.
-            parts.metrics.commit_failures.inc()
-            parts.health.set_bad("offsets", f"committing offsets failed: {describe(error)}")
-            get_logger().warning("offset-commit-failed", why=describe(error))
-            return
-        parts.health.set_good("offsets")
-        for (topic, partition), offset in next_offsets.items():
-            parts.metrics.committed.labels(topic=topic, partition=partition).set(offset)
+        await commit_offsets(self._subscription.consumer, next_offsets, parts.metrics, parts.health)
 
     async def _keep_prepared(self) -> None:
         parts = self._parts
@@ -242,10 +240,12 @@ class Session:
 
     def _hold(self) -> None:
         """Read nothing until everything assigned is prepared."""
-        with contextlib.suppress(IllegalStateError):
-            tps = (TopicPartition(*place) for place in self._parts.assignment.assigned)
-            self._subscription.consumer.pause(*tps)
+        self._pause_reading(self._parts.assignment.assigned)
         self._wanted.set()
+
+    def _pause_reading(self, places: Iterable[Place]) -> None:
+        with contextlib.suppress(IllegalStateError):  # taken away meanwhile
+            self._subscription.consumer.pause(*(TopicPartition(*place) for place in places))
 
     def _rewind(self, offsets: Mapping[Place, int]) -> None:
         with contextlib.suppress(IllegalStateError):  # taken away meanwhile: it is sought when it comes back

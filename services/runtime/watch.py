@@ -41,15 +41,21 @@ class Watch:
             return
         answered = self._show_positions()
         if answered is None:
+            # A replica that has no partition goes round with nothing to do, and that is all right.
+            if session.joined and not parts.assignment.assigned:
+                self._progress()
             return
         silent_s = parts.clock.now().timestamp() - answered
         if silent_s > SILENT_S:
             parts.health.set_bad("kafka", f"no answer to a fetch for more than {SILENT_S:g} s")
             return
         parts.health.set_good("kafka")
-        if parts.health.ready:
-            parts.metrics.last_progress.set(parts.clock.now().timestamp())
-        parts.health.beat(LOOP)
+        self._progress()
+
+    def _progress(self) -> None:
+        if self._parts.health.ready:
+            self._parts.metrics.last_progress.set(self._parts.clock.now().timestamp())
+        self._parts.health.beat(LOOP)
 
     def _show_positions(self) -> float | None:
         """Export positions and lag; the time of the newest answer to a fetch, if anything is being read."""

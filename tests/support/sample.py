@@ -87,7 +87,7 @@ class Sample:
             bootstrap_servers=self.bootstrap,
             embedded=self.embedded,
             # How long the embedded broker waits for one that left; a real one takes no less than 6 s.
-            session_timeout_s=2.5 if self.embedded else 6,
+            session_timeout_s=1.8 if self.embedded else 6,
         )
         self.database = DatabaseSettings.model_validate({"url": self.database_url})
         self.clock: Clock = SystemClock()

@@ -99,7 +99,7 @@ async def test_the_live_consumer_has_the_settings_that_lose_nothing(sample: Samp
         assert live._isolation_level == "read_committed"
         assert live._partition_assignment_strategy == (RangePartitionAssignor,)
         assert live._coordinator._group_instance_id is None
-        assert live._coordinator._session_timeout_ms == 2500
+        assert live._coordinator._session_timeout_ms == 1800
         assert live._rebalance_timeout_ms == 60_000
 
 
@@ -136,3 +136,26 @@ async def test_nothing_is_written_to_the_log_for_an_ordinary_batch(sample: Sampl
 
     records = [r for r in caplog.records if r.name.startswith(("faststream", "aiokafka"))]  # type: ignore[attr-defined]
     assert [r.getMessage() for r in records if r.name.startswith("faststream")] == []
+
+
+async def test_an_offset_commit_that_fails_is_counted_and_shown_until_one_succeeds(sample: Sample) -> None:
+    process = sample.consumer()
+    async with process() as consumer:
+        session = consumer.session
+        assert session is not None
+        await session._commit({(sample.topic, 99): 1})
+        failed = dict(process.health.reasons)
+        await sample.send(["1"])
+        await until(lambda: process.health.ready, "readiness")
+
+        assert "committing offsets failed" in failed["offsets"]
+        assert process.value("rapport_commit_failures_total") == 1
+
+
+async def test_a_stop_does_not_wait_for_a_broker_that_is_away(sample: Sample) -> None:
+    kafka = sample.kafka.model_copy(update={"bootstrap_servers": "127.0.0.1:1"})
+    process = sample.consumer(kafka=kafka)
+
+    async with asyncio.timeout(5):
+        async with process(ready=False):
+            await until(lambda: process.value("rapport_retries_total", reason="kafka") >= 1)
