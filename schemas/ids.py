@@ -3,8 +3,9 @@
 import hmac
 from collections.abc import Sequence
 from hashlib import sha1
+from hashlib import sha1
 from typing import NamedTuple, NewType
-from uuid import UUID, uuid5
+from uuid import UUID
 
 PracticeId = NewType("PracticeId", str)
 TherapistId = NewType("TherapistId", str)
@@ -20,6 +21,8 @@ NO_CASE = CaseId("")
 """The case of a dyad whose practice does not tell courses of therapy apart."""
 
 _NAMESPACE = UUID("6a1b1f0e-8f0b-5c0e-9a63-0d3c5c1f7a11")
+_FREE_BITS = (1 << 128) - 1 ^ 0xF000 << 64 ^ 0xC000 << 48
+_VERSION_5 = 0x5000 << 64 | 0x8000 << 48
 
 
 class Dyad(NamedTuple):
@@ -42,7 +45,10 @@ class RatingIdentity(NamedTuple):
 
 def _named(kind: str, parts: Sequence[str]) -> UUID:
     # The unit separator cannot stand in an id (control characters are refused), so no two lists collide.
-    return uuid5(_NAMESPACE, "\x1f".join((kind, *parts)))
+    # This is uuid5(_NAMESPACE, …) in half its time: every rating needs several.
+    name = "\x1f".join((kind, *parts)).encode()
+    number = int.from_bytes(sha1(_NAMESPACE.bytes + name, usedforsecurity=False).digest()[:16])
+    return UUID(int=number & _FREE_BITS | _VERSION_5)
 
 
 def _named_text(kind: str, parts: Sequence[str]) -> str:

@@ -11,11 +11,7 @@ from services.runtime.errors import Reject
 
 
 async def claim(batch: Batch, tools: Tools) -> None:
-    """Take the batch's ratings up, in the order of the log.
-
-    Raises:
-        Retry: another process claimed the same id or session at the same moment.
-    """
+    """Take the batch's ratings up, in the order of the log."""
     if batch.arrivals:
         known = await ratings.read_known(batch)
         desk = Desk(batch.tx.cluster_id, batch.dyads, known, tools.catalogue)

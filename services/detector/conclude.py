@@ -19,7 +19,7 @@ def _conclude(dyad: DyadWork, batch: Batch) -> None:
     folded, seen = fold(start, scored)
     for session, one in zip(dyad.sessions, seen, strict=True):
         session.seen = one
-    day = max(filter(None, (before.day, batch.day)), default=None)
+    day = before.day if batch.day is None else max(batch.day, before.day or batch.day)
     decision = Decision(folded, before.emitted, before.answers, day)
     telling = dyad.practice.telling(batch.tx.now)
     dyad.told, emitted = emit(dyad.id, decision, telling)

@@ -50,9 +50,10 @@ class Desk:
             )
         version = self._version(arrival, log)
         self._known.by_id[rating.practice_id, rating.rating_id] = version
-        self._known.versions.setdefault((dyad.id, version.key), []).append(version)
+        key = version.key
+        self._known.versions.setdefault((dyad.id, key), []).append(version)
         self._known.new.append(version)
-        self._recount(arrival, version.key)
+        self._recount(arrival, key)
 
     def _version(self, arrival: Arrival, log: tuple[str, int, int]) -> Version:
         rating = arrival.rating
@@ -61,7 +62,7 @@ class Desk:
             form = None if rating.status is Status.WITHDRAWN else form_of(rating, instrument)
         except UnknownInstrument:
             raise Reject(Reason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
-        place = place_of(rating)
+        place = place_of(rating) if form is None else form.place
         return Version(rating, place, arrival.dyad.id, rating.accepted_at, log, form)
 
     def _is_elsewhere(self, arrival: Arrival) -> bool:
@@ -82,7 +83,7 @@ class Desk:
 
     def _recount(self, arrival: Arrival, key: VersionKey) -> None:
         versions = self._known.versions[arrival.dyad.id, key]
-        newest = max(versions, key=lambda version: version.currency)
+        newest = max(versions, key=lambda version: version.currency) if len(versions) > 1 else versions[0]
         if newest.current:
             return
         for version in versions:

@@ -11,6 +11,7 @@ from services.detector.load import load
 from services.detector.lock import lock
 from services.detector.publish import publish
 from services.detector.pulse import pulse
+from services.detector.ratings import one_claim_each
 from services.detector.store import store
 from services.detector.tell import tell
 from services.detector.work import Batch, Tools
@@ -38,9 +39,13 @@ async def flow(tx: Transaction, records: Sequence[Record], tools: Tools) -> Batc
 
 
 async def run(batch: Batch, tools: Tools) -> Batch:
-    """Take a batch through the stages after decoding."""
+    """Take a batch through the stages after decoding.
+
+    Raises:
+        Retry: another process claimed the same id or session at the same moment.
+    """
     # A statement whose rows nobody waits for runs in PostgreSQL while the next stage computes.
-    async with batch.tx.conn.pipeline():
+    async with one_claim_each(), batch.tx.conn.pipeline():
         for stage in STAGES:
             await stage(batch, tools)
     return batch

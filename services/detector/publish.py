@@ -1,6 +1,6 @@
 """Findings in, `AllianceAssessed` out: in instrument units, with a revision, and only if a number changed."""
 
-from hashlib import blake2b
+from hashlib import sha256
 from math import isnan
 
 from schemas import topics
@@ -39,7 +39,7 @@ def _publish(batch: Batch, dyad: DyadWork, session: Session, numbers: Numbers) -
     session.revision += 1
     at = dyad.caused_at or batch.tx.now
     # The hash covers all that varies, so equal ids mean equal bytes, also after a restored backup.
-    hashed = blake2b(packed + at.isoformat().encode(), digest_size=16).hexdigest()
+    hashed = sha256(packed + pack(at)).hexdigest()
     identity = _identity(dyad, session.version)
     event_id = assessment_id(dyad.id, identity, session.revision, hashed)
     data = encode(assessed(dyad.who, identity, session.revision, numbers))

@@ -1,6 +1,7 @@
 """Stored ratings in and out: what is known of a batch's ids and sessions, and what it adds to it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC
 
@@ -151,12 +152,21 @@ def _enter(known: Known, version: Version) -> None:
             known.counted[rating.practice_id, rating.client_id, *version.key] = version.dyad_id
 
 
-async def write(conn: Connection, known: Known) -> None:
-    """Store what is new and what became current or was superseded.
+@asynccontextmanager
+async def one_claim_each() -> AsyncIterator[None]:
+    """Around whatever writes ratings: two dyads' owners may claim one id or session at the same moment.
 
     Raises:
-        Retry: another process claimed an id or a session at the same moment.
+        Retry: another process was first; the same work finds its claim the next time.
     """
+    try:
+        yield
+    except UniqueViolation:
+        raise Retry("an id or a session was claimed by another process at the same moment") from None
+
+
+async def write(conn: Connection, known: Known) -> None:
+    """Store what is new and what became current or was superseded; see `one_claim_each`."""
     changed = {id(version): version for version in known.predated.values()}
     for place, before in known.current_before.items():
         if not before.current:
@@ -165,13 +175,10 @@ async def write(conn: Connection, known: Known) -> None:
                 changed[id(version)] = version
     new = {id(version) for version in known.new}
     old = [version for key, version in changed.items() if key not in new]
-    try:
-        # First what is current no more: at no moment does a session count twice.
-        await _update(conn, [version for version in old if not version.current])
-        await _insert(conn, known.new)
-        await _update(conn, [version for version in old if version.current])
-    except UniqueViolation:
-        raise Retry("an id or a session was claimed by another process at the same moment") from None
+    # First what is current no more: at no moment does a session count twice.
+    await _update(conn, [version for version in old if not version.current])
+    await _insert(conn, known.new)
+    await _update(conn, [version for version in old if version.current])
     if known.duplicates:
         logs, ratings = zip(*known.duplicates, strict=True)
         clusters, partitions, offsets = zip(*logs, strict=True)

@@ -1,0 +1,49 @@
+"""Two processes on the same tables: rows are locked, and a claim is made once."""
+
+import asyncio
+
+import pytest
+
+from services.detector.pipeline import flow
+from services.runtime.errors import Retry
+from services.runtime.transaction import Transaction
+from tests.support.detector_stage import NOW, Stage, body, record_of, stage
+from tests.support.invariants import broken
+
+GOOD = (4.5, 4.5, 4.5)
+
+
+async def _open(place: Stage, sent: dict[str, object], offset: int) -> None:
+    await flow(Transaction(place.conn, NOW, "cluster-1"), [record_of(sent, offset)], place.tools)
+
+
+@pytest.mark.parametrize(
+    "other", [{"id": "one", "client_id": "client-2"}, {"id": "two", "therapist_id": "therapist-2"}],
+    ids=["the same id", "the same session"],
+)  # fmt: skip
+async def test_a_claim_that_another_process_makes_at_the_same_moment_is_tried_again(
+    detector: Stage, database_url: str, other: dict[str, object]
+) -> None:
+    async with stage(database_url) as second:
+        second.offset = 5
+        await _open(detector, body(0, GOOD, id="one"), 0)
+        waiting = asyncio.create_task(_open(second, body(0, GOOD, **other), 1))
+        await detector.conn.commit()
+        with pytest.raises(Retry):
+            await waiting
+        await second.conn.rollback()
+        await second.rate(body(0, GOOD, **other))
+        assert len(await detector.rows("SELECT FROM detector.rejection")) == 1
+        assert await broken(detector.conn) == {}
+
+
+async def test_two_owners_of_a_dyad_lose_no_rating(detector: Stage, database_url: str) -> None:
+    async with stage(database_url) as second:
+        second.offset = 5
+        await _open(detector, body(-1, GOOD), 0)
+        waiting = asyncio.create_task(second.rate(body(0, GOOD)))
+        await detector.conn.commit()
+        await waiting
+        rows = await detector.rows("SELECT history_revision, snapshot_revision FROM detector.dyad")
+        assert rows == [(2, 2)]
+        assert await broken(detector.conn) == {}
