@@ -76,6 +76,24 @@ def _first_line_of_foreign(_logger: object, _method: str, event: EventDict) -> E
     return event
 
 
+class _OnceAMinute(logging.Filter):
+    """Lets each message of the Kafka client pass once a minute: while a broker is away it tries, and says so,
+    ten times a second. What matters of it is in our own lines, in readiness and in the metrics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        last = self._passed.get(str(record.msg))
+        if last is not None and record.created - last < 60:
+            return False
+        self._passed[str(record.msg)] = record.created
+        return True
+
+
 def configure(settings: LogSettings, service: str) -> None:
     """Route structlog and the standard library's logging to standard output in one format."""
 
@@ -117,6 +135,7 @@ def configure(settings: LogSettings, service: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
+    handler.addFilter(_OnceAMinute())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level)

@@ -160,3 +160,14 @@ async def test_a_rejected_record_is_shown_by_its_place_only(sample: Sample) -> N
         await until(lambda: sample.query("SELECT 1 FROM sample.rejection") != [])
 
         assert "someone" not in repr(consumer.session)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lz4", "snappy", "zstd"])
+async def test_records_may_be_compressed_by_whoever_sends_them(sample: Sample, compression: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap, compression_type=compression)
+    await producer.start()
+    await producer.send_and_wait(sample.topic, b"1" * 500, b"k", 0)
+    await producer.stop()
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["1" * 500])

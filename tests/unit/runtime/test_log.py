@@ -122,3 +122,16 @@ def test_debug_is_silent_unless_asked_for(capsys: pytest.CaptureFixture[str]) ->
     get_logger().debug("detail")
 
     assert capsys.readouterr().out == ""
+
+
+def test_a_client_that_complains_without_end_is_heard_once_a_minute(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure(LogSettings(), "sample")
+    for number in range(50):
+        logging.getLogger("aiokafka.client").error("no connection to node %s", number)
+    logging.getLogger("aiokafka.client").error("something else")
+
+    events = [json.loads(text)["event"] for text in capsys.readouterr().out.splitlines()]
+
+    assert events == ["no connection to node 0", "something else"]
