@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from psycopg import AsyncConnection
 
 from services.detector.pipeline import flow
 from services.runtime.errors import Retry
@@ -17,6 +18,14 @@ async def _open(place: Stage, sent: dict[str, object], offset: int) -> None:
     await flow(Transaction(place.conn, NOW, "cluster-1"), [record_of(sent, offset)], place.tools)
 
 
+async def _until_it_waits(url: str) -> None:
+    async with asyncio.timeout(20), await AsyncConnection.connect(url, autocommit=True) as looking:
+        while True:
+            row = await (await looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")).fetchone()
+            if row is not None and row[0]:
+                return
+
+
 @pytest.mark.parametrize(
     "other", [{"id": "one", "client_id": "client-2"}, {"id": "two", "therapist_id": "therapist-2"}],
     ids=["the same id", "the same session"],
@@ -28,6 +37,7 @@ async def test_a_claim_that_another_process_makes_at_the_same_moment_is_tried_ag
         second.offset = 5
         await _open(detector, body(0, GOOD, id="one"), 0)
         waiting = asyncio.create_task(_open(second, body(0, GOOD, **other), 1))
+        await _until_it_waits(database_url)
         await detector.conn.commit()
         with pytest.raises(Retry):
             await waiting
@@ -42,6 +52,7 @@ async def test_two_owners_of_a_dyad_lose_no_rating(detector: Stage, database_url
         second.offset = 5
         await _open(detector, body(-1, GOOD), 0)
         waiting = asyncio.create_task(second.rate(body(0, GOOD)))
+        await _until_it_waits(database_url)
         await detector.conn.commit()
         await waiting
         rows = await detector.rows("SELECT history_revision, snapshot_revision FROM detector.dyad")
