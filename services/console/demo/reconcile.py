@@ -11,7 +11,7 @@ from services.console.demo.settle import Settled
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table: a name and a number; `part` belongs to the sum above it."""
+    """One line of the table: a name and a number; those that are `part` add up to the line above them."""
 
     name: str
     count: int
@@ -49,7 +49,9 @@ def reconcile(
     lines += [Line(name, n, part=True) for name, n in now.episodes.items() if name != "opened"]
     lines.append(Line("messages", now.messages.total()))
     lines += [Line(f"{channel}: {state}", n, part=True) for (channel, state), n in now.messages.items() if n]
-    lines += [Line(f"kept back: {reason}", n, part=True) for reason, n in sorted(now.withheld.items()) if n]
+    if now.withheld.total():
+        lines.append(Line("changes of episodes told nowhere", now.withheld.total()))
+        lines += [Line(reason, n, part=True) for reason, n in sorted(now.withheld.items()) if n]
     if mails is not None:
         lines.append(Line("mails in the mail catcher", mails))
     return Reconciliation(lines, [*_mismatches(tally, now, settled, mails), *unexpected])

@@ -22,7 +22,7 @@ def show(outcome: Outcome) -> None:
     if outcome.latency is not None:
         found = outcome.latency
         console.print(
-            f"From accepted to inbox item, {found.count} items: p50 {found.p50_ms:.0f} ms, "
+            f"From accepted to inbox item ({found.count} items): p50 {found.p50_ms:.0f} ms, "
             f"p95 {found.p95_ms:.0f} ms, p99 {found.p99_ms:.0f} ms"
         )
     if outcome.message is not None:
@@ -45,9 +45,10 @@ def show(outcome: Outcome) -> None:
 def _reconciliation(outcome: Outcome) -> Table:
     table = Table("what became of it", "", title="Reconciliation", title_justify="left", box=None)
     table.columns[1].justify = "right"
+    sign = ""
     for line in outcome.reconciliation.lines:
-        name = f"  {line.name}" if line.part else f"[bold]{line.name}[/]"
-        table.add_row(name, f"{line.count:,}")
+        sign = ("+" if sign else "=") if line.part else ""
+        table.add_row(f"  {sign} {line.name}" if line.part else f"[bold]{line.name}[/]", f"{line.count:,}")
     return table
 
 

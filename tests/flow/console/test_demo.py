@@ -11,7 +11,7 @@ HEAD = "client_id,therapist_id,session_id,session_at,instrument,item_1,item_2,it
 def _numbers(shown: str) -> dict[str, int]:
     """The lines of the reconciliation table."""
     rows = re.findall(r"^\s*(\S.*?)\s{2,}(-?[\d,]+)\s*$", shown, flags=re.MULTILINE)
-    return {name: int(count.replace(",", "")) for name, count in rows}
+    return {name.removeprefix("= ").removeprefix("+ "): int(count.replace(",", "")) for name, count in rows}
 
 
 def _falling_alliance(file: Path) -> Path:
