@@ -218,7 +218,7 @@ class _Shop:
 
 
 def _number(value: float) -> str:
-    return "" if isnan(value) else repr(round(value, 6))
+    return "" if isnan(value) else f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 class _InOrder:

@@ -5,8 +5,9 @@ partitions it owns; a row per partition says up to which day it was done, whoeve
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
+from typing import Protocol
 from uuid import UUID
 
 from schemas import topics
@@ -17,7 +18,6 @@ from services.detector.pipeline import run
 from services.detector.threshold_job import renew_thresholds
 from services.detector.work import Batch, DyadWork, Tools
 from services.runtime.clock import Clock
-from services.runtime.consume import BatchConsumer
 from services.runtime.errors import Fault
 from services.runtime.health import Health
 from services.runtime.log import describe, get_logger
@@ -41,12 +41,22 @@ WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id 
 _FIRST = UUID(int=0)
 
 
+class Lender(Protocol):
+    """What lends its transactions: the consumer."""
+
+    def owned(self, topic: str) -> frozenset[int]:
+        """The partitions of a topic that are this process's to work on now."""
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+        """Run work in a transaction of its own, and publish what it says."""
+
+
 class Sweep:
     """Runs beside the consumer, and borrows its transaction."""
 
     def __init__(
         self,
-        consumer: BatchConsumer,
+        consumer: Lender,
         tools: Tools,
         *,
         metrics: DetectorMetrics,

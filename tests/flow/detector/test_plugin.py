@@ -1,0 +1,174 @@
+"""What the detector lends to the command line: a practice's options, why, doctor, score, replay, export."""
+
+import csv
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.detector.plugin import plugin
+from services.detector.replay import read_rejected
+from services.runtime.errors import Halt
+from services.runtime.plugin import Tenant
+from tests.support.detector_stage import NOW, Stage, body, record_of
+
+GOOD = (4.5, 4.5, 4.5)
+LOW = (2.5, 2.5, 2.5)
+
+
+async def put(detector: Stage, **options: str) -> None:
+    assert plugin.put_tenant is not None
+    await plugin.put_tenant(detector.conn, Tenant("east", NOW, options))
+    await detector.conn.commit()
+
+
+EAST = "SELECT tell_from, max_age_days, false_alarms FROM detector.practice WHERE practice_id = 'east'"
+
+
+async def test_a_practice_is_told_from_when_it_was_added(detector: Stage) -> None:
+    await put(detector)
+    assert await detector.rows(EAST) == [(NOW, 21, 0.05)]
+
+
+async def test_options_are_stored_and_the_others_stay(detector: Stage) -> None:
+    await put(detector, tell_from="2026-01-01T00:00+01:00", max_age_days="none", sensitivity="8")
+    await put(detector, max_age_days="30")
+    moment = datetime(2025, 12, 31, 23, tzinfo=UTC)
+    assert await detector.rows(EAST) == [(moment, 30, 0.08)]
+
+
+async def test_a_practice_may_be_told_about_all_sessions(detector: Stage) -> None:
+    await put(detector, tell_from="always")
+    assert await detector.rows(EAST) == [(None, 21, 0.05)]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tell_from": "2026-01-01"},
+        {"tell_from": "soon"},
+        {"max_age_days": "0"},
+        {"max_age_days": "many"},
+        {"sensitivity": "0"},
+        {"sensitivity": "often"},
+    ],
+    ids=str,
+)
+async def test_an_option_that_cannot_be_used_is_refused(detector: Stage, options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(options))}: expected"):
+        await put(detector, **options)
+
+
+async def test_a_practice_with_a_model_that_is_not_loaded_halts(detector: Stage) -> None:
+    await put(detector, model_version="another")
+    with pytest.raises(Halt, match="another"):
+        await detector.rate(body(0, GOOD), practice="east")
+
+
+async def test_why_tells_the_way_of_a_sessions_ratings(detector: Stage) -> None:
+    await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
+    await detector.rate(body(-1, LOW, id="one"), body(-1, LOW, id="one"))
+    assert plugin.trace is not None
+    lines = await plugin.trace(detector.conn, "north", "s-1")
+    assert [line.what for line in lines] == [
+        "rating one accepted (rated)",
+        "rating one assessed (revision 1), flagged",
+        "rating one delivered again",
+        "episode opened (revision 1)",
+    ]
+    assert lines[-1].why == "the therapist is to be told"
+
+
+async def test_why_knows_nothing_of_another_practices_session(detector: Stage) -> None:
+    await detector.rate(body(-1, GOOD))
+    assert plugin.trace is not None
+    assert await plugin.trace(detector.conn, "east", "s-1") == []
+
+
+async def test_doctor_finds_a_healthy_detector_good(detector: Stage) -> None:
+    assert plugin.check is not None
+    assert {one.verdict for one in await plugin.check(detector.conn)} == {"good"}
+
+
+async def test_doctor_notices_rejections(detector: Stage) -> None:
+    await detector.rate(body(0, GOOD, instrument="nobody-knows"))
+    await detector.rows("UPDATE detector.rejection SET recorded_at = now() RETURNING 1")
+    assert plugin.check is not None
+    assert [one.name for one in await plugin.check(detector.conn) if one.verdict == "notice"] == [
+        "rejected ratings"
+    ]
+
+
+async def test_a_replay_has_the_bytes_and_the_key_that_were_rejected(detector: Stage) -> None:
+    record = record_of(body(0, GOOD, instrument="nobody-knows"), 0)
+    await detector.feed([record])
+    (found,) = await read_rejected(detector.conn, tenant="north", reason=None, limit=10)
+    assert (found.outgoing.topic, found.outgoing.key, found.outgoing.value) == (
+        record.topic,
+        record.key,
+        record.value,
+    )
+
+
+@pytest.fixture
+def rapport() -> typer.Typer:
+    """A command line with the detector's commands."""
+    app = typer.Typer()
+    assert plugin.register is not None
+    plugin.register(app)
+    return app
+
+
+def write(file: Path, rows: list[list[object]]) -> Path:
+    header = [
+        "client_id",
+        "therapist_id",
+        "session_id",
+        "session_at",
+        "instrument",
+        *(f"item_{n}" for n in range(1, 5)),
+    ]
+    with file.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target).writerows([header, *rows])
+    return file
+
+
+def test_score_writes_a_line_per_rating(rapport: typer.Typer, tmp_path: Path) -> None:
+    file = write(tmp_path / "in.csv", [["c", "t", "s1", "2026-01-05T10:00Z", "srs", 9, 9, 9, 9]])
+    done = CliRunner().invoke(rapport, ["score", str(file), "--out", str(tmp_path / "out.csv")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out.csv").read_text().splitlines()[1].startswith("s1,c,0.0")
+
+
+def test_score_with_a_bad_row_names_it_and_writes_nothing(rapport: typer.Typer, tmp_path: Path) -> None:
+    file = write(tmp_path / "in.csv", [["c", "t", "s1", "2026-01-05T10:00Z", "srs", 11, 9, 9, 9]])
+    done = CliRunner().invoke(rapport, ["score", str(file), "--out", str(tmp_path / "out.csv")])
+    assert (done.exit_code, "row 2: items item 1" in done.output) == (1, True)
+    assert [one.name for one in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_exported_thresholds_are_read_back(
+    rapport: typer.Typer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from services.detector import exported
+    from services.runtime.migrate import migrate
+
+    migrate(database_url, "detector")
+    with psycopg.connect(database_url) as conn:
+        conn.execute("INSERT INTO detector.practice (practice_id, added_at) VALUES ('north', %s)", (NOW,))
+        conn.execute(
+            "INSERT INTO detector.threshold VALUES ('north', 'own-1', 'm', 0.4, %s, %s, '{}')",
+            (NOW, NOW - timedelta(days=1)),
+        )
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    file = tmp_path / "north.json"
+    done = CliRunner().invoke(rapport, ["thresholds", "export", "--practice", "north", "--out", str(file)])
+    assert done.exit_code == 0, done.output
+    assert [one["version"] for one in json.loads(file.read_bytes())] == ["own-1"]
+    assert [one.value for one in exported.read(file, "m")["north"]] == [0.4]
+    assert exported.read(file, "another-model") == {}
