@@ -28,14 +28,16 @@ class Page(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self._lines: list[str] = [""]
+        self._main: tuple[int, int | None] = (0, None)
         self._unread = 0
         self._button = False
         self.feed(html)
 
     @property
     def text(self) -> str:
-        """Its words, one block a line, without empty lines."""
-        lines = (" ".join(line.split()).removesuffix(CELL_END).strip() for line in self._lines)
+        """Its words, one block a line, without empty lines; of `main` alone where there is one."""
+        begin, end = self._main
+        lines = (" ".join(line.split()).removesuffix(CELL_END).strip() for line in self._lines[begin:end])
         return "\n".join(line for line in lines if line)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -45,6 +47,8 @@ class Page(HTMLParser):
             self._unread += 1
         if tag in BLOCKS:
             self._lines.append("")
+        if tag == "main":
+            self._main = (len(self._lines) - 1, None)
         if tag == "form":
             self.forms.append(Form(given.get("action", ""), given.get("method", "get").lower()))
         if tag in {"input", "button"} and self.forms and given.get("name"):
@@ -60,6 +64,8 @@ class Page(HTMLParser):
             self._unread = max(0, self._unread - 1)
         if tag in BLOCKS:
             self._lines.append("")
+        if tag == "main":
+            self._main = (self._main[0], len(self._lines))
         if tag in CELLS:
             self._lines[-1] += f" {CELL_END} "
         if tag == "button":

@@ -3,11 +3,11 @@
 from services.console.demo.message import link_in
 from services.console.demo.page import Page
 
-PAGE = """<!doctype html><html><head><title>x</title><style>p{}</style></head><body><nav>menu</nav>
+PAGE = """<!doctype html><html><head><title>x</title><style>p{}</style></head><body><nav>menu</nav><p>Skip</p>
 <main><h1>To review</h1><p>Your client&#39;s <b>bond</b>
 marks moved.</p><svg><text>0.5</text></svg>
 <form method="post" action="/answers"><input type="hidden" name="csrf" value="t">
-<button name="answer" value="discussed">We talked</button></form></main></body></html>"""
+<button name="answer" value="discussed">We talked</button></form></main><p>behind</p></body></html>"""
 
 
 def test_blocks_become_lines_and_ornaments_are_left_out() -> None:
