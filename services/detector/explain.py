@@ -41,8 +41,9 @@ class Found:
 def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
     """(n, 4) how much of the risk each of bond, goal, task and overall speaks for.
 
-    In proportion to how far each is expected to have fallen; overall counts for what it lies lower than all
-    of them. They sum to at most the risk; all 0 where nothing is known of any component.
+    In proportion to how far each is expected to have fallen, among those that this form marks; overall counts
+    for what it lies lower than all of them. They sum to at most the risk; all 0 where nothing is known of any
+    component.
 
     Args:
         risk: (n,) rounded.
@@ -58,7 +59,10 @@ def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
     weights = np.zeros((n, 4))
     weights[:, :3] = found.fall
     weights[:, 3] = np.where(ever[:, :3].any(axis=1), np.where(overall > lowest, overall, 0.0), 1.0)
-    weights = np.where(ever, weights, 0.0)
+    # A form speaks through the marks it has; only one without any is spoken for by what is known so far.
+    marked = ~np.isnan(scores)
+    speaks = np.where(marked.any(axis=1)[:, None], marked, ever)
+    weights = np.where(speaks, weights, 0.0)
     total = weights.sum(axis=1)
     share = weights / np.where(total > 0, total, 1.0)[:, None]
     # Rounded down, and once more where three roundings of binary numbers add up to more than the whole.

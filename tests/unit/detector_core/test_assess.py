@@ -103,6 +103,12 @@ def test_the_component_that_fell_leads(
     assert leading is assessed(detector, [*level_forms(STEADY), form(5, *marks)]).leading
 
 
+def test_a_component_without_a_mark_does_not_lead_a_form_that_has_others(detector: TrainedDetector) -> None:
+    found = assessed(detector, [*level_forms(STEADY), form(5, 0.75, nan, 0.5)])
+    assert found.leading is Component.TASK
+    assert found.components[Component.GOAL].risk == 0
+
+
 def test_usual_is_what_it_was_before_the_form(detector: TrainedDetector) -> None:
     found = assessed(detector, [*level_forms(STEADY), form(5, 0.4, 0.4, 0.4)])
     assert found.components[Component.BOND].usual == pytest.approx(0.8, abs=0.03)
