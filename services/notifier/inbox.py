@@ -1,6 +1,7 @@
 """inbox: writes one item per episode, exactly once, in the transaction in which the change was claimed."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from uuid import UUID
 
 from schemas.events import Change
@@ -23,13 +24,12 @@ async def inbox(tx: Transaction, notices: list[Notice]) -> list[Notice]:
             known = entries[change.episode_id]
             known.append(Entry(change.revision, change.change, notice.tells(Channel.INBOX)))
             touched.add(change.episode_id)
-            if fold(known) is None and change.change not in SENT_CHANGES:
-                notice = notice.hold(Reason.NEVER_TOLD, Channel.INBOX)  # noqa: PLW2901 - as it goes on
-        passed.append(notice)
-    for episode in sorted(touched):
-        item = fold(entries[episode])
-        if item is not None:
-            await _write(tx, episode, item)
+            follows_nothing = fold(known) is None and change.change not in SENT_CHANGES
+            passed.append(notice.hold(Reason.NEVER_TOLD, Channel.INBOX) if follows_nothing else notice)
+        else:
+            passed.append(notice)
+    items = {episode: fold(entries[episode]) for episode in sorted(touched)}
+    await _write(tx, {episode: item for episode, item in items.items() if item is not None})
     return passed
 
 
@@ -45,23 +45,27 @@ async def _entries_before(tx: Transaction, new: set[tuple[UUID, int]]) -> dict[U
     return entries
 
 
-async def _write(tx: Transaction, episode: UUID, item: ItemState) -> None:
-    await tx.conn.execute(
-        "INSERT INTO notifier.item (episode_id, practice_id, therapist_id, client_id, case_id, partition,"
-        " record_key, state, revision, first_revision, told_revision, session_at, told_at, changed_at)"
-        " SELECT episode_id, practice_id, therapist_id, client_id, case_id, partition, record_key,"
-        " %(state)s, %(revision)s, %(first)s, %(told)s, session_at, %(now)s, %(now)s"
-        " FROM notifier.change WHERE episode_id = %(episode)s AND revision = %(told)s"
-        " ON CONFLICT (episode_id) DO UPDATE SET partition = excluded.partition,"
-        " record_key = excluded.record_key, state = excluded.state, revision = excluded.revision,"
-        " first_revision = excluded.first_revision, told_revision = excluded.told_revision,"
-        " session_at = excluded.session_at, changed_at = excluded.changed_at",
-        {
-            "episode": episode,
-            "state": item.state.value,
-            "revision": item.revision,
-            "first": item.first_revision,
-            "told": item.told_revision,
-            "now": tx.now,
-        },
-    )
+async def _write(tx: Transaction, items: Mapping[UUID, ItemState]) -> None:
+    async with tx.conn.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO notifier.item (episode_id, practice_id, therapist_id, client_id, case_id, partition,"
+            " record_key, state, revision, first_revision, told_revision, session_at, told_at, changed_at)"
+            " SELECT episode_id, practice_id, therapist_id, client_id, case_id, partition, record_key,"
+            " %(state)s, %(revision)s, %(first)s, %(told)s, session_at, %(now)s, %(now)s"
+            " FROM notifier.change WHERE episode_id = %(episode)s AND revision = %(told)s"
+            " ON CONFLICT (episode_id) DO UPDATE SET partition = excluded.partition,"
+            " record_key = excluded.record_key, state = excluded.state, revision = excluded.revision,"
+            " first_revision = excluded.first_revision, told_revision = excluded.told_revision,"
+            " session_at = excluded.session_at, changed_at = excluded.changed_at",
+            [
+                {
+                    "episode": episode,
+                    "state": item.state.value,
+                    "revision": item.revision,
+                    "first": item.first_revision,
+                    "told": item.told_revision,
+                    "now": tx.now,
+                }
+                for episode, item in items.items()
+            ],
+        )

@@ -21,6 +21,7 @@ from services.notifier.retry import BackOff
 SCHEMA = "notifier_jobs"
 QUEUE = "deliveries"
 DELIVER = "deliver"
+_WAIT_S = 5.0
 
 
 def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Connection]:
@@ -31,6 +32,7 @@ def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Conn
         min_size=1,
         max_size=max_size,
         open=False,
+        timeout=_WAIT_S,
         check=AsyncConnectionPool.check_connection,
         name="jobs",
     )

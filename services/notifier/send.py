@@ -1,7 +1,7 @@
 """send: enqueues mail and webhook in the transaction of the inbox item, and cancels what is withdrawn."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from schemas.events import Change, EpisodeChanged
@@ -26,40 +26,48 @@ class Send:
 
     async def __call__(self, tx: Transaction, notices: list[Notice]) -> list[Notice]:
         """Enqueue what is to be sent; notices go on unchanged."""
-        enqueued: list[UUID] = []
+        wanted: list[tuple[EpisodeChanged, Channel]] = []
         for notice in notices:
             change = notice.change
             if change is None:
                 continue
             if change.change is Change.WITHDRAWN:
+                # What came before it in this batch is cancelled like what came long before.
+                await self._enqueue(tx, wanted)
+                wanted = []
                 await _cancel(tx, change)
-            enqueued += [await _enqueue(tx, change, one) for one in OUTGOING if notice.tells(one)]
-        if enqueued:
-            await self._defer(tx.conn, enqueued)
+            wanted += [(change, channel) for channel in OUTGOING if notice.tells(channel)]
+        await self._enqueue(tx, wanted)
         return notices
 
+    async def _enqueue(self, tx: Transaction, wanted: Sequence[tuple[EpisodeChanged, Channel]]) -> None:
+        if not wanted:
+            return
+        rows = [_row(change, channel, tx.now) for change, channel in wanted]
+        async with tx.conn.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, episode_id,"
+                " revision, change, channel, state, created_at, give_up_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                rows,
+            )
+        await self._defer(tx.conn, [delivery_id(one.episode_id, one.revision, to) for one, to in wanted])
 
-async def _enqueue(tx: Transaction, change: EpisodeChanged, channel: Channel) -> UUID:
-    stable = delivery_id(change.episode_id, change.revision, channel)
-    await tx.conn.execute(
-        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, episode_id,"
-        " revision, change, channel, state, created_at, give_up_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            stable,
-            Purpose.EPISODE.value,
-            change.practice_id,
-            change.therapist_id,
-            change.episode_id,
-            change.revision,
-            change.change.value,
-            channel.value,
-            State.PENDING.value,
-            tx.now,
-            tx.now + GIVE_UP_AFTER,
-        ),
+
+def _row(change: EpisodeChanged, channel: Channel, now: datetime) -> tuple[object, ...]:
+    return (
+        delivery_id(change.episode_id, change.revision, channel),
+        Purpose.EPISODE.value,
+        change.practice_id,
+        change.therapist_id,
+        change.episode_id,
+        change.revision,
+        change.change.value,
+        channel.value,
+        State.PENDING.value,
+        now,
+        now + GIVE_UP_AFTER,
     )
-    return stable
 
 
 async def _cancel(tx: Transaction, change: EpisodeChanged) -> None:

@@ -16,10 +16,12 @@ from services.runtime.health import Health
 from services.runtime.log import describe, get_logger
 
 CHECK = "sender"
+LOOP = "sweep"
 
 _BEAT_S = 2.0
 _STALLED_AFTER_S = 10.0
-_GRACE_S = 15.0
+_GRACE_S = 10.0
+_LASTED_S = 30.0
 
 
 class Worker:
@@ -44,6 +46,7 @@ class Worker:
         self._health = health
         self._clock = clock
         self._stopped = asyncio.Event()
+        health.set_bad(CHECK, "starting")
 
     async def run(self) -> None:
         """Send until stopped."""
@@ -58,25 +61,29 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._health.rest(LOOP)
+        self._health.set_bad(CHECK, "stopped")
         await self.jobs.close()
 
     async def stop(self) -> None:
         """Finish the attempts in flight."""
         self._stopped.set()
 
-    async def _again_and_again(self, part: Callable[[Backoff], Awaitable[None]]) -> None:
+    async def _again_and_again(self, part: Callable[[], Awaitable[None]]) -> None:
         back_off = Backoff(first_s=0.2, cap_s=10.0)
         while not self._stopped.is_set():
+            began = self._clock.monotonic()
             try:
-                await part(back_off)
+                await part()
             except Exception as error:
                 self._health.set_bad(CHECK, describe(error))
                 get_logger().warning("sender-interrupted", error=describe(error))
+            if self._clock.monotonic() - began > _LASTED_S:
+                back_off.reset()
             await self._clock.sleep(back_off.next_s())
 
-    async def _work(self, back_off: Backoff) -> None:
+    async def _work(self) -> None:
         # Returns when one of its side tasks failed, and raises when its own statements did.
-        back_off.reset()
         await self._queue.app.run_worker_async(
             queues=[QUEUE],
             concurrency=self._settings.worker_concurrency,
@@ -88,13 +95,13 @@ class Worker:
             delete_jobs="always",
         )
 
-    async def _sweep(self, back_off: Backoff) -> None:
+    async def _sweep(self) -> None:
         while not self._stopped.is_set():
+            self._health.beat(LOOP)
             taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S)
             async with self._pool.connection() as conn:
                 await self._metrics.measure(conn)
             self._health.set_good(CHECK)
-            back_off.reset()
             if taken_up:
                 get_logger().info("jobs-taken-up", jobs=taken_up)
             with contextlib.suppress(TimeoutError):

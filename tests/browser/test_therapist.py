@@ -19,6 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
+from services.runtime.migrate import migrate
 from services.runtime.serve import serve
 from services.runtime.settings import HttpSettings
 from tests.support.episodes import changed, episode_named
@@ -38,6 +39,7 @@ def link(database_url: str, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     links: list[str] = []
     failed: list[BaseException] = []
+    migrate(database_url, "notifier")
     with running(MailServer()) as server:
         loop = asyncio.new_event_loop()
         stop = asyncio.Event()

@@ -2,11 +2,29 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from services.runtime.migrate import migrate
 from tests.support.mail_server import MailServer, running
 from tests.support.notifier_stage import Stage, notifier_stage
+from tests.support.postgres import fresh_database
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres_url: str) -> Iterator[str]:
+    """A database with the notifier's tables, to be copied."""
+    with fresh_database(postgres_url) as url:
+        migrate(url, "notifier")
+        yield urlsplit(url).path.lstrip("/")
+
+
+@pytest.fixture
+def database_url(postgres_url: str, migrated: str) -> Iterator[str]:
+    """A fresh database with the notifier's tables."""
+    with fresh_database(postgres_url, template=migrated) as url:
+        yield url
 
 
 @pytest.fixture

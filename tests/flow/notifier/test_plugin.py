@@ -10,7 +10,6 @@ from typer.testing import CliRunner, Result
 
 from services.notifier.commands import register
 from services.notifier.plugin import check, put_tenant, trace
-from services.runtime.migrate import migrate
 from services.runtime.plugin import Tenant, Verdict
 from tests.support.episodes import NOW, changed
 from tests.support.notifier_stage import Stage
@@ -92,16 +91,10 @@ def imported(database_url: str, file: Path, practice: str) -> Result:
     return CliRunner().invoke(app, words, env={"DATABASE_URL": database_url})
 
 
-@pytest.fixture
-def tables(database_url: str) -> str:
-    migrate(database_url, "notifier")
-    return database_url
-
-
-def test_a_table_for_a_practice_nobody_knows_is_refused(tables: str, tmp_path: Path) -> None:
+def test_a_table_for_a_practice_nobody_knows_is_refused(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "therapists.csv"
     file.write_text("therapist_id,address\nt-1,t1@north.example\n")
-    result = imported(tables, file, "nowhere")
+    result = imported(database_url, file, "nowhere")
     assert result.exit_code == 1
     assert "rapport practices add nowhere" in result.stderr
 
@@ -118,23 +111,23 @@ async def _count(url: str) -> int:
     return int(row[0])
 
 
-def test_a_table_is_stored_and_stored_again_without_harm(tables: str, tmp_path: Path) -> None:
+def test_a_table_is_stored_and_stored_again_without_harm(database_url: str, tmp_path: Path) -> None:
 
-    asyncio.run(_add_practice(tables))
+    asyncio.run(_add_practice(database_url))
     file = tmp_path / "therapists.csv"
     file.write_text("therapist_id,address\nt-1,t1@north.example\nt-2,t2@north.example\n")
-    first, second = imported(tables, file, "north"), imported(tables, file, "north")
+    first, second = imported(database_url, file, "north"), imported(database_url, file, "north")
     assert "2 therapists are in the directory of north, 2 of them new" in first.stdout
     assert "2 therapists are in the directory of north, 0 of them new" in second.stdout
-    assert asyncio.run(_count(tables)) == 2
+    assert asyncio.run(_count(database_url)) == 2
 
 
-def test_a_table_with_one_wrong_line_stores_nothing_and_names_it(tables: str, tmp_path: Path) -> None:
+def test_a_table_with_one_wrong_line_stores_nothing_and_names_it(database_url: str, tmp_path: Path) -> None:
 
-    asyncio.run(_add_practice(tables))
+    asyncio.run(_add_practice(database_url))
     file = tmp_path / "therapists.csv"
     file.write_text("therapist_id,address\nt-1,t1@north.example\nt-2,nowhere\n")
-    result = imported(tables, file, "north")
+    result = imported(database_url, file, "north")
     assert result.exit_code == 1
     assert "line 3: address is not a mail address" in result.stderr
-    assert asyncio.run(_count(tables)) == 0
+    assert asyncio.run(_count(database_url)) == 0

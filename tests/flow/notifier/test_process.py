@@ -16,7 +16,6 @@ from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
 from services.console.process import Process
 from services.notifier.directory import put_therapist
 from services.notifier.therapist import Therapist
-from services.runtime.migrate import migrate
 from tests.support.backend import Backend
 from tests.support.episodes import NOW, changed, episode_named, key_of, record_of
 from tests.support.mail_server import MailServer
@@ -31,7 +30,6 @@ def process(
     backend: Backend, database_url: str, tmp_path: Path, mail_server: MailServer
 ) -> Iterator[Process]:
     """The notifier, ready."""
-    migrate(database_url, "notifier")
     (tmp_path / "signing").write_text("0123456789abcdef" * 4)
     port = free_port()
     url = f"http://127.0.0.1:{port}"

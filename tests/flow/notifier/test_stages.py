@@ -81,6 +81,11 @@ async def test_a_withdrawal_cancels_pending_mail_and_sends_none(stage: Stage) ->
     assert await stage.rows("SELECT state FROM notifier.item") == [("withdrawn",)]
 
 
+async def test_a_withdrawal_in_the_same_batch_cancels_too(stage: Stage) -> None:
+    await stage.handle(changed(), changed(Change.WITHDRAWN, 2), changed(episode="two", client="c-2"))
+    assert sorted(await stage.states()) == [("email", "cancelled", "withdrawn"), ("email", "pending", None)]
+
+
 async def test_a_withdrawal_that_was_kept_back_still_takes_the_item_back(stage: Stage) -> None:
     await stage.handle(changed())
     await stage.handle(changed(Change.WITHDRAWN, 2, kept_back=KeptBack.NOT_NEWEST))
