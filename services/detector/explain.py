@@ -61,7 +61,7 @@ def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
     weights[:, 3] = np.where(ever[:, :3].any(axis=1), np.where(overall > lowest, overall, 0.0), 1.0)
     # A form speaks through the marks it has; only one without any is spoken for by what is known so far.
     marked = ~np.isnan(scores)
-    speaks = np.where(marked.any(axis=1)[:, None], marked, ever)
+    speaks = np.where(marked.any(axis=1, keepdims=True), marked, ever)
     weights = np.where(speaks, weights, 0.0)
     total = weights.sum(axis=1)
     share = weights / np.where(total > 0, total, 1.0)[:, None]
