@@ -36,10 +36,8 @@ class Where:
             return KafkaSettings()
         if self.running is None:
             raise _missing(f"No broker is known: set KAFKA_BOOTSTRAP_SERVERS, or {RUN_UP}.")
-        return KafkaSettings(
-            bootstrap_servers=self.running.kafka["KAFKA_BOOTSTRAP_SERVERS"],
-            embedded=self.running.kafka.get("KAFKA_EMBEDDED") == "true",
-        )
+        given = {name.removeprefix("KAFKA_").lower(): value for name, value in self.running.kafka.items()}
+        return KafkaSettings.model_validate(given)
 
     @property
     def credentials(self) -> Path:
