@@ -62,9 +62,8 @@ def postgres_container() -> Iterator[str]:
     port = free_port()
     here = host in {"localhost", "127.0.0.1"}
     container.ports["5432/tcp"] = ("127.0.0.1", port) if here else port
-    container.with_env("POSTGRES_PASSWORD", PASSWORD).with_kwargs(
-        tmpfs={"/var/lib/postgresql": "mode=1777"}, shm_size="128m"
-    )
+    container.with_env("POSTGRES_PASSWORD", PASSWORD).with_kwargs(shm_size="128m")
+    container.tmpfs["/var/lib/postgresql"] = "mode=1777"
     url = f"postgresql://postgres:{PASSWORD.replace(' ', '%20')}@{host}:{port}/postgres"
     try:
         container.start()
