@@ -22,7 +22,6 @@ from services.detector.pipeline import flow
 from services.detector.practices import Models, ThresholdBook
 from services.detector.work import Heartbeat, Tools
 from services.runtime import arrays
-from services.runtime.migrate import migrate
 from services.runtime.record import Outgoing, Record
 from services.runtime.transaction import Rejection, Transaction
 from tests.support.toy_detector import ToyDetector
@@ -181,8 +180,7 @@ def tools_with(detector: Detector, *others: Detector) -> Tools:
 
 @asynccontextmanager
 async def stage(url: str, detector: Detector | None = None) -> AsyncIterator[Stage]:
-    """A fresh detector over the database at `url`."""
-    migrate(url, "detector")
+    """A fresh detector over the database at `url`, whose tables are there."""
     conn = await psycopg.AsyncConnection.connect(url)
     arrays.register(conn.adapters)
     try:

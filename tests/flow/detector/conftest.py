@@ -1,10 +1,37 @@
-"""Fixtures of the detector's flow."""
+"""Fixtures of the detector's flow: the tables are made once, and copied for each test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+from urllib.parse import urlsplit
 
 import pytest
 
+from services.runtime.migrate import migrate
 from tests.support.detector_stage import Stage, stage
+from tests.support.postgres import fresh_database
+
+
+class NewDatabase(Protocol):
+    """Makes a database with the detector's tables; its URL."""
+
+    def __call__(self) -> AbstractContextManager[str]: ...
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_url: str) -> Iterator[NewDatabase]:
+    """A way to a fresh database with the detector's tables."""
+    with fresh_database(postgres_url) as template:
+        migrate(template, "detector")
+        name = urlsplit(template).path.lstrip("/")
+        yield lambda: fresh_database(postgres_url, name)
+
+
+@pytest.fixture
+def database_url(new_database: NewDatabase) -> Iterator[str]:
+    """A fresh database with the detector's tables."""
+    with new_database() as url:
+        yield url
 
 
 @pytest.fixture

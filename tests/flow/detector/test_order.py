@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from schemas import topics
 from services.runtime.record import Outgoing, Record
+from tests.flow.detector.conftest import NewDatabase
 from tests.support.detector_stage import NOW, Row, Stage, body, record_of, stage
 from tests.support.invariants import (
     broken,
@@ -17,7 +18,6 @@ from tests.support.invariants import (
     stored_assessments,
     stored_episodes,
 )
-from tests.support.postgres import fresh_database
 
 SEEDS = range(6)
 
@@ -74,10 +74,10 @@ def without_revisions(outgoing: Sequence[Outgoing]) -> dict[tuple[str, ...], obj
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_any_shuffle_and_duplication_ends_in_the_same_assessments_and_episodes(
-    postgres_url: str, seed: int
+    new_database: NewDatabase, seed: int
 ) -> None:
     records = history(seed)
-    with fresh_database(postgres_url) as one, fresh_database(postgres_url) as other:
+    with new_database() as one, new_database() as other:
         async with stage(one) as calm, stage(other) as wild:
             for place in (calm, wild):
                 await place.practice()

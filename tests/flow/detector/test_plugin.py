@@ -156,9 +156,7 @@ def test_exported_thresholds_are_read_back(
     import psycopg
 
     from services.detector import exported
-    from services.runtime.migrate import migrate
 
-    migrate(database_url, "detector")
     with psycopg.connect(database_url) as conn:
         conn.execute("INSERT INTO detector.practice (practice_id, added_at) VALUES ('north', %s)", (NOW,))
         conn.execute(

@@ -14,7 +14,6 @@ from schemas.events import AllianceAssessed
 from services.console.process import Process
 from services.detector.model.artefact import SHIPPED
 from services.runtime.credentials import add_key
-from services.runtime.migrate import migrate
 from services.runtime.record import Record
 from tests.support.backend import Backend
 from tests.support.detector_stage import body, record_of
@@ -25,7 +24,6 @@ from tests.support.stack import wait_until
 @contextmanager
 def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -> Iterator[Process]:
     """A detector process, started."""
-    migrate(url, "detector")
     port = free_port()
     environment = {
         **kafka_env,
