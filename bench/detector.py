@@ -1,0 +1,152 @@
+"""How many ratings a second one detector takes through the full path, on a real Kafka and a real PostgreSQL.
+
+    python -m bench.detector [--ratings 48000] [--runs 3]
+
+The topic is filled first; each run reads it from the beginning with a consumer group and a database of its
+own: decode, lock, claim, fold, score, decide, store, outbox, publish, commit. In the same run and on the same
+records, the same path without the model (a rule of a few lines in its place) and without the database
+(decode, fold, score, publish, commit, histories in memory). `per_core` is ratings per second of processor
+time of the process itself.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from bench.ratings import fill
+from services.runtime.migrate import migrate
+from tests.support.backend import real_backend, real_node
+from tests.support.postgres import fresh_database, postgres_server
+
+MODES = ("full path", "without the model", "without the database")
+DEADLINE_S = 180.0
+POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one mode."""
+
+    mode: str
+    ratings: int
+    seconds: float
+    per_second: float
+    per_core: float
+    memory_mb: float
+
+
+def start(mode: str, number: int, kafka: dict[str, str], url: str, folder: Path) -> subprocess.Popen[str]:
+    """The process of a mode."""
+    credentials = folder / "credentials.json"
+    environment = (
+        os.environ
+        | kafka
+        | {
+            "DATABASE_URL": url,
+            "DETECTOR_GROUP": f"bench-{MODES.index(mode)}-{number}",
+            "RAPPORT_CREDENTIALS_FILE": str(credentials),
+            "LOG_LEVEL": "WARNING",
+        }
+    )
+    program = ["services.detector"] if mode == "full path" else ["bench.detector_loops", mode]
+    return subprocess.Popen(
+        [sys.executable, "-m", *program], env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def taken(conn: psycopg.Connection[tuple[int]], number: int) -> int:
+    """How many ratings are stored."""
+    row = conn.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM detector.applied").fetchone()
+    assert row is not None
+    assert row[0] <= number
+    return row[0]
+
+
+def watch_database(process: psutil.Process, url: str, ratings: int) -> tuple[float, float]:
+    """Wall and processor seconds from the first stored batch until all are stored."""
+    ends = time.monotonic() + DEADLINE_S
+    with psycopg.connect(url, autocommit=True) as conn:
+        first = 0
+        while not (first := taken(conn, ratings)):
+            assert time.monotonic() < ends, "nothing is taken up"
+            time.sleep(POLL_S)
+        began, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
+        while taken(conn, ratings) < ratings:
+            assert time.monotonic() < ends, "not all ratings are taken up"
+            time.sleep(POLL_S)
+    share = (ratings - first) / ratings  # what was stored before the first look is not in the time
+    return (time.perf_counter() - began) / share, (sum(process.cpu_times()[:2]) - cpu) / share
+
+
+def watch_report(child: subprocess.Popen[str]) -> tuple[float, float]:
+    """What a process without a database says of itself."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        found = json.loads(line)
+        if found.get("event") == "done":
+            return found["seconds"], found["cpu_seconds"]
+    raise AssertionError("the loop ended without a word")
+
+
+def measure(mode: str, number: int, *, kafka: dict[str, str], server: str, ratings: int, folder: Path) -> Run:
+    """One run of one mode over all ratings."""
+    with fresh_database(server) as url:
+        migrate(url, "detector")
+        child = start(mode, number, kafka, url, folder)
+        process = psutil.Process(child.pid)
+        try:
+            if mode == "without the database":
+                seconds, cpu = watch_report(child)
+            else:
+                seconds, cpu = watch_database(process, url, ratings)
+            memory = process.memory_info().rss / 1e6
+        finally:
+            child.terminate()
+            child.communicate(timeout=30)
+    return Run(
+        mode, ratings, round(seconds, 2), round(ratings / seconds), round(ratings / cpu), round(memory)
+    )
+
+
+def main() -> None:
+    """Run every mode in turn, several times, and print raw runs, medians and ratios."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ratings", type=int, default=48_000)
+    parser.add_argument("--runs", type=int, default=3)
+    wanted = parser.parse_args()
+    runs: list[Run] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
+        backend = stack.enter_context(real_backend(stack.enter_context(real_node())))
+        server = stack.enter_context(postgres_server())
+        kafka = dict(backend.kafka_env)
+        count = fill(backend.bootstrap, wanted.ratings)
+        for number in range(wanted.runs):
+            for mode in MODES:
+                run = measure(mode, number, kafka=kafka, server=server, ratings=count, folder=folder)
+                runs.append(run)
+                print(json.dumps(asdict(run)), flush=True)
+    full = statistics.median(run.per_second for run in runs if run.mode == MODES[0])
+    for mode in MODES:
+        of_mode = [run for run in runs if run.mode == mode]
+        median = statistics.median(run.per_second for run in of_mode)
+        core = statistics.median(run.per_core for run in of_mode)
+        memory = max(run.memory_mb for run in of_mode)
+        print(f"{mode}: median {median:.0f}/s, {core:.0f} per core, {median / full:.2f} x, {memory} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What the full path is measured beside: the service with a rule for a model, a loop without a database.
+
+python -m bench.detector_loops "without the model" | "without the database"
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from schemas import topics
+from schemas.envelope import HEADERS
+from schemas.instruments.loader import Catalogue
+from services.detector import wire
+from services.detector.app import build, load_tools
+from services.detector.core import DyadForms
+from services.detector.history import form_of
+from services.detector.practices import Models, ThresholdBook
+from services.detector.settings import DetectorSettings
+from services.detector.work import Heartbeat, Tools
+from services.runtime.clock import SystemClock
+from services.runtime.log import configure
+from services.runtime.metrics import Metrics
+from services.runtime.produce import Producer
+from services.runtime.record import Outgoing
+from services.runtime.serve import serve
+from services.runtime.settings import (
+    CredentialSettings,
+    DatabaseSettings,
+    HttpSettings,
+    KafkaSettings,
+    LogSettings,
+)
+from tests.support.toy_detector import ToyDetector
+
+QUIET_S = 3.0
+"""So long without a record means that all were read."""
+
+
+async def without_the_model() -> None:
+    """The service itself, scoring with a rule of a few lines."""
+    tools = Tools(Models(ToyDetector()), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
+    service = build(
+        detector=DetectorSettings(),
+        kafka=KafkaSettings(),
+        database=DatabaseSettings(),
+        credentials_file=CredentialSettings().credentials_file,
+        clock=SystemClock(),
+        tools=tools,
+    )
+    await serve(service.app, HttpSettings(), beside=service.beside)
+
+
+class Loop:
+    """Decode, fold, score, publish: histories in memory, nothing stored."""
+
+    def __init__(self) -> None:
+        self._tools = load_tools(DetectorSettings())
+        self._snapshots: dict[bytes, bytes] = {}
+        self._producer = Producer(KafkaSettings(), Metrics("bench", topics=[topics.ASSESSED.name]))
+
+    async def run(self) -> None:
+        """Read all there is, and say how long it took."""
+        kafka = KafkaSettings()
+        consumer = AIOKafkaConsumer(
+            topics.SESSION_RATED.name,
+            bootstrap_servers=kafka.bootstrap_servers,
+            group_id=os.environ["DETECTOR_GROUP"],
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        await self._producer.start()
+        began = ended = 0.0
+        cpu = cpu_ended = 0.0
+        try:
+            while True:
+                batch = await consumer.getmany(timeout_ms=20, max_records=DetectorSettings().max_records)
+                if not batch:
+                    if ended and time.perf_counter() - ended > QUIET_S:
+                        break
+                    continue
+                if not began:
+                    began, cpu = time.perf_counter(), time.process_time()
+                records = [record for several in batch.values() for record in several]
+                await self._take(records)
+                await consumer.commit(
+                    {
+                        TopicPartition(tp.topic, tp.partition): several[-1].offset + 1
+                        for tp, several in batch.items()
+                    }
+                )
+                ended, cpu_ended = time.perf_counter(), time.process_time()
+        finally:
+            await consumer.stop()
+            await self._producer.stop()
+        report = {"event": "done", "seconds": ended - began, "cpu_seconds": cpu_ended - cpu}
+        print(json.dumps(report), flush=True)
+
+    async def _take(self, records: list[ConsumerRecord]) -> None:
+        rated = []
+        for record in records:
+            event = wire.arriving.decode(record.value)
+            if isinstance(event, wire.RatedEvent):
+                rated.append((record, event.data))
+        by_dyad: dict[bytes, list[tuple[ConsumerRecord, wire.Rated]]] = {}
+        for record, rating in rated:
+            by_dyad.setdefault(record.key, []).append((record, rating))
+        work = [
+            DyadForms(
+                self._snapshots.get(key),
+                [form_of(rating, self._tools.catalogue.get(rating.instrument)) for _, rating in several],
+            )
+            for key, several in by_dyad.items()
+        ]
+        results = await asyncio.to_thread(self._tools.models.default.assess, work)
+        outgoing = []
+        for (key, several), result in zip(by_dyad.items(), results, strict=True):
+            self._snapshots[key] = result.snapshot
+            for (record, rating), found in zip(several, result.assessments, strict=True):
+                data = wire.encode({"rating_id": rating.rating_id, "risk": found.risk})
+                value = wire.envelope(topics.ASSESSED.name, rating.rating_id, rating.accepted_at, key, data)
+                place = record.partition
+                outgoing.append(Outgoing(topics.ASSESSED.name, key, value, place, HEADERS))
+        await self._producer.send_all(outgoing)
+
+
+def main() -> None:
+    """Run the loop named on the command line."""
+    configure(LogSettings(), "bench")
+    uvloop.run(without_the_model() if sys.argv[1] == "without the model" else Loop().run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The code in, `docs/reference.md` out: every setting, metric, topic and reason, from where it is defined.
+
+`python -m tests.support.reference` prints the page; a test compares it with the one in the tree.
+"""
+
+import ast
+import importlib
+import inspect
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from schemas import topics
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = ("runtime", "ingest", "detector", "notifier")
+METRICS = ("runtime", "ingest", "detector", "notifier")
+REASONS = {
+    "services.ingest.refusal": ("Reason", "Why ingest refuses a rating"),
+    "services.detector.reasons": ("Reason", "Why the detector rejects a record"),
+    "schemas.events": ("KeptBack", "Why a change is stored and not told"),
+    "services.notifier.decision": ("Reason", "Why the notifier told, or did not"),
+    "services.notifier.delivery": ("Why", "How a delivery came to its state"),
+}
+ELSEWHERE = {
+    "RAPPORT_CREDENTIALS_FILE": "the keys of practices and networks (all services)",
+    "RAPPORT_KILL_AT": "fault tests only: the label at which the process ends itself",
+}
+"""Variables that are read without a settings class, or in several."""
+HEAD = """# Reference
+
+Generated from the code by `make reference`; a test keeps it so. What an alert means stands in `runbooks/`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD, *_topics(), *_settings(), *_metrics(), *_reasons()]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _topics() -> Iterator[str]:
+    yield "## Topics\n"
+    yield "| topic | partitions | kept | written by | read by |\n|---|---|---|---|---|"
+    for topic in topics.ALL:
+        days = topic.retention_ms // topics.DAY_MS
+        writers, readers = ", ".join(topic.written_by), ", ".join(topic.read_by) or "anyone downstream"
+        yield f"| `{topic.name}` | {topic.partitions} | {days} days | {writers} | {readers} |"
+    yield ""
+
+
+def _settings() -> Iterator[str]:
+    yield "## Settings\n\nEnvironment variables; each service reads its own and those of `runtime`.\n"
+    for service in SETTINGS:
+        module = importlib.import_module(f"services.{service}.settings")
+        yield f"### {service}\n\n| variable | default | meaning |\n|---|---|---|"
+        for owner in _settings_classes(module):
+            notes = _attribute_notes(owner)
+            prefix = owner.model_config.get("env_prefix", "")
+            for name, field in owner.model_fields.items():
+                default = "" if field.default is PydanticUndefined else f"`{_plain(field.default)}`"
+                yield f"| `{f'{prefix}{name}'.upper()}` | {default} | {notes.get(name, '')} |"
+        yield ""
+    yield "### elsewhere\n\n| variable | meaning |\n|---|---|"
+    for variable, meaning in ELSEWHERE.items():
+        yield f"| `{variable}` | {meaning} |"
+    yield ""
+
+
+def _plain(value: object) -> str:
+    if value is None or value in ("", ()):
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _settings_classes(module: ModuleType) -> Iterator[type[BaseSettings]]:
+    for _, found in inspect.getmembers(module, inspect.isclass):
+        if issubclass(found, BaseSettings) and found.__module__ == module.__name__ and found.model_fields:
+            yield found
+
+
+def _attribute_notes(owner: type) -> dict[str, str]:
+    """The string after each attribute of a class: its meaning."""
+    body = ast.parse(inspect.getsource(owner)).body[0]
+    assert isinstance(body, ast.ClassDef)
+    notes = {}
+    for before, after in zip(body.body, body.body[1:], strict=False):
+        text = _text(after.value) if isinstance(after, ast.Expr) else None
+        if isinstance(before, ast.AnnAssign) and isinstance(before.target, ast.Name) and text:
+            notes[before.target.id] = _line(text)
+        elif isinstance(before, ast.Assign) and isinstance(before.targets[0], ast.Name) and text:
+            notes[before.targets[0].id] = _line(text)
+    return notes
+
+
+def _text(node: ast.AST | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _metrics() -> Iterator[str]:
+    yield "## Metrics\n\nOn `/metrics` of each service; counters end in `_total`. No label names a person.\n"
+    for service in METRICS:
+        yield f"### {service}\n\n| metric | meaning |\n|---|---|"
+        tree = ast.parse((ROOT / "services" / service / "metrics.py").read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 1]
+        for call in sorted(calls, key=lambda node: node.lineno):
+            name, meaning = _text(call.args[0]), _text(call.args[1])
+            if name and meaning and name.startswith("rapport_"):
+                yield f"| `{name}` | {_line(meaning)} |"
+        yield ""
+
+
+def _reasons() -> Iterator[str]:
+    yield "## Reasons\n"
+    for path, (name, title) in REASONS.items():
+        reasons: type[StrEnum] = getattr(importlib.import_module(path), name)
+        notes = _attribute_notes(reasons)
+        yield f"### {title}\n\n| reason | meaning |\n|---|---|"
+        for reason in reasons:
+            yield f"| `{reason}` | {notes.get(reason.name, '')} |"
+        yield ""
+
+
+if __name__ == "__main__":
+    print(page(), end="")  # noqa: T201 - its output is the page
