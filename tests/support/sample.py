@@ -200,19 +200,19 @@ class Sample:
 
     async def published(self, topic: str = "") -> list[str]:
         """The values in the log of the derived topic, partition by partition."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=10
+        )
         tps = [TopicPartition(topic or self.out, number) for number in range(4)]
         consumer.assign(tps)
         await consumer.start()
         try:
             ends = await consumer.end_offsets(tps)
-            found: list[str] = []
-            for tp in tps:
-                await consumer.seek_to_beginning(tp)
-                while await consumer.position(tp) < ends[tp]:
-                    records = await consumer.getmany(tp, timeout_ms=1000)
-                    found += [record.value.decode() for batch in records.values() for record in batch]
-            return found
+            found: dict[TopicPartition, list[str]] = {tp: [] for tp in tps}
+            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+                for tp, batch in (await consumer.getmany(timeout_ms=20)).items():
+                    found[tp] += [record.value.decode() for record in batch]
+            return [value for tp in tps for value in found[tp]]
         finally:
             await consumer.stop()
 

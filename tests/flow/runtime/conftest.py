@@ -1,11 +1,21 @@
 """One broker for all tests of this folder; topics, group and database are each test's own."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.support.kafka import embedded_kafka
 from tests.support.sample import Sample
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """No log lines: structlog's defaults would draw each traceback at length."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
