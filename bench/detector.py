@@ -131,7 +131,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
         backend = stack.enter_context(real_backend(stack.enter_context(real_node())))
-        server = stack.enter_context(postgres_server())
+        server = stack.enter_context(postgres_server(durable=True))
         kafka = dict(backend.kafka_env)
         count = fill(backend.bootstrap, wanted.ratings)
         for number in range(wanted.runs):

