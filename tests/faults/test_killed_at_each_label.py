@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
+from schemas.topics import EPISODE_CHANGED
 from services.console.demo.network import Sent
 from services.runtime.checkpoint import KILLED, LABELS
 from tests.faults.conftest import introduce, send
@@ -22,6 +24,13 @@ PARTS = 4
 def _parts(sent: Sequence[Sent]) -> list[Sequence[Sent]]:
     size = -(-len(sent) // PARTS)
     return [sent[start : start + size] for start in range(0, len(sent), size)]
+
+
+def write(backend: Backend, topic: str, partition: int, value: bytes) -> None:
+    """Put a record into a topic, as anyone with the rights could, and wait for its acknowledgement."""
+    producer = Producer({"bootstrap.servers": backend.bootstrap, "log_level": 0})
+    producer.produce(topic, value=value, partition=partition)
+    assert producer.flush(15) == 0
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -42,8 +51,10 @@ def test_a_kill_at_this_label_ends_in_the_same_table_and_tells_nobody_twice(
             introduce(stack, sent)
         # The second passage: the first may be a heartbeat's.
         stack.start(service, kill_at=f"{label}:2")
-        for part in _parts(sent):
+        for number, part in enumerate(_parts(sent)):
             send(stack, part)
+            # Something that the notifier must publish about, too: by itself it only listens here.
+            write(backend, EPISODE_CHANGED.name, number, b"this is no event")
         assert stack.wait_end(service) == KILLED
 
         stack.start(service)
