@@ -31,7 +31,7 @@ def test_a_simulated_network_is_accounted_for_to_the_last_rating(
     rapport: Rapport, home_of_its_own: Path
 ) -> None:
     done = rapport(
-        "demo", "--clients", "24", "--sessions", "8", "--therapists", "4",
+        "demo", "--clients", "24", "--sessions", "8", "--therapists", "4", "--rate", "400",
         environment={"RAPPORT_HOME": str(home_of_its_own)}, timeout_s=110,
     )  # fmt: skip
 
