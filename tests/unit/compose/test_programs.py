@@ -1,0 +1,41 @@
+"""What the image's own programs do: start the process that is asked for, make secrets that fit."""
+
+import base64
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.compose.make_secrets import scram_verifier, write_once
+from deploy.compose.start import MODULES, module_for
+from tests.support.images import ROOT, compose_file
+
+
+@pytest.mark.parametrize(
+    ("word", "module"),
+    [("ingest", "services.ingest"), ("doctor", "services.console"), ("--help", "services.console")],
+)
+def test_a_word_starts_a_service_or_belongs_to_the_command(word: str, module: str) -> None:
+    assert module == module_for(word)
+
+
+def test_every_word_of_the_compose_file_starts_something_that_exists() -> None:
+    words = {service["command"][0] for service in compose_file()["services"].values() if "build" in service}
+    files = {MODULES[word].replace(".", "/") for word in words if word in MODULES}
+
+    assert {file for file in files if not ((ROOT / f"{file}.py").exists() or (ROOT / file).is_dir())} == set()
+
+
+def test_a_verifier_is_what_postgresql_would_store(postgres_url: str) -> None:
+    with psycopg.connect(postgres_url) as connection:
+        stored = connection.pgconn.encrypt_password(b"a word", b"someone", b"scram-sha-256").decode()
+    salt = base64.b64decode(stored.split(":")[1].split("$")[0])
+
+    assert stored == scram_verifier("a word", salt)
+
+
+def test_a_secret_that_is_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("old")
+    write_once(tmp_path, "key", "new", (0, 0))
+
+    assert (tmp_path / "key").read_text() == "old"
