@@ -6,7 +6,7 @@ RATINGS ?=
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults lint format bench kafka train evaluate schemas lock prepare prepare-dev clean
+.PHONY: help demo up test test-all faults lint format bench kafka train evaluate schemas reference lock prepare prepare-dev clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ evaluate: prepare-dev ## measure the model and write its card
 
 schemas: prepare-dev ## write the published contracts anew
 	$(BIN)/rapport schemas export
+
+reference: prepare-dev ## write docs/reference.md anew
+	$(BIN)/python -m tests.support.reference > docs/reference.md
 
 lock: prepare-dev ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/services.txt

@@ -30,3 +30,4 @@ class DetectorSettings(BaseSettings):
     sweep_slice: Count = 500
     """Dyads in one transaction of the sweep."""
     results_connections: Count = 4
+    """Connections to PostgreSQL for the read doors."""

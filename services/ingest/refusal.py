@@ -15,16 +15,27 @@ class Reason(StrEnum):
     """The reasons, as metrics label them and answers name them."""
 
     CREDENTIALS = "credentials"
+    """No key, an unknown key, or one that does not grant this."""
     MEDIA_TYPE = "media-type"
+    """The body is not of the content type that this door takes."""
     TOO_LARGE = "too-large"
+    """The body, or a line of it, is over the limit."""
     TOO_SLOW = "too-slow"
+    """Nothing came for too long in the middle of a body; send again."""
     TOO_MANY_LINES = "too-many-lines"
+    """The batch has more lines than the limit; send the rest in another."""
     TOO_MANY_STREAMS = "too-many-streams"
+    """The practice has as many batches open as it may; send again later."""
     TOO_FAST = "too-fast"
+    """The practice is over its ratings per second; send again after the time given."""
     OVERLOADED = "overloaded"
+    """Too many records wait for their acknowledgement; send again later."""
     BROKER_SILENT = "broker-silent"
+    """Kafka did not acknowledge in time; send again with the same id."""
     NOT_JSON = "not-json"
+    """The body, or the line, is no JSON object."""
     INVALID = "invalid"
+    """A field is missing, unknown or wrong; the answer says which and what is expected."""
 
 
 SEND_AGAIN = frozenset(

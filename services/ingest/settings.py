@@ -23,7 +23,9 @@ class IngestSettings(BaseSettings):
     max_body_bytes: Count = 16 * 1024
     """One rating: the body of a single request, or one line of a batch."""
     max_batch_lines: Count = 10_000
+    """Lines that one batch may have."""
     max_batch_bytes: Count = 16 * 1024 * 1024
+    """Bytes that one batch may have."""
     max_streams_per_practice: Count = 8
     """Batches that one practice may have open at a time."""
     max_unacknowledged: Count = 20_000
@@ -31,6 +33,7 @@ class IngestSettings(BaseSettings):
     ratings_per_second: Annotated[float, Field(gt=0)] = 2_000
     """For each practice; a second's worth may come at once."""
     ack_deadline_s: Seconds = 3
+    """How long Kafka may take to acknowledge before the caller is told to send again."""
     read_timeout_s: Seconds = 30
     """How long a caller may send nothing in the middle of a body."""
     results_url: str = ""
@@ -43,6 +46,7 @@ class KeySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
 
     key_secret_file: Path
+    """At least 32 random bytes; dyads are hashed with it into the keys of records."""
 
     def secret(self) -> bytes:
         """The secret.

@@ -33,9 +33,11 @@ class Reason(StrEnum):
     """Told in the inbox only: an item that is already there says how it went on."""
 
     HISTORIC = "historic"
+    """Its session is not after the practice's `tell_from`."""
     TOO_OLD = "too-old"
+    """Its session is older than the practice's age limit."""
     NOT_NEWEST = "not-newest"
-    """These three as the detector says, see `schemas.events.KeptBack`."""
+    """A later session is known, at which the change no longer holds; these three as the detector says."""
     HEARTBEAT = "heartbeat"
     """It only proves that the way is open."""
     PRACTICE_OFF = "practice-off"

@@ -36,7 +36,9 @@ class Why(StrEnum):
     """Why a delivery is being retried, failed or was cancelled."""
 
     UNREACHABLE = "unreachable"
+    """The other side could not be reached."""
     TIMED_OUT = "timed-out"
+    """The other side took too long."""
     BUSY = "busy"
     """The other side said: not now."""
     NOT_SIGNED_IN = "not-signed-in"
@@ -44,14 +46,19 @@ class Why(StrEnum):
     REFUSED = "refused"
     """The other side said: never."""
     ADDRESS_REFUSED = "address-refused"
+    """The mail server does not take mail for this address."""
     FORBIDDEN_TARGET = "forbidden-target"
     """A webhook that points into our own network."""
     REDIRECTED = "redirected"
+    """The receiver points elsewhere; redirects are not followed."""
     GONE = "gone"
+    """The receiver says that it is no more."""
     NO_ADDRESS = "no-address"
+    """The therapist has no address for this channel any more."""
     TOO_LATE = "too-late"
     """It could not be delivered before its deadline."""
     WITHDRAWN = "withdrawn"
+    """What it was about was withdrawn before it was sent."""
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {

@@ -18,13 +18,21 @@ class MailSettings(_Notifier):
     """Where mail is handed over, and from whom it comes."""
 
     mail_from: str = "Rapport <rapport@localhost>"
+    """The sender of all mail."""
     smtp_host: str = "127.0.0.1"
+    """The mail server."""
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
+    """Its port."""
     smtp_username: str | None = None
+    """Who signs in there; left out: nobody does."""
     smtp_password_file: Path | None = None
+    """A file that holds the password."""
     smtp_tls: Literal["none", "starttls", "tls"] = "starttls"
+    """`starttls` after connecting, `tls` from the start, or `none` on a trusted network."""
     smtp_ca_file: Path | None = None
+    """A file with the certificates to trust; left out: those of the system."""
     smtp_timeout_s: Seconds = 20
+    """How long one exchange with the mail server may take."""
 
 
 class WebhookSettings(_Notifier):
@@ -33,6 +41,7 @@ class WebhookSettings(_Notifier):
     allow_private_webhooks: bool = False
     """Also to private and local addresses, and over plain http: for trying out and closed networks."""
     webhook_timeout_s: Seconds = 10
+    """How long a receiver may take to answer."""
 
     @property
     def schemes(self) -> tuple[str, ...]:
@@ -44,7 +53,9 @@ class RetrySettings(_Notifier):
     """How patiently a message is tried again."""
 
     retry_first_s: Seconds = 10
+    """The pause before the second attempt; later ones double, with jitter."""
     retry_cap_s: Seconds = 1800
+    """The longest pause between two attempts."""
 
 
 class WebSettings(_Notifier):
@@ -59,6 +70,7 @@ class WebSettings(_Notifier):
     asked_link_minutes: Annotated[int, Field(ge=5)] = 30
     """How long a link that was asked for works."""
     session_hours: Annotated[int, Field(ge=1)] = 12
+    """How long a sign-in lasts."""
 
     @field_validator("public_url")
     @classmethod
@@ -78,5 +90,6 @@ class WorkerSettings(_Notifier):
     """The worker that sends."""
 
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Messages that are sent at the same time."""
     sweep_s: Seconds = 10
     """How often what has no job or a dead worker is taken up, and the gauges are read."""

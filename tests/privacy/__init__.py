@@ -1,0 +1,1 @@
+"""What must not leave: canary values sent through the whole system, and looked for."""
