@@ -6,7 +6,7 @@ RATINGS ?=
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults lint format bench kafka train evaluate schemas reference lock prepare prepare-dev clean
+.PHONY: help demo up test test-all faults compose-test lint format bench kafka train evaluate schemas reference lock prepare prepare-dev clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ test-all: prepare-dev ## the test suite with everything this machine has (real K
 
 faults: prepare-dev ## kill every service at every step, on a real Kafka
 	@$(PYTEST) tests/faults
+
+compose-test: prepare-dev ## build the image, start the whole stack, break it, mend it, remove it
+	@$(PYTEST) tests/containers/stack.py
 
 lint: prepare-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .
