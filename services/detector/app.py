@@ -110,7 +110,7 @@ def build(
     )
     rows = database.model_copy(update={"pool_max_size": detector.results_connections})
     results = pool(rows, "results", read_only=True)
-    app = application(results, CredentialStore(credentials_file, clock))
+    app = application(results, CredentialStore(credentials_file, clock, added_by="`rapport practices add`"))
     app.include_router(health_router(health, metrics))
     return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
 

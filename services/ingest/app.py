@@ -59,7 +59,7 @@ def build(
     )
     door = Door(
         settings=ingest,
-        credentials=CredentialStore(credentials_file, clock),
+        credentials=CredentialStore(credentials_file, clock, added_by="`rapport practices add`"),
         key_secret=key_secret,
         instruments=Catalogue.load(),
         clock=clock,

@@ -73,7 +73,9 @@ async def run() -> None:
         checkpoint=checkpoint_from(os.environ),
         co_partitioned=[topic.name for topic in CO_PARTITIONED],
     )
-    credentials = CredentialStore(CredentialSettings().credentials_file, clock)
+    credentials = CredentialStore(
+        CredentialSettings().credentials_file, clock, added_by="`rapport practices add`"
+    )
     app = build_app(parts.desk(consumer.transact), credentials, own.webhooks, health, metrics)
     await parts.pool.open(wait=False)
     try:

@@ -70,10 +70,11 @@ class _Loaded:
 
 
 class CredentialStore:
-    """The keys in one file, as they are now."""
+    """The keys in one file, as they are now; `added_by` is the command that adds one, for messages."""
 
-    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, clock: Clock | None = None, *, added_by: str = "the command line") -> None:
         self._path = path
+        self._added_by = added_by
         self._clock = clock or SystemClock()
         self._loaded = _Loaded()
 
@@ -133,7 +134,7 @@ class CredentialStore:
         except (OSError, Halt):
             if self._loaded.by_hash is None:
                 raise Halt(
-                    f"cannot use the credentials file {self._path}: add a key with the command line first"
+                    f"cannot use the credentials file {self._path}: add a key with {self._added_by} first"
                 ) from None
         return self._loaded.by_hash or {}
 
