@@ -106,7 +106,7 @@ def test_no_password_stands_in_the_compose_file() -> None:
     settings = [
         (name, setting)
         for name, service in SERVICES.items()
-        for setting in service.get("environment", {})
+        for setting in dict.fromkeys(service.get("environment", {}))
         if re.search("PASSWORD|SECRET|_KEY", setting) and not setting.endswith(("_FILE", "__FILE"))
     ]
 
