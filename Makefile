@@ -35,7 +35,7 @@ faults: prepare-dev ## kill every service at every step, on a real Kafka
 	@$(PYTEST) tests/faults
 
 compose-test: prepare-dev ## build the image, start the whole stack, break it, mend it, remove it
-	@$(PYTEST) tests/containers/stack.py
+	@timeout 480 $(PYTEST) tests/containers/stack.py -x
 
 lint: prepare-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -66,10 +66,16 @@ schemas: prepare-dev ## write the published contracts anew
 reference: prepare-dev ## write docs/reference.md anew
 	$(BIN)/python -m tests.support.reference > docs/reference.md
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# What the services' own lock holds already, at the same version.
+HELD := --no-emit-package attrs --no-emit-package numpy --no-emit-package packaging --no-emit-package python-dateutil --no-emit-package tzdata
+
 lock: prepare-dev ## resolve the dependencies anew
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/services.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/embedded.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml -o requirements/services.txt
+	$(LOCK) pyproject.toml --extra embedded -o requirements/embedded.txt
+	$(LOCK) pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
+	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
+	$(LOCK) --group pyproject.toml:demo -c requirements/services.txt $(HELD) -o requirements/demo.txt
 
 clean: ## remove what was made here, but not the environment
 	rm -rf .rapport .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs
