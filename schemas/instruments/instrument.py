@@ -1,7 +1,9 @@
 """One instrument as a value: its items, marks, components and limits, ready for scoring."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from schemas.events import Component
 from schemas.ids import InstrumentId
@@ -32,7 +34,7 @@ class Instrument:
     source: str
     licence: str
 
-    @property
+    @cached_property
     def unit_step(self) -> float:
         """The step on the common scale 0 to 1."""
         return self.step / (self.highest - self.lowest)
@@ -52,6 +54,18 @@ class Instrument:
         """For bond, goal, task and overall: where their marks stand in a list of all, from 0."""
         return tuple(
             tuple(number - 1 for number in self.components.get(component, ())) for component in Component
+        )
+
+    @cached_property
+    def pickers(self) -> tuple[Callable[[Sequence[float]], Sequence[float]] | None, ...]:
+        """For bond, goal, task and overall: takes their marks out of a list of all; None where none are."""
+        return tuple(
+            itemgetter(*places)
+            if len(places) > 1
+            else itemgetter(slice(places[0], places[0] + 1))
+            if places
+            else None
+            for places in self.places
         )
 
     @cached_property

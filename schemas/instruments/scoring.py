@@ -75,6 +75,12 @@ def total_to_units(instrument: Instrument, share: float) -> float:
 def _from_items(instrument: Instrument, marks: Sequence[Mark]) -> FormScores:
     if len(marks) != instrument.items:
         raise BadMarks([Complaint("items", "has the wrong number of marks", _expected_count(instrument))])
+    looked_up = [
+        known.get(mark)  # None, unanswered, is no key
+        for known, mark in zip(instrument.shares, cast("Sequence[float]", marks), strict=True)
+    ]
+    if None not in looked_up:
+        return _from_full(instrument, cast("list[float]", looked_up))
     shares: list[Mark] = []
     answers: list[float] = []
     for known, mark in zip(instrument.shares, marks, strict=True):
@@ -95,6 +101,14 @@ def _from_items(instrument: Instrument, marks: Sequence[Mark]) -> FormScores:
     if bond is None and goal is None and task is None and overall is None:
         raise _too_many_missing(instrument)
     return _form(bond, goal, task, overall, answers)
+
+
+def _from_full(instrument: Instrument, shares: list[float]) -> FormScores:
+    # Most forms: every item is answered, on a step.
+    bond, goal, task, overall = [
+        None if pick is None else sum(picked := pick(shares)) / len(picked) for pick in instrument.pickers
+    ]
+    return _form(bond, goal, task, overall, shares)
 
 
 def _mean(shares: list[Mark], missing: int) -> Mark:

@@ -1,12 +1,11 @@
 """What the pure core says about one form: values only, on the common scale 0 to 1."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from schemas.events import Component, Movement
 
 
-@dataclass(frozen=True, slots=True)
-class ComponentFinding:
+class ComponentFinding(Struct, frozen=True, gc=False):
     """One component at one session: its share in the risk, this form's score, this client's usual."""
 
     risk: float
@@ -16,8 +15,7 @@ class ComponentFinding:
     """What is usual for this client just before this form; NaN when nothing is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(Struct, frozen=True, gc=False):
     """P(a rupture is under way at this session | forms up to it), and what speaks for it.
 
     Every number is rounded to 6 decimals, so that what is compared, stored and published is the same.

@@ -1,23 +1,22 @@
 """The seam between flow and model: forms in, assessments and a snapshot out, for many dyads at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from services.detector.assessment import Assessment
 from services.detector.history import Form
 
 
-@dataclass(frozen=True, slots=True)
-class DyadForms:
+class DyadForms(Struct, frozen=True):
     """One dyad's work: forms that follow `snapshot` in order, or its whole history when that is None."""
 
     snapshot: bytes | None
     forms: Sequence[Form]
 
 
-@dataclass(frozen=True, slots=True)
-class DyadAssessed:
+class DyadAssessed(Struct, frozen=True):
     """One assessment per form, in order, and the state after the last of them (at most 4 kB)."""
 
     snapshot: bytes

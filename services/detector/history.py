@@ -1,12 +1,12 @@
 """Ratings in, forms out: a dyad's sessions in order, on one scale 0 to 1, whatever the instrument."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import nan
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from schemas.complaints import Refused
@@ -26,8 +26,7 @@ class Place(NamedTuple):
     instrument: InstrumentId
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True, gc=False):
     """One session's form as the model sees it; marks are 0 to 1, NaN where there is none."""
 
     rating_id: RatingId

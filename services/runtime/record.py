@@ -1,7 +1,8 @@
 """Records as the stages see them: raw bytes in and out. Their `repr` shows places, never payloads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -9,25 +10,29 @@ Place = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One record read from Kafka."""
 
     topic: str
     partition: int
     offset: int
     timestamp_ms: int
-    key: bytes | None = field(repr=False)
-    value: bytes | None = field(repr=False)
-    headers: Headers = field(repr=False, default=())
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+    def __repr__(self) -> str:
+        return f"Record({self.topic}/{self.partition}, offset={self.offset})"
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True):
     """One record to publish. `partition` is given for derived records (their input's), else by the key."""
 
     topic: str
-    key: bytes = field(repr=False)
-    value: bytes = field(repr=False)
+    key: bytes
+    value: bytes
     partition: int | None = None
-    headers: Headers = field(repr=False, default=())
+    headers: Headers = ()
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.topic}, partition={self.partition})"

@@ -1,9 +1,10 @@
 """A detector and a cohort in, how often lowering the last form lowers the risk out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from services.detector.core import Detector, DyadForms
 from services.detector.history import Form

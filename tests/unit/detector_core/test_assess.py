@@ -1,9 +1,9 @@
 """What the detector says of histories: always a number, and the number a clinician would expect."""
 
-from dataclasses import replace
 from math import isnan, nan
 
 import pytest
+from msgspec.structs import replace
 
 from schemas.events import Component, Movement
 from schemas.instruments.loader import Catalogue

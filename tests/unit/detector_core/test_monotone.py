@@ -1,9 +1,8 @@
 """Lowering a whole last form never lowers the risk."""
 
-from dataclasses import replace
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from services.detector.core import DyadForms
 from services.detector.history import Form

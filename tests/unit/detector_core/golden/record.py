@@ -1,12 +1,13 @@
 """The shipped model in, the golden assessments out; the forms are made by hand and by the simulator."""
 
 import json
-from dataclasses import asdict
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from services.detector.core import DyadForms
 from services.detector.history import Form
@@ -36,12 +37,14 @@ def assessments() -> dict[str, list[dict[str, Any]]]:
     named = histories()
     results = load().assess([DyadForms(None, forms) for forms in named.values()])
     return {
-        name: [_plain(asdict(found)) for found in result.assessments]
+        name: [_plain(found) for found in result.assessments]
         for name, result in zip(named, results, strict=True)
     }
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, Struct):
+        value = asdict(value)
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, float) and isnan(value):
