@@ -3,6 +3,7 @@
 The features are a fold over the history: `state = step(state, form).state`, for many dyads at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -194,7 +195,7 @@ class Features:
         now = own_record.record(own, seen, compared, below, odds)
         return Step(
             state=self._join(after, now),
-            features=np.round(np.stack([found[name] for name in FEATURES], axis=1), DIGITS),
+            features=_together([found[name] for name in FEATURES]),
             usual=self._shown_usual(usual, own),
             fall=expected_fall,
             everything=whole,
@@ -219,3 +220,9 @@ class Features:
         told = np.concatenate([np.clip(usual, 0.0, 1.0), np.clip(overall, 0.0, 1.0)[:, None]], axis=1)
         seen_before = np.concatenate([~np.isnan(own["component_ewma"]), ~np.isnan(own["offset"])], axis=1)
         return np.where(seen_before & (own["rated"] > 0), told, np.nan)
+
+
+def _together(columns: Sequence[Floats]) -> Floats:
+    """(n, columns) of columns (n,), rounded."""
+    table: Floats = np.concatenate(columns).reshape(len(columns), -1)
+    return table.round(DIGITS, out=table).T

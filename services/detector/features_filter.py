@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.features_hypotheses import PATTERNS, Tables
+from services.detector.features_hypotheses import Tables
 
 Floats = NDArray[np.float64]
 
@@ -56,36 +56,32 @@ def channel_noise(noise: Floats) -> Floats:
 def predict(tables: Tables, belief: Belief, first: NDArray[np.bool_]) -> Belief:
     """The belief one session later, before its form; `first` (n,) where it is the first session."""
     settings, depths = tables.settings, tables.depths
-    n = belief.weight.shape[0]
     onset = np.where(first, settings.onset_first, settings.onset)[:, None]
     usual, rupture = belief.weight[:, :1], belief.weight[:, 1:]
     repaired = settings.repair * rupture
     begun = onset * usual * tables.onset
-    ladder = rupture.reshape(n, len(PATTERNS), depths)
-    up, down = np.zeros_like(ladder), np.zeros_like(ladder)
-    up[:, :, 1:] = settings.climb * ladder[:, :, :-1]
-    down[:, :, :-1] = settings.ease * ladder[:, :, 1:]
-    climbed, eased = up.reshape(n, -1), down.reshape(n, -1)
+    # Nothing climbs into the lowest depth of a pattern, and nothing eases into its deepest.
+    climbed, eased = np.empty_like(begun), np.empty_like(begun)
+    climbed[:, 1:] = settings.climb * rupture[:, :-1]
+    climbed[:, ::depths] = 0.0
+    eased[:, :-1] = settings.ease * rupture[:, 1:]
+    eased[:, depths - 1 :: depths] = 0.0
     stayed = tables.stay * rupture
     now_usual = (1 - onset) * usual + repaired.sum(axis=1, keepdims=True)
     now_rupture = begun + climbed + eased + stayed
     weight = np.concatenate([now_usual, now_rupture], axis=1)
 
     of_usual, of_rupture = belief.mean[..., :1], belief.mean[..., 1:]
-    stacked = of_rupture.reshape(n, 2, 3, len(PATTERNS), depths)
-    from_below, from_above = np.zeros_like(stacked), np.zeros_like(stacked)
-    from_below[..., 1:] = stacked[..., :-1]
-    from_above[..., :-1] = stacked[..., 1:]
     share = 1 / np.maximum(now_rupture, 1e-300)
-    mixed = (
-        (begun * share)[:, None, None] * of_usual
-        + (climbed * share)[:, None, None] * from_below.reshape(of_rupture.shape)
-        + (eased * share)[:, None, None] * from_above.reshape(of_rupture.shape)
-        + (stayed * share)[:, None, None] * of_rupture
-    )
+    mean = np.empty_like(belief.mean)
+    mixed = mean[..., 1:]
+    np.multiply((begun * share)[:, None, None], of_usual, out=mixed)
+    mixed[..., 1:] += (climbed * share)[:, None, None, 1:] * of_rupture[..., :-1]
+    mixed[..., :-1] += (eased * share)[:, None, None, :-1] * of_rupture[..., 1:]
+    mixed += (stayed * share)[:, None, None] * of_rupture
     back = (repaired / now_usual)[:, None, None] * of_rupture
     kept = ((1 - onset) * usual / now_usual)[:, None, None] * of_usual
-    mean = np.concatenate([kept + back.sum(axis=-1, keepdims=True), mixed], axis=-1)
+    mean[..., :1] = kept + back.sum(axis=-1, keepdims=True)
     mean[:, CARRIED] *= settings.carry
     mean[:, BASELINE, 0] += settings.drift
     variance = belief.variance.copy()

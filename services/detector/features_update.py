@@ -57,7 +57,8 @@ def fit_form(tables: Tables, prior: Belief, seen: Seen) -> Fit:
     ordinary = own + seen.noise
     outlying = ordinary + settings.outlier_spread * channel_noise(prior.noise)
     variance = np.stack([ordinary, outlying], axis=1)
-    gap = (seen.channels[:, 1:, None] - expected[:, 1:]) ** 2
+    gap = seen.channels[:, 1:, None] - expected[:, 1:]
+    gap *= gap
     first, second = variance[:, :, 1], variance[:, :, 2]
     log = -0.5 * (gap[:, None, 0] / first[:, :, None] + gap[:, None, 1] / second[:, :, None])
     kinds = np.log(np.array([1 - settings.outlier, settings.outlier]))
@@ -68,10 +69,20 @@ def fit_form(tables: Tables, prior: Belief, seen: Seen) -> Fit:
 def weigh(fit: Fit, level: Floats) -> Floats:
     """(n, 2, e) the explanations' unscaled probabilities, were the form's level at `level` (n,)."""
     gap = level[:, None] - fit.expected[:, 0]
-    log = fit.contrast_log - 0.5 * (gap * gap)[:, None] / fit.variance[:, :, :1]
-    best = log.max(axis=2).max(axis=1)
-    scaled: Floats = np.exp(log - best[:, None, None]) * fit.weight[:, None]
+    gap *= gap
+    gap *= 0.5
+    scaled: Floats = gap[:, None] / fit.variance[:, :, :1]
+    np.subtract(fit.contrast_log, scaled, out=scaled)
+    scaled -= greatest(scaled)[:, None, None]
+    np.exp(scaled, out=scaled)
+    scaled *= fit.weight[:, None]
     return scaled
+
+
+def greatest(log: Floats) -> Floats:
+    """(n,) the greatest of each dyad's numbers, (n, …)."""
+    best: Floats = log.reshape(log.shape[0], -1).max(axis=1)
+    return best
 
 
 def _censored(fit: Fit, threshold: Floats, rows: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
@@ -85,8 +96,7 @@ def _censored(fit: Fit, threshold: Floats, rows: NDArray[np.intp]) -> tuple[Floa
     chance = np.maximum(ndtr(above), 1e-12)
     mills = np.exp(-0.5 * above * above) / (np.sqrt(2 * np.pi) * chance)
     log = fit.contrast_log[rows] + np.log(spread)
-    best = log.max(axis=2).max(axis=1)
-    weights = np.exp(log - best[:, None, None]) * chance * fit.weight[rows, None]
+    weights = np.exp(log - greatest(log)[:, None, None]) * chance * fit.weight[rows, None]
     return weights, spread * mills, np.clip(mills * (mills + above), 0.0, 1.0)
 
 
@@ -101,15 +111,16 @@ def update(tables: Tables, prior: Belief, seen: Seen, fit: Fit) -> tuple[Belief,
     posterior = weights[:, 0] + weights[:, 1]
 
     # Two gains, mixed by how likely the form is an outlier under each explanation.
-    by_kind = weights[:, :, None] / fit.variance[:, :, :, None]
-    information = by_kind[:, 0] + by_kind[:, 1]
+    information = weights[:, 0, None] / fit.variance[:, 0, :, None]
+    information += weights[:, 1, None] / fit.variance[:, 1, :, None]
     gap = seen.channels[:, :, None] - fit.expected
     pull = information * gap
     surprise = (pull * gap).sum(axis=2)
     if top.size:
-        of_top = by_kind[top, :, 0] * excess
+        by_kind = weights[top] / fit.variance[top, :, :1]
+        of_top = by_kind * excess
         pull[top, 0] = of_top[:, 0] + of_top[:, 1]
-        of_top = by_kind[top, :, 0] * told
+        of_top = by_kind * told
         information[top, 0] = of_top[:, 0] + of_top[:, 1]
     # Bad days are over with the session: what they taught joins the usual hypothesis.
     usual = posterior[:, 0] + posterior[:, h:].sum(axis=1)
@@ -120,8 +131,9 @@ def update(tables: Tables, prior: Belief, seen: Seen, fit: Fit) -> tuple[Belief,
     to_baseline = prior.variance[:, :, 0] + prior.variance[:, :, 1]
     to_carried = prior.variance[:, :, 1] + prior.variance[:, :, 2]
     mean = np.empty_like(prior.mean)
-    mean[:, BASELINE] = prior.mean[:, BASELINE] + to_baseline[:, :, None] * joined
-    mean[:, CARRIED] = prior.mean[:, CARRIED] + to_carried[:, :, None] * joined
+    np.multiply(to_baseline[:, :, None], joined, out=mean[:, BASELINE])
+    np.multiply(to_carried[:, :, None], joined, out=mean[:, CARRIED])
+    mean += prior.mean
     shrink = np.stack([to_baseline * to_baseline, to_baseline * to_carried, to_carried * to_carried], axis=2)
     variance = prior.variance - shrink * information.sum(axis=2)[:, :, None]
     noise = _learn_noise(tables, prior, seen, fit.variance[:, 0], surprise)

@@ -15,7 +15,7 @@ from services.detector.score import Scorer
 
 Floats = NDArray[np.float64]
 
-_AT_ONCE = 128
+_AT_ONCE = 256
 """Dyads folded together: what one step needs of so many stays in the processor's cache."""
 _MAGIC = b"RAP1"
 
