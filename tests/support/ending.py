@@ -65,7 +65,7 @@ def mails_sent(database_url: str) -> int:
 
 
 def published(backend: Backend) -> list[Record]:
-    """Everything in the topics that the detector writes, partition by partition."""
+    """Everything in the topics that the detector writes, each partition in its order."""
     consumer = Consumer(
         {
             "bootstrap.servers": backend.bootstrap,
@@ -76,17 +76,19 @@ def published(backend: Backend) -> list[Record]:
     )
     found = []
     try:
-        for topic in (ASSESSED.name, EPISODE_CHANGED.name):
-            for partition in range(backend.partitions):
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-                consumer.assign([TopicPartition(topic, partition, low)])
-                for _ in range(high - low):
-                    message = consumer.poll(10)
-                    assert message is not None, f"{topic} {partition} ended before offset {high}"
-                    assert message.error() is None
-                    found.append(
-                        Record(topic, partition, message.offset() or 0, 0, message.key(), message.value())
-                    )
+        places = [
+            TopicPartition(topic, partition, 0)
+            for topic in (ASSESSED.name, EPISODE_CHANGED.name)
+            for partition in range(backend.partitions)
+        ]
+        left = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+        consumer.assign(places)
+        for _ in range(left):
+            message = consumer.poll(10)
+            assert message is not None, "a topic ended before its end"
+            assert message.error() is None
+            place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+            found.append(Record(*place, 0, message.key(), message.value()))
     finally:
         consumer.close()
     return found
