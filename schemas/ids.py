@@ -3,7 +3,6 @@
 import hmac
 from collections.abc import Sequence
 from hashlib import sha1
-from hashlib import sha1
 from typing import NamedTuple, NewType
 from uuid import UUID
 
@@ -77,9 +76,9 @@ def session_rated_event_id(practice_id: PracticeId, rating: RatingId, content_ha
     return _named_text("session-rated", (practice_id, rating, content_hash))
 
 
-def assessment_id(dyad: DyadId, identity: RatingIdentity, revision: int, input_hash: str) -> UUID:
+def assessment_id(dyad: DyadId, identity: RatingIdentity, revision: int, input_hash: str) -> str:
     """The id of the event that carries one revision of a rating's assessment."""
-    return _named("assessment", (str(dyad), *identity, str(revision), input_hash))
+    return _named_text("assessment", (str(dyad), *identity, str(revision), input_hash))
 
 
 def episode_id(dyad: DyadId, opened_session: SessionId, opened_instrument: InstrumentId) -> EpisodeId:

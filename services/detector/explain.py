@@ -1,7 +1,9 @@
 """Risks and what the features found in, assessments out: which component leads, and how the marks moved."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +38,21 @@ class Found:
     below_usual: Floats
     rated: Floats
     declined_in_row: Floats
+
+
+class Moved(NamedTuple):
+    """What `movement` looks at, of one form."""
+
+    rated: float
+    below_usual: float
+    below_last: float
+    fell_before: float
+    everything: float
+
+
+def _moved(found: Found) -> Iterator[Moved]:
+    columns = (found.rated, found.below_usual, found.below_last, found.fell_before, found.everything)
+    return map(Moved._make, zip(*(column.tolist() for column in columns), strict=True))
 
 
 def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
@@ -74,22 +91,25 @@ def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
     return rounded
 
 
-def movement(form: Form, found: Found, row: int) -> Movement | None:
+def movement(form: Form, found: Moved) -> Movement | None:
     """How the marks moved towards this form; None when they did not move down."""
     if form.status is Status.DECLINED:
         return Movement.DECLINED_FORMS
-    below, drop = found.below_usual[row], found.below_last[row]
-    if found.rated[row] < _EARLY and not drop >= _CLEAR_FALL:
+    rated, below, drop, fell_before, everything = found
+    if rated < _EARLY and not drop >= _CLEAR_FALL:
         return Movement.LOW_FROM_START
     if not below > _NO_FALL:
         return None
-    sudden = drop >= _SUDDEN * below or found.fell_before[row] >= _SUDDEN * below
+    sudden = drop >= _SUDDEN * below or fell_before >= _SUDDEN * below
     if not sudden:
         return Movement.SLOW_SLIDE
-    return Movement.EVERYTHING if found.everything[row] >= _MOSTLY else Movement.SUDDEN_FALL
+    return Movement.EVERYTHING if everything >= _MOSTLY else Movement.SUDDEN_FALL
 
 
 def _level(form: Form) -> float:
+    whole = form.bond + form.goal + form.task  # NaN when one is missing
+    if not isnan(whole):
+        return round(whole / 3, DIGITS)
     parts = [mark for mark in (form.bond, form.goal, form.task) if not isnan(mark)]
     return round(sum(parts) / len(parts), DIGITS) if parts else round(form.overall, DIGITS)
 
@@ -105,23 +125,25 @@ def explain(forms: list[Form], risk: Floats, found: Found) -> list[Assessment]:
         parts.tolist(),
         np.round(scores, DIGITS).tolist(),
         np.round(found.usual, DIGITS).tolist(),
+        leading,
+        _moved(found),
         strict=True,
     )
     out = []
-    for row, (form, chance, share, score, usual) in enumerate(rows):
+    for form, chance, share, score, usual, most, moved in rows:
         shown = {
             component: ComponentFinding(share[place], score[place], usual[place])
             for place, component in enumerate(_COMPONENTS)
             if not (isnan(score[place]) and isnan(usual[place]))
         }
-        lead = _COMPONENTS[leading[row]] if share[leading[row]] > 0 else None
+        lead = _COMPONENTS[most] if share[most] > 0 else None
         out.append(
             Assessment(
                 risk=chance,
                 components=shown,
                 leading=lead if lead in shown else None,
-                movement=movement(form, found, row),
-                ratings=int(found.rated[row]),
+                movement=movement(form, moved),
+                ratings=int(moved.rated),
                 level=_level(form),
             )
         )

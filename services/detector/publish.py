@@ -12,7 +12,7 @@ from services.detector.assessment import Assessment, ComponentFinding
 from services.detector.decide import EARLY_RATINGS
 from services.detector.metrics import PUBLISHED
 from services.detector.thresholds import Threshold
-from services.detector.wire import Assessed, Finding, Numbers, encode, envelope, pack
+from services.detector.wire import Assessed, Finding, Numbers, envelope, pack
 from services.detector.work import Batch, DyadWork, Session, Tools, Version
 from services.runtime.record import Outgoing
 
@@ -42,7 +42,7 @@ def _publish(batch: Batch, dyad: DyadWork, session: Session, numbers: Numbers) -
     hashed = sha256(packed + pack(at)).hexdigest()
     identity = _identity(dyad, session.version)
     event_id = assessment_id(dyad.id, identity, session.revision, hashed)
-    data = encode(assessed(dyad.who, identity, session.revision, numbers))
+    data = assessed(dyad.who, identity, session.revision, numbers)
     value = envelope(TYPE, event_id, at, dyad.key, data)
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
     batch.counts[PUBLISHED] += 1

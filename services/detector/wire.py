@@ -187,7 +187,7 @@ class Event(Struct, frozen=True):
     time: datetime
     subject: str
     type: str
-    data: msgspec.Raw
+    data: msgspec.Raw | Struct
     specversion: str = "1.0"
     datacontenttype: str = "application/json"
 
@@ -197,8 +197,7 @@ pack = msgspec.msgpack.Encoder().encode
 unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
 
-def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: bytes) -> bytes:
-    """The record value of an event of this service whose data are already encoded."""
-    return encode(
-        Event(str(event_id), "/rapport/detector", at, key.decode("ascii"), type_, msgspec.Raw(data))
-    )
+def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: Struct | bytes) -> bytes:
+    """The record value of an event of this service; `data` may be encoded already."""
+    held = data if isinstance(data, Struct) else msgspec.Raw(data)
+    return encode(Event(str(event_id), "/rapport/detector", at, key.decode("ascii"), type_, held))

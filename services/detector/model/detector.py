@@ -1,6 +1,6 @@
 """Dyads' forms in, their assessments and snapshots out: features, score and explain in one pass."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -71,20 +71,22 @@ class TrainedDetector:
         risk = self._scorer.score(gathered.features)
         assessments = explain(forms, risk, gathered.found)
         out, begin = [], 0
-        for state, dyad in zip(states, dyads, strict=True):
+        for snapshot, dyad in zip(_snapshots(states), dyads, strict=True):
             end = begin + len(dyad.forms)
-            out.append(DyadAssessed(_MAGIC + state.tobytes(), assessments[begin:end]))
+            out.append(DyadAssessed(snapshot, assessments[begin:end]))
             begin = end
         return out
 
     def _states(self, dyads: Sequence[DyadForms]) -> Floats:
         states = self._features.start(len(dyads))
         size = len(_MAGIC) + 8 * states.shape[1]
-        for row, dyad in enumerate(dyads):
-            if dyad.snapshot is not None:
-                if len(dyad.snapshot) != size or not dyad.snapshot.startswith(_MAGIC):
-                    raise BadSnapshot("not a snapshot of this model: refold the history")
-                states[row] = np.frombuffer(dyad.snapshot, dtype="<f8", offset=len(_MAGIC))
+        known = [dyad.snapshot for dyad in dyads if dyad.snapshot is not None]
+        if any(len(snapshot) != size or not snapshot.startswith(_MAGIC) for snapshot in known):
+            raise BadSnapshot("not a snapshot of this model: refold the history")
+        if known:
+            rows = [row for row, dyad in enumerate(dyads) if dyad.snapshot is not None]
+            together = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, size)
+            states[rows] = np.ascontiguousarray(together[:, len(_MAGIC) :]).view("<f8")
         return states
 
     def _fold(self, states: Floats, lengths: Sequence[int], columns: Floats) -> _Gathered:
@@ -109,6 +111,16 @@ class TrainedDetector:
                 features[rows] = step.features
                 _keep(found, rows, step)
         return _Gathered(features, found)
+
+
+def _snapshots(states: Floats) -> Iterator[bytes]:
+    """Each dyad's state as the bytes that `_states` reads."""
+    numbers = states.astype("<f8", copy=False).view(np.uint8)
+    magic = np.broadcast_to(np.frombuffer(_MAGIC, dtype=np.uint8), (states.shape[0], len(_MAGIC)))
+    together = np.concatenate([magic, numbers], axis=1)
+    size = together.shape[1]
+    packed = together.tobytes()
+    return (packed[at : at + size] for at in range(0, len(packed), size))
 
 
 _SINGLE = tuple(field.name for field in fields(Found) if field.name not in {"usual", "fall"})
