@@ -31,6 +31,7 @@ Example:
 def register(app: typer.Typer) -> None:
     """Add the detector's commands and the model's."""
     from services.detector.model.commands import register as register_model
+    from services.detector.try_file.commands import register as register_try
 
     thresholds = typer.Typer(no_args_is_help=True, help="The thresholds of practices.")
     rejected = typer.Typer(no_args_is_help=True, help="Records that could not be processed.")
@@ -49,6 +50,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(thresholds, name="thresholds")
     app.add_typer(rejected, name="rejected")
     register_model(app)
+    register_try(app)
 
 
 def score(

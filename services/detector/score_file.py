@@ -61,7 +61,7 @@ class _Line(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Group:
+class Group:
     """All rows of one client: the widest circle in which ratings have to do with one another."""
 
     dyads: dict[object, DyadWork] = field(default_factory=dict)
@@ -91,14 +91,14 @@ def score_file(
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(COLUMNS)
     order = _InOrder(writer.writerow)
-    shop = _Shop(model, catalogue, thresholds or {})
-    groups: dict[Client, _Group] = {}
-    ready: list[_Group] = []
+    shop = Shop(model, catalogue, thresholds or {})
+    groups: dict[Client, Group] = {}
+    ready: list[Group] = []
     with source.open(encoding="utf-8-sig", newline="") as lines:
         for row in read_rows(lines, items_of):
-            client = _client(row)
+            client = client_of(row)
             order.expect(row.number)
-            _add(groups.setdefault(client, _Group()), row)
+            add(groups.setdefault(client, Group()), row)
             left[client] -= 1
             if not left[client]:
                 ready.append(groups.pop(client))
@@ -112,14 +112,20 @@ def score_file(
 
 def _rows_by_client(source: Path, items_of: Mapping[str, int]) -> Counter[Client]:
     with source.open(encoding="utf-8-sig", newline="") as lines:
-        return Counter(_client(row) for row in read_rows(lines, items_of))
+        return Counter(client_of(row) for row in read_rows(lines, items_of))
 
 
-def _client(row: Row) -> Client:
+def client_of(row: Row) -> Client:
+    """Whose row it is: practice and client."""
     return row.practice_id or NO_PRACTICE, str(row.body["client_id"])
 
 
-def _add(group: _Group, row: Row) -> None:
+def add(group: Group, row: Row) -> None:
+    """Put a row to those of its client.
+
+    Raises:
+        BadRow: it is no rating.
+    """
     practice = PracticeId(row.practice_id or NO_PRACTICE)
     try:
         body = RatingBody.model_validate(row.body)
@@ -141,15 +147,34 @@ def _bad(number: int, why: Refused) -> BadRow:
     return BadRow(f"row {number}: {said}")
 
 
-class _Shop:
+class Shop:
+    """Takes the rows of clients through the stages of the stream."""
+
     def __init__(self, model: Detector, catalogue: Catalogue, thresholds: Thresholds) -> None:
         self._model = model
         self._catalogue = catalogue
         self._thresholds = thresholds
         self._default = default_threshold(model.version, model.threshold)
 
-    def score(self, groups: Iterable[_Group], order: "_InOrder") -> None:
-        dyads = [dyad for group in groups for dyad in self._taken_up(group, order)]
+    def score(self, groups: Iterable[Group], order: "_InOrder") -> None:
+        """Write the lines of these clients.
+
+        Raises:
+            BadRow: a row cannot be scored.
+        """
+        for one in self.judge(groups, order.leave_out, _stop):
+            for session in one.sessions:
+                order.give(self._line(session))
+
+    def judge(
+        self, groups: Iterable[Group], left_out: Callable[[int], None], refused: Callable[[int, BadRow], None]
+    ) -> list[DyadWork]:
+        """The dyads of these clients, their sessions in order, each with what was found and decided.
+
+        `left_out` hears of rows that are no session of their own (doubled, corrected, withdrawn), `refused`
+        of rows that the stream would reject.
+        """
+        dyads = [dyad for group in groups for dyad in self._taken_up(group, left_out, refused)]
         assess_dyads(self._model, dyads)
         for one in dyads:
             practice = self._practice(one.who.practice_id)
@@ -158,16 +183,18 @@ class _Shop:
             _, seen = fold(EMPTY, [s.scored for s in one.sessions if s.scored is not None])
             for session, what in zip(one.sessions, seen, strict=True):
                 session.seen = what
-                order.give(self._line(session))
+        return dyads
 
-    def _taken_up(self, group: _Group, order: "_InOrder") -> Iterator[DyadWork]:
+    def _taken_up(
+        self, group: Group, left_out: Callable[[int], None], refused: Callable[[int, BadRow], None]
+    ) -> Iterator[DyadWork]:
         known = Known()
         desk = Desk("file", {dyad.id: dyad for dyad in group.dyads.values()}, known, self._catalogue)
         for arrival in group.arrivals:
             try:
                 desk.take(arrival)
             except Reject as reject:
-                raise self._explained(arrival, reject) from None
+                refused(arrival.record.offset, self._explained(arrival, reject))
         desk.settle()
         kept: set[int] = set()
         for work in group.dyads.values():
@@ -178,7 +205,7 @@ class _Shop:
                 yield work
         for arrival in group.arrivals:
             if arrival.record.offset not in kept:
-                order.leave_out(arrival.record.offset)
+                left_out(arrival.record.offset)
 
     def _explained(self, arrival: Arrival, reject: Reject) -> BadRow:
         # The stream only says that the marks do not fit; whoever has the file may know which.
@@ -215,6 +242,10 @@ class _Shop:
                 self._model.version,
             ),
         )
+
+
+def _stop(_row: int, bad: BadRow) -> None:
+    raise bad
 
 
 def _number(value: float) -> str:

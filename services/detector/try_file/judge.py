@@ -1,0 +1,87 @@
+"""Ratings in, what the detector decided of each session out: the stages of `rapport score`, nothing else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.instruments.loader import Catalogue
+from schemas.ratings_csv import Row
+from services.detector.assessment import Assessment
+from services.detector.core import Detector
+from services.detector.decide import Seen
+from services.detector.history import Form, matrix
+from services.detector.model.rules import totals, vendor
+from services.detector.score_file import BadRow, Client, Group, Shop, add, client_of
+from services.detector.try_file.rows import BadCell
+from services.detector.work import DyadWork, Session
+
+_AT_ONCE = 200
+"""Clients that are scored together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One session: what the model found, what was decided, and what today's rule says of it."""
+
+    row: int
+    form: Form
+    found: Assessment
+    seen: Seen
+    by_rule: bool
+    """The vendor rule flags it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One client with one therapist, the sessions in their order."""
+
+    practice: str
+    therapist: str
+    sessions: tuple[Judged, ...]
+
+
+def judge(
+    rows: Sequence[Row], model: Detector, catalogue: Catalogue, progress: Callable[[int], None]
+) -> tuple[list[Course], list[BadCell]]:
+    """The courses in the order of their first rows, and the rows that the stream would reject."""
+    groups: dict[Client, Group] = {}
+    for row in rows:
+        add(groups.setdefault(client_of(row), Group()), row)
+    shop = Shop(model, catalogue, {})
+    bad: list[BadCell] = []
+
+    def refused(row: int, why: BadRow) -> None:
+        bad.append(
+            BadCell(row, "the row", str(why).partition(": ")[2], "a rating that `rapport score` takes")
+        )
+
+    courses: list[Course] = []
+    waiting = list(groups.values())
+    for start in range(0, len(waiting), _AT_ONCE):
+        some = waiting[start : start + _AT_ONCE]
+        courses += [_course(one, catalogue) for one in shop.judge(some, _ignore, refused)]
+        progress(sum(len(group.arrivals) for group in some))
+    courses.sort(key=lambda course: min(session.row for session in course.sessions))
+    return courses, bad
+
+
+def _ignore(_row: int) -> None:
+    """Corrected, doubled and withdrawn rows are no session of their own."""
+
+
+def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
+    forms = [session.form for session in dyad.sessions if session.form is not None]
+    instrument = catalogue.get(forms[-1].place.instrument)
+    cutoff = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
+    rule = vendor(cutoff)
+    flags = rule.score(totals(matrix(forms)[np.newaxis]))[0] >= rule.cut
+    sessions = tuple(_judged(session, bool(flag)) for session, flag in zip(dyad.sessions, flags, strict=True))
+    return Course(dyad.who.practice_id, dyad.who.therapist_id, sessions)
+
+
+def _judged(session: Session, by_rule: bool) -> Judged:  # noqa: FBT001 - one fact of a session
+    form, found, seen = session.form, session.found, session.seen
+    if form is None or found is None or seen is None:
+        raise AssertionError("a session of a file is always assessed")
+    return Judged(session.version.log[2], form, found, seen, by_rule)

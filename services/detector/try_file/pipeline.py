@@ -1,0 +1,64 @@
+"""The flow, named once: a file in, what the page shows out."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+
+from schemas.instruments.loader import Catalogue
+from services.detector.core import Detector
+from services.detector.try_file.columns import guess_columns
+from services.detector.try_file.figures import count
+from services.detector.try_file.judge import Judged, judge
+from services.detector.try_file.page import Contents
+from services.detector.try_file.picture import draw_weeks
+from services.detector.try_file.questionnaire import guess_questionnaire
+from services.detector.try_file.rows import read
+from services.detector.try_file.story import tell
+from services.detector.try_file.table import Unreadable, read_table
+
+
+def try_file(
+    file: Path,
+    model: Detector,
+    catalogue: Catalogue,
+    *,
+    told: Mapping[str, str],
+    instrument: str | None = None,
+    month_first: bool = False,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> Contents:
+    """Take a file through all stages: table → columns → questionnaire → rows → judge → count → tell.
+
+    Raises:
+        Unreadable: what the columns hold cannot be known, or no row is a rating.
+    """
+    table = read_table(file)
+    columns = guess_columns(table, told)
+    asked = guess_questionnaire(table, columns, catalogue, instrument)
+    rows = read(table, columns, asked, month_first=month_first)
+    courses, refused = judge(rows.rows, model, catalogue, progress)
+    bad = tuple(sorted([*rows.bad, *refused], key=lambda one: one.row))
+    if not courses:
+        first = (
+            f" Row {bad[0].row}, column {bad[0].column}: {bad[0].message}; expected {bad[0].expected}."
+            if bad
+            else ""
+        )
+        raise Unreadable(f"No row is a rating.{first}")
+
+    def day_of(session: Judged) -> date:
+        return rows.moments[session.row].date()
+
+    figures = count(courses, day_of)
+    return Contents(
+        table=table,
+        columns=columns,
+        asked=asked,
+        rows=rows,
+        bad=bad,
+        sessions=sum(len(course.sessions) for course in courses),
+        figures=figures,
+        weeks=draw_weeks(figures.weeks),
+        episodes=tuple(tell(courses, catalogue, day_of)),
+        model_version=model.version,
+    )
