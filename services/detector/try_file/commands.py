@@ -1,5 +1,6 @@
 """`rapport try`: a practice's own table in, one page out that can be forwarded."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,7 @@ def try_(
     """Write the page."""
     from schemas.instruments.loader import Catalogue
     from services.detector.model.artefact import SHIPPED, load
+    from services.detector.model.progress import training_progress
     from services.detector.try_file.page import render
     from services.detector.try_file.pipeline import try_file
     from services.detector.try_file.table import Unreadable
@@ -52,14 +54,16 @@ def try_(
 
     target = out or file.with_suffix(".html")
     try:
-        contents = try_file(
-            file,
-            load(model or SHIPPED),
-            Catalogue.load(),
-            told=_told(map_ or []),
-            instrument=instrument,
-            month_first=month_first,
-        )
+        with training_progress() as bar:
+            contents = try_file(
+                file,
+                load(model or SHIPPED),
+                Catalogue.load(),
+                told=_told(map_ or []),
+                instrument=instrument,
+                month_first=month_first,
+                progress=partial(bar, "clients"),
+            )
     except (Unreadable, Halt) as bad:
         typer.secho(f"{bad}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None

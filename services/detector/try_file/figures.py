@@ -28,6 +28,8 @@ class Said:
     clients_told: int
     flags: int
     """Sessions that today's rule flags."""
+    falls: int
+    """Those of them that lie low against the session before, not only under the cutoff."""
     clients_flagged: int
 
 
@@ -93,6 +95,7 @@ def _said(courses: Sequence[Course]) -> Said:
         messages=sum(is_message(session) for course in courses for session in course.sessions),
         clients_told=sum(any(map(is_message, course.sessions)) for course in courses),
         flags=sum(session.by_rule for course in courses for session in course.sessions),
+        falls=sum(session.by_fall for course in courses for session in course.sessions),
         clients_flagged=sum(any(session.by_rule for session in course.sessions) for course in courses),
     )
 

@@ -30,6 +30,8 @@ class Judged:
     seen: Seen
     by_rule: bool
     """The vendor rule flags it."""
+    by_fall: bool
+    """It would also without a cutoff, for the fall since the session before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Course:
 
 
 def judge(
-    rows: Sequence[Row], model: Detector, catalogue: Catalogue, progress: Callable[[int], None]
+    rows: Sequence[Row], model: Detector, catalogue: Catalogue, progress: Callable[[int, int], None]
 ) -> tuple[list[Course], list[BadCell]]:
     """The courses in the order of their first rows, and the rows that the stream would reject."""
     groups: dict[Client, Group] = {}
@@ -61,7 +63,7 @@ def judge(
     for start in range(0, len(waiting), _AT_ONCE):
         some = waiting[start : start + _AT_ONCE]
         courses += [_course(one, catalogue) for one in shop.judge(some, _ignore, refused)]
-        progress(sum(len(group.arrivals) for group in some))
+        progress(start + len(some), len(waiting))
     courses.sort(key=lambda course: min(session.row for session in course.sessions))
     return courses, bad
 
@@ -74,14 +76,14 @@ def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
     forms = [session.form for session in dyad.sessions if session.form is not None]
     instrument = catalogue.get(forms[-1].place.instrument)
     cutoff = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
-    rule = vendor(cutoff)
-    flags = rule.score(totals(matrix(forms)[np.newaxis]))[0] >= rule.cut
-    sessions = tuple(_judged(session, bool(flag)) for session, flag in zip(dyad.sessions, flags, strict=True))
+    total = totals(matrix(forms)[np.newaxis])
+    flags, falls = ((rule.score(total)[0] >= rule.cut).tolist() for rule in (vendor(cutoff), vendor(None)))
+    sessions = tuple(map(_judged, dyad.sessions, flags, falls))
     return Course(dyad.who.practice_id, dyad.who.therapist_id, sessions)
 
 
-def _judged(session: Session, by_rule: bool) -> Judged:  # noqa: FBT001 - one fact of a session
+def _judged(session: Session, by_rule: bool, by_fall: bool) -> Judged:  # noqa: FBT001 - facts of a session
     form, found, seen = session.form, session.found, session.seen
     if form is None or found is None or seen is None:
         raise AssertionError("a session of a file is always assessed")
-    return Judged(session.version.log[2], form, found, seen, by_rule)
+    return Judged(session.version.log[2], form, found, seen, by_rule, by_fall)

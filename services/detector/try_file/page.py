@@ -54,7 +54,7 @@ def render(contents: Contents) -> str:
         episodes=contents.episodes[:MOST_EPISODES],
         bad=contents.bad[:MOST_BAD],
         bad_rows=len({one.row for one in contents.bad}),
-        one_in=_one_in,
+        of_hundred=_of_hundred,
         per=_per,
         box={"width": WIDTH, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM, "rule": RULE},
     )
@@ -66,6 +66,8 @@ def _per(count: int, of: int) -> str:
     return f"{share:.1f}" if share >= 0.095 or not count else f"{share:.2f}"
 
 
-def _one_in(count: int, of: int) -> str:
-    """How often, as people say it."""
-    return f"about one session in {round(of / count)}" if count else "no session"
+def _of_hundred(count: int, of: int) -> str:
+    """How often; with one decimal where whole ones would say too little."""
+    share = 100 * count / max(of, 1)
+    digits = 0 if share >= 10 or not count else 1
+    return f"{share:.{digits}f} of 100 rated sessions"

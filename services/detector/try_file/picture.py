@@ -48,6 +48,8 @@ class Picture:
     """Sessions that today's rule flags."""
     empty: tuple[float, ...]
     """Sessions without a form."""
+    told_empty: tuple[float, ...]
+    """Those of them after which Rapport tells the therapist."""
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
 
@@ -90,6 +92,11 @@ def draw(sessions: Sequence[Judged], instrument: Instrument, day_of: DayOf) -> P
         band_width=round(min(column - 3, 46.0), 1),
         by_rule=tuple(x for x, session in zip(xs, sessions, strict=True) if session.by_rule),
         empty=tuple(x for x, value in zip(xs, means, strict=True) if value is None),
+        told_empty=tuple(
+            x
+            for x, value, session in zip(xs, means, sessions, strict=True)
+            if value is None and is_message(session)
+        ),
         x_ticks=tuple(_dates(sessions, xs, day_of)),
         y_ticks=tuple(
             Tick(y(step / _QUARTERS), f"{to_units(instrument, step / _QUARTERS):g}")

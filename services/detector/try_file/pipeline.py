@@ -25,9 +25,11 @@ def try_file(
     told: Mapping[str, str],
     instrument: str | None = None,
     month_first: bool = False,
-    progress: Callable[[int], None] = lambda _rows: None,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Contents:
     """Take a file through all stages: table → columns → questionnaire → rows → judge → count → tell.
+
+    `progress` hears how many clients are done, and of how many.
 
     Raises:
         Unreadable: what the columns hold cannot be known, or no row is a rating.

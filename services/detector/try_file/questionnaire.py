@@ -13,6 +13,8 @@ from services.detector.try_file.table import Table, Unreadable
 _FITS = 0.95
 """At least this share of the marks must be possible on an instrument: a few slips are rows to correct."""
 _ON_STEP = 1e-6
+_COMMON = 0.01
+"""A mark that is rarer than this may be a slip, and is not repeated to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,12 @@ def _by_marks(
     table: Table, columns: Columns, catalogue: Catalogue, names: dict[str, Instrument]
 ) -> Questionnaire:
     marks = _marks(table, columns.items)
-    seen = _seen(columns, marks)
     fitting = [one for one in catalogue if one.items == len(columns.items) and _share(one, marks) >= _FITS]
     if not fitting:
+        common = Counter(
+            {mark: number for mark, number in marks.items() if number >= _COMMON * marks.total()}
+        )
+        seen = _seen(columns, common)
         ids = ", ".join(f"{one.id} ({_range(one)})" for one in catalogue)
         raise Unreadable(
             f"Which questionnaire is it? Seen: {seen}. Say it with --instrument ID. Known are {ids}. "
@@ -72,7 +77,9 @@ def _by_marks(
         )
     # The narrowest scale that holds all marks: had a wider one been asked, somebody would have used its end.
     best = min(fitting, key=lambda one: (-round(_share(one, marks), 2), one.highest - one.lowest))
-    return Questionnaire(best, names, seen, _how_sure(best, fitting, marks))
+    # What lies beyond the scale is a row to correct: its value is not repeated.
+    marks = Counter({mark: number for mark, number in marks.items() if _possible(best, mark)})
+    return Questionnaire(best, names, _seen(columns, marks), _how_sure(best, fitting, marks))
 
 
 def _how_sure(best: Instrument, fitting: Sequence[Instrument], marks: Counter[float]) -> Sure:

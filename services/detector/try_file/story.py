@@ -16,7 +16,7 @@ from services.detector.try_file.picture import MOST_POINTS, Picture, draw
 _MOVED = {
     Movement.SUDDEN_FALL: "The ratings came out lower than is usual for this client.",
     Movement.SLOW_SLIDE: "Over some sessions the ratings slid, little by little, below this client's usual.",
-    Movement.DECLINED_FORMS: "Forms stayed empty that this client used to fill in.",
+    Movement.DECLINED_FORMS: "Of late the form stayed empty, which this client used to fill in.",
     Movement.EVERYTHING: "The ratings of everything came out lower at once.",
     Movement.LOW_FROM_START: "The ratings have been low from the first sessions on.",
 }

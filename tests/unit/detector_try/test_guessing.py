@@ -95,6 +95,13 @@ def test_marks_of_no_known_questionnaire_ask_which_one_it_is(tried: Try, tmp_pat
         tried(file)
 
 
+def test_a_mark_beyond_the_scale_is_not_repeated_in_what_was_seen(tried: Try, tmp_path: Path) -> None:
+    rows = example()
+    rows[5] = rows[5] | {"item_3": "777"}
+    seen = tried(write(tmp_path / "own.csv", ENGLISH | items("Q"), rows=rows)).asked.seen
+    assert seen == "12 items, whole marks from 1 to 5"
+
+
 def test_a_column_that_does_not_exist_is_refused(tried: Try) -> None:
     with pytest.raises(Unreadable, match="no such column"):
         tried(EXAMPLE, {"client_id": "PatientNo"})
