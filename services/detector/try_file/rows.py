@@ -22,6 +22,8 @@ from services.detector.try_file.table import Line, Table
 
 _ITEM = re.compile(r"item (\d+) ")
 _BARRED = re.compile(r"[\s@/\\?#%]|^\.")
+_IN_A_TABLE = (("null", "an empty cell"), ("status declined", "no mark at all"))
+"""How what is expected of a sent rating is said of a table."""
 ONE_THERAPIST = "all"
 _REFERENCES = ("client_id", "therapist_id", "session_id", "case_id", "id")
 
@@ -154,7 +156,10 @@ class _Reader:
             named = 0 < place <= len(self._columns.items)
             column = self._columns.items[place - 1] if named else "the marks"
             message = message[item.end() :] if item else message
-        return BadCell(line.number, column, message, complaint.expected)
+        expected = complaint.expected
+        for sent, written in _IN_A_TABLE:
+            expected = expected.replace(sent, written)
+        return BadCell(line.number, column, message, expected)
 
 
 def _as_scores(rating: RatingBody) -> Scores | None:

@@ -156,5 +156,5 @@ def _after(of_it: Sequence[Judged], sessions: Sequence[Judged], day_of: DayOf) -
     if last.seen.step == "repaired":
         return f"Later, by {day_of(last):%-d %B %Y}, the ratings were back near this client's usual."
     if last is sessions[-1]:
-        return "The file's ratings of this client end before the ratings were back near usual."
+        return "The file ends for this client before it was clear that the ratings are back near usual."
     return "No session was rated for six weeks; the observation ended there."
