@@ -57,8 +57,8 @@ kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Ja
 train: prepare-dev ## rebuild the model artefact
 	$(BIN)/rapport train
 
-evaluate: prepare-dev ## measure the model and write its card
-	$(BIN)/rapport evaluate
+evaluate: prepare-dev ## measure the model (OPTIMAL=1: beside the optimal filter, which takes hours)
+	$(BIN)/rapport evaluate $(if $(OPTIMAL),--optimal)
 
 schemas: prepare-dev ## write the published contracts anew
 	$(BIN)/rapport schemas export

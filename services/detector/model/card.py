@@ -7,6 +7,7 @@ import numpy as np
 from services.detector.model.artefact import Manifest
 from services.detector.model.evaluate import KindFigures
 from services.detector.model.lowering import Lowered
+from services.detector.model.optimal_figures import OPTIMAL_TITLES, OptimalFigures, optimal_rows
 
 _HEAD = """# Model card: `{version}`
 
@@ -45,6 +46,14 @@ _LIMITS = """
 - Two instruments in one course of therapy are read on one common scale; where a client marks one of them
   systematically higher, part of that difference looks like movement.
 - The simulated truth is an assumption about what ruptures look like in marks. No labelled data was used.
+"""
+
+_OPTIMAL = """
+## What could be reached at all
+
+Beside the optimal filter: a particle filter ({particles} particles) over the simulator's own model, which
+knows each cohort's own parameters. Nothing can order these sessions better, but for the error of its finite
+number of particles, shown by the same figures with a quarter of them. The interval is over clients.
 """
 
 RULE_TITLES = (
@@ -152,9 +161,25 @@ def card(manifest: Manifest, results: Sequence[KindFigures], lowered: Sequence[L
             f"component (of {count}).\n",
             "Beside today's rules, each at its usual cut, on the same sessions:\n",
             *rows,
+            *_optimal_part(results),
             _LIMITS.format(exceptions=exceptions),
         ]
     )
+
+
+def optimal_runs(results: Sequence[KindFigures]) -> list[tuple[str, list[OptimalFigures]]]:
+    """The optimal filter's runs of each kind, then of all; empty where it was not run."""
+    kinds = {**by_kind(results), "**mean**": list(results)}
+    runs = [(name, [run.optimal for run in some if run.optimal]) for name, some in kinds.items()]
+    return [(name, some) for name, some in runs if some]
+
+
+def _optimal_part(results: Sequence[KindFigures]) -> list[str]:
+    runs = optimal_runs(results)
+    if not runs:
+        return []
+    rows = [OPTIMAL_TITLES, ["---"] * len(OPTIMAL_TITLES), *optimal_rows(runs)]
+    return [_OPTIMAL.format(particles=runs[0][1][0].particles), *map(_row, rows)]
 
 
 def _rule_rows(results: Sequence[KindFigures]) -> list[str]:

@@ -86,6 +86,12 @@ def evaluate(
         Path | None, typer.Option(help="A table of your own ratings (CSV): measures flags on them instead.")
     ] = None,
     card: Annotated[Path | None, typer.Option(help="Where to write the model card.")] = None,
+    optimal: Annotated[
+        bool, typer.Option("--optimal", help="Also run the optimal filter: minutes a cohort.")
+    ] = False,
+    particles: Annotated[
+        int, typer.Option(min=100, help="Particles of the optimal filter; more are nearer to the optimum.")
+    ] = 16_000,
 ) -> None:
     """Measure the detector beside today's rules, on simulated caseloads or on your own ratings."""
     from rich.console import Console
@@ -111,12 +117,14 @@ def evaluate(
     from services.detector.model.kinds import KINDS
     from services.detector.model.lowering import measure_all
     from services.detector.model.progress import counting
-    from services.detector.model.tables import kinds_table, rules_table
+    from services.detector.model.tables import kinds_table, optimal_table, rules_table
 
     with counting("measuring", len(KINDS) * seeds) as told:
-        results = evaluate_kinds(detector, clients, range(seeds), told)
+        results = evaluate_kinds(detector, clients, range(seeds), told, particles if optimal else 0)
     console.print(kinds_table(results))
     console.print(rules_table(results))
+    if optimal:
+        console.print(optimal_table(results))
     if card is not None:
         text = card_of(read_manifest(folder), results, measure_all(detector))
         card.write_text(text, encoding="utf-8")

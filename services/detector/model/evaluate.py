@@ -11,6 +11,7 @@ from services.detector.core import Detector
 from services.detector.model.flow import JudgedCohort, judge_cohort
 from services.detector.model.kinds import KINDS, Kind
 from services.detector.model.measure import Caught, Ranking, calibration_error, caught, ranking, spells
+from services.detector.model.optimal_figures import OptimalFigures, optimal_figures
 from services.detector.model.rules import SRS_CUTOFF, baselines, totals
 from services.detector.model.simulate import Cohort, simulate
 
@@ -53,10 +54,14 @@ class KindFigures:
     leading_right: tuple[int, int]
     """Of the caught ruptures of one component: how many name it at the first flag, and how many there are."""
     rules: tuple[RuleFigures, ...]
+    optimal: OptimalFigures | None = None
+    """None where the optimal filter was not asked for."""
 
 
-def evaluate_kind(detector: Detector, name: str, kind: Kind, seed: int, clients: int) -> KindFigures:
-    """The figures of one cohort."""
+def evaluate_kind(
+    detector: Detector, name: str, kind: Kind, seed: int, clients: int, *, particles: int = 0
+) -> KindFigures:
+    """The figures of one cohort, beside an optimal filter of as many particles (none when 0)."""
     rng = np.random.default_rng([seed, *name.encode()])
     cohort = simulate(rng, clients, kind(rng))
     judged = judge_cohort(detector, cohort)
@@ -90,6 +95,9 @@ def evaluate_kind(detector: Detector, name: str, kind: Kind, seed: int, clients:
         calibration_error=calibration_error(rupture[cohort.present], judged.risk[cohort.present]),
         leading_right=_leading(cohort, judged),
         rules=tuple(rules),
+        optimal=optimal_figures(cohort, judged.risk, budget=BUDGET, seed=seed, particles=particles)
+        if particles
+        else None,
     )
 
 
@@ -107,12 +115,15 @@ def _leading(cohort: Cohort, judged: JudgedCohort) -> tuple[int, int]:
 
 
 def evaluate(
-    detector: Detector, clients: int, seeds: Sequence[int], told: Callable[[str], None]
+    detector: Detector, clients: int, seeds: Sequence[int], told: Callable[[str], None], particles: int = 0
 ) -> list[KindFigures]:
-    """The figures of each kind and seed; `told` hears the name of each when it is done."""
+    """The figures of each kind and seed; `told` hears the name of each when it is done.
+
+    With `particles`, an optimal filter of as many is run beside, at a minute or more a cohort.
+    """
     out = []
     for name, kind in KINDS.items():
         for seed in seeds:
-            out.append(evaluate_kind(detector, name, kind, seed, clients))
+            out.append(evaluate_kind(detector, name, kind, seed, clients, particles=particles))
             told(name)
     return out

@@ -10,23 +10,30 @@ from services.detector.model.world import World
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_OFF_THE_TOP = 0.3
+OFF_THE_TOP = 0.3
 """How far above their latent alliance yea-sayers mark."""
+YEA_NOISE = 0.3
+"""The noise of yea-sayers' marks, as a share of the others'."""
 
 
-def give_marks(rng: np.random.Generator, world: World, latent: Floats, yea: Bools) -> Floats:
+def draw_item_offsets(rng: np.random.Generator, world: World) -> Floats:
+    """(items,) how much higher than its component each item is marked by everybody in this cohort."""
+    return world.item_offset_sd * rng.standard_normal(len(world.shape.components))
+
+
+def give_marks(rng: np.random.Generator, world: World, latent: Floats, yea: Bools, offset: Floats) -> Floats:
     """(n, t, items) marks 0 to 1 after reversal, on the instrument's steps, unanswered ones NaN.
 
-    `latent` is (n, t, 4): bond, goal, task and overall; `yea` (n,) says who marks everything high.
+    `latent` is (n, t, 4): bond, goal, task and overall; `yea` (n,) says who marks everything high; `offset`
+    is of `draw_item_offsets`.
     """
     shape = world.shape
     n, sessions, _ = latent.shape
     owners = np.array(shape.components)
     items = owners.size
-    offset = world.item_offset_sd * rng.standard_normal(items)
     noise = world.item_noise * rng.standard_normal((n, sessions, items))
-    noise[yea] *= 0.3
-    lift = np.where(yea, _OFF_THE_TOP, 0.0)[:, None, None]
+    noise[yea] *= YEA_NOISE
+    lift = np.where(yea, OFF_THE_TOP, 0.0)[:, None, None]
     wanted = latent[:, :, owners] + offset + noise + lift
     straight = rng.random((n, sessions)) < world.straight
     wanted = np.where(straight[:, :, None], wanted.mean(axis=2, keepdims=True), wanted)

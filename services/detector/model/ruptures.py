@@ -9,6 +9,7 @@ from services.detector.model.world import RuptureWorld
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Counts = NDArray[np.int64]
 
 V, SLIDE, UNREPAIRED = range(3)
 LONGEST_SLIDE = 6
@@ -42,12 +43,101 @@ def draw_patterns(rng: np.random.Generator, mix: tuple[float, float, float], siz
     return np.where(rank < count[:, None], weights, 0.0)
 
 
-def _ramp(rng: np.random.Generator, kind: NDArray[np.int64]) -> NDArray[np.int64]:
+def _ramp(rng: np.random.Generator, kind: Counts) -> Counts:
     size = kind.size
     sudden = np.where(rng.random(size) < 0.8, 1, 2)
     slide = rng.integers(3, LONGEST_SLIDE + 1, size)
     unrepaired = np.where(rng.random(size) < 0.6, sudden, slide)
     return np.where(kind == V, sudden, np.where(kind == SLIDE, slide, unrepaired))
+
+
+@dataclass(slots=True)
+class Episodes:
+    """Where each client's ruptures stand after a session; begin with `none_yet`, move on with `advance`."""
+
+    active: Bools
+    rest: Counts
+    had_one: Bools
+    age: Counts
+    ramp: Counts
+    hold: Counts
+    back: Counts
+    weights: Floats
+    """(n, 3)"""
+    depth: Floats
+    lasting: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Onsets:
+    """Ruptures that could begin: kind, components, depth and length, one a row."""
+
+    kind: Counts
+    weights: Floats
+    depth: Floats
+    ramp: Counts
+    hold: Counts
+    back: Counts
+
+
+def none_yet(clients: int) -> Episodes:
+    """Nobody has had a rupture."""
+    active, had_one, lasting = (np.zeros(clients, dtype=np.bool_) for _ in range(3))
+    age, ramp, hold, back = (np.ones(clients, dtype=np.int64) for _ in range(4))
+    rest = np.zeros(clients, dtype=np.int64)
+    weights, depth = np.zeros((clients, 3)), np.zeros(clients)
+    return Episodes(active, rest, had_one, age, ramp, hold, back, weights, depth, lasting)
+
+
+def chance_of_onset(world: RuptureWorld, episodes: Episodes) -> Floats:
+    """(n,) P(a rupture begins at the next session); 0 where one is under way."""
+    hazard = np.where(episodes.had_one, np.minimum(world.hazard * world.repeat, 0.3), world.hazard)
+    return np.where(~episodes.active & (episodes.rest <= 0), hazard, 0.0)
+
+
+def draw_onsets(rng: np.random.Generator, world: RuptureWorld, size: int) -> Onsets:
+    """As many ruptures as asked for."""
+    kind = rng.choice(3, size=size, p=world.shapes)
+    return Onsets(
+        kind=kind,
+        weights=draw_patterns(rng, world.mix, size),
+        depth=np.clip(world.depth * np.exp(world.depth_log_sd * rng.standard_normal(size)), 0.06, 0.7),
+        ramp=_ramp(rng, kind),
+        hold=np.where(kind == UNREPAIRED, NEVER, rng.geometric(1 / world.hold, size) - (kind == SLIDE)),
+        back=np.where(rng.random(size) < 0.75, 1, 2),
+    )
+
+
+def begin(episodes: Episodes, begins: Bools, new: Onsets) -> None:
+    """At the next session, start the ruptures `new` (one for each True) where `begins` (n,) says so."""
+    episodes.weights[begins] = new.weights
+    episodes.depth[begins] = new.depth
+    episodes.ramp[begins], episodes.hold[begins], episodes.back[begins] = new.ramp, new.hold, new.back
+    episodes.lasting[begins] = new.kind == UNREPAIRED
+    episodes.age += 1
+    episodes.age[begins] = 0
+    episodes.active |= begins
+    episodes.had_one |= begins
+
+
+def held_down(episodes: Episodes) -> tuple[Floats, Bools]:
+    """The fall (n, 3) at this session and whether a rupture is under way (n,); closes those that are over."""
+    full = episodes.ramp + episodes.hold
+    returned = np.clip((episodes.age - full + 1) / episodes.back, 0.0, 1.0)
+    risen = np.minimum((episodes.age + 1) / np.maximum(episodes.ramp, 1), 1.0)
+    share = np.where(episodes.age < full, risen, 1.0 - returned)
+    episodes.active &= share > 0
+    episodes.rest = np.where(episodes.active, 1, episodes.rest - 1)
+    fall: Floats = np.where(episodes.active, episodes.depth * share, 0.0)[:, None] * episodes.weights
+    # Half-way back is repair under way, no longer a rupture to be told about.
+    return fall, episodes.active & (episodes.age < full)
+
+
+def bad_day_falls(rng: np.random.Generator, world: RuptureWorld, bad: Bools) -> Floats:
+    """(n, 3) how far a bad day holds each component down; 0 where `bad` (n,) is False."""
+    depth = world.bad_day_depth * np.exp(0.4 * rng.standard_normal(bad.size))
+    fall = np.where(bad, np.clip(depth, 0.03, 0.7), 0.0)
+    return draw_patterns(rng, (0.15, 0.35, 0.5), bad.size) * fall[:, None]
 
 
 def draw_courses(rng: np.random.Generator, world: RuptureWorld, clients: int, sessions: int) -> Courses:
@@ -56,44 +146,24 @@ def draw_courses(rng: np.random.Generator, world: RuptureWorld, clients: int, se
     fall = np.zeros((n, sessions, 3))
     under_way = np.zeros((n, sessions), dtype=np.bool_)
     unrepaired = np.zeros((n, sessions), dtype=np.bool_)
-    active = np.zeros(n, dtype=np.bool_)
-    rest = np.zeros(n, dtype=np.int64)
-    had_one = np.zeros(n, dtype=np.bool_)
-    age, ramp, hold, back = (np.ones(n, dtype=np.int64) for _ in range(4))
-    weights, depth, lasting = np.zeros((n, 3)), np.zeros(n), np.zeros(n, dtype=np.bool_)
+    episodes = none_yet(n)
     for t in range(1, sessions):
-        hazard = np.where(had_one, np.minimum(world.hazard * world.repeat, 0.3), world.hazard)
-        begins = ~active & (rest <= 0) & (rng.random(n) < hazard)
-        kind = rng.choice(3, size=n, p=world.shapes)
-        new = {
-            "weights": draw_patterns(rng, world.mix, n),
-            "depth": np.clip(world.depth * np.exp(world.depth_log_sd * rng.standard_normal(n)), 0.06, 0.7),
-            "ramp": _ramp(rng, kind),
-            "hold": np.where(kind == UNREPAIRED, NEVER, rng.geometric(1 / world.hold, n) - (kind == SLIDE)),
-            "back": np.where(rng.random(n) < 0.75, 1, 2),
-        }
-        weights = np.where(begins[:, None], new["weights"], weights)
-        depth = np.where(begins, new["depth"], depth)
-        ramp, hold, back = (
-            np.where(begins, new[name], old).astype(np.int64)
-            for name, old in (("ramp", ramp), ("hold", hold), ("back", back))
-        )
-        lasting = np.where(begins, kind == UNREPAIRED, lasting)
-        age = np.where(begins, 0, age + 1)
-        active |= begins
-        had_one |= begins
-        full = ramp + hold
-        returned = np.clip((age - full + 1) / back, 0.0, 1.0)
-        share = np.where(age < full, np.minimum((age + 1) / np.maximum(ramp, 1), 1.0), 1.0 - returned)
-        active &= share > 0
-        rest = np.where(active, 1, rest - 1)
-        fall[:, t] = np.where(active, depth * share, 0.0)[:, None] * weights
-        # Half-way back is repair under way, no longer a rupture to be told about.
-        under_way[:, t] = active & (age < full)
-        unrepaired[:, t] = under_way[:, t] & lasting
+        begins = rng.random(n) < chance_of_onset(world, episodes)
+        new = draw_onsets(rng, world, n)
+        begin(episodes, begins, _some(new, begins))
+        fall[:, t], under_way[:, t] = held_down(episodes)
+        unrepaired[:, t] = under_way[:, t] & episodes.lasting
     size = n * sessions
     bad = rng.random(size) < world.bad_day
-    bad_depth = world.bad_day_depth * np.exp(0.4 * rng.standard_normal(size))
-    bad_fall = np.where(bad, np.clip(bad_depth, 0.03, 0.7), 0.0)
-    mix = draw_patterns(rng, (0.15, 0.35, 0.5), size) * bad_fall[:, None]
-    return Courses(fall, under_way, unrepaired, mix.reshape(n, sessions, 3))
+    return Courses(fall, under_way, unrepaired, bad_day_falls(rng, world, bad).reshape(n, sessions, 3))
+
+
+def _some(new: Onsets, which: Bools) -> Onsets:
+    return Onsets(
+        new.kind[which],
+        new.weights[which],
+        new.depth[which],
+        new.ramp[which],
+        new.hold[which],
+        new.back[which],
+    )

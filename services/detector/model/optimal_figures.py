@@ -1,0 +1,134 @@
+"""A detector's and the optimal filter's risks in, how much of what is possible the detector reaches out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from services.detector.model.measure import calibration_error, caught
+from services.detector.model.optimal import optimal_risk
+from services.detector.model.simulate import Cohort
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_FEWER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class OptimalFigures:
+    """What the optimal filter reached on one cohort, and the detector's share of it."""
+
+    particles: int
+    auprc: float
+    share: float
+    """AUPRC of the detector over that of the optimal filter."""
+    share_low: float
+    share_high: float
+    """90 of 100 draws of clients with replacement give a share between these."""
+    caught_at_budget: float
+    """Share of ruptures caught at the cut that flags the budget of stable sessions."""
+    caught_share: float
+    """Of the ruptures that the optimal filter catches so, the share that the detector catches so: a ratio."""
+    calibration_error: float
+    fewer_auprc: float
+    """Its AUPRC with a quarter of the particles."""
+    fewer_change: float
+    """Mean absolute difference of the risks with a quarter of the particles."""
+
+
+def share_interval(
+    rupture: Bools, risk: Floats, optimal: Floats, present: Bools, draws: int = 200
+) -> tuple[float, float]:
+    """5th and 95th percentile of AUPRC(risk) / AUPRC(optimal) over draws of clients; all (n, t)."""
+    rng = np.random.default_rng(0)
+    clients = [np.nonzero(row)[0] for row in present]
+    rows = [(rupture[i, at], risk[i, at], optimal[i, at]) for i, at in enumerate(clients)]
+    shares = []
+    for _ in range(draws):
+        drawn = [rows[i] for i in rng.integers(len(rows), size=len(rows)).tolist()]
+        truth, own, best = (np.concatenate([row[part] for row in drawn]) for part in range(3))
+        if truth.any():
+            shares.append(average_precision_score(truth, own) / average_precision_score(truth, best))
+    low, high = np.quantile(shares, (0.05, 0.95)).tolist()
+    return low, high
+
+
+def caught_at(budget: float, cohort: Cohort, risk: Floats) -> float:
+    """Share of the ruptures caught at the cut that flags `budget` of 100 stable rated sessions."""
+    rated = cohort.present & ~cohort.declined
+    rupture = cohort.rupture & cohort.present
+    cut = float(np.quantile(risk[rated & ~rupture], 1 - budget / 100, method="higher"))
+    return caught(rupture, rated, rated & (np.nan_to_num(risk) > cut)).share
+
+
+def optimal_figures(
+    cohort: Cohort, risk: Floats, *, budget: float, seed: int, particles: int
+) -> OptimalFigures:
+    """Run the filter on a cohort beside a detector's `risk` (n, t), NaN where no session took place."""
+    present, rupture = cohort.present, cohort.rupture & cohort.present
+    best = optimal_risk(cohort, seed, particles)
+    fewer = optimal_risk(cohort, seed + 1, max(particles // _FEWER, 1))
+    truth = rupture[present]
+    auprc = float(average_precision_score(truth, best[present]))
+    low, high = share_interval(rupture, risk, best, present)
+    reachable = caught_at(budget, cohort, best)
+    return OptimalFigures(
+        particles=particles,
+        auprc=auprc,
+        share=float(average_precision_score(truth, risk[present])) / auprc,
+        share_low=low,
+        share_high=high,
+        caught_at_budget=reachable,
+        caught_share=caught_at(budget, cohort, risk) / reachable if reachable else 1.0,
+        calibration_error=calibration_error(truth, best[present]),
+        fewer_auprc=float(average_precision_score(truth, fewer[present])),
+        fewer_change=float(np.abs(best - fewer)[present].mean()),
+    )
+
+
+OPTIMAL_TITLES = (
+    "kind of cohort",
+    "AUPRC of the optimal filter",
+    "share of it",
+    "90 % interval",
+    "caught at 5, share",
+    "calibration error",
+    "AUPRC with a quarter of the particles",
+    "risks then differ by",
+)
+
+
+def optimal_rows(kinds: Sequence[tuple[str, Sequence[OptimalFigures]]]) -> list[tuple[str, ...]]:
+    """One row a kind under `OPTIMAL_TITLES`; the interval is the mean of the cohorts' own."""
+    rows: list[tuple[str, ...]] = []
+    for name, runs in kinds:
+        figures = [
+            (
+                run.auprc,
+                run.share,
+                run.share_low,
+                run.share_high,
+                run.caught_share,
+                run.calibration_error,
+                run.fewer_auprc,
+                run.fewer_change,
+            )
+            for run in runs
+        ]
+        auprc, share, low, high, found, off, fewer, change = np.mean(figures, axis=0).tolist()
+        rows.append(
+            (
+                name,
+                f"{auprc:.3f}",
+                f"{share:.2f}",
+                f"{low:.2f}-{high:.2f}",
+                f"{found:.2f}",
+                f"{off:.3f}",
+                f"{fewer:.3f}",
+                f"{change:.3f}",
+            )
+        )
+    return rows

@@ -1,0 +1,208 @@
+"""The optimal filter: equal to enumeration where that is possible, sure of itself, and never behind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from services.detector.model.artefact import SHIPPED, load
+from services.detector.model.flow import judge_cohort
+from services.detector.model.kinds import KINDS
+from services.detector.model.measure import calibration_error, ranking
+from services.detector.model.optimal import Floats, optimal_risk
+from services.detector.model.optimal_figures import share_interval
+from services.detector.model.optimal_forms import FormChances
+from services.detector.model.shapes import BOND, GOAL, TASK, ItemShape
+from services.detector.model.simulate import Cohort, simulate
+from services.detector.model.world import World
+
+_SHAPE = ItemShape("three", (BOND, GOAL, TASK), 1, 5, 1)
+_SESSIONS = 4
+
+
+def _plain_world() -> World:
+    """Nothing varies but when ruptures begin, which component falls, how long, and the items' noise."""
+    world = KINDS["as published, 12 items"](np.random.default_rng(0))
+    ruptures = replace(
+        world.ruptures,
+        hazard=0.2,
+        repeat=1.5,
+        shapes=(1.0, 0.0, 0.0),
+        mix=(1.0, 0.0, 0.0),
+        depth=0.3,
+        depth_log_sd=0.0,
+        hold=2.0,
+        bad_day=0.0,
+    )
+    missing = replace(world.missing, declined=0.2, declined_growth=1.1, declined_in_rupture=2.0, partial=0.0)
+    return replace(
+        world,
+        shape=_SHAPE,
+        level=0.75,
+        level_sd=0.0,
+        therapist_sd=0.0,
+        slope=0.0,
+        slope_sd=0.0,
+        own_sd=1e-9,
+        own_log_sd=0.0,
+        own_level_tilt=0.0,
+        component_offsets=(0.0, 0.0, 0.0),
+        component_sd=0.0,
+        item_noise=0.15,
+        item_offset_sd=0.05,
+        yea_sayers=0.0,
+        straight=0.1,
+        ruptures=ruptures,
+        missing=missing,
+    )
+
+
+@dataclass(frozen=True)
+class _Rupture:
+    component: int
+    ramp: int
+    full: int
+    back: int
+    age: int
+
+    def share(self) -> float:
+        if self.age < self.full:
+            return min((self.age + 1) / self.ramp, 1.0)
+        return 1.0 - min((self.age - self.full + 1) / self.back, 1.0)
+
+
+def _onsets() -> Iterator[tuple[float, _Rupture]]:
+    for component, lead in ((0, 0.20), (1, 0.41), (2, 0.39)):
+        for ramp, quick in ((1, 0.8), (2, 0.2)):
+            for hold in range(1, 40):
+                for back, sudden in ((1, 0.75), (2, 0.25)):
+                    yield lead * quick * 0.5**hold * sudden, _Rupture(component, ramp, ramp + hold, back, 0)
+
+
+Past = dict[tuple[_Rupture | None, bool], float]
+
+
+def _next(past: Past) -> Past:
+    """Every way on from every state (the rupture not yet over, and whether there was ever one)."""
+    after: Past = {}
+    for (rupture, had_one), chance in past.items():
+        if rupture is not None:
+            older = replace(rupture, age=rupture.age + 1)
+            state = (older if older.share() > 0 else None, True)
+            after[state] = after.get(state, 0.0) + chance
+            continue
+        hazard = 0.3 if had_one else 0.2
+        after[None, had_one] = after.get((None, had_one), 0.0) + chance * (1 - hazard)
+        for share, new in _onsets():
+            after[new, True] = after.get((new, True), 0.0) + chance * hazard * share
+    return after
+
+
+def _chance_of(cohort: Cohort, marks: Floats | None, fall: tuple[float, ...], odds: float) -> float:
+    declines = odds / (1 + odds)
+    if marks is None:
+        return declines
+    wanted = 0.75 - np.array(fall) + cohort.item_offsets
+    low = np.where(marks < 0.1, -np.inf, marks - 0.125)
+    high = np.where(marks > 0.9, np.inf, marks + 0.125)
+    apart = np.prod(norm.cdf(high, wanted, 0.15) - norm.cdf(low, wanted, 0.15))
+    same = 0.0
+    if np.ptp(marks) < 1e-9:
+        same = np.diff(norm.cdf([low[0], high[0]], wanted.mean(), 0.15 / np.sqrt(3)))[0]
+    return float((1 - declines) * (0.9 * apart + 0.1 * same))
+
+
+def _enumerated(cohort: Cohort, client: int) -> list[float]:
+    """P(rupture | forms so far) by adding up every course there is."""
+    past: Past = {(None, False): 1.0}
+    risks = []
+    for t in np.nonzero(cohort.present[client])[0].tolist():
+        past = _next(past) if t else past
+        marks = None if cohort.declined[client, t] else cohort.marks[client, t]
+        weighed, under_way = {}, 0.0
+        for state, chance in past.items():
+            rupture = state[0]
+            fall = [0.0, 0.0, 0.0]
+            on = rupture is not None and rupture.age < rupture.full
+            if rupture is not None:
+                fall[rupture.component] = 0.3 * rupture.share()
+            odds = 0.25 * 1.1**t * (2.0 if on else 1.0)
+            weighed[state] = chance * _chance_of(cohort, marks, tuple(fall), odds)
+            under_way += weighed[state] * on
+        total = sum(weighed.values())
+        risks.append(under_way / total)
+        past = {state: weight / total for state, weight in weighed.items()}
+    return risks
+
+
+def test_in_a_small_world_the_filter_says_what_adding_up_every_course_says() -> None:
+    cohort = simulate(np.random.default_rng(5), 12, _plain_world(), _SESSIONS)
+    assert cohort.declined[cohort.present].any()
+    risk = optimal_risk(cohort, particles=6000)
+    for client in range(12):
+        found = risk[client, cohort.present[client]].tolist()
+        assert _enumerated(cohort, client) == pytest.approx(found, abs=0.025)
+
+
+def test_the_chances_of_all_marks_of_an_item_add_up_to_one() -> None:
+    world = replace(_plain_world(), straight=0.0)
+    chances = FormChances(world, np.array([0.1, -0.1, 0.0]))
+    felt = np.array([[0.4, 0.9, 0.7, 0.5], [1.3, -0.2, 0.0, 0.0]])
+    yea = np.array([False, True])
+    total = np.zeros(2)
+    for mark in (0.0, 0.25, 0.5, 0.75, 1.0):
+        marks = np.array([np.nan, mark, np.nan])
+        total += np.exp(chances.tables(marks).log_chance(world, felt, yea))
+    # What is felt is read off a table: exact at its points only.
+    assert total.tolist() == pytest.approx([1.0, 1.0], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    """A cohort large enough for calibration, in short treatments."""
+    rng = np.random.default_rng(8)
+    return simulate(rng, 120, KINDS["short treatments"](rng))
+
+
+@pytest.fixture(scope="module")
+def risk(cohort: Cohort) -> Floats:
+    """What 2,000 particles say of it."""
+    return optimal_risk(cohort, particles=2000)
+
+
+def test_its_risks_are_as_frequent_as_they_say(cohort: Cohort, risk: Floats) -> None:
+    present = cohort.present
+    assert calibration_error(cohort.rupture[present], risk[present], bins=5) < 0.05
+
+
+def test_it_orders_sessions_at_least_as_well_as_the_detector(cohort: Cohort, risk: Floats) -> None:
+    judged = judge_cohort(load(SHIPPED), cohort)
+    present, truth = cohort.present, cohort.rupture[cohort.present]
+    assert ranking(truth, risk[present]).auprc >= ranking(truth, judged.risk[present]).auprc
+
+
+def test_the_same_seed_gives_the_same_risks_and_another_seed_others(cohort: Cohort) -> None:
+    one, again, other = (optimal_risk(cohort, seed, particles=50)[cohort.present] for seed in (3, 3, 4))
+    assert one.tolist() == again.tolist()
+    assert one.tolist() != other.tolist()
+
+
+def test_four_times_the_particles_change_little(cohort: Cohort, risk: Floats) -> None:
+    first = slice(0, 30)
+    fewer = optimal_risk(
+        replace(
+            cohort,
+            marks=cohort.marks[first],
+            declined=cohort.declined[first],
+            present=cohort.present[first],
+        ),
+        seed=9,
+        particles=500,
+    )
+    assert np.nanmean(np.abs(fewer - risk[first])) < 0.04
+
+
+def test_the_interval_of_a_detector_that_is_the_optimum_is_one(cohort: Cohort, risk: Floats) -> None:
+    assert share_interval(cohort.rupture, risk, risk, cohort.present, draws=20) == (1.0, 1.0)
