@@ -54,7 +54,7 @@ _OPTIMAL = """
 Beside the optimal filter: a particle filter ({particles} particles) over the simulator's own model, which
 knows each cohort's own parameters. From a client's own forms nothing can say more, but for the error of its
 finite number of particles, shown by the same figures with a quarter of them: where these still differ, the
-share is somewhat too high. The interval is over clients, 5th to 95th of 100 draws.
+share is somewhat too high. The interval is over clients: 5th to 95th percentile of 200 draws.
 """
 
 RULE_TITLES = (
