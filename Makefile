@@ -25,10 +25,10 @@ up: prepare ## the same services without data, until Ctrl-C
 
 test: prepare-dev ## the test suite on the embedded parts
 	@echo "The test suite on the embedded parts: about four minutes on two cores."
-	@$(PYTEST) -m "not durable and not docker and not browser"
+	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
 
 test-all: prepare-dev ## the test suite with everything this machine has (real Kafka, containers, browser)
-	@echo "Everything this machine has: about fifteen minutes on two cores."
+	@echo "Everything this machine has: about twenty minutes on two cores."
 	@$(PYTEST)
 
 faults: prepare-dev ## kill every service at every step, on a real Kafka

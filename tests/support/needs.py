@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
+from xdist.workermanage import WorkerController
 
 from deploy.kafka import jars
 from deploy.kafka.run import KafkaNode
@@ -75,6 +76,24 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         for mark in NEEDS:
             if item.get_closest_marker(mark) is not None:
                 item.config.stash[_LEFT_OUT][mark] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker process: hand the counts to the one that sums up."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["needs"] = (dict(session.config.stash[_SKIPPED]), dict(session.config.stash[_LEFT_OUT]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Take a worker's counts. Every worker collects all tests, so all of them count the same."""
+    output = getattr(node, "workeroutput", {})
+    if "needs" in output:
+        skipped, left_out = output["needs"]
+        config: pytest.Config = node.config
+        config.stash[_SKIPPED] = config.stash[_SKIPPED] | Counter(skipped)
+        config.stash[_LEFT_OUT] = config.stash[_LEFT_OUT] | Counter(left_out)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

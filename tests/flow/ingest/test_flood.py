@@ -1,7 +1,6 @@
 """A practice that floods does not slow another one down."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import httpx
@@ -10,19 +9,19 @@ from tests.flow.ingest.process import ingest_process
 from tests.flow.ingest.running import RATING, lines
 
 CALM_RATINGS = 40
-SLOWEST_S = 0.5
-"""Several times what a calm practice waits on a busy machine of two cores while another floods."""
+STREAMS = 8
+"""Batches that one practice may have open; at its rate each of these needs longer than the whole test."""
 LIMITS = {"INGEST_RATINGS_PER_SECOND": "50", "HTTP_GRACEFUL_TIMEOUT_S": "1"}
 
 
-async def test_a_calm_practice_is_answered_quickly_while_another_floods(
+async def test_a_calm_practice_does_not_stand_in_line_behind_one_that_floods(
     kafka_env: dict[str, str], tmp_path: Path
 ) -> None:
     history = lines(*[{**RATING, "session_id": f"s-{number}"} for number in range(5_000)])
     with ingest_process(kafka_env, tmp_path, **LIMITS) as ingest:
         loud, calm = ingest.key("loud"), ingest.key("calm")
         loud_statuses: list[int] = []
-        calm_answers: list[tuple[int, float]] = []
+        calm_answers: list[int] = []
         limits = httpx.Limits(max_connections=60)
         async with httpx.AsyncClient(base_url=ingest.url, timeout=60, limits=limits) as http:
 
@@ -38,18 +37,19 @@ async def test_a_calm_practice_is_answered_quickly_while_another_floods(
 
             async def be_calm() -> None:
                 for number in range(CALM_RATINGS):
-                    started = time.monotonic()
                     body = {**RATING, "session_id": f"s-{number}"}
                     response = await http.post("/v1/ratings", json=body, headers=calm)
-                    calm_answers.append((response.status_code, time.monotonic() - started))
+                    calm_answers.append(response.status_code)
 
             batches = [asyncio.create_task(flood_batch()) for _ in range(12)]
             singles = [asyncio.create_task(flood_single()) for _ in range(16)]
             await be_calm()
+            still_flooding = sum(not batch.done() for batch in batches)
             await asyncio.gather(*singles)
             for batch in batches:
                 batch.cancel()
             await asyncio.gather(*batches, return_exceptions=True)
-    assert {status for status, _ in calm_answers} == {202}
+    assert set(calm_answers) == {202}
     assert 429 in loud_statuses
-    assert max(seconds for _, seconds in calm_answers) < SLOWEST_S
+    # Had the calm one stood in line behind what the loud one sent first, that would be done by now.
+    assert still_flooding == STREAMS
