@@ -82,7 +82,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """In a worker process: hand the counts to the one that sums up."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["needs"] = (dict(session.config.stash[_SKIPPED]), dict(session.config.stash[_LEFT_OUT]))
+        counted = [session.config.stash[_SKIPPED], session.config.stash[_LEFT_OUT]]
+        output["needs"] = [dict(each) for each in counted]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -92,8 +93,8 @@ def pytest_testnodedown(node: WorkerController) -> None:
     if "needs" in output:
         skipped, left_out = output["needs"]
         config: pytest.Config = node.config
-        config.stash[_SKIPPED] = config.stash[_SKIPPED] | Counter(skipped)
-        config.stash[_LEFT_OUT] = config.stash[_LEFT_OUT] | Counter(left_out)
+        for total, counted in ((config.stash[_SKIPPED], skipped), (config.stash[_LEFT_OUT], left_out)):
+            total.update({mark: number - total[mark] for mark, number in counted.items()})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
