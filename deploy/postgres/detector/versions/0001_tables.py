@@ -179,4 +179,4 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is no way back: the tables are the record."""
-    raise NotImplementedError("restore a backup instead")
+    raise RuntimeError("there is no way back from the first tables: restore a backup instead")
