@@ -38,6 +38,14 @@ class Tally:
     refused_lines: list[tuple[int, str]] = field(default_factory=list)
     sent_again: int = 0
     """Lines sent once more for want of an answer: the only ones that may have been delivered twice."""
+    taken: list[tuple[str | None, str]] | None = None
+    """Practice and id of each accepted rating, where somebody wants them: an empty list is filled."""
+
+    @property
+    def doubtful(self) -> list[tuple[str | None, str]]:
+        """What was `taken`, if counts alone cannot tell that all of it has an outcome: when something was
+        sent again, a second delivery of one rating counts as much as the first of another."""
+        return list(self.taken or []) if self.sent_again else []
 
     def count(self, item: Item, result: LineResult) -> None:
         """Take one final answer in."""
@@ -45,6 +53,8 @@ class Tally:
         if result.status == "accepted":
             self.accepted += 1
             self.accepted_by_practice[item.practice] += 1
+            if self.taken is not None and result.rating_id is not None:
+                self.taken.append((item.practice, result.rating_id))
         else:
             self.refused[result.reason.split(":")[0]] += 1
             self.refused_lines.append((item.line, result.reason))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -90,6 +90,11 @@ class Doors:
         except httpx.TransportError:
             return results
         return results
+
+    def rating_status(self, practice: str | None, rating_id: str) -> str:
+        """What became of one rating: `pending` until it has an outcome."""
+        answer = self._results.get(f"/v1/ratings/{quote(rating_id, safe='')}", headers=self._head(practice))
+        return str(_json(answer)["status"])
 
     def results_balance(self, practice: str | None) -> dict[str, Any]:
         """Deliveries by outcome and episodes, of one practice."""

@@ -21,11 +21,12 @@ class Traffic:
         self._stack = stack
         self.accepted = 0
         self.sent_again = 0
+        self._doubtful: list[tuple[str | None, str]] = []
 
     def send(self, count: int, *, rate: float, midway: Callable[[], object] = lambda: None) -> None:
         """Send `count` ratings; `midway` happens beside it once half of them are answered."""
         fault = threading.Thread(target=midway)
-        tally = Tally()
+        tally = Tally(taken=[])
 
         def watch(now: Tally) -> None:
             if now.done >= count / 2 and not fault.ident:
@@ -40,13 +41,14 @@ class Traffic:
         fault.join()
         self.accepted += tally.accepted
         self.sent_again += tally.sent_again
+        self._doubtful = tally.doubtful
         assert (tally.accepted, tally.refused_lines) == (count, [])
 
     def settled(self) -> Book:
         """The practice's numbers, once everything that was accepted has an outcome."""
         stack = self._stack()
         with stack.doors() as doors:
-            found = settle(stack, doors, self.accepted, lambda _done: None)
+            found = settle(stack, doors, self.accepted, lambda _done: None, self._doubtful)
             assert found.unfinished is None, found.unfinished
             return read_book(doors, stack.practices)
 

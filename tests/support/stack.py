@@ -51,6 +51,7 @@ class ServiceStack:
         self.mails = MailBox(where.mail_url or "")
         self.tally = Tally()
         """Everything sent through this stack so far."""
+        self.doubtful: list[tuple[str | None, str]] = []
 
     def start(self, name: str, *, kill_at: str | None = None) -> None:
         """Start one service; with `kill_at` (`label` or `label:3`) it ends by itself there, and may do so
@@ -90,7 +91,7 @@ class ServiceStack:
         self, practice: str, ratings: Sequence[Mapping[str, object]], *, rate: float | None = None
     ) -> Tally:
         """Send ratings in order through ingest's batch door and return what became of these."""
-        tally = Tally()
+        tally = Tally(taken=[])
         items = [
             Item(line, practice, json.dumps(body).encode()) for line, body in enumerate(ratings, start=1)
         ]
@@ -98,6 +99,7 @@ class ServiceStack:
         self.tally.done += tally.done
         self.tally.accepted += tally.accepted
         self.tally.sent_again += tally.sent_again
+        self.doubtful += tally.doubtful
         return tally
 
     def book(self) -> Book:
@@ -108,7 +110,7 @@ class ServiceStack:
         """Wait until everything accepted (by default: all sent through here) has an outcome, every change is
         decided upon and every message sent; fails with what is unfinished."""
         expected = self.tally.accepted if accepted is None else accepted
-        found = settle(self.where, self.doors, expected, lambda _done: None)
+        found = settle(self.where, self.doors, expected, lambda _done: None, self.doubtful)
         assert found.unfinished is None, found.unfinished
         return found
 

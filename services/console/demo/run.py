@@ -56,7 +56,7 @@ def run(
         phases["directory"] = clock() - begun
 
         begun = clock()
-        tally = Tally()
+        tally = Tally(taken=[])
         with bar("sending ratings", len(sent)) as advance:
             deliver(doors, _items(sent), tally, rate=rate, progress=lambda now: advance(now.done))
         phases["sending"] = clock() - begun
@@ -64,7 +64,13 @@ def run(
         begun = clock()
         with bar("accounted for", tally.accepted) as advance:
             expected = before.delivered + tally.accepted
-            settled = settle(stack, doors, expected, lambda now: advance(max(0, now - before.delivered)))
+            settled = settle(
+                stack,
+                doors,
+                expected,
+                lambda now: advance(max(0, now - before.delivered)),
+                tally.doubtful,
+            )
         phases["settling"] = clock() - begun
 
         begun = clock()

@@ -1,7 +1,7 @@
 """A stack that is still at work in, everything settled out: or the sentence that says what is not."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from services.console.doors import Doors
 QUIET_DEADLINE_S = 60.0
 """How long nothing may move before the wait is given up."""
 POLL_S = 0.2
+PENDING = "pending"
 WAITING = frozenset({"pending", "retrying"})
 
 
@@ -27,14 +28,30 @@ class Settled:
     """What was still under way when the wait was given up; None: nothing."""
 
 
-def settle(stack: Stack, doors: Doors, expected: int, moved: Callable[[int], None]) -> Settled:
+def settle(
+    stack: Stack,
+    doors: Doors,
+    expected: int,
+    moved: Callable[[int], None],
+    doubtful: Sequence[tuple[str | None, str]] = (),
+) -> Settled:
     """Wait until `expected` deliveries have an outcome, every change of an episode is decided upon, and
-    every message is sent; `moved` hears how many deliveries have one."""
+    every message is sent; `moved` hears how many deliveries have one.
+
+    `doubtful`: practice and id of ratings that are asked for one by one, because deliveries of others may
+    have come twice and then hide in the count that these are still under way.
+    """
     last, since = None, time.monotonic()
+    pending = list(doubtful)
     while True:
         book = read_book(doors, stack.practices)
         moved(min(book.delivered, expected))
         unfinished = _behind(book, expected)
+        if unfinished is None and pending:
+            pending = [one for one in pending if doors.rating_status(*one) == PENDING]
+            unfinished = f"{len(pending)} accepted ratings have no outcome yet" if pending else None
+            # What became of them stands in a book that is read after them.
+            book = read_book(doors, stack.practices)
         if unfinished is None:
             settled = _gather(stack, doors, book)
             if settled.unfinished is None:
