@@ -105,6 +105,9 @@ class Committer:
                 count()
             except Exception as error:  # what is committed must not be taken for failed
                 get_logger().error("after-commit-failed", exc_info=error)
+        # They hold the transaction and its whole batch, and it holds them: as a circle, batches would pile up
+        # until the collector comes by.
+        tx.after_commit.clear()
         reach("after-commit-transaction")
         if published:
             reach("after-delete-outbox")

@@ -1,8 +1,10 @@
 """Scheduled work and web answers use the same transaction and outbox; nothing they say is lost."""
 
 import asyncio
+import gc
 import os
 import signal
+import weakref
 
 import psycopg
 import pytest
@@ -25,6 +27,29 @@ async def test_work_is_stored_and_published(sample: Sample) -> None:
         assert sample.effects() == ["w"]
         assert await sample.published() == ["w"]
     assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+
+
+class Load:
+    """What a transaction's work may hold on to."""
+
+
+async def test_what_a_transaction_held_is_gone_without_the_garbage_collector(sample: Sample) -> None:
+    held: list[weakref.ref[Load]] = []
+    counted: list[bool] = []
+
+    async def work(tx: Transaction) -> None:
+        load = Load()
+        held.append(weakref.ref(load))
+        tx.after_commit.append(lambda: counted.append(load is not None and tx.now is not None))
+
+    async with sample.consumer()() as consumer:
+        gc.disable()
+        try:
+            await consumer.transact(work)
+            assert counted == [True]
+            assert held[0]() is None
+        finally:
+            gc.enable()
 
 
 async def test_work_that_fails_leaves_nothing(sample: Sample) -> None:
