@@ -97,6 +97,7 @@ def build(
         whose=whose,
         co_partitioned=[topic.name for topic in topics.CO_PARTITIONED],
         max_records=detector.max_records,
+        strands=detector.strands,
         batch_timeout_ms=detector.batch_timeout_ms,
     )
     sweep = Sweep(

@@ -1,5 +1,6 @@
 """Features in, risks out: calibrated trees on one thread, in numbers that are the same in every batch."""
 
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -25,11 +26,13 @@ class Scorer:
     def __init__(self, classifier: Classifier) -> None:
         self._classifier = classifier
         self._threads = ThreadpoolController()
+        # The limit belongs to the process: two at a time would undo each other's.
+        self._one_at_a_time = Lock()
 
     def score(self, features: Floats) -> Floats:
         """(n,) P(a rupture is under way), rounded; `features` (n, features) in the order of training."""
         if features.shape[0] == 0:
             return np.empty(0)
-        with self._threads.limit(limits=1):
+        with self._one_at_a_time, self._threads.limit(limits=1):
             chance: Floats = self._classifier.predict_proba(features)[:, 1]
         return chance.clip(0.0, 1.0).round(DIGITS)

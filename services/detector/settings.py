@@ -19,8 +19,10 @@ class DetectorSettings(BaseSettings):
     """The model that scores every practice that asks for none; left out: the shipped one."""
     other_model_dirs: tuple[Path, ...] = ()
     """Models that single practices are mapped to, as a JSON list."""
-    max_records: Count = 1000
-    """The most records in one transaction: under load, larger is faster."""
+    max_records: Count = 2000
+    """The most records in one batch: under load, larger is faster."""
+    strands: Count = 2
+    """So many transactions of a large batch at the same time, each over partitions of its own."""
     batch_timeout_ms: Count = 20
     """How long a batch waits for its first record; also what an idle detector adds to the latency."""
     group: str = "rapport-detector"

@@ -39,7 +39,8 @@ class BatchConsumer:
     `service` names the PostgreSQL schema. `handle` is called with records of several topics and partitions,
     in order within each partition, inside an open transaction; it may be rolled back and called again.
     `whose` says to whom a record belongs that is set aside alone. `co_partitioned` lists the topics that
-    must have the same number of partitions. Health gets the checks `kafka` (reading from it), `publishing`,
+    must have the same number of partitions. A batch of `strands_from` records or more is worked off in up to
+    `strands` transactions at the same time. Health gets the checks `kafka` (reading from it), `publishing`,
     `database`, `consumer` and `offsets`, and the loop `consume`.
     """
 
@@ -61,6 +62,8 @@ class BatchConsumer:
         co_partitioned: Sequence[str] = (),
         max_records: int = 512,
         batch_timeout_ms: int = 25,
+        strands: int = 1,
+        strands_from: int = 256,
         transaction_deadline_s: float = 60.0,
         fuse: FuseLimits | None = None,
         left_behind_after_s: float = LEFT_BEHIND_AFTER_S,
@@ -89,6 +92,7 @@ class BatchConsumer:
             metrics=metrics,
             checkpoint=checkpoint,
             alive=lambda: health.beat(LOOP),
+            strands_from=strands_from,
         )
         self._relay = Relay(database, committer, publisher, metrics, left_behind_after_s=left_behind_after_s)
         self._parts = Parts(
@@ -98,7 +102,7 @@ class BatchConsumer:
             group=group,
             max_records=max_records,
             batch_timeout_ms=batch_timeout_ms,
-            link=Link(database, service),
+            links=[Link(database, service) for _ in range(strands)],
             producer=producer,
             publisher=publisher,
             committer=committer,
@@ -145,7 +149,7 @@ class BatchConsumer:
         finally:
             relay.cancel()
             await asyncio.gather(relay, return_exceptions=True)
-            await parts.link.drop()
+            await parts.drop_links()
             await parts.producer.stop()
             parts.health.rest(LOOP)
             for name in ("kafka", "database", "consumer"):
@@ -214,7 +218,7 @@ class BatchConsumer:
             get_logger().error("session-failed-unexpectedly", exc_info=error)
         else:
             get_logger().warning("surroundings-failed", reason=reason, why=describe(error))
-        await parts.link.drop()
+        await parts.drop_links()
         sleep = asyncio.ensure_future(parts.clock.sleep(parts.backoff.next_s()))
         stop = asyncio.ensure_future(parts.stopping.wait())
         await asyncio.wait([sleep, stop], return_when=asyncio.FIRST_COMPLETED)

@@ -17,6 +17,7 @@ from services.runtime.log import describe, get_logger
 from services.runtime.metrics import Metrics, Outcome
 from services.runtime.publisher import Publisher
 from services.runtime.record import Place, Record
+from services.runtime.strands import cut, together
 from services.runtime.transaction import Transaction
 from services.runtime.transient import retry_reason
 
@@ -47,6 +48,7 @@ class OrderOfEffects:
         metrics: Metrics,
         checkpoint: Checkpoint,
         alive: Callable[[], None],
+        strands_from: int,
     ) -> None:
         self._handle = handle
         self._alive = alive
@@ -57,9 +59,14 @@ class OrderOfEffects:
         self._fuse = fuse
         self._metrics = metrics
         self._checkpoint = checkpoint
+        self._strands_from = strands_from
 
-    async def take(self, conn: Conn, records: Sequence[Record], commit_offsets: CommitOffsets) -> None:
+    async def take(
+        self, conns: Sequence[Conn], records: Sequence[Record], commit_offsets: CommitOffsets
+    ) -> None:
         """Apply a batch, publish what follows from it, and commit its offsets.
+
+        A large batch is worked off in as many strands as there are connections, at the same time.
 
         Raises:
             Fenced, Halt: it must not be applied here.
@@ -75,15 +82,20 @@ class OrderOfEffects:
                 again = sum(r.topic == topic for r in records) - sum(r.topic == topic for r in todo)
                 self._metrics.record_outcomes.labels(topic=topic, outcome=Outcome.SKIPPED).inc(again)
             get_logger().info("records-skipped", records=skipped)
+        strands = cut(todo, len(conns) if len(todo) >= self._strands_from else 1)
+        works = [self._work_off(conn, strand) for conn, strand in zip(conns, strands, strict=False)]
+        await together(works, self._assignment)
+        self._checkpoint("before-commit-offset")
+        await commit_offsets(_next_offsets(records))
+        self._checkpoint("after-commit-offset")
+
+    async def _work_off(self, conn: Conn, strand: list[Record]) -> None:
         # Parts to be applied, the next one last: a part that fails on its data is cut in halves, in order.
-        parts = [todo] if todo else []
+        parts = [strand]
         while parts:
             part = parts.pop()
             halves = await self._apply_or_split(conn, part)
             parts.extend(reversed(halves))
-        self._checkpoint("before-commit-offset")
-        await commit_offsets(_next_offsets(records))
-        self._checkpoint("after-commit-offset")
 
     async def _apply_or_split(self, conn: Conn, part: list[Record]) -> list[list[Record]]:
         async def handle(tx: Transaction) -> None:

@@ -30,7 +30,8 @@ class Parts:
     group: str
     max_records: int
     batch_timeout_ms: int
-    link: Link
+    links: Sequence[Link]
+    """A connection for each strand; whoever needs only one takes the first."""
     producer: Producer
     publisher: Publisher
     committer: Committer
@@ -41,3 +42,13 @@ class Parts:
     health: Health
     clock: Clock
     stopping: asyncio.Event
+
+    @property
+    def link(self) -> Link:
+        """The first connection."""
+        return self.links[0]
+
+    async def drop_links(self) -> None:
+        """Close all connections; the server rolls back what was open."""
+        for link in self.links:
+            await link.drop()

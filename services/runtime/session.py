@@ -173,7 +173,8 @@ class Session:
         parts.metrics.batch_records.observe(len(records))
         try:
             with parts.metrics.batch_seconds.time():
-                await parts.effects.take(await parts.link.get(), records, self._commit)
+                conns = [await link.get() for link in parts.links]
+                await parts.effects.take(conns, records, self._commit)
         except Fenced as fenced:
             parts.assignment.fence(fenced.places)
             parts.health.set_bad("consumer", str(fenced))
@@ -200,7 +201,7 @@ class Session:
             self._rewind(starts)
         else:
             # The last commit may or may not have reached the database: ask it, as after an assignment.
-            await self._parts.link.drop()
+            await self._parts.drop_links()
             self._parts.assignment.distrust()
             self._hold()
         return self._parts.backoff.next_s()
@@ -231,7 +232,7 @@ class Session:
                     raise
                 except Exception as error:
                     self._note(error, retry_reason(error) or RetryReason.OTHER)
-                    await parts.link.drop()
+                    await parts.drop_links()
                 parts.health.beat(LOOP)
                 await self._pause(backoff.next_s())
             backoff.reset()

@@ -144,6 +144,7 @@ class Sample:
         left_behind_after_s: float = 60.0,
         co_partitioned: Sequence[str] = (),
         whose: Whose = nobodys,
+        strands: int = 1,
     ) -> "Running":
         """A process of the service, not started."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
@@ -165,6 +166,8 @@ class Sample:
             left_behind_after_s=left_behind_after_s,
             co_partitioned=co_partitioned,
             whose=whose,
+            strands=strands,
+            strands_from=2,
         )
         return Running(consumer, metrics, health)
 

@@ -27,6 +27,25 @@ async def test_a_crash_at_this_label_ends_like_no_crash(sample: Sample, label: s
     assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
 
 
+@pytest.mark.parametrize("time", [1, 2])
+@pytest.mark.parametrize("label", LABELS)
+async def test_a_crash_among_several_strands_ends_like_no_crash(
+    sample: Sample, label: str, time: int
+) -> None:
+    await sample.send(VALUES, partition=None)
+    in_order = sorted(VALUES, key=lambda value: (int(value) % 4, int(value)))
+
+    crashing = sample.consumer(checkpoint=crash_at(label, time=time), max_records=8, strands=2)
+    assert label == await crashing.until_crash()
+    async with sample.consumer(max_records=8, strands=2)():
+        await until(lambda: sample.effects() == in_order, "all effects")
+        applied = "SELECT sum(next_offset) FROM sample.applied"
+        await until(lambda: sample.query(applied) == [(30,)], "positions")
+
+    assert sorted(set(await sample.published())) == sorted(VALUES)
+    assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+
+
 @pytest.mark.parametrize("label", NOTHING_COMMITTED)
 async def test_before_the_commit_a_crash_leaves_no_trace(sample: Sample, label: str) -> None:
     await sample.send(VALUES)

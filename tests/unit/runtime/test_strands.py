@@ -1,0 +1,87 @@
+"""A batch is cut by partition, evenly and in order; of several errors the gravest is raised."""
+
+import asyncio
+
+import pytest
+
+from services.runtime.assignment import Assignment
+from services.runtime.errors import Halt
+from services.runtime.metrics import Metrics
+from services.runtime.positions import Fenced
+from services.runtime.record import Place, Record
+from services.runtime.strands import cut, together
+
+
+def record(topic: str, partition: int, offset: int) -> Record:
+    return Record(topic, partition, offset, 0, b"k", b"v", ())
+
+
+def test_a_partition_number_belongs_to_one_strand_in_all_topics() -> None:
+    records = [record(topic, n % 5, n) for n in range(20) for topic in ("ratings", "answers")]
+
+    strands = cut(records, 2)
+
+    numbers = [{one.partition for one in strand} for strand in strands]
+    assert numbers[0] & numbers[1] == set()
+    assert numbers[0] | numbers[1] == set(range(5))
+    for strand in strands:
+        assert strand == [one for one in records if one in strand]
+
+
+def test_strands_are_about_as_long_as_one_another() -> None:
+    sizes = {0: 50, 1: 30, 2: 25, 3: 5}
+    records = [record("t", number, n) for number, size in sizes.items() for n in range(size)]
+
+    assert [len(strand) for strand in cut(records, 2)] == [55, 55]
+
+
+@pytest.mark.parametrize(("most", "partitions", "expected"), [(1, 4, 1), (3, 2, 2), (2, 0, 0)])
+def test_no_strand_is_empty(most: int, partitions: int, expected: int) -> None:
+    assert len(cut([record("t", n, 0) for n in range(partitions)], most)) == expected
+
+
+async def _end(error: BaseException | None = None) -> None:
+    await asyncio.sleep(0)
+    if error is not None:
+        raise error
+
+
+def _assignment(*places: Place) -> Assignment:
+    assignment = Assignment(Metrics("strands"))
+    assignment.given(frozenset(places))
+    assignment.prepared(dict.fromkeys(places, 1), dict.fromkeys(places, 0))
+    return assignment
+
+
+async def test_all_run_to_their_ends_before_an_error_is_raised() -> None:
+    ended = []
+
+    async def slow() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+        ended.append("slow")
+
+    with pytest.raises(OSError, match="away"):
+        await together([_end(OSError("away")), slow()], _assignment())
+    assert ended == ["slow"]
+
+
+async def test_what_a_person_must_act_upon_comes_first() -> None:
+    with pytest.raises(Halt, match="act"):
+        await together([_end(OSError("away")), _end(Halt("act"))], _assignment())
+
+
+async def test_partitions_that_others_own_are_named_together() -> None:
+    with pytest.raises(Fenced) as fenced:
+        await together([_end(Fenced([("t", 0)])), _end(Fenced([("t", 1)]))], _assignment(("t", 0), ("t", 1)))
+    assert fenced.value.places == (("t", 0), ("t", 1))
+
+
+async def test_partitions_that_others_own_stay_theirs_when_another_strand_fails() -> None:
+    assignment = _assignment(("t", 0), ("t", 1))
+
+    with pytest.raises(OSError, match="away"):
+        await together([_end(Fenced([("t", 0)])), _end(OSError("away"))], assignment)
+    assignment.distrust()
+
+    assert assignment.unprepared == [("t", 1)]
