@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.kafka.jars import HERE, fetch
@@ -35,9 +36,13 @@ def free_port() -> int:
 class KafkaNode:
     """One broker and controller over a folder of its own; records live in the folder."""
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
-        """`port` None: the one this folder had before, or else any free one."""
+    def __init__(
+        self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`port` None: the one this folder had before, or else any free one; `settings` override or add to
+        those of server.properties, and may hold `@port@`, `@controller_port@` and `@folder@` as it does."""
         self.folder = folder.resolve()
+        self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
         before = self._remembered()
         self.port = port or before.get("port") or free_port()
@@ -112,6 +117,7 @@ class KafkaNode:
         ports = {"port": self.port, "controller_port": self._controller_port}
         (self.folder / "ports.json").write_text(json.dumps(ports))
         text = (HERE / "server.properties").read_text()
+        text += "".join(f"{name}={value}\n" for name, value in self._settings.items())
         for name, value in {**ports, "folder": self.folder}.items():
             text = text.replace(f"@{name}@", str(value))
         config = self.folder / "server.properties"
