@@ -4,6 +4,7 @@ Cookies belong to a host, not to a port: a page of ours on the same host, shown 
 """
 
 import secrets
+import threading
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -35,6 +36,8 @@ def open_signed_in(url: str, cookies: Mapping[str, str], host: str = "127.0.0.1"
         door.timeout = WAIT_S
         came = []
         door.handle_timeout = lambda: came.append(False)  # type: ignore[method-assign]
-        typer.launch(f"http://{host}:{door.server_port}{path}")
+        # Some browsers return only when they are closed, and all wait for our answer.
+        address = f"http://{host}:{door.server_port}{path}"
+        threading.Thread(target=typer.launch, args=(address,), daemon=True).start()
         door.handle_request()
         return not came
