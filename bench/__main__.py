@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("bench.ingest", "bench.detector", "bench.runtime", "bench.latency")
+BENCHMARKS = ("bench.ingest", "bench.detector", "bench.runtime", "bench.latency", "bench.start")
 
 
 def main() -> int:
