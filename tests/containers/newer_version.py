@@ -1,6 +1,5 @@
 """A stack's project in, that stack as a newer version has it out: other images, one migration more."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -23,7 +22,7 @@ class NewerVersion:
     """What its migration adds."""
 
     def __init__(self, project: Project, folder: Path) -> None:
-        self.image = f"rapport-newer:{os.getpid()}"
+        self.image = f"{project.name}:newer"
         newest = max((ROOT / VERSIONS).glob("*.py")).name.split("_")[0]
         (folder / "9999_newer.py").write_text(MIGRATION.format(newest=newest, table=self.table))
         copy = f"COPY 9999_newer.py {PACKAGES_IN_IMAGE}/{VERSIONS}/"

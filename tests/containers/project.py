@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -42,7 +43,7 @@ def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = 60.0) -
 class Project:
     """One stack under a name of its own, on free ports."""
 
-    name: str = field(default_factory=lambda: f"rapport-test-{os.getpid()}")
+    name: str = field(default_factory=lambda: f"rapport-test-{secrets.token_hex(4)}")
     first_port: int = field(default_factory=lambda: lasting_ports(len(DOORS) + DETECTORS))
     images: list[str] = field(default_factory=list)
     """What was built for it alone."""
@@ -168,7 +169,7 @@ class Project:
     def prometheus(self, query: str) -> list[dict[str, Any]]:
         """The result of one query."""
         answer = httpx.get(
-            f"{self.url('PROMETHEUS')}/api/v1/query", params={"query": query}, trust_env=False, timeout=10
+            f"{self.url('PROMETHEUS')}/api/v1/query", params={"query": query}, trust_env=False, timeout=30
         )
         assert answer.status_code == httpx.codes.OK, answer.text
         found: list[dict[str, Any]] = answer.json()["data"]["result"]

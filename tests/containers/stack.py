@@ -68,7 +68,7 @@ def test_prometheus_reads_every_service(project: Project) -> None:
 
 
 def test_no_alert_is_raised_by_a_healthy_stack(project: Project) -> None:
-    answer = httpx.get(f"{project.url('PROMETHEUS')}/api/v1/rules", trust_env=False).json()
+    answer = httpx.get(f"{project.url('PROMETHEUS')}/api/v1/rules", trust_env=False, timeout=30).json()
     rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
     assert {rule["name"]: rule["state"] for rule in rules if rule["state"] == "firing"} == {}
@@ -232,6 +232,7 @@ def test_three_detectors_split_the_partitions_and_balance(project: Project, traf
             and sum(owned()) == PARTITIONS * TOPICS_OF_THE_DETECTOR
         ),
         "each of three detectors owns some partitions, and together all",
+        deadline_s=120,
     )
     say(f"partitions owned: {owned()}")
     traffic.send(RATINGS, rate=RATE)
