@@ -35,7 +35,7 @@ faults: prepare-dev ## kill every service at every step, on a real Kafka
 	@$(PYTEST) tests/faults
 
 compose-test: prepare-dev ## build the image, start the whole stack, break it, mend it, remove it
-	@timeout 480 $(PYTEST) tests/containers/stack.py -x
+	@timeout --signal=INT --kill-after=40 440 $(PYTEST) tests/containers/stack.py -x
 
 lint: prepare-dev ## style, types, and who may import whom
 	$(BIN)/ruff check .

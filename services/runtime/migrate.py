@@ -1,11 +1,15 @@
 """Migrations: a database and a service's name in, its tables at the wanted version out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 
 from services.runtime.errors import Halt
@@ -21,11 +25,11 @@ def migrate(url: str, service: str, to: str = "head") -> None:
     `url` is a libpq URL or connection string. Doing it again changes nothing.
 
     Raises:
-        Halt: the service has no migrations.
+        Halt: the service has no migrations, or a newer version of it migrated the tables.
         psycopg.OperationalError, sqlalchemy.exc.OperationalError: the database is away.
     """
     config = _config(service)
-    with _connection(url) as connection:
+    with _connection(url) as connection, _of_this_version(service):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service}"))
         config.attributes["connection"] = connection
@@ -38,7 +42,7 @@ def pending(url: str, service: str) -> tuple[str, ...]:
     """The migrations of `service` that the database lacks, oldest first.
 
     Raises:
-        Halt: the service has no migrations.
+        Halt: the service has no migrations, or a newer version of it migrated the tables.
         psycopg.OperationalError, sqlalchemy.exc.OperationalError: the database is away.
     """
     scripts = ScriptDirectory.from_config(_config(service))
@@ -51,8 +55,20 @@ def pending(url: str, service: str) -> tuple[str, ...]:
             if known
             else None
         )
-    revisions = list(scripts.iterate_revisions("head", current or "base"))
+    with _of_this_version(service):
+        revisions = list(scripts.iterate_revisions("head", current or "base"))
     return tuple(revision.revision for revision in reversed(revisions))
+
+
+@contextmanager
+def _of_this_version(service: str) -> Iterator[None]:
+    try:
+        yield
+    except (CommandError, RevisionError) as error:
+        raise Halt(
+            f"the tables of {service} are not of this version ({error}): run the newer version that migrated "
+            "them, or restore the backup that was made before it"
+        ) from None
 
 
 def _config(service: str) -> Config:

@@ -1,35 +1,34 @@
 """A compose project of a test's own in: commands, ports, keys and numbers of that stack out."""
 
+import json
 import os
 import re
-import socket
+import secrets
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from services.console.home import free_port
+from services.console.demo.stack import Stack
+from services.detector.model.artefact import SHIPPED
 from tests.support.images import ROOT
+from tests.support.ports import lasting_ports
 
 DOORS = ("INGEST", "NOTIFIER", "MAIL", "PROMETHEUS")
 DETECTORS = 3
+PRACTICE = "north"
 POLL_S = 0.3
+PACKAGES_IN_IMAGE = "/opt/rapport/lib/python3.11/site-packages"
+SHIPPED_IN_IMAGE = f"{PACKAGES_IN_IMAGE}/{SHIPPED.relative_to(ROOT)}"
 
 
-def free_ports_in_a_row(count: int) -> int:
-    """The first of `count` free ports that follow one another."""
-    while True:
-        first = free_port()
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            continue
-        return first
+def say(words: str) -> None:
+    """Print a figure, also where pytest captures."""
+    print(f"\n{words}", flush=True)  # noqa: T201 - figures for the reader of the run
 
 
 def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
@@ -44,15 +43,22 @@ def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = 60.0) -
 class Project:
     """One stack under a name of its own, on free ports."""
 
-    name: str = field(default_factory=lambda: f"rapport-test-{os.getpid()}")
-    ports: dict[str, int] = field(default_factory=lambda: {door: free_port() for door in DOORS})
-    results_port: int = field(default_factory=lambda: free_ports_in_a_row(DETECTORS))
+    name: str = field(default_factory=lambda: f"rapport-test-{secrets.token_hex(4)}")
+    first_port: int = field(default_factory=lambda: lasting_ports(len(DOORS) + DETECTORS))
+    images: list[str] = field(default_factory=list)
+    """What was built for it alone."""
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """Where the doors are published, but for the detectors', which come after them."""
+        return {door: self.first_port + place for place, door in enumerate(DOORS)}
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What the compose file reads."""
         ports = {f"RAPPORT_{door}_PORT": str(port) for door, port in self.ports.items()}
-        several = f"{self.results_port}-{self.results_port + DETECTORS - 1}"
+        first = self.first_port + len(DOORS)
+        several = f"{first}-{first + DETECTORS - 1}"
         return {**os.environ, **ports, "RAPPORT_RESULTS_PORT": several, "COMPOSE_PROJECT_NAME": self.name}
 
     def compose(self, *words: str, check: bool = True, given: bytes | None = None) -> str:
@@ -87,6 +93,11 @@ class Project:
             check=True,
         ).stdout
 
+    def count(self, table: str) -> int:
+        """How many rows a table has."""
+        asked = ["psql", "--username=postgres", "--dbname=rapport", "--tuples-only", "--no-align"]
+        return int(self.dump("postgres", *asked, f"--command=SELECT count(*) FROM {table}"))
+
     def in_python(self, service: str, program: str) -> str:
         """What a program prints inside a running service, with that service's rights; errors included."""
         done = subprocess.run(
@@ -106,12 +117,44 @@ class Project:
         self.compose("up", "--wait", "--no-build", *words)
         return time.monotonic() - begun
 
+    def start(self, *services: str) -> None:
+        """Start some services, as the compose file has them, and wait until they are healthy."""
+        self.compose("up", "--wait", "--no-build", "--no-deps", *services)
+
+    def exit_codes(self, service: str) -> list[str]:
+        """How each container of a service ended."""
+        return self.compose("ps", "--all", "--format", "{{.ExitCode}}", service).split()
+
+    def changed(self, file: Path, services: Mapping[str, object]) -> list[str]:
+        """The words that make `docker compose` see the stack with some services changed; `file` holds how."""
+        file.write_text(json.dumps({"services": services}))
+        return ["--file", "docker-compose.yml", "--file", str(file)]
+
+    def remove(self) -> None:
+        """Leave nothing behind, whatever happened."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+        for image in self.images:
+            subprocess.run(["docker", "image", "rm", image], capture_output=True, check=True)
+        self.images.clear()
+
+    def text(self, door: str, path: str) -> str | None:
+        """What a door shows, whatever its status; None when nobody answers."""
+        try:
+            return httpx.get(f"{self.url(door)}{path}", trust_env=False, timeout=10).text
+        except httpx.TransportError:
+            return None
+
     def url(self, door: str) -> str:
         """Where a door is published; `RESULTS` is the first detector's."""
         if door == "RESULTS":
             published = self.compose("port", "detector", "8080").strip()
             return f"http://{published}"
         return f"http://127.0.0.1:{self.ports[door]}"
+
+    def stack(self, practice: str, key: str) -> Stack:
+        """Where the doors are now, with the key of one practice."""
+        ingest, results, notifier, mail = map(self.url, ("INGEST", "RESULTS", "NOTIFIER", "MAIL"))
+        return Stack(ingest, results, notifier, (practice,), key, mail)
 
     def add_practice(self, name: str) -> str:
         """Add a practice that is told about everything, as the documentation says; its key."""
@@ -126,7 +169,7 @@ class Project:
     def prometheus(self, query: str) -> list[dict[str, Any]]:
         """The result of one query."""
         answer = httpx.get(
-            f"{self.url('PROMETHEUS')}/api/v1/query", params={"query": query}, trust_env=False, timeout=10
+            f"{self.url('PROMETHEUS')}/api/v1/query", params={"query": query}, trust_env=False, timeout=30
         )
         assert answer.status_code == httpx.codes.OK, answer.text
         found: list[dict[str, Any]] = answer.json()["data"]["result"]

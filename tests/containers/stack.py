@@ -5,16 +5,19 @@
 The tests stand in the order in which they happen, and go on from one another.
 """
 
+import json
 import re
 import subprocess
-import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 
-from services.console.demo.stack import Stack
-from tests.containers.project import DETECTORS, Project, wait_until
+from services.detector.model.artefact import MANIFEST_FILE, SHIPPED
+from tests.containers.newer_version import NewerVersion
+from tests.containers.open_batch import OpenBatch
+from tests.containers.project import DETECTORS, SHIPPED_IN_IMAGE, Project, say, wait_until
 from tests.containers.test_files import queries
 from tests.containers.traffic import Traffic
 from tests.support.images import image_of
@@ -23,47 +26,16 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(480)]
 
 LARGEST_IMAGE_BYTES = 450_000_000
 SERVICES = ("ingest", "detector", "notifier")
-PRACTICE = "north"
 RATINGS = 600
 RATE = 200.0
 TOPICS_OF_THE_DETECTOR = 2
 PARTITIONS = 24
 
-
-def say(words: str) -> None:
-    """Print a figure, also where pytest captures."""
-    print(f"\n{words}", flush=True)  # noqa: T201 - figures for the reader of the run
-
-
-@pytest.fixture(scope="module")
-def project() -> Iterator[Project]:
-    """The stack's project, with its images built; removed at the end, whatever happened."""
-    stack = Project()
-    begun = time.monotonic()
-    stack.compose("--profile", "demo", "build", "--quiet")
-    say(f"images built in {time.monotonic() - begun:.0f} s")
-    try:
-        yield stack
-    finally:
-        stack.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "10")
-
-
-@pytest.fixture(scope="module")
-def traffic(project: Project) -> Traffic:
-    """A practice added by the documented command, and what it sends."""
-    key = project.add_practice(PRACTICE)
-
-    def stack() -> Stack:
-        return Stack(
-            project.url("INGEST"),
-            project.url("RESULTS"),
-            project.url("NOTIFIER"),
-            (PRACTICE,),
-            key,
-            project.url("MAIL"),
-        )
-
-    return Traffic(PRACTICE, stack)
+CONNECT = (
+    "import os, psycopg; from pathlib import Path;"
+    "word = Path(os.environ['DATABASE_PASSWORD_FILE']).read_text();"
+    "rows = psycopg.connect(os.environ['DATABASE_URL'], password=word).execute;"
+)
 
 
 def test_the_image_is_small(project: Project) -> None:
@@ -89,15 +61,14 @@ def test_the_demonstration_accounts_for_everything(project: Project) -> None:
 
 
 def test_prometheus_reads_every_service(project: Project) -> None:
-    def jobs() -> set[str]:
-        return {each["metric"]["job"] for each in project.prometheus("up == 1")}
+    def jobs(value: int) -> set[str]:
+        return {each["metric"]["job"] for each in project.prometheus(f"up == {value}")}
 
-    wait_until(lambda: set(SERVICES) <= jobs(), "up == 1 for every service")
-    assert project.prometheus("up == 0") == []
+    wait_until(lambda: set(SERVICES) <= jobs(1) and not jobs(0), "up == 1 for every service")
 
 
 def test_no_alert_is_raised_by_a_healthy_stack(project: Project) -> None:
-    answer = httpx.get(f"{project.url('PROMETHEUS')}/api/v1/rules", trust_env=False).json()
+    answer = httpx.get(f"{project.url('PROMETHEUS')}/api/v1/rules", trust_env=False, timeout=30).json()
     rules = [rule for group in answer["data"]["groups"] for rule in group["rules"]]
 
     assert {rule["name"]: rule["state"] for rule in rules if rule["state"] == "firing"} == {}
@@ -138,12 +109,7 @@ def test_a_service_cannot_read_the_secrets_of_another(project: Project, service:
 
 
 def test_a_service_sees_only_its_own_schema(project: Project) -> None:
-    program = (
-        "import os, psycopg; from pathlib import Path;"
-        "word = Path(os.environ['DATABASE_PASSWORD_FILE']).read_text();"
-        "psycopg.connect(os.environ['DATABASE_URL'], password=word)"
-        ".execute('SELECT * FROM notifier.therapist')"
-    )
+    program = f"{CONNECT}rows('SELECT * FROM notifier.therapist')"
 
     assert "permission denied for schema notifier" in project.in_python("detector", program)
 
@@ -156,9 +122,75 @@ def test_a_service_cannot_write_its_own_files(project: Project, service: str) ->
 def test_a_detector_killed_in_mid_stream_loses_nothing(project: Project, traffic: Traffic) -> None:
     def kill_and_start() -> None:
         project.compose("kill", "detector")
-        project.compose("up", "--wait", "--no-build", "--no-deps", "detector")
+        project.start("detector")
 
     traffic.send(RATINGS, rate=RATE, midway=kill_and_start)
+    traffic.assert_balanced()
+
+
+def test_a_request_in_flight_is_answered_after_ingest_was_asked_to_end(project: Project) -> None:
+    key = project.add_practice("south")
+    south = Traffic("south", lambda: project.stack("south", key))
+    ratings = [south._rating(number) for number in range(RATINGS)]
+    counted = re.compile(r"^rapport_ingest_accepted_total (\S+)$", re.MULTILINE)
+
+    def accepted() -> float:
+        found = counted.search(project.text("INGEST", "/metrics") or "")
+        return float(found.group(1)) if found else -1
+
+    before = accepted()
+    batch = OpenBatch(project.url("INGEST"), key)
+    batch.send(ratings[: RATINGS // 2])
+    wait_until(lambda: accepted() == before + RATINGS / 2, "the first half is accepted")
+    with ThreadPoolExecutor(1) as beside:
+        ending = beside.submit(project.compose, "stop", "ingest")
+        wait_until(lambda: project.text("INGEST", "/livez") is None, "ingest takes nobody in any more")
+        batch.send(ratings[RATINGS // 2 :])
+        results = batch.end()
+        ending.result()
+
+    assert [result["status"] for result in results] == ["accepted"] * RATINGS
+    assert project.exit_codes("ingest") == ["0"]
+    project.start("ingest")
+    south.accepted = RATINGS
+    south.assert_balanced()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_asked_to_end_in_mid_stream_ends_by_itself_and_loses_nothing(
+    project: Project, traffic: Traffic, service: str
+) -> None:
+    codes = []
+
+    def stop_and_start() -> None:
+        project.compose("stop", service)
+        codes.extend(project.exit_codes(service))
+        project.start(service)
+
+    traffic.send(RATINGS, rate=RATE, midway=stop_and_start)
+
+    assert codes == ["0"]
+    traffic.assert_balanced()
+
+
+def test_a_detector_with_another_model_scores_nothing_and_catches_up_with_its_own(
+    project: Project, traffic: Traffic, tmp_path: Path
+) -> None:
+    manifest = json.loads((SHIPPED / MANIFEST_FILE).read_text())
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps({**manifest, "sha256": "0" * 64}))
+    mounted = f"{tmp_path / MANIFEST_FILE}:{SHIPPED_IN_IMAGE}/{MANIFEST_FILE}:ro"
+    changed = project.changed(tmp_path / "changed.json", {"detector": {"volumes": [mounted]}})
+    traffic.assert_balanced()
+    project.compose(*changed, "up", "--detach", "--no-build", "--no-deps", "detector")
+    wait_until(
+        lambda: "its hash differs" in (project.text("RESULTS", "/readyz") or ""), "the detector says why"
+    )
+    before = project.count("detector.assessment")
+    traffic.send(RATINGS, rate=RATE)
+
+    assert project.count("detector.assessment") == before
+    assert "its hash differs" in project.compose("logs", "detector")
+    project.start("detector")
     traffic.assert_balanced()
 
 
@@ -181,7 +213,7 @@ def test_a_restored_backup_catches_up_by_itself(project: Project, traffic: Traff
         *("--clean", "--if-exists", "--create", "--exit-on-error"),
         given=backup,
     )
-    project.compose("up", "--wait", "--no-build", "--no-deps", "detector", "notifier")
+    project.start("detector", "notifier")
 
     traffic.assert_balanced()
 
@@ -200,21 +232,38 @@ def test_three_detectors_split_the_partitions_and_balance(project: Project, traf
             and sum(owned()) == PARTITIONS * TOPICS_OF_THE_DETECTOR
         ),
         "each of three detectors owns some partitions, and together all",
+        deadline_s=120,
     )
     say(f"partitions owned: {owned()}")
     traffic.send(RATINGS, rate=RATE)
     traffic.assert_balanced()
 
 
+def test_an_upgrade_migrates_first_and_loses_nothing(
+    project: Project, traffic: Traffic, tmp_path: Path
+) -> None:
+    newer = NewerVersion(project, tmp_path)
+
+    traffic.send(
+        RATINGS, rate=RATE, midway=lambda: project.compose(*newer.words, "up", "--wait", "--no-build")
+    )
+
+    running = project.compose("ps", "--format", "{{.Service}} {{.Image}}").splitlines()
+    assert {f"{service} {newer.image}" for service in SERVICES} <= set(running)
+    assert project.in_python("detector", f"{CONNECT}print(rows('TABLE {newer.table}').fetchall())") == "[]"
+    traffic.assert_balanced()
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_ends_by_itself_when_it_is_asked_to(project: Project, service: str) -> None:
     project.compose("stop", service)
-    codes = project.compose("ps", "--all", "--format", "{{.ExitCode}}", service).split()
+    codes = project.exit_codes(service)
 
-    assert codes == ["0"] * len(codes)
+    assert codes
+    assert set(codes) == {"0"}
 
 
 def test_nothing_is_left_behind(project: Project) -> None:
-    project.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+    project.remove()
 
     assert project.left_behind() == []

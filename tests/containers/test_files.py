@@ -18,6 +18,8 @@ from tests.support.images import ROOT, compose_file
 SERVICES: dict[str, Any] = compose_file()["services"]
 ONCE = {"secrets", "topics", "migrate", "where", "rapport", "demo-key", "demo"}
 ALERTS = ["ServiceDown", "PipelineStuck", "RejectedRising", "ModelMissing", "DeliveryFailing"]
+COMPOSE = ["--file", "docker-compose.yml"]
+OVERRIDE = "deploy/compose/docker-compose.override.example.yml"
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 
 needs_promtool = pytest.mark.skipif(
@@ -46,9 +48,10 @@ def test_the_dockerfile_keeps_the_rules_of_hadolint() -> None:
 
 
 @pytest.mark.docker
-def test_the_compose_file_keeps_to_its_specification() -> None:
+@pytest.mark.parametrize("files", [COMPOSE, [*COMPOSE, "--file", OVERRIDE]], ids=["alone", "overridden"])
+def test_the_compose_file_keeps_to_its_specification(files: list[str]) -> None:
     done = subprocess.run(
-        ["docker", "compose", "--profile", "*", "config", "--quiet"],
+        ["docker", "compose", *files, "--profile", "*", "config", "--quiet"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -15,7 +15,6 @@ from docker.errors import APIError, ImageNotFound
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
-from services.console.home import free_port
 from tests.support.images import image_of
 from tests.support.kafka_container import KafkaContainer
 
@@ -59,14 +58,14 @@ def postgres_container() -> Iterator[str]:
     settle_reaper()
     container = DockerContainer(image_of("postgres"))
     host = container.get_docker_client().host()
-    port = free_port()
-    here = host in {"localhost", "127.0.0.1"}
-    container.ports["5432/tcp"] = ("127.0.0.1", port) if here else port
+    # The engine chooses the port, so that nobody can take it in between.
+    container.ports["5432/tcp"] = ("127.0.0.1", None) if host in {"localhost", "127.0.0.1"} else None
     container.with_env("POSTGRES_PASSWORD", PASSWORD).with_kwargs(shm_size="128m")
     container.tmpfs["/var/lib/postgresql"] = "mode=1777"
-    url = f"postgresql://postgres:{PASSWORD.replace(' ', '%20')}@{host}:{port}/postgres"
     try:
         container.start()
+        port = container.get_docker_client().port(container.get_container_id(), 5432)
+        url = f"postgresql://postgres:{PASSWORD.replace(' ', '%20')}@{host}:{port}/postgres"
         _wait_ready(url)
         yield url
     finally:

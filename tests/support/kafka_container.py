@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from testcontainers.core.container import DockerContainer
 
-from services.console.home import free_port
+from tests.support.ports import lasting_ports
 
 READY_DEADLINE_S = 60.0
 POLL_S = 0.2
@@ -23,7 +23,7 @@ class KafkaContainer:
     def __init__(self, image: str) -> None:
         self._container = DockerContainer(image)
         host = self._container.get_docker_client().host()
-        port = free_port()
+        port = lasting_ports()
         self.bootstrap = f"{host}:{port}"
         # An engine elsewhere cannot publish on our loopback interface.
         here = host in {"localhost", "127.0.0.1"}

@@ -1,6 +1,10 @@
 """Ports for what tests start."""
 
+import secrets
 import socket
+
+LOWEST, HIGHEST = 20_000, 32_000
+"""Below what systems hand out by themselves (from 32,768 on Linux, from 49,152 elsewhere)."""
 
 
 def free_port() -> int:
@@ -9,3 +13,21 @@ def free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
     return port
+
+
+def lasting_ports(count: int = 1) -> int:
+    """The first of `count` free ports in a row that no system gives to somebody else by itself: not before
+    they are used, and not while what listens there is restarted."""
+    while True:
+        first = LOWEST + secrets.randbelow(HIGHEST - LOWEST - count)
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

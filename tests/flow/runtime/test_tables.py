@@ -1,5 +1,6 @@
 """Migrations, pages that never skip, and connections that never wait for ever."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -70,6 +71,21 @@ def test_a_migration_that_fails_leaves_nothing_half_done(database_url: str, vers
 
     assert "more" not in tables(database_url)
     assert pending(database_url, "sample") == ("0002",)
+
+
+@pytest.mark.parametrize("ask", [migrate, pending])
+def test_an_older_version_refuses_tables_of_a_newer_one(
+    database_url: str, versions: Path, ask: Callable[[str, str], object]
+) -> None:
+    newer = versions / "0002_second.py"
+    newer.write_text(SECOND.format(last="SELECT 1"))
+    migrate(database_url, "sample")
+    newer.unlink()
+
+    with pytest.raises(Halt, match=r"not of this version .*'0002'.*restore the backup"):
+        ask(database_url, "sample")
+
+    assert "more" in tables(database_url)
 
 
 def test_a_service_without_migrations_is_named(database_url: str) -> None:

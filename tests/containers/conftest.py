@@ -1,0 +1,37 @@
+"""What several tests of containers stand on: the image, built once; the whole stack under its own name."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.containers.project import PRACTICE, Project, say
+from tests.containers.traffic import Traffic
+from tests.support.images import image_of
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The services' image, of this tree."""
+    Project().compose("build", "--quiet", "detector")
+    return image_of("detector")
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    """The stack's project, with its images built; removed at the end, whatever happened."""
+    stack = Project()
+    begun = time.monotonic()
+    stack.compose("--profile", "demo", "build", "--quiet")
+    say(f"images built in {time.monotonic() - begun:.0f} s")
+    try:
+        yield stack
+    finally:
+        stack.remove()
+
+
+@pytest.fixture(scope="module")
+def traffic(project: Project) -> Traffic:
+    """A practice added by the documented command, and what it sends."""
+    key = project.add_practice(PRACTICE)
+    return Traffic(PRACTICE, lambda: project.stack(PRACTICE, key))

@@ -1,0 +1,37 @@
+"""A stack's project in, that stack as a newer version has it out: other images, one migration more."""
+
+import subprocess
+from pathlib import Path
+
+from tests.containers.project import PACKAGES_IN_IMAGE, Project
+from tests.support.images import ROOT, compose_file, image_of
+
+VERSIONS = "deploy/postgres/detector/versions"
+MIGRATION = """
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "9999", "{newest}", None, None
+def upgrade() -> None:
+    op.execute("CREATE TABLE {table} (n integer)")
+"""
+
+
+class NewerVersion:
+    """An image made from ours; the project removes it when it removes itself."""
+
+    table = "detector.newer"
+    """What its migration adds."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.image = f"{project.name}:newer"
+        newest = max((ROOT / VERSIONS).glob("*.py")).name.split("_")[0]
+        (folder / "9999_newer.py").write_text(MIGRATION.format(newest=newest, table=self.table))
+        copy = f"COPY 9999_newer.py {PACKAGES_IN_IMAGE}/{VERSIONS}/"
+        (folder / "Dockerfile").write_text(f"FROM {image_of('ingest')}\n{copy}\n")
+        words = ["docker", "build", "--quiet", "--tag", self.image, str(folder)]
+        subprocess.run(words, capture_output=True, check=True)
+        project.images.append(self.image)
+        services = compose_file()["services"].items()
+        ours = [name for name, service in services if service["image"] == image_of("ingest")]
+        file = folder / "newer.json"
+        self.words = project.changed(file, {name: {"image": self.image} for name in ours})
+        """What makes `docker compose` see it."""
