@@ -11,6 +11,7 @@ from starlette.types import Lifespan
 from schemas import topics
 from schemas.instruments.loader import Catalogue
 from services.ingest import describe
+from services.ingest.docs_page import serve_docs
 from services.ingest.document import openapi
 from services.ingest.door import Door, Stamp
 from services.ingest.heartbeat import Heartbeats
@@ -82,7 +83,15 @@ def build(
 
 def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The doors without anything behind them: enough for the OpenAPI document."""
-    app = FastAPI(title=describe.TITLE, version="1", redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title=describe.TITLE,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        lifespan=lifespan,
+    )
+    serve_docs(app)
     app.include_router(router)
     problem.install(app)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]

@@ -1,34 +1,17 @@
-"""A rejection in, the event that tells operators of it out: the place and the reason, no payload."""
+"""A rejection in, the event that tells operators of it out."""
 
-from schemas.envelope import HEADERS, RejectedEvent, encode, envelope_fields
+from dataclasses import asdict
+
+from schemas.envelope import HEADERS
 from schemas.events import Rejected
-from schemas.ids import rejection_id
+from schemas.rejected import NO_KEY, rejected_value
 from schemas.topics import REJECTED
 from services.runtime.record import Outgoing
 from services.runtime.transaction import Rejection
 
-_NO_KEY = b"none"
-
 
 def rejected_event(rejection: Rejection) -> Outgoing:
     """The event, for its input's partition number."""
-    key = rejection.key or _NO_KEY
-    event_id = rejection_id(rejection.cluster_id, rejection.topic, rejection.partition, rejection.offset)
-    envelope = envelope_fields(event_id, "notifier", rejection.rejected_at, _readable(key))
-    data = Rejected(
-        reason=rejection.reason,
-        detail=rejection.detail,
-        service="notifier",
-        cluster_id=rejection.cluster_id,
-        topic=rejection.topic,
-        partition=rejection.partition,
-        offset=rejection.offset,
-        rejected_at=rejection.rejected_at,
-    )
-    event = RejectedEvent.model_validate({**envelope, "data": data})
-    return Outgoing(REJECTED.name, key, encode(event), rejection.partition, HEADERS)
-
-
-def _readable(key: bytes) -> bytes:
-    # A key that none of ours wrote may hold anything: it is passed on as a key, and not repeated as text.
-    return key if key.isalnum() and key.isascii() else _NO_KEY
+    told = {name: value for name, value in asdict(rejection).items() if name in Rejected.model_fields}
+    value = rejected_value(Rejected(service="notifier", **told), rejection.key)
+    return Outgoing(REJECTED.name, rejection.key or NO_KEY, value, rejection.partition, HEADERS)

@@ -16,9 +16,10 @@ from tests.support.stack import ServiceStack, running_stack
 CLIENT, THERAPIST, SESSION, CASE = "canary-client", "canary-therapist", "canary-session", "canary-case"
 MARK = 4.321
 """A slider mark that nothing else in the system says."""
-CANARIES = re.compile(rf"canary|{MARK}|rupture|alliance|wai|\bsrs\b", re.IGNORECASE)
+_MARK = rf"(?<![\d.]){re.escape(str(MARK))}(?!\d)"
+CANARIES = re.compile(rf"canary|{_MARK}|rupture|alliance|wai|\bsrs\b", re.IGNORECASE)
 """In what reaches a mailbox: neither who nor how much nor what it is about."""
-PERSONAL = re.compile(rf"canary|{MARK}", re.IGNORECASE)
+PERSONAL = re.compile(rf"canary|{_MARK}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, Query
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
-from services.notifier.api.access import SCOPE_RESULTS, practice_for
 from services.notifier.decision import OUTGOING, Channel, Outcome, Reason
 from services.notifier.delivery import State
 from services.notifier.directory import Connection
 from services.runtime import cursor
+from services.runtime.access import tenant_for
 from services.runtime.credentials import CredentialStore
+
+SCOPE = "results:read"
 
 
 class Notification(BaseModel):
@@ -55,7 +57,7 @@ class Balance(BaseModel):
 def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
     """The doors to what was decided."""
     router = APIRouter(prefix="/v1", tags=["notifications"])
-    Practice = Annotated[str, Depends(practice_for(credentials, SCOPE_RESULTS))]  # noqa: N806 - a type
+    Practice = Annotated[str, Depends(tenant_for(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.get("/notifications")
     async def notifications(

@@ -7,13 +7,15 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
 from schemas.rating import Reference
-from services.notifier.api.access import SCOPE_THERAPISTS, practice_for
 from services.notifier.decision import Channel
 from services.notifier.directory import Connection, find_therapist, put_therapist
 from services.notifier.entry import Entry, faults, therapist
 from services.notifier.therapist import Therapist
+from services.runtime.access import tenant_for
 from services.runtime.credentials import CredentialStore
 from services.runtime.problem import FieldError, Problem
+
+SCOPE = "therapists:write"
 
 TherapistReference = Annotated[Reference, Path(description="The therapist's reference, as in the ratings.")]
 
@@ -36,7 +38,7 @@ def therapist_router(
 ) -> APIRouter:
     """The door to the directory."""
     router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
-    Practice = Annotated[str, Depends(practice_for(credentials, SCOPE_THERAPISTS))]  # noqa: N806 - a type
+    Practice = Annotated[str, Depends(tenant_for(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.put("/{therapist_id}")
     async def put(

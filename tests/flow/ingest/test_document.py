@@ -1,5 +1,6 @@
 """The OpenAPI document: what it shows is what the doors do."""
 
+import re
 from typing import Any
 
 import jsonschema
@@ -57,6 +58,13 @@ def test_every_status_that_ingest_answers_is_documented() -> None:
     }  # fmt: skip
 
 
-async def test_the_documentation_page_is_served(ingest: Running) -> None:
+async def test_the_documentation_page_and_all_it_loads_come_from_here(ingest: Running) -> None:
     page = await ingest.http.get("/docs")
-    assert (page.status_code, "swagger" in page.text.lower()) == (200, True)
+    loaded = re.findall(r"""(?:src|href|url)[=:]\s*["']([^"']+)["']""", page.text)
+
+    assert page.status_code == 200
+    assert len(loaded) >= 4
+    for address in loaded:
+        assert address.startswith(("/", str(ingest.http.base_url))), address
+        answer = await ingest.http.get(address)
+        assert (answer.status_code, len(answer.content) > 100) == (200, True), address
