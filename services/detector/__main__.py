@@ -4,22 +4,19 @@ import gc
 import os
 import sys
 
-import uvloop
-from pydantic import ValidationError
-
 from services.detector.app import build, closed, load_tools
 from services.detector.settings import DetectorSettings
 from services.runtime.checkpoint import checkpoint_from
 from services.runtime.clock import SystemClock
 from services.runtime.errors import Halt
-from services.runtime.log import configure, get_logger
+from services.runtime.log import get_logger
+from services.runtime.program import run_service
 from services.runtime.serve import serve
 from services.runtime.settings import (
     CredentialSettings,
     DatabaseSettings,
     HttpSettings,
     KafkaSettings,
-    LogSettings,
 )
 
 
@@ -55,21 +52,5 @@ async def run() -> None:
     await serve(service.app, HttpSettings(), beside=service.beside)
 
 
-def main() -> int:
-    """Run; exit code 1 when a person must act first, which the log says."""
-    configure(LogSettings(), "detector")
-    try:
-        uvloop.run(run())
-    except ValidationError as error:
-        # Names and kinds only: a setting's value may be a secret that stands in the wrong place.
-        wrong = [f"{each['loc'][0]}: {each['type']}" for each in error.errors(include_input=False)]
-        get_logger().error("settings-invalid", settings=error.title, wrong=wrong)
-        return 1
-    except Halt as halt:
-        get_logger().error("halted", why=str(halt))
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service("detector", run))

@@ -1,6 +1,5 @@
 """The notifier as a process: settings from the environment in, a running service out, until SIGTERM."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -20,17 +19,15 @@ from services.runtime.checkpoint import checkpoint_from
 from services.runtime.clock import SystemClock
 from services.runtime.consume import BatchConsumer
 from services.runtime.credentials import CredentialStore
-from services.runtime.errors import Halt
 from services.runtime.health import Health
-from services.runtime.log import configure, get_logger
 from services.runtime.metrics import Metrics
+from services.runtime.program import run_service
 from services.runtime.serve import serve
 from services.runtime.settings import (
     CredentialSettings,
     DatabaseSettings,
     HttpSettings,
     KafkaSettings,
-    LogSettings,
 )
 
 SERVICE = "notifier"
@@ -44,6 +41,8 @@ async def run() -> None:
         Halt: a setting cannot be used; the message says which.
         pydantic.ValidationError: a setting is missing or wrong.
     """
+    # The queue writes several lines a job, with its own words; what matters is in ours.
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
     own = NotifierSettings(
         web=WebSettings(),
         mail=MailSettings(),
@@ -84,18 +83,5 @@ async def run() -> None:
         await parts.pool.close()
 
 
-def main() -> int:
-    """Run until stopped; 0 after SIGTERM, 1 when it could not start."""
-    configure(LogSettings(), SERVICE)
-    # The queue writes several lines a job, with its own words; what matters is in ours.
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    try:
-        asyncio.run(run())
-    except Halt as halt:
-        get_logger().critical("halted", why=str(halt))
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service(SERVICE, run))
