@@ -3,7 +3,14 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("bench.ingest", "bench.detector", "bench.runtime", "bench.latency", "bench.start")
+BENCHMARKS = (
+    "bench.ingest",
+    "bench.detector",
+    "bench.runtime",
+    "bench.latency",
+    "bench.start",
+    "bench.score_file",
+)
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ task` where a system keeps only scores. No marks at all: the form was declined.
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 REQUIRED = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
@@ -37,6 +37,74 @@ def unread_columns(header: Iterable[str]) -> list[str]:
     return [name for name in names if name not in read]
 
 
+class Columns:
+    """Where a table's columns stand; makes rows of its cells.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+
+    def __init__(self, header: Sequence[str], items_of: Mapping[str, int]) -> None:
+        names = [name.strip().removeprefix("\ufeff") for name in header]
+        missing = [name for name in REQUIRED if name not in names]
+        if missing:
+            raise ValueError(f"the table lacks the columns {', '.join(missing)}")
+        place = {name: number for number, name in enumerate(names)}
+        self._width = len(names)
+        self._items_of = items_of
+        self._practice = place.get(PRACTICE)
+        self._client = place["client_id"]
+        self._required = [(name, place[name]) for name in REQUIRED]
+        self._optional = [(name, place[name]) for name in OPTIONAL if name in place]
+        self._scores = [(name, place.get(name)) for name in SCORES]
+        self._items = [place[name] for name in item_columns(names)]
+        self._instrument = place["instrument"]
+
+    def whose(self, cells: Sequence[str]) -> tuple[str, str] | None:
+        """Practice (empty where none is named) and client of a line; None where it is blank."""
+        try:
+            client = cells[self._client].strip()
+            practice = "" if self._practice is None else cells[self._practice].strip()
+        except IndexError:
+            filled = self._filled(cells)
+            return None if filled is None else self.whose(filled)
+        return (practice, client) if client or any(cell.strip() for cell in cells) else None
+
+    def row(self, cells: Sequence[str], number: int) -> Row | None:
+        """The line's rating; None where it is blank."""
+        values = self._filled(cells)
+        if values is None:
+            return None
+        practice = None if self._practice is None else values[self._practice] or None
+        return Row(number, practice, self._body(values))
+
+    def _filled(self, cells: Sequence[str]) -> list[str] | None:
+        values = [cell.strip() for cell in cells[: self._width]]
+        if not any(values):
+            return None
+        return values + [""] * (self._width - len(values))
+
+    def _body(self, values: Sequence[str]) -> dict[str, object]:
+        body: dict[str, object] = {name: values[place] for name, place in self._required}
+        for name, place in self._optional:
+            if values[place]:
+                body[name] = values[place]
+        items = [_mark(values[place]) for place in self._items]
+        count = self._items_of.get(values[self._instrument], len(items))
+        # A file of several instruments has the columns of the longest; what lies beyond one's own is empty.
+        while len(items) > count and items[-1] is None:
+            items.pop()
+        if items and items.count(None) < len(items):
+            body["items"] = items
+        elif any(place is not None and values[place] for _, place in self._scores):
+            body["scores"] = {
+                name: None if place is None else _mark(values[place]) for name, place in self._scores
+            }
+        else:
+            body.setdefault("status", "declined")
+        return body
+
+
 def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[Row]:
     """The ratings of a table, in its order; `items_of` is the number of items by instrument id.
 
@@ -45,34 +113,12 @@ def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[Row
     Raises:
         ValueError: a column is missing.
     """
-    rows = csv.DictReader(lines)
-    header = [name.strip().removeprefix("\ufeff") for name in rows.fieldnames or ()]
-    rows.fieldnames = header
-    missing = [name for name in REQUIRED if name not in header]
-    if missing:
-        raise ValueError(f"the table lacks the columns {', '.join(missing)}")
-    columns = item_columns(header)
-    for row in rows:
-        values = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
-        if any(values.values()):
-            yield Row(rows.line_num, values.get(PRACTICE) or None, _body(values, columns, items_of))
-
-
-def _body(values: Mapping[str, str], columns: list[str], items_of: Mapping[str, int]) -> dict[str, object]:
-    body: dict[str, object] = {name: values[name] for name in REQUIRED}
-    body |= {name: values[name] for name in OPTIONAL if values.get(name)}
-    items = [_mark(values[name]) for name in columns]
-    count = items_of.get(values["instrument"], len(items))
-    if any(item is not None for item in items):
-        # A file of several instruments has the columns of the longest; what lies beyond one's own is empty.
-        while len(items) > count and items[-1] is None:
-            items.pop()
-        body["items"] = items
-    elif any(values.get(name) for name in SCORES):
-        body["scores"] = {name: _mark(values.get(name, "")) for name in SCORES}
-    else:
-        body.setdefault("status", "declined")
-    return body
+    rows = csv.reader(lines)
+    columns = Columns(next(rows, []), items_of)
+    for cells in rows:
+        row = columns.row(cells, rows.line_num)
+        if row is not None:
+            yield row
 
 
 def _mark(text: str) -> float | str | None:

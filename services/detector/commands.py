@@ -9,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.progress import TaskID
+
     from services.detector.replay import Rejected
 
 _SCORE_HELP = """
@@ -75,9 +77,7 @@ def score(
     try:
         detector = load(model or SHIPPED)
         own = exported.read(settings, detector.version) if settings else None
-        with file.open(encoding="utf-8-sig") as lines:
-            rows = sum(1 for _ in lines)
-        with written.open("w", encoding="utf-8", newline="") as target, _Bar(rows) as bar:
+        with written.open("w", encoding="utf-8", newline="") as target, _Bar(_lines(file)) as bar:
             count = score_file(file, target, detector, Catalogue.load(), thresholds=own, progress=bar.move_to)
         written.replace(out)
     except UnicodeDecodeError:
@@ -91,15 +91,21 @@ def score(
     typer.echo(f"{count} ratings scored with {detector.version}: {out}")
 
 
+def _lines(file: Path) -> int:
+    with file.open("rb") as content:
+        return sum(part.count(b"\n") for part in iter(lambda: content.read(1 << 20), b""))
+
+
 class _Bar:
-    """A progress bar over the rows of a file."""
+    """A progress bar over the rows of a file, for each thing that is done to them."""
 
     def __init__(self, rows: int) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
+        self._rows = rows
         self._progress = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task("scoring", total=rows)
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "_Bar":
         self._progress.start()
@@ -108,9 +114,11 @@ class _Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def move_to(self, row: int) -> None:
-        """Show that this row was read."""
-        self._progress.update(self._task, completed=row)
+    def move_to(self, what: str, row: int) -> None:
+        """Show how many rows this was done to."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=self._rows)
+        self._progress.update(self._tasks[what], completed=row)
 
 
 def export(

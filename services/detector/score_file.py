@@ -5,14 +5,14 @@ model, the thresholds, the fold. In a file the row number stands for the moment 
 """
 
 import csv
-from collections import Counter
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from heapq import heappop, heappush
+from datetime import datetime, timedelta
 from math import isnan
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
 from pydantic import ValidationError
 
@@ -22,10 +22,10 @@ from schemas.events import Scores
 from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.loader import Catalogue
 from schemas.instruments.scoring import score
-from schemas.rated import session_rated_value
-from schemas.rating import LATEST, RatingBody, dyad
+from schemas.rating import LATEST, RatingBody, content_hash, dyad, rating_id
 from schemas.rating_words import words_for
-from schemas.ratings_csv import Row, read_rows
+from schemas.ratings_csv import Row
+from services.detector import wire
 from services.detector.assess import assess_dyads, weigh_session
 from services.detector.core import Detector
 from services.detector.decide import EMPTY, fold
@@ -33,8 +33,10 @@ from services.detector.desk import Desk
 from services.detector.load import in_order, take_new
 from services.detector.practices import Practice
 from services.detector.ratings import Known
+from services.detector.table_lines import TableLines
+from services.detector.table_rows import TableRows
 from services.detector.thresholds import Threshold, default_threshold
-from services.detector.wire import RatedEvent, arriving
+from services.detector.wire import Rated
 from services.detector.work import Arrival, DyadWork, Session
 from services.runtime.errors import Reject
 from services.runtime.record import Record
@@ -44,7 +46,7 @@ COLUMNS = (
     "model_version",
 )  # fmt: skip
 NO_PRACTICE = "file"
-_AT_ONCE = 2_000
+_AT_ONCE = 8_000
 """Sessions that are scored together: enough to keep the model busy, few enough to keep memory small."""
 
 Client = tuple[str, str]
@@ -53,11 +55,6 @@ Thresholds = Mapping[str, tuple[Threshold, ...]]
 
 class BadRow(ValueError):
     """A row cannot be scored; the message names it and says what is expected."""
-
-
-class _Line(NamedTuple):
-    row: int
-    values: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -75,44 +72,63 @@ def score_file(
     catalogue: Catalogue,
     *,
     thresholds: Thresholds | None = None,
-    progress: Callable[[int], None] = lambda _rows: None,
+    progress: Callable[[str, int], None] = lambda _what, _rows: None,
 ) -> int:
     """Write one line per distinct rating, in the order of the file; the number of lines.
 
-    The file is read twice: a client is scored as soon as its last row was read, so that a file sorted by
-    client needs little memory whatever its size. `thresholds` are a practice's own, by practice.
+    The file is gone over once to see whose each row is, and then read client by client, so that a table needs
+    little memory in whatever order its rows stand. `thresholds` are a practice's own, by practice; `progress`
+    hears what is being done, and to how many rows it was done.
 
     Raises:
         BadRow: a row cannot be scored.
         ValueError: a column is missing.
     """
     items_of = {str(instrument.id): instrument.items for instrument in catalogue}
-    left = _rows_by_client(source, items_of)
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    order = _InOrder(writer.writerow)
     shop = Shop(model, catalogue, thresholds or {})
-    groups: dict[Client, Group] = {}
-    ready: list[Group] = []
-    with source.open(encoding="utf-8-sig", newline="") as lines:
-        for row in read_rows(lines, items_of):
-            client = client_of(row)
-            order.expect(row.number)
-            add(groups.setdefault(client, Group()), row)
-            left[client] -= 1
-            if not left[client]:
-                ready.append(groups.pop(client))
-            if sum(len(group.arrivals) for group in ready) >= _AT_ONCE:
-                shop.score(ready, order)
-                ready.clear()
-            progress(row.number)
-    shop.score(ready, order)
-    return order.written
+    with (
+        TableRows(source, items_of, lambda rows: progress("reading", rows)) as rows,
+        TableLines(len(rows)) as lines,
+        _no_collections(),
+    ):
+        waiting: list[Group] = []
+        places: dict[int, int] = {}
+        done = 0
+        for client in rows.by_client():
+            group = Group()
+            for place, row in client:
+                places[row.number] = place
+                add(group, row)
+            waiting.append(group)
+            if len(places) >= _AT_ONCE:
+                done += _score(shop, waiting, places, lines)
+                progress("scoring", done)
+        done += _score(shop, waiting, places, lines)
+        progress("scoring", done)
+        csv.writer(target, lineterminator="\n").writerow(COLUMNS)
+        return lines.write(target)
 
 
-def _rows_by_client(source: Path, items_of: Mapping[str, int]) -> Counter[Client]:
-    with source.open(encoding="utf-8-sig", newline="") as lines:
-        return Counter(client_of(row) for row in read_rows(lines, items_of))
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    # Millions of short-lived objects without a cycle among them: looking for some took a fifth of the time.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _score(shop: "Shop", waiting: list[Group], places: dict[int, int], lines: TableLines) -> int:
+    """Give the lines of these clients, and forget them; the number of their rows."""
+    count = len(places)
+    for row, line in shop.score(waiting):
+        lines.give(places[row], line)
+    waiting.clear()
+    places.clear()
+    return count
 
 
 def client_of(row: Row) -> Client:
@@ -133,13 +149,36 @@ def add(group: Group, row: Row) -> None:
         raise _bad(row.number, Refused(complaints_of(error, words_for))) from None
     # Later than any moment that a rating may name, and in the order of the rows.
     accepted_at = LATEST + timedelta(microseconds=row.number)
-    value = session_rated_value(practice, body, accepted_at=accepted_at, key=b"file")
-    event = arriving.decode(value)
-    if isinstance(event, RatedEvent):
-        who = dyad(practice, body)
-        work = group.dyads.setdefault(who, DyadWork(dyad_id(who), who, b"file", 0))
-        record = Record(topics.SESSION_RATED.name, 0, row.number, 0, b"file", None)
-        group.arrivals.append(Arrival(record, event.data, work))
+    rating = rated_of(practice, body, accepted_at)
+    who = dyad(practice, body)
+    work = group.dyads.get(who)
+    if work is None:
+        work = group.dyads[who] = DyadWork(dyad_id(who), who, b"file", 0)
+    record = Record(topics.SESSION_RATED.name, 0, row.number, 0, b"file", None)
+    group.arrivals.append(Arrival(record, rating, work))
+
+
+def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> Rated:
+    """What the stream's event of this body would be read as."""
+    hashed = content_hash(body)
+    sent = body.scores
+    return Rated(
+        rating_id=rating_id(practice, body, hashed),
+        practice_id=practice,
+        therapist_id=body.therapist_id,
+        client_id=body.client_id,
+        session_id=body.session_id,
+        session_at=body.session_at,
+        instrument=body.instrument,
+        status=body.status,
+        accepted_at=accepted_at,
+        content_hash=hashed,
+        case_id=body.case_id or "",
+        items=body.items,
+        scores=None if sent is None else wire.Scores(sent.bond, sent.goal, sent.task),
+        next_session_at=body.next_session_at,
+        recorded_at=body.recorded_at,
+    )
 
 
 def _bad(number: int, why: Refused) -> BadRow:
@@ -156,15 +195,18 @@ class Shop:
         self._thresholds = thresholds
         self._default = default_threshold(model.version, model.threshold)
 
-    def score(self, groups: Iterable[Group], order: "_InOrder") -> None:
-        """Write the lines of these clients.
+    def score(self, groups: Iterable[Group]) -> Iterator[tuple[int, str]]:
+        """The lines of these clients, each with the number of its row.
 
         Raises:
             BadRow: a row cannot be scored.
         """
-        for one in self.judge(groups, order.leave_out, _stop):
+        kept = _Kept()
+        writer = csv.writer(kept, lineterminator="\n")
+        for one in self.judge(groups, _ignore, _stop):
             for session in one.sessions:
-                order.give(self._line(session))
+                writer.writerow(self._line(session))
+                yield session.version.log[2], kept.line
 
     def judge(
         self, groups: Iterable[Group], left_out: Callable[[int], None], refused: Callable[[int, BadRow], None]
@@ -223,25 +265,35 @@ class Shop:
         own = self._thresholds.get(id_, ())
         return Practice(id_, None, None, self._model, own, self._default)
 
-    def _line(self, session: Session) -> _Line:
+    def _line(self, session: Session) -> tuple[str, ...]:
         found, seen, rating, form = session.found, session.seen, session.version.rating, session.form
         if found is None or seen is None or form is None:
             raise AssertionError("a session of a file is always assessed")
-        return _Line(
-            session.version.log[2],
-            (
-                rating.session_id,
-                rating.client_id,
-                _number(found.risk),
-                str(int(seen.flagged)),
-                found.leading.value if found.leading is not None else "",
-                _number(form.bond),
-                _number(form.goal),
-                _number(form.task),
-                seen.step,
-                self._model.version,
-            ),
+        return (
+            rating.session_id,
+            rating.client_id,
+            _number(found.risk),
+            str(int(seen.flagged)),
+            found.leading.value if found.leading is not None else "",
+            _number(form.bond),
+            _number(form.goal),
+            _number(form.task),
+            seen.step,
+            self._model.version,
         )
+
+
+class _Kept:
+    """Stands where a csv writer expects a file, and keeps the last line."""
+
+    line = ""
+
+    def write(self, line: str) -> None:
+        self.line = line
+
+
+def _ignore(_row: int) -> None:
+    """A row that is no session of its own has no line."""
 
 
 def _stop(_row: int, bad: BadRow) -> None:
@@ -250,31 +302,3 @@ def _stop(_row: int, bad: BadRow) -> None:
 
 def _number(value: float) -> str:
     return "" if isnan(value) else f"{value:.6f}".rstrip("0").rstrip(".")
-
-
-class _InOrder:
-    """Writes lines in the order of the rows, whichever client is done first."""
-
-    def __init__(self, write: Callable[[tuple[str, ...]], object]) -> None:
-        self._write = write
-        self._expected: list[int] = []
-        self._given: dict[int, tuple[str, ...] | None] = {}
-        self.written = 0
-
-    def expect(self, row: int) -> None:
-        heappush(self._expected, row)
-
-    def give(self, line: _Line) -> None:
-        self._given[line.row] = line.values
-        self._flush()
-
-    def leave_out(self, row: int) -> None:
-        self._given[row] = None
-        self._flush()
-
-    def _flush(self) -> None:
-        while self._expected and self._expected[0] in self._given:
-            values = self._given.pop(heappop(self._expected))
-            if values is not None:
-                self._write(values)
-                self.written += 1

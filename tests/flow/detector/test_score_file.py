@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from schemas.ids import PracticeId
 from schemas.instruments.loader import Catalogue
+from schemas.rated import session_rated_value
+from schemas.rating import RatingBody
 from services.detector.core import Detector
 from services.detector.model.artefact import load
-from services.detector.score_file import COLUMNS, BadRow, Thresholds, score_file
+from services.detector.score_file import COLUMNS, BadRow, Thresholds, rated_of, score_file
 from services.detector.thresholds import Threshold
+from services.detector.wire import RatedEvent, arriving
 from tests.support.detector_stage import NOW, Row, body, record_of, stage
 from tests.support.toy_detector import ToyDetector
 
@@ -81,6 +85,52 @@ async def test_the_numbers_of_a_file_are_those_of_its_stream(
         for line in scored(table(rows, tmp_path), model)
     }
     assert got == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"items": [4, 3.5, None, 1, 2, 3, 4, 5, 5]},
+        {"scores": {"bond": 3.3, "goal": 2.1, "task": 4.7}, "id": "r-1", "case_id": "second"},
+        {"status": "declined", "next_session_at": NOW + timedelta(days=6), "recorded_at": NOW},
+    ],
+    ids=["items", "scores", "declined"],
+)
+def test_a_row_is_read_as_its_event_would_be(changes: Row) -> None:
+    sent = {key: value for key, value in body(-1).items() if key != "status"} | changes
+    rating = RatingBody.model_validate(sent)
+    practice = PracticeId("file")
+    event = arriving.decode(session_rated_value(practice, rating, accepted_at=NOW, key=b"file"))
+    assert isinstance(event, RatedEvent)
+    assert rated_of(practice, rating, NOW) == event.data
+
+
+def test_rows_are_found_whatever_stands_in_them(tmp_path: Path) -> None:
+    """A byte order mark, letters of several bytes, line ends within quotes and blank rows move nothing."""
+    file = tmp_path / "ratings.csv"
+    row = "{},t,{},2026-01-0{}T10:00Z,wai-9,4,4,4,4,4,4,4,4,4,{}"
+    lines = [
+        ",".join([*HEADER, "note"]),
+        row.format("zoë", "first", 1, '"two\nlines, é"'),
+        "",
+        row.format("other", "third", 1, ""),
+        row.format('"zoë"', '"fir""st"', 8, "\u2028"),
+    ]
+    file.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    assert [(line["client_id"], line["session_id"]) for line in scored(file, ToyDetector())] == [
+        ("zoë", "first"),
+        ("other", "third"),
+        ("zoë", 'fir"st'),
+    ]
+
+
+def test_clients_of_many_batches_keep_the_order_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = table(ratings(3), tmp_path)
+    at_once = scored(file, ToyDetector())
+    monkeypatch.setattr("services.detector.score_file._AT_ONCE", 1)
+    assert scored(file, ToyDetector()) == at_once
 
 
 def test_there_is_one_line_per_distinct_rating_in_the_order_of_the_file(tmp_path: Path) -> None:
