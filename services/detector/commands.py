@@ -32,6 +32,7 @@ Example:
 
 def register(app: typer.Typer) -> None:
     """Add the detector's commands and the model's."""
+    from services.detector.learning_commands import register as register_learning
     from services.detector.model.commands import register as register_model
     from services.detector.try_file.commands import register as register_try
 
@@ -52,6 +53,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(thresholds, name="thresholds")
     app.add_typer(rejected, name="rejected")
     register_model(app)
+    register_learning(app)
     register_try(app)
 
 

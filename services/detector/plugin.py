@@ -1,20 +1,20 @@
 """What the detector lends to the command line: options of a practice, `why`, `doctor`, and its commands."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from services.detector.activations import activate
 from services.detector.commands import register
 from services.detector.defaults import MAX_AGE_DAYS
 from services.runtime.plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _PUT = """
 INSERT INTO detector.practice AS p
-    (practice_id, added_at, tell_from, max_age_days, false_alarms, model_version)
-VALUES (%(id)s, %(added_at)s, %(tell_from)s, %(max_age_days)s, %(false_alarms)s, %(model)s)
+    (practice_id, added_at, tell_from, max_age_days, false_alarms)
+VALUES (%(id)s, %(added_at)s, %(tell_from)s, %(max_age_days)s, %(false_alarms)s)
 ON CONFLICT (practice_id) DO UPDATE SET
     tell_from = CASE WHEN %(set_tell_from)s THEN EXCLUDED.tell_from ELSE p.tell_from END,
     max_age_days = CASE WHEN %(set_max_age)s THEN EXCLUDED.max_age_days ELSE p.max_age_days END,
-    false_alarms = CASE WHEN %(set_false_alarms)s THEN EXCLUDED.false_alarms ELSE p.false_alarms END,
-    model_version = CASE WHEN %(set_model)s THEN EXCLUDED.model_version ELSE p.model_version END
+    false_alarms = CASE WHEN %(set_false_alarms)s THEN EXCLUDED.false_alarms ELSE p.false_alarms END
 """
 _RATINGS = """
 SELECT r.accepted_at, r.rating_id, r.status, r.current, r.partition, r."offset", a.revision, a.risk,
@@ -61,13 +61,13 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
             "tell_from": _tell_from(given.get("tell_from"), tenant.added_at),
             "max_age_days": _days(given.get("max_age_days")),
             "false_alarms": _share(given.get("sensitivity")),
-            "model": given.get("model_version") or None,
             "set_tell_from": "tell_from" in given,
             "set_max_age": "max_age_days" in given,
             "set_false_alarms": "sensitivity" in given,
-            "set_model": "model_version" in given,
         },
     )
+    if "model_version" in given:
+        await activate(conn, [tenant.id], given["model_version"] or None, datetime.now(UTC))
 
 
 def _tell_from(text: str | None, added_at: datetime) -> datetime | None:

@@ -65,7 +65,7 @@ class Models:
         if version not in self._by_version:
             raise Halt(
                 f"a practice is mapped to model {version}, which this process has not loaded: add its folder"
-                " to DETECTOR_MODEL_DIRS, or map the practice to another version"
+                " to DETECTOR_OTHER_MODEL_DIRS, or map the practice to another one (rapport models activate)"
             )
         return self._by_version[version]
 

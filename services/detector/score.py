@@ -20,11 +20,19 @@ class Classifier(Protocol):
         """(n, 2) P(no rupture), P(rupture)."""
 
 
+class Correction(Protocol):
+    """Turns risks into others, elementwise, and never the order of two."""
+
+    def of(self, risk: Floats) -> Floats:
+        """(n,) the corrected risks."""
+
+
 class Scorer:
     """A fitted classifier that scores on one thread, whatever the surroundings allow."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: Classifier, correction: Correction | None = None) -> None:
         self._classifier = classifier
+        self._correction = correction
         self._threads = ThreadpoolController()
         # The limit belongs to the process: two at a time would undo each other's.
         self._one_at_a_time = Lock()
@@ -35,4 +43,6 @@ class Scorer:
             return np.empty(0)
         with self._one_at_a_time, self._threads.limit(limits=1):
             chance: Floats = self._classifier.predict_proba(features)[:, 1]
+        if self._correction is not None:
+            chance = self._correction.of(chance)
         return chance.clip(0.0, 1.0).round(DIGITS)

@@ -16,6 +16,7 @@ from services.detector.core import DyadForms
 from services.detector.features import FEATURES, Features
 from services.detector.model.detector import Heartbeat, TrainedDetector
 from services.detector.model.heartbeat import heartbeat_history
+from services.detector.model.recalibrate import Recalibration
 from services.detector.score import Classifier, Scorer
 from services.runtime.errors import Halt
 
@@ -73,6 +74,10 @@ class Manifest(BaseModel):
     predictions_sha256: str
     """Of the risks of the calibration cohorts: equal when training was repeated faithfully."""
     training: Training
+    recalibration: Recalibration | None = None
+    """What therapists' answers taught, after the model itself; None: nothing."""
+    learned_from: str | None = None
+    """The version of the model that was corrected."""
 
 
 def libraries() -> dict[str, str]:
@@ -94,13 +99,17 @@ def heartbeat_risks(detector: TrainedDetector) -> tuple[float, ...]:
 
 
 def _detector(
-    classifier: Classifier, version: str, threshold: float, heartbeat: Heartbeat
+    classifier: Classifier,
+    version: str,
+    threshold: float,
+    heartbeat: Heartbeat,
+    recalibration: Recalibration | None = None,
 ) -> TrainedDetector:
     return TrainedDetector(
         version=version,
         threshold=threshold,
         features=Features(),
-        scorer=Scorer(classifier),
+        scorer=Scorer(classifier, recalibration),
         heartbeat=heartbeat,
     )
 
@@ -152,7 +161,7 @@ def load(folder: Path = SHIPPED) -> TrainedDetector:
     classifier = _read_model(folder, manifest)
     history = tuple(heartbeat_history())
     expected = Heartbeat(history, manifest.heartbeat_risks[-1])
-    detector = _detector(classifier, manifest.version, manifest.threshold, expected)
+    detector = _detector(classifier, manifest.version, manifest.threshold, expected, manifest.recalibration)
     risks = heartbeat_risks(detector)
     same = len(risks) == len(manifest.heartbeat_risks) and all(
         abs(now - then) <= _CLOSE for now, then in zip(risks, manifest.heartbeat_risks, strict=True)
@@ -163,6 +172,18 @@ def load(folder: Path = SHIPPED) -> TrainedDetector:
             "the features have changed since, so train it again (rapport train)"
         )
     return detector
+
+
+def corrected(folder: Path, recalibration: Recalibration, version: str, threshold: float) -> TrainedDetector:
+    """The model in a folder with this correction in place of its own, under another name.
+
+    Raises:
+        Unusable: the model in the folder cannot be used as it is.
+    """
+    load(folder)
+    classifier = _read_model(folder, read_manifest(folder))
+    history = Heartbeat(tuple(heartbeat_history()), 0.0)
+    return _detector(classifier, version, threshold, history, recalibration)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -51,11 +51,43 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed gives the same predictions.")] = 20,
     cohorts: Annotated[int, typer.Option(min=20, help="Simulated caseloads to train on.")] = 1600,
     rows: Annotated[int, typer.Option(min=1000, help="At most so many sessions of them.")] = 600_000,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="A table of your own ratings (CSV): learn from answers to them instead."
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, help="The answers, as `rapport labels export` writes them.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="The model to learn on; the shipped one when left out.")
+    ] = None,
 ) -> None:
-    """Train a model on simulated caseloads: about three minutes on one core.
+    """Train a model on simulated caseloads, or correct one by therapists' answers.
 
-    Point DETECTOR_MODEL_DIR at the folder to use it.
+    Without ratings and labels: a new model, in about three minutes on one core; point DETECTOR_MODEL_DIR at
+    the folder to use it. With both: the model's risk is corrected, old and new are compared on dyads that
+    the new one has not seen, and a candidate is written if it is better there. It scores nothing until
+    somebody activates it: rapport models activate
+
+    Examples:
+
+      rapport train --out model
+
+      rapport train --ratings ratings.csv --labels labels.csv --out candidate
     """
+    if (ratings is None) != (labels is None):
+        raise typer.BadParameter("--ratings and --labels go together")
+    if ratings is not None and labels is not None:
+        from services.detector.model.learn_command import learn_from_answers
+
+        learn_from_answers(ratings, labels, model, out)
+    else:
+        _train_anew(out, seed, cohorts, rows)
+
+
+def _train_anew(out: Path, seed: int, cohorts: int, rows: int) -> None:
     from services.detector.model.artefact import save
     from services.detector.model.progress import training_progress
     from services.detector.model.train import BUDGET, Plan

@@ -32,12 +32,17 @@ class Judged:
     seen: Sequence[Seen]
 
 
+def session_name(client: int, session: int) -> str:
+    """The id of a simulated session."""
+    return f"{client}-{session:03d}"
+
+
 def forms_of(cohort: Cohort, client: int) -> list[Form]:
     """A simulated client's forms, a week apart."""
     forms = []
     for t in np.nonzero(cohort.present[client])[0].tolist():
         row = cohort.forms[client, t].tolist()
-        name = f"{client}-{t:03d}"
+        name = session_name(client, t)
         place = Place(_BEGAN + t * _WEEK, SessionId(name), InstrumentId(cohort.world.shape.name))
         declined = row[_AT["declined"]] > 0
         forms.append(

@@ -15,13 +15,14 @@ BESIDE = ("vendor rule", "EWMA")
 """The rules shown beside Rapport kind by kind; the others stand in the second table."""
 
 
-def _table(title: str) -> Table:
+def plain_table(title: str) -> Table:
+    """A table without lines, for a terminal."""
     return Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
 
 
 def kinds_table(results: Sequence[KindFigures]) -> Table:
     """Per kind of cohort: how well the risk orders sessions, beside today's rules."""
-    table = _table("Unseen kinds of cohort: areas under the precision-recall curve, and flags")
+    table = plain_table("Unseen kinds of cohort: areas under the precision-recall curve, and flags")
     table.add_column("kind", no_wrap=True)
     rules = [rule.name for rule in results[0].rules]
     shown = [rules.index(name) for name in BESIDE]
@@ -65,7 +66,7 @@ def kinds_table(results: Sequence[KindFigures]) -> Table:
 
 def rules_table(results: Sequence[KindFigures]) -> Table:
     """Over all cohorts: flags, false alarms, ruptures caught and how late, for each way of flagging."""
-    table = _table("Each way of flagging, over all cohorts")
+    table = plain_table("Each way of flagging, over all cohorts")
     for title in ("", "flagged", "false", "caught", "once", "sessions", "caught at 5"):
         table.add_column(title, justify="right" if title else "left")
     for place in range(1 + len(results[0].rules)):
@@ -91,7 +92,7 @@ def rules_table(results: Sequence[KindFigures]) -> Table:
 
 def optimal_table(results: Sequence[KindFigures]) -> Table:
     """Per kind: the optimal filter, and how much of it the detector reaches."""
-    table = _table("Beside the optimal filter, which knows each cohort's own parameters")
+    table = plain_table("Beside the optimal filter, which knows each cohort's own parameters")
     table.add_column("kind", no_wrap=True)
     for title in ("AUPRC", "share", "90 %", "caught", "off", "1/4", "move"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -107,7 +108,7 @@ def optimal_table(results: Sequence[KindFigures]) -> Table:
 
 def own_table(rated: int, model: OwnFigures, rule: OwnFigures) -> Table:
     """A practice's own ratings: what would have been flagged, beside the vendor rule."""
-    table = _table(f"Your own ratings: {rated} rated sessions (per 100 of them)")
+    table = plain_table(f"Your own ratings: {rated} rated sessions (per 100 of them)")
     for title in ("", "flagged", "opened", "back at the next", "of 100 clients"):
         table.add_column(title, justify="right" if title else "left")
     for name, one in (("Rapport", model), ("vendor rule", rule)):

@@ -1,0 +1,74 @@
+"""A table of therapists' answers (CSV) in, labels out, and back: which session, and what was said of it.
+
+Columns: `client_id, session_id, answer`, optional `practice_id, therapist_id, case_id, answered_at`, as
+`rapport labels export` writes them. `discussed` says that there was a rupture, `not-relevant` and
+`outside-event` that there was none; `will-discuss` and `undone` say nothing yet.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from schemas.events import Answer
+
+REQUIRED = ("client_id", "session_id", "answer")
+COLUMNS = (
+    "practice_id", "therapist_id", "client_id", "case_id", "session_id", "answered_at", "answer",
+)  # fmt: skip
+SAYS = {Answer.DISCUSSED: True, Answer.NOT_RELEVANT: False, Answer.OUTSIDE_EVENT: False}
+
+
+class Label(NamedTuple):
+    """One session, and whether its therapist saw a rupture."""
+
+    practice_id: str
+    """Empty where the table names none."""
+    client_id: str
+    session_id: str
+    therapist_id: str
+    rupture: bool
+
+
+def read_labels(file: Path) -> list[Label]:
+    """The labels of a table; answers that say nothing yet are left out.
+
+    Raises:
+        ValueError: a column is missing, or an answer is none of those that there are.
+    """
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.DictReader(lines)
+        missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{file} lacks the columns {', '.join(missing)}")
+        found = [_label(file, rows.line_num, row) for row in rows]
+    return [label for label in found if label is not None]
+
+
+def _label(file: Path, number: int, row: Mapping[str, str | None]) -> Label | None:
+    values = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    try:
+        answer = Answer(values["answer"])
+    except ValueError:
+        expected = ", ".join(Answer)
+        raise ValueError(f"{file}, row {number}: the answer is none of {expected}") from None
+    if answer not in SAYS:
+        return None
+    return Label(
+        values["practice_id"],
+        values["client_id"],
+        values["session_id"],
+        values["therapist_id"],
+        SAYS[answer],
+    )
+
+
+def write_labels(target: TextIO, rows: Iterable[tuple[object, ...]]) -> int:
+    """Write rows of `COLUMNS` under their header; how many."""
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    count = 0
+    for row in rows:
+        writer.writerow(row)
+        count += 1
+    return count

@@ -1,0 +1,19 @@
+"""What was learned, as a value: for tests that need a candidate and no answers."""
+
+from services.detector.model.learn import Learned, OnHeldOut
+from services.detector.model.recalibrate import Recalibration
+
+
+def learned(intercept: float, slope: float = 1.0, threshold: float = 0.3) -> Learned:
+    """A correction that was found to be better."""
+    return Learned(
+        recalibration=Recalibration(intercept=intercept, slope=slope),
+        threshold=threshold,
+        labels=100,
+        yes=40,
+        therapists=10,
+        before=OnHeldOut(0.7, 0.25, 0.5),
+        after=OnHeldOut(0.6, 0.2, 0.4),
+        gain=(0.1, 0.05, 0.15),
+        by_chance=0.001,
+    )
