@@ -13,6 +13,7 @@ from psycopg_pool import PoolTimeout
 from schemas import topics
 from schemas.instruments.loader import Catalogue
 from services.detector.decode import whose
+from services.detector.drift import Drift
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.pipeline import flow
@@ -26,6 +27,7 @@ from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
 from services.detector.settings import DetectorSettings
 from services.detector.sweep import Sweep
+from services.detector.tally import new_findings
 from services.detector.work import Heartbeat, Tools
 from services.runtime import problem
 from services.runtime.checkpoint import Checkpoint, no_checkpoint
@@ -81,6 +83,8 @@ def build(
     metrics = Metrics("detector", topics=[topic.name for topic in topics.ALL], reject_reasons=Reason)
     own_metrics = DetectorMetrics(metrics.registry)
     own_metrics.model.info({"version": tools.models.default.version})
+    drift = Drift(tools.models.default.reference)
+    own_metrics.watch(drift)
     health = Health(clock, metrics)
     consumer = BatchConsumer(
         service="detector",
@@ -88,7 +92,7 @@ def build(
         database=database,
         topics=READ,
         group=detector.group,
-        handle=_handler(tools, own_metrics),
+        handle=_handler(tools, own_metrics, drift),
         rejected_event=rejected_event,
         metrics=metrics,
         health=health,
@@ -116,10 +120,15 @@ def build(
     return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
 
 
-def _handler(tools: Tools, metrics: DetectorMetrics) -> Handler:
+def _handler(tools: Tools, metrics: DetectorMetrics, drift: Drift) -> Handler:
     async def handle(tx: Transaction, records: Sequence[Record]) -> None:
         batch = await flow(tx, records, tools)
-        tx.after_commit.append(lambda: metrics.add(batch.counts, tx.now.timestamp()))
+
+        def committed() -> None:
+            drift.add(new_findings(batch, tools.models.default))
+            metrics.add(batch.counts, tx.now.timestamp())
+
+        tx.after_commit.append(committed)
 
     return handle
 

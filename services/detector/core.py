@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from services.detector.assessment import Assessment
 from services.detector.history import Form
+from services.detector.reference import Reference
 
 
 class DyadForms(Struct, frozen=True):
@@ -34,6 +35,10 @@ class Detector(Protocol):
     @property
     def threshold(self) -> float:
         """The risk at which to flag until a practice has a threshold of its own."""
+
+    @property
+    def reference(self) -> Reference | None:
+        """What it was made on, for drift and for starting thresholds; None: not known."""
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
         """Assess every form of every dyad; takes CPU, so callers run it off the event loop."""

@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
 
     labels.command(name="export")(export)
     models.command(name="list")(list_)
+    models.command(name="reference")(reference)
     models.command(name="activate", help=_ACTIVATE_HELP)(activate)
     app.add_typer(labels, name="labels")
     app.add_typer(models, name="models")
@@ -84,6 +85,28 @@ def list_() -> None:
         since = one.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if one.since else ""
         table.add_row(one.practice, one.version or "shipped", since, str(one.answers))
     Console().print(table)
+
+
+def reference(
+    model: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The model's folder.")],
+) -> None:
+    """Put beside a model what it was made on: for drift figures, and for thresholds to start with.
+
+    `rapport train` does it itself; this is for a model that has none. The model is not changed.
+
+    Example:
+
+      rapport models reference --model candidate
+    """
+    from services.detector.model.commands import add_reference
+    from services.runtime.errors import Halt
+
+    try:
+        add_reference(model)
+    except Halt as why:
+        typer.secho(str(why), err=True, fg="red")
+        raise typer.Exit(1) from None
+    typer.echo(f"Written beside the model in {model}.")
 
 
 def activate(

@@ -1,17 +1,23 @@
 """The detector's metrics: typed, every label value 0 from the start, no practice or client in a label."""
 
 from collections.abc import Mapping
+from functools import partial
+from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
-from schemas.events import Change, KeptBack
+from schemas.events import Change, KeptBack, Status
+from services.detector.drift import Drift
 from services.detector.reasons import Outcome
+from services.detector.reference import QUANTITIES
 
 TOLD = "told"
 PUBLISHED = "published"
 REFOLDED = "refolded"
 HEARTBEATS = "heartbeats"
 HEARTBEATS_OFF = "heartbeats-off"
+FLAGGED = "flagged"
+FORMS = (Status.RATED, Status.DECLINED)
 
 
 class DetectorMetrics:
@@ -39,6 +45,23 @@ class DetectorMetrics:
             ["told"],
             registry=registry,
         )
+        self.sessions = Counter(
+            "rapport_sessions_assessed",
+            "Sessions assessed for the first time, by whether a form was given.",
+            ["form"],
+            registry=registry,
+        )
+        self.flagged = Counter(
+            "rapport_sessions_flagged",
+            "Sessions that were flagged when they were assessed for the first time.",
+            registry=registry,
+        )
+        self.drift = Gauge(
+            "rapport_drift_stability_index",
+            "Population stability index of what the shipped model sees, against its training; NaN: too few.",
+            ["quantity"],
+            registry=registry,
+        )
         self.heartbeats = Counter(
             "rapport_heartbeats_scored", "Heartbeats that were handed on.", registry=registry
         )
@@ -64,6 +87,15 @@ class DetectorMetrics:
             self.changes.labels(change=change)
         for told in (TOLD, *KeptBack):
             self.told.labels(told=told)
+        for form in FORMS:
+            self.sessions.labels(form=form)
+        for quantity in QUANTITIES:
+            self.drift.labels(quantity=quantity).set(nan)
+
+    def watch(self, drift: Drift) -> None:
+        """Ask for the indices of drift when somebody looks."""
+        for quantity in QUANTITIES:
+            self.drift.labels(quantity=quantity).set_function(partial(drift.index, quantity))
 
     def add(self, counts: Mapping[str, int], at_s: float) -> None:
         """Take over what happened in a batch that was committed at `at_s` (seconds since 1970)."""
@@ -75,6 +107,9 @@ class DetectorMetrics:
             self.told.labels(told=told).inc(counts.get(told, 0))
         self.published.inc(counts.get(PUBLISHED, 0))
         self.refolded.inc(counts.get(REFOLDED, 0))
+        for form in FORMS:
+            self.sessions.labels(form=form).inc(counts.get(form, 0))
+        self.flagged.inc(counts.get(FLAGGED, 0))
         self.heartbeats_off.inc(counts.get(HEARTBEATS_OFF, 0))
         if counts.get(HEARTBEATS, 0):
             self.heartbeats.inc(counts[HEARTBEATS])

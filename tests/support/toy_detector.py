@@ -8,6 +8,7 @@ from schemas.events import Component, Movement, Status
 from services.detector.assessment import Assessment, ComponentFinding
 from services.detector.core import DyadAssessed, DyadForms
 from services.detector.history import Form
+from services.detector.reference import Reference
 
 _STATE = struct.Struct("<3d3qq")
 _PARTS = (Component.BOND, Component.GOAL, Component.TASK)
@@ -16,9 +17,12 @@ _PARTS = (Component.BOND, Component.GOAL, Component.TASK)
 class ToyDetector:
     """Risk = .1 + 2 x the mean fall under the running mean (+ .1 for each form declined in a row), 0 to 1."""
 
-    def __init__(self, version: str = "toy-1", threshold: float = 0.5) -> None:
+    def __init__(
+        self, version: str = "toy-1", threshold: float = 0.5, reference: Reference | None = None
+    ) -> None:
         self.version = version
         self.threshold = threshold
+        self.reference = reference
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
         """Fold each dyad on its own."""

@@ -17,12 +17,14 @@ from services.detector.features import FEATURES, Features
 from services.detector.model.detector import Heartbeat, TrainedDetector
 from services.detector.model.heartbeat import heartbeat_history
 from services.detector.model.recalibrate import Recalibration
+from services.detector.reference import Reference
 from services.detector.score import Classifier, Scorer
 from services.runtime.errors import Halt
 
 SHIPPED = Path(__file__).parent / "artefact"
 MODEL_FILE = "model.skops"
 MANIFEST_FILE = "manifest.json"
+REFERENCE_FILE = "reference.json"
 FORMAT = 1
 
 _TRUSTED = frozenset(
@@ -78,6 +80,8 @@ class Manifest(BaseModel):
     """What therapists' answers taught, after the model itself; None: nothing."""
     learned_from: str | None = None
     """The version of the model that was corrected."""
+    reference_sha256: str | None = None
+    """Of `REFERENCE_FILE`; None: there is none."""
 
 
 def libraries() -> dict[str, str]:
@@ -201,6 +205,40 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         places = ", ".join(sorted({".".join(map(str, e["loc"])) or "the whole file" for e in error.errors()}))
         raise Unusable(f"{folder / MANIFEST_FILE} is no manifest (see {places}): restore the model") from None
+
+
+def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
+    """What the model was made on, beside it; None where the manifest names none.
+
+    Raises:
+        Unusable: it is not the file that the manifest names.
+    """
+    if manifest.reference_sha256 is None:
+        return None
+    file = folder / REFERENCE_FILE
+    try:
+        content = file.read_bytes()
+        if hashlib.sha256(content).hexdigest() != manifest.reference_sha256:
+            raise Unusable(
+                f"{file} is not the file that the manifest describes (its hash differs): restore both"
+            )
+        return Reference.model_validate_json(content)
+    except OSError:
+        raise Unusable(
+            f"{file} cannot be read: restore it, or make it again (rapport models reference)"
+        ) from None
+    except ValidationError:
+        raise Unusable(f"{file} is no reference: make it again (rapport models reference)") from None
+
+
+def write_reference(folder: Path, reference: Reference) -> None:
+    """Put a reference beside a model, in its manifest too."""
+    content = (reference.model_dump_json(indent=2) + "\n").encode()
+    (folder / REFERENCE_FILE).write_bytes(content)
+    manifest = read_manifest(folder).model_copy(
+        update={"reference_sha256": hashlib.sha256(content).hexdigest()}
+    )
+    (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def _check(folder: Path, manifest: Manifest) -> None:

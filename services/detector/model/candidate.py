@@ -7,6 +7,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from services.detector.model.artefact import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -14,8 +16,12 @@ from services.detector.model.artefact import (
     corrected,
     heartbeat_risks,
     read_manifest,
+    read_reference,
+    write_reference,
 )
 from services.detector.model.learn import Learned
+from services.detector.model.recalibrate import Recalibration
+from services.detector.reference import Bins, Reference
 
 
 def write_candidate(base: Path, out: Path, learned: Learned) -> Manifest:
@@ -38,12 +44,32 @@ def write_candidate(base: Path, out: Path, learned: Learned) -> Manifest:
             "heartbeat_risks": heartbeat_risks(detector),
             "recalibration": both,
             "learned_from": before.version,
+            "reference_sha256": None,
         }
     )
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(base / MODEL_FILE, out / MODEL_FILE)
     (out / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    reference = read_reference(base, before)
+    if reference is not None:
+        write_reference(out, _corrected(reference, learned.recalibration, version))
     return manifest
+
+
+def _corrected(reference: Reference, recalibration: Recalibration, version: str) -> Reference:
+    # A correction keeps the order of risks: the same sessions lie between the same edges, corrected.
+    def of(risk: float) -> float:
+        return round(float(recalibration.of(np.array([risk]))[0]), 6)
+
+    risks = reference.shares["risk"]
+    moved = Bins(edges=tuple(of(edge) for edge in risks.edges), shares=risks.shares)
+    return reference.model_copy(
+        update={
+            "model_version": version,
+            "shares": {**reference.shares, "risk": moved},
+            "thresholds": {budget: of(value) for budget, value in reference.thresholds.items()},
+        }
+    )
 
 
 def _version(base: str, learned: Learned) -> str:

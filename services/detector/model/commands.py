@@ -104,7 +104,19 @@ def _train_anew(out: Path, seed: int, cohorts: int, rows: int) -> None:
         predictions_sha256=trained.predictions_sha256,
         training=trained.training,
     )
+    add_reference(out)
     print(f"Model {manifest.version} written to {out}; predictions {manifest.predictions_sha256[:16]}.")
+
+
+def add_reference(folder: Path) -> None:
+    """Put what the model in a folder was made on beside it."""
+    from services.detector.model.artefact import load, write_reference
+    from services.detector.model.make_reference import COHORTS, make_reference
+    from services.detector.model.progress import counting
+
+    with counting("reference", COHORTS) as told:
+        reference = make_reference(load(folder), told)
+    write_reference(folder, reference)
 
 
 def evaluate(

@@ -11,6 +11,7 @@ from services.detector.core import DyadAssessed, DyadForms
 from services.detector.explain import Found, explain
 from services.detector.features import Features, Step
 from services.detector.history import Form, matrix
+from services.detector.reference import Reference
 from services.detector.score import Scorer
 
 Floats = NDArray[np.float64]
@@ -41,13 +42,21 @@ class TrainedDetector:
     """A loaded model; implements `services.detector.core.Detector`."""
 
     def __init__(
-        self, *, version: str, threshold: float, features: Features, scorer: Scorer, heartbeat: Heartbeat
+        self,
+        *,
+        version: str,
+        threshold: float,
+        features: Features,
+        scorer: Scorer,
+        heartbeat: Heartbeat,
+        reference: Reference | None = None,
     ) -> None:
         self._version = version
         self._threshold = threshold
         self._features = features
         self._scorer = scorer
         self.heartbeat = heartbeat
+        self.reference = reference
 
     @property
     def version(self) -> str:

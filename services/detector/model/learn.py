@@ -6,7 +6,7 @@ a correction fitted to the other four.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +131,17 @@ def learn(detector: Detector, forms: Forms, labels: Sequence[Label]) -> Learned:
         for session, risk, later in with_later(one)
     }
     wanted = labels if named else [label._replace(practice_id="") for label in labels]
-    return learn_from(find_labelled(risks, wanted), judged, detector.threshold, share=BUDGET_SHARE)
+    labelled = as_at_openings(find_labelled(risks, wanted), detector)
+    return learn_from(labelled, judged, detector.threshold, share=BUDGET_SHARE)
+
+
+def as_at_openings(labelled: Labelled, detector: Detector) -> Labelled:
+    """The same with risks as they are to be read where an episode opens: only there is anybody asked."""
+    if detector.reference is None:
+        return labelled
+    intercept, slope = detector.reference.openings
+    read = Recalibration(intercept=intercept, slope=slope)
+    return replace(labelled, said=replace(labelled.said, risk=read.of(labelled.said.risk)))
 
 
 def learn_from(labelled: Labelled, judged: Sequence[Judged], threshold: float, *, share: float) -> Learned:

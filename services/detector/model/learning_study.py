@@ -12,7 +12,7 @@ from services.detector.core import Detector
 from services.detector.decide import may_flag
 from services.detector.model.flow import JudgedCohort, judge_cohort
 from services.detector.model.kinds import KINDS
-from services.detector.model.learn import NotEnough, learn_from
+from services.detector.model.learn import NotEnough, as_at_openings, learn_from
 from services.detector.model.measure import calibration_error
 from services.detector.model.recalibrate import Recalibration
 from services.detector.model.simulate import Cohort, simulate
@@ -56,7 +56,7 @@ class Practice:
     judged: JudgedCohort
     fresh: Cohort
     judged_fresh: JudgedCohort
-    threshold: float
+    detector: Detector
 
 
 def practice(detector: Detector, kind: str, seed: int, clients: int) -> Practice:
@@ -65,7 +65,7 @@ def practice(detector: Detector, kind: str, seed: int, clients: int) -> Practice
     world = KINDS[kind](rng)
     known, fresh = simulate(rng, clients, world), simulate(rng, FRESH, world)
     return Practice(
-        kind, known, judge_cohort(detector, known), fresh, judge_cohort(detector, fresh), detector.threshold
+        kind, known, judge_cohort(detector, known), fresh, judge_cohort(detector, fresh), detector
     )
 
 
@@ -84,14 +84,15 @@ def study(
 def outcomes(one: Practice, seed: int, counts: Sequence[int]) -> Iterator[Outcome]:
     """What each habit's answers lead to, were they so many; fewer than asked for are left out."""
     rng = np.random.default_rng([seed, 6])
-    before = quality(one.fresh, one.judged_fresh, None, one.threshold)
+    threshold = one.detector.threshold
+    before = quality(one.fresh, one.judged_fresh, None, threshold)
     for habits in HABITS:
         for most in counts:
-            labelled = answers(rng, habits, one.known, one.judged, most)
+            labelled = as_at_openings(answers(rng, habits, one.known, one.judged, most), one.detector)
             if labelled.said.rupture.size < most:
                 continue
             try:
-                found = learn_from(labelled, one.judged.judged, one.threshold, share=0.05)
+                found = learn_from(labelled, one.judged.judged, threshold, share=0.05)
             except NotEnough:
                 yield Outcome(one.kind, habits.name, most, True, False, before, before)
                 continue

@@ -1,0 +1,41 @@
+"""New sessions are counted once, however often they are assessed again."""
+
+from collections import Counter
+
+from services.detector.pipeline import flow
+from services.detector.tally import new_findings
+from services.runtime.transaction import Transaction
+from tests.support.detector_stage import Stage, body, record_of
+
+GOOD = (4.5, 4.5, 4.5)
+LOW = (2.5, 2.5, 2.5)
+Sent = dict[str, object]
+
+
+async def counted(detector: Stage, *sent: Sent) -> tuple[Counter[str], int]:
+    """What a batch counts, and how many findings it gives."""
+    kept: list[tuple[Counter[str], int]] = []
+
+    async def work(tx: Transaction) -> None:
+        records = [record_of(one, detector.offset + n) for n, one in enumerate(sent)]
+        detector.offset += len(sent)
+        batch = await flow(tx, records, detector.tools)
+        found = new_findings(batch, detector.tools.models.default)
+        kept.append((batch.counts, len(found)))
+
+    await detector.transact(work)
+    return kept[0]
+
+
+async def test_rated_declined_and_flagged_sessions_are_counted(detector: Stage) -> None:
+    sent = [body(-4, GOOD), body(-3, GOOD), body(-2, GOOD), body(-1, LOW), body(0)]
+    counts, found = await counted(detector, *sent)
+    assert (counts["rated"], counts["declined"], counts["flagged"], found) == (4, 1, 1, 5)
+
+
+async def test_a_session_that_is_assessed_again_is_not_counted_again(detector: Stage) -> None:
+    await counted(detector, body(-4, GOOD), body(-2, GOOD), body(-1, GOOD))
+    counts, found = await counted(detector, body(-3, GOOD))
+    assert (counts["rated"], found) == (1, 1)
+    counts, found = await counted(detector, body(-2, LOW))
+    assert (counts["rated"], found) == (0, 0)

@@ -1,0 +1,119 @@
+"""What the detector sees beside what its model was made on."""
+
+from math import isnan, log, nan
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas.events import Component
+from services.detector.assessment import Assessment, ComponentFinding
+from services.detector.drift import ENOUGH, HALF_LIFE, Drift
+from services.detector.metrics import DetectorMetrics
+from services.detector.reference import (
+    QUANTITIES,
+    Bins,
+    Reference,
+    bins_of,
+    counted,
+    quantities,
+    stability_index,
+)
+
+HALVES = Bins(edges=(0.5,), shares=(0.5, 0.5))
+REFERENCE = Reference(
+    model_version="toy-1",
+    sessions=100,
+    shares=dict.fromkeys(QUANTITIES, HALVES) | {"ratings": Bins(edges=(5.0,), shares=(0.5, 0.5))},
+    thresholds={2: 0.6, 5: 0.4, 10: 0.2},
+)
+
+
+def assessed(risk: float, level: float = 0.5, ratings: int = 5) -> Assessment:
+    parts = {
+        Component.BOND: ComponentFinding(risk, level, 0.8),
+        Component.GOAL: ComponentFinding(0.0, nan, 0.7),
+    }
+    return Assessment(risk, parts, Component.BOND, None, ratings, level)
+
+
+def test_quantities_are_risk_level_largest_fall_and_number_of_forms() -> None:
+    assert quantities(assessed(0.25, 0.6, 7)) == pytest.approx((0.25, 0.6, 0.2, 7.0))
+
+
+def test_a_declined_form_has_neither_level_nor_fall() -> None:
+    risk, level, fall, ratings = quantities(Assessment(0.3, {}, None, None, 4, nan))
+    assert (risk, ratings) == (0.3, 4.0)
+    assert isnan(level)
+    assert isnan(fall)
+
+
+def test_the_index_is_the_sum_over_bins() -> None:
+    expected = (0.75 - 0.5) * log(0.75 / 0.5) + (0.25 - 0.5) * log(0.25 / 0.5)
+    assert stability_index((0.5, 0.5), np.array([3.0, 1.0])) == pytest.approx(expected)
+
+
+def test_a_bin_that_stays_empty_gives_a_number() -> None:
+    assert 1 < stability_index((0.5, 0.5), np.array([7.0, 0.0])) < 10
+
+
+def test_values_fall_into_the_bin_from_their_edge_on() -> None:
+    assert counted((0.2, 0.5), [0.1, 0.2, 0.49, 0.5, 0.9, nan]).tolist() == [1, 2, 2]
+
+
+def test_bins_hold_equal_shares_of_the_values_they_were_made_of() -> None:
+    bins = bins_of(np.linspace(0, 1, 1001))
+    assert len(bins.shares) == 10
+    assert bins.shares == pytest.approx((0.1,) * 10, abs=0.002)
+
+
+def test_repeated_values_make_fewer_bins_and_all_values_are_in_one() -> None:
+    bins = bins_of([1.0] * 60 + [2.0] * 40)
+    assert bins == Bins(edges=(2.0,), shares=(0.6, 0.4))
+
+
+def test_with_too_few_sessions_there_is_no_index() -> None:
+    drift = Drift(REFERENCE)
+    for _ in range(ENOUGH - 1):
+        drift.add([assessed(0.9)])
+    assert isnan(drift.index("risk"))
+
+
+def test_sessions_like_the_training_do_not_drift_and_others_do() -> None:
+    drift = Drift(REFERENCE)
+    for number in range(2 * ENOUGH):
+        drift.add([assessed(0.9 if number % 2 else 0.1, level=0.9)])
+    assert drift.index("risk") < 0.001
+    assert drift.index("level") > 0.25
+
+
+def test_old_sessions_are_forgotten() -> None:
+    drift = Drift(REFERENCE)
+    for _ in range(2 * ENOUGH):
+        drift.add([assessed(0.9)])
+    before = drift.index("risk")
+    for number in range(6 * HALF_LIFE):
+        drift.add([assessed(0.9 if number % 2 else 0.1)])
+    assert drift.index("risk") < before / 100
+
+
+def test_without_a_reference_there_is_no_index() -> None:
+    drift = Drift(None)
+    drift.add([assessed(0.9)])
+    assert isnan(drift.index("risk"))
+
+
+def test_metrics_show_the_index_when_they_are_read() -> None:
+    registry, drift = CollectorRegistry(), Drift(REFERENCE)
+    metrics = DetectorMetrics(registry)
+    labels = {"quantity": "risk"}
+    assert isnan(registry.get_sample_value("rapport_drift_stability_index", labels) or 0.0)
+    metrics.watch(drift)
+    for _ in range(2 * ENOUGH):
+        drift.add([assessed(0.9)])
+    assert registry.get_sample_value("rapport_drift_stability_index", labels) == drift.index("risk")
+
+
+@pytest.mark.parametrize(("per_100", "expected"), [(2, 0.6), (5, 0.4), (7.5, 0.3), (1, 0.6), (20, 0.2)])
+def test_a_starting_threshold_lies_between_the_known_ones(per_100: float, expected: float) -> None:
+    assert REFERENCE.threshold_for(per_100) == pytest.approx(expected)
