@@ -166,6 +166,7 @@ def load(folder: Path = SHIPPED) -> TrainedDetector:
     history = tuple(heartbeat_history())
     expected = Heartbeat(history, manifest.heartbeat_risks[-1])
     detector = _detector(classifier, manifest.version, manifest.threshold, expected, manifest.recalibration)
+    detector.reference = read_reference(folder, manifest)
     risks = heartbeat_risks(detector)
     same = len(risks) == len(manifest.heartbeat_risks) and all(
         abs(now - then) <= _CLOSE for now, then in zip(risks, manifest.heartbeat_risks, strict=True)

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 from skops.io import dump
 
-from services.detector.model.artefact import MANIFEST_FILE, MODEL_FILE, SHIPPED, Unusable, load, save
+from services.detector.model.artefact import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    REFERENCE_FILE,
+    SHIPPED,
+    Unusable,
+    load,
+    save,
+)
 from services.detector.model.train import Plan, train
 from services.runtime.errors import Halt
 
@@ -40,6 +48,32 @@ def test_the_shipped_model_loads(folder: Path) -> None:
 
 def test_the_shipped_model_is_small() -> None:
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 3_000_000
+
+
+def test_the_shipped_model_knows_what_it_was_made_on() -> None:
+    reference = load().reference
+    assert reference is not None
+    assert reference.model_version == load().version
+    assert sorted(reference.thresholds) == list(range(1, 21))
+
+
+def test_a_reference_that_was_changed_is_refused(folder: Path) -> None:
+    file = folder / REFERENCE_FILE
+    file.write_text(file.read_text().replace("0.1", "0.2"))
+    with pytest.raises(Unusable, match="is not the file that the manifest describes"):
+        load(folder)
+
+
+def test_a_reference_that_is_named_and_missing_is_refused(folder: Path) -> None:
+    (folder / REFERENCE_FILE).unlink()
+    with pytest.raises(Unusable, match="rapport models reference"):
+        load(folder)
+
+
+def test_a_model_without_a_reference_scores_all_the_same(folder: Path) -> None:
+    (folder / REFERENCE_FILE).unlink()
+    _edit(folder, lambda m: m.update(reference_sha256=None))
+    assert load(folder).reference is None
 
 
 def test_every_refusal_halts() -> None:
