@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from services.detector.activations import activate
 from services.detector.commands import register
 from services.detector.defaults import MAX_AGE_DAYS
+from services.detector.thresholds import SENSITIVITIES
 from services.runtime.plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _PUT = """
@@ -97,12 +98,17 @@ def _days(text: str | None) -> int | None:
 
 
 def _share(text: str | None) -> float:
+    if text in SENSITIVITIES:
+        return SENSITIVITIES[text] / 100
     try:
-        per_100 = float(text or "5")
+        per_100 = float(text or SENSITIVITIES["balanced"])
     except ValueError:
         per_100 = 0.0
     if not 1 <= per_100 <= 20:
-        raise ValueError("sensitivity: expected the false alarms per 100 stable sessions, from 1 to 20")
+        raise ValueError(
+            f"sensitivity: expected {', '.join(SENSITIVITIES)}, or the false alarms per 100 stable sessions,"
+            " from 1 to 20"
+        )
     return per_100 / 100
 
 
@@ -170,7 +176,8 @@ plugin = Plugin(
     tenant_options={
         "tell_from": "Tell of sessions after this moment (with time zone), or always; default: when added.",
         "max_age_days": f"Tell of sessions at most so many days old, or none; default {MAX_AGE_DAYS}.",
-        "sensitivity": "False alarms per 100 stable sessions, 1 to 20; default 5.",
+        "sensitivity": "low, balanced or high, or false alarms per 100 stable sessions, 1 to 20; default"
+        " balanced: 5.",
         "model_version": "Which loaded model scores; default: the shipped one.",
     },
     register=register,

@@ -15,7 +15,7 @@ from schemas.ids import CaseId, ClientId, Dyad, DyadId, PracticeId, TherapistId
 from services.detector.decide import SILENT_DAYS
 from services.detector.metrics import DetectorMetrics
 from services.detector.pipeline import run
-from services.detector.threshold_job import renew_thresholds
+from services.detector.threshold_job import renew_thresholds, start_thresholds
 from services.detector.work import Batch, DyadWork, Tools
 from services.runtime.clock import Clock
 from services.runtime.errors import Fault
@@ -100,6 +100,8 @@ class Sweep:
         Raises:
             Fault: the surroundings failed, or a model is missing; what was done stays done.
         """
+        if THRESHOLDS_PARTITION in self._consumer.owned(topics.SESSION_RATED.name):
+            await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
         todo = await self._todo(day)
         if not todo:
             return

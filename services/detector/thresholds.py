@@ -8,8 +8,14 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import exp, log
 
 import numpy as np
+
+SENSITIVITIES = {"low": 2.0, "balanced": 5.0, "high": 10.0}
+"""What a practice may say instead of a number: flagged of 100 stable rated sessions."""
+DEFAULT_FALSE_ALARMS = 0.05
+"""The share that a model's own threshold is chosen for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,12 @@ def choose(
     at = min(session_at, accepted_at)
     index = bisect_right(rows, at, key=lambda row: row.valid_from or at)
     return rows[index - 1] if index else default
+
+
+def moved(before: float, model_before: float, model_after: float) -> float:
+    """A practice's threshold for another budget: moved as far as the model's own, on the log-odds scale."""
+    odds = [log(value / (1 - value)) for value in (before, model_before, model_after)]
+    return round(1 / (1 + exp(-(odds[0] - odds[1] + odds[2]))), 6)
 
 
 def for_false_alarms(risks: Sequence[float], never_flagged: Sequence[float], share: float) -> float:

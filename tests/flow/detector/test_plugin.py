@@ -40,6 +40,12 @@ async def test_options_are_stored_and_the_others_stay(detector: Stage) -> None:
     assert await detector.rows(EAST) == [(moment, 30, 0.08)]
 
 
+@pytest.mark.parametrize(("word", "share"), [("low", 0.02), ("balanced", 0.05), ("high", 0.1)])
+async def test_sensitivity_may_be_a_word(detector: Stage, word: str, share: float) -> None:
+    await put(detector, sensitivity=word)
+    assert await detector.rows(EAST) == [(NOW, 21, share)]
+
+
 async def test_a_practice_may_be_told_about_all_sessions(detector: Stage) -> None:
     await put(detector, tell_from="always")
     assert await detector.rows(EAST) == [(None, 21, 0.05)]

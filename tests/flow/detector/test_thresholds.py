@@ -3,10 +3,27 @@
 from datetime import timedelta
 
 from schemas import topics
-from services.detector.threshold_job import ENOUGH_SESSIONS, renew_thresholds
-from tests.support.detector_stage import NOW, Stage, body
+from services.detector.reference import QUANTITIES, Bins, Reference
+from services.detector.threshold_job import (
+    ENOUGH_SESSIONS,
+    START_AFTER,
+    renew_thresholds,
+    start_thresholds,
+)
+from services.detector.thresholds import moved
+from tests.support.detector_stage import NOW, Stage, body, tools_with
+from tests.support.toy_detector import ToyDetector
 
 GOOD = (4.5, 4.5, 4.5)
+
+
+ROWS = "SELECT value, model_version FROM detector.threshold ORDER BY computed_at"
+REFERENCE = Reference(
+    model_version="toy-1",
+    sessions=1,
+    shares=dict.fromkeys(QUANTITIES, Bins(edges=(), shares=(1.0,))),
+    thresholds={2: 0.7, 5: 0.5, 10: 0.3},
+)
 
 
 async def fill(detector: Stage) -> None:
@@ -55,3 +72,70 @@ async def test_a_new_row_counts_from_the_next_day_on_only(detector: Stage) -> No
         b"default-toy-1" in out.value for out in (*today, *later) if out.topic == topics.ASSESSED.name
     ]
     assert versions == [True, False]
+
+
+async def want(detector: Stage, per_100: float) -> None:
+    await detector.rows("UPDATE detector.practice SET false_alarms = %s RETURNING 1", (per_100 / 100,))
+    await detector.transact(lambda tx: start_thresholds(tx, detector.tools.models))
+
+
+async def test_another_sensitivity_starts_with_a_row_within_minutes(detector: Stage) -> None:
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE))
+    await want(detector, 2)
+    assert await detector.rows(ROWS) == [(0.7, "toy-1")]
+    before = await detector.rate(body(-1, GOOD), accepted_at=NOW)
+    detector.now = NOW + START_AFTER
+    after = await detector.rate(body(0.2, GOOD))
+    versions = [b"start-" in out.value for out in (*before, *after) if out.topic == topics.ASSESSED.name]
+    assert versions == [False, True]
+
+
+async def test_the_default_sensitivity_needs_no_row_to_start_with(detector: Stage) -> None:
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE))
+    await want(detector, 5)
+    assert await detector.rows(ROWS) == []
+
+
+async def test_the_same_sensitivity_adds_one_row_only(detector: Stage) -> None:
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE))
+    for minute in range(3):
+        detector.now = NOW + timedelta(minutes=minute)
+        await want(detector, 10)
+    assert await detector.rows(ROWS) == [(0.3, "toy-1")]
+
+
+async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: Stage) -> None:
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE))
+    await fill(detector)
+    await renew(detector)
+    ((own, _),) = await detector.rows(ROWS)
+    detector.now = NOW + timedelta(days=1)
+    await want(detector, 2)
+    _, (started, _) = await detector.rows(ROWS)
+    assert started == moved(own, 0.5, 0.7)
+    assert started > own
+
+
+async def test_an_own_row_for_the_new_sensitivity_follows_with_the_next_sweep(detector: Stage) -> None:
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE))
+    await fill(detector)
+    await renew(detector)
+    detector.now = NOW + timedelta(days=1)
+    await want(detector, 2)
+    await renew(detector)
+    made_for = await detector.rows(
+        "SELECT sources ->> 'false_alarms' FROM detector.threshold WHERE sources ? 'sessions' ORDER BY 1 DESC"
+    )
+    assert made_for == [("0.05",), ("0.02",)]
+
+
+async def test_a_new_model_starts_with_its_own_threshold_for_the_sensitivity(
+    detector: Stage,
+) -> None:
+    other = REFERENCE.model_copy(update={"thresholds": {2: 0.8, 5: 0.6, 10: 0.4}})
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE), ToyDetector("toy-2", 0.6, reference=other))
+    await want(detector, 2)
+    await detector.rows("UPDATE detector.practice SET model_version = 'toy-2' RETURNING 1")
+    detector.now = NOW + timedelta(days=1)
+    await want(detector, 2)
+    assert await detector.rows(ROWS) == [(0.7, "toy-1"), (0.8, "toy-2")]
