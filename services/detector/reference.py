@@ -41,12 +41,6 @@ class Reference(BaseModel):
     thresholds: dict[int, float]
     """False alarms per 100 stable rated sessions, to the risk from which on they are flagged."""
 
-    openings: tuple[float, float] = (0.0, 1.0)
-    """Log odds of a rupture at sessions that open an episode: intercept, and slope on the risk's log odds.
-
-    Those are the first to reach a threshold, so more of them than their risk says are chance.
-    """
-
     def threshold_for(self, per_100: float) -> float:
         """Between two of the thresholds in proportion; at their ends beyond them."""
         known = sorted(self.thresholds)

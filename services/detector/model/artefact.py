@@ -155,7 +155,18 @@ def save(
 
 
 def load(folder: Path = SHIPPED) -> TrainedDetector:
-    """The detector in a folder.
+    """The detector in a folder, with what it was made on.
+
+    Raises:
+        Unusable: anything at all does not match.
+    """
+    detector = load_bare(folder)
+    detector.reference = read_reference(folder, read_manifest(folder))
+    return detector
+
+
+def load_bare(folder: Path) -> TrainedDetector:
+    """The detector in a folder, whatever lies beside it.
 
     Raises:
         Unusable: anything at all does not match.
@@ -166,7 +177,6 @@ def load(folder: Path = SHIPPED) -> TrainedDetector:
     history = tuple(heartbeat_history())
     expected = Heartbeat(history, manifest.heartbeat_risks[-1])
     detector = _detector(classifier, manifest.version, manifest.threshold, expected, manifest.recalibration)
-    detector.reference = read_reference(folder, manifest)
     risks = heartbeat_risks(detector)
     same = len(risks) == len(manifest.heartbeat_risks) and all(
         abs(now - then) <= _CLOSE for now, then in zip(risks, manifest.heartbeat_risks, strict=True)

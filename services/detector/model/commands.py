@@ -110,12 +110,12 @@ def _train_anew(out: Path, seed: int, cohorts: int, rows: int) -> None:
 
 def add_reference(folder: Path) -> None:
     """Put what the model in a folder was made on beside it."""
-    from services.detector.model.artefact import load, write_reference
+    from services.detector.model.artefact import load_bare, write_reference
     from services.detector.model.make_reference import COHORTS, make_reference
     from services.detector.model.progress import counting
 
     with counting("reference", COHORTS) as told:
-        reference = make_reference(load(folder), told)
+        reference = make_reference(load_bare(folder), told)
     write_reference(folder, reference)
 
 

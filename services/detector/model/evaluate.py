@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from schemas.events import Component
 from services.detector.core import Detector
+from services.detector.model.curves import precision_at_recalls, risk_and_truth
+from services.detector.model.explained import Explained, explained
 from services.detector.model.flow import JudgedCohort, judge_cohort
 from services.detector.model.kinds import KINDS, Kind
 from services.detector.model.measure import Caught, Ranking, calibration_error, caught, ranking, spells
 from services.detector.model.optimal_figures import OptimalFigures, optimal_figures
+from services.detector.model.promise import Kept, kept
 from services.detector.model.rules import SRS_CUTOFF, baselines, totals
 from services.detector.model.simulate import Cohort, simulate
 
@@ -38,6 +41,8 @@ class RuleFigures:
     caught: Caught
     caught_at_budget: float
     """Share of ruptures caught at the cut that flags 5 of 100 stable sessions, by score alone."""
+    precision: Floats
+    """(20,) at `curves.RECALLS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,10 @@ class KindFigures:
     leading_right: tuple[int, int]
     """Of the caught ruptures of one component: how many name it at the first flag, and how many there are."""
     rules: tuple[RuleFigures, ...]
+    reliability: Floats
+    """(13, 3) of `curves.risk_and_truth`."""
+    explained: Explained
+    kept: tuple[Kept, ...]
     optimal: OptimalFigures | None = None
     """None where the optimal filter was not asked for."""
 
@@ -78,6 +87,7 @@ def evaluate_kind(
             false_per_100_stable=100 * float(flagged[stable].mean()),
             caught=caught(rupture, rated, flagged),
             caught_at_budget=caught(rupture, rated, rated & (score > cut)).share,
+            precision=precision_at_recalls(rupture[cohort.present], score[cohort.present]),
         )
 
     total = totals(cohort.forms)
@@ -95,6 +105,9 @@ def evaluate_kind(
         calibration_error=calibration_error(rupture[cohort.present], judged.risk[cohort.present]),
         leading_right=_leading(cohort, judged),
         rules=tuple(rules),
+        reliability=risk_and_truth(rupture[cohort.present], judged.risk[cohort.present]),
+        explained=explained(cohort, judged),
+        kept=tuple(kept(detector, cohort, judged)),
         optimal=optimal_figures(cohort, judged.risk, budget=BUDGET, seed=seed, particles=particles)
         if particles
         else None,

@@ -6,7 +6,7 @@ a correction fitted to the other four.
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +22,16 @@ from services.detector.thresholds import for_false_alarms
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-LEAST_LABELS = 60
+LEAST_LABELS = 100
 """With fewer, the chance error of the correction is as large as what it corrects: see docs/learning.md."""
-LEAST_OF_EACH = 12
+LEAST_OF_EACH = 20
 """Answers of one kind alone say how often somebody clicks, not which risks were too high."""
 LEAST_THERAPISTS = 5
 """Fewer cannot outvote one who answers without looking."""
 BY_CHANCE = 0.05
 """Answers that go with the risk no closer than those of one in twenty careless caseloads teach nothing."""
+SURELY = 0.8
+"""In so many of the draws of held-out dyads the corrected risk must fit better."""
 FOLDS = 5
 _DRAWS = 2000
 BUDGET_SHARE = 0.05
@@ -75,6 +77,8 @@ class Learned:
     after: OnHeldOut
     gain: tuple[float, float, float]
     """Fall of the log loss: mean, and 5th and 95th percentile over dyads drawn anew."""
+    surely: float
+    """Share of those draws in which it fell."""
     by_chance: float
     """P(answers go with the risk as closely, were they given without looking)."""
 
@@ -86,7 +90,7 @@ class Learned:
     @property
     def is_better(self) -> bool:
         """Attentive answers, which the corrected risk fits better on dyads that it has not seen."""
-        return self.is_looked_at and self.gain[0] > 0
+        return self.is_looked_at and self.surely >= SURELY
 
 
 Key = tuple[str, str, str]
@@ -131,17 +135,7 @@ def learn(detector: Detector, forms: Forms, labels: Sequence[Label]) -> Learned:
         for session, risk, later in with_later(one)
     }
     wanted = labels if named else [label._replace(practice_id="") for label in labels]
-    labelled = as_at_openings(find_labelled(risks, wanted), detector)
-    return learn_from(labelled, judged, detector.threshold, share=BUDGET_SHARE)
-
-
-def as_at_openings(labelled: Labelled, detector: Detector) -> Labelled:
-    """The same with risks as they are to be read where an episode opens: only there is anybody asked."""
-    if detector.reference is None:
-        return labelled
-    intercept, slope = detector.reference.openings
-    read = Recalibration(intercept=intercept, slope=slope)
-    return replace(labelled, said=replace(labelled.said, risk=read.of(labelled.said.risk)))
+    return learn_from(find_labelled(risks, wanted), judged, detector.threshold, share=BUDGET_SHARE)
 
 
 def learn_from(labelled: Labelled, judged: Sequence[Judged], threshold: float, *, share: float) -> Learned:
@@ -165,6 +159,7 @@ def learn_from(labelled: Labelled, judged: Sequence[Judged], threshold: float, *
         )
         corrected[held] = recalibrate(others).of(said.risk[held])
     final = recalibrate(said)
+    gain, surely = _gain(said, corrected, labelled.dyad)
     return Learned(
         recalibration=final,
         threshold=_threshold(final, judged, threshold, share),
@@ -173,7 +168,8 @@ def learn_from(labelled: Labelled, judged: Sequence[Judged], threshold: float, *
         therapists=len(set(said.therapist)),
         before=_on_held_out(said.risk, said.rupture),
         after=_on_held_out(corrected, said.rupture),
-        gain=_gain(said, corrected, labelled.dyad),
+        gain=gain,
+        surely=surely,
         by_chance=_by_chance(labelled),
     )
 
@@ -215,7 +211,7 @@ def _on_held_out(risk: Floats, rupture: Bools) -> OnHeldOut:
     )
 
 
-def _gain(said: Said, corrected: Floats, dyads: Sequence[str]) -> tuple[float, float, float]:
+def _gain(said: Said, corrected: Floats, dyads: Sequence[str]) -> tuple[tuple[float, float, float], float]:
     gain = _losses(said.risk, said.rupture) - _losses(corrected, said.rupture)
     _, owner = np.unique(np.asarray(dyads), return_inverse=True)
     count = int(owner.max()) + 1
@@ -223,7 +219,7 @@ def _gain(said: Said, corrected: Floats, dyads: Sequence[str]) -> tuple[float, f
     drawn = np.random.default_rng(1).multinomial(count, np.full(count, 1 / count), size=_DRAWS)
     means = (drawn * total).sum(axis=1) / (drawn * size).sum(axis=1)
     low, high = np.quantile(means, [0.05, 0.95]).tolist()
-    return float(gain.mean()), low, high
+    return (float(gain.mean()), low, high), float((means > 0).mean())
 
 
 def _by_chance(labelled: Labelled) -> float:

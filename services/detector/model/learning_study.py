@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.detector.core import Detector
-from services.detector.decide import may_flag
 from services.detector.model.flow import JudgedCohort, judge_cohort
 from services.detector.model.kinds import KINDS
-from services.detector.model.learn import NotEnough, as_at_openings, learn_from
+from services.detector.model.learn import NotEnough, learn_from
 from services.detector.model.measure import calibration_error
+from services.detector.model.promise import flaggable
 from services.detector.model.recalibrate import Recalibration
 from services.detector.model.simulate import Cohort, simulate
 from services.detector.model.therapists import HABITS, answers
@@ -88,7 +88,7 @@ def outcomes(one: Practice, seed: int, counts: Sequence[int]) -> Iterator[Outcom
     before = quality(one.fresh, one.judged_fresh, None, threshold)
     for habits in HABITS:
         for most in counts:
-            labelled = as_at_openings(answers(rng, habits, one.known, one.judged, most), one.detector)
+            labelled = answers(rng, habits, one.known, one.judged, most)
             if labelled.said.rupture.size < most:
                 continue
             try:
@@ -107,10 +107,7 @@ def quality(
     rated = cohort.present & ~cohort.declined
     risk = judged.risk[rated] if recalibration is None else recalibration.of(judged.risk[rated])
     rupture = cohort.rupture[rated]
-    able = np.zeros(cohort.present.shape, dtype=np.bool_)
-    for client, one in enumerate(judged.judged):
-        able[client, np.nonzero(cohort.present[client])[0]] = [may_flag(found) for found in one.found]
-    flagged = (risk >= threshold) & able[rated]
+    flagged = (risk >= threshold) & flaggable(cohort, judged)[rated]
     held = np.clip(np.where(rupture, risk, 1 - risk), 1e-6, 1)
     return Quality(
         log_loss=float(-np.log(held).mean()),

@@ -1,0 +1,68 @@
+"""A cohort and what was said of it in, how often the explanation fits the simulator's truth out."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.events import Component, Movement
+from services.detector.decide import EARLY_RATINGS
+from services.detector.model.flow import JudgedCohort
+from services.detector.model.measure import Spell, spells
+from services.detector.model.simulate import Cohort
+
+COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK)
+_AT_ONCE = 0.45
+"""A fall is sudden when its first session brought so much of it: a ramp of one or two sessions, not three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Of the ruptures that were caught, at their first flag."""
+
+    moved: Counter[tuple[Movement, str]] = field(default_factory=Counter)
+    """True kind of movement and the one that was named (empty: none), with how often."""
+    leading: Counter[tuple[int, bool]] = field(default_factory=Counter)
+    """In how many components there was a fall, whether the deepest one was named, and how often."""
+
+    def add(self, other: "Explained") -> None:
+        """Take another one's counts in."""
+        self.moved.update(other.moved)
+        self.leading.update(other.leading)
+
+
+def explained(cohort: Cohort, judged: JudgedCohort) -> Explained:
+    """Each caught rupture of the cohort: what was said at its first flag, and what is true."""
+    out = Explained()
+    for spell, session in _caught(cohort, judged):
+        place = int(np.count_nonzero(cohort.present[spell.client, :session]))
+        found = judged.judged[spell.client].found[place]
+        fall = cohort.courses.fall[spell.client, spell.begin : session + 1].max(axis=0)
+        out.moved[true_movement(cohort, spell, session), found.movement or ""] += 1
+        if not cohort.declined[spell.client, session]:
+            named = found.leading is COMPONENTS[int(np.argmax(fall))]
+            out.leading[int((fall > 0).sum()), named] += 1
+    return out
+
+
+def _caught(cohort: Cohort, judged: JudgedCohort) -> Iterator[tuple[Spell, int]]:
+    for spell in spells(cohort.rupture & cohort.present):
+        flags = np.nonzero(judged.flagged[spell.client, spell.begin : spell.end])[0]
+        if flags.size:
+            yield spell, spell.begin + int(flags[0])
+
+
+def true_movement(cohort: Cohort, spell: Spell, session: int) -> Movement:
+    """What happened up to a session, as the simulator made it."""
+    client = spell.client
+    rated = cohort.present[client] & ~cohort.declined[client]
+    if cohort.declined[client, session]:
+        return Movement.DECLINED_FORMS
+    if np.count_nonzero(rated[: session + 1]) < EARLY_RATINGS:
+        return Movement.LOW_FROM_START
+    fall = cohort.courses.fall[client, spell.begin : spell.end]
+    depth = fall.mean(axis=1)
+    if depth[0] < _AT_ONCE * depth.max():
+        return Movement.SLOW_SLIDE
+    return Movement.EVERYTHING if np.all(fall[0] > 0) else Movement.SUDDEN_FALL
