@@ -136,43 +136,31 @@ def evaluate(
     particles: Annotated[
         int, typer.Option(min=100, help="Particles of the optimal filter; more are nearer to the optimum.")
     ] = 16_000,
+    labels: Annotated[
+        Path | None, typer.Option(exists=True, help="With --ratings: answers, for the precision.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="The page (HTML) to write; the picture (PNG) lies beside it.")
+    ] = Path("evaluation.html"),
 ) -> None:
-    """Measure the detector beside today's rules, on simulated caseloads or on your own ratings."""
-    from rich.console import Console
+    """Measure the detector beside today's rules, on simulated caseloads or on your own ratings.
 
-    from services.detector.model.artefact import SHIPPED, load
+    Examples:
+
+      rapport evaluate --clients 200 --seeds 1
+
+      rapport evaluate --ratings ratings.csv --labels labels.csv
+    """
+    from services.detector.model.artefact import SHIPPED
+    from services.detector.model.evaluate_command import Wanted, on_cohorts, on_own
 
     folder = model or SHIPPED
-    detector = load(folder)
-    console = Console()
+    if labels is not None and ratings is None:
+        raise typer.BadParameter("--labels needs the --ratings that the answers are about")
     if ratings is not None:
-        from schemas.instruments.loader import Catalogue
-        from services.detector.model.own_ratings import own_figures, read_forms
-        from services.detector.model.tables import own_table
-
-        forms = read_forms(ratings, Catalogue.load())
-        if forms.refused:
-            print(f"{forms.refused} rows are no valid rating and were left out.")
-        console.print(own_table(*own_figures(detector, forms)))
-        return
-    from services.detector.model.artefact import read_manifest
-    from services.detector.model.card import card as card_of
-    from services.detector.model.evaluate import evaluate as evaluate_kinds
-    from services.detector.model.kinds import KINDS
-    from services.detector.model.lowering import measure_all
-    from services.detector.model.progress import counting
-    from services.detector.model.tables import kinds_table, optimal_table, rules_table
-
-    with counting("measuring", len(KINDS) * seeds) as told:
-        results = evaluate_kinds(detector, clients, range(seeds), told, particles if optimal else 0)
-    console.print(kinds_table(results))
-    console.print(rules_table(results))
-    if optimal:
-        console.print(optimal_table(results))
-    if card is not None:
-        text = card_of(read_manifest(folder), results, measure_all(detector))
-        card.write_text(text, encoding="utf-8")
-        print(f"Model card written to {card}.")
+        on_own(folder, ratings, labels, out)
+    else:
+        on_cohorts(folder, Wanted(clients, seeds, particles if optimal else 0), out, card)
 
 
 def register(app: typer.Typer) -> None:

@@ -1,7 +1,7 @@
 """A table of a practice's own ratings in, what Rapport and today's rule would have flagged out; no labels."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from schemas.ratings_csv import read_rows
 from services.detector.core import Detector
 from services.detector.history import Form, form_of, matrix
 from services.detector.model.flow import Judged, judge
-from services.detector.model.rules import Floats, previous, totals, vendor
+from services.detector.model.labels import Label
+from services.detector.model.rules import Floats, baselines, previous, totals
 from services.runtime.errors import Reject
 
 _REGAINED = 0.5
@@ -78,19 +79,71 @@ class _Numbered:
         self.items, self.scores = body.items, body.scores
 
 
-def own_figures(detector: Detector, forms: Forms) -> tuple[int, OwnFigures, OwnFigures]:
-    """Rated sessions, what Rapport would have flagged, and what the vendor rule would have."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Of the sessions that therapists answered about: how many one way flags, and how many rightly."""
+
+    answered: int
+    flagged: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwnJudged:
+    """A practice's histories as the detector sees them, and where each way of flagging flags."""
+
+    keys: Sequence[DyadKey]
+    judged: Sequence[Judged]
+    flags: Mapping[str, Sequence[Sequence[bool]]]
+    """By the name of the way, for each dyad and session."""
+
+    @property
+    def rated(self) -> int:
+        """Sessions with a form."""
+        return sum(form.answered > 0 for one in self.judged for form in one.forms)
+
+
+RAPPORT = "Rapport"
+
+
+def judge_own(detector: Detector, forms: Forms) -> OwnJudged:
+    """Every session of a table, by the detector and by today's rules."""
     keys = list(forms.histories)
     judged = judge(detector, [forms.histories[key] for key in keys])
-    flags = [[seen.flagged for seen in one.seen] for one in judged]
-    opened = sum(seen.step == "opened" for one in judged for seen in one.seen)
-    rated = sum(form.answered > 0 for one in judged for form in one.forms)
-    by_rule = []
+    flags: dict[str, list[list[bool]]] = {RAPPORT: [[seen.flagged for seen in one.seen] for one in judged]}
     for key, one in zip(keys, judged, strict=True):
-        rule = vendor(forms.cutoffs[key])
-        by_rule.append((rule.score(_totals(one))[0] >= rule.cut).tolist())
-    runs = sum(_runs(flagged) for flagged in by_rule)
-    return rated, _figures(judged, flags, opened, rated), _figures(judged, by_rule, runs, rated)
+        for rule in baselines(forms.cutoffs[key]):
+            mine = rule.score(_totals(one))[0] >= rule.cut
+            flags.setdefault(rule.name, []).append(mine.tolist())
+    return OwnJudged(keys, judged, flags)
+
+
+def own_figures(own: OwnJudged) -> list[tuple[str, OwnFigures]]:
+    """What each way would have flagged; Rapport first."""
+    out = []
+    for name, flags in own.flags.items():
+        opened = sum(_runs(mine) for mine in flags)
+        if name == RAPPORT:
+            opened = sum(seen.step == "opened" for one in own.judged for seen in one.seen)
+        out.append((name, _figures(own.judged, flags, opened, own.rated)))
+    return out
+
+
+def answered_figures(own: OwnJudged, labels: Sequence[Label]) -> list[tuple[str, Answered]]:
+    """How many of the answered sessions each way flags, and in how many of those a rupture was seen."""
+    named = any(practice for practice, *_ in own.keys)
+    seen = {(one.practice_id if named else "", *one[1:3]): one.rupture for one in labels}
+    out = []
+    for name, flags in own.flags.items():
+        found = [
+            (flag, seen[key])
+            for (practice, _, client, _), one, mine in zip(own.keys, own.judged, flags, strict=True)
+            for form, flag in zip(one.forms, mine, strict=True)
+            if (key := (practice, client, str(form.place.session_id))) in seen
+        ]
+        flagged = [rupture for flag, rupture in found if flag]
+        out.append((name, Answered(len(found), len(flagged), sum(flagged))))
+    return out
 
 
 def _totals(one: Judged) -> Floats:

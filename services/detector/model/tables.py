@@ -1,6 +1,7 @@
-"""Figures in, tables for a terminal out."""
+"""Figures in, tables out: as values, that a terminal and a page show alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from rich import box
@@ -8,11 +9,23 @@ from rich.table import Table
 
 from services.detector.model.card import by_kind, leading_share, optimal_runs
 from services.detector.model.evaluate import KindFigures
+from services.detector.model.explained import Explained
 from services.detector.model.optimal_figures import optimal_rows
-from services.detector.model.own_ratings import OwnFigures
+from services.detector.model.own_ratings import Answered, OwnFigures
+from services.detector.model.promise import STARTS
 
 BESIDE = ("vendor rule", "EWMA")
 """The rules shown beside Rapport kind by kind; the others stand in the second table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: the first column says what the row is about, the others are figures."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 def plain_table(title: str) -> Table:
@@ -20,31 +33,32 @@ def plain_table(title: str) -> Table:
     return Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
 
 
-def kinds_table(results: Sequence[KindFigures]) -> Table:
+def shown(grid: Grid) -> Table:
+    """A grid for a terminal."""
+    table = plain_table(grid.title)
+    table.caption = grid.note or None
+    for place, title in enumerate(grid.head):
+        widest = max((len(word) for word in title.split()), default=0)
+        table.add_column(title, justify="right" if place else "left", no_wrap=not place, min_width=widest)
+    for row in grid.rows:
+        table.add_row(*row)
+    return table
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
+
+
+def kinds_grid(results: Sequence[KindFigures]) -> Grid:
     """Per kind of cohort: how well the risk orders sessions, beside today's rules."""
-    table = plain_table("Unseen kinds of cohort: areas under the precision-recall curve, and flags")
-    table.add_column("kind", no_wrap=True)
-    rules = [rule.name for rule in results[0].rules]
-    shown = [rules.index(name) for name in BESIDE]
-    for title in (
-        "Rapport",
-        *(name.split()[0] for name in BESIDE),
-        "AUROC",
-        "false",
-        "caught",
-        "once",
-        "off",
-    ):
-        table.add_column(title, justify="right", min_width=len(title))
-    table.caption = (
-        "false: of 100 stable sessions; once: caught at the first rated session; off: calibration error."
-    )
-    kinds = by_kind(results)
-    for name, runs in {**kinds, "mean": list(results)}.items():
+    names = [rule.name for rule in results[0].rules]
+    places = [names.index(name) for name in BESIDE]
+    rows = []
+    for name, runs in {**by_kind(results), "mean": list(results)}.items():
         figures = [
             (
                 run.model.ranking.auprc,
-                *(run.rules[place].ranking.auprc for place in shown),
+                *(run.rules[place].ranking.auprc for place in places),
                 run.model.ranking.auroc,
                 run.model.false_per_100_stable,
                 run.model.caught.share,
@@ -54,64 +68,151 @@ def kinds_table(results: Sequence[KindFigures]) -> Table:
             for run in runs
         ]
         own, *areas, auroc, false, caught, once, off = np.mean(figures, axis=0).tolist()
-        table.add_row(
-            name,
-            *(f"{value:.2f}" for value in (own, *areas, auroc)),
-            f"{false:.1f}",
-            *(f"{value:.2f}" for value in (caught, once, off)),
-            end_section=name == list(kinds)[-1],
-        )
-    return table
+        cells = [f"{value:.2f}" for value in (own, *areas, auroc)]
+        rows.append((name, *cells, f"{false:.1f}", *(f"{value:.2f}" for value in (caught, once, off))))
+    return Grid(
+        "Unseen kinds of cohort: areas under the precision-recall curve, and flags",
+        ("kind", "Rapport", *(name.split()[0] for name in BESIDE), "AUROC", "false", "caught", "once", "off"),
+        tuple(rows),
+        "false: of 100 stable sessions; once: caught at the first rated session; off: calibration error.",
+    )
 
 
-def rules_table(results: Sequence[KindFigures]) -> Table:
+def rules_grid(results: Sequence[KindFigures]) -> Grid:
     """Over all cohorts: flags, false alarms, ruptures caught and how late, for each way of flagging."""
-    table = plain_table("Each way of flagging, over all cohorts")
-    for title in ("", "flagged", "false", "caught", "once", "sessions", "caught at 5"):
-        table.add_column(title, justify="right" if title else "left")
+    rows = []
     for place in range(1 + len(results[0].rules)):
         ways = [(run.model, *run.rules)[place] for run in results]
         delays = [session for way in ways for session in way.caught.sessions_until]
-        table.add_row(
-            ways[0].name,
-            f"{np.mean([way.flagged_per_100 for way in ways]):.1f}",
-            f"{np.mean([way.false_per_100_stable for way in ways]):.1f}",
-            f"{np.mean([way.caught.share for way in ways]):.2f}",
-            f"{np.mean([way.caught.share_at_once for way in ways]):.2f}",
-            f"{np.median(delays):.0f}" if delays else "",
-            f"{np.mean([way.caught_at_budget for way in ways]):.2f}",
+        rows.append(
+            (
+                ways[0].name,
+                f"{_mean(way.flagged_per_100 for way in ways):.1f}",
+                f"{_mean(way.false_per_100_stable for way in ways):.1f}",
+                f"{_mean(way.caught.share for way in ways):.2f}",
+                f"{_mean(way.caught.share_at_once for way in ways):.2f}",
+                f"{np.median(delays):.0f}" if delays else "",
+                f"{_mean(way.caught_at_budget for way in ways):.2f}",
+            )
         )
     right, count = leading_share(results)
-    table.caption = (
+    return Grid(
+        "Each way of flagging, over all cohorts",
+        ("", "flagged", "false", "caught", "once", "sessions", "caught at 5"),
+        tuple(rows),
         "flagged: of 100 rated; sessions: median until caught; "
         "caught at 5: were 5 of 100 stable ones flagged. "
-        f"Right component named first: {100 * right:.0f} of 100 (of {count} in one component)."
+        f"Right component named first: {100 * right:.0f} of 100 (of {count} in one component).",
     )
-    return table
 
 
-def optimal_table(results: Sequence[KindFigures]) -> Table:
+def optimal_grid(results: Sequence[KindFigures]) -> Grid:
     """Per kind: the optimal filter, and how much of it the detector reaches."""
-    table = plain_table("Beside the optimal filter, which knows each cohort's own parameters")
-    table.add_column("kind", no_wrap=True)
-    for title in ("AUPRC", "share", "90 %", "caught", "off", "1/4", "move"):
-        table.add_column(title, justify="right", no_wrap=True)
-    table.caption = (
+    return Grid(
+        "Beside the optimal filter, which knows each cohort's own parameters",
+        ("kind", "AUPRC", "share", "90 %", "caught", "off", "1/4", "move"),
+        tuple((name.strip("*"), *cells) for name, *cells in optimal_rows(optimal_runs(results))),
         "share: of its AUPRC that Rapport reaches, with its interval over clients; caught: share of what it "
         "catches at 5 false of 100; off: calibration error; 1/4: with a quarter of the particles, and by "
-        "how much risks then move."
+        "how much risks then move.",
     )
-    for name, *cells in optimal_rows(optimal_runs(results)):
-        table.add_row(name.strip("*"), *cells)
-    return table
 
 
-def own_table(rated: int, model: OwnFigures, rule: OwnFigures) -> Table:
-    """A practice's own ratings: what would have been flagged, beside the vendor rule."""
-    table = plain_table(f"Your own ratings: {rated} rated sessions (per 100 of them)")
-    for title in ("", "flagged", "opened", "back at the next", "of 100 clients"):
-        table.add_column(title, justify="right" if title else "left")
-    for name, one in (("Rapport", model), ("vendor rule", rule)):
-        values = (one.flagged, one.opened, one.back_at_next, one.clients)
-        table.add_row(name, *(f"{value:.1f}" for value in values))
-    return table
+def promise_grid(results: Sequence[KindFigures]) -> Grid:
+    """For each sensitivity and kind of threshold: the false alarms that came, over all cohorts."""
+    kept = [one for run in results for one in run.kept]
+    rows = []
+    for promised in sorted({one.promised for one in kept}):
+        for start in STARTS:
+            found = np.array(
+                [one.found for one in kept if (one.promised, one.threshold) == (promised, start)]
+            )
+            if found.size:
+                near = np.mean((found >= 0.4 * promised) & (found <= 1.6 * promised))
+                low, middle, high = np.quantile(found, [0.05, 0.5, 0.95]).tolist()
+                cells = (
+                    f"{found.mean():.1f}",
+                    f"{middle:.1f}",
+                    f"{low:.1f} to {high:.1f}",
+                    f"{100 * near:.0f}",
+                )
+                rows.append((f"{promised:g} promised, threshold {start}", *cells))
+    return Grid(
+        "False alarms of 100 stable sessions, where so many were promised",
+        ("", "mean", "median", "90 of 100 practices", "near"),
+        tuple(rows),
+        f"{len(results)} simulated practices; near: of 100 practices, those between .4 and 1.6 times what was"
+        " promised (5 promised: 2 to 8).",
+    )
+
+
+def movement_grid(results: Sequence[KindFigures]) -> Grid:
+    """The kind of movement that was named at the first flag, beside the simulator's truth."""
+    total = _explained(results)
+    true = list(dict.fromkeys(truth for truth, _ in sorted(total.moved)))
+    named = list(dict.fromkeys(name for _, name in sorted(total.moved)))
+    rows = []
+    for truth in true:
+        counts = [total.moved[truth, name] for name in named]
+        right = 100 * total.moved[truth, truth.value] / max(sum(counts), 1)
+        rows.append((truth.value, *map(str, counts), f"{right:.0f}"))
+    return Grid(
+        "Kind of movement at the first flag of a caught rupture: true in rows, named in columns",
+        ("truly", *(name or "none" for name in named), "right of 100"),
+        tuple(rows),
+    )
+
+
+def leading_grid(results: Sequence[KindFigures]) -> Grid:
+    """Whether the component that fell deepest was named at the first flag."""
+    total = _explained(results)
+    rows = []
+    for fallen in (1, 2, 3):
+        right, wrong = total.leading[fallen, True], total.leading[fallen, False]
+        share = f"{100 * right / (right + wrong):.0f}" if right + wrong else ""
+        rows.append((f"fall in {fallen} of 3 components", str(right + wrong), share))
+    return Grid(
+        "Leading component at the first flag of a caught rupture",
+        ("", "ruptures", "deepest one named, of 100"),
+        tuple(rows),
+    )
+
+
+def _explained(results: Sequence[KindFigures]) -> Explained:
+    total = Explained()
+    for run in results:
+        total.add(run.explained)
+    return total
+
+
+def own_grid(rated: int, ways: Sequence[tuple[str, OwnFigures]]) -> Grid:
+    """A practice's own ratings: what each way of flagging would have flagged."""
+    return Grid(
+        f"Your own ratings: {rated} rated sessions (per 100 of them)",
+        ("", "flagged", "opened", "back at the next", "of 100 clients"),
+        tuple(
+            (name, *(f"{value:.1f}" for value in (one.flagged, one.opened, one.back_at_next, one.clients)))
+            for name, one in ways
+        ),
+        "opened: runs of flagged sessions begun, for Rapport episodes; back at the next: flagged although"
+        " half of the fall is back at the very next rated session.",
+    )
+
+
+def answered_grid(ways: Sequence[tuple[str, Answered]]) -> Grid:
+    """Of the sessions that therapists answered about, those that each way flags, and how many were right."""
+    return Grid(
+        "Sessions that therapists answered about",
+        ("", "answered", "flagged", "of these a rupture was seen", "precision"),
+        tuple(
+            (
+                name,
+                str(one.answered),
+                str(one.flagged),
+                str(one.right),
+                f"{one.right / one.flagged:.2f}" if one.flagged else "",
+            )
+            for name, one in ways
+        ),
+        "Answers are about sessions that were told, so this says nothing of what was missed.",
+    )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.detector.model.artefact import load
 from services.detector.model.labels import COLUMNS, read_labels
 from services.detector.model.learn import (
     LEAST_LABELS,
@@ -16,6 +17,7 @@ from services.detector.model.learn import (
     check_enough,
     learn_from,
 )
+from services.detector.model.learning_study import Outcome, outcomes, practice
 from services.detector.model.recalibrate import Recalibration, Said, log_odds, recalibrate
 
 RNG = np.random.default_rng
@@ -127,3 +129,22 @@ def test_an_unknown_answer_is_named_by_its_row(tmp_path: Path) -> None:
     file.write_text("client_id,session_id,answer\nc,s,perhaps\n")
     with pytest.raises(ValueError, match="row 2"):
         read_labels(file)
+
+
+@pytest.fixture(scope="module")
+def by_habit() -> dict[str, Outcome]:
+    """A practice whose risks are wrong: what 120 answers lead to, for clients that were not learned from."""
+    one = practice(load(), "many missing", 0, 700)
+    return {outcome.habits: outcome for outcome in outcomes(one, 0, (120,))}
+
+
+def test_attentive_therapists_make_the_risk_of_new_clients_better(by_habit: dict[str, Outcome]) -> None:
+    found = by_habit["attentive"]
+    assert found.activated
+    assert found.candidate.log_loss < found.before.log_loss
+    assert found.candidate.calibration_error < 0.7 * found.before.calibration_error
+
+
+@pytest.mark.parametrize("habits", ["all careless", "all click it away"])
+def test_careless_therapists_change_nothing(by_habit: dict[str, Outcome], habits: str) -> None:
+    assert not by_habit[habits].activated

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.instruments.loader import Catalogue
 from services.detector.core import Detector
-from services.detector.model.own_ratings import own_figures, read_forms
+from services.detector.model.own_ratings import judge_own, own_figures, read_forms
 from services.detector.score_file import score_file
 from services.detector.try_file.page import Contents, render
 from tests.unit.detector_try.conftest import Try
@@ -46,8 +46,9 @@ def test_its_flags_are_those_of_the_vendor_rule(contents: Contents, model: Detec
     gone = {(r["client_id"], r["session_id"]) for r in example() if r["status"] == "withdrawn"}
     kept = [row for key, row in latest.items() if key not in gone]
     file = write(tmp_path / "current.csv", {name: of(name) for name in kept[0]}, rows=kept)
-    rated, _, rule = own_figures(model, read_forms(file, Catalogue.load()))
-    assert round(rule.flagged * rated / 100) == _number(render(contents), "flags")
+    own = judge_own(model, read_forms(file, Catalogue.load()))
+    rule = dict(own_figures(own))["vendor rule"]
+    assert round(rule.flagged * own.rated / 100) == _number(render(contents), "flags")
 
 
 def test_therapists_and_weeks_add_up_to_the_whole(contents: Contents) -> None:

@@ -1,0 +1,171 @@
+"""What `rapport evaluate` measures is measured rightly, and written where it says."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from schemas.events import Movement
+from schemas.instruments.loader import Catalogue
+from services.detector.model.artefact import load
+from services.detector.model.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
+from services.detector.model.explained import explained, true_movement
+from services.detector.model.flow import judge_cohort
+from services.detector.model.kinds import KINDS
+from services.detector.model.labels import Label
+from services.detector.model.measure import Spell
+from services.detector.model.own_ratings import answered_figures, judge_own, read_forms
+from services.detector.model.promise import STARTS, kept
+from services.detector.model.ruptures import Courses
+from services.detector.model.simulate import Cohort, simulate
+from services.detector.plugin import plugin
+
+SESSIONS = 8
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    """A cohort of a kind that the model was not trained on."""
+    rng = np.random.default_rng(3)
+    return simulate(rng, 400, KINDS["as published, 12 items"](rng))
+
+
+def with_fall(cohort: Cohort, falls: list[list[float]], declined: list[int]) -> Cohort:
+    """One client whose components are held down so much at each session."""
+    fall = np.array(falls)[None]
+    shape = fall.shape[:2]
+    missing = np.zeros(shape, dtype=np.bool_)
+    missing[0, declined] = True
+    courses = Courses(fall, fall.max(axis=2) > 0, np.zeros(shape, dtype=np.bool_), np.zeros_like(fall))
+    return replace(cohort, courses=courses, declined=missing, present=np.ones(shape, dtype=np.bool_))
+
+
+NONE = [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("falls", "session", "declined", "expected"),
+    [
+        ([NONE] * 4 + [[0.0, 0.3, 0.0]] * 2, 4, [], Movement.SUDDEN_FALL),
+        ([NONE] * 4 + [[0.1, 0.15, 0.0], [0.2, 0.3, 0.0]], 5, [], Movement.SUDDEN_FALL),
+        ([NONE] * 4 + [[0.3, 0.2, 0.2]] * 2, 4, [], Movement.EVERYTHING),
+        ([NONE] * 3 + [[0.0, 0.1, 0.0], [0.0, 0.2, 0.0], [0.0, 0.3, 0.0]], 4, [], Movement.SLOW_SLIDE),
+        ([NONE] * 4 + [[0.0, 0.3, 0.0]] * 2, 5, [5], Movement.DECLINED_FORMS),
+        ([NONE] + [[0.0, 0.3, 0.0]] * 5, 1, [], Movement.LOW_FROM_START),
+        ([NONE] * 3 + [[0.0, 0.3, 0.0]] * 3, 3, [0, 1], Movement.LOW_FROM_START),
+    ],
+)
+def test_the_true_movement_is_that_of_the_simulator(
+    cohort: Cohort, falls: list[list[float]], session: int, declined: list[int], expected: Movement
+) -> None:
+    one = with_fall(cohort, falls, declined)
+    begin = next(t for t, fall in enumerate(falls) if max(fall) > 0)
+    assert true_movement(one, Spell(0, begin, len(falls)), session) is expected
+
+
+def test_every_caught_rupture_is_explained_once(cohort: Cohort) -> None:
+    judged = judge_cohort(load(), cohort)
+    found = explained(cohort, judged)
+    with_form = sum(
+        count for (truth, _), count in found.moved.items() if truth is not Movement.DECLINED_FORMS
+    )
+    assert sum(found.leading.values()) == with_form > 50
+
+
+def test_a_perfect_score_has_full_precision_at_every_recall() -> None:
+    rupture = np.arange(200) % 4 == 0
+    assert precision_at_recalls(rupture, rupture.astype(float)).tolist() == [1.0] * RECALLS.size
+
+
+def test_precision_at_a_recall_is_the_best_that_reaches_it() -> None:
+    rupture = np.array([True, False, True, False, False])
+    score = np.array([0.9, 0.8, 0.7, -np.inf, 0.1])
+    found = precision_at_recalls(rupture, score)
+    assert found[RECALLS <= 0.5].tolist() == [1.0] * 10
+    assert found[RECALLS > 0.5] == pytest.approx(2 / 3)
+
+
+def test_risk_and_truth_are_summed_by_bin() -> None:
+    found = risk_and_truth(np.array([True, False, True]), np.array([0.01, 0.015, 1.0]))
+    assert found[0].tolist() == pytest.approx([0.025, 1.0, 2.0])
+    assert found[-1].tolist() == [1.0, 1.0, 1.0]
+    assert found.shape == (RISK_EDGES.size - 1, 3)
+
+
+def test_own_thresholds_keep_what_was_promised(cohort: Cohort) -> None:
+    found = {
+        (one.promised, one.threshold): one.found for one in kept(load(), cohort, judge_cohort(load(), cohort))
+    }
+    assert {promised for promised, _ in found} == {2.0, 5.0, 10.0}
+    assert {start for _, start in found} == set(STARTS)
+    assert 2 <= found[5.0, STARTS[2]] <= 8
+    assert found[2.0, STARTS[2]] < found[5.0, STARTS[2]] < found[10.0, STARTS[2]]
+
+
+@pytest.fixture
+def rapport() -> typer.Typer:
+    """A command line with the detector's commands."""
+    app = typer.Typer()
+    assert plugin.register is not None
+    plugin.register(app)
+    return app
+
+
+def own_table(file: Path) -> Path:
+    """Two clients, of whom one falls from the best marks to the worst at the sixth session."""
+    rows = [
+        [client, "t", f"{client}{week}", f"2026-01-{1 + 3 * week:02d}T10:00Z", "wai-9", *[mark] * 9]
+        for client, fallen in (("a", 1), ("b", 5))
+        for week, mark in enumerate([4, 5, 4, 5, 4, fallen])
+    ]
+    head = ["client_id", "therapist_id", "session_id", "session_at", "instrument"]
+    with file.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target).writerows([[*head, *(f"item_{n}" for n in range(1, 10))], *rows])
+    return file
+
+
+def test_precision_counts_flagged_answers_that_saw_a_rupture(tmp_path: Path) -> None:
+    own = judge_own(load(), read_forms(own_table(tmp_path / "own.csv"), Catalogue.load()))
+    labels = [
+        Label("", "a", "a5", "t", rupture=True),
+        Label("", "b", "b5", "t", rupture=False),
+        Label("", "b", "not there", "t", rupture=True),
+    ]
+    found = dict(answered_figures(own, labels))
+    assert (found["Rapport"].answered, found["Rapport"].flagged, found["Rapport"].right) == (2, 1, 1)
+
+
+def test_evaluating_on_cohorts_writes_page_and_picture(rapport: typer.Typer, tmp_path: Path) -> None:
+    page = tmp_path / "found.html"
+    words = ["evaluate", "--clients", "40", "--seeds", "1", "--out", str(page)]
+    done = CliRunner().invoke(rapport, words)
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    for title in (
+        "Unseen kinds",
+        "Each way of flagging",
+        "False alarms",
+        "Leading component",
+        "Kind of movement",
+    ):
+        assert title in text
+        assert title in done.output
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    assert "data:image/png;base64," in text
+
+
+def test_evaluating_on_own_ratings_shows_every_rule_and_the_precision(
+    rapport: typer.Typer, tmp_path: Path
+) -> None:
+    labels = tmp_path / "labels.csv"
+    labels.write_text("client_id,session_id,answer\na,a5,discussed\n")
+    page = tmp_path / "own.html"
+    words = ["evaluate", "--ratings", str(own_table(tmp_path / "own.csv")), "--labels", str(labels)]
+    done = CliRunner().invoke(rapport, [*words, "--out", str(page)])
+    assert done.exit_code == 0, done.output
+    for text in ("12 rated sessions", "vendor rule", "XmR chart", "EWMA", "answered about"):
+        assert text in page.read_text()
