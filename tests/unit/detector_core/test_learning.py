@@ -70,6 +70,12 @@ def test_a_correction_keeps_the_order_of_risks() -> None:
     assert np.all(np.diff(recalibrate(said(4, 80, shift=0.6)).of(risk)) >= 0)
 
 
+def test_a_corrected_risk_does_not_depend_on_its_batch() -> None:
+    risk = RNG(9).random(513)
+    found = Recalibration(intercept=-0.3, slope=1.1)
+    assert np.array_equal(found.of(risk), np.concatenate([found.of(one) for one in np.split(risk, 513)]))
+
+
 def test_two_corrections_are_one() -> None:
     first, second = Recalibration(intercept=0.3, slope=0.8), Recalibration(intercept=-0.2, slope=1.2)
     risk = np.array([0.01, 0.4, 0.9])
