@@ -1,6 +1,7 @@
 """`rapport score`, `rapport thresholds export`, `rapport rejected replay`; and the model's own commands."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,10 @@ Example:
 
   rapport score ratings.csv --out scores.csv
 """
+
+
+_LARGE = 50_000
+"""Rows from which on a second process is worth the seconds that it takes to start."""
 
 
 def register(app: typer.Typer) -> None:
@@ -67,20 +72,37 @@ def score(
     model: Annotated[
         Path | None, typer.Option(help="Folder of a model; the shipped one when left out.")
     ] = None,
+    processes: Annotated[
+        int,
+        typer.Option(min=0, help="Processes to score with; 0: two for a large table."),
+    ] = 0,
 ) -> None:
     """Score a table of ratings."""
+    from functools import partial
+
     from schemas.instruments.loader import Catalogue
     from services.detector import exported
     from services.detector.model.artefact import SHIPPED, load
-    from services.detector.score_file import score_file
+    from services.detector.score_file import Helpers, score_file
     from services.runtime.errors import Halt
 
     written = out.with_name(f".{out.name}.part")
     try:
         detector = load(model or SHIPPED)
         own = exported.read(settings, detector.version) if settings else None
-        with written.open("w", encoding="utf-8", newline="") as target, _Bar(_lines(file)) as bar:
-            count = score_file(file, target, detector, Catalogue.load(), thresholds=own, progress=bar.move_to)
+        rows = _lines(file)
+        count = processes or (2 if rows >= _LARGE and (os.cpu_count() or 1) > 1 else 1)
+        helpers = Helpers(count, partial(load, model or SHIPPED)) if count > 1 else None
+        with written.open("w", encoding="utf-8", newline="") as target, _Bar(rows) as bar:
+            count = score_file(
+                file,
+                target,
+                detector,
+                Catalogue.load(),
+                thresholds=own,
+                progress=bar.move_to,
+                helpers=helpers,
+            )
         written.replace(out)
     except UnicodeDecodeError:
         typer.secho(f"{file} is not UTF-8: save it as CSV in UTF-8.", err=True, fg="red")

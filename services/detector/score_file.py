@@ -1,68 +1,46 @@
 """A table of ratings in, the same numbers that the stream would give out; no broker, no database.
 
-The rows of a client go through the very stages that a batch goes through: the desk that takes ratings up, the
-model, the thresholds, the fold. In a file the row number stands for the moment of acceptance.
+Clients have nothing to do with one another, so their rows are scored some thousands at a time, by this
+process or by several.
 """
 
 import csv
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from math import isnan
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TextIO
 
-from pydantic import ValidationError
-
-from schemas import topics
-from schemas.complaints import Refused, complaints_of
-from schemas.events import Scores
-from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.loader import Catalogue
-from schemas.instruments.scoring import score
-from schemas.rating import LATEST, RatingBody, content_hash, dyad, rating_id
-from schemas.rating_words import words_for
-from schemas.ratings_csv import Row
-from services.detector import wire
-from services.detector.assess import assess_dyads, weigh_session
 from services.detector.core import Detector
-from services.detector.decide import EMPTY, fold
-from services.detector.desk import Desk
-from services.detector.load import in_order, take_new
-from services.detector.practices import Practice
-from services.detector.ratings import Known
+from services.detector.shop import COLUMNS, Group, Shop, Thresholds, add
 from services.detector.table_lines import TableLines
-from services.detector.table_rows import TableRows
-from services.detector.thresholds import Threshold, default_threshold
-from services.detector.wire import Rated
-from services.detector.work import Arrival, DyadWork, Session
-from services.runtime.errors import Reject
-from services.runtime.record import Record
+from services.detector.table_rows import Span, TableReader, TableRows
 
-COLUMNS = (
-    "session_id", "client_id", "risk", "alert", "leading_component", "bond", "goal", "task", "episode",
-    "model_version",
-)  # fmt: skip
-NO_PRACTICE = "file"
 _AT_ONCE = 8_000
 """Sessions that are scored together: enough to keep the model busy, few enough to keep memory small."""
+_WAITING = 2
+"""So many batches are handed out for each process: the next is there when one is done."""
 
-Client = tuple[str, str]
-Thresholds = Mapping[str, tuple[Threshold, ...]]
+Batch = list[list[Span]]
+"""Where the rows of some clients lie."""
+Lines = list[tuple[int, str]]
+"""Places of rows, with their lines."""
+Scored = tuple[int, Lines]
+"""How many rows there were, and the lines of those that have one."""
 
 
-class BadRow(ValueError):
-    """A row cannot be scored; the message names it and says what is expected."""
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """Processes to score with, each of which loads a model of its own."""
 
-
-@dataclass(slots=True)
-class Group:
-    """All rows of one client: the widest circle in which ratings have to do with one another."""
-
-    dyads: dict[object, DyadWork] = field(default_factory=dict)
-    arrivals: list[Arrival] = field(default_factory=list)
+    count: int
+    model: Callable[[], Detector]
+    """Must be known by its name to a new process."""
 
 
 def score_file(
@@ -73,40 +51,102 @@ def score_file(
     *,
     thresholds: Thresholds | None = None,
     progress: Callable[[str, int], None] = lambda _what, _rows: None,
+    helpers: Helpers | None = None,
 ) -> int:
     """Write one line per distinct rating, in the order of the file; the number of lines.
 
     The file is gone over once to see whose each row is, and then read client by client, so that a table needs
     little memory in whatever order its rows stand. `thresholds` are a practice's own, by practice; `progress`
-    hears what is being done, and to how many rows it was done.
+    hears what is being done, and to how many rows it was done. `helpers` score to the same result.
 
     Raises:
         BadRow: a row cannot be scored.
         ValueError: a column is missing.
     """
     items_of = {str(instrument.id): instrument.items for instrument in catalogue}
-    shop = Shop(model, catalogue, thresholds or {})
-    with (
-        TableRows(source, items_of, lambda rows: progress("reading", rows)) as rows,
-        TableLines(len(rows)) as lines,
-        _no_collections(),
-    ):
-        waiting: list[Group] = []
-        places: dict[int, int] = {}
-        done = 0
-        for client in rows.by_client():
-            group = Group()
-            for place, row in client:
-                places[row.number] = place
-                add(group, row)
-            waiting.append(group)
-            if len(places) >= _AT_ONCE:
-                done += _score(shop, waiting, places, lines)
-                progress("scoring", done)
-        done += _score(shop, waiting, places, lines)
-        progress("scoring", done)
+    rows = TableRows(source, items_of, lambda count: progress("reading", count))
+    with TableLines(len(rows)) as lines:
+        batches = rows.batches(_AT_ONCE)
+        if helpers is None:
+            with TableReader(source, rows.header, items_of) as reader, _no_collections():
+                scorer = BatchScorer(reader, Shop(model, catalogue, thresholds or {}))
+                found = map(scorer.score, batches)
+                _keep(found, lines, progress)
+        else:
+            _keep(_by_helpers(helpers, rows, batches, thresholds or {}), lines, progress)
         csv.writer(target, lineterminator="\n").writerow(COLUMNS)
         return lines.write(target)
+
+
+def _keep(found: Iterator[Scored], lines: TableLines, progress: Callable[[str, int], None]) -> None:
+    done = 0
+    for count, some in found:
+        for place, line in some:
+            lines.give(place, line)
+        done += count
+        progress("scoring", done)
+
+
+class BatchScorer:
+    """What scores batches: a way to their rows, and a shop."""
+
+    def __init__(self, reader: TableReader, shop: Shop) -> None:
+        self._reader = reader
+        self._shop = shop
+
+    def score(self, batch: Batch) -> Scored:
+        """Score the rows of a batch.
+
+        Raises:
+            BadRow: a row cannot be scored.
+        """
+        places: dict[int, int] = {}
+        groups = []
+        for client in batch:
+            group = Group()
+            for place, row in self._reader.read(client):
+                places[row.number] = place
+                add(group, row)
+            groups.append(group)
+        return len(places), [(places[number], line) for number, line in self._shop.score(groups)]
+
+
+def _by_helpers(
+    helpers: Helpers, rows: TableRows, batches: Iterator[Batch], thresholds: Thresholds
+) -> Iterator[Scored]:
+    # A fresh process for each: one that is forked from a program with threads may stand still.
+    given = (rows.file, rows.header, rows.items_of, helpers.model, thresholds)
+    waiting: deque[Future[Scored]] = deque()
+    with ProcessPoolExecutor(helpers.count, get_context("spawn"), _open, given) as pool:
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(_score_there, batch))
+                if len(waiting) >= _WAITING * helpers.count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_opened: list[BatchScorer] = []
+"""Of a helper's process: opened once, used for every batch."""
+
+
+def _open(
+    file: Path,
+    header: list[str],
+    items_of: Mapping[str, int],
+    model: Callable[[], Detector],
+    thresholds: Thresholds,
+) -> None:
+    gc.disable()
+    reader = TableReader(file, header, items_of)
+    _opened.append(BatchScorer(reader, Shop(model(), Catalogue.load(), thresholds)))
+
+
+def _score_there(batch: Batch) -> Scored:
+    return _opened[0].score(batch)
 
 
 @contextmanager
@@ -119,186 +159,3 @@ def _no_collections() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _score(shop: "Shop", waiting: list[Group], places: dict[int, int], lines: TableLines) -> int:
-    """Give the lines of these clients, and forget them; the number of their rows."""
-    count = len(places)
-    for row, line in shop.score(waiting):
-        lines.give(places[row], line)
-    waiting.clear()
-    places.clear()
-    return count
-
-
-def client_of(row: Row) -> Client:
-    """Whose row it is: practice and client."""
-    return row.practice_id or NO_PRACTICE, str(row.body["client_id"])
-
-
-def add(group: Group, row: Row) -> None:
-    """Put a row to those of its client.
-
-    Raises:
-        BadRow: it is no rating.
-    """
-    practice = PracticeId(row.practice_id or NO_PRACTICE)
-    try:
-        body = RatingBody.model_validate(row.body)
-    except ValidationError as error:
-        raise _bad(row.number, Refused(complaints_of(error, words_for))) from None
-    # Later than any moment that a rating may name, and in the order of the rows.
-    accepted_at = LATEST + timedelta(microseconds=row.number)
-    rating = rated_of(practice, body, accepted_at)
-    who = dyad(practice, body)
-    work = group.dyads.get(who)
-    if work is None:
-        work = group.dyads[who] = DyadWork(dyad_id(who), who, b"file", 0)
-    record = Record(topics.SESSION_RATED.name, 0, row.number, 0, b"file", None)
-    group.arrivals.append(Arrival(record, rating, work))
-
-
-def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> Rated:
-    """What the stream's event of this body would be read as."""
-    hashed = content_hash(body)
-    sent = body.scores
-    return Rated(
-        rating_id=rating_id(practice, body, hashed),
-        practice_id=practice,
-        therapist_id=body.therapist_id,
-        client_id=body.client_id,
-        session_id=body.session_id,
-        session_at=body.session_at,
-        instrument=body.instrument,
-        status=body.status,
-        accepted_at=accepted_at,
-        content_hash=hashed,
-        case_id=body.case_id or "",
-        items=body.items,
-        scores=None if sent is None else wire.Scores(sent.bond, sent.goal, sent.task),
-        next_session_at=body.next_session_at,
-        recorded_at=body.recorded_at,
-    )
-
-
-def _bad(number: int, why: Refused) -> BadRow:
-    said = "; ".join(f"{one.field} {one.message}, expected {one.expected}" for one in why.complaints)
-    return BadRow(f"row {number}: {said}")
-
-
-class Shop:
-    """Takes the rows of clients through the stages of the stream."""
-
-    def __init__(self, model: Detector, catalogue: Catalogue, thresholds: Thresholds) -> None:
-        self._model = model
-        self._catalogue = catalogue
-        self._thresholds = thresholds
-        self._default = default_threshold(model.version, model.threshold)
-
-    def score(self, groups: Iterable[Group]) -> Iterator[tuple[int, str]]:
-        """The lines of these clients, each with the number of its row.
-
-        Raises:
-            BadRow: a row cannot be scored.
-        """
-        kept = _Kept()
-        writer = csv.writer(kept, lineterminator="\n")
-        for one in self.judge(groups, _ignore, _stop):
-            for session in one.sessions:
-                writer.writerow(self._line(session))
-                yield session.version.log[2], kept.line
-
-    def judge(
-        self, groups: Iterable[Group], left_out: Callable[[int], None], refused: Callable[[int, BadRow], None]
-    ) -> list[DyadWork]:
-        """The dyads of these clients, their sessions in order, each with what was found and decided.
-
-        `left_out` hears of rows that are no session of their own (doubled, corrected, withdrawn), `refused`
-        of rows that the stream would reject.
-        """
-        dyads = [dyad for group in groups for dyad in self._taken_up(group, left_out, refused)]
-        assess_dyads(self._model, dyads)
-        for one in dyads:
-            practice = self._practice(one.who.practice_id)
-            for session in one.sessions:
-                weigh_session(session, practice)
-            _, seen = fold(EMPTY, [s.scored for s in one.sessions if s.scored is not None])
-            for session, what in zip(one.sessions, seen, strict=True):
-                session.seen = what
-        return dyads
-
-    def _taken_up(
-        self, group: Group, left_out: Callable[[int], None], refused: Callable[[int, BadRow], None]
-    ) -> Iterator[DyadWork]:
-        known = Known()
-        desk = Desk("file", {dyad.id: dyad for dyad in group.dyads.values()}, known, self._catalogue)
-        for arrival in group.arrivals:
-            try:
-                desk.take(arrival)
-            except Reject as reject:
-                refused(arrival.record.offset, self._explained(arrival, reject))
-        desk.settle()
-        kept: set[int] = set()
-        for work in group.dyads.values():
-            take_new(work, self._catalogue)
-            in_order(work)
-            kept.update(session.version.log[2] for session in work.sessions)
-            if work.sessions:
-                yield work
-        for arrival in group.arrivals:
-            if arrival.record.offset not in kept:
-                left_out(arrival.record.offset)
-
-    def _explained(self, arrival: Arrival, reject: Reject) -> BadRow:
-        # The stream only says that the marks do not fit; whoever has the file may know which.
-        rating, number = arrival.rating, arrival.record.offset
-        try:
-            sent = rating.scores
-            given = rating.items or ()
-            marks = given if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
-            score(self._catalogue.get(rating.instrument), marks)
-        except Refused as why:
-            return _bad(number, why)
-        return BadRow(f"row {number}: {reject.detail}")
-
-    def _practice(self, id_: str) -> Practice:
-        own = self._thresholds.get(id_, ())
-        return Practice(id_, None, None, self._model, own, self._default)
-
-    def _line(self, session: Session) -> tuple[str, ...]:
-        found, seen, rating, form = session.found, session.seen, session.version.rating, session.form
-        if found is None or seen is None or form is None:
-            raise AssertionError("a session of a file is always assessed")
-        return (
-            rating.session_id,
-            rating.client_id,
-            _number(found.risk),
-            str(int(seen.flagged)),
-            found.leading.value if found.leading is not None else "",
-            _number(form.bond),
-            _number(form.goal),
-            _number(form.task),
-            seen.step,
-            self._model.version,
-        )
-
-
-class _Kept:
-    """Stands where a csv writer expects a file, and keeps the last line."""
-
-    line = ""
-
-    def write(self, line: str) -> None:
-        self.line = line
-
-
-def _ignore(_row: int) -> None:
-    """A row that is no session of its own has no line."""
-
-
-def _stop(_row: int, bad: BadRow) -> None:
-    raise bad
-
-
-def _number(value: float) -> str:
-    return "" if isnan(value) else f"{value:.6f}".rstrip("0").rstrip(".")

@@ -8,7 +8,7 @@ import os
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
@@ -18,8 +18,17 @@ _BOM = b"\xef\xbb\xbf"
 _SAID_EVERY = 10_000
 
 
+class Span(NamedTuple):
+    """Where a row lies: its place among all rows, from 0; its bytes; the number of its line."""
+
+    place: int
+    offset: int
+    size: int
+    number: int
+
+
 class TableRows:
-    """The rows of a file by client; open while they are read."""
+    """Where the rows of a file lie, by client."""
 
     def __init__(self, file: Path, items_of: Mapping[str, int], progress: Callable[[int], None]) -> None:
         """Go over the file once; `progress` hears of the rows that were seen.
@@ -27,16 +36,19 @@ class TableRows:
         Raises:
             ValueError: a column is missing.
         """
+        self.file = file
+        self.items_of = items_of
         self._offsets, self._sizes, self._numbers = array("q"), array("q"), array("q")
         self._clients = array("q")
         known: dict[tuple[str, str], int] = {}
         with file.open(encoding="utf-8-sig", newline="") as text:
             lines = _Lines(text, file)
             cells = csv.reader(lines)
-            self.columns = Columns(next(cells, []), items_of)
+            self.header = next(cells, [])
+            columns = Columns(self.header, items_of)
             at = lines.read_bytes
             for row in cells:
-                whose = self.columns.whose(row)
+                whose = columns.whose(row)
                 if whose is not None:
                     self._offsets.append(at)
                     self._sizes.append(lines.read_bytes - at)
@@ -45,36 +57,55 @@ class TableRows:
                     if len(self._offsets) % _SAID_EVERY == 0:
                         progress(len(self._offsets))
                 at = lines.read_bytes
-        self._file: BinaryIO = file.open("rb")
-
-    def __enter__(self) -> "TableRows":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def by_client(self) -> Iterator[list[tuple[int, Row]]]:
-        """Client by client, in the order of their first rows: each one's rows with their places, from 0."""
+    def batches(self, rows: int) -> Iterator[list[list[Span]]]:
+        """Whole clients, in the order of their first rows; together they have `rows` rows or a few more."""
+        batch: list[list[Span]] = []
+        count = 0
+        for client in self._by_client():
+            batch.append(client)
+            count += len(client)
+            if count >= rows:
+                yield batch
+                batch, count = [], 0
+        if batch:
+            yield batch
+
+    def _by_client(self) -> Iterator[list[Span]]:
         clients = np.frombuffer(self._clients, dtype=np.int64)
         order = np.argsort(clients, kind="stable")
         ends = np.cumsum(np.bincount(clients)) if len(clients) else np.empty(0, dtype=np.int64)
         begin = 0
         for end in ends.tolist():
-            yield self._read(order[begin:end].tolist())
+            places = order[begin:end].tolist()
+            yield [Span(at, self._offsets[at], self._sizes[at], self._numbers[at]) for at in places]
             begin = end
 
-    def _read(self, places: Sequence[int]) -> list[tuple[int, Row]]:
-        file, offsets, sizes = self._file.fileno(), self._offsets, self._sizes
-        found = []
-        for place in places:
-            text = os.pread(file, sizes[place], offsets[place]).decode("utf-8")
-            row = self.columns.row(next(csv.reader((text,))), self._numbers[place])
+
+class TableReader:
+    """Reads rows where they lie; open while it is used."""
+
+    def __init__(self, file: Path, header: Sequence[str], items_of: Mapping[str, int]) -> None:
+        self._columns = Columns(header, items_of)
+        self._file = file.open("rb")
+
+    def __enter__(self) -> "TableReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, spans: Sequence[Span]) -> Iterator[tuple[int, Row]]:
+        """The rows at these places, each with its place."""
+        file = self._file.fileno()
+        for place, offset, size, number in spans:
+            text = os.pread(file, size, offset).decode("utf-8")
+            row = self._columns.row(next(csv.reader((text,))), number)
             if row is not None:
-                found.append((place, row))
-        return found
+                yield place, row
 
 
 class _Lines:

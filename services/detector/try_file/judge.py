@@ -12,7 +12,7 @@ from services.detector.core import Detector
 from services.detector.decide import Seen
 from services.detector.history import Form, matrix
 from services.detector.model.rules import totals, vendor
-from services.detector.score_file import BadRow, Client, Group, Shop, add, client_of
+from services.detector.shop import BadRow, Client, Group, Shop, add, client_of
 from services.detector.try_file.rows import BadCell
 from services.detector.work import DyadWork, Session
 

@@ -14,7 +14,8 @@ from schemas.rated import session_rated_value
 from schemas.rating import RatingBody
 from services.detector.core import Detector
 from services.detector.model.artefact import load
-from services.detector.score_file import COLUMNS, BadRow, Thresholds, rated_of, score_file
+from services.detector.score_file import Helpers, score_file
+from services.detector.shop import COLUMNS, BadRow, Thresholds, rated_of
 from services.detector.thresholds import Threshold
 from services.detector.wire import RatedEvent, arriving
 from tests.support.detector_stage import NOW, Row, body, record_of, stage
@@ -122,6 +123,21 @@ def test_rows_are_found_whatever_stands_in_them(tmp_path: Path) -> None:
         ("other", "third"),
         ("zoë", 'fir"st'),
     ]
+
+
+def test_helpers_give_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = table(ratings(3), tmp_path)
+    alone, helped = io.StringIO(), io.StringIO()
+    score_file(file, alone, ToyDetector(), Catalogue.load())
+    monkeypatch.setattr("services.detector.score_file._AT_ONCE", 1)
+    score_file(file, helped, ToyDetector(), Catalogue.load(), helpers=Helpers(2, ToyDetector))
+    assert helped.getvalue() == alone.getvalue()
+
+
+def test_a_bad_row_is_named_by_helpers_too(tmp_path: Path) -> None:
+    file = table([body(-2, [4] * 9), body(-1, [9] * 9)], tmp_path)
+    with pytest.raises(BadRow, match="row 3: items item 1 is out of range"):
+        score_file(file, io.StringIO(), ToyDetector(), Catalogue.load(), helpers=Helpers(1, ToyDetector))
 
 
 def test_clients_of_many_batches_keep_the_order_of_the_file(
