@@ -1,6 +1,6 @@
 """What learning from therapists' answers does to the risk, for attentive and for careless therapists.
 
-    python -m bench.learning [--clients 1500] [--seeds 2]
+    python -m bench.learning [--clients 1500] [--seeds 3]
 
 Simulated practices of every kind that the model was not trained on answer so many of the episodes that they
 were told of; what was learned is measured on clients nobody learned from, against the truth. Prints the table
@@ -17,7 +17,7 @@ from services.detector.model.artefact import load
 from services.detector.model.learning_study import Outcome, study
 from services.detector.model.therapists import HABITS
 
-COUNTS = (100, 200, 400)
+COUNTS = (200, 400)
 TITLES = (
     "therapists", "answers", "practices", "candidates", "log loss before", "after", "worst change",
     "calibration error before", "after", "were every candidate taken",
@@ -53,7 +53,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clients", type=int, default=1500)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     wanted = parser.parse_args()
     found = study(
         load(), wanted.clients, range(wanted.seeds), COUNTS, lambda kind: print(kind, file=sys.stderr)

@@ -15,6 +15,5 @@ def learned(intercept: float, slope: float = 1.0, threshold: float = 0.3) -> Lea
         before=OnHeldOut(0.7, 0.25, 0.5),
         after=OnHeldOut(0.6, 0.2, 0.4),
         gain=(0.1, 0.05, 0.15),
-        surely=1.0,
         by_chance=0.001,
     )

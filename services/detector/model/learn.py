@@ -22,16 +22,14 @@ from services.detector.thresholds import for_false_alarms
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-LEAST_LABELS = 100
+LEAST_LABELS = 200
 """With fewer, the chance error of the correction is as large as what it corrects: see docs/learning.md."""
-LEAST_OF_EACH = 20
+LEAST_OF_EACH = 30
 """Answers of one kind alone say how often somebody clicks, not which risks were too high."""
 LEAST_THERAPISTS = 5
 """Fewer cannot outvote one who answers without looking."""
-BY_CHANCE = 0.05
-"""Answers that go with the risk no closer than those of one in twenty careless caseloads teach nothing."""
-SURELY = 0.8
-"""In so many of the draws of held-out dyads the corrected risk must fit better."""
+BY_CHANCE = 0.01
+"""Answers that go with the risk no closer than those of one in a hundred careless caseloads teach nothing."""
 FOLDS = 5
 _DRAWS = 2000
 BUDGET_SHARE = 0.05
@@ -77,8 +75,6 @@ class Learned:
     after: OnHeldOut
     gain: tuple[float, float, float]
     """Fall of the log loss: mean, and 5th and 95th percentile over dyads drawn anew."""
-    surely: float
-    """Share of those draws in which it fell."""
     by_chance: float
     """P(answers go with the risk as closely, were they given without looking)."""
 
@@ -90,7 +86,7 @@ class Learned:
     @property
     def is_better(self) -> bool:
         """Attentive answers, which the corrected risk fits better on dyads that it has not seen."""
-        return self.is_looked_at and self.surely >= SURELY
+        return self.is_looked_at and self.gain[0] > 0
 
 
 Key = tuple[str, str, str]
@@ -159,7 +155,6 @@ def learn_from(labelled: Labelled, judged: Sequence[Judged], threshold: float, *
         )
         corrected[held] = recalibrate(others).of(said.risk[held])
     final = recalibrate(said)
-    gain, surely = _gain(said, corrected, labelled.dyad)
     return Learned(
         recalibration=final,
         threshold=_threshold(final, judged, threshold, share),
@@ -168,8 +163,7 @@ def learn_from(labelled: Labelled, judged: Sequence[Judged], threshold: float, *
         therapists=len(set(said.therapist)),
         before=_on_held_out(said.risk, said.rupture),
         after=_on_held_out(corrected, said.rupture),
-        gain=gain,
-        surely=surely,
+        gain=_gain(said, corrected, labelled.dyad),
         by_chance=_by_chance(labelled),
     )
 
@@ -211,7 +205,7 @@ def _on_held_out(risk: Floats, rupture: Bools) -> OnHeldOut:
     )
 
 
-def _gain(said: Said, corrected: Floats, dyads: Sequence[str]) -> tuple[tuple[float, float, float], float]:
+def _gain(said: Said, corrected: Floats, dyads: Sequence[str]) -> tuple[float, float, float]:
     gain = _losses(said.risk, said.rupture) - _losses(corrected, said.rupture)
     _, owner = np.unique(np.asarray(dyads), return_inverse=True)
     count = int(owner.max()) + 1
@@ -219,7 +213,7 @@ def _gain(said: Said, corrected: Floats, dyads: Sequence[str]) -> tuple[tuple[fl
     drawn = np.random.default_rng(1).multinomial(count, np.full(count, 1 / count), size=_DRAWS)
     means = (drawn * total).sum(axis=1) / (drawn * size).sum(axis=1)
     low, high = np.quantile(means, [0.05, 0.95]).tolist()
-    return (float(gain.mean()), low, high), float((means > 0).mean())
+    return float(gain.mean()), low, high
 
 
 def _by_chance(labelled: Labelled) -> float:

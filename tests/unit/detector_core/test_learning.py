@@ -139,9 +139,9 @@ def test_an_unknown_answer_is_named_by_its_row(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def by_habit() -> dict[str, Outcome]:
-    """A practice whose risks are wrong: what 120 answers lead to, for clients that were not learned from."""
-    one = practice(load(), "many missing", 0, 700)
-    return {outcome.habits: outcome for outcome in outcomes(one, 0, (120,))}
+    """A practice whose risks are wrong: what 200 answers lead to, for clients that were not learned from."""
+    one = practice(load(), "many missing", 0, 900)
+    return {outcome.habits: outcome for outcome in outcomes(one, 0, (200,))}
 
 
 def test_attentive_therapists_make_the_risk_of_new_clients_better(by_habit: dict[str, Outcome]) -> None:
