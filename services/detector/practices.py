@@ -54,6 +54,10 @@ class Models:
         self.default = default
         self._by_version = {model.version: model for model in (*others, default)}
 
+    def has(self, version: str | None) -> bool:
+        """Whether `of` finds it."""
+        return version is None or version in self._by_version
+
     def of(self, version: str | None) -> Detector:
         """The model of that version.
 

@@ -77,6 +77,8 @@ async def start_thresholds(tx: Transaction, models: Models) -> None:
     values = {"default_model": models.default.version, "default_share": DEFAULT_FALSE_ALARMS}
     rows = await (await tx.conn.execute(_LAST, values)).fetchall()
     for practice, mapped, share, last, last_share in rows:
+        if not models.has(mapped):
+            continue  # its first rating says so, and halts; the others need not wait for it
         model = models.of(mapped)
         reference = model.reference
         if reference is None or share == last_share:

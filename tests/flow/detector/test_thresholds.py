@@ -139,3 +139,13 @@ async def test_a_new_model_starts_with_its_own_threshold_for_the_sensitivity(
     detector.now = NOW + timedelta(days=1)
     await want(detector, 2)
     assert await detector.rows(ROWS) == [(0.7, "toy-1"), (0.8, "toy-2")]
+
+
+async def test_a_practice_whose_model_is_not_loaded_keeps_no_other_from_its_row(detector: Stage) -> None:
+    detector.tools = tools_with(ToyDetector(reference=REFERENCE))
+    await detector.practice("east")
+    await detector.rows(
+        "UPDATE detector.practice SET model_version = 'gone' WHERE practice_id = 'east' RETURNING 1"
+    )
+    await want(detector, 2)
+    assert await detector.rows("SELECT practice_id FROM detector.threshold") == [("north",)]
