@@ -57,7 +57,7 @@ kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Ja
 train: prepare-dev ## rebuild the model artefact
 	$(BIN)/rapport train
 
-evaluate: prepare-dev ## measure the model (OPTIMAL=1: beside the optimal filter, which takes hours)
+evaluate: prepare-dev ## measure the model (OPTIMAL=1: beside the optimal filter, minutes a cohort)
 	$(BIN)/rapport evaluate $(if $(OPTIMAL),--optimal)
 
 schemas: prepare-dev ## write the published contracts anew

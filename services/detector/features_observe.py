@@ -15,6 +15,9 @@ UNSEEN = 1e4
 """The noise variance of a channel this form says nothing about."""
 
 _AT = {name: place for place, name in enumerate(COLUMNS)}
+_SAME = 1e-9
+_STRAIGHT = 0.1
+"""Share of forms on which clients give all items one mark."""
 _DIGITS = 9
 """Marks are decimals: rounded, a form that is lowered as a whole keeps its contrasts to the last bit."""
 
@@ -40,6 +43,12 @@ class Seen:
     spread: Floats
     top: Floats
     step: Floats
+    straight: Floats
+    """(n,): how likely one mark was given to all items without weighing them."""
+    squares: Floats
+    """(n,): squared deviations of items from their components, summed; 0 where that says nothing."""
+    freedom: Floats
+    """(n,): how many squared deviations that sum is worth."""
 
 
 def item_variance(settings: FilterSettings, squares: Floats, items: Floats) -> Floats:
@@ -50,6 +59,15 @@ def item_variance(settings: FilterSettings, squares: Floats, items: Floats) -> F
     """
     prior = settings.item_weight
     return (prior * settings.item_variance + squares) / (prior + items)
+
+
+def straight_lined(answered: Floats, spread: Floats, item_var: Floats, step: Floats) -> Floats:
+    """(n,) P(the same mark was given to all items without weighing them | the form)."""
+    same = (answered >= 3) & (spread < _SAME)
+    # Two items rounded to this step agree about so often when each is weighed.
+    agree = step / np.sqrt(step * step + 4 * np.pi * item_var)
+    by_chance = agree ** np.maximum(answered - 1, 1.0)
+    return np.where(same, _STRAIGHT / (_STRAIGHT + (1 - _STRAIGHT) * by_chance), 0.0)
 
 
 def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) -> Seen:
@@ -82,6 +100,7 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
     step = columns[:, _AT["step"]]
     per_item = item_var + step * step / 12
     items = np.maximum(answered, 1.0)
+    straight = straight_lined(answered, columns[:, _AT["spread"]], item_var, step)
     missing = np.where(some, 3 / safe, 3.0)
     contrasts = np.einsum("kc,nc->nk", ROTATION[1:], filled)
     all_three = count == 3
@@ -89,10 +108,19 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
     channels[:, 0] = np.where(rated, level, 0.0)
     channels[:, 1:] = np.where(all_three[:, None], np.round(contrasts, _DIGITS), 0.0)
     noise = np.full((columns.shape[0], 3), UNSEEN)
-    noise[:, 0] = np.where(rated, missing * per_item / items, UNSEEN)
-    noise[:, 1] = np.where(all_three, 4.5 * per_item / items, UNSEEN)
-    noise[:, 2] = np.where(all_three, 6.0 * per_item / items, UNSEEN)
+    noise[:, 0] = np.where(rated, missing * per_item / items + straight * step * step / 12, UNSEEN)
+    apart = per_item / items / np.maximum(1 - straight, 1e-2)
+    noise[:, 1] = np.where(all_three, 4.5 * apart, UNSEEN)
+    noise[:, 2] = np.where(all_three, 6.0 * apart, UNSEEN)
     top = columns[:, _AT["top"]]
+    spread = columns[:, _AT["spread"]]
+    # Components of several items are taken to have as many each: what they differ by is no noise of items.
+    parted = all_three & (answered >= 6)
+    between = np.where(parted[:, None], parts - mean[:, None], 0.0)
+    lost = np.where(parted, 3.0, 1.0)
+    freedom = np.where(np.isnan(spread), 0.0, (1 - straight) * np.maximum(answered - lost, 0.0))
+    within = np.nan_to_num(spread) ** 2 - (between * between).sum(axis=1) / 3
+    within = np.maximum(within, 0.0) * answered / np.maximum(answered - lost, 1.0)
     return Seen(
         channels=channels,
         noise=noise,
@@ -105,4 +133,7 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
         spread=columns[:, _AT["spread"]],
         top=top,
         step=step,
+        straight=straight,
+        squares=within * freedom,
+        freedom=freedom,
     )

@@ -111,8 +111,6 @@ def record(own: Parts, seen: Seen, compared: Parts, below: Floats, odds: Floats)
     old = own["mean"][:, 0]
     mean = np.where(np.isnan(old), level, old + (level - old) / np.maximum(count, 1))
     step = np.where(np.isnan(old), 0.0, (level - old) * (level - mean))
-    items = np.where(np.isnan(seen.spread), 0.0, np.maximum(seen.answered - 1, 0.0))
-    squares = np.nan_to_num(seen.spread) ** 2 * items
     last = own["last"][:, 0]
     residual = np.clip(below, -3.0, 3.0)
     products = np.stack(
@@ -128,8 +126,8 @@ def record(own: Parts, seen: Seen, compared: Parts, below: Floats, odds: Floats)
         "rated": count,
         "declined": own["declined"][:, 0] + seen.declined,
         "declined_in_row": np.where(rated, 0.0, own["declined_in_row"][:, 0] + seen.declined),
-        "squares": own["squares"][:, 0] + squares,
-        "items": own["items"][:, 0] + items,
+        "squares": own["squares"][:, 0] + seen.squares,
+        "items": own["items"][:, 0] + seen.freedom,
         "last": level,
         "before_last": last,
         "mean": mean,

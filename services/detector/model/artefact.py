@@ -29,8 +29,7 @@ FORMAT = 1
 
 _TRUSTED = frozenset(
     {
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
+        "services.detector.score.Blend",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     }
 )

@@ -50,7 +50,7 @@ def train(
     out: Annotated[Path, typer.Option(help="The folder for the model and its manifest.")] = Path("model"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same predictions.")] = 20,
     cohorts: Annotated[int, typer.Option(min=20, help="Simulated caseloads to train on.")] = 1600,
-    rows: Annotated[int, typer.Option(min=1000, help="At most so many sessions of them.")] = 600_000,
+    rows: Annotated[int, typer.Option(min=1000, help="At most so many sessions of them.")] = 700_000,
     ratings: Annotated[
         Path | None,
         typer.Option(
@@ -135,7 +135,17 @@ def evaluate(
     ] = False,
     particles: Annotated[
         int, typer.Option(min=100, help="Particles of the optimal filter; more are nearer to the optimum.")
-    ] = 16_000,
+    ] = 4_000,
+    optimal_cohorts: Annotated[
+        int, typer.Option(min=1, help="Cohorts per kind that the optimal filter is run on.")
+    ] = 1,
+    optimal_alike: Annotated[
+        bool, typer.Option("--optimal-alike", help="Keep from the optimal filter how items differ.")
+    ] = False,
+    optimal_kept: Annotated[
+        Path | None,
+        typer.Option(help="A folder that keeps the optimal filter's risks for the next model."),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(exists=True, help="With --ratings: answers, for the precision.")
     ] = None,
@@ -153,6 +163,7 @@ def evaluate(
     """
     from services.detector.model.artefact import SHIPPED
     from services.detector.model.evaluate_command import Wanted, on_cohorts, on_own
+    from services.detector.model.optimal_figures import Optimal
 
     folder = model or SHIPPED
     if labels is not None and ratings is None:
@@ -160,7 +171,20 @@ def evaluate(
     if ratings is not None:
         on_own(folder, ratings, labels, out)
     else:
-        on_cohorts(folder, Wanted(clients, seeds, particles if optimal else 0), out, card)
+        asked = Optimal(particles, optimal_cohorts, optimal_alike, optimal_kept) if optimal else None
+        on_cohorts(folder, Wanted(clients, seeds, asked), out, card)
+
+
+def compare(
+    ratings: Annotated[Path, typer.Argument(help="A table of your own ratings (CSV).")],
+    cohorts: Annotated[int, typer.Option(min=20, help="Simulated caseloads to draw.")] = 200,
+) -> None:
+    """Compare your own ratings with simulated caseloads, figure by figure."""
+    from rich.console import Console
+
+    from services.detector.model.realism_command import realism_table
+
+    Console().print(realism_table(ratings, cohorts))
 
 
 def register(app: typer.Typer) -> None:
@@ -168,3 +192,4 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
     app.command("train")(train)
     app.command("evaluate")(evaluate)
+    app.command("compare")(compare)

@@ -12,7 +12,7 @@ from services.detector.explain import Found, explain
 from services.detector.features import Features, Step
 from services.detector.history import Form, matrix
 from services.detector.reference import Reference
-from services.detector.score import Scorer
+from services.detector.score import Classifier, Scorer
 
 Floats = NDArray[np.float64]
 
@@ -62,6 +62,11 @@ class TrainedDetector:
     def version(self) -> str:
         """Names the artefact."""
         return self._version
+
+    @property
+    def classifier(self) -> Classifier:
+        """What makes risks of features."""
+        return self._scorer.classifier
 
     @property
     def threshold(self) -> float:

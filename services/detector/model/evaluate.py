@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 from schemas.events import Component
 from services.detector.core import Detector
 from services.detector.model.curves import precision_at_recalls, risk_and_truth
+from services.detector.model.detector import TrainedDetector
 from services.detector.model.explained import Explained, explained
 from services.detector.model.flow import JudgedCohort, judge_cohort
 from services.detector.model.kinds import KINDS, Kind
 from services.detector.model.measure import Caught, Ranking, calibration_error, caught, ranking, spells
-from services.detector.model.optimal_figures import OptimalFigures, optimal_figures
+from services.detector.model.optimal_figures import Optimal, OptimalFigures, optimal_figures
+from services.detector.model.parts import Parts, parts
 from services.detector.model.promise import Kept, kept
 from services.detector.model.rules import SRS_CUTOFF, baselines, totals
 from services.detector.model.simulate import Cohort, simulate
@@ -63,14 +65,22 @@ class KindFigures:
     """(13, 3) of `curves.risk_and_truth`."""
     explained: Explained
     kept: tuple[Kept, ...]
+    parts: Parts | None = None
+    """What the filter and the trees would reach alone; None for a model of another make."""
     optimal: OptimalFigures | None = None
     """None where the optimal filter was not asked for."""
 
 
 def evaluate_kind(
-    detector: Detector, name: str, kind: Kind, seed: int, clients: int, *, particles: int = 0
+    detector: Detector,
+    name: str,
+    kind: Kind,
+    seed: int,
+    clients: int,
+    *,
+    optimal: Optimal | None = None,
 ) -> KindFigures:
-    """The figures of one cohort, beside an optimal filter of as many particles (none when 0)."""
+    """The figures of one cohort, beside the optimal filter when it is asked for."""
     rng = np.random.default_rng([seed, *name.encode()])
     cohort = simulate(rng, clients, kind(rng))
     judged = judge_cohort(detector, cohort)
@@ -108,9 +118,8 @@ def evaluate_kind(
         reliability=risk_and_truth(rupture[cohort.present], judged.risk[cohort.present]),
         explained=explained(cohort, judged),
         kept=tuple(kept(detector, cohort, judged)),
-        optimal=optimal_figures(cohort, judged.risk, budget=BUDGET, seed=seed, particles=particles)
-        if particles
-        else None,
+        parts=parts(detector.classifier, cohort) if isinstance(detector, TrainedDetector) else None,
+        optimal=optimal_figures(cohort, judged.risk, BUDGET, optimal) if optimal else None,
     )
 
 
@@ -128,15 +137,20 @@ def _leading(cohort: Cohort, judged: JudgedCohort) -> tuple[int, int]:
 
 
 def evaluate(
-    detector: Detector, clients: int, seeds: Sequence[int], told: Callable[[str], None], particles: int = 0
+    detector: Detector,
+    clients: int,
+    seeds: Sequence[int],
+    told: Callable[[str], None],
+    optimal: Optimal | None = None,
 ) -> list[KindFigures]:
     """The figures of each kind and seed; `told` hears the name of each when it is done.
 
-    With `particles`, an optimal filter of as many is run beside, at a minute or more a cohort.
+    With `optimal`, the optimal filter is run beside, at a minute or more a cohort.
     """
     out = []
     for name, kind in KINDS.items():
         for seed in seeds:
-            out.append(evaluate_kind(detector, name, kind, seed, clients, particles=particles))
+            beside = optimal if optimal and seed in seeds[: optimal.cohorts] else None
+            out.append(evaluate_kind(detector, name, kind, seed, clients, optimal=beside))
             told(name)
     return out

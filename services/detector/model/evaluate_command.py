@@ -15,6 +15,7 @@ from services.detector.model.evaluate import evaluate
 from services.detector.model.kinds import KINDS
 from services.detector.model.labels import read_labels
 from services.detector.model.lowering import measure_all
+from services.detector.model.optimal_figures import Optimal
 from services.detector.model.own_ratings import answered_figures, judge_own, own_figures, read_forms
 from services.detector.model.pictures import NoPictures, draw
 from services.detector.model.progress import counting
@@ -39,15 +40,15 @@ class Wanted:
 
     clients: int
     seeds: int
-    particles: int
-    """Of the optimal filter; 0: it is not run."""
+    optimal: Optimal | None
+    """None: the optimal filter is not run."""
 
 
 def on_cohorts(folder: Path, wanted: Wanted, out: Path, card_file: Path | None) -> None:
     """Measure on simulated cohorts, print, and write `out` and the picture beside it."""
     detector = load(folder)
     with counting("measuring", len(KINDS) * wanted.seeds) as told:
-        results = evaluate(detector, wanted.clients, range(wanted.seeds), told, wanted.particles)
+        results = evaluate(detector, wanted.clients, range(wanted.seeds), told, wanted.optimal)
     grids = [
         kinds_grid(results),
         rules_grid(results),
@@ -55,7 +56,7 @@ def on_cohorts(folder: Path, wanted: Wanted, out: Path, card_file: Path | None) 
         leading_grid(results),
         movement_grid(results),
     ]
-    if wanted.particles:
+    if wanted.optimal:
         grids.insert(1, optimal_grid(results))
     about = f"{len(results)} simulated cohorts of {wanted.clients} clients, of kinds not trained on."
     picture = None

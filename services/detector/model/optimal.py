@@ -1,63 +1,43 @@
 """A cohort and its own parameters in, the best that anyone could say of its forms out: P(rupture | forms).
 
-A particle filter over the simulator's own model: each particle is a client as the simulator would draw one,
-moved from session to session by the simulator's functions, and weighed by how well it explains the form given
-and that the client came at all. It knows what no detector knows: the cohort's parameters, down to how its
-items differ. Rare beginnings are proposed more often than they happen, and weighed accordingly.
+A particle filter over the simulator's own model: each particle is a guess at a client, moved from session to
+session as the simulator would, and weighed by how well it explains the form given and that the client came at
+all. It knows what no detector knows: the cohort's parameters, down to how its items differ. Rare beginnings
+are proposed more often than they happen, noise is proposed where the form asks for it, both weighed
+accordingly; after every form the guesses that are kept are moved about (`optimal_moves`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.detector.model.optimal_choice import Choice, Look, Outlook, outlook
 from services.detector.model.optimal_forms import FormChances, FormTables
+from services.detector.model.optimal_guesses import TRAITS, Guesses, Sums
+from services.detector.model.optimal_moves import Moves
 from services.detector.model.optimal_noise import Guide
-from services.detector.model.ruptures import (
-    Episodes,
-    bad_day_falls,
-    begin,
-    chance_of_onset,
-    draw_onsets,
-    held_down,
-    none_yet,
-)
-from services.detector.model.simulate import (
-    Cohort,
-    Traits,
-    carry_on,
-    chance_declined,
-    chance_to_stop,
-    draw_innovations,
-    draw_traits,
-    felt,
-    mix_noise,
-)
+from services.detector.model.ruptures import Episodes, begin, chance_of_onset, go_on, held_down, none_yet
+from services.detector.model.simulate import Cohort, chance_declined, chance_to_stop
 from services.detector.model.world import World
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-PARTICLES = 16_000
-_FIRST = 8
+PARTICLES = 4_000
+_FIRST = 2
 """So many times more particles at the first form, and half as many at each one after that.
 
-The first forms tell most about what stays the same over all sessions and is never drawn again.
+The first forms tell most about what stays the same over all sessions.
 """
 _LEAST = 1e-300
-_RESAMPLE_BELOW = 0.5
-"""Share of the particles that must still count, or they are drawn anew."""
-
-
-@dataclass(slots=True)
-class _Particles:
-    traits: Traits
-    yea: Bools
-    noise: Floats
-    episodes: Episodes
-    unrepaired: Bools
-    log_weight: Floats
+_LONG = 2
+_LEAST_SHARE, _MOST_OFTEN = 0.2, 30.0
+_TRAIT_MOVES = 1
+_EARLIER = 2
+"""So many earlier sessions are moved after each form, besides the last one."""
 
 
 def _more_often(rng: np.random.Generator, chance: Floats, at_most: float) -> tuple[Bools, Floats]:
@@ -68,89 +48,161 @@ def _more_often(rng: np.random.Generator, chance: Floats, at_most: float) -> tup
     return happens, np.log(np.maximum(weight, _LEAST))
 
 
-def _begin(rng: np.random.Generator, world: World, size: int) -> _Particles:
-    yea, log_weight = _more_often(rng, np.full(size, world.yea_sayers), 0.3)
-    # Each particle has a therapist of its own: what colleagues' clients say is not used.
-    traits = draw_traits(rng, world, np.arange(size))
-    nobody = np.zeros(size, dtype=np.bool_)
-    return _Particles(traits, yea, np.zeros((size, 5)), none_yet(size), nobody, log_weight)
+class Filter:
+    """The optimal filter of one world."""
 
+    def __init__(self, rng: np.random.Generator, world: World) -> None:
+        self._rng, self._world = rng, world
+        self._sums = Sums(world)
+        self._choice = Choice(rng, self._sums)
+        self._guide = Guide(rng, self._sums)
+        self._moves = Moves(rng, self._sums, world)
 
-def _picked(particles: _Particles, which: NDArray[np.intp]) -> _Particles:
-    traits = Traits(*(getattr(particles.traits, field.name)[which] for field in fields(Traits)))
-    episodes = Episodes(*(getattr(particles.episodes, field.name)[which] for field in fields(Episodes)))
-    return _Particles(
-        traits,
-        particles.yea[which],
-        particles.noise[which],
-        episodes,
-        particles.unrepaired[which],
-        np.zeros(which.size),
-    )
+    def follow(self, forms: list[FormTables | None], particles: int = PARTICLES) -> Floats:
+        """(t,) P(a rupture is under way | forms so far) of one client; None for a form that was declined."""
+        guesses = self._start(_FIRST * particles, len(forms))
+        risk = np.empty(len(forms))
+        for session, form in enumerate(forms):
+            look = None
+            if session > 0 and form is not None:
+                guesses, look = self._ahead(guesses, session, form)
+            under_way = self._move(guesses, session, form, look)
+            declines = chance_declined(self._world, np.array(session), under_way)
+            chance = declines if form is None else 1 - declines
+            guesses.log_weight += np.log(np.maximum(chance, _LEAST))
+            guesses.log_weight -= guesses.log_weight.max()
+            weight = np.exp(guesses.log_weight)
+            weight /= weight.sum()
+            risk[session] = weight @ under_way
+            keep = max(particles, weight.size // 2)
+            if session + 1 < len(forms):
+                guesses = self._kept(guesses, weight, keep, session + 1)
+                self._stir(guesses, session, forms)
+        return np.clip(risk, 0.0, 1.0)
 
+    def _ahead(self, guesses: Guesses, session: int, form: FormTables) -> tuple[Guesses, Look]:
+        """The guesses from which the form can be explained, more often; weights make up for it."""
+        sums = self._sums
+        steady = sums.steady(guesses.traits)
+        before = guesses.noise[session - 1] * sums.carried
+        free = sums.felt(steady, session, before, np.zeros((3, guesses.size), np.float32))
+        likely = outlook(sums, sums.fresh * steady.own_sd, guesses.yea, form.asked)
+        episodes = Episodes(*(getattr(guesses.episodes, field.name).copy() for field in fields(Episodes)))
+        chance = chance_of_onset(self._world.ruptures, episodes)
+        go_on(episodes)
+        held = np.ascontiguousarray(held_down(episodes)[0].T, dtype=np.float32)
+        look = self._choice.look(likely, free, sums.fresh * steady.own_sd)
+        log = self._choice.fit(look, likely, free, held, chance)
+        ahead = np.exp(guesses.log_weight + log - (guesses.log_weight + log).max())
+        picked = self._kept(guesses, ahead / ahead.sum(), guesses.size, session, -log)
+        return picked, look
 
-def _move(
-    rng: np.random.Generator, world: World, particles: _Particles, session: int, form: FormTables | None
-) -> tuple[Floats, Bools]:
-    """One session on: what is felt (n, 4), and whether a rupture is under way (n,)."""
-    size = particles.yea.size
-    down, under_way = np.zeros((size, 3)), np.zeros(size, dtype=np.bool_)
-    if session > 0:
-        stayed = 1 - chance_to_stop(world, particles.unrepaired)
-        begins, weight = _more_often(rng, chance_of_onset(world.ruptures, particles.episodes), 0.25)
-        particles.log_weight += np.log(np.maximum(stayed, _LEAST)) + weight
-        onsets = draw_onsets(rng, world.ruptures, int(begins.sum()))
-        begin(particles.episodes, begins, onsets)
-        down, under_way = held_down(particles.episodes)
-        particles.unrepaired = under_way & particles.episodes.lasting
-    bad, weight = _more_often(rng, np.full(size, world.ruptures.bad_day), 0.15)
-    particles.log_weight += weight
-    falls = bad_day_falls(rng, world.ruptures, np.ones(int(bad.sum()), dtype=np.bool_))
-    down[bad] = np.maximum(down[bad], falls)
-    expected = _feels(world, particles, carry_on(world, particles.noise, np.zeros((size, 5))), session, down)
-    if form is None:
-        innovations = draw_innovations(rng, world, size, 1)[:, 0]
-    else:
-        fresh = 1.0 if session == 0 else np.sqrt(1 - world.autocorrelation**2)
-        own = fresh * particles.traits.own_sd
-        innovations, weight = Guide(rng, world).draw(expected, own, particles.yea, form.asked)
-        particles.log_weight += weight
-    particles.noise = carry_on(world, particles.noise, innovations) if session > 0 else innovations
-    return _feels(world, particles, particles.noise, session, down), under_way
+    def _kept(
+        self, guesses: Guesses, weight: Floats, keep: int, sessions: int, more: Floats | float = 0.0
+    ) -> Guesses:
+        """`keep` guesses, as often as their weight says, but of each fate (n,) not too few.
 
+        How likely a rupture is that has gone on for long is compared with a lower level over many sessions:
+        too few guesses at either would make that comparison a matter of chance.
+        """
+        episodes = guesses.episodes
+        fate = np.where(episodes.active, 1 + (episodes.age >= _LONG), 0)
+        mass = np.bincount(fate, weights=weight, minlength=3)
+        wanted = np.maximum(mass, np.minimum(_LEAST_SHARE, _MOST_OFTEN * mass))
+        often = (wanted / np.maximum(mass, _LEAST))[fate]
+        often /= often @ weight
+        which = self._resampled(weight * often, keep)
+        kept = guesses.picked(which, sessions)
+        kept.log_weight = (more - np.log(np.maximum(often, _LEAST)))[which]
+        return kept
 
-def _feels(world: World, particles: _Particles, noise: Floats, session: int, down: Floats) -> Floats:
-    mixed = mix_noise(world, noise[:, None])
-    return felt(world, particles.traits, np.array([session]), mixed, down[:, None])[:, 0]
+    def _start(self, size: int, sessions: int) -> Guesses:
+        yea, log_weight = _more_often(self._rng, np.full(size, self._world.yea_sayers), 0.3)
+        # Each guess has a therapist of its own: what colleagues' clients say is not used.
+        return Guesses(
+            traits=self._rng.standard_normal((TRAITS, size), dtype=np.float32),
+            yea=yea,
+            noise=np.zeros((sessions, 5, size), np.float32),
+            down=np.zeros((sessions, 3, size), np.float32),
+            share=np.zeros((sessions, size), np.float32),
+            rest=np.zeros((sessions, 3, size), np.float32),
+            form_log=np.zeros((sessions, size), np.float32),
+            episodes=none_yet(size),
+            unrepaired=np.zeros(size, dtype=np.bool_),
+            log_weight=log_weight,
+        )
 
+    def _move(self, guesses: Guesses, session: int, form: FormTables | None, look: Look | None) -> Bools:
+        """One session on: (n,) whether a rupture is under way."""
+        world, sums, size = self._world, self._sums, guesses.size
+        if session == 0 and form is not None:
+            guesses.traits, weight = self._choice.traits(guesses.yea, form.asked)
+            guesses.log_weight += weight
+        steady = sums.steady(guesses.traits)
+        before = guesses.noise[session - 1] * sums.carried if session else guesses.noise[0]
+        own = steady.own_sd * (sums.fresh if session else np.float32(1))
+        likely = None if form is None else outlook(sums, own, guesses.yea, form.asked)
+        free = sums.felt(steady, session, before, np.zeros((3, size), np.float32))
+        look = look or self._choice.look(likely, free, own)
+        under_way = self._go_on(guesses, session, look, likely, free)
+        if form is None:
+            fresh = sums.fresh if session else np.float32(1)
+            guesses.noise[session] = before + fresh * self._guide.blind(5, size)
+            return under_way
+        expected = sums.felt(steady, session, before, guesses.down[session])
+        innovations, more = self._guide.draw(expected, own, guesses.yea, form.asked)
+        guesses.noise[session] = before + (own / steady.own_sd) * innovations
+        felt = sums.felt(steady, session, guesses.noise[session], guesses.down[session])
+        told = form.log_chance(world, felt, guesses.yea)
+        guesses.form_log[session] = told
+        guesses.log_weight += more
+        guesses.log_weight += told
+        return under_way
 
-def follow(
-    rng: np.random.Generator, world: World, forms: list[FormTables | None], particles: int = PARTICLES
-) -> Floats:
-    """(t,) P(a rupture is under way | forms so far) of one client; None for a form that was declined."""
-    guesses = _begin(rng, world, _FIRST * particles)
-    risk = np.empty(len(forms))
-    for session, form in enumerate(forms):
-        feels, under_way = _move(rng, world, guesses, session, form)
-        declines = chance_declined(world, np.array(session), under_way)
-        chance = declines if form is None else 1 - declines
-        guesses.log_weight += np.log(np.maximum(chance, _LEAST))
-        if form is not None:
-            guesses.log_weight += form.log_chance(world, feels, guesses.yea)
-        guesses.log_weight -= guesses.log_weight.max()
-        weight = np.exp(guesses.log_weight)
-        weight /= weight.sum()
-        risk[session] = weight @ under_way
-        keep = max(particles, weight.size // 2)
-        if keep < weight.size or 1 / (weight @ weight) < _RESAMPLE_BELOW * keep:
-            guesses = _picked(guesses, _resampled(rng, weight, keep))
-    return np.clip(risk, 0.0, 1.0)
+    def _go_on(
+        self, guesses: Guesses, session: int, look: Look, likely: Outlook | None, free: Floats32
+    ) -> Bools:
+        """What holds down at this session: (n,) whether a rupture is under way."""
+        episodes, size = guesses.episodes, guesses.size
+        chance, fall, under_way = np.zeros(size), np.zeros((size, 3)), np.zeros(size, dtype=np.bool_)
+        if session > 0:
+            stayed = 1 - chance_to_stop(self._world, guesses.unrepaired)
+            guesses.log_weight += np.log(np.maximum(stayed, _LEAST))
+            chance = chance_of_onset(self._world.ruptures, episodes)
+            go_on(episodes)
+            fall, under_way = held_down(episodes)
+        held = np.ascontiguousarray(fall.T, dtype=np.float32)
+        new = self._choice.happened(look, likely, free, held, chance)
+        begin(episodes, new.begins, new.onsets)
+        episodes.rest[new.begins] = 1
+        under_way |= new.begins
+        guesses.unrepaired = under_way & episodes.lasting
+        guesses.down[session] = new.down
+        guesses.rest[session] = new.bad
+        share = fall.max(axis=1) / np.maximum(episodes.depth, _LEAST)
+        guesses.share[session] = np.where(new.begins, 1 / episodes.ramp, share)
+        earlier = slice(0, session), slice(None), new.begins
+        guesses.rest[earlier] = guesses.down[earlier]
+        guesses.share[:session, new.begins] = 0
+        guesses.log_weight += new.log_weight
+        return under_way
 
+    def _stir(self, guesses: Guesses, session: int, forms: list[FormTables | None]) -> None:
+        sessions = session + 1
+        earlier = self._rng.permutation(session)[:_EARLIER].tolist()
+        for at in (session, *earlier):
+            self._moves.session(guesses, at, sessions, forms[at])
+        for _ in range(_TRAIT_MOVES):
+            self._moves.traits(guesses, sessions)
+            self._moves.depth(guesses, sessions)
+        self._moves.ends(guesses)
 
-def _resampled(rng: np.random.Generator, weight: Floats, keep: int) -> NDArray[np.intp]:
-    """`keep` particles, systematically: each as often as its weight, to less than one."""
-    places = (np.arange(keep) + rng.random()) / keep
-    return np.minimum(np.searchsorted(np.cumsum(weight), places), weight.size - 1)
+    def _resampled(self, weight: Floats, keep: int) -> NDArray[np.intp]:
+        """`keep` particles, systematically: each as often as its weight, to less than one; in any order."""
+        places = (np.arange(keep) + self._rng.random()) / keep
+        which = np.minimum(np.searchsorted(np.cumsum(weight), places), weight.size - 1)
+        self._rng.shuffle(which)
+        return which
 
 
 def optimal_risk(
@@ -161,14 +213,14 @@ def optimal_risk(
     The same cohort, seed and number of particles give the same risks; `told` hears how many clients are done.
     """
     chances = FormChances(cohort.world, cohort.item_offsets)
+    best = Filter(np.random.default_rng([seed, 0]), cohort.world)
     risk = np.full(cohort.present.shape, np.nan)
     for client in range(len(risk)):
         times = np.nonzero(cohort.present[client])[0].tolist()
         forms = [
             None if cohort.declined[client, t] else chances.tables(cohort.marks[client, t]) for t in times
         ]
-        rng = np.random.default_rng([seed, client])
-        risk[client, times] = follow(rng, cohort.world, forms, particles)
+        risk[client, times] = best.follow(forms, particles)
         if told is not None:
             told(client + 1)
     return risk

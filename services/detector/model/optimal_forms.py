@@ -17,6 +17,7 @@ from services.detector.model.shapes import ItemShape
 from services.detector.model.world import World
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 _LOWEST, _HIGHEST, _STEPS_PER_UNIT = -1.5, 2.5, 400
@@ -43,25 +44,26 @@ class Asked:
 class FormTables:
     """Log-chances of one form's marks by what is felt; two rows each: others, and yea-sayers."""
 
-    parts: tuple[Floats | None, ...]
+    parts: tuple[Floats32 | None, ...]
     """Per component (2, points); None where no item of it was answered."""
-    straight: Floats | None
+    straight: Floats32 | None
     """(2, points) by the mean felt over the items; None where the marks differ."""
 
     asked: Asked
 
-    def log_chance(self, world: World, felt: Floats, yea: Bools) -> Floats:
-        """(n,) for n guesses at what is felt (n, 4) by one who is a yea-sayer (n,) or not."""
-        row = yea.astype(np.intp)
-        apart = np.full(yea.size, _log(1.0 - world.straight))
+    def log_chance(self, world: World, felt: Floats32, yea: Bools) -> Floats32:
+        """(n,) for n guesses at what is felt (4, n) by one who is a yea-sayer (n,) or not."""
+        row = yea.astype(np.int32)
+        apart = np.full(yea.size, _log(1.0 - world.straight), dtype=np.float32)
         for component, table in enumerate(self.parts):
             if table is not None:
-                apart += _read(table, row, felt[:, component])
+                apart += _read(table, row, felt[component])
         if self.straight is None or world.straight <= 0:
             return apart
-        mean = felt @ component_shares(world.shape)
-        same: Floats = _log(world.straight) + _read(self.straight, row, mean)
-        both: Floats = np.logaddexp(apart, same)
+        shares = component_shares(world.shape).astype(np.float32)
+        mean = (felt * shares[:, None]).sum(axis=0)
+        same: Floats32 = np.float32(_log(world.straight)) + _read(self.straight, row, mean)
+        both: Floats32 = np.logaddexp(apart, same)
         return both
 
 
@@ -74,14 +76,17 @@ def _log(chance: float) -> float:
     return float(np.log(max(chance, _LEAST)))
 
 
-def _read(table: Floats, row: NDArray[np.intp], at: Floats) -> Floats:
+def _read(table: Floats32, row: NDArray[np.int32], at: Floats32) -> Floats32:
     points = table.shape[1]
-    place = np.clip((at - _LOWEST) * _STEPS_PER_UNIT, 0.0, points - 1.001)
-    left = place.astype(np.intp)
-    share = place - left
+    place = (at - np.float32(_LOWEST)) * np.float32(_STEPS_PER_UNIT)
+    np.clip(place, np.float32(0), np.float32(points - 1.001), out=place)
+    left = place.astype(np.int32)
+    place -= left
     flat = table.ravel()
     left += row * points
-    value: Floats = flat[left] + share * (flat[left + 1] - flat[left])
+    low = flat.take(left)
+    left += 1
+    value: Floats32 = low + place * (flat.take(left) - low)
     return value
 
 
@@ -120,7 +125,10 @@ class FormChances:
             parts.append(np.add.reduce(logs) if logs else None)
         same = given.size > 0 and float(np.ptp(marks[given])) < 1e-9
         straight = self._mean(float(marks[given[0]])) if same else None
-        return FormTables(tuple(parts), straight, self._asked(parts))
+        shorter = [None if part is None else part.astype(np.float32) for part in parts]
+        return FormTables(
+            tuple(shorter), None if straight is None else straight.astype(np.float32), self._asked(parts)
+        )
 
     def _asked(self, parts: list[Floats | None]) -> Asked:
         mean, variance = np.zeros((2, 4)), np.full((2, 4), _NOTHING)

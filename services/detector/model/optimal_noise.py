@@ -1,78 +1,93 @@
 """What is expected of a session and the form given in, noise that explains the form out, with its weights.
 
-Drawn blindly, most noise would explain nothing. So most of it is drawn around what the form asks for and
-weighed by how much less often the simulator would have drawn it; the rest comes from the simulator itself, so
-that no weight can explode. How well this is done changes the weights' spread, not what they add up to.
+Drawn blindly, most noise would explain nothing. So it is drawn around what the form asks for, from
+distributions with tails as heavy as the noise's own, and weighed by how much less often the simulator would
+have drawn it. Some of it is drawn as if the noise were three times as wide: a single far-off session
+is either that or a fall, and both must be guessed well. How well this is done changes the weights'
+spread, not what they add up to.
 """
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import gammaln
 
 from services.detector.model.optimal_forms import Asked
-from services.detector.model.simulate import draw_innovations
-from services.detector.model.world import World
+from services.detector.model.optimal_guesses import COMMON, Bools, Floats, Sums
+from services.detector.model.simulate import OVERALL_NOISE
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-_GUIDED = 0.8
-_WIDER = 1.25
-_OVERALL = 0.4
-"""Share of the noise that comes to the overall felt alliance on top of its components' mean."""
+_POOL = 1 << 19
+_BLIND = np.float32(0.15)
+_STRAY = np.float32(0.25)
+"""Share of draws from the wide distribution, and how precise its centre takes the noise to be."""
+_STRAY_PRECISION = np.float32(0.1)
 
 
 class Guide:
-    """Draws one session's innovations (n, 5) in the order of `simulate.draw_innovations`."""
+    """Draws one session's innovations (5, n) in the order of `optimal_guesses.Guesses.noise`."""
 
-    def __init__(self, rng: np.random.Generator, world: World) -> None:
-        """Of one cohort."""
-        self._rng, self._world = rng, world
-        tail = world.tail
-        self._scale = float(np.sqrt((tail - 2) / tail))
-        self._constant = float(gammaln((tail + 1) / 2) - gammaln(tail / 2) - 0.5 * np.log(np.pi * tail))
+    def __init__(self, rng: np.random.Generator, sums: Sums) -> None:
+        """Of one world. The heavy-tailed numbers are drawn once and used from anywhere in them."""
+        self._rng, self._sums = rng, sums
+        tail = sums.world.tail
+        self._tail = np.float32(tail)
+        pool = rng.standard_t(tail, size=_POOL) * np.sqrt((tail - 2) / tail)
+        self._pool: Floats = pool.astype(np.float32)
+
+    def blind(self, rows: int, size: int) -> Floats:
+        """(rows, size) innovations as the simulator draws them, of variance 1."""
+        count = rows * size
+        start = int(self._rng.integers(max(self._pool.size - count, 1)))
+        if count > self._pool.size:
+            return np.resize(self._pool, (rows, size))
+        return self._pool[start : start + count].reshape(rows, size)
 
     def draw(self, expected: Floats, own: Floats, yea: Bools, asked: Asked) -> tuple[Floats, Floats]:
-        """Innovations (n, 5) and their log-weights (n,).
+        """Innovations (5, n) and their log-weights (n,).
 
         Args:
-            expected: (n, 4) what would be felt without innovations.
+            expected: (4, n) what would be felt without innovations.
             own: (n,) standard deviation of the innovations on the scale of what is felt.
             yea: (n,) who marks everything high.
             asked: what the form asks for.
         """
-        drawn = draw_innovations(self._rng, self._world, own.size, 1)[:, 0]
+        drawn = np.empty((5, own.size), np.float32)
         row = yea.astype(np.intp)
-        gap, doubt = asked.mean[row] - expected, asked.variance[row]
-        shared, apart = own * np.sqrt(self._world.common), own * np.sqrt(1 - self._world.common)
-        a = shared[:, None] * np.array([1.0, 1.0, 1.0, 1.0 + _OVERALL])
-        around = doubt + (apart**2)[:, None] * np.array([1.0, 1.0, 1.0, 1 / 3 + _OVERALL**2])
-        log = self._toward(drawn, 4, (a * gap / around).sum(axis=1), (a * a / around).sum(axis=1))
-        gap -= a * drawn[:, 4:]
+        tail = self.blind(5, own.size)
+        blind = self._rng.random(own.size, dtype=np.float32) < _BLIND
+        doubt = asked.variance.astype(np.float32).T[:, row]
+        gap = asked.mean.astype(np.float32).T[:, row] - expected
+        shared, apart = own * self._sums.shared, own * self._sums.apart
+        reach = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
+        spread = np.array([1.0, 1.0, 1.0, 1 / 3 + OVERALL_NOISE**2], np.float32)[:, None]
+        pull = reach * shared / (doubt + spread * apart * apart)
+        drawn[COMMON], log = self._toward(
+            tail[COMMON], blind, (pull * gap).sum(axis=0), (pull * reach * shared).sum(axis=0)
+        )
+        gap -= reach * shared * drawn[COMMON]
         for part in range(3):
-            weight = apart / doubt[:, part]
-            log += self._toward(drawn, part, weight * gap[:, part], weight * apart)
-        last = _OVERALL * apart
-        left = gap[:, 3] - apart * drawn[:, :3].mean(axis=1)
-        log += self._toward(drawn, 3, last * left / doubt[:, 3], last**2 / doubt[:, 3])
-        return drawn, log
+            weight = apart / doubt[part]
+            drawn[part], more = self._toward(tail[part], blind, weight * gap[part], weight * apart)
+            log += more
+        last = np.float32(OVERALL_NOISE) * apart
+        left = gap[3] - apart * drawn[:3].sum(axis=0) / np.float32(3)
+        drawn[3], more = self._toward(tail[3], blind, last * left / doubt[3], last * last / doubt[3])
+        log += more
+        # log is of guided over blind; weights are of blind over both kinds of draws together.
+        return drawn, -np.logaddexp(np.log(1 - _BLIND) + log, np.log(_BLIND))
 
-    def _toward(self, drawn: Floats, place: int, pull: Floats, precision: Floats) -> Floats:
-        """Replace most of a column by draws from the normal posterior; the log-weights (n,) of all."""
-        size = pull.size
-        middle = pull / (1 + precision)
-        sd = _WIDER / np.sqrt(1 + precision)
-        guided = self._rng.random(size) < _GUIDED
-        proposal = middle + sd * self._rng.standard_normal(size)
-        value = np.where(guided, proposal, drawn[:, place])
-        drawn[:, place] = value
-        z = (value - middle) / sd
-        near = _GUIDED * np.exp(-0.5 * z * z) / (sd * np.sqrt(2 * np.pi))
-        prior = self._density(value)
-        log: Floats = np.log(prior / (near + (1 - _GUIDED) * prior))
-        return log
+    def _toward(self, tail: Floats, blind: Bools, pull: Floats, precision: Floats) -> tuple[Floats, Floats]:
+        """Draws (n,) around what the form asks for, and how much likelier than blindly (n,), as logs."""
+        stray = self._rng.random(pull.size, dtype=np.float32) < _STRAY
+        near, far = precision + np.float32(1), precision + _STRAY_PRECISION
+        near_sd, far_sd = 1 / np.sqrt(near), 1 / np.sqrt(far)
+        near_at, far_at = pull / near, pull / far
+        value = np.where(stray, far_at + far_sd * tail, near_at + near_sd * tail)
+        np.copyto(value, tail, where=blind)
+        close, wide = (value - near_at) / near_sd, (value - far_at) / far_sd
+        guided = (1 - _STRAY) * self._density(close) / near_sd + _STRAY * self._density(wide) / far_sd
+        log: Floats = np.log(guided / self._density(value))
+        return value, log
 
     def _density(self, value: Floats) -> Floats:
-        tail, scaled = self._world.tail, value / self._scale
-        density: Floats = np.exp(self._constant - (tail + 1) / 2 * np.log1p(scaled * scaled / tail))
-        return density / self._scale
+        """Up to a constant, which cancels out."""
+        base = 1 + value * value / (self._tail - 2)
+        density: Floats = np.exp(-(self._tail + 1) / 2 * np.log(base))
+        return density

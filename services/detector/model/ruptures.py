@@ -15,6 +15,12 @@ V, SLIDE, UNREPAIRED = range(3)
 LONGEST_SLIDE = 6
 """Sessions from onset to full depth (Gumz 2012)."""
 NEVER = 1_000
+DEPTHS = (0.06, 0.7)
+"""Least and greatest depth of a rupture."""
+LEAST_WEIGHT = 0.45
+"""A component that falls with the leading one falls at least by this share of it."""
+QUICK_BACK = 0.75
+"""Share of repairs that take one session; the others take two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,7 @@ def draw_patterns(rng: np.random.Generator, mix: tuple[float, float, float], siz
     order = rng.random((size, 3)) ** (1 / np.array([0.20, 0.41, 0.39]))
     rank = np.argsort(np.argsort(-order, axis=1), axis=1)
     count = 1 + rng.choice(3, size=size, p=mix)
-    weights = np.where(rank == 0, 1.0, rng.uniform(0.45, 1.0, (size, 3)))
+    weights = np.where(rank == 0, 1.0, rng.uniform(LEAST_WEIGHT, 1.0, (size, 3)))
     return np.where(rank < count[:, None], weights, 0.0)
 
 
@@ -53,7 +59,7 @@ def _ramp(rng: np.random.Generator, kind: Counts) -> Counts:
 
 @dataclass(slots=True)
 class Episodes:
-    """Where each client's ruptures stand after a session; begin with `none_yet`, move on with `advance`."""
+    """Where each client's ruptures stand after a session; begin with `none_yet`, move on with `go_on`."""
 
     active: Bools
     rest: Counts
@@ -101,20 +107,24 @@ def draw_onsets(rng: np.random.Generator, world: RuptureWorld, size: int) -> Ons
     return Onsets(
         kind=kind,
         weights=draw_patterns(rng, world.mix, size),
-        depth=np.clip(world.depth * np.exp(world.depth_log_sd * rng.standard_normal(size)), 0.06, 0.7),
+        depth=np.clip(world.depth * np.exp(world.depth_log_sd * rng.standard_normal(size)), *DEPTHS),
         ramp=_ramp(rng, kind),
         hold=np.where(kind == UNREPAIRED, NEVER, rng.geometric(1 / world.hold, size) - (kind == SLIDE)),
-        back=np.where(rng.random(size) < 0.75, 1, 2),
+        back=np.where(rng.random(size) < QUICK_BACK, 1, 2),
     )
 
 
+def go_on(episodes: Episodes) -> None:
+    """To the next session: what is under way is one session older."""
+    episodes.age += 1
+
+
 def begin(episodes: Episodes, begins: Bools, new: Onsets) -> None:
-    """At the next session, start the ruptures `new` (one for each True) where `begins` (n,) says so."""
+    """At this session, start the ruptures `new` (one for each True) where `begins` (n,) says so."""
     episodes.weights[begins] = new.weights
     episodes.depth[begins] = new.depth
     episodes.ramp[begins], episodes.hold[begins], episodes.back[begins] = new.ramp, new.hold, new.back
     episodes.lasting[begins] = new.kind == UNREPAIRED
-    episodes.age += 1
     episodes.age[begins] = 0
     episodes.active |= begins
     episodes.had_one |= begins
@@ -150,6 +160,7 @@ def draw_courses(rng: np.random.Generator, world: RuptureWorld, clients: int, se
     for t in range(1, sessions):
         begins = rng.random(n) < chance_of_onset(world, episodes)
         new = draw_onsets(rng, world, n)
+        go_on(episodes)
         begin(episodes, begins, _some(new, begins))
         fall[:, t], under_way[:, t] = held_down(episodes)
         unrepaired[:, t] = under_way[:, t] & episodes.lasting

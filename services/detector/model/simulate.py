@@ -12,6 +12,11 @@ from services.detector.model.world import World, draw_world
 CLIENTS_PER_THERAPIST = 8
 LONGEST = 30
 """Sessions at most; the tail of longer treatments adds nothing new."""
+LEVELS = (0.05, 1.1)
+"""Lowest and highest level that a client keeps around; what is felt may lie outside."""
+MOST_OWN_SD = 0.3
+OVERALL_NOISE = 0.4
+"""How much of a client's own noise comes to the overall alliance on top of its components' mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ def draw_traits(rng: np.random.Generator, world: World, therapist: NDArray[np.in
     slope = world.slope + world.slope_sd * rng.standard_normal(n)
     own_sd = world.own_sd * np.exp(world.own_log_sd * rng.standard_normal(n) - world.own_level_tilt * person)
     offsets = np.array(world.component_offsets) + world.component_sd * rng.standard_normal((n, 3))
-    return Traits(person, slope, np.minimum(own_sd, 0.3), offsets)
+    return Traits(person, slope, np.minimum(own_sd, MOST_OWN_SD), offsets)
 
 
 def draw_innovations(rng: np.random.Generator, world: World, n: int, sessions: int) -> Floats:
@@ -93,6 +98,12 @@ def _noise(rng: np.random.Generator, world: World, n: int, sessions: int) -> Flo
     return mix_noise(world, out)
 
 
+def sessions_from_middle(sessions: NDArray[np.int64]) -> Floats:
+    """How long before or after the eighth session levels stand; they rise no more after the sixteenth."""
+    from_middle: Floats = np.minimum(sessions, 15.0) - 7.0
+    return from_middle
+
+
 def felt(world: World, traits: Traits, sessions: NDArray[np.int64], mixed: Floats, down: Floats) -> Floats:
     """(n, t, 4) the alliance as felt: bond, goal, task, and overall as their mean.
 
@@ -103,11 +114,11 @@ def felt(world: World, traits: Traits, sessions: NDArray[np.int64], mixed: Float
         mixed: (n, t, 4) noise of `mix_noise`.
         down: (n, t, 3) how far ruptures and bad days hold each component down.
     """
-    when = np.minimum(sessions, 15.0) - 7.0
-    level = np.clip(world.level + traits.person[:, None] + traits.slope[:, None] * when, 0.05, 1.1)
+    when = sessions_from_middle(sessions)
+    level = np.clip(world.level + traits.person[:, None] + traits.slope[:, None] * when, *LEVELS)
     noise = traits.own_sd[:, None, None] * mixed
     parts = level[:, :, None] + traits.offsets[:, None, :] + noise[:, :, :3] - down
-    overall = parts.mean(axis=2, keepdims=True) + 0.4 * noise[:, :, 3:]
+    overall = parts.mean(axis=2, keepdims=True) + OVERALL_NOISE * noise[:, :, 3:]
     return np.concatenate([parts, overall], axis=2)
 
 

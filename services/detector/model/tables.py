@@ -110,11 +110,11 @@ def optimal_grid(results: Sequence[KindFigures]) -> Grid:
     """Per kind: the optimal filter, and how much of it the detector reaches."""
     return Grid(
         "Beside the optimal filter, which knows each cohort's own parameters",
-        ("kind", "AUPRC", "share", "90 %", "caught", "off", "1/4", "move"),
+        ("kind", "AUPRC", "share", "90 %", "caught", "off", "x 2", "move"),
         tuple((name.strip("*"), *cells) for name, *cells in optimal_rows(optimal_runs(results))),
         "share: of its AUPRC that Rapport reaches, with its interval over clients; caught: share of what it "
-        "catches at 5 false of 100; off: calibration error; 1/4: with a quarter of the particles, and by "
-        "how much risks then move.",
+        "catches at 5 false of 100; off: calibration error; x 2: AUPRC with twice the "
+        "particles, as a ratio; move: how far the risks of two runs lie apart.",
     )
 
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from services.detector.features import Features
 from services.detector.features_filter import BASELINE, CARRIED, predict, start
 from services.detector.features_hypotheses import FilterSettings, unfold
-from services.detector.features_observe import observe
+from services.detector.features_observe import observe, straight_lined
 from services.detector.features_update import fit_form, update
-from services.detector.history import matrix
-from tests.unit.detector_core.making import declined, level_forms
+from services.detector.history import COLUMNS, matrix
+from tests.unit.detector_core.making import declined, form, level_forms
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,13 @@ PLAIN = replace(
     item_weight=1e12,
     climb=0.0,
     ease=0.0,
+    onset=0.045,
+    onset_first=0.004,
+    repair=0.22,
+    carry=0.25,
+    wander=(1.6e-4, 1.0e-4, 1.0e-4),
+    usual_variance=(0.02, 0.008, 0.008),
+    noise=0.0026,
 )
 
 
@@ -145,7 +152,11 @@ def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> No
 
 
 def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
-    assert _filtered(FilterSettings(), [1.0] * 8)[-1] < FilterSettings().onset
+    settings = FilterSettings()
+    without_any_form = settings.onset / (settings.onset + settings.repair)
+    found = _filtered(settings, [1.0] * 8)
+    assert max(found) < without_any_form
+    assert found[-1] - found[-2] < 0.01
 
 
 def test_a_declined_form_makes_a_rupture_somewhat_likelier() -> None:
@@ -171,3 +182,31 @@ def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
     assert np.isfinite(parts["weight"]).all()
     assert np.isfinite(parts["filter_mean"]).all()
     assert (parts["variance"].reshape(2, 3, 3)[:, :, 0] > 0).all()
+
+
+def test_one_mark_on_all_items_is_thought_unweighed_the_more_the_less_it_could_be_chance() -> None:
+    answered, spread = np.array([12.0, 12.0, 3.0, 2.0]), np.array([0.0, 0.06, 0.0, 0.0])
+    chance = straight_lined(answered, spread, np.full(4, 0.008), np.full(4, 0.25))
+    assert chance[0] > 0.8 > chance[2] > chance[1]
+    assert chance[1] == chance[3] == 0.0
+
+
+def test_a_straight_lined_form_says_little_of_how_components_differ() -> None:
+    row = matrix(level_forms([0.75]))
+    straight = row.copy()
+    straight[:, COLUMNS.index("spread")] = 0.0
+    usual, item_var = np.full((1, 3), 0.78), np.array([0.008])
+    weighed, unweighed = (observe(each, usual, np.array([np.nan]), item_var) for each in (row, straight))
+    assert (unweighed.noise[0, 1:] > 5 * weighed.noise[0, 1:]).all()
+    assert unweighed.noise[0, 0] > weighed.noise[0, 0]
+
+
+def test_what_components_differ_by_is_no_noise_of_items() -> None:
+    one, other = (matrix([form(0, *marks)]) for marks in ((0.8, 0.8, 0.8), (0.9, 0.8, 0.7)))
+    other[:, COLUMNS.index("spread")] = np.sqrt(0.06**2 + 2 * 0.1**2 / 3)
+    squares = [
+        observe(each, np.full((1, 3), 0.78), np.array([np.nan]), np.array([0.008])).squares[0]
+        for each in (one, other)
+    ]
+    assert squares[0] == pytest.approx(squares[1])
+    assert squares[0] == pytest.approx(12 * 0.06**2)

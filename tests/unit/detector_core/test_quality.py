@@ -2,10 +2,11 @@
 
 import pytest
 
-from services.detector.model.artefact import SHIPPED, read_manifest
+from services.detector.model.artefact import SHIPPED, load, read_manifest
 from services.detector.model.detector import TrainedDetector
 from services.detector.model.evaluate import KindFigures, evaluate_kind
 from services.detector.model.kinds import KINDS
+from services.detector.score import Blend
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +36,21 @@ def test_a_risk_means_what_it_says(figures: KindFigures) -> None:
 def test_the_component_that_fell_is_mostly_named(figures: KindFigures) -> None:
     right, count = figures.leading_right
     assert right / count > 0.7
+
+
+def test_hypotheses_are_worth_more_than_deviations_and_trees_add_to_them(figures: KindFigures) -> None:
+    found = figures.parts
+    assert found is not None
+    assert found.deviations_alone < found.filter_alone < figures.model.ranking.auprc + 0.03
+    assert found.trees_alone < figures.model.ranking.auprc + 0.03
+
+
+def test_what_the_filter_and_the_trees_say_never_counts_against_a_rupture() -> None:
+    classifier = load(SHIPPED).classifier
+    assert isinstance(classifier, Blend)
+    of_trees, of_odds, _ = classifier.weights
+    assert of_trees > 0
+    assert of_odds >= 0
 
 
 def test_the_card_is_of_the_shipped_model() -> None:
