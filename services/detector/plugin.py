@@ -2,10 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.detector.activations import activate
 from services.detector.commands import register
-from services.detector.defaults import MAX_AGE_DAYS
-from services.detector.thresholds import SENSITIVITIES
+from services.detector.defaults import MAX_AGE_DAYS, SENSITIVITIES
 from services.runtime.plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _PUT = """
@@ -68,6 +66,8 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
         },
     )
     if "model_version" in given:
+        from services.detector.activations import activate
+
         await activate(conn, [tenant.id], given["model_version"] or None, datetime.now(UTC))
 
 

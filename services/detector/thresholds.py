@@ -12,8 +12,6 @@ from math import exp, log
 
 import numpy as np
 
-SENSITIVITIES = {"low": 2.0, "balanced": 5.0, "high": 10.0}
-"""What a practice may say instead of a number: flagged of 100 stable rated sessions."""
 DEFAULT_FALSE_ALARMS = 0.05
 """The share that a model's own threshold is chosen for."""
 

@@ -253,8 +253,15 @@ class Running:
             return str(crash)
         raise AssertionError("it ended without a crash")
 
+    def shows(self, name: str, value: float, **labels: object) -> bool:
+        """Whether a metric has this value now; gauges of a partition are gone while nobody owns it."""
+        return self._sample(name, labels) == value
+
+    def _sample(self, name: str, labels: dict[str, object]) -> float | None:
+        return self.metrics.registry.get_sample_value(name, {k: str(v) for k, v in labels.items()})
+
     def value(self, name: str, **labels: object) -> float:
         """A metric's value."""
-        found = self.metrics.registry.get_sample_value(name, {k: str(v) for k, v in labels.items()})
+        found = self._sample(name, labels)
         assert found is not None, f"no metric {name} {labels}"
         return found

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from services.detector.core import Detector
 from services.detector.decide import may_flag
+from services.detector.defaults import SENSITIVITIES
 from services.detector.model.flow import JudgedCohort
 from services.detector.model.simulate import Cohort
-from services.detector.thresholds import SENSITIVITIES, for_false_alarms
+from services.detector.thresholds import for_false_alarms
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

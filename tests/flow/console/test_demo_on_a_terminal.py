@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,8 +48,16 @@ class Terminal:
                 except OSError:  # the other end is closed
                     self.process.wait(DEADLINE_S)
 
+    def end(self) -> None:
+        """Whatever state it is in: as a closed window would end it."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.wait(DEADLINE_S)
+        os.close(self._ours)
+
     def press(self, keys: str) -> None:
-        """Type."""
+        """Type, once the program takes single keys: what is typed before is thrown away."""
+        self.wait(lambda: not termios.tcgetattr(self._ours)[3] & termios.ICANON, "the taking of keys")
         os.write(self._ours, keys.encode())
 
 
@@ -71,7 +80,7 @@ def test_o_opens_the_item_signed_in_and_enter_stops_everything(tmp_path: Path, h
         terminal.press("\r")
         terminal.wait(lambda: terminal.process.poll() is not None, "the end")
     finally:
-        terminal.process.kill()
+        terminal.end()
     page = seen.read_text()
     assert page.startswith("200 ")
     assert "What moved" in page
