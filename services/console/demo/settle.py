@@ -53,7 +53,7 @@ def settle(
             # What became of them stands in a book that is read after them.
             book = read_book(doors, stack.practices)
         if unfinished is None:
-            settled = _gather(stack, doors, book)
+            settled = _gather(stack, doors)
             if settled.unfinished is None:
                 return settled
             unfinished = settled.unfinished
@@ -72,7 +72,7 @@ def _behind(book: Book, expected: int) -> str | None:
     return f"{waiting} messages are not sent yet" if waiting else None
 
 
-def _gather(stack: Stack, doors: Doors, book: Book) -> Settled:
+def _gather(stack: Stack, doors: Doors) -> Settled:
     # An episode that changed while the pages were read stands in two of them: the last is the newest.
     episodes = {
         str(episode["episode_id"]): {**episode, "practice": practice}
@@ -91,9 +91,10 @@ def _gather(stack: Stack, doors: Doors, book: Book) -> Settled:
         for revision in range(1, one["revision"] + 1)
     }
     missing = len(wanted - decided)
+    # Read again: a decision may have queued a message after the first look.
+    book = read_book(doors, stack.practices)
     return Settled(
-        # Read again: a decision may have queued a message after the first look.
-        read_book(doors, stack.practices),
+        book,
         list(episodes.values()),
         decisions,
         f"{missing} changes of episodes are not decided upon by the notifier yet"

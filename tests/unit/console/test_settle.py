@@ -15,8 +15,12 @@ STACK = Stack("", "", "", (NORTH,), "")
 class ScriptedDoors:
     """Doors that answer what a script says: each look at the balance is one step further."""
 
-    def __init__(self, steps: list[dict[str, int]], slow: str, known_at: int) -> None:
+    def __init__(
+        self, steps: list[dict[str, int]], slow: str = "", known_at: int = 0, sent_at: int = 0
+    ) -> None:
         self._steps = steps
+        self._sent_at = sent_at
+        self._message_looks = 0
         self._slow = slow
         self._known_at = known_at
         self.looks = 0
@@ -30,7 +34,11 @@ class ScriptedDoors:
         }
 
     def message_balance(self, practice: str | None) -> dict[str, Any]:
-        return {"messages": {}, "kept_back": {}}
+        self._message_looks += 1
+        if self._message_looks < 2 or not self._sent_at:
+            return {"messages": {}, "kept_back": {}}
+        state = "sent" if self._message_looks >= self._sent_at else "pending"
+        return {"messages": {"email": {state: 1}}, "kept_back": {}}
 
     def rating_status(self, practice: str | None, rating_id: str) -> str:
         return "pending" if rating_id == self._slow and self.looks < self._known_at else "assessed"
@@ -51,6 +59,15 @@ def test_a_second_delivery_of_one_rating_does_not_stand_for_the_first_of_another
 
     assert found.unfinished is None
     assert found.book.deliveries["assessed"] == 3
+
+
+def test_a_message_that_is_queued_between_two_looks_is_waited_for() -> None:
+    doors = ScriptedDoors([{"assessed": 1}], sent_at=5)
+
+    found = settle(STACK, doors, 1, lambda _done: None)  # type: ignore[arg-type]
+
+    assert found.unfinished is None
+    assert found.book.messages == {("email", "sent"): 1}
 
 
 def test_what_was_taken_is_in_doubt_only_when_something_was_sent_again() -> None:
