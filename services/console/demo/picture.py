@@ -30,7 +30,7 @@ def draw(trajectory: Sequence[Mapping[str, Any]], file: Path) -> None:
     for place, day in enumerate(flagged):
         axes.axvline(day, color="#c0392b", alpha=0.25, linewidth=8, label=None if place else "to review")
     axes.set(ylim=(-0.02, 1.05), ylabel="mark, 0 to 1", title="The alliance as this client rated it")
-    axes.legend(loc="lower left", fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small")  # over no mark, wherever the marks lie
     figure.autofmt_xdate()
     figure.savefig(file, dpi=120)
     plt.close(figure)
