@@ -101,6 +101,10 @@ class Finding(Struct, frozen=True, omit_defaults=True, gc=False):
     change: float | None = None
 
 
+InUnits = dict[Component, tuple[float, float | None, float | None, float | None]]
+"""Of each component: its share in the risk, score, usual and change, in instrument units."""
+
+
 class Numbers(Struct, frozen=True, array_like=True):
     """All that is published of an assessment and does not follow from its dyad, as it is stored."""
 
@@ -114,8 +118,7 @@ class Numbers(Struct, frozen=True, array_like=True):
     threshold: float | None = None
     leading: Component | None = None
     movement: Movement | None = None
-    components: dict[Component, tuple[float, float | None, float | None, float | None]] = {}
-    """Share in the risk, score, usual and change, in instrument units."""
+    components: InUnits = {}
 
 
 class Assessed(Struct, frozen=True, omit_defaults=True):

@@ -41,11 +41,11 @@ class Version:
     form: Form | None = None
     """None when withdrawn."""
     current: bool = False
+    key: VersionKey = field(init=False)
+    """Which rating of its dyad it is a version of."""
 
-    @property
-    def key(self) -> "VersionKey":
-        """Which rating of its dyad it is a version of."""
-        return VersionKey(self.rating.session_id, self.rating.instrument)
+    def __post_init__(self) -> None:
+        self.key = VersionKey(self.rating.session_id, self.rating.instrument)
 
     @property
     def currency(self) -> tuple[datetime, datetime, str]:

@@ -61,19 +61,20 @@ class OrderOfEffects:
         self._checkpoint = checkpoint
         self._strands_from = strands_from
 
-    async def take(
-        self, conns: Sequence[Conn], records: Sequence[Record], commit_offsets: CommitOffsets
-    ) -> None:
-        """Apply a batch, publish what follows from it, and commit its offsets.
+    async def apply(self, conns: Sequence[Conn], records: Sequence[Record], *, ahead: bool = False) -> None:
+        """Steps 2 and 3 over a batch, and step 4 after each transaction; `finish` does the rest.
 
-        A large batch is worked off in as many strands as there are connections, at the same time.
+        A large batch is worked off in as many strands as there are connections, at the same time. `ahead`
+        says that an earlier batch may still be on its way through `finish`, and leaves all publishing to it:
+        what is committed is published in the order of the commits, whoever asks for it.
 
         Raises:
             Fenced, Halt: it must not be applied here.
             Exception: one that `retry_reason` knows; what was committed stays, the rest is to be read again.
         """
-        # What an earlier transaction left goes out before anything that comes after it.
-        await self._publisher.publish()
+        if not ahead:
+            # What an earlier transaction left goes out before anything that comes after it.
+            await self._publisher.publish()
         self._checkpoint("after-read")
         applied = self._assignment.applied
         todo = [record for record in records if record.offset >= applied[record.topic, record.partition]]
@@ -83,26 +84,42 @@ class OrderOfEffects:
                 self._metrics.record_outcomes.labels(topic=topic, outcome=Outcome.SKIPPED).inc(again)
             get_logger().info("records-skipped", records=skipped)
         strands = cut(todo, len(conns) if len(todo) >= self._strands_from else 1)
-        works = [self._work_off(conn, strand) for conn, strand in zip(conns, strands, strict=False)]
+        works = [
+            self._work_off(conn, strand, ahead=ahead) for conn, strand in zip(conns, strands, strict=False)
+        ]
         await together(works, self._assignment)
+
+    async def finish(
+        self, ends: Mapping[Place, int], commit_offsets: CommitOffsets, *, ahead: bool = False
+    ) -> None:
+        """Publish what still waits of a batch that was applied, and commit its offsets.
+
+        `ends` says where its partitions are read on; `ahead` is what `apply` was told.
+
+        Raises:
+            Halt: a record cannot be published.
+            Retry: Kafka is away; the batch is to be read again, and is skipped then.
+        """
+        if ahead:
+            await self._publish()
         self._checkpoint("before-commit-offset")
-        await commit_offsets(_next_offsets(records))
+        await commit_offsets(ends)
         self._checkpoint("after-commit-offset")
 
-    async def _work_off(self, conn: Conn, strand: list[Record]) -> None:
+    async def _work_off(self, conn: Conn, strand: list[Record], *, ahead: bool) -> None:
         # Parts to be applied, the next one last: a part that fails on its data is cut in halves, in order.
         parts = [strand]
         while parts:
             part = parts.pop()
-            halves = await self._apply_or_split(conn, part)
+            halves = await self._apply_or_split(conn, part, ahead=ahead)
             parts.extend(reversed(halves))
 
-    async def _apply_or_split(self, conn: Conn, part: list[Record]) -> list[list[Record]]:
+    async def _apply_or_split(self, conn: Conn, part: list[Record], *, ahead: bool) -> list[list[Record]]:
         async def handle(tx: Transaction) -> None:
             await self._handle(tx, part)
 
         try:
-            await self._apply(conn, part, handle)
+            await self._apply(conn, part, handle, ahead=ahead)
         except Reject as reject:
             verdict = reject
         except Fault:
@@ -125,12 +142,12 @@ class OrderOfEffects:
             tenant, subject_id = self._whose(part[0])
             tx.reject(part[0], verdict, tenant=tenant, subject_id=subject_id)
 
-        await self._apply(conn, part, set_aside)
+        await self._apply(conn, part, set_aside, ahead=ahead)
         return []
 
-    async def _apply(self, conn: Conn, part: Sequence[Record], work: Work) -> None:
-        next_offsets = _next_offsets(part)
-        epochs = {place: self._assignment.epochs[place] for place in next_offsets}
+    async def _apply(self, conn: Conn, part: Sequence[Record], work: Work, *, ahead: bool) -> None:
+        ends = next_offsets(part)
+        epochs = {place: self._assignment.epochs[place] for place in ends}
         bad: list[bool] = []
 
         def look_at_fuse(tx: Transaction) -> None:
@@ -141,14 +158,18 @@ class OrderOfEffects:
                 self._metrics.fuse_blown.set(1)
                 raise
 
-        tx = await self._committer.commit(conn, work, Claim(epochs, next_offsets), before_commit=look_at_fuse)
+        tx = await self._committer.commit(conn, work, Claim(epochs, ends), before_commit=look_at_fuse)
         self._fuse.add(bad or [False] * len(part))
-        self._assignment.applied.update(next_offsets)
+        self._assignment.applied.update(ends)
         self._count(part, tx)
-        await self._publisher.publish(first_alone=self._first_alone if tx.outgoing else None)
-        self._checkpoint("after-publish")
+        if not ahead:
+            await self._publish(first_alone=bool(tx.outgoing))
         # A batch that is cut into many parts takes long, and is not stuck.
         self._alive()
+
+    async def _publish(self, *, first_alone: bool = True) -> None:
+        await self._publisher.publish(first_alone=self._first_alone if first_alone else None)
+        self._checkpoint("after-publish")
 
     @property
     def _first_alone(self) -> Callable[[], None] | None:
@@ -169,6 +190,7 @@ class OrderOfEffects:
         self._metrics.fuse_share.set(self._fuse.share)
 
 
-def _next_offsets(records: Sequence[Record]) -> dict[Place, int]:
+def next_offsets(records: Sequence[Record]) -> dict[Place, int]:
+    """Where partitions are read on after these records."""
     # Within a partition the records are in order, so the last one wins.
     return {(record.topic, record.partition): record.offset + 1 for record in records}

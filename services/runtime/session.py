@@ -2,24 +2,21 @@
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import KafkaError
 
 from services.runtime.backoff import Backoff
-from services.runtime.commit_offsets import commit_offsets
 from services.runtime.errors import Halt
 from services.runtime.log import describe, get_logger
 from services.runtime.metrics import RetryReason
 from services.runtime.parts import LOOP, Parts
-from services.runtime.positions import Fenced
-from services.runtime.prepare import prepare, rewind
+from services.runtime.prepare import prepare
 from services.runtime.reach import reach
-from services.runtime.record import Place, Record
+from services.runtime.record import Place
 from services.runtime.subscribe import RawBatch, Subscription
+from services.runtime.take import Taking
 from services.runtime.transient import retry_reason
 from services.runtime.watch import Watch
 
@@ -41,6 +38,7 @@ class Session:
         # while they are taken away: a rebalance runs beside us and must find no batch half done.
         self._lock = asyncio.Lock()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._taking = Taking(parts, self._subscription, self._hold)
         self._wanted = asyncio.Event()
         self._stamp = -1
         self.joined = False
@@ -101,16 +99,23 @@ class Session:
 
     async def batch(self, raw: RawBatch) -> None:
         """Take one batch through the order of effects, or read it again later."""
-        pause_s = 0.0
+
+        async def take() -> float:
+            if self._stamp != self._parts.assignment.generation:
+                # It was read before partitions moved: some may have been sought elsewhere since.
+                self._subscription.rewind(self._parts.assignment.applied)
+                return 0.0
+            return await self._taking.take(raw)
+
+        await self._guarded(take)
+
+    async def _guarded(self, work: Callable[[], Awaitable[float]]) -> None:
+        """Do this alone, unless we are to stop; then pause for as many seconds as it says."""
         async with self._lock:
             if self._ended.done() or self._parts.stopping.is_set():
                 return
-            if self._stamp != self._parts.assignment.generation:
-                # It was read before partitions moved: some may have been sought elsewhere since.
-                self._rewind(self._parts.assignment.applied)
-                return
             try:
-                pause_s = await self._take(raw)
+                pause_s = await work()
             except BaseException as error:
                 self.end(error)
                 raise
@@ -120,6 +125,7 @@ class Session:
     async def revoked(self, places: frozenset[Place]) -> None:
         """Let the batch in flight finish, then give the partitions up."""
         async with self._lock:
+            await self._drop()
             if places:
                 await self._tidy()
             self._parts.assignment.lost()
@@ -131,21 +137,25 @@ class Session:
         self._parts.assignment.given(places)
         self._hold()
 
-    def polled(self) -> None:
-        """The loop went round."""
+    async def polled(self, records: int) -> None:
+        """The loop went round; with nothing to read, what is under way is awaited."""
         self._stamp = self._parts.assignment.generation
         self.polled_at = self._parts.clock.monotonic()
         self._parts.health.beat(LOOP)
+        if not records and self._taking.under_way:
+            await self._guarded(self._taking.end)
 
     def failed(self, error: KafkaError) -> None:
         """Reading failed."""
-        self._note(error, RetryReason.KAFKA)
+        self._taking.note(error, RetryReason.KAFKA)
 
     async def _leave(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
         # The batch in flight first: stop() waits for it, then leaves the group.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        async with self._lock:
+            await self._drop()  # it needs the client that is stopped next
         with contextlib.suppress(Exception):
             async with asyncio.timeout(45):
                 await self._subscription.stop()
@@ -155,60 +165,10 @@ class Session:
                 await self._tidy()
             self._parts.assignment.lost()
 
-    async def _take(self, raw: RawBatch) -> float:
-        parts = self._parts
-        ours = parts.assignment.epochs
-        records = [
-            Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
-            for r in raw
-            if (r.topic, r.partition) in ours
-        ]
-        if not records:
-            return 0.0
-        starts: dict[Place, int] = {}
-        for record in records:
-            starts.setdefault((record.topic, record.partition), record.offset)
-        for topic, number in Counter(record.topic for record in records).items():
-            parts.metrics.records_read.labels(topic=topic).inc(number)
-        parts.metrics.batch_records.observe(len(records))
-        try:
-            with parts.metrics.batch_seconds.time():
-                conns = [await link.get() for link in parts.links]
-                await parts.effects.take(conns, records, self._commit)
-        except Fenced as fenced:
-            parts.assignment.fence(fenced.places)
-            parts.health.set_bad("consumer", str(fenced))
-            get_logger().error("partitions-lost", why=str(fenced))
-            self._pause_reading(fenced.places)
-            self._rewind(parts.assignment.applied)
-            return 0.0
-        except Halt:
-            raise
-        except Exception as error:
-            return await self._recover(error, starts)
-        parts.backoff.reset()
-        parts.metrics.last_batch.set(parts.clock.now().timestamp())
-        for name in ("kafka", "database", "consumer"):
-            parts.health.set_good(name)
-        parts.health.beat(LOOP)
-        return 0.0
-
-    async def _recover(self, error: Exception, starts: Mapping[Place, int]) -> float:
-        reason = retry_reason(error)
-        # An exception nobody expected must not lose records either: it is shown, and the batch read again.
-        self._note(error, reason or RetryReason.OTHER, unexpected=reason is None)
-        if reason in {RetryReason.KAFKA, RetryReason.PUBLISH}:
-            self._rewind(starts)
-        else:
-            # The last commit may or may not have reached the database: ask it, as after an assignment.
-            await self._parts.drop_links()
-            self._parts.assignment.distrust()
-            self._hold()
-        return self._parts.backoff.next_s()
-
-    async def _commit(self, next_offsets: Mapping[Place, int]) -> None:
-        parts = self._parts
-        await commit_offsets(self._subscription.consumer, next_offsets, parts.metrics, parts.health)
+    async def _drop(self) -> None:
+        error = await self._taking.drop()
+        if error is not None and not isinstance(error, Exception):
+            self.end(error)
 
     async def _keep_prepared(self) -> None:
         parts = self._parts
@@ -231,7 +191,7 @@ class Session:
                 except Halt:
                     raise
                 except Exception as error:
-                    self._note(error, retry_reason(error) or RetryReason.OTHER)
+                    self._taking.note(error, retry_reason(error) or RetryReason.OTHER)
                     await parts.drop_links()
                 parts.health.beat(LOOP)
                 await self._pause(backoff.next_s())
@@ -241,16 +201,8 @@ class Session:
 
     def _hold(self) -> None:
         """Read nothing until everything assigned is prepared."""
-        self._pause_reading(self._parts.assignment.assigned)
+        self._subscription.pause(self._parts.assignment.assigned)
         self._wanted.set()
-
-    def _pause_reading(self, places: Iterable[Place]) -> None:
-        with contextlib.suppress(IllegalStateError):  # taken away meanwhile
-            self._subscription.consumer.pause(*(TopicPartition(*place) for place in places))
-
-    def _rewind(self, offsets: Mapping[Place, int]) -> None:
-        with contextlib.suppress(IllegalStateError):  # taken away meanwhile: it is sought when it comes back
-            rewind(self._subscription.consumer, offsets)
 
     async def _tidy(self) -> None:
         """Delete what was published, so that the next owner does not publish it again."""
@@ -265,17 +217,6 @@ class Session:
         except Exception as error:
             self._parts.publisher.give_back(published)
             get_logger().warning("tidy-failed", why=describe(error))
-
-    def _note(self, error: Exception, reason: RetryReason, *, unexpected: bool = False) -> None:
-        parts = self._parts
-        parts.metrics.retries.labels(reason=reason).inc()
-        if reason is not RetryReason.PUBLISH:  # the publisher says so itself, and when it works again
-            name = {RetryReason.DATABASE: "database", RetryReason.OTHER: "consumer"}.get(reason, "kafka")
-            parts.health.set_bad(name, describe(error))
-        if unexpected:
-            get_logger().error("batch-failed-unexpectedly", exc_info=error)
-        else:
-            get_logger().warning("surroundings-failed", reason=reason, why=describe(error))
 
     async def _pause(self, seconds: float) -> None:
         sleep: asyncio.Future[Any] = asyncio.ensure_future(self._parts.clock.sleep(seconds))

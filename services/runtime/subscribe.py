@@ -4,19 +4,21 @@ Its defaults would commit past failures, lose batches over one bad header, start
 write two lines for each message; every setting below is there because of one of these.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from services.runtime.kafka import framework_security
+from services.runtime.prepare import rewind
 from services.runtime.record import Place
 from services.runtime.settings import KafkaSettings
 
@@ -35,8 +37,8 @@ class Reader(Protocol):
     def assigned(self, places: frozenset[Place]) -> None:
         """These partitions are now all that are ours."""
 
-    def polled(self) -> None:
-        """The loop went round, with or without records."""
+    async def polled(self, records: int) -> None:
+        """The loop went round, with so many records, or none."""
 
     def failed(self, error: KafkaError) -> None:
         """Reading failed; the loop pauses for some seconds and tries again."""
@@ -58,7 +60,7 @@ class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untype
         except KafkaError as error:
             self._reader.failed(error)
             raise
-        self._reader.polled()
+        await self._reader.polled(sum(map(len, records.values())))
         return records
 
 
@@ -136,6 +138,16 @@ class Subscription:
     def consumer(self) -> AIOKafkaConsumer:
         """The live client, once `start` was called."""
         return self._subscriber.consumer
+
+    def pause(self, places: Iterable[Place]) -> None:
+        """Read nothing of these partitions until they are resumed."""
+        with contextlib.suppress(IllegalStateError):  # taken away meanwhile
+            self.consumer.pause(*(TopicPartition(*place) for place in places))
+
+    def rewind(self, offsets: Mapping[Place, int]) -> None:
+        """Read on from these offsets."""
+        with contextlib.suppress(IllegalStateError):  # taken away meanwhile: it is sought when it comes back
+            rewind(self.consumer, offsets)
 
     async def start(self) -> None:
         """Join the group; returns when partitions were given, and reads from then on.

@@ -5,6 +5,7 @@ import asyncio
 import psycopg
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
+from services.runtime.commit_offsets import commit_offsets
 from services.runtime.produce import MAX_BATCH_BYTES, Producer
 from tests.support.sample import Sample, until
 
@@ -143,7 +144,8 @@ async def test_an_offset_commit_that_fails_is_counted_and_shown_until_one_succee
     async with process() as consumer:
         session = consumer.session
         assert session is not None
-        await session._commit({(sample.topic, 99): 1})
+        live = session.subscription.consumer
+        await commit_offsets(live, {(sample.topic, 99): 1}, process.metrics, process.health)
         failed = dict(process.health.reasons)
         await sample.send(["1"])
         await until(lambda: process.health.ready, "readiness")

@@ -1,0 +1,54 @@
+"""What is still under way of an earlier batch: awaited once, and its failure kept until it is asked for."""
+
+import asyncio
+
+import pytest
+
+from services.runtime.errors import Retry
+from services.runtime.tail import Tail
+
+STARTS = {("topic", 3): 7}
+
+
+async def fail() -> None:
+    await asyncio.sleep(0)
+    raise Retry("Kafka is away")
+
+
+async def test_what_came_to_its_end_leaves_nothing() -> None:
+    tail = Tail()
+    tail.begin(asyncio.sleep(0), STARTS)
+
+    await tail.end()
+
+    assert await tail.drop() == (None, {})
+
+
+async def test_a_failure_is_raised_and_then_says_where_its_batch_begins() -> None:
+    tail = Tail()
+    tail.begin(fail(), STARTS)
+
+    with pytest.raises(Retry):
+        await tail.end()
+    error, starts = await tail.drop()
+
+    assert isinstance(error, Retry)
+    assert starts == STARTS
+    assert await tail.drop() == (None, {})
+
+
+async def test_a_caller_that_is_cancelled_leaves_it_running() -> None:
+    tail, go = Tail(), asyncio.Event()
+
+    async def steps() -> None:
+        await go.wait()
+
+    tail.begin(steps(), STARTS)
+    waiting = asyncio.create_task(tail.end())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    go.set()
+
+    assert tail.under_way
+    assert await tail.drop() == (None, {})
