@@ -4,7 +4,7 @@
 
 The topic is filled first; each run reads it from the beginning with a consumer group and a database of its
 own: decode, lock, claim, fold, score, decide, store, outbox, publish, commit. In the same run and on the same
-records, the same path without the model (a rule of a few lines in its place) and without the database
+records, the same path without the model (every form finds the same) and without the database
 (decode, fold, score, publish, commit, histories in memory). `per_core` is ratings per second of processor
 time of the process itself.
 """

@@ -1,4 +1,4 @@
-"""What the full path is measured beside: the service with a rule for a model, a loop without a database.
+"""What the full path is measured beside: the service that finds the same in all, a loop without a database.
 
 python -m bench.detector_loops "without the model" | "without the database"
 """
@@ -8,16 +8,19 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas import topics
 from schemas.envelope import HEADERS
+from schemas.events import Component
 from schemas.instruments.loader import Catalogue
 from services.detector import wire
 from services.detector.app import build, load_tools
-from services.detector.core import DyadForms
+from services.detector.assessment import Assessment, ComponentFinding
+from services.detector.core import DyadAssessed, DyadForms
 from services.detector.history import form_of
 from services.detector.practices import Models, ThresholdBook
 from services.detector.settings import DetectorSettings
@@ -35,15 +38,36 @@ from services.runtime.settings import (
     KafkaSettings,
     LogSettings,
 )
-from tests.support.toy_detector import ToyDetector
 
 QUIET_S = 3.0
 """So long without a record means that all were read."""
 
 
+class Same:
+    """Finds the same in every form, with a snapshot of the usual size: nothing is worked out or flagged."""
+
+    version = "same"
+    threshold = 0.5
+    reference = None
+
+    def __init__(self, snapshot: bytes) -> None:
+        self._snapshot = snapshot
+        parts = dict.fromkeys(
+            (Component.BOND, Component.GOAL, Component.TASK), ComponentFinding(0.0, 0.8, 0.8)
+        )
+        self._found = Assessment(0.1, parts, None, None, 1, 0.8)
+
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+        """One finding for all."""
+        return [DyadAssessed(self._snapshot, [self._found] * len(dyad.forms)) for dyad in dyads]
+
+
 async def without_the_model() -> None:
-    """The service itself, scoring with a rule of a few lines."""
-    tools = Tools(Models(ToyDetector()), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
+    """The service itself with `Same` in the model's place."""
+    trained = load_tools(DetectorSettings())
+    heartbeat = DyadForms(None, trained.heartbeat.forms)
+    snapshot = trained.models.default.assess([heartbeat])[0].snapshot
+    tools = Tools(Models(Same(snapshot)), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
     service = build(
         detector=DetectorSettings(),
         kafka=KafkaSettings(),
