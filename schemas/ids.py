@@ -20,6 +20,7 @@ NO_CASE = CaseId("")
 """The case of a dyad whose practice does not tell courses of therapy apart."""
 
 _NAMESPACE = UUID("6a1b1f0e-8f0b-5c0e-9a63-0d3c5c1f7a11")
+_BEGUN = sha1(_NAMESPACE.bytes, usedforsecurity=False)
 _FREE_BITS = (1 << 128) - 1 ^ 0xF000 << 64 ^ 0xC000 << 48
 _VERSION_5 = 0x5000 << 64 | 0x8000 << 48
 
@@ -42,19 +43,23 @@ class RatingIdentity(NamedTuple):
     instrument: InstrumentId
 
 
+def _sha1(name: bytes) -> bytes:
+    begun = _BEGUN.copy()
+    begun.update(name)
+    return begun.digest()
+
+
 def _named(kind: str, parts: Sequence[str]) -> UUID:
     # The unit separator cannot stand in an id (control characters are refused), so no two lists collide.
     # This is uuid5(_NAMESPACE, …) in half its time: every rating needs several.
     name = "\x1f".join((kind, *parts)).encode()
-    number = int.from_bytes(sha1(_NAMESPACE.bytes + name, usedforsecurity=False).digest()[:16])
+    number = int.from_bytes(_sha1(name)[:16])
     return UUID(int=number & _FREE_BITS | _VERSION_5)
 
 
 def _named_text(kind: str, parts: Sequence[str]) -> str:
     # What str(_named(…)) is, in a third of the time: ingest names two ids for every line it reads.
-    named = bytearray(
-        sha1(_NAMESPACE.bytes + "\x1f".join((kind, *parts)).encode(), usedforsecurity=False).digest()
-    )
+    named = bytearray(_sha1("\x1f".join((kind, *parts)).encode()))
     named[6] = named[6] & 0x0F | 0x50
     named[8] = named[8] & 0x3F | 0x80
     digits = named.hex()

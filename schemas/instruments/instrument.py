@@ -71,9 +71,15 @@ class Instrument:
     @cached_property
     def shares(self) -> tuple[dict[float, float], ...]:
         """For each item: what each mark on a step is on the common scale, 1 the best."""
-        steps = round((self.highest - self.lowest) / self.step)
-        marks = [round(self.lowest + number * self.step, 9) for number in range(steps + 1)]
-        return tuple({mark: self.share(item, mark) for mark in marks} for item in range(1, self.items + 1))
+        return tuple(
+            {mark: self.share(item, mark) for mark in self.steps} for item in range(1, self.items + 1)
+        )
+
+    @cached_property
+    def steps(self) -> tuple[float, ...]:
+        """All marks on a step, the lowest first."""
+        count = round((self.highest - self.lowest) / self.step)
+        return tuple(round(self.lowest + number * self.step, 9) for number in range(count + 1))
 
     def share(self, item: int, mark: float) -> float:
         """An item's mark on the common scale 0 to 1, 1 the best."""

@@ -142,7 +142,7 @@ def _form(bond: Mark, goal: Mark, task: Mark, overall: Mark, answers: Sequence[f
     mean = sum(answers) / answered
     spread = None
     if answered > 1:
-        spread = sqrt(sum([(share - mean) ** 2 for share in answers]) / answered)
+        spread = sqrt(sum([(off := share - mean) * off for share in answers]) / answered)
     return FormScores(bond, goal, task, overall, mean, answered, spread, answers.count(1.0) / answered)
 
 

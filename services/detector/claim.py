@@ -4,7 +4,7 @@ The row of a rating, unique on practice and id, is the claim on that id.
 """
 
 from services.detector import ratings
-from services.detector.desk import Desk
+from services.detector.desk import Desk, make_forms
 from services.detector.reasons import Outcome
 from services.detector.work import Batch, Tools
 from services.runtime.errors import Reject
@@ -15,6 +15,7 @@ async def claim(batch: Batch, tools: Tools) -> None:
     if batch.arrivals:
         known = await ratings.read_known(batch)
         desk = Desk(batch.tx.cluster_id, batch.dyads, known, tools.catalogue)
+        make_forms(batch.arrivals, tools.catalogue)
         for arrival in batch.arrivals:
             try:
                 desk.take(arrival)

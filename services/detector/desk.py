@@ -3,16 +3,24 @@
 Which version of a rating is current follows from the versions alone, so their order does not matter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.instruments.loader import Catalogue, UnknownInstrument
+from services.detector.forms import full_forms
 from services.detector.history import form_of
 from services.detector.ratings import Known, place_of
 from services.detector.reasons import Reason
 from services.detector.work import Arrival, DyadWork, Version, VersionKey
 from services.runtime.errors import Reject
+
+
+def make_forms(arrivals: Sequence[Arrival], catalogue: Catalogue) -> None:
+    """Make the forms that can be made at once; the others are made one by one."""
+    ratings = [arrival.rating for arrival in arrivals]
+    for arrival, form in zip(arrivals, full_forms(ratings, catalogue), strict=True):
+        arrival.form = form
 
 
 class Desk:
@@ -59,7 +67,9 @@ class Desk:
         rating = arrival.rating
         try:
             instrument = self._catalogue.get(rating.instrument)
-            form = None if rating.status is Status.WITHDRAWN else form_of(rating, instrument)
+            form = arrival.form
+            if form is None and rating.status is not Status.WITHDRAWN:
+                form = form_of(rating, instrument)
         except UnknownInstrument:
             raise Reject(Reason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
         place = place_of(rating) if form is None else form.place
