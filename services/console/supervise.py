@@ -43,7 +43,7 @@ class Supervisor:
         self.processes = {
             name: Process(
                 name,
-                ["-m", f"services.{name}"],
+                ["-m", "services.console.tied", f"services.{name}"],
                 {**_own(name), **self._environment(name, port, surroundings)},
                 home.logs / f"{name}.log",
                 self.urls[name],

@@ -1,0 +1,19 @@
+"""A service that ends with the command that started it: `python -m services.console.tied services.ingest`."""
+
+import os
+import runpy
+import signal
+import sys
+
+from services.console.parent import when_parent_ends
+
+
+def main() -> None:
+    """Run the named module; ask it to end when the parent process is gone, however that ended."""
+    module = sys.argv.pop(1)
+    when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
