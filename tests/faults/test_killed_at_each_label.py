@@ -24,6 +24,12 @@ PARTS = 4
 """The ratings are sent in so many parts, so that several batches pass every label."""
 
 
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let several batches of each part be full: the next one begins while such a one is published."""
+    monkeypatch.setenv("DETECTOR_MAX_RECORDS", "16")
+
+
 def _parts(sent: Sequence[Sent]) -> list[Sequence[Sent]]:
     size = -(-len(sent) // PARTS)
     return [sent[start : start + size] for start in range(0, len(sent), size)]
