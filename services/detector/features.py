@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector import features_own as own_record
-from services.detector.features_filter import Belief, predict
+from services.detector import features_trail
+from services.detector.features_filter import Belief, channel_noise, predict
 from services.detector.features_filter import start as no_belief
 from services.detector.features_hypotheses import BACK, FilterSettings, Tables, unfold
 from services.detector.features_ladder import evidence, usual_level
@@ -100,10 +101,10 @@ class Step:
     """(n,) P(all three components fell | a rupture)."""
     below_last: Floats
     """(n,) how far the level lies under the last one; NaN where either is missing."""
-    fell_before: Floats
-    """(n,) how far the last level lay under the one before it; NaN where either is missing."""
-    below_usual: Floats
-    """(n,) how far the level lies under the usual one; NaN where no mark was given."""
+    trail: Floats
+    """(n, `features_trail.WIDTH` + 3) bond, goal and task of this form and the rated ones before it."""
+    wobble: Floats
+    """(n, 3) variance of each channel from one form to the next."""
     rated: Floats
     """(n,) rated forms up to and with this one."""
     declined_in_row: Floats
@@ -118,13 +119,13 @@ class Features:
         self.tables: Tables = unfold(settings or FilterSettings())
         h = self.tables.hypotheses
         filtered = {"weight": h, "filter_mean": 6 * h, "variance": 9, "filter_noise": 3}
-        widths = filtered | own_record.WIDTHS
+        widths = filtered | own_record.WIDTHS | {"trail": features_trail.WIDTH}
         self.layout = Layout(tuple(widths), tuple(widths.values()))
 
     def start(self, n: int) -> Floats:
         """(n, width) the state of n dyads without a form."""
         belief = no_belief(self.tables, n)
-        return self._join(belief, own_record.start(n))
+        return self._join(belief, own_record.start(n) | {"trail": np.zeros((n, features_trail.WIDTH))})
 
     def _join(self, belief: Belief, own: own_record.Parts) -> Floats:
         return self.layout.join(
@@ -195,15 +196,17 @@ class Features:
         expected_fall = (rupture[:, None] * tables.fall[:, 1:]).sum(axis=2)
         whole = rupture[:, -tables.depths :].sum(axis=1) / np.maximum(rupture.sum(axis=1), _LEAST_CHANCE)
         now = own_record.record(own, seen, compared, below, odds)
+        trail = features_trail.with_form(parts["trail"], seen, usual)
+        kept = {"trail": features_trail.kept(parts["trail"], trail, seen)}
         return Step(
-            state=self._join(after, now),
+            state=self._join(after, now | kept),
             features=_together([found[name] for name in FEATURES]),
             usual=self._shown_usual(usual, own),
             fall=expected_fall,
             everything=whole,
             below_last=compared["below_last"],
-            fell_before=own["before_last"][:, 0] - own["last"][:, 0],
-            below_usual=found["below_usual"],
+            trail=trail,
+            wobble=features_trail.wobble(channel_noise(prior.noise), seen),
             rated=now["rated"][:, 0],
             declined_in_row=now["declined_in_row"][:, 0],
         )

@@ -7,6 +7,7 @@ import numpy as np
 from services.detector.model.artefact import Manifest
 from services.detector.model.evaluate import KindFigures
 from services.detector.model.lowering import Lowered
+from services.detector.model.movement_rows import MOVEMENT_TITLES, movement_rows
 from services.detector.model.optimal_figures import OPTIMAL_TITLES, OptimalFigures, optimal_rows
 
 _HEAD = """# Model card: `{version}`
@@ -169,11 +170,22 @@ def card(manifest: Manifest, results: Sequence[KindFigures], lowered: Sequence[L
             f"the default threshold; the least were {min(false):.1f}, the most {max(false):.1f}.\n",
             "Beside today's rules, each at its usual cut, on the same sessions:\n",
             *rows,
+            *_movements(results),
             *_parts(results),
             *_optimal_part(results),
             _LIMITS.format(exceptions=exceptions),
         ]
     )
+
+
+def _movements(results: Sequence[KindFigures]) -> list[str]:
+    rows = [MOVEMENT_TITLES, ["---"] * len(MOVEMENT_TITLES), *movement_rows(results)]
+    return [
+        "\n## What kind of movement is named\n",
+        "Of caught ruptures, beside what the simulator made; of 100. Where the marks do not tell a slide",
+        "from a sudden fall, none is named:\n",
+        *map(_row, rows),
+    ]
 
 
 def _parts(results: Sequence[KindFigures]) -> list[str]:

@@ -11,6 +11,7 @@ from services.detector.core import DyadAssessed, DyadForms
 from services.detector.explain import Found, explain
 from services.detector.features import Features, Step
 from services.detector.history import Form, matrix
+from services.detector.movement import FORMS
 from services.detector.reference import Reference
 from services.detector.score import Classifier, Scorer
 
@@ -110,11 +111,7 @@ class TrainedDetector:
         longest_first = np.argsort(-counts, kind="stable")
         n = columns.shape[0]
         features = np.empty((n, len(self._features.names)))
-        found = Found(
-            usual=np.empty((n, 4)),
-            fall=np.empty((n, 3)),
-            **{name: np.empty(n) for name in _SINGLE},
-        )
+        found = Found(**{field.name: np.empty((n, *_WIDTHS.get(field.name, ()))) for field in fields(Found)})
         for begin in range(0, counts.size, _AT_ONCE):
             some = longest_first[begin : begin + _AT_ONCE]
             for t in range(int(counts[some[0]])):
@@ -137,7 +134,8 @@ def _snapshots(states: Floats) -> Iterator[bytes]:
     return (packed[at : at + size] for at in range(0, len(packed), size))
 
 
-_SINGLE = tuple(field.name for field in fields(Found) if field.name not in {"usual", "fall"})
+_WIDTHS = {"usual": (4,), "fall": (3,), "wobble": (3,), "trail": (3 * FORMS,)}
+"""Of what is found, that which is more than one number a form."""
 
 
 def _keep(found: Found, rows: NDArray[np.int64], step: Step) -> None:

@@ -71,7 +71,9 @@ def test_every_caught_rupture_is_explained_once(cohort: Cohort) -> None:
     judged = judge_cohort(load(), cohort)
     found = explained(cohort, judged)
     with_form = sum(
-        count for (truth, _), count in found.moved.items() if truth is not Movement.DECLINED_FORMS
+        count
+        for (after, truth, _), count in found.moved.items()
+        if after == 0 and truth is not Movement.DECLINED_FORMS
     )
     assert sum(found.leading.values()) == with_form > 50
 
