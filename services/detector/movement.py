@@ -27,8 +27,9 @@ _BEFORE = 2.0
 """So many forms at what is usual are added before all others."""
 _DEPTH_VARIANCE = 0.06
 """Of how deep falls are: a fall deeper than is common fits less well."""
-_TAIL = 6.0
+_TAIL = 6
 """Degrees of freedom of what is left over: one odd form says little."""
+_LEAST = 1e-30
 _OWN_VARIANCE = 4e-4
 """What no way of falling follows, beside the noise of the session and of the form."""
 
@@ -68,7 +69,7 @@ class _Ways(NamedTuple):
     """So many, before the slow ones."""
     share: Floats
     """(ways, FORMS) of its present depth that a fall has at each of the last forms, the newest first."""
-    log_chance: Floats
+    chance: Floats
     total: Floats
     """(FORMS + 1, ways) mean share over so many forms and those before."""
     squares: Floats
@@ -85,7 +86,7 @@ def _ways() -> _Ways:
     return _Ways(
         sudden=_LONGEST_AGO * len(_SUDDEN),
         share=share,
-        log_chance=np.log([chance for _, _, chance in every]),
+        chance=np.array([chance for _, _, chance in every]),
         total=first / count,
         squares=squares - first * first / count,
     )
@@ -107,22 +108,33 @@ def below_usual(levels: Levels) -> tuple[Floats, Floats]:
 
 
 def slow_against_sudden(below: Floats, variance: Floats, rated: Floats) -> Floats:
-    """(n,) log-odds that what fell slid little by little, against that it fell at once.
+    """(n,) log-odds that what fell slid little by little, against that it fell at once; 0 where nothing fell.
 
     `below` and `variance` are of `below_usual`; `rated` (n,) are the forms so far.
     """
-    count = np.minimum(rated, FORMS).astype(np.intp)
+    odds = np.zeros(rated.size)
+    fell = np.nonzero(below[:, 0] > _NO_FALL)[0]
+    odds[fell] = _log_odds(below[fell], variance[fell], np.minimum(rated[fell], FORMS).astype(np.intp))
+    return odds
+
+
+def _log_odds(below: Floats, variance: Floats, count: NDArray[np.intp]) -> Floats:
     whole = below.sum(axis=1)
     # Least squares of each way over a level of its own; the depth is drawn to 0 by what is common.
     along = np.einsum("nt,wt->nw", below, _WAYS.share) - whole[:, None] * _WAYS.total[count]
     room = _WAYS.squares[count] + variance[:, None] / _DEPTH_VARIANCE
-    explained = np.maximum(along, 0.0) ** 2 / room
+    explained = np.maximum(along, 0.0)
+    explained *= explained
+    explained /= room
     left = (below * below).sum(axis=1) - whole * whole / (count + _BEFORE)
     surprise = np.maximum(left[:, None] - explained, 0.0) / variance[:, None]
-    log = _WAYS.log_chance - 0.5 * (_TAIL + FORMS) * np.log1p(surprise / _TAIL)
-    chance = np.exp(log - log.max(axis=1, keepdims=True))
-    sudden, slow = chance[:, : _WAYS.sudden].sum(axis=1), chance[:, _WAYS.sudden :].sum(axis=1)
-    odds: Floats = np.log(slow / sudden)
+    # Of the likelihoods only the powers are needed: the tail's exponent is a whole number.
+    fit = 1.0 / (1.0 + surprise / _TAIL)
+    fit /= fit.max(axis=1, keepdims=True)
+    fit **= (_TAIL + FORMS) // 2
+    fit *= _WAYS.chance
+    sudden, slow = fit[:, : _WAYS.sudden].sum(axis=1), fit[:, _WAYS.sudden :].sum(axis=1)
+    odds: Floats = np.log(np.maximum(slow, _LEAST) / np.maximum(sudden, _LEAST))
     return odds
 
 

@@ -39,9 +39,10 @@ see "false" below.
 _LIMITS = """
 ## What holds, and what does not
 
-- Lowering a whole form (every mark by the same amount, none of them at the end of its scale) never lowers the
-  risk of that session. Single components can, and so can a form
-  of which some marks stop at the lowest:{exceptions}
+- Lowering a whole form (every component by the same amount, none of them at the end of its scale) never
+  lowers the risk of that session. Where a component has stopped at its lowest mark, the risk is at least that
+  of the riskiest of a few forms that, lowered, end as this one: what is left between those few, and of marks
+  that stop within a component, is measured here. Lowering single components can lower the risk:{exceptions}
 - Forms with every mark at the top say only that the alliance is at least that good; falls above the ceiling
   are not seen.
 - A client with fewer than three ratings has no usual level yet: the risk then rests on the level alone.
