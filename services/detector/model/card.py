@@ -6,6 +6,7 @@ import numpy as np
 
 from services.detector.model.artefact import Manifest
 from services.detector.model.evaluate import KindFigures
+from services.detector.model.fairness import FAIRNESS_TITLES, Fairness, fairness_rows
 from services.detector.model.lowering import Lowered
 from services.detector.model.movement_rows import MOVEMENT_TITLES, movement_rows
 from services.detector.model.optimal_figures import OPTIMAL_TITLES, OptimalFigures, optimal_rows
@@ -172,6 +173,7 @@ def card(manifest: Manifest, results: Sequence[KindFigures], lowered: Sequence[L
             "Beside today's rules, each at its usual cut, on the same sessions:\n",
             *rows,
             *_movements(results),
+            *_fairness(results),
             *_parts(results),
             *_optimal_part(results),
             _LIMITS.format(exceptions=exceptions),
@@ -185,6 +187,20 @@ def _movements(results: Sequence[KindFigures]) -> list[str]:
         "\n## What kind of movement is named\n",
         "Of caught ruptures, beside what the simulator made; of 100. Where the marks do not tell a slide",
         "from a sudden fall, none is named:\n",
+        *map(_row, rows),
+    ]
+
+
+def _fairness(results: Sequence[KindFigures]) -> list[str]:
+    total = Fairness()
+    for run in results:
+        total.add(run.fairness)
+    rows = [FAIRNESS_TITLES, ["---"] * len(FAIRNESS_TITLES), *fairness_rows(total)]
+    return [
+        "\n## Whom it flags\n",
+        "At the default threshold, over all cohorts; thirds are of each cohort's own clients. Simulated",
+        "clients have no other properties than these: nothing is known here of age, gender, language or",
+        "culture.\n",
         *map(_row, rows),
     ]
 
