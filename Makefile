@@ -3,6 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && exit; done; echo python3)
 BIN := .venv/bin
 RATINGS ?=
+# What the optimal filter found, cohort by cohort: no model changes it, and a run that was stopped goes on from it.
+OPTIMAL_KEPT ?= .optimal
+CARD ?= services/detector/model/artefact/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -57,8 +60,8 @@ kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Ja
 train: prepare-dev ## rebuild the model artefact
 	$(BIN)/rapport train
 
-evaluate: prepare-dev ## measure the model (OPTIMAL=1: beside the optimal filter, minutes a cohort)
-	$(BIN)/rapport evaluate $(if $(OPTIMAL),--optimal)
+evaluate: prepare-dev ## measure the model beside the optimal filter and write its card (hours once; QUICK=1: neither)
+	$(BIN)/rapport evaluate $(if $(QUICK),,--optimal --optimal-kept $(OPTIMAL_KEPT) --card $(CARD))
 
 schemas: prepare-dev ## write the published contracts anew
 	$(BIN)/rapport schemas export

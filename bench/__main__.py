@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     "bench.ingest",
     "bench.detector",
+    "bench.fold",
     "bench.runtime",
     "bench.latency",
     "bench.start",

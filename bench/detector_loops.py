@@ -59,7 +59,9 @@ class Same:
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
         """One finding for all."""
-        return [DyadAssessed(self._snapshot, [self._found] * len(dyad.forms)) for dyad in dyads]
+        return [
+            DyadAssessed(self._snapshot, [self._found] * (len(dyad.forms) - dyad.known)) for dyad in dyads
+        ]
 
 
 async def without_the_model() -> None:

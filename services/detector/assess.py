@@ -26,13 +26,21 @@ async def assess(batch: Batch, _tools: Tools) -> None:
 
 def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
     """Score these dyads; their results do not depend on one another."""
-    work = [DyadForms(dyad.snapshot, [s.form for s in dyad.sessions if s.form is not None]) for dyad in dyads]
-    for dyad, result in zip(dyads, model.assess(work), strict=True):
+    work = [
+        DyadForms(dyad.snapshot, [s.form for s in dyad.sessions if s.form is not None], _known(dyad))
+        for dyad in dyads
+    ]
+    for dyad, one, result in zip(dyads, work, model.assess(work), strict=True):
         small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
         dyad.snapshot_after = result.snapshot if small else None
-        for session, found in zip(dyad.sessions, result.assessments, strict=True):
+        for session, found in zip(dyad.sessions[one.known :], result.assessments, strict=True):
             if session.stored is None:
                 session.found = found
+
+
+def _known(dyad: DyadWork) -> int:
+    """How many sessions keep what is stored of them, before the first that does not."""
+    return next((at for at, one in enumerate(dyad.sessions) if one.stored is None), len(dyad.sessions))
 
 
 async def weigh(batch: Batch, _tools: Tools) -> None:

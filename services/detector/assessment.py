@@ -25,6 +25,7 @@ class Assessment(Struct, frozen=True, gc=False):
     components: dict[Component, ComponentFinding]
     leading: Component | None
     movement: Movement | None
+    """None: the marks did not move down, or in what way is not clear (yet)."""
     ratings: int
     """Rated forms of this dyad up to and including this one."""
     level: float

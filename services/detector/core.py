@@ -15,10 +15,12 @@ class DyadForms(Struct, frozen=True):
 
     snapshot: bytes | None
     forms: Sequence[Form]
+    known: int = 0
+    """Of so many of the forms, the first ones, the assessments are known: none is made of them."""
 
 
 class DyadAssessed(Struct, frozen=True):
-    """One assessment per form, in order, and the state after the last of them (at most 4 kB)."""
+    """One assessment per form that is not known, in order, and the state after the last (at most 4 kB)."""
 
     snapshot: bytes
     assessments: Sequence[Assessment]
@@ -41,4 +43,4 @@ class Detector(Protocol):
         """What it was made on, for drift and for starting thresholds; None: not known."""
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
-        """Assess every form of every dyad; takes CPU, so callers run it off the event loop."""
+        """Assess every form of every dyad that is not known; takes CPU: callers run it off the event loop."""

@@ -3,26 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.events import Component, Movement, Status
+from schemas.events import Component
 from services.detector.assessment import Assessment, ComponentFinding
 from services.detector.history import Form
+from services.detector.movement import Levels, Moved, below_usual, movement, slow_against_sudden
 
 Floats = NDArray[np.float64]
 
 DIGITS = 6
 _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL)
-_EARLY = 3
-"""With fewer rated forms nothing is usual yet, so a low level is all there is to say."""
-_CLEAR_FALL = 0.1
-_NO_FALL = 0.02
-_SUDDEN = 0.5
-"""A fall is sudden when one of the last two sessions brought at least this share of it."""
-_MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +26,27 @@ class Found:
     fall: Floats
     everything: Floats
     below_last: Floats
-    fell_before: Floats
-    """(n,) how far the last level lay under the one before it; NaN where either is missing."""
-    below_usual: Floats
     rated: Floats
     declined_in_row: Floats
+    trail: Floats
+    wobble: Floats
 
 
-class Moved(NamedTuple):
-    """What `movement` looks at, of one form."""
-
-    rated: float
-    below_usual: float
-    below_last: float
-    fell_before: float
-    everything: float
-
-
-def _moved(found: Found) -> Iterator[Moved]:
-    columns = (found.rated, found.below_usual, found.below_last, found.fell_before, found.everything)
-    return map(Moved._make, zip(*(column.tolist() for column in columns), strict=True))
+def _moved(forms: list[Form], found: Found) -> Iterator[Moved]:
+    levels = Levels(
+        found.trail, found.rated, np.ascontiguousarray(found.usual[:, :3]), found.fall, found.wobble
+    )
+    below, variance = below_usual(levels)
+    columns = (
+        found.rated,
+        below[:, 0],
+        below[:, 1],
+        found.below_last,
+        found.everything,
+        slow_against_sudden(below, variance, found.rated),
+    )
+    status = [form.status for form in forms]
+    return map(Moved._make, zip(status, *(column.tolist() for column in columns), strict=True))
 
 
 def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
@@ -91,21 +85,6 @@ def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
     return rounded
 
 
-def movement(form: Form, found: Moved) -> Movement | None:
-    """How the marks moved towards this form; None when they did not move down."""
-    if form.status is Status.DECLINED:
-        return Movement.DECLINED_FORMS
-    rated, below, drop, fell_before, everything = found
-    if rated < _EARLY and not drop >= _CLEAR_FALL:
-        return Movement.LOW_FROM_START
-    if not below > _NO_FALL:
-        return None
-    sudden = drop >= _SUDDEN * below or fell_before >= _SUDDEN * below
-    if not sudden:
-        return Movement.SLOW_SLIDE
-    return Movement.EVERYTHING if everything >= _MOSTLY else Movement.SUDDEN_FALL
-
-
 def _level(form: Form) -> float:
     whole = form.bond + form.goal + form.task  # NaN when one is missing
     if not isnan(whole):
@@ -126,7 +105,7 @@ def explain(forms: list[Form], risk: Floats, found: Found) -> list[Assessment]:
         np.round(scores, DIGITS).tolist(),
         np.round(found.usual, DIGITS).tolist(),
         leading,
-        _moved(found),
+        _moved(forms, found),
         strict=True,
     )
     out = []
@@ -142,7 +121,7 @@ def explain(forms: list[Form], risk: Floats, found: Found) -> list[Assessment]:
                 risk=chance,
                 components=shown,
                 leading=lead if lead in shown else None,
-                movement=movement(form, moved),
+                movement=movement(moved),
                 ratings=int(moved.rated),
                 level=_level(form),
             )

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector import features_own as own_record
-from services.detector.features_filter import Belief, predict
+from services.detector import features_trail
+from services.detector.features_filter import Belief, channel_noise, predict
 from services.detector.features_filter import start as no_belief
 from services.detector.features_hypotheses import BACK, FilterSettings, Tables, unfold
 from services.detector.features_ladder import evidence, usual_level
 from services.detector.features_layout import Layout
-from services.detector.features_observe import item_variance, observe
-from services.detector.features_update import fit_form, update
+from services.detector.features_observe import Seen, item_variance, observe
+from services.detector.features_update import Fit, fit_form, update
 
 Floats = NDArray[np.float64]
 
@@ -100,14 +101,35 @@ class Step:
     """(n,) P(all three components fell | a rupture)."""
     below_last: Floats
     """(n,) how far the level lies under the last one; NaN where either is missing."""
-    fell_before: Floats
-    """(n,) how far the last level lay under the one before it; NaN where either is missing."""
-    below_usual: Floats
-    """(n,) how far the level lies under the usual one; NaN where no mark was given."""
+    trail: Floats
+    """(n, `features_trail.WIDTH` + 3) bond, goal and task of this form and the rated ones before it."""
+    wobble: Floats
+    """(n, 3) variance of each channel from one form to the next."""
     rated: Floats
     """(n,) rated forms up to and with this one."""
     declined_in_row: Floats
     """(n,) declined forms in a row, up to and with this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A form taken in: what there was, what was seen of it, and what is believed after."""
+
+    own: own_record.Parts
+    prior: Belief
+    usual: Floats
+    items: Floats
+    seen: Seen
+    fit: Fit
+    under: Floats
+    """(n,) how far the level lies under the usual one, as far as the form can say."""
+    below: Floats
+    """(n,) the same in deviations."""
+    after: Belief
+    posterior: Floats
+    compared: own_record.Parts
+    trail: Floats
+    trail_before: Floats
 
 
 class Features:
@@ -118,13 +140,13 @@ class Features:
         self.tables: Tables = unfold(settings or FilterSettings())
         h = self.tables.hypotheses
         filtered = {"weight": h, "filter_mean": 6 * h, "variance": 9, "filter_noise": 3}
-        widths = filtered | own_record.WIDTHS
+        widths = filtered | own_record.WIDTHS | {"trail": features_trail.WIDTH}
         self.layout = Layout(tuple(widths), tuple(widths.values()))
 
     def start(self, n: int) -> Floats:
         """(n, width) the state of n dyads without a form."""
         belief = no_belief(self.tables, n)
-        return self._join(belief, own_record.start(n))
+        return self._join(belief, own_record.start(n) | {"trail": np.zeros((n, features_trail.WIDTH))})
 
     def _join(self, belief: Belief, own: own_record.Parts) -> Floats:
         return self.layout.join(
@@ -137,6 +159,15 @@ class Features:
             | own
         )
 
+    def pass_over(self, state: Floats, forms: Floats) -> Floats:
+        """(n, width) the state after a form of which nothing is to be said.
+
+        It is that of `step` but for the form's own odds, which only the next `own_record.LAGS` forms see:
+        pass over no form that lies closer to one of which something is to be said.
+        """
+        taken = self._take(state, forms)
+        return self._after(taken, np.zeros(state.shape[0]))
+
     def step(self, state: Floats, forms: Floats) -> Step:
         """Take one form of each dyad in.
 
@@ -144,6 +175,49 @@ class Features:
             state: (n, width) from `start` or an earlier step.
             forms: (n, columns) of `history.COLUMNS`.
         """
+        taken = self._take(state, forms)
+        tables, own, prior, seen = self.tables, taken.own, taken.prior, taken.seen
+        odds, fall = evidence(tables, taken.fit, taken.below)
+        before = prior.weight[:, 1:].sum(axis=1)
+        found = taken.compared | {
+            "odds": odds,
+            "fall": fall,
+            "below_usual": np.where(seen.rated, taken.under, np.nan),
+            "below_usual_in_deviations": np.where(seen.rated, taken.below, np.nan),
+            "odds_before": np.log(np.maximum(before, _LEAST_CHANCE) / np.maximum(1 - before, _LEAST_CHANCE)),
+            "odds_last": own["odds"][:, 0],
+            "odds_second_last": own["odds"][:, 1],
+            "odds_third_last": own["odds"][:, 2],
+            "baseline": prior.mean[:, 0, 0, 0],
+            "baseline_spread": np.sqrt(prior.variance[:, 0, 0]),
+            "noise": np.sqrt(prior.noise[:, 0]),
+            "contrast_noise": np.sqrt(prior.noise[:, 1]),
+            "declined": seen.declined.astype(np.float64),
+            "bond_contrast": seen.channels[:, 1] - prior.mean[:, 0, 1, 0],
+            "task_contrast": seen.channels[:, 2] - prior.mean[:, 0, 2, 0],
+            "spread": seen.spread,
+            "straight_lined": seen.straight,
+            "item_deviation": np.sqrt(taken.items),
+            "answered": seen.answered,
+            "step": seen.step,
+        }
+        rupture = np.ascontiguousarray(taken.posterior[:, 1 : tables.hypotheses])
+        expected_fall = (rupture[:, None] * tables.fall[:, 1:]).sum(axis=2)
+        whole = rupture[:, -tables.depths :].sum(axis=1) / np.maximum(rupture.sum(axis=1), _LEAST_CHANCE)
+        return Step(
+            state=self._after(taken, odds),
+            features=_together([found[name] for name in FEATURES]),
+            usual=self._shown_usual(taken.usual, own),
+            fall=expected_fall,
+            everything=whole,
+            below_last=taken.compared["below_last"],
+            trail=taken.trail,
+            wobble=features_trail.wobble(channel_noise(prior.noise), seen),
+            rated=own["rated"][:, 0] + seen.rated,
+            declined_in_row=np.where(seen.rated, 0.0, taken.compared["declined_in_row"]),
+        )
+
+    def _take(self, state: Floats, forms: Floats) -> _Taken:
         n = state.shape[0]
         tables = self.tables
         parts = self.layout.split(state)
@@ -164,49 +238,27 @@ class Features:
         level = np.where(seen.rated, seen.channels[:, 0], centre)
         # All that a form at the top says is that the level is nowhere below it.
         under = np.where(seen.at_top, np.minimum(centre - level, 0.0), centre - level)
-        below = under / spread
-        odds, fall = evidence(tables, fit, below)
         after, posterior = update(tables, prior, seen, fit)
-        compared = own_record.compare(own, seen, usual)
-        before = prior.weight[:, 1:].sum(axis=1)
-        found = compared | {
-            "odds": odds,
-            "fall": fall,
-            "below_usual": np.where(seen.rated, under, np.nan),
-            "below_usual_in_deviations": np.where(seen.rated, below, np.nan),
-            "odds_before": np.log(np.maximum(before, _LEAST_CHANCE) / np.maximum(1 - before, _LEAST_CHANCE)),
-            "odds_last": own["odds"][:, 0],
-            "odds_second_last": own["odds"][:, 1],
-            "odds_third_last": own["odds"][:, 2],
-            "baseline": prior.mean[:, 0, 0, 0],
-            "baseline_spread": np.sqrt(prior.variance[:, 0, 0]),
-            "noise": np.sqrt(prior.noise[:, 0]),
-            "contrast_noise": np.sqrt(prior.noise[:, 1]),
-            "declined": seen.declined.astype(np.float64),
-            "bond_contrast": seen.channels[:, 1] - prior.mean[:, 0, 1, 0],
-            "task_contrast": seen.channels[:, 2] - prior.mean[:, 0, 2, 0],
-            "spread": seen.spread,
-            "straight_lined": seen.straight,
-            "item_deviation": np.sqrt(items),
-            "answered": seen.answered,
-            "step": seen.step,
-        }
-        rupture = np.ascontiguousarray(posterior[:, 1 : tables.hypotheses])
-        expected_fall = (rupture[:, None] * tables.fall[:, 1:]).sum(axis=2)
-        whole = rupture[:, -tables.depths :].sum(axis=1) / np.maximum(rupture.sum(axis=1), _LEAST_CHANCE)
-        now = own_record.record(own, seen, compared, below, odds)
-        return Step(
-            state=self._join(after, now),
-            features=_together([found[name] for name in FEATURES]),
-            usual=self._shown_usual(usual, own),
-            fall=expected_fall,
-            everything=whole,
-            below_last=compared["below_last"],
-            fell_before=own["before_last"][:, 0] - own["last"][:, 0],
-            below_usual=found["below_usual"],
-            rated=now["rated"][:, 0],
-            declined_in_row=now["declined_in_row"][:, 0],
+        return _Taken(
+            own=own,
+            prior=prior,
+            usual=usual,
+            items=items,
+            seen=seen,
+            fit=fit,
+            under=under,
+            below=under / spread,
+            after=after,
+            posterior=posterior,
+            compared=own_record.compare(own, seen, usual),
+            trail=features_trail.with_form(parts["trail"], seen, usual),
+            trail_before=parts["trail"],
         )
+
+    def _after(self, taken: _Taken, odds: Floats) -> Floats:
+        now = own_record.record(taken.own, taken.seen, taken.compared, taken.below, odds)
+        kept = {"trail": features_trail.kept(taken.trail_before, taken.trail, taken.seen)}
+        return self._join(taken.after, now | kept)
 
     @staticmethod
     def _usual(belief: Belief) -> Floats:

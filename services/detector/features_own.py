@@ -32,6 +32,8 @@ WIDTHS = {
 }
 """Parts of the state; a part that knows nothing yet is NaN where a number would mislead."""
 
+LAGS = WIDTHS["odds"]
+"""So many forms before are still seen by their odds."""
 UNKNOWN = ("last", "before_last", "mean", "ewma", "component_ewma", "best", "offset")
 FAST, SLOW = 0.5, 0.2
 _COMPONENT = 0.4

@@ -41,7 +41,7 @@ class ToyDetector:
                 if not isnan(mark):
                     sums[i] += mark
                     counts[i] += 1
-        return DyadAssessed(_STATE.pack(*sums, *counts, declined), found)
+        return DyadAssessed(_STATE.pack(*sums, *counts, declined), found[dyad.known :])
 
     @staticmethod
     def _found(

@@ -6,7 +6,9 @@ import numpy as np
 
 from services.detector.model.artefact import Manifest
 from services.detector.model.evaluate import KindFigures
+from services.detector.model.fairness import FAIRNESS_TITLES, Fairness, fairness_rows
 from services.detector.model.lowering import Lowered
+from services.detector.model.movement_rows import MOVEMENT_TITLES, movement_rows
 from services.detector.model.optimal_figures import OPTIMAL_TITLES, OptimalFigures, optimal_rows
 
 _HEAD = """# Model card: `{version}`
@@ -38,9 +40,10 @@ see "false" below.
 _LIMITS = """
 ## What holds, and what does not
 
-- Lowering a whole form (every mark by the same amount, none of them at the end of its scale) never lowers the
-  risk of that session. Single components can, and so can a form
-  of which some marks stop at the lowest:{exceptions}
+- Lowering a whole form (every component by the same amount, none of them at the end of its scale) never
+  lowers the risk of that session. Where a component has stopped at its lowest mark, the risk is at least that
+  of the riskiest of a few forms that, lowered, end as this one: what is left between those few, and of marks
+  that stop within a component, is measured here. Lowering single components can lower the risk:{exceptions}
 - Forms with every mark at the top say only that the alliance is at least that good; falls above the ceiling
   are not seen.
 - A client with fewer than three ratings has no usual level yet: the risk then rests on the level alone.
@@ -169,11 +172,37 @@ def card(manifest: Manifest, results: Sequence[KindFigures], lowered: Sequence[L
             f"the default threshold; the least were {min(false):.1f}, the most {max(false):.1f}.\n",
             "Beside today's rules, each at its usual cut, on the same sessions:\n",
             *rows,
+            *_movements(results),
+            *_fairness(results),
             *_parts(results),
             *_optimal_part(results),
             _LIMITS.format(exceptions=exceptions),
         ]
     )
+
+
+def _movements(results: Sequence[KindFigures]) -> list[str]:
+    rows = [MOVEMENT_TITLES, ["---"] * len(MOVEMENT_TITLES), *movement_rows(results)]
+    return [
+        "\n## What kind of movement is named\n",
+        "Of caught ruptures, beside what the simulator made; of 100. Where the marks do not tell a slide",
+        "from a sudden fall, none is named:\n",
+        *map(_row, rows),
+    ]
+
+
+def _fairness(results: Sequence[KindFigures]) -> list[str]:
+    total = Fairness()
+    for run in results:
+        total.add(run.fairness)
+    rows = [FAIRNESS_TITLES, ["---"] * len(FAIRNESS_TITLES), *fairness_rows(total)]
+    return [
+        "\n## Whom it flags\n",
+        "At the default threshold, over all cohorts; thirds are of each cohort's own clients. Simulated",
+        "clients have no other properties than these: nothing is known here of age, gender, language or",
+        "culture.\n",
+        *map(_row, rows),
+    ]
 
 
 def _parts(results: Sequence[KindFigures]) -> list[str]:

@@ -129,7 +129,9 @@ def evaluate(
     ratings: Annotated[
         Path | None, typer.Option(help="A table of your own ratings (CSV): measures flags on them instead.")
     ] = None,
-    card: Annotated[Path | None, typer.Option(help="Where to write the model card.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Where to write the model card; with --optimal, so that it is whole.")
+    ] = None,
     optimal: Annotated[
         bool, typer.Option("--optimal", help="Also run the optimal filter: minutes a cohort.")
     ] = False,
@@ -158,6 +160,8 @@ def evaluate(
     Examples:
 
       rapport evaluate --clients 200 --seeds 1
+
+      rapport evaluate --optimal --optimal-kept .optimal --card MODEL_CARD.md
 
       rapport evaluate --ratings ratings.csv --labels labels.csv
     """

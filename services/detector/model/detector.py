@@ -1,33 +1,29 @@
 """Dyads' forms in, their assessments and snapshots out: features, score and explain in one pass."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.core import DyadAssessed, DyadForms
-from services.detector.explain import Found, explain
-from services.detector.features import Features, Step
+from services.detector.explain import explain
+from services.detector.features import Features
+from services.detector.floor import raised
 from services.detector.history import Form, matrix
+from services.detector.model.folding import Gathered, Lengths, fold
 from services.detector.reference import Reference
 from services.detector.score import Classifier, Scorer
 
 Floats = NDArray[np.float64]
 
-_AT_ONCE = 256
-"""Dyads folded together: what one step needs of so many stays in the processor's cache."""
+_FLOOR_AT_ONCE = 8
+"""Forms at the floor weighed together, with all that they may have been."""
 _MAGIC = b"RAP1"
 
 
 class BadSnapshot(ValueError):
     """The bytes are no snapshot of this model: refold the dyad's history."""
-
-
-class _Gathered(NamedTuple):
-    features: Floats
-    found: Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +70,36 @@ class TrainedDetector:
         return self._threshold
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
-        """Assess every form of every dyad.
+        """Assess every form of every dyad that is not known.
 
         Raises:
             BadSnapshot: a snapshot was not made by this model.
         """
         states = self._states(dyads)
-        forms = [form for dyad in dyads for form in dyad.forms]
-        gathered = self._fold(states, [len(dyad.forms) for dyad in dyads], matrix(forms))
-        risk = self._scorer.score(gathered.features)
-        assessments = explain(forms, risk, gathered.found)
+        work = [Lengths(len(dyad.forms), dyad.known) for dyad in dyads]
+        gathered = fold(self._features, states, work, matrix([form for dyad in dyads for form in dyad.forms]))
+        forms = [form for dyad in dyads for form in dyad.forms[dyad.known :]]
+        assessments = explain(forms, self._risk(gathered), gathered.found)
         out, begin = [], 0
         for snapshot, dyad in zip(_snapshots(states), dyads, strict=True):
-            end = begin + len(dyad.forms)
+            end = begin + len(dyad.forms) - dyad.known
             out.append(DyadAssessed(snapshot, assessments[begin:end]))
             begin = end
         return out
+
+    def _risk(self, gathered: Gathered) -> Floats:
+        """Of each form: the classifier's, and at the floor that of the riskiest form that ends as it."""
+        risk = self._scorer.score(gathered.features)
+        for begin in range(0, len(gathered.floor), _FLOOR_AT_ONCE):
+            some = gathered.floor[begin : begin + _FLOOR_AT_ONCE]
+            ways = [raised(one.form) for one in some]
+            if not any(map(len, ways)):
+                continue
+            states = np.repeat(np.stack([one.state for one in some]), [len(way) for way in ways], axis=0)
+            might = self._scorer.score(self._features.step(states, np.concatenate(ways)).features)
+            rows = np.repeat([one.row for one in some], [len(way) for way in ways])
+            np.maximum.at(risk, rows, might)
+        return risk
 
     def _states(self, dyads: Sequence[DyadForms]) -> Floats:
         states = self._features.start(len(dyads))
@@ -103,29 +113,6 @@ class TrainedDetector:
             states[rows] = np.ascontiguousarray(together[:, len(_MAGIC) :]).view("<f8")
         return states
 
-    def _fold(self, states: Floats, lengths: Sequence[int], columns: Floats) -> _Gathered:
-        """Fold every dyad's forms, longest histories first; `states` holds the last state of each after."""
-        counts = np.array(lengths, dtype=np.int64)
-        first_row = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)[:-1]])
-        longest_first = np.argsort(-counts, kind="stable")
-        n = columns.shape[0]
-        features = np.empty((n, len(self._features.names)))
-        found = Found(
-            usual=np.empty((n, 4)),
-            fall=np.empty((n, 3)),
-            **{name: np.empty(n) for name in _SINGLE},
-        )
-        for begin in range(0, counts.size, _AT_ONCE):
-            some = longest_first[begin : begin + _AT_ONCE]
-            for t in range(int(counts[some[0]])):
-                going = some[counts[some] > t]
-                rows = first_row[going] + t
-                step = self._features.step(states[going], columns[rows])
-                states[going] = step.state
-                features[rows] = step.features
-                _keep(found, rows, step)
-        return _Gathered(features, found)
-
 
 def _snapshots(states: Floats) -> Iterator[bytes]:
     """Each dyad's state as the bytes that `_states` reads."""
@@ -135,11 +122,3 @@ def _snapshots(states: Floats) -> Iterator[bytes]:
     size = together.shape[1]
     packed = together.tobytes()
     return (packed[at : at + size] for at in range(0, len(packed), size))
-
-
-_SINGLE = tuple(field.name for field in fields(Found) if field.name not in {"usual", "fall"})
-
-
-def _keep(found: Found, rows: NDArray[np.int64], step: Step) -> None:
-    for field in fields(Found):
-        getattr(found, field.name)[rows] = getattr(step, field.name)

@@ -11,6 +11,7 @@ from services.detector.core import Detector
 from services.detector.model.curves import precision_at_recalls, risk_and_truth
 from services.detector.model.detector import TrainedDetector
 from services.detector.model.explained import Explained, explained
+from services.detector.model.fairness import Fairness, fairness
 from services.detector.model.flow import JudgedCohort, judge_cohort
 from services.detector.model.kinds import KINDS, Kind
 from services.detector.model.measure import Caught, Ranking, calibration_error, caught, ranking, spells
@@ -64,6 +65,7 @@ class KindFigures:
     reliability: Floats
     """(13, 3) of `curves.risk_and_truth`."""
     explained: Explained
+    fairness: Fairness
     kept: tuple[Kept, ...]
     parts: Parts | None = None
     """What the filter and the trees would reach alone; None for a model of another make."""
@@ -117,6 +119,7 @@ def evaluate_kind(
         rules=tuple(rules),
         reliability=risk_and_truth(rupture[cohort.present], judged.risk[cohort.present]),
         explained=explained(cohort, judged),
+        fairness=fairness(cohort, judged),
         kept=tuple(kept(detector, cohort, judged)),
         parts=parts(detector.classifier, cohort) if isinstance(detector, TrainedDetector) else None,
         optimal=optimal_figures(cohort, judged.risk, BUDGET, optimal) if optimal else None,

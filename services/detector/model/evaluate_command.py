@@ -23,6 +23,7 @@ from services.detector.model.report import page
 from services.detector.model.tables import (
     Grid,
     answered_grid,
+    confusion_grid,
     kinds_grid,
     leading_grid,
     movement_grid,
@@ -55,6 +56,7 @@ def on_cohorts(folder: Path, wanted: Wanted, out: Path, card_file: Path | None) 
         promise_grid(results),
         leading_grid(results),
         movement_grid(results),
+        confusion_grid(results),
     ]
     if wanted.optimal:
         grids.insert(1, optimal_grid(results))

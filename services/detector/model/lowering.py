@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as with_
 
 import numpy as np
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from services.detector.core import Detector, DyadForms
 from services.detector.history import Form
 from services.detector.model.flow import forms_of
+from services.detector.model.marks import score
 from services.detector.model.shapes import WAI_SR
 from services.detector.model.simulate import Cohort, simulate
 from services.detector.model.world import typical_world
@@ -18,14 +20,17 @@ LOWERING_SEED = 31
 WHOLE = ("bond", "goal", "task", "overall")
 
 
+STEP = 0.25
+"""Of the instrument it is measured on: marks from 1 to 5."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """What became of the risk when some components of the last form were lowered by `by`."""
+    """What became of the risk when the last form was lowered by `by`."""
 
-    components: tuple[str, ...]
+    what: str
+    """What was lowered, in words."""
     by: float
-    stopping: bool
-    """Marks stop at the lowest one; otherwise forms that would pass it are left out."""
     forms: int
     notably_less: int
     """Forms whose risk fell by more than `NOTABLE`."""
@@ -34,12 +39,10 @@ class Lowered:
 
     def sentence(self) -> str:
         """The figure in words."""
-        what = "the whole form" if len(self.components) > 1 else f"{self.components[0]} alone"
-        what += ", marks stopping at the lowest," if self.stopping else ""
         share = 100 * self.notably_less / max(self.forms, 1)
         return (
-            f"Lowering {what} by {self.by:g} of the scale lowered the risk by more than {NOTABLE:g} for "
-            f"{share:.1f} of 100 forms (of {self.forms}; worst {self.worst:.2f})."
+            f"Lowering {self.what} by {self.by:g} of the scale lowered the risk by more than {NOTABLE:g} for "
+            f"{share:.1f} of 100 forms (of {self.forms}; worst {self.worst:.3f})."
         )
 
 
@@ -48,8 +51,11 @@ def measure_all(detector: Detector, clients: int = 2000) -> list[Lowered]:
     rng = np.random.default_rng(LOWERING_SEED)
     cohort = simulate(rng, clients, typical_world(WAI_SR, rng))
     ways = (WHOLE, *((name,) for name in WHOLE[:3]))
-    exact = [measure_lowering(detector, cohort, way, 0.125, stopping=False) for way in ways]
-    return [*exact, measure_lowering(detector, cohort, WHOLE, 0.625, stopping=True)]
+    return [
+        *(measure_lowering(detector, cohort, way, 0.125, stopping=False) for way in ways),
+        *(measure_lowering(detector, cohort, WHOLE, by, stopping=True) for by in (STEP, 2 * STEP, 0.625)),
+        *(measure_items(detector, cohort, steps * STEP) for steps in (1, 2, 3)),
+    ]
 
 
 def lower(form: Form, components: Sequence[str], by: float, *, stopping: bool) -> Form | None:
@@ -74,11 +80,28 @@ def measure_lowering(
             if lowered is not None:
                 before.append(DyadForms(None, forms))
                 after.append(DyadForms(None, [*forms[:-1], lowered]))
+    what = "the whole form" if len(components) > 1 else f"{components[0]} alone"
+    return _compared(detector, what + ", components stopping at the lowest," * stopping, by, before, after)
+
+
+def measure_items(detector: Detector, cohort: Cohort, by: float) -> Lowered:
+    """Lower every mark of each client's last form, each stopping at the lowest, and compare the risks."""
+    n = cohort.present.shape[0]
+    last = cohort.present.shape[1] - 1 - np.argmax(cohort.present[:, ::-1], axis=1)
+    marks = cohort.marks.copy()
+    marks[np.arange(n), last] = np.maximum(marks[np.arange(n), last] - by, 0.0)
+    lowered = with_(cohort, marks=marks, forms=score(cohort.world.shape, marks, cohort.declined))
+    some = [i for i in range(n) if cohort.present[i].any() and not cohort.declined[i, last[i]]]
+    before, after = ([DyadForms(None, forms_of(one, i)) for i in some] for one in (cohort, lowered))
+    return _compared(detector, "each mark, stopping at the lowest,", by, before, after)
+
+
+def _compared(
+    detector: Detector, what: str, by: float, before: Sequence[DyadForms], after: Sequence[DyadForms]
+) -> Lowered:
     risks = [
         np.array([result.assessments[-1].risk for result in detector.assess(dyads)])
         for dyads in (before, after)
     ]
     fell = risks[0] - risks[1]
-    return Lowered(
-        tuple(components), by, stopping, fell.size, int((fell > NOTABLE).sum()), float(fell.max(initial=0.0))
-    )
+    return Lowered(what, by, fell.size, int((fell > NOTABLE).sum()), float(fell.max(initial=0.0)))

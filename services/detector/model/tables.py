@@ -7,9 +7,10 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from schemas.events import Movement
 from services.detector.model.card import by_kind, leading_share, optimal_runs
 from services.detector.model.evaluate import KindFigures
-from services.detector.model.explained import Explained
+from services.detector.model.movement_rows import MOVEMENT_TITLES, explained_in, movement_rows
 from services.detector.model.optimal_figures import optimal_rows
 from services.detector.model.own_ratings import Answered, OwnFigures
 from services.detector.model.promise import STARTS
@@ -147,25 +148,30 @@ def promise_grid(results: Sequence[KindFigures]) -> Grid:
 
 
 def movement_grid(results: Sequence[KindFigures]) -> Grid:
-    """The kind of movement that was named at the first flag, beside the simulator's truth."""
-    total = _explained(results)
-    true = list(dict.fromkeys(truth for truth, _ in sorted(total.moved)))
-    named = list(dict.fromkeys(name for _, name in sorted(total.moved)))
-    rows = []
-    for truth in true:
-        counts = [total.moved[truth, name] for name in named]
-        right = 100 * total.moved[truth, truth.value] / max(sum(counts), 1)
-        rows.append((truth.value, *map(str, counts), f"{right:.0f}"))
+    """The kind of movement that was named, beside the simulator's truth."""
     return Grid(
-        "Kind of movement at the first flag of a caught rupture: true in rows, named in columns",
-        ("truly", *(name or "none" for name in named), "right of 100"),
-        tuple(rows),
+        "Kind of movement of a caught rupture, of 100",
+        ("truly", *MOVEMENT_TITLES[1:]),
+        tuple(movement_rows(results)),
+        "not clear: no kind is named, and the message says so.",
+    )
+
+
+def confusion_grid(results: Sequence[KindFigures]) -> Grid:
+    """Which kind was named in place of which, at the first flag."""
+    total = explained_in(results)
+    names = [*(one.value for one in Movement), ""]
+    found = [(true, total.of(true)) for true in Movement]
+    return Grid(
+        "Kind of movement at the first flag: true in rows, named in columns",
+        ("truly", *(name or "not clear" for name in names)),
+        tuple((true.value, *(str(named[name]) for name in names)) for true, named in found if named.total()),
     )
 
 
 def leading_grid(results: Sequence[KindFigures]) -> Grid:
     """Whether the component that fell deepest was named at the first flag."""
-    total = _explained(results)
+    total = explained_in(results)
     rows = []
     for fallen in (1, 2, 3):
         right, wrong = total.leading[fallen, True], total.leading[fallen, False]
@@ -176,13 +182,6 @@ def leading_grid(results: Sequence[KindFigures]) -> Grid:
         ("", "ruptures", "deepest one named, of 100"),
         tuple(rows),
     )
-
-
-def _explained(results: Sequence[KindFigures]) -> Explained:
-    total = Explained()
-    for run in results:
-        total.add(run.explained)
-    return total
 
 
 def own_grid(rated: int, ways: Sequence[tuple[str, OwnFigures]]) -> Grid:

@@ -20,6 +20,7 @@ _MOVED = {
     Movement.EVERYTHING: "The ratings of everything came out lower at once.",
     Movement.LOW_FROM_START: "The ratings have been low from the first sessions on.",
 }
+_UNCLEAR = "The ratings moved; whether at once or little by little is not clear yet."
 _NAMES = {
     Component.BOND: "The relationship (bond)",
     Component.GOAL: "Agreement on goals",
@@ -119,7 +120,7 @@ def _message(session: Judged, of_it: Sequence[Judged], catalogue: Catalogue, day
 def _sentences(
     found: Assessment, so_far: Sequence[Judged], instrument: Instrument, day_of: DayOf
 ) -> Iterator[str]:
-    yield _MOVED[found.movement] if found.movement else "The ratings moved."
+    yield _MOVED[found.movement] if found.movement else _UNCLEAR
     fell = {
         name: one.score - one.usual
         for name, one in found.components.items()

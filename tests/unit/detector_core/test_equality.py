@@ -55,6 +55,19 @@ def test_going_on_from_snapshots_equals_refolding_the_history(
     assert [result.snapshot for result in whole] == snapshots
 
 
+@pytest.mark.parametrize("left", [0, 1, 2, 5])
+def test_what_is_known_changes_nothing_of_the_rest(
+    left: int, detector: TrainedDetector, histories: list[list[Form]], whole: list[DyadAssessed]
+) -> None:
+    known = [max(len(forms) - left, 0) for forms in histories]
+    found = detector.assess(
+        [DyadForms(None, forms, so_many) for forms, so_many in zip(histories, known, strict=True)]
+    )
+    rest = [list(one.assessments)[so_many:] for one, so_many in zip(whole, known, strict=True)]
+    assert [repr(one) for one in rest] == [_text(result) for result in found]
+    assert [result.snapshot for result in whole] == [result.snapshot for result in found]
+
+
 def test_a_snapshot_fits_into_4_kilobytes(whole: list[DyadAssessed]) -> None:
     assert max(len(result.snapshot) for result in whole) <= 4096
 

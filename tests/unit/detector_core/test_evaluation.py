@@ -14,10 +14,11 @@ from schemas.instruments.loader import Catalogue
 from services.detector.model.artefact import load
 from services.detector.model.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
 from services.detector.model.explained import explained, true_movement
+from services.detector.model.fairness import Who, fairness
 from services.detector.model.flow import judge_cohort
 from services.detector.model.kinds import KINDS
 from services.detector.model.labels import Label
-from services.detector.model.measure import Spell
+from services.detector.model.measure import Spell, caught
 from services.detector.model.own_ratings import answered_figures, judge_own, read_forms
 from services.detector.model.promise import STARTS, kept
 from services.detector.model.ruptures import Courses
@@ -71,7 +72,9 @@ def test_every_caught_rupture_is_explained_once(cohort: Cohort) -> None:
     judged = judge_cohort(load(), cohort)
     found = explained(cohort, judged)
     with_form = sum(
-        count for (truth, _), count in found.moved.items() if truth is not Movement.DECLINED_FORMS
+        count
+        for (after, truth, _), count in found.moved.items()
+        if after == 0 and truth is not Movement.DECLINED_FORMS
     )
     assert sum(found.leading.values()) == with_form > 50
 
@@ -169,3 +172,37 @@ def test_evaluating_on_own_ratings_shows_every_rule_and_the_precision(
     assert done.exit_code == 0, done.output
     for text in ("12 rated sessions", "vendor rule", "XmR chart", "EWMA", "answered about"):
         assert text in page.read_text()
+
+
+def test_every_grouping_of_clients_counts_each_session_and_each_rupture_once(cohort: Cohort) -> None:
+    judged = judge_cohort(load(), cohort)
+    found = fairness(cohort, judged)
+    rated = cohort.present & ~cohort.declined
+    rupture = cohort.rupture & cohort.present
+    all_caught = caught(rupture, rated, judged.flagged)
+    flagged = judged.flagged & rated & ~rupture
+    for by in {who.by for who in found.stable}:
+        counts = [
+            sum(n for who, n in counted.items() if who.by == by)
+            for counted in (found.stable, found.false, found.ruptures, found.caught)
+        ]
+        totals = [(rated & ~rupture).sum(), flagged.sum(), all_caught.ruptures, all_caught.caught]
+        assert counts == totals
+
+
+def test_clients_are_grouped_by_what_they_are(cohort: Cohort) -> None:
+    forms = cohort.forms.copy()
+    forms[:, :, :3] = np.linspace(0.1, 0.9, 400)[:, None, None]
+    flat = replace(
+        cohort,
+        forms=forms,
+        present=np.ones_like(cohort.present),
+        declined=np.zeros_like(cohort.declined),
+    )
+    flat.declined[:10, 3] = True
+    found = fairness(flat, judge_cohort(load(), flat))
+    stable = (~flat.rupture & ~flat.declined).sum(axis=1)
+    low = Who("mean level", "lowest third")
+    assert found.stable[low] == stable[:133].sum() or found.stable[low] == stable[:134].sum()
+    assert found.stable[Who("forms not given", "some")] == stable[:10].sum()
+    assert {who.group for who in found.stable if who.by == "instrument"} == {cohort.world.shape.name}
