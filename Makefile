@@ -58,7 +58,7 @@ kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Ja
 	@$(BIN)/python -m deploy.kafka.run
 
 train: prepare-dev ## rebuild the model artefact
-	$(BIN)/rapport train
+	$(BIN)/rapport train --out services/detector/model/artefact
 
 evaluate: prepare-dev ## measure the model beside the optimal filter and write its card (hours once; QUICK=1: neither)
 	$(BIN)/rapport evaluate $(if $(QUICK),,--optimal --optimal-kept $(OPTIMAL_KEPT) --card $(CARD))

@@ -1,4 +1,4 @@
-"""Named parts of a dyad's state: one row of float64 a dyad, the same bytes in a snapshot."""
+"""Named parts of a dyad's state: one row of numbers a dyad, each of which fits in a float32 of a snapshot."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -30,6 +30,10 @@ class Layout:
         }
 
     def join(self, parts: dict[str, Floats]) -> Floats:
-        """A state of the given parts, in C order."""
+        """A state of the given parts, in C order: float64 that a float32 can hold.
+
+        Rounded at every step and not only when it is stored, so that going on from a snapshot and folding a
+        history anew end in the same numbers.
+        """
         rows = [parts[name].reshape(-1, width) for name, width in zip(self.names, self.widths, strict=True)]
-        return np.concatenate(rows, axis=1)
+        return np.concatenate(rows, axis=1, dtype=np.float32, casting="same_kind").astype(np.float64)

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 _FLOOR_AT_ONCE = 8
 """Forms at the floor weighed together, with all that they may have been."""
-_MAGIC = b"RAP1"
+_MAGIC = b"RAP2"
 
 
 class BadSnapshot(ValueError):
@@ -103,20 +103,20 @@ class TrainedDetector:
 
     def _states(self, dyads: Sequence[DyadForms]) -> Floats:
         states = self._features.start(len(dyads))
-        size = len(_MAGIC) + 8 * states.shape[1]
+        size = len(_MAGIC) + 4 * states.shape[1]
         known = [dyad.snapshot for dyad in dyads if dyad.snapshot is not None]
         if any(len(snapshot) != size or not snapshot.startswith(_MAGIC) for snapshot in known):
             raise BadSnapshot("not a snapshot of this model: refold the history")
         if known:
             rows = [row for row, dyad in enumerate(dyads) if dyad.snapshot is not None]
             together = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, size)
-            states[rows] = np.ascontiguousarray(together[:, len(_MAGIC) :]).view("<f8")
+            states[rows] = np.ascontiguousarray(together[:, len(_MAGIC) :]).view("<f4")
         return states
 
 
 def _snapshots(states: Floats) -> Iterator[bytes]:
     """Each dyad's state as the bytes that `_states` reads."""
-    numbers = states.astype("<f8", copy=False).view(np.uint8)
+    numbers = states.astype("<f4").view(np.uint8)
     magic = np.broadcast_to(np.frombuffer(_MAGIC, dtype=np.uint8), (states.shape[0], len(_MAGIC)))
     together = np.concatenate([magic, numbers], axis=1)
     size = together.shape[1]
