@@ -58,7 +58,8 @@ _OPTIMAL = """
 Beside the optimal filter: a particle filter ({particles} particles, moved by Markov chains) over the
 simulator's own model, which knows each cohort's own parameters. From a client's own forms nothing can say
 more, but for the error of its finite number of particles, which the last two columns show for one client in
-ten. The interval is over clients: 5th to 95th percentile of 200 draws.
+ten. On {cohorts} of each kind. The interval is over clients: 5th to 95th percentile of 200 draws in each
+cohort, put together as cohorts are that have no client in common.
 """
 
 PART_TITLES = ("kind of cohort", "deviations", "filter", "trees", "both")
@@ -241,7 +242,9 @@ def _optimal_part(results: Sequence[KindFigures]) -> list[str]:
     if not runs:
         return []
     rows = [OPTIMAL_TITLES, ["---"] * len(OPTIMAL_TITLES), *optimal_rows(runs)]
-    return [_OPTIMAL.format(particles=runs[0][1][0].particles), *map(_row, rows)]
+    first = runs[0][1]
+    cohorts = "one cohort" if len(first) == 1 else f"{len(first)} cohorts"
+    return [_OPTIMAL.format(particles=first[0].particles, cohorts=cohorts), *map(_row, rows)]
 
 
 def _rule_rows(results: Sequence[KindFigures]) -> list[str]:

@@ -140,7 +140,7 @@ def evaluate(
     ] = 4_000,
     optimal_cohorts: Annotated[
         int, typer.Option(min=1, help="Cohorts per kind that the optimal filter is run on.")
-    ] = 1,
+    ] = 3,
     optimal_alike: Annotated[
         bool, typer.Option("--optimal-alike", help="Keep from the optimal filter how items differ.")
     ] = False,

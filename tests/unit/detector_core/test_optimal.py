@@ -13,7 +13,13 @@ from services.detector.model.flow import judge_cohort
 from services.detector.model.kinds import KINDS
 from services.detector.model.measure import calibration_error, ranking
 from services.detector.model.optimal import Floats, optimal_risk
-from services.detector.model.optimal_figures import Optimal, optimal_figures, share_interval
+from services.detector.model.optimal_figures import (
+    Optimal,
+    OptimalFigures,
+    optimal_figures,
+    over_cohorts,
+    share_interval,
+)
 from services.detector.model.optimal_forms import FormChances
 from services.detector.model.optimal_guesses import TRAITS, Guesses, Sums
 from services.detector.model.optimal_kept import first_clients, kept_name, kept_risk
@@ -269,3 +275,13 @@ def test_how_items_differ_can_be_kept_from_the_filter(cohort: Cohort, risk: Floa
 
 def test_the_interval_of_a_detector_that_is_the_optimum_is_one(cohort: Cohort, risk: Floats) -> None:
     assert share_interval(cohort.rupture, risk, risk, cohort.present, draws=20) == (1.0, 1.0)
+
+
+def test_cohorts_together_are_surer_of_the_share_than_each_alone() -> None:
+    def one(share: float, low: float, high: float) -> OptimalFigures:
+        return OptimalFigures(100, 0.5, share, low, high, 0.5, 1.0, 0.01, 1.0, 0.01)
+
+    single = over_cohorts([one(0.8, 0.7, 0.86)])
+    assert single == pytest.approx((0.8, 0.7, 0.86))
+    together = over_cohorts([one(0.8, 0.76, 0.83), one(0.9, 0.87, 0.94)])
+    assert together == pytest.approx((0.85, 0.85 - 0.05 / 2, 0.85 + 0.05 / 2))
