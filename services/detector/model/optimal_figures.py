@@ -95,8 +95,6 @@ def optimal_figures(cohort: Cohort, risk: Floats, budget: float, asked: Optimal)
     auprc = float(average_precision_score(truth, best[present]))
     low, high = share_interval(rupture, risk, best, present)
     reachable = caught_at(budget, cohort, best)
-    apart = [float(average_precision_score(twice[some.present], each)) for each in (one, other)]
-    together = float(average_precision_score(twice[some.present], (one + other) / 2))
     return OptimalFigures(
         particles=particles,
         auprc=auprc,
@@ -106,9 +104,19 @@ def optimal_figures(cohort: Cohort, risk: Floats, budget: float, asked: Optimal)
         caught_at_budget=reachable,
         caught_share=caught_at(budget, cohort, risk) / reachable if reachable else 1.0,
         calibration_error=calibration_error(truth, best[present]),
-        doubled=together / (sum(apart) / 2),
+        doubled=_doubled(twice[some.present], one, other),
         runs_differ=float(np.abs(one - other).mean()),
     )
+
+
+def _doubled(truth: Bools, one: Floats, other: Floats) -> float:
+    """AUPRC of two runs' mean over that of each; 1 where no client followed twice had a rupture."""
+    if not truth.any():
+        return 1.0
+    first, second, both = (
+        float(average_precision_score(truth, each)) for each in (one, other, (one + other) / 2)
+    )
+    return both / ((first + second) / 2)
 
 
 OPTIMAL_TITLES = (

@@ -60,7 +60,7 @@ def write(tmp_path: Path) -> Callable[[str], str]:
 @pytest.fixture
 def results(detector: TrainedDetector, tmp_path: Path) -> list[KindFigures]:
     """The same figures, measured without the command."""
-    asked = Optimal(PARTICLES, 1, alike=False, kept=tmp_path / "own")
+    asked = Optimal(PARTICLES, SEEDS, alike=False, kept=tmp_path / "own")
     return evaluate(detector, CLIENTS, range(SEEDS), lambda _: None, asked)
 
 
