@@ -1,10 +1,11 @@
 """A batch that begins while the one before it is published: in order, one ahead at most, and nothing lost."""
 
+import asyncio
 import os
 import signal
 
 from tests.support.harm import own_broker
-from tests.support.sample import Sample, until
+from tests.support.sample import DEADLINE_S, Sample, until
 
 VALUES = [str(number) for number in range(40)]
 FULL = 10
@@ -51,10 +52,18 @@ async def test_the_last_full_batch_is_finished_though_nothing_follows(sample: Sa
 async def test_a_stop_waits_for_the_batch_that_is_being_published(sample: Sample) -> None:
     await sample.send(VALUES)
     process = sample.consumer(max_records=FULL)
+    stopping: list[asyncio.Task[None]] = []
 
-    async with process():
-        await until(lambda: len(sample.effects()) >= FULL, "a batch")
+    def stop_in_the_second_batch() -> None:
+        if len(sample.batches) == 1:
+            stopping.append(asyncio.create_task(process.consumer.stop()))
 
-    applied = len(sample.effects())
-    assert await sample.published() == VALUES[:applied]
+    sample.before_work = stop_in_the_second_batch
+    async with asyncio.timeout(DEADLINE_S):
+        await process.consumer.run()
+
+    assert sample.effects() == VALUES[: 2 * FULL]
+    assert await sample.published() == VALUES[: 2 * FULL]
+    assert process.value("rapport_batch_seconds_count") == 2
+    assert process.value("rapport_commit_failures_total") == 0
     assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
