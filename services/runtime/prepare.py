@@ -6,7 +6,7 @@
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -65,7 +65,8 @@ async def prepare(
         # Records below what was applied are skipped; after a log was adopted, nothing of it is.
         applied[place] = done if done is not None and log.begin <= done <= log.end else start
     assignment.prepared(epochs, applied)
-    rewind(consumer, starts)
+    for place, start in starts.items():
+        consumer.seek(TopicPartition(*place), start)
     consumer.resume(*(TopicPartition(*place) for place in places))
     get_logger().info(
         "partitions-prepared",
@@ -108,9 +109,3 @@ async def _logs(consumer: AIOKafkaConsumer, places: list[Place]) -> dict[Place, 
         place: _Log(begins[tp], ends[tp], done)
         for place, tp, done in zip(places, tps, committed, strict=True)
     }
-
-
-def rewind(consumer: AIOKafkaConsumer, offsets: Mapping[Place, int]) -> None:
-    """Read on from these offsets."""
-    for place, offset in offsets.items():
-        consumer.seek(TopicPartition(*place), offset)

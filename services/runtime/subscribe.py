@@ -18,7 +18,6 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from services.runtime.kafka import framework_security
-from services.runtime.prepare import rewind
 from services.runtime.record import Place
 from services.runtime.settings import KafkaSettings
 
@@ -147,7 +146,8 @@ class Subscription:
     def rewind(self, offsets: Mapping[Place, int]) -> None:
         """Read on from these offsets."""
         with contextlib.suppress(IllegalStateError):  # taken away meanwhile: it is sought when it comes back
-            rewind(self.consumer, offsets)
+            for place, offset in offsets.items():
+                self.consumer.seek(TopicPartition(*place), offset)
 
     async def start(self) -> None:
         """Join the group; returns when partitions were given, and reads from then on.
