@@ -26,18 +26,17 @@ TYPE = topics.ASSESSED.name
 
 async def publish(batch: Batch, tools: Tools) -> None:
     """Publish every assessment that is new or differs from the one that was published."""
-    found = [
-        (session.found.components, tools.catalogue.get(session.version.rating.instrument))
+    assessed = [
+        (dyad, session, session.found, session.threshold)
         for dyad in batch.dyads.values()
         for session in dyad.sessions
         if session.found is not None and session.threshold is not None
     ]
-    components = iter(in_units(found))
+    catalogue = tools.catalogue
+    found = [(one.components, catalogue.get(s.version.rating.instrument)) for _, s, one, _ in assessed]
+    for (dyad, session, one, threshold), components in zip(assessed, in_units(found), strict=True):
+        _publish(batch, dyad, session, _numbers(session.version, one, threshold, components, dyad))
     for dyad in batch.dyads.values():
-        for session in dyad.sessions:
-            if session.found is not None and session.threshold is not None:
-                numbers = _numbers(session.version, session.found, session.threshold, next(components), dyad)
-                _publish(batch, dyad, session, numbers)
         for session in dyad.withdrawn:
             _publish(batch, dyad, session, _withdrawn(session.version, dyad))
 
