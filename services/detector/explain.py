@@ -27,7 +27,6 @@ class Found:
     everything: Floats
     below_last: Floats
     rated: Floats
-    declined_in_row: Floats
     trail: Floats
     wobble: Floats
 

@@ -107,8 +107,6 @@ class Step:
     """(n, 3) variance of each channel from one form to the next."""
     rated: Floats
     """(n,) rated forms up to and with this one."""
-    declined_in_row: Floats
-    """(n,) declined forms in a row, up to and with this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +212,6 @@ class Features:
             trail=taken.trail,
             wobble=features_trail.wobble(channel_noise(prior.noise), seen),
             rated=own["rated"][:, 0] + seen.rated,
-            declined_in_row=np.where(seen.rated, 0.0, taken.compared["declined_in_row"]),
         )
 
     def _take(self, state: Floats, forms: Floats) -> _Taken:
