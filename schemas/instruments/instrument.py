@@ -4,9 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import itemgetter
+from typing import TYPE_CHECKING, TypeVar
 
 from schemas.events import Component
 from schemas.ids import InstrumentId
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Marks = TypeVar("Marks", float, "NDArray[np.float64]")
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Instrument:
         count = round((self.highest - self.lowest) / self.step)
         return tuple(round(self.lowest + number * self.step, 9) for number in range(count + 1))
 
-    def share(self, item: int, mark: float) -> float:
-        """An item's mark on the common scale 0 to 1, 1 the best."""
+    def share(self, item: int, mark: Marks) -> Marks:
+        """An item's mark, or an array of its marks, on the common scale 0 to 1, 1 the best."""
         distance = self.highest - mark if item in self.reversed_items else mark - self.lowest
         return distance / (self.highest - self.lowest)

@@ -4,9 +4,9 @@ The row of a rating, unique on practice and id, is the claim on that id.
 """
 
 from services.detector import ratings
-from services.detector.desk import Desk, make_forms
+from services.detector.desk import Desk
 from services.detector.reasons import Outcome
-from services.detector.work import Batch, Tools
+from services.detector.work import Arrival, Batch, Tools
 from services.runtime.errors import Reject
 
 
@@ -15,17 +15,13 @@ async def claim(batch: Batch, tools: Tools) -> None:
     if batch.arrivals:
         known = await ratings.read_known(batch)
         desk = Desk(batch.tx.cluster_id, batch.dyads, known, tools.catalogue)
-        make_forms(batch.arrivals, tools.catalogue)
-        for arrival in batch.arrivals:
-            try:
-                desk.take(arrival)
-            except Reject as reject:
-                rating = arrival.rating
-                batch.tx.reject(
-                    arrival.record, reject, tenant=rating.practice_id, subject_id=rating.rating_id
-                )
-                batch.counts[Outcome.REJECTED] += 1
-        desk.settle()
+
+        def refused(arrival: Arrival, reject: Reject) -> None:
+            rating = arrival.rating
+            batch.tx.reject(arrival.record, reject, tenant=rating.practice_id, subject_id=rating.rating_id)
+            batch.counts[Outcome.REJECTED] += 1
+
+        desk.take(batch.arrivals, refused)
         await ratings.write(batch.tx.conn, known)
         batch.counts[Outcome.DUPLICATE] += len(known.duplicates)
         batch.counts[Outcome.ASSESSED] += sum(version.current for version in known.new)

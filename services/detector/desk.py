@@ -3,24 +3,17 @@
 Which version of a rating is current follows from the versions alone, so their order does not matter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.instruments.loader import Catalogue, UnknownInstrument
 from services.detector.forms import full_forms
-from services.detector.history import form_of
+from services.detector.history import Form, form_of
 from services.detector.ratings import Known, place_of
 from services.detector.reasons import Reason
 from services.detector.work import Arrival, DyadWork, Version, VersionKey
 from services.runtime.errors import Reject
-
-
-def make_forms(arrivals: Sequence[Arrival], catalogue: Catalogue) -> None:
-    """Make the forms that can be made at once; the others are made one by one."""
-    ratings = [arrival.rating for arrival in arrivals]
-    for arrival, form in zip(arrivals, full_forms(ratings, catalogue), strict=True):
-        arrival.form = form
 
 
 class Desk:
@@ -35,12 +28,17 @@ class Desk:
         self._catalogue = catalogue
         self._touched: dict[tuple[DyadId, VersionKey], None] = {}
 
-    def take(self, arrival: Arrival) -> None:
-        """Claim, count as a duplicate, or reject.
+    def take(self, arrivals: Sequence[Arrival], refused: Callable[[Arrival, Reject], None]) -> None:
+        """Claim each, count it as a duplicate, or hand it to `refused` with a reason of the domain."""
+        forms = full_forms([arrival.rating for arrival in arrivals], self._catalogue)
+        for arrival, form in zip(arrivals, forms, strict=True):
+            try:
+                self._take(arrival, form)
+            except Reject as reject:
+                refused(arrival, reject)
+        self._settle()
 
-        Raises:
-            Reject: with a reason of the domain.
-        """
+    def _take(self, arrival: Arrival, form: Form | None) -> None:
         rating, record, dyad = arrival.rating, arrival.record, arrival.dyad
         log = (self._cluster, record.partition, record.offset)
         earlier = self._known.by_id.get((rating.practice_id, rating.rating_id))
@@ -56,18 +54,17 @@ class Desk:
                 Reason.SESSION_IN_OTHER_DYAD,
                 "the session is rated under another therapist, client or case: withdraw that rating first",
             )
-        version = self._version(arrival, log)
+        version = self._version(arrival, form, log)
         self._known.by_id[rating.practice_id, rating.rating_id] = version
         key = version.key
         self._known.versions.setdefault((dyad.id, key), []).append(version)
         self._known.new.append(version)
         self._recount(arrival, key)
 
-    def _version(self, arrival: Arrival, log: tuple[str, int, int]) -> Version:
+    def _version(self, arrival: Arrival, form: Form | None, log: tuple[str, int, int]) -> Version:
         rating = arrival.rating
         try:
             instrument = self._catalogue.get(rating.instrument)
-            form = arrival.form
             if form is None and rating.status is not Status.WITHDRAWN:
                 form = form_of(rating, instrument)
         except UnknownInstrument:
@@ -109,7 +106,7 @@ class Desk:
     def _touch(self, dyad: DyadWork, key: VersionKey) -> None:
         self._touched.setdefault((dyad.id, key))
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Say of each dyad which ratings changed, and from which place on its history differs."""
         for dyad_id, key in self._touched:
             dyad = self._dyads[dyad_id]

@@ -47,7 +47,7 @@ def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | N
 def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form | None]:
     marks = np.array([rating.items for rating in ratings], dtype=np.float64)
     on_step = _on_step(instrument, marks).tolist()
-    shares = [_share(instrument, item, marks[:, item - 1]) for item in range(1, instrument.items + 1)]
+    shares = [instrument.share(item, marks[:, item - 1]) for item in range(1, instrument.items + 1)]
     parts = [_mean([shares[place] for place in places]) for places in instrument.places]
     mean = _mean(shares)
     spread = np.sqrt(_mean([(share - mean) * (share - mean) for share in shares]))
@@ -76,12 +76,6 @@ def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form |
             instrument.unit_step,
         )
         yield form if on else None
-
-
-def _share(instrument: Instrument, item: int, marks: Floats) -> Floats:
-    # As `Instrument.share` has it.
-    distance = instrument.highest - marks if item in instrument.reversed_items else marks - instrument.lowest
-    return distance / (instrument.highest - instrument.lowest)
 
 
 def _on_step(instrument: Instrument, marks: Floats) -> NDArray[np.bool_]:

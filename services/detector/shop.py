@@ -25,7 +25,7 @@ from services.detector import wire
 from services.detector.assess import assess_dyads, weigh_session
 from services.detector.core import Detector
 from services.detector.decide import EMPTY, fold
-from services.detector.desk import Desk, make_forms
+from services.detector.desk import Desk
 from services.detector.load import in_order, take_new
 from services.detector.practices import Practice
 from services.detector.ratings import Known
@@ -157,13 +157,7 @@ class Shop:
     ) -> Iterator[DyadWork]:
         known = Known()
         desk = Desk("file", {dyad.id: dyad for dyad in group.dyads.values()}, known, self._catalogue)
-        make_forms(group.arrivals, self._catalogue)
-        for arrival in group.arrivals:
-            try:
-                desk.take(arrival)
-            except Reject as reject:
-                refused(arrival.record.offset, self._explained(arrival, reject))
-        desk.settle()
+        desk.take(group.arrivals, lambda one, why: refused(one.record.offset, self._explained(one, why)))
         kept: set[int] = set()
         for work in group.dyads.values():
             take_new(work, self._catalogue)

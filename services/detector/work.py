@@ -65,8 +65,6 @@ class Arrival:
     record: Record
     rating: Rated
     dyad: "DyadWork"
-    form: Form | None = None
-    """None: to be made."""
 
 
 @dataclass(slots=True)
