@@ -11,7 +11,7 @@ from services.detector.explain import explain
 from services.detector.features import Features
 from services.detector.floor import raised
 from services.detector.history import Form, matrix
-from services.detector.model.folding import Gathered, Lengths, fold
+from services.detector.model.fold_dyads import Gathered, Lengths, fold
 from services.detector.reference import Reference
 from services.detector.score import Classifier, Scorer
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.detector.features import FEATURES, Features
-from services.detector.model.fold import fold_cohort
+from services.detector.model.fold_cohorts import fold_cohort
 from services.detector.model.measure import ranking
 from services.detector.model.simulate import Cohort
 from services.detector.score import Blend, Classifier

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from services.detector.features import FEATURES, MONOTONE, Features
 from services.detector.model.artefact import Training
-from services.detector.model.fold import fold_cohort
+from services.detector.model.fold_cohorts import fold_cohort
 from services.detector.model.simulate import simulate
 from services.detector.score import Blend, Classifier, Scorer
 
