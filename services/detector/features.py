@@ -17,6 +17,7 @@ from services.detector.features_hypotheses import BACK, FilterSettings, Tables, 
 from services.detector.features_ladder import evidence, usual_level
 from services.detector.features_layout import Layout
 from services.detector.features_observe import Seen, item_variance, observe
+from services.detector.features_sums import summed
 from services.detector.features_update import Fit, fit_form, update
 
 Floats = NDArray[np.float64]
@@ -137,14 +138,14 @@ class Features:
         self.names = FEATURES
         self.tables: Tables = unfold(settings or FilterSettings())
         h = self.tables.hypotheses
-        filtered = {"weight": h, "filter_mean": 6 * h, "variance": 9, "filter_noise": 3}
+        filtered = {"weight": h, "filter_mean": 3 * h, "variance": 3, "filter_noise": 3}
         widths = filtered | own_record.WIDTHS | {"trail": features_trail.WIDTH}
         self.layout = Layout(tuple(widths), tuple(widths.values()))
 
     def start(self, n: int) -> Floats:
         """(n, width) the state of n dyads without a form."""
         belief = no_belief(self.tables, n)
-        return self._join(belief, own_record.start(n) | {"trail": np.zeros((n, features_trail.WIDTH))})
+        return self._join(belief, own_record.start(n) | {"trail": np.zeros((features_trail.WIDTH, n))})
 
     def _join(self, belief: Belief, own: own_record.Parts) -> Floats:
         return self.layout.join(
@@ -176,42 +177,42 @@ class Features:
         taken = self._take(state, forms)
         tables, own, prior, seen = self.tables, taken.own, taken.prior, taken.seen
         odds, fall = evidence(tables, taken.fit, taken.below)
-        before = prior.weight[:, 1:].sum(axis=1)
+        before = summed(prior.weight[1:])
         found = taken.compared | {
             "odds": odds,
             "fall": fall,
             "below_usual": np.where(seen.rated, taken.under, np.nan),
             "below_usual_in_deviations": np.where(seen.rated, taken.below, np.nan),
             "odds_before": np.log(np.maximum(before, _LEAST_CHANCE) / np.maximum(1 - before, _LEAST_CHANCE)),
-            "odds_last": own["odds"][:, 0],
-            "odds_second_last": own["odds"][:, 1],
-            "odds_third_last": own["odds"][:, 2],
-            "baseline": prior.mean[:, 0, 0, 0],
-            "baseline_spread": np.sqrt(prior.variance[:, 0, 0]),
-            "noise": np.sqrt(prior.noise[:, 0]),
-            "contrast_noise": np.sqrt(prior.noise[:, 1]),
+            "odds_last": own["odds"][0],
+            "odds_second_last": own["odds"][1],
+            "odds_third_last": own["odds"][2],
+            "baseline": prior.mean[0, 0],
+            "baseline_spread": np.sqrt(prior.variance[0]),
+            "noise": np.sqrt(prior.noise[0]),
+            "contrast_noise": np.sqrt(prior.noise[1]),
             "declined": seen.declined.astype(np.float64),
-            "bond_contrast": seen.channels[:, 1] - prior.mean[:, 0, 1, 0],
-            "task_contrast": seen.channels[:, 2] - prior.mean[:, 0, 2, 0],
+            "bond_contrast": seen.channels[1] - prior.mean[1, 0],
+            "task_contrast": seen.channels[2] - prior.mean[2, 0],
             "spread": seen.spread,
             "straight_lined": seen.straight,
             "item_deviation": np.sqrt(taken.items),
             "answered": seen.answered,
             "step": seen.step,
         }
-        rupture = np.ascontiguousarray(taken.posterior[:, 1 : tables.hypotheses])
-        expected_fall = (rupture[:, None] * tables.fall[:, 1:]).sum(axis=2)
-        whole = rupture[:, -tables.depths :].sum(axis=1) / np.maximum(rupture.sum(axis=1), _LEAST_CHANCE)
+        rupture = taken.posterior[1 : tables.hypotheses]
+        expected_fall = summed(rupture[:, None] * tables.fall.T[1:, :, None])
+        whole = summed(rupture[-tables.depths :]) / np.maximum(summed(rupture), _LEAST_CHANCE)
         return Step(
             state=self._after(taken, odds),
             features=_together([found[name] for name in FEATURES]),
             usual=self._shown_usual(taken.usual, own),
-            fall=expected_fall,
+            fall=expected_fall.T,
             everything=whole,
             below_last=taken.compared["below_last"],
-            trail=taken.trail,
-            wobble=features_trail.wobble(channel_noise(prior.noise), seen),
-            rated=own["rated"][:, 0] + seen.rated,
+            trail=taken.trail.T,
+            wobble=features_trail.wobble(channel_noise(prior.noise), seen).T,
+            rated=own["rated"][0] + seen.rated,
         )
 
     def _take(self, state: Floats, forms: Floats) -> _Taken:
@@ -220,19 +221,19 @@ class Features:
         parts = self.layout.split(state)
         own = {name: parts[name] for name in own_record.WIDTHS}
         belief = Belief(
-            np.ascontiguousarray(parts["weight"]),
-            parts["filter_mean"].reshape(n, 2, 3, tables.hypotheses),
-            parts["variance"].reshape(n, 3, 3),
+            parts["weight"],
+            parts["filter_mean"].reshape(3, tables.hypotheses, n),
+            parts["variance"],
             parts["filter_noise"],
         )
-        first = (own["rated"][:, 0] + own["declined"][:, 0]) == 0
+        first = (own["rated"][0] + own["declined"][0]) == 0
         prior = predict(tables, belief, first)
         usual = self._usual(belief)
-        items = item_variance(tables.settings, own["squares"][:, 0], own["items"][:, 0])
-        seen = observe(forms, usual, own["offset"][:, 0], items)
+        items = item_variance(tables.settings, own["squares"][0], own["items"][0])
+        seen = observe(forms, usual, own["offset"][0], items)
         fit = fit_form(tables, prior, seen)
         centre, spread = usual_level(fit)
-        level = np.where(seen.rated, seen.channels[:, 0], centre)
+        level = np.where(seen.rated, seen.channels[0], centre)
         # All that a form at the top says is that the level is nowhere below it.
         under = np.where(seen.at_top, np.minimum(centre - level, 0.0), centre - level)
         after, posterior = update(tables, prior, seen, fit)
@@ -259,18 +260,17 @@ class Features:
 
     @staticmethod
     def _usual(belief: Belief) -> Floats:
-        """(n, 3) usual bond, goal, task: each hypothesis's baseline, weighted."""
-        channels = (belief.mean[:, 0] * belief.weight[:, None]).sum(axis=2)
-        usual: Floats = np.einsum("ck,nk->nc", BACK, channels)
-        return usual
+        """(3, n) usual bond, goal, task: each hypothesis's baseline, weighted."""
+        channels = summed((belief.mean * belief.weight).swapaxes(0, 1))
+        return summed(BACK.T[:, :, None] * channels[:, None])
 
     @staticmethod
     def _shown_usual(usual: Floats, own: own_record.Parts) -> Floats:
         """(n, 4) as told: nothing is usual before the first form, or for a mark that never came."""
-        overall = usual.sum(axis=1) / 3 + own["offset"][:, 0]
-        told = np.concatenate([np.clip(usual, 0.0, 1.0), np.clip(overall, 0.0, 1.0)[:, None]], axis=1)
-        seen_before = np.concatenate([~np.isnan(own["component_ewma"]), ~np.isnan(own["offset"])], axis=1)
-        return np.where(seen_before & (own["rated"] > 0), told, np.nan)
+        overall = summed(usual) / 3 + own["offset"][0]
+        told = np.clip(np.concatenate([usual, overall[None]]), 0.0, 1.0)
+        seen_before = ~np.isnan(np.concatenate([own["component_ewma"], own["offset"]]))
+        return np.where(seen_before & (own["rated"] > 0), told, np.nan).T
 
 
 def _together(columns: Sequence[Floats]) -> Floats:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.features_hypotheses import PATTERNS, Tables
-from services.detector.features_update import Fit, greatest
+from services.detector.features_sums import summed
+from services.detector.features_update import Fit
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +22,7 @@ _LEAST_CHANCE = 1e-200
 
 def usual_level(fit: Fit) -> tuple[Floats, Floats]:
     """(n,) the level expected of a usual session, and its standard deviation."""
-    return fit.expected[:, 0, 0], np.sqrt(fit.variance[:, 0, 0])
+    return fit.expected[0, 0], np.sqrt(fit.variance[0, 0])
 
 
 def evidence(tables: Tables, fit: Fit, below: Floats) -> tuple[Floats, Floats]:
@@ -31,59 +32,62 @@ def evidence(tables: Tables, fit: Fit, below: Floats) -> tuple[Floats, Floats]:
     """
     centre, spread = usual_level(fit)
     weight, expected = _grouped(tables, fit)
-    level = centre[:, None] - RUNGS * spread[:, None]
-    # One array for all of it: it is the largest there is, and what fits into the processor's cache is fast.
-    log = level[:, :, None, None] - expected[:, None]
-    log *= log
-    log *= (-0.5 / fit.variance[:, :, :1])[:, None]
-    log -= log.reshape(*level.shape, -1).max(axis=2)[:, :, None, None]
-    np.exp(log, out=log)
-    log *= weight[:, None]
-    joined = log[:, :, 0] + log[:, :, 1]
-    total = joined.sum(axis=2)
-    ruptures = np.ascontiguousarray(joined[:, :, 1 : 1 + tables.groups])
-    rupture = ruptures.sum(axis=2)
-    fall = (ruptures * tables.group_shift).sum(axis=2) / total
-    odds = np.log((rupture + _TINY * total) / (total - rupture + _TINY * total))
+    precision = -0.5 * fit.precision[:, 0, None]
+    odds, fall = np.empty((RUNGS.size, below.size)), np.empty((RUNGS.size, below.size))
+    # One rung after the other: what one of them needs fits into the processor's cache.
+    log = np.empty_like(expected)
+    for at, rung in enumerate(RUNGS):
+        np.subtract(centre - rung * spread, expected, out=log)
+        log *= log
+        log *= precision
+        log -= log.max(axis=(0, 1))
+        np.exp(log, out=log)
+        log *= weight
+        joined = log[0] + log[1]
+        ruptures = joined[1 : 1 + tables.groups]
+        rupture = summed(ruptures)
+        total = rupture + joined[0] + summed(joined[1 + tables.groups :])
+        fall[at] = summed(ruptures * tables.group_shift[:, None]) / total
+        odds[at] = np.log((rupture + _TINY * total) / (total - rupture + _TINY * total))
     return along(odds, below), along(fall, below)
 
 
 def _grouped(tables: Tables, fit: Fit) -> tuple[Floats, Floats]:
-    """Explanations that lower the level alike, as one: (n, 2, g) weights and (n, 2, g) expected levels.
+    """Explanations that lower the level alike, as one: (2, g, n) weights and (2, g, n) expected levels.
 
     Usual first, then ruptures, then bad days; components that fell differ by the contrasts, which are weighed
     here and the same on all rungs.
     """
     h = tables.hypotheses
-    each = fit.contrast_log - greatest(fit.contrast_log)[:, None, None]
+    each = fit.contrast_log - fit.contrast_log.max(axis=(0, 1))
     np.exp(each, out=each)
-    each *= fit.weight[:, None]
-    usual = np.repeat(fit.expected[:, None, :1, 0], 2, axis=1)
-    weight = _by_size(tables, each[:, :, 1:h])
-    level = _by_size(tables, each[:, :, 1:h] * fit.expected[:, None, 0, 1:h])
+    each *= fit.weight
+    usual = np.repeat(fit.expected[None, 0, :1], 2, axis=0)
+    weight = _by_size(tables, each[:, 1:h])
+    level = _by_size(tables, each[:, 1:h] * fit.expected[0, 1:h])
     return (
-        np.concatenate([each[:, :, :1], weight, _by_size(tables, each[:, :, h:])], axis=2),
+        np.concatenate([each[:, :1], weight, _by_size(tables, each[:, h:])], axis=1),
         np.concatenate(
-            [usual, level / np.maximum(weight, _LEAST_CHANCE), usual - tables.group_shift], axis=2
+            [usual, level / np.maximum(weight, _LEAST_CHANCE), usual - tables.group_shift[:, None]], axis=1
         ),
     )
 
 
 def _by_size(tables: Tables, values: Floats) -> Floats:
-    """(n, 2, sizes x depths) sums over the patterns of one, of two and of three components."""
-    of = values.reshape(values.shape[0], 2, len(PATTERNS), tables.depths)
-    one = of[:, :, 0] + of[:, :, 1] + of[:, :, 2]
-    two = of[:, :, 3] + of[:, :, 4] + of[:, :, 5]
-    return np.concatenate([one, two, of[:, :, 6]], axis=2)
+    """(2, sizes x depths, n) sums over the patterns of one, of two and of three components."""
+    of = values.reshape(2, len(PATTERNS), tables.depths, -1)
+    one = of[:, 0] + of[:, 1] + of[:, 2]
+    two = of[:, 3] + of[:, 4] + of[:, 5]
+    return np.concatenate([one, two, of[:, 6]], axis=1)
 
 
 def along(rungs: Floats, below: Floats) -> Floats:
-    """(n,) values between the rungs (n, rungs), after each is raised to the greatest one above it."""
-    raised = np.maximum.accumulate(rungs, axis=1)
+    """(n,) values between the rungs (rungs, n), after each is raised to the greatest one above it."""
+    raised = np.maximum.accumulate(rungs)
     at = np.clip(below, RUNGS[0], RUNGS[-1])
     left = np.clip(np.searchsorted(RUNGS, at, side="right") - 1, 0, RUNGS.size - 2)
-    rows = np.arange(at.size)
-    low, high = raised[rows, left], raised[rows, left + 1]
+    dyads = np.arange(at.size)
+    low, high = raised[left, dyads], raised[left + 1, dyads]
     share = (at - RUNGS[left]) / (RUNGS[left + 1] - RUNGS[left])
     value: Floats = np.minimum(low + (high - low) * share, high)
     return value

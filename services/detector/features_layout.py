@@ -11,7 +11,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each part of a state row begins; parts follow one another in the order of their names."""
+    """Where each part of a state row begins; parts follow one another in the order of their names.
+
+    A part on its own has the dyads along its last axis: what is done to it then runs through memory in order.
+    """
 
     names: tuple[str, ...]
     widths: tuple[int, ...]
@@ -22,18 +25,20 @@ class Layout:
         return sum(self.widths)
 
     def split(self, state: Floats) -> dict[str, Floats]:
-        """Views of each part, (n, width of the part)."""
+        """Each part, (width of the part, n), of a state (n, width)."""
+        turned = np.ascontiguousarray(state.T)
         ends = list(accumulate(self.widths))
         return {
-            name: state[:, end - width : end]
+            name: turned[end - width : end]
             for name, width, end in zip(self.names, self.widths, ends, strict=True)
         }
 
     def join(self, parts: dict[str, Floats]) -> Floats:
-        """A state of the given parts, in C order: float64 that a float32 can hold.
+        """(n, width) a state of the given parts, in C order: float64 that a float32 can hold.
 
         Rounded at every step and not only when it is stored, so that going on from a snapshot and folding a
         history anew end in the same numbers.
         """
-        rows = [parts[name].reshape(-1, width) for name, width in zip(self.names, self.widths, strict=True)]
-        return np.concatenate(rows, axis=1, dtype=np.float32, casting="same_kind").astype(np.float64)
+        rows = [parts[name].reshape(width, -1) for name, width in zip(self.names, self.widths, strict=True)]
+        turned = np.concatenate(rows, dtype=np.float32, casting="same_kind")
+        return np.ascontiguousarray(turned.T, dtype=np.float64)

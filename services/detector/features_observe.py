@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.features_hypotheses import ROTATION, FilterSettings
+from services.detector.features_sums import summed
 from services.detector.history import COLUMNS
 
 Floats = NDArray[np.float64]
@@ -27,11 +28,11 @@ class Seen:
     """n forms as the filter sees them."""
 
     channels: Floats
-    """(n, 3): level, bond against the others, goal against task; 0 where unseen."""
+    """(3, n): level, bond against the others, goal against task; 0 where unseen."""
     noise: Floats
-    """(n, 3): measurement variance of each channel."""
+    """(3, n): measurement variance of each channel."""
     components: Floats
-    """(n, 4): bond, goal, task, overall; NaN where there is no mark."""
+    """(4, n): bond, goal, task, overall; NaN where there is no mark."""
     overall_offset: Floats
     """(n,): how far overall lies over the mean of the components; NaN where either is missing."""
     rated: Bools
@@ -75,62 +76,61 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
 
     Args:
         columns: (n, columns) of `history.COLUMNS`.
-        usual: (n, 3) this client's usual bond, goal and task, to stand in for single missing components.
+        usual: (3, n) this client's usual bond, goal and task, to stand in for single missing components.
         offset: (n,) how far this client's overall mark usually lies over the mean; NaN when unknown.
         item_var: (n,) from `item_variance`.
     """
-    parts = columns[:, :3]
+    turned = np.ascontiguousarray(columns.T)
+    parts, overall = turned[:3], turned[_AT["overall"]]
     given = ~np.isnan(parts)
-    count = given.sum(axis=1).astype(np.float64)
+    count = given.sum(axis=0).astype(np.float64)
     some = count > 0
-    overall = columns[:, _AT["overall"]]
     has_overall = ~np.isnan(overall)
     safe = np.maximum(count, 1.0)
-    mean_given = np.where(given, parts, 0.0).sum(axis=1) / safe
-    usual_given = np.where(given, usual, 0.0).sum(axis=1) / safe
+    mean_given = summed(np.where(given, parts, 0.0)) / safe
+    usual_given = summed(np.where(given, usual, 0.0)) / safe
     # A missing component is taken to move with the others, around what is usual for it.
-    filled = np.where(given, parts, usual + (mean_given - usual_given)[:, None])
-    mean = filled.sum(axis=1) / 3
+    filled = np.where(given, parts, usual + (mean_given - usual_given))
+    mean = summed(filled) / 3
     overall_offset = np.where(some & has_overall, overall - mean, np.nan)
     known = np.where(np.isnan(offset), np.where(np.isnan(overall_offset), 0.0, overall_offset), offset)
     from_overall = np.where(has_overall, overall - known, mean)
     level = np.where(some, np.where(has_overall, 0.75 * mean + 0.25 * from_overall, mean), from_overall)
     rated = some | has_overall
-    answered = columns[:, _AT["answered"]]
-    step = columns[:, _AT["step"]]
+    answered = turned[_AT["answered"]]
+    spread, top = turned[_AT["spread"]], turned[_AT["top"]]
+    step = turned[_AT["step"]]
     per_item = item_var + step * step / 12
     items = np.maximum(answered, 1.0)
-    straight = straight_lined(answered, columns[:, _AT["spread"]], item_var, step)
+    straight = straight_lined(answered, spread, item_var, step)
     missing = np.where(some, 3 / safe, 3.0)
-    contrasts = np.einsum("kc,nc->nk", ROTATION[1:], filled)
+    contrasts = summed(ROTATION.T[:, 1:, None] * filled[:, None])
     all_three = count == 3
-    channels = np.zeros((columns.shape[0], 3))
-    channels[:, 0] = np.where(rated, level, 0.0)
-    channels[:, 1:] = np.where(all_three[:, None], np.round(contrasts, _DIGITS), 0.0)
-    noise = np.full((columns.shape[0], 3), UNSEEN)
-    noise[:, 0] = np.where(rated, missing * per_item / items + straight * step * step / 12, UNSEEN)
+    channels = np.empty((3, rated.size))
+    channels[0] = np.where(rated, level, 0.0)
+    channels[1:] = np.where(all_three, np.round(contrasts, _DIGITS), 0.0)
+    noise = np.empty((3, rated.size))
+    noise[0] = np.where(rated, missing * per_item / items + straight * step * step / 12, UNSEEN)
     apart = per_item / items / np.maximum(1 - straight, 1e-2)
-    noise[:, 1] = np.where(all_three, 4.5 * apart, UNSEEN)
-    noise[:, 2] = np.where(all_three, 6.0 * apart, UNSEEN)
-    top = columns[:, _AT["top"]]
-    spread = columns[:, _AT["spread"]]
+    noise[1] = np.where(all_three, 4.5 * apart, UNSEEN)
+    noise[2] = np.where(all_three, 6.0 * apart, UNSEEN)
     # Components of several items are taken to have as many each: what they differ by is no noise of items.
     parted = all_three & (answered >= 6)
-    between = np.where(parted[:, None], parts - mean[:, None], 0.0)
+    between = np.where(parted, parts - mean, 0.0)
     lost = np.where(parted, 3.0, 1.0)
     freedom = np.where(np.isnan(spread), 0.0, (1 - straight) * np.maximum(answered - lost, 0.0))
-    within = np.nan_to_num(spread) ** 2 - (between * between).sum(axis=1) / 3
+    within = np.nan_to_num(spread) ** 2 - summed(between * between) / 3
     within = np.maximum(within, 0.0) * answered / np.maximum(answered - lost, 1.0)
     return Seen(
         channels=channels,
         noise=noise,
-        components=columns[:, :4],
+        components=turned[:4],
         overall_offset=overall_offset,
         rated=rated,
-        declined=columns[:, _AT["declined"]] > 0,
+        declined=turned[_AT["declined"]] > 0,
         at_top=rated & (top >= 1.0 - 1e-9),
         answered=answered,
-        spread=columns[:, _AT["spread"]],
+        spread=spread,
         top=top,
         step=step,
         straight=straight,

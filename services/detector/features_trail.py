@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.features_observe import Seen
+from services.detector.features_sums import summed
 
 Floats = NDArray[np.float64]
 
@@ -16,22 +17,22 @@ _MOST_VARIANCE = 0.02
 
 
 def with_form(trail: Floats, seen: Seen, usual: Floats) -> Floats:
-    """(n, WIDTH + 3): the present form before the kept ones (n, WIDTH).
+    """(WIDTH + 3, n): the present form before the kept ones (WIDTH, n).
 
-    A missing component is taken to move with the level, around what is usual (n, 3) for it.
+    A missing component is taken to move with the level, around what is usual (3, n) for it.
     """
-    level = seen.channels[:, :1]
-    apart = usual - usual.sum(axis=1, keepdims=True) / 3
-    parts = seen.components[:, :3]
-    return np.concatenate([np.where(np.isnan(parts), level + apart, parts), trail], axis=1)
+    level = seen.channels[0]
+    apart = usual - summed(usual) / 3
+    parts = seen.components[:3]
+    return np.concatenate([np.where(np.isnan(parts), level + apart, parts), trail])
 
 
 def kept(trail: Floats, whole: Floats, seen: Seen) -> Floats:
-    """(n, WIDTH) of the next state: without the oldest form, and as it was where none was given."""
-    return np.where(seen.rated[:, None], whole[:, :WIDTH], trail)
+    """(WIDTH, n) of the next state: without the oldest form, and as it was where none was given."""
+    return np.where(seen.rated, whole[:WIDTH], trail)
 
 
 def wobble(session_noise: Floats, seen: Seen) -> Floats:
-    """(n, 3) variance of each channel from one form to the next, were nothing to happen."""
+    """(3, n) variance of each channel from one form to the next, were nothing to happen."""
     noise: Floats = session_noise + np.minimum(seen.noise, _MOST_VARIANCE)
     return noise

@@ -20,7 +20,7 @@ therapist, not an emergency service. It rests on marks alone and cannot know why
 ## What it is
 
 A multiple-model Kalman filter follows each client's usual bond, goal and task and weighs, at every form,
-whether the session is usual, a bad day, or a rupture of one of seven patterns and five depths. Its findings,
+whether the session is usual, a bad day, or a rupture of one of seven patterns and three depths. Its findings,
 with the client's own means, lags, EWMA and CUSUM, enter boosted trees (scikit-learn's histogram gradient
 boosting). The trees' log-odds and the filter's own are weighed together, and thereby calibrated, on cohorts
 that neither had seen.

@@ -18,8 +18,8 @@ from services.detector.movement import FORMS
 
 Floats = NDArray[np.float64]
 
-_AT_ONCE = 256
-"""Dyads folded together: what one step needs of so many stays in the processor's cache."""
+_AT_ONCE = 512
+"""Dyads folded together: of fewer, calls take more time than numbers; of more, memory."""
 _WIDTHS = {"usual": (4,), "fall": (3,), "wobble": (3,), "trail": (3 * FORMS,)}
 """Of what is found, that which is more than one number a form."""
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.detector.features import Features
-from services.detector.features_filter import BASELINE, CARRIED, predict, start
+from services.detector.features_filter import predict, start
 from services.detector.features_hypotheses import FilterSettings, unfold
 from services.detector.features_observe import observe, straight_lined
 from services.detector.features_update import fit_form, update
@@ -32,7 +32,6 @@ PLAIN = replace(
     onset=0.045,
     onset_first=0.004,
     repair=0.22,
-    carry=0.25,
     wander=(1.6e-4, 1.0e-4, 1.0e-4),
     usual_variance=(0.02, 0.008, 0.008),
     noise=0.0026,
@@ -51,7 +50,7 @@ def _filtered(settings: FilterSettings, levels: list[float]) -> list[float]:
     for number, row in enumerate(matrix(level_forms(levels))):
         prior = predict(tables, belief, np.array([number == 0]))
         item_var = np.array([settings.item_variance])
-        seen = observe(row[None], np.full((1, 3), 0.78), np.array([np.nan]), item_var)
+        seen = observe(row[None], np.full((3, 1), 0.78), np.array([np.nan]), item_var)
         belief, _ = update(tables, prior, seen, fit_form(tables, prior, seen))
         out.append(1 - float(belief.weight[0, 0]))
     return out
@@ -63,15 +62,12 @@ def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[floa
     per_item = settings.item_variance + 0.25**2 / 12
     measured = np.array([per_item, 4.5 * per_item, 6.0 * per_item]) / 12
     noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
-    carry = settings.carry
-    step = np.array([[1.0, 0.0], [0.0, carry]])
     out = []
     for last in range(1, len(levels) + 1):
         chance = [0.0, 0.0]
         for course in product(range(tables.hypotheses), repeat=last):
             weight, before = 1.0, 0
-            mean = np.array([[usual, 0.0] for usual in settings.usual])
-            spread = [np.diag([v, n]) for v, n in zip(settings.usual_variance, noise, strict=True)]
+            mean, spread = np.array(settings.usual), np.array(settings.usual_variance)
             for t, now in enumerate(course):
                 onset = settings.onset_first if t == 0 else settings.onset
                 weight *= _transition(settings, tables.onset, onset, before, now)
@@ -79,16 +75,15 @@ def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[floa
                     break
                 weight *= settings.given_ratio if now else 1.0
                 for channel in range(3):
-                    m = step @ mean[channel] + np.array([settings.drift if channel == 0 else 0.0, 0.0])
-                    p = step @ spread[channel] @ step
-                    p += np.diag([settings.wander[channel], (1 - carry**2) * noise[channel]])
-                    variance = float(p.sum()) + measured[channel]
+                    m = mean[channel] + (settings.drift if channel == 0 else 0.0)
+                    p = spread[channel] + settings.wander[channel]
+                    variance = float(p + noise[channel] + measured[channel])
                     seen = levels[t] if channel == 0 else 0.0
-                    gap = seen - (float(m.sum()) - float(tables.shift[channel, now]))
+                    gap = float(seen - (m - tables.shift[channel, now]))
                     weight *= _normal(gap, 0.0, variance)
-                    gain = p.sum(axis=1) / variance
+                    gain = p / variance
                     mean[channel] = m + gain * gap
-                    spread[channel] = p - np.outer(gain, p.sum(axis=0))
+                    spread[channel] = p - gain * p
                 before = now
             chance[int(course[-1] > 0)] += weight
         out.append(chance[1] / (chance[0] + chance[1]))
@@ -124,14 +119,14 @@ def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> No
     prior = predict(tables, start(tables, 1), np.array([False]))
     item_var = np.array([settings.item_variance])
     columns = matrix(level_forms([0.5]))
-    seen = observe(columns, np.full((1, 3), 0.78), np.array([np.nan]), item_var)
+    seen = observe(columns, np.full((3, 1), 0.78), np.array([np.nan]), item_var)
     _, posterior = update(tables, prior, seen, fit_form(tables, prior, seen))
     expected = []
-    mean = prior.mean[0, BASELINE] + prior.mean[0, CARRIED]
-    own = prior.variance[0] @ np.array([1.0, 2.0, 1.0])
+    mean = prior.mean[:, :, 0]
     noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
+    own = prior.variance[:, 0] + noise
     cases = [(0, 0, prior.weight[0, 0] * (1 - settings.bad_day))]
-    cases += [(h, h, prior.weight[0, h] * settings.given_ratio) for h in range(1, tables.hypotheses)]
+    cases += [(h, h, prior.weight[h, 0] * settings.given_ratio) for h in range(1, tables.hypotheses)]
     cases += [
         (0, h, prior.weight[0, 0] * settings.bad_day * tables.bad_day[h - 1])
         for h in range(1, tables.hypotheses)
@@ -141,14 +136,14 @@ def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> No
         for share, extra in ((1 - settings.outlier, 0.0), (settings.outlier, settings.outlier_spread)):
             part = share
             for c in range(3):
-                variance = float(own[c] + seen.noise[0, c] + extra * noise[c])
+                variance = float(own[c] + seen.noise[c, 0] + extra * noise[c])
                 part *= _normal(
-                    float(seen.channels[0, c]), float(mean[c, of] - tables.shift[c, shifted]), variance
+                    float(seen.channels[c, 0]), float(mean[c, of] - tables.shift[c, shifted]), variance
                 )
             likelihood += part
         expected.append(float(weight) * likelihood)
     total = sum(expected)
-    assert [each / total for each in expected] == pytest.approx(posterior[0].tolist(), abs=1e-12)
+    assert [each / total for each in expected] == pytest.approx(posterior[:, 0].tolist(), abs=1e-12)
 
 
 def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
@@ -181,7 +176,7 @@ def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
     parts = features.layout.split(state)
     assert np.isfinite(parts["weight"]).all()
     assert np.isfinite(parts["filter_mean"]).all()
-    assert (parts["variance"].reshape(2, 3, 3)[:, :, 0] > 0).all()
+    assert (parts["variance"] > 0).all()
 
 
 def test_one_mark_on_all_items_is_thought_unweighed_the_more_the_less_it_could_be_chance() -> None:
@@ -195,9 +190,9 @@ def test_a_straight_lined_form_says_little_of_how_components_differ() -> None:
     row = matrix(level_forms([0.75]))
     straight = row.copy()
     straight[:, COLUMNS.index("spread")] = 0.0
-    usual, item_var = np.full((1, 3), 0.78), np.array([0.008])
+    usual, item_var = np.full((3, 1), 0.78), np.array([0.008])
     weighed, unweighed = (observe(each, usual, np.array([np.nan]), item_var) for each in (row, straight))
-    assert (unweighed.noise[0, 1:] > 5 * weighed.noise[0, 1:]).all()
+    assert (unweighed.noise[1:] > 5 * weighed.noise[1:]).all()
     assert unweighed.noise[0, 0] > weighed.noise[0, 0]
 
 
@@ -205,7 +200,7 @@ def test_what_components_differ_by_is_no_noise_of_items() -> None:
     one, other = (matrix([form(0, *marks)]) for marks in ((0.8, 0.8, 0.8), (0.9, 0.8, 0.7)))
     other[:, COLUMNS.index("spread")] = np.sqrt(0.06**2 + 2 * 0.1**2 / 3)
     squares = [
-        observe(each, np.full((1, 3), 0.78), np.array([np.nan]), np.array([0.008])).squares[0]
+        observe(each, np.full((3, 1), 0.78), np.array([np.nan]), np.array([0.008])).squares[0]
         for each in (one, other)
     ]
     assert squares[0] == pytest.approx(squares[1])
