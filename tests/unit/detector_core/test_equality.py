@@ -1,8 +1,10 @@
 """A dyad's numbers do not depend on its batch, nor on snapshots: equal to the last digit."""
 
+import numpy as np
 import pytest
 
 from services.detector.core import DyadAssessed, DyadForms
+from services.detector.features_sums import summed
 from services.detector.history import Form
 from services.detector.model.detector import BadSnapshot, TrainedDetector
 
@@ -53,6 +55,17 @@ def test_going_on_from_snapshots_equals_refolding_the_history(
             found[row] += result.assessments
     assert [_text(result) for result in whole] == [repr(one) for one in found]
     assert [result.snapshot for result in whole] == snapshots
+
+
+@pytest.mark.parametrize("terms", [1, 2, 3, 7, 21, 43])
+def test_a_sum_is_the_same_to_the_last_bit_for_one_dyad_and_for_many(terms: int) -> None:
+    rng = np.random.default_rng(terms)
+    values = rng.standard_normal((terms, 3, 512)) * 10.0 ** rng.integers(-8, 8, (terms, 3, 512))
+    together = summed(values)
+    assert together == pytest.approx(values.sum(axis=0), rel=1e-9, abs=1e-9)
+    for dyad in range(0, 512, 37):
+        assert np.array_equal(summed(values[:, :, dyad : dyad + 1])[:, 0], together[:, dyad])
+    assert np.array_equal(summed(np.asfortranarray(values)), together)
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 5])
