@@ -5,7 +5,7 @@ BIN := .venv/bin
 RATINGS ?=
 # What the optimal filter found, cohort by cohort: no model changes it, and a run that was stopped goes on from it.
 OPTIMAL_KEPT ?= .optimal
-CARD ?= services/detector/model/artefact/MODEL_CARD.md
+CARD ?= services/detector/model/shipped/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
@@ -58,7 +58,7 @@ kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Ja
 	@$(BIN)/python -m deploy.kafka.run
 
 train: prepare-dev ## rebuild the model artefact
-	$(BIN)/rapport train --out services/detector/model/artefact
+	$(BIN)/rapport train --out services/detector/model/shipped
 
 evaluate: prepare-dev ## measure the model beside the optimal filter and write its card (hours once; QUICK=1: neither)
 	$(BIN)/rapport evaluate $(if $(QUICK),,--optimal --optimal-kept $(OPTIMAL_KEPT) --card $(CARD))

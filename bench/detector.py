@@ -25,7 +25,7 @@ import psutil
 import psycopg
 
 from bench.ratings import fill
-from services.runtime.migrate import migrate
+from services.runtime.postgres.migrations import migrate
 from tests.support.backend import real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
 

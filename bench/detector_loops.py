@@ -16,22 +16,22 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.events import Component
-from schemas.instruments.loader import Catalogue
-from services.detector import wire
+from schemas.instruments.catalogue import Catalogue
+from services.detector import contracts
 from services.detector.app import build, load_tools
-from services.detector.assessment import Assessment, ComponentFinding
-from services.detector.core import DyadAssessed, DyadForms
-from services.detector.history import form_of
-from services.detector.practices import Models, ThresholdBook
+from services.detector.domain.assessment import Assessment, ComponentFinding
+from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.form import form_of
 from services.detector.settings import DetectorSettings
-from services.detector.work import Heartbeat, Tools
-from services.runtime.clock import SystemClock
-from services.runtime.log import configure
-from services.runtime.metrics import Metrics
-from services.runtime.produce import Producer
-from services.runtime.record import Outgoing
-from services.runtime.serve import serve
-from services.runtime.settings import (
+from services.detector.storage.practices import Models, ThresholdBook
+from services.detector.stream.batch import Heartbeat, Tools
+from services.runtime.http.server import serve
+from services.runtime.kafka.producer import Producer
+from services.runtime.kafka.record import Outgoing
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.log import configure
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
     HttpSettings,
@@ -130,10 +130,10 @@ class Loop:
     async def _take(self, records: list[ConsumerRecord]) -> None:
         rated = []
         for record in records:
-            event = wire.arriving.decode(record.value)
-            if isinstance(event, wire.RatedEvent):
+            event = contracts.arriving.decode(record.value)
+            if isinstance(event, contracts.RatedEvent):
                 rated.append((record, event.data))
-        by_dyad: dict[bytes, list[tuple[ConsumerRecord, wire.Rated]]] = {}
+        by_dyad: dict[bytes, list[tuple[ConsumerRecord, contracts.Rated]]] = {}
         for record, rating in rated:
             by_dyad.setdefault(record.key, []).append((record, rating))
         work = [
@@ -148,8 +148,10 @@ class Loop:
         for (key, several), result in zip(by_dyad.items(), results, strict=True):
             self._snapshots[key] = result.snapshot
             for (record, rating), found in zip(several, result.assessments, strict=True):
-                data = wire.encode({"rating_id": rating.rating_id, "risk": found.risk})
-                value = wire.envelope(topics.ASSESSED.name, rating.rating_id, rating.accepted_at, key, data)
+                data = contracts.encode({"rating_id": rating.rating_id, "risk": found.risk})
+                value = contracts.envelope(
+                    topics.ASSESSED.name, rating.rating_id, rating.accepted_at, key, data
+                )
                 place = record.partition
                 outgoing.append(Outgoing(topics.ASSESSED.name, key, value, place, HEADERS))
         await self._producer.send_all(outgoing)

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from services.detector.core import DyadForms
-from services.detector.history import Form
+from lab.product_path import forms_of
+from lab.simulator.cohort import simulate
+from lab.simulator.instruments import WAI_SR
+from lab.simulator.world import typical_world
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.form import Form
 from services.detector.model.artefact import load
-from services.detector.model.flow import forms_of
-from services.detector.model.shapes import WAI_SR
-from services.detector.model.simulate import simulate
-from services.detector.model.world import typical_world
 
 SESSIONS = 30
 SEED = 5

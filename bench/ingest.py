@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from services.runtime.credentials import add_key
+from services.runtime.http.credentials import add_key
 from tests.support.kafka import embedded_kafka
 
 SINGLE_CONNECTIONS = 16

@@ -5,9 +5,9 @@ import asyncio
 import uvloop
 from fastapi import FastAPI
 
-from services.runtime.log import configure, get_logger
-from services.runtime.serve import serve
-from services.runtime.settings import HttpSettings, LogSettings
+from services.runtime.http.server import serve
+from services.runtime.process.log import configure, get_logger
+from services.runtime.process.settings import HttpSettings, LogSettings
 
 
 class _SaysReady:

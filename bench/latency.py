@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from services.console.demo.network import Sent, Size, simulated
+from services.cli.demo.input_ratings import Sent, Size, simulated
 from tests.support.backend import Backend, real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
 from tests.support.stack import ServiceStack, running_stack

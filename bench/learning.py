@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lab.studies.label_learning import Outcome, study
+from lab.studies.simulated_answers import HABITS
 from services.detector.model.artefact import load
-from services.detector.model.learning_study import Outcome, study
-from services.detector.model.therapists import HABITS
 
 COUNTS = (200, 400)
 TITLES = (

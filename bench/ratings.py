@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import PracticeId, record_key
-from schemas.rated import session_rated_value
 from schemas.rating import RatingBody, dyad
-from services.runtime.metrics import Metrics
-from services.runtime.produce import Producer
-from services.runtime.record import Outgoing
-from services.runtime.settings import KafkaSettings
+from schemas.session_rated import session_rated_value
+from services.runtime.kafka.producer import Producer
+from services.runtime.kafka.record import Outgoing
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import KafkaSettings
 
 SESSIONS = 12
 PRACTICES = 10

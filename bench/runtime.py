@@ -19,15 +19,15 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.kafka.run import KafkaNode
 from deploy.postgres.runtime_tables import create_v1
-from services.runtime.clock import SystemClock
-from services.runtime.consume import BatchConsumer
-from services.runtime.health import Health
-from services.runtime.log import configure
-from services.runtime.metrics import Metrics
-from services.runtime.produce import Producer
-from services.runtime.record import Outgoing, Record
-from services.runtime.settings import DatabaseSettings, KafkaSettings, LogSettings
-from services.runtime.transaction import Rejection, Transaction
+from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.http.health import Health
+from services.runtime.kafka.producer import Producer
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.transaction import Rejection, Transaction
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.log import configure
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import DatabaseSettings, KafkaSettings, LogSettings
 from tests.support.postgres import fresh_database, postgres_server
 
 PARTITIONS = 24

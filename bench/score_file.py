@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from services.detector.model.marks import in_instrument_units
-from services.detector.model.shapes import SHIPPED
-from services.detector.model.simulate import simulate
-from services.detector.model.world import typical_world
+from lab.simulator.cohort import simulate
+from lab.simulator.instruments import SHIPPED
+from lab.simulator.item_responses import in_instrument_units
+from lab.simulator.world import typical_world
 
 ORDERS = ("by-time", "by-client")
 AT_ONCE = 2_000
@@ -100,7 +100,7 @@ def measure(file: Path, count: int, order: str) -> Run:
 
 def score(file: Path, out: Path) -> None:
     """What `rapport score` does, and then the most memory that it took."""
-    from services.detector.commands import score as command
+    from services.detector.cli.score import score as command
 
     command(file, out)
     # Not ru_maxrss of itself: that is inherited from whoever started the process.

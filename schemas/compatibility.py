@@ -12,8 +12,8 @@ from pathlib import Path
 from shutil import which
 from subprocess import run
 
-from schemas.publish import Document
-from schemas.walk import alternatives
+from schemas.export import Document
+from schemas.json_schema_refs import alternatives
 
 _LOWER_BOUNDS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")

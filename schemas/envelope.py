@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, TypeAdapter, ValidationError
 
-from schemas import complaints, events
+from schemas import events, validation_errors
 from schemas.events import (
     AllianceAssessed,
     EpisodeChanged,
@@ -121,7 +121,7 @@ def decode(value: bytes) -> AnyEvent:
 
 def error_summary(error: ValidationError) -> str:
     """Why `decode` failed, as one line for a log or a rejection: places and kinds of faults, no value."""
-    return complaints.error_summary(error, _FIELDS)
+    return validation_errors.error_summary(error, _FIELDS)
 
 
 def envelope_fields(event_id: UUID | str, source: str, at: datetime, key: bytes) -> dict[str, object]:

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.complaints import Complaint, Refused, complaints_of
+from schemas.error_messages import words_for
 from schemas.events import Scores, SessionRated, Status
 from schemas.ids import (
     NO_CASE,
@@ -34,7 +34,7 @@ from schemas.ids import (
     TherapistId,
     default_rating_id,
 )
-from schemas.rating_words import words_for
+from schemas.validation_errors import Complaint, Refused, complaints_of
 
 MAX_ID_LENGTH = 128
 """Characters. Longer than any UUID, OID or URN in use; short enough for an index and a log line."""

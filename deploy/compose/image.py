@@ -59,7 +59,7 @@ def compile_used(environment: Path) -> None:
     for own in OWN:
         compileall.compile_dir(site / own, quiet=1)
     imports = "; ".join(f"import services.{name}.__main__" for name in PROCESSES)
-    commands = "from services.console.__main__ import application; application()"
+    commands = "from services.cli.__main__ import application; application()"
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     subprocess.run(
         [environment / "bin" / "python", "-c", f"{imports}; {commands}", "--help"],

@@ -29,7 +29,7 @@ def main() -> int:
         table.flush()
         words = ["practices", "import", table.name, "--network", NETWORK]
         done = subprocess.run(
-            [sys.executable, "-m", "services.console", *words], stdout=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-m", "services.cli", *words], stdout=subprocess.PIPE, text=True, check=False
         )
     if done.returncode:
         return done.returncode

@@ -10,12 +10,12 @@ MODULES = {
     "ingest": "services.ingest",
     "detector": "services.detector",
     "notifier": "services.notifier",
-    "mail-catcher": "services.console.mailcatcher",
+    "mail-catcher": "services.cli.local.mail_catcher",
     "make-secrets": "deploy.compose.make_secrets",
     "make-demo-key": "deploy.compose.make_demo_key",
     "where": "deploy.compose.where",
 }
-COMMAND = "services.console"
+COMMAND = "services.cli"
 
 
 def module_for(word: str) -> str:

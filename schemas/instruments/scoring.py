@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import NamedTuple, cast
 
-from schemas.complaints import Complaint, Refused
 from schemas.events import Component, Mark, Scores
 from schemas.instruments.instrument import Instrument
+from schemas.validation_errors import Complaint, Refused
 
 _ON_STEP = 1e-6
 """How far from a step, in steps, a mark may lie and still be on it: what decimals lose as binary numbers."""

@@ -6,13 +6,13 @@ import sys
 
 from services.detector.app import build, closed, load_tools
 from services.detector.settings import DetectorSettings
-from services.runtime.checkpoint import checkpoint_from
-from services.runtime.clock import SystemClock
-from services.runtime.errors import Halt
-from services.runtime.log import get_logger
-from services.runtime.program import run_service
-from services.runtime.serve import serve
-from services.runtime.settings import (
+from services.runtime.http.server import serve
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.entrypoint import run_service
+from services.runtime.process.errors import Halt
+from services.runtime.process.kill_points import checkpoint_from
+from services.runtime.process.log import get_logger
+from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
     HttpSettings,

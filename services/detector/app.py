@@ -11,37 +11,37 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from schemas import topics
-from schemas.instruments.loader import Catalogue
-from services.detector.decode import whose
-from services.detector.drift import Drift
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.drift import Drift
+from services.detector.domain.reasons import Reason
+from services.detector.jobs.daily_sweep import Sweep
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
-from services.detector.pipeline import flow
-from services.detector.practices import Models, ThresholdBook
-from services.detector.reasons import Reason
-from services.detector.rejected import rejected_event
-from services.detector.results.access import Pool
 from services.detector.results.balance import balance_router
+from services.detector.results.dependencies import Pool
 from services.detector.results.episodes import episode_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
 from services.detector.settings import DetectorSettings
-from services.detector.sweep import Sweep
-from services.detector.tally import new_findings
-from services.detector.work import Heartbeat, Tools
-from services.runtime import problem
-from services.runtime.checkpoint import Checkpoint, no_checkpoint
-from services.runtime.clock import Clock
-from services.runtime.consume import BatchConsumer
-from services.runtime.credentials import CredentialStore
-from services.runtime.database import pool
-from services.runtime.health import Health, health_router
-from services.runtime.metrics import Metrics
-from services.runtime.order_of_effects import Handler
-from services.runtime.record import Record
-from services.runtime.serve import Background
-from services.runtime.settings import DatabaseSettings, KafkaSettings
-from services.runtime.transaction import Transaction
+from services.detector.storage.practices import Models, ThresholdBook
+from services.detector.stream.batch import Heartbeat, Tools
+from services.detector.stream.pipeline import flow
+from services.detector.stream.rejection_event import rejected_event
+from services.detector.stream.session_counts import new_findings
+from services.detector.stream.stages.decode import whose
+from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.order_of_effects import Handler
+from services.runtime.http import problem
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.health import Health, health_router
+from services.runtime.http.server import Background
+from services.runtime.kafka.record import Record
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.connect import pool
+from services.runtime.process.clock import Clock
+from services.runtime.process.kill_points import Checkpoint, no_checkpoint
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
 READ = (topics.SESSION_RATED.name, topics.THERAPIST_RESPONDED.name)
 

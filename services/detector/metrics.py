@@ -7,9 +7,9 @@ from math import nan
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from schemas.events import Change, KeptBack, Status
-from services.detector.drift import Drift
-from services.detector.reasons import Outcome
-from services.detector.reference import QUANTITIES
+from services.detector.domain.drift import Drift
+from services.detector.domain.reasons import Outcome
+from services.detector.domain.reference import QUANTITIES
 
 TOLD = "told"
 PUBLISHED = "published"

@@ -5,10 +5,10 @@ import sys
 
 from services.ingest.app import build
 from services.ingest.settings import IngestSettings, KeySettings
-from services.runtime.clock import SystemClock
-from services.runtime.program import run_service
-from services.runtime.serve import serve
-from services.runtime.settings import CredentialSettings, HttpSettings, KafkaSettings
+from services.runtime.http.server import serve
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.entrypoint import run_service
+from services.runtime.process.settings import CredentialSettings, HttpSettings, KafkaSettings
 
 
 async def run() -> None:

@@ -9,25 +9,25 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 
 from schemas import topics
-from schemas.instruments.loader import Catalogue
-from services.ingest import describe
-from services.ingest.docs_page import serve_docs
-from services.ingest.document import openapi
-from services.ingest.door import Door, Stamp
+from schemas.instruments.catalogue import Catalogue
+from services.ingest.context import Door, Stamp
 from services.ingest.heartbeat import Heartbeats
-from services.ingest.http import router
 from services.ingest.metrics import IngestMetrics
+from services.ingest.openapi import texts
+from services.ingest.openapi.document import openapi
+from services.ingest.openapi.page import serve_docs
 from services.ingest.publisher import CHECK, Publisher
+from services.ingest.quota import Shares
+from services.ingest.routes import router
 from services.ingest.settings import IngestSettings
-from services.ingest.share import Shares
-from services.runtime import problem
-from services.runtime.clock import Clock
-from services.runtime.credentials import CredentialStore
-from services.runtime.health import Health, health_router
-from services.runtime.metrics import Metrics
-from services.runtime.produce import Producer
-from services.runtime.serve import Background
-from services.runtime.settings import KafkaSettings
+from services.runtime.http import problem
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.health import Health, health_router
+from services.runtime.http.server import Background
+from services.runtime.kafka.producer import Producer
+from services.runtime.process.clock import Clock
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import KafkaSettings
 
 LINGER_MS = 0
 """While one request is on its way to a broker the next records gather anyway: a pause only costs time."""
@@ -84,7 +84,7 @@ def build(
 def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """The doors without anything behind them: enough for the OpenAPI document."""
     app = FastAPI(
-        title=describe.TITLE,
+        title=texts.TITLE,
         version="1",
         docs_url=None,
         redoc_url=None,

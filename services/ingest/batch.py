@@ -7,15 +7,15 @@ from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
 from services.ingest.body import Gone, Unreadable, pieces
-from services.ingest.door import Door
-from services.ingest.lines import Line, Lines
+from services.ingest.context import Door
 from services.ingest.metrics import Kind
-from services.ingest.outlet import Outlet
-from services.ingest.parcel import Caller, Draft, Parcel
+from services.ingest.ndjson import Line, Lines
 from services.ingest.pipeline import Stage, run
+from services.ingest.quota import Share
 from services.ingest.refusal import Reason, Refusal
-from services.ingest.share import Share
-from services.runtime.problem import Problem
+from services.ingest.request_batch import Caller, Draft, Parcel
+from services.ingest.streaming_response import Outlet
+from services.runtime.http.problem import Problem
 
 MEDIA_TYPE = "application/x-ndjson"
 

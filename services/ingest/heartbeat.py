@@ -8,11 +8,11 @@ from schemas.envelope import HEADERS, HeartbeatEvent, encode, envelope_fields
 from schemas.events import HeartbeatSent
 from schemas.ids import heartbeat_id
 from services.ingest.metrics import IngestMetrics
-from services.ingest.parcel import NOBODY
 from services.ingest.publisher import Publisher
-from services.runtime.clock import Clock
-from services.runtime.health import Health
-from services.runtime.record import Outgoing
+from services.ingest.request_batch import NOBODY
+from services.runtime.http.health import Health
+from services.runtime.kafka.record import Outgoing
+from services.runtime.process.clock import Clock
 
 KEY = b"heartbeat"
 LOOP = "heartbeats"

@@ -2,13 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.ingest.answer import answer_accepted, answer_lines, answer_lines_with_scores, answer_scores
-from services.ingest.authenticate import authenticate
-from services.ingest.door import Door
-from services.ingest.limit import pace, refuse_excess
-from services.ingest.parcel import Parcel
-from services.ingest.publish import publish
-from services.ingest.validate import validate_at_once, validate_in_turn
+from services.ingest.context import Door
+from services.ingest.request_batch import Parcel
+from services.ingest.stages.authenticate import authenticate
+from services.ingest.stages.limit import pace, refuse_excess
+from services.ingest.stages.publish import publish
+from services.ingest.stages.respond import (
+    answer_accepted,
+    answer_lines,
+    answer_lines_with_scores,
+    answer_scores,
+)
+from services.ingest.stages.validate import validate_at_once, validate_in_turn
 
 Stage = Callable[[Door, Parcel], Awaitable[None]]
 """Fills in its part of the parcel, or raises a Problem that answers the request as a whole."""

@@ -8,13 +8,13 @@ from typing import Any
 from schemas import topics
 from schemas.ids import PracticeId
 from services.ingest.metrics import IngestMetrics
-from services.ingest.share import Shares
-from services.runtime.clock import Clock
-from services.runtime.errors import Halt, Retry
-from services.runtime.health import STARTING, Health
-from services.runtime.log import get_logger
-from services.runtime.produce import Producer
-from services.runtime.record import Outgoing
+from services.ingest.quota import Shares
+from services.runtime.http.health import STARTING, Health
+from services.runtime.kafka.producer import Producer
+from services.runtime.kafka.record import Outgoing
+from services.runtime.process.clock import Clock
+from services.runtime.process.errors import Halt, Retry
+from services.runtime.process.log import get_logger
 
 CHECK = "kafka"
 LOOP = "connection"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from services.runtime.problem import FieldError, Problem
+from services.runtime.http.problem import FieldError, Problem
 
 TYPE = "urn:rapport:problem:"
 

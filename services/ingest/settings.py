@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.runtime.errors import Halt
-from services.runtime.settings import read_secret
+from services.runtime.process.errors import Halt
+from services.runtime.process.settings import read_secret
 
 MIN_SECRET_BYTES = 32
 

@@ -6,8 +6,7 @@ import sys
 
 from schemas.topics import CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
-from services.notifier.parts import NotifierSettings, put_together
-from services.notifier.rejected import rejected_event
+from services.notifier.rejection_event import rejected_event
 from services.notifier.settings import (
     MailSettings,
     RetrySettings,
@@ -15,15 +14,16 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.runtime.checkpoint import checkpoint_from
-from services.runtime.clock import SystemClock
-from services.runtime.consume import BatchConsumer
-from services.runtime.credentials import CredentialStore
-from services.runtime.health import Health
-from services.runtime.metrics import Metrics
-from services.runtime.program import run_service
-from services.runtime.serve import serve
-from services.runtime.settings import (
+from services.notifier.wiring import NotifierSettings, put_together
+from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.health import Health
+from services.runtime.http.server import serve
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.entrypoint import run_service
+from services.runtime.process.kill_points import checkpoint_from
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
     HttpSettings,

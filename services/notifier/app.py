@@ -9,14 +9,14 @@ from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.settings import WebhookSettings
 from services.notifier.web.assets import asset_router
-from services.notifier.web.desk import Desk
-from services.notifier.web.guard import GuardHeaders
+from services.notifier.web.context import Desk
 from services.notifier.web.item_pages import item_router
+from services.notifier.web.security import GuardHeaders
 from services.notifier.web.sign_in_pages import sign_in_router
-from services.runtime import problem
-from services.runtime.credentials import CredentialStore
-from services.runtime.health import Health, health_router
-from services.runtime.metrics import Metrics
+from services.runtime.http import problem
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.health import Health, health_router
+from services.runtime.process.metrics import Metrics
 
 TITLE = "Rapport: notifier"
 VERSION = "1"

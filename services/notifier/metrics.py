@@ -7,10 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.events import Answer
 from schemas.topics import EPISODE_CHANGED
-from services.notifier.decision import OUTGOING, Channel, Outcome, Reason, outcome
-from services.notifier.delivery import OPEN, State
-from services.notifier.directory import Connection
-from services.notifier.notice import Notice
+from services.notifier.directory.store import Connection
+from services.notifier.domain.decision import OUTGOING, Channel, Outcome, Reason, outcome
+from services.notifier.domain.delivery import OPEN, State
+from services.notifier.domain.notice import Notice
 
 TOLD_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
 

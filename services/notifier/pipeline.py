@@ -2,17 +2,17 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.notifier.arrive import arrive
-from services.notifier.dedup import dedup
-from services.notifier.inbox import inbox
+from services.notifier.domain.notice import Notice
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.mute import mute
-from services.notifier.notice import Notice
-from services.notifier.record import record
-from services.notifier.route import route
-from services.notifier.send import Defer, Send
-from services.runtime.record import Record
-from services.runtime.transaction import Transaction
+from services.notifier.stages.decode import arrive
+from services.notifier.stages.dedup import dedup
+from services.notifier.stages.inbox import inbox
+from services.notifier.stages.mute import mute
+from services.notifier.stages.record import record
+from services.notifier.stages.route import route
+from services.notifier.stages.send import Defer, Send
+from services.runtime.kafka.record import Record
+from services.runtime.outbox.transaction import Transaction
 
 Stage = Callable[[Transaction, list[Notice]], Awaitable[list[Notice]]]
 

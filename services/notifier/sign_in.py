@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from services.notifier.decision import Channel
-from services.notifier.delivery import Delivery, Purpose, State
-from services.notifier.directory import Connection
-from services.notifier.therapist import Therapist
-from services.runtime.errors import Halt
+from services.notifier.directory.store import Connection
+from services.notifier.domain.decision import Channel
+from services.notifier.domain.delivery import Delivery, Purpose, State
+from services.notifier.domain.therapist import Therapist
+from services.runtime.process.errors import Halt
 
 LINKS_PER_HOUR = 5
 """How many links a therapist can ask for: enough for a slow mail server, too few to flood a mailbox."""

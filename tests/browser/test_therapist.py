@@ -19,9 +19,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
-from services.runtime.migrate import migrate
-from services.runtime.serve import serve
-from services.runtime.settings import HttpSettings
+from services.runtime.http.server import serve
+from services.runtime.postgres.migrations import migrate
+from services.runtime.process.settings import HttpSettings
 from tests.support.episodes import changed, episode_named
 from tests.support.mail_server import MailServer, running
 from tests.support.notifier_stage import notifier_stage

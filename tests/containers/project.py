@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from services.console.demo.stack import Stack
+from services.cli.demo.target import Stack
 from services.detector.model.artefact import SHIPPED
 from tests.support.images import ROOT
 from tests.support.ports import lasting_ports

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from services.console.deliver import Item, Tally, deliver
-from services.console.demo.balance import Book, read_book
-from services.console.demo.settle import settle
-from services.console.demo.stack import Stack
+from services.cli.client.send_ratings import Item, Tally, deliver
+from services.cli.demo.balance import Book, read_book
+from services.cli.demo.target import Stack
+from services.cli.demo.wait_settled import settle
 
 CLIENTS = 50
 

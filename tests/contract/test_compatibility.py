@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.compatibility import Use, breaking_changes, from_git, schema_changes
-from schemas.publish import PUBLISHED, documents, export, read_folder
+from schemas.export import PUBLISHED, documents, export, read_folder
 
 BEFORE: dict[str, Any] = {
     "$defs": {"Kind": {"enum": ["a", "b"], "type": "string"}},

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.pipeline import STAGES as DETECTOR_STAGES
-from services.runtime.checkpoint import LABELS
+from services.detector.stream.pipeline import STAGES as DETECTOR_STAGES
+from services.runtime.process.kill_points import LABELS
 from tests.support import reference
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 import schemas.golden
 from schemas import events
 from schemas.envelope import EVENTS, decode, encode, error_summary
-from schemas.publish import documents
+from schemas.export import documents
 
 GOLDEN = Path(schemas.golden.__file__).parent
 FILES = sorted(GOLDEN.rglob("*.json"))

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.complaints import Complaint
 from schemas.events import Component
-from schemas.instruments.loader import BadDefinition, Catalogue, UnknownInstrument, read_definition
+from schemas.instruments.catalogue import BadDefinition, Catalogue, UnknownInstrument, read_definition
+from schemas.validation_errors import Complaint
 from tests.contract.test_scoring import SMALL
 
 

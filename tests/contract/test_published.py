@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from schemas import topics
-from schemas.publish import PUBLISHED, check, documents, export, read_folder
+from schemas.export import PUBLISHED, check, documents, export, read_folder
 from tests.contract.ratings import LEFT_OUT, sent
 
 OPENAPI = {"ingest": {"openapi": "3.1.0"}}

@@ -4,8 +4,8 @@ from datetime import datetime
 
 import pytest
 
-from schemas.complaints import Refused
 from schemas.rating import parse_rating
+from schemas.validation_errors import Refused
 from tests.contract.ratings import LEFT_OUT, NOW, rating, sent
 
 PSEUDONYM = "send a pseudonymous reference, without white space, control characters or @"

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.complaints import Complaint
 from schemas.events import Mark, Scores
+from schemas.instruments.catalogue import Catalogue, read_definition
 from schemas.instruments.instrument import Instrument
-from schemas.instruments.loader import Catalogue, read_definition
 from schemas.instruments.scoring import (
     BadMarks,
     TooManyMissing,
@@ -18,6 +17,7 @@ from schemas.instruments.scoring import (
     to_units,
     total_to_units,
 )
+from schemas.validation_errors import Complaint
 
 CATALOGUE = Catalogue.load()
 INSTRUMENTS = list(CATALOGUE)

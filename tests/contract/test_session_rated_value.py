@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from schemas.envelope import decode, encode
 from schemas.events import Status
 from schemas.ids import PracticeId, _named, default_rating_id, record_key
-from schemas.rated import session_rated, session_rated_value
 from schemas.rating import RatingBody, content_hash, dyad
+from schemas.session_rated import session_rated, session_rated_value
 from tests.contract.ratings import PRACTICE, rating
 
 KEY = record_key(b"secret", dyad(PRACTICE, rating()))

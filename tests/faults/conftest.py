@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from deploy.kafka.run import KafkaNode
-from services.console.demo.network import Sent, Size, simulated
+from services.cli.demo.input_ratings import Sent, Size, simulated
 from tests.support.backend import real_backend
 from tests.support.ending import Ending, ending
 from tests.support.postgres import fresh_database

@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.topics import EPISODE_CHANGED
-from services.console.demo.network import Sent
-from services.runtime.checkpoint import KILLED, LABELS
+from services.cli.demo.input_ratings import Sent
+from services.runtime.process.kill_points import KILLED, LABELS
 from tests.faults.conftest import introduce, send
 from tests.support import invariants
 from tests.support.backend import Backend

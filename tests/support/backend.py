@@ -125,7 +125,7 @@ def real_backend(node: Node, name: str = "kafka") -> Iterator[Backend]:
 
 def apply_topics(kafka_env: Mapping[str, str]) -> None:
     """Create the topics with the command that operators use."""
-    command = [sys.executable, "-m", "services.console", "topics", "apply"]
+    command = [sys.executable, "-m", "services.cli", "topics", "apply"]
     done = subprocess.run(
         command, env={**os.environ, **kafka_env}, capture_output=True, text=True, check=False
     )

@@ -14,16 +14,16 @@ from schemas import topics
 from schemas.envelope import AnyEvent, decode
 from schemas.events import Answer, TherapistResponded
 from schemas.ids import PracticeId, record_key
-from schemas.instruments.loader import Catalogue
-from schemas.rated import session_rated_value
+from schemas.instruments.catalogue import Catalogue
 from schemas.rating import RatingBody, dyad
-from services.detector.core import Detector
-from services.detector.pipeline import flow
-from services.detector.practices import Models, ThresholdBook
-from services.detector.work import Heartbeat, Tools
-from services.runtime import arrays
-from services.runtime.record import Outgoing, Record
-from services.runtime.transaction import Rejection, Transaction
+from schemas.session_rated import session_rated_value
+from services.detector.domain.detector import Detector
+from services.detector.storage.practices import Models, ThresholdBook
+from services.detector.stream.batch import Heartbeat, Tools
+from services.detector.stream.pipeline import flow
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.transaction import Rejection, Transaction
+from services.runtime.postgres import arrays
 from tests.support.toy_detector import ToyDetector
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

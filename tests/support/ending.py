@@ -8,7 +8,7 @@ import psycopg
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.topics import ASSESSED, EPISODE_CHANGED
-from services.runtime.record import Record
+from services.runtime.kafka.record import Record
 from tests.support import invariants
 from tests.support.backend import Backend
 from tests.support.stack import ServiceStack

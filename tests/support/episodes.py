@@ -17,7 +17,7 @@ from schemas.events import (
 )
 from schemas.ids import ClientId, Dyad, EpisodeId, PracticeId, TherapistId, episode_event_id, record_key
 from schemas.topics import EPISODE_CHANGED
-from services.runtime.record import Record
+from services.runtime.kafka.record import Record
 
 NOW = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
 WEEK = timedelta(days=7)

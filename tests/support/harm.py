@@ -17,7 +17,7 @@ import psycopg.conninfo
 def own_broker() -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A broker of the test's own, to be harmed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "services.console.broker"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "services.cli.local.mock_kafka"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     try:

@@ -7,7 +7,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from services.runtime.record import Outgoing, Record
+from services.runtime.kafka.record import Outgoing, Record
 
 Connection = AsyncConnection[TupleRow]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 def embedded_kafka() -> Iterator[str]:
     """Start the embedded broker as a process of its own; yields its bootstrap address."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "services.console.broker"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "services.cli.local.mock_kafka"], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

@@ -1,7 +1,7 @@
 """What was learned, as a value: for tests that need a candidate and no answers."""
 
-from services.detector.model.learn import Learned, OnHeldOut
-from services.detector.model.recalibrate import Recalibration
+from lab.training.label_correction import Learned, OnHeldOut
+from services.detector.model.recalibration import Recalibration
 
 
 def learned(intercept: float, slope: float = 1.0, threshold: float = 0.3) -> Learned:

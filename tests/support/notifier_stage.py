@@ -23,10 +23,10 @@ from schemas.events import (
     TherapistResponded,
 )
 from services.notifier.app import build_app
-from services.notifier.directory import Practice, put_practice, put_therapist
-from services.notifier.jobs import QUEUE
-from services.notifier.parts import NotifierSettings, Parts, put_together
-from services.notifier.rejected import rejected_event
+from services.notifier.deliveries.queue import QUEUE
+from services.notifier.directory.store import Practice, put_practice, put_therapist
+from services.notifier.domain.therapist import Therapist
+from services.notifier.rejection_event import rejected_event
 from services.notifier.settings import (
     MailSettings,
     RetrySettings,
@@ -34,14 +34,14 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.notifier.therapist import Therapist
-from services.runtime.clock import Clock
-from services.runtime.credentials import CredentialStore, add_key
-from services.runtime.health import Health
-from services.runtime.metrics import Metrics
-from services.runtime.record import Outgoing, Record
-from services.runtime.settings import DatabaseSettings
-from services.runtime.transaction import Transaction
+from services.notifier.wiring import NotifierSettings, Parts, put_together
+from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.health import Health
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.clock import Clock
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import DatabaseSettings
 from tests.support.episodes import NOW, record_of
 from tests.support.mail_server import MailServer
 

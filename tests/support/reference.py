@@ -21,10 +21,10 @@ SETTINGS = ("runtime", "ingest", "detector", "notifier")
 METRICS = ("runtime", "ingest", "detector", "notifier")
 REASONS = {
     "services.ingest.refusal": ("Reason", "Why ingest refuses a rating"),
-    "services.detector.reasons": ("Reason", "Why the detector rejects a record"),
+    "services.detector.domain.reasons": ("Reason", "Why the detector rejects a record"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
-    "services.notifier.decision": ("Reason", "Why the notifier told, or did not"),
-    "services.notifier.delivery": ("Why", "How a delivery came to its state"),
+    "services.notifier.domain.decision": ("Reason", "Why the notifier told, or did not"),
+    "services.notifier.domain.delivery": ("Why", "How a delivery came to its state"),
 }
 ELSEWHERE = {
     "RAPPORT_CREDENTIALS_FILE": "the keys of practices and networks (all services)",

@@ -15,18 +15,18 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.postgres.runtime_tables import create_v1
-from services.runtime.checkpoint import Checkpoint, no_checkpoint
-from services.runtime.clock import Clock, SystemClock
-from services.runtime.consume import BatchConsumer
-from services.runtime.errors import Reject
-from services.runtime.fuse import FuseLimits
-from services.runtime.health import Health
-from services.runtime.metrics import Metrics
-from services.runtime.order_of_effects import Whose, nobodys
-from services.runtime.produce import Producer
-from services.runtime.record import Outgoing, Record
-from services.runtime.settings import DatabaseSettings, KafkaSettings
-from services.runtime.transaction import Rejection, Transaction
+from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.fuse import FuseLimits
+from services.runtime.consumer.order_of_effects import Whose, nobodys
+from services.runtime.http.health import Health
+from services.runtime.kafka.producer import Producer
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.transaction import Rejection, Transaction
+from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.errors import Reject
+from services.runtime.process.kill_points import Checkpoint, no_checkpoint
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
 SCHEMA = "sample"
 DEADLINE_S = 30.0

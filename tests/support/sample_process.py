@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-from services.runtime.checkpoint import checkpoint_from
+from services.runtime.process.kill_points import checkpoint_from
 from tests.support.sample import Sample
 
 

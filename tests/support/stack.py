@@ -1,7 +1,8 @@
 """The three services as processes on a Kafka and a fresh database: started, killed, restarted, asked.
 
-`running_stack` yields a `ServiceStack`; `kill_at` names a label of `services/runtime/checkpoint.py` at which
-that one run ends by itself. Nothing here sleeps a fixed time: every wait has a condition and a deadline.
+`running_stack` yields a `ServiceStack`; `kill_at` names a label of
+`services/runtime/process/kill_points.py` at which that one run ends by itself. Nothing here sleeps a fixed
+time: every wait has a condition and a deadline.
 """
 
 import asyncio
@@ -13,20 +14,20 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from services.console import tenants
-from services.console.deliver import Item, Tally, deliver
-from services.console.demo.balance import Book, read_book
-from services.console.demo.message import MailBox
-from services.console.demo.settle import Settled, settle
-from services.console.demo.stack import Stack
-from services.console.doors import Doors
-from services.console.embedded import mail_catcher
-from services.console.home import Home
-from services.console.supervise import READY_DEADLINE_S, STATEFUL, Supervisor, Surroundings
-from services.runtime.credentials import add_key
-from services.runtime.database import conninfo
-from services.runtime.migrate import migrate
-from services.runtime.settings import DatabaseSettings
+from services.cli.admin import practices as tenants
+from services.cli.client.api_client import Doors
+from services.cli.client.send_ratings import Item, Tally, deliver
+from services.cli.demo.balance import Book, read_book
+from services.cli.demo.message import MailBox
+from services.cli.demo.target import Stack
+from services.cli.demo.wait_settled import Settled, settle
+from services.cli.home import Home
+from services.cli.local.embedded import mail_catcher
+from services.cli.local.supervisor import READY_DEADLINE_S, STATEFUL, Supervisor, Surroundings
+from services.runtime.http.credentials import add_key
+from services.runtime.postgres.connect import conninfo
+from services.runtime.postgres.migrations import migrate
+from services.runtime.process.settings import DatabaseSettings
 from tests.support.backend import Backend
 
 TOLD_ABOUT_ALL = {"tell_from": "always", "max_age_days": "none"}

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from math import isnan, nan
 
 from schemas.events import Component, Movement, Status
-from services.detector.assessment import Assessment, ComponentFinding
-from services.detector.core import DyadAssessed, DyadForms
-from services.detector.history import Form
-from services.detector.reference import Reference
+from services.detector.domain.assessment import Assessment, ComponentFinding
+from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.form import Form
+from services.detector.domain.reference import Reference
 
 _STATE = struct.Struct("<3d3qq")
 _PARTS = (Component.BOND, Component.GOAL, Component.TASK)

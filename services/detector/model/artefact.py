@@ -12,16 +12,16 @@ from zipfile import BadZipFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skops.io import dumps, get_untrusted_types, loads
 
-from services.detector.core import DyadForms
-from services.detector.features import FEATURES, Features
-from services.detector.model.detector import Heartbeat, TrainedDetector
-from services.detector.model.heartbeat import heartbeat_history
-from services.detector.model.recalibrate import Recalibration
-from services.detector.reference import Reference
-from services.detector.score import Classifier, Scorer
-from services.runtime.errors import Halt
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.reference import Reference
+from services.detector.features.extractor import FEATURES, Features
+from services.detector.model.classifier import Classifier, Scorer
+from services.detector.model.heartbeat_history import heartbeat_history
+from services.detector.model.recalibration import Recalibration
+from services.detector.model.trained_detector import Heartbeat, TrainedDetector
+from services.runtime.process.errors import Halt
 
-SHIPPED = Path(__file__).parent / "artefact"
+SHIPPED = Path(__file__).parent / "shipped"
 MODEL_FILE = "model.skops"
 MANIFEST_FILE = "manifest.json"
 REFERENCE_FILE = "reference.json"
@@ -29,7 +29,7 @@ FORMAT = 1
 
 _TRUSTED = frozenset(
     {
-        "services.detector.score.Blend",
+        "services.detector.model.classifier.Blend",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     }
 )

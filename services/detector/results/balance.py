@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
-from services.detector.results.access import Pool, practice_for
-from services.runtime.credentials import CredentialStore
+from services.detector.results.dependencies import Pool, practice_for
+from services.runtime.http.credentials import CredentialStore
 
 _DELIVERIES = """
 SELECT CASE WHEN current THEN 'assessed' ELSE 'superseded' END, NULL, count(*)

@@ -8,16 +8,16 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from schemas.events import Answer, EpisodeChanged, TrajectoryPoint
-from services.detector.results.access import Pool, practice_for
-from services.runtime import cursor
-from services.runtime.credentials import CredentialStore
-from services.runtime.problem import Problem
+from services.detector.results.dependencies import Pool, practice_for
+from services.runtime.http import paging
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.problem import Problem
 
 _COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
 closed_at, kept_back"""
 _PAGE = f"""
 SELECT xid::text, seq, {_COLUMNS} FROM detector.episode
-WHERE practice_id = %(practice)s AND {cursor.AFTER} ORDER BY {cursor.ORDER} LIMIT %(limit)s
+WHERE practice_id = %(practice)s AND {paging.AFTER} ORDER BY {paging.ORDER} LIMIT %(limit)s
 """
 _ONE = f"SELECT {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
 _CHANGES = "SELECT changed_at, data FROM detector.episode_change WHERE episode_id = %s ORDER BY revision"
@@ -86,12 +86,12 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> EpisodePage:
         """Episodes that changed after the cursor. One that changes again appears again."""
-        start = cursor.decode(after)
+        start = paging.decode(after)
         async with pool.connection() as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
-        last = cursor.encode(cursor.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        last = paging.encode(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         return EpisodePage(episodes=[Episode(**_fields(row[2:])) for row in rows], next=last)
 
     @router.get("/episodes/{episode_id}")

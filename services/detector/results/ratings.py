@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from schemas.events import AllianceAssessed
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
-from services.detector.publish import assessed
-from services.detector.reasons import Outcome
-from services.detector.results.access import Pool, practice_for
-from services.detector.wire import encode, unpack_numbers
-from services.runtime.credentials import CredentialStore
+from services.detector.contracts import encode, unpack_numbers
+from services.detector.domain.reasons import Outcome
+from services.detector.results.dependencies import Pool, practice_for
+from services.detector.stream.stages.publish_assessments import assessed
+from services.runtime.http.credentials import CredentialStore
 
 _RATING = """
 SELECT r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id, r.session_id,

@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
-from services.detector.results.access import Pool, practice_for
-from services.runtime import cursor
-from services.runtime.credentials import CredentialStore
+from services.detector.results.dependencies import Pool, practice_for
+from services.runtime.http import paging
+from services.runtime.http.credentials import CredentialStore
 
 _PAGE = f"""
 SELECT xid::text, seq, subject_id, reason, detail, recorded_at FROM detector.rejection
-WHERE tenant = %(practice)s AND {cursor.AFTER} ORDER BY {cursor.ORDER} LIMIT %(limit)s
+WHERE tenant = %(practice)s AND {paging.AFTER} ORDER BY {paging.ORDER} LIMIT %(limit)s
 """
 
 
@@ -45,12 +45,12 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> RejectionPage:
         """Rejections after the cursor."""
-        start = cursor.decode(after)
+        start = paging.decode(after)
         async with pool.connection() as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
-        last = cursor.encode(cursor.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        last = paging.encode(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         seen = [
             RejectionSeen(rating_id=subject, reason=reason, detail=detail, rejected_at=at)
             for _, _, subject, reason, detail, at in rows

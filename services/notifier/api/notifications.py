@@ -9,12 +9,12 @@ from fastapi import APIRouter, Depends, Query
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
-from services.notifier.decision import OUTGOING, Channel, Outcome, Reason
-from services.notifier.delivery import State
-from services.notifier.directory import Connection
-from services.runtime import cursor
-from services.runtime.access import tenant_for
-from services.runtime.credentials import CredentialStore
+from services.notifier.directory.store import Connection
+from services.notifier.domain.decision import OUTGOING, Channel, Outcome, Reason
+from services.notifier.domain.delivery import State
+from services.runtime.http import paging
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.tenant import tenant_for
 
 SCOPE = "results:read"
 
@@ -66,14 +66,14 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> Page:
         """Decisions in the order in which they were made; no page skips one that is still being written."""
-        start = cursor.decode(after)
+        start = paging.decode(after)
         async with pool.connection() as conn:
             rows = await conn.execute(
                 f"""
                 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,
                     d.accepted_at, d.decided_at, m.state, m.finished_at
-                FROM (SELECT * FROM notifier.decision WHERE practice_id = %(practice)s AND {cursor.AFTER}
-                    ORDER BY {cursor.ORDER} LIMIT %(limit)s) AS d
+                FROM (SELECT * FROM notifier.decision WHERE practice_id = %(practice)s AND {paging.AFTER}
+                    ORDER BY {paging.ORDER} LIMIT %(limit)s) AS d
                 LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id
                     AND m.revision = d.revision AND m.channel = d.channel
                 ORDER BY d.xid, d.seq
@@ -81,7 +81,7 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
                 {"practice": practice, "limit": limit, **start.parameters},
             )
             found = await rows.fetchall()
-        last = cursor.encode(cursor.Cursor(int(found[-1][0]), found[-1][1])) if found else None
+        last = paging.encode(paging.Cursor(int(found[-1][0]), found[-1][1])) if found else None
         return Page(notifications=[_notification(row[2:]) for row in found], next=last)
 
     @router.get("/balance")

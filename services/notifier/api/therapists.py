@@ -7,13 +7,13 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
 from schemas.rating import Reference
-from services.notifier.decision import Channel
-from services.notifier.directory import Connection, find_therapist, put_therapist
-from services.notifier.entry import Entry, faults, therapist
-from services.notifier.therapist import Therapist
-from services.runtime.access import tenant_for
-from services.runtime.credentials import CredentialStore
-from services.runtime.problem import FieldError, Problem
+from services.notifier.directory.entry import Entry, faults, therapist
+from services.notifier.directory.store import Connection, find_therapist, put_therapist
+from services.notifier.domain.decision import Channel
+from services.notifier.domain.therapist import Therapist
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.problem import FieldError, Problem
+from services.runtime.http.tenant import tenant_for
 
 SCOPE = "therapists:write"
 

@@ -7,11 +7,11 @@ from email.utils import format_datetime, parseaddr
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientsRefused
 from aiosmtplib import SMTPResponseException as Response
 
-from services.notifier.channels.message import Answer, Message, NotWorthRetrying, Sent, WorthRetrying
-from services.notifier.delivery import Purpose, Why
+from services.notifier.channels.channel import Answer, Message, NotWorthRetrying, Sent, WorthRetrying
+from services.notifier.domain.delivery import Purpose, Why
 from services.notifier.settings import MailSettings
 from services.notifier.wording import Wordings
-from services.runtime.settings import read_secret
+from services.runtime.process.settings import read_secret
 
 _KEY = {Purpose.EPISODE: "mail.review", Purpose.SIGN_IN: "mail.sign_in"}
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
-from services.notifier.channels.message import Answer, Message, NotWorthRetrying, Sent, WorthRetrying
-from services.notifier.delivery import Why
+from services.notifier.channels.channel import Answer, Message, NotWorthRetrying, Sent, WorthRetrying
+from services.notifier.domain.delivery import Why
 from services.notifier.settings import WebhookSettings
 
 _TEMPORARY = frozenset({408, 425, 429})

@@ -8,15 +8,15 @@ from fastapi.responses import Response
 from psycopg import Error as DatabaseError
 
 from schemas.events import Answer
-from services.notifier import audit
-from services.notifier.directory import Connection, find_practices
-from services.notifier.items import find_item, list_items
-from services.notifier.respond import NoSuchItem, respond
+from services.notifier.directory.store import Connection, find_practices
+from services.notifier.inbox import audit
+from services.notifier.inbox.items import find_item, list_items
+from services.notifier.inbox.respond import NoSuchItem, respond
 from services.notifier.sign_in import Session
-from services.notifier.web.desk import Desk
-from services.notifier.web.guard import is_our_form
+from services.notifier.web.context import Desk
 from services.notifier.web.item_view import line, view
-from services.runtime.errors import Retry
+from services.notifier.web.security import is_our_form
+from services.runtime.process.errors import Retry
 
 _MOST_ITEMS = 200
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from schemas.complaints import Refused
 from schemas.events import Answer, Change, Component, ComponentAssessment, EpisodeChanged, Movement
+from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from schemas.instruments.loader import Catalogue
-from services.notifier.directory import Practice
-from services.notifier.items import Item
-from services.notifier.therapist import Therapist
-from services.notifier.web.trajectory import NARROW, WIDE, Picture, draw
+from schemas.validation_errors import Refused
+from services.notifier.directory.store import Practice
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox.items import Item
+from services.notifier.web.trajectory_chart import NARROW, WIDE, Picture, draw
 from services.notifier.wording import Wording
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)

@@ -7,8 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from services.notifier import audit
-from services.notifier.directory import Connection, find_by_address, find_therapist
+from services.notifier.directory.store import Connection, find_by_address, find_therapist
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox import audit
 from services.notifier.sign_in import (
     Link,
     LinkState,
@@ -18,9 +19,8 @@ from services.notifier.sign_in import (
     start_session,
     use_link,
 )
-from services.notifier.therapist import Therapist
-from services.notifier.web.desk import Desk
-from services.notifier.web.guard import COOKIE, comes_from_elsewhere, is_our_form
+from services.notifier.web.context import Desk
+from services.notifier.web.security import COOKIE, comes_from_elsewhere, is_our_form
 
 _SAME_ADDRESS = 5
 """One mailbox may serve a therapist in several practices: each gets a link of its own."""

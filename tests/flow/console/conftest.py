@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from services.console import tenants
-from services.console.home import Home
-from services.console.supervise import Supervisor, Surroundings
-from services.runtime.credentials import add_key
+from services.cli.admin import practices
+from services.cli.home import Home
+from services.cli.local.supervisor import Supervisor, Surroundings
+from services.runtime.http.credentials import add_key
 from tests.support.backend import embedded_backend
 
 Rapport = Callable[..., subprocess.CompletedProcess[str]]
@@ -49,7 +49,7 @@ def home_of_its_own() -> Iterator[Path]:
 def ingest(tmp_path: Path) -> Iterator[Door]:
     """A running ingest; nobody reads what it publishes."""
     home = Home(tmp_path / "home")
-    new = add_key(home.credentials, grants=["north"], scopes=tenants.SCOPES)
+    new = add_key(home.credentials, grants=["north"], scopes=practices.SCOPES)
     with embedded_backend() as backend:
         supervisor = Supervisor(home, Surroundings(backend.kafka_env, "postgresql://nobody.example", 25))
         process = supervisor.processes["ingest"]
@@ -68,7 +68,7 @@ def ingest(tmp_path: Path) -> Iterator[Door]:
 
 def command(*words: str) -> list[str]:
     """The command line of `rapport`."""
-    return [sys.executable, "-m", "services.console", *words]
+    return [sys.executable, "-m", "services.cli", *words]
 
 
 @pytest.fixture

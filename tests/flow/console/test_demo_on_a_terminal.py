@@ -68,7 +68,7 @@ def test_o_opens_the_item_signed_in_and_enter_stops_everything(tmp_path: Path, h
     browser.write_text(BROWSER.format(python=sys.executable, seen=str(seen)))
     browser.chmod(0o755)
     terminal = Terminal(
-        [sys.executable, "-m", "services.console", "demo", "--clients", "24", "--sessions", "8",
+        [sys.executable, "-m", "services.cli", "demo", "--clients", "24", "--sessions", "8",
          "--therapists", "4", "--rate", "400"],
         {**os.environ, "RAPPORT_HOME": str(home_of_its_own), "BROWSER": f"{browser} %s", "TERM": "xterm"},
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.console.__main__ import application
+from services.cli.__main__ import application
 from tests.flow.console.conftest import Rapport
 
 COMMANDS = (
@@ -46,7 +46,7 @@ def test_a_command_explains_itself(ask: Ask, words: tuple[str, ...]) -> None:
 def test_help_loads_neither_broker_nor_model() -> None:
     """`rapport --help` answers while a person's finger is still on the key."""
     code = (
-        "import sys; from services.console.__main__ import application; application();"
+        "import sys; from services.cli.__main__ import application; application();"
         "print([m for m in ('aiokafka', 'sklearn', 'numpy', 'httpx', 'alembic') if m in sys.modules])"
     )
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from services.console.demo.network import Sent, Size, simulated
+from services.cli.demo.input_ratings import Sent, Size, simulated
 from tests.support.backend import Backend, embedded_backend
 from tests.support.postgres import fresh_database
 from tests.support.stack import ServiceStack, running_stack

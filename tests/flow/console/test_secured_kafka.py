@@ -85,7 +85,7 @@ def test_what_does_not_fit_is_said_and_never_the_password(
 def test_doctor_reaches_a_protected_kafka(kafka: SecuredKafka, database_url: str) -> None:
     nowhere = {f"RAPPORT_{name}_URL": "http://127.0.0.1:9" for name in ("INGEST", "RESULTS", "NOTIFIER")}
     environment = {**os.environ, **kafka.sasl("SCRAM-SHA-256"), "DATABASE_URL": database_url, **nowhere}
-    command = [sys.executable, "-m", "services.console", "doctor"]
+    command = [sys.executable, "-m", "services.cli", "doctor"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
     assert f"at {kafka.sasl_address}, 1 broker(s)" in " ".join(done.stdout.split()), done.stdout + done.stderr

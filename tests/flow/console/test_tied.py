@@ -12,7 +12,7 @@ from tests.support.stack import wait_until
 
 PARENT = """
 import subprocess, sys, time
-words = ["-m", "services.console.tied", "http.server", "0", "--bind", "127.0.0.1"]
+words = ["-m", "services.cli.local.run_with_parent", "http.server", "0", "--bind", "127.0.0.1"]
 child = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(child.pid, flush=True)
 time.sleep(600)

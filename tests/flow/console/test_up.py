@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.console.home import Home
+from services.cli.home import Home
 from tests.flow.console.conftest import Rapport, command, home_folder
 from tests.support.stack import wait_until
 

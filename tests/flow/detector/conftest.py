@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.runtime.migrate import migrate
+from services.runtime.postgres.migrations import migrate
 from tests.support.detector_stage import Stage, stage
 from tests.support.postgres import fresh_database
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from schemas import topics
 from schemas.envelope import EpisodeChangedEvent
 from schemas.events import Answer, EpisodeChanged
-from services.detector.pipeline import run
-from services.detector.sweep import due
-from services.runtime.record import Outgoing
-from services.runtime.transaction import Transaction
+from services.detector.jobs.daily_sweep import due
+from services.detector.stream.pipeline import run
+from services.runtime.kafka.record import Outgoing
+from services.runtime.outbox.transaction import Transaction
 from tests.support.detector_stage import NOW, Stage, answer_of, body, events, stage, tools_with
 from tests.support.invariants import broken
 from tests.support.toy_detector import ToyDetector

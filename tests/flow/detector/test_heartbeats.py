@@ -7,7 +7,7 @@ from schemas.events import HeartbeatSent
 from services.detector.app import load_tools
 from services.detector.settings import DetectorSettings
 from services.ingest.heartbeat import heartbeat
-from services.runtime.record import Record
+from services.runtime.kafka.record import Record
 from tests.support.detector_stage import Stage, events
 from tests.support.invariants import deliveries
 

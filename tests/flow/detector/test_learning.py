@@ -10,13 +10,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lab.product_path import judge_cohort
+from lab.simulator.cohort import Cohort, simulate
+from lab.simulator.instruments import WAI_SR
+from lab.simulator.item_responses import in_instrument_units
+from lab.simulator.scenarios import KINDS
+from services.detector.cli.plugin import plugin
 from services.detector.model.artefact import load, read_manifest
-from services.detector.model.flow import judge_cohort
-from services.detector.model.kinds import KINDS
-from services.detector.model.marks import in_instrument_units
-from services.detector.model.shapes import WAI_SR
-from services.detector.model.simulate import Cohort, simulate
-from services.detector.plugin import plugin
 
 CLIENTS = 900
 BEGAN = datetime(2025, 1, 6, 10, tzinfo=UTC)

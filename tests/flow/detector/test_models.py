@@ -9,12 +9,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lab.training.candidate import write_candidate
 from schemas.events import Answer
-from services.detector.activations import UnknownPractice, activate, read_mapped
+from services.detector.cli.plugin import plugin
+from services.detector.files.label_file import Label, read_labels
 from services.detector.model.artefact import load
-from services.detector.model.candidate import write_candidate
-from services.detector.model.labels import Label, read_labels
-from services.detector.plugin import plugin
+from services.detector.storage.model_activations import UnknownPractice, activate, read_mapped
 from tests.support.detector_stage import NOW, Stage, answer_of, body, stage, tools_with
 from tests.support.learning import learned
 from tests.support.toy_detector import ToyDetector

@@ -8,7 +8,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from schemas import topics
-from services.runtime.record import Outgoing, Record
+from services.runtime.kafka.record import Outgoing, Record
 from tests.flow.detector.conftest import NewDatabase
 from tests.support.detector_stage import NOW, Row, Stage, body, record_of, stage
 from tests.support.invariants import (

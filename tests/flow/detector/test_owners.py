@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from psycopg import AsyncConnection
 
-from services.detector.pipeline import flow
-from services.runtime.errors import Retry
-from services.runtime.transaction import Transaction
+from services.detector.stream.pipeline import flow
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.errors import Retry
 from tests.support.detector_stage import NOW, Stage, body, record_of, stage
 from tests.support.invariants import broken
 

@@ -9,10 +9,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from services.detector.plugin import plugin
-from services.detector.replay import read_rejected
-from services.runtime.errors import Halt
-from services.runtime.plugin import Tenant
+from services.detector.cli.plugin import plugin
+from services.detector.storage.rejections import read_rejected
+from services.runtime.process.cli_plugin import Tenant
+from services.runtime.process.errors import Halt
 from tests.support.detector_stage import NOW, Stage, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
@@ -161,7 +161,7 @@ def test_exported_thresholds_are_read_back(
 ) -> None:
     import psycopg
 
-    from services.detector import exported
+    from services.detector.files import threshold_file
 
     with psycopg.connect(database_url) as conn:
         conn.execute("INSERT INTO detector.practice (practice_id, added_at) VALUES ('north', %s)", (NOW,))
@@ -174,5 +174,5 @@ def test_exported_thresholds_are_read_back(
     done = CliRunner().invoke(rapport, ["thresholds", "export", "--practice", "north", "--out", str(file)])
     assert done.exit_code == 0, done.output
     assert [one["version"] for one in json.loads(file.read_bytes())] == ["own-1"]
-    assert [one.value for one in exported.read(file, "m")["north"]] == [0.4]
-    assert exported.read(file, "another-model") == {}
+    assert [one.value for one in threshold_file.read(file, "m")["north"]] == [0.4]
+    assert threshold_file.read(file, "another-model") == {}

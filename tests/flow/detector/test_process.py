@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas import topics
 from schemas.envelope import decode
 from schemas.events import AllianceAssessed
-from services.console.process import Process
+from services.cli.local.child_process import Process
 from services.detector.model.artefact import SHIPPED
-from services.runtime.credentials import add_key
-from services.runtime.record import Record
+from services.runtime.http.credentials import add_key
+from services.runtime.kafka.record import Record
 from tests.support.backend import Backend
 from tests.support.detector_stage import body, record_of
 from tests.support.ports import free_port

@@ -10,10 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from services.detector.app import application
-from services.runtime.clock import SystemClock
-from services.runtime.credentials import CredentialStore, add_key
-from services.runtime.database import pool
-from services.runtime.settings import DatabaseSettings
+from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.postgres.connect import pool
+from services.runtime.process.clock import SystemClock
+from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector_stage import Stage, body
 
 GOOD = (4.5, 4.5, 4.5)

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from schemas.ids import PracticeId
-from schemas.instruments.loader import Catalogue
-from schemas.rated import session_rated_value
+from schemas.instruments.catalogue import Catalogue
 from schemas.rating import RatingBody
-from services.detector.core import Detector
+from schemas.session_rated import session_rated_value
+from services.detector.contracts import RatedEvent, arriving
+from services.detector.domain.detector import Detector
+from services.detector.domain.thresholds import Threshold
+from services.detector.files.file_scorer import COLUMNS, BadRow, Thresholds, rated_of
+from services.detector.files.score_file import Helpers, score_file
 from services.detector.model.artefact import load
-from services.detector.score_file import Helpers, score_file
-from services.detector.shop import COLUMNS, BadRow, Thresholds, rated_of
-from services.detector.thresholds import Threshold
-from services.detector.wire import RatedEvent, arriving
 from tests.support.detector_stage import NOW, Row, body, record_of, stage
 from tests.support.toy_detector import ToyDetector
 
@@ -129,7 +129,7 @@ def test_helpers_give_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = table(ratings(3), tmp_path)
     alone, helped = io.StringIO(), io.StringIO()
     score_file(file, alone, ToyDetector(), Catalogue.load())
-    monkeypatch.setattr("services.detector.score_file._AT_ONCE", 1)
+    monkeypatch.setattr("services.detector.files.score_file._AT_ONCE", 1)
     score_file(file, helped, ToyDetector(), Catalogue.load(), helpers=Helpers(2, ToyDetector))
     assert helped.getvalue() == alone.getvalue()
 
@@ -145,7 +145,7 @@ def test_clients_of_many_batches_keep_the_order_of_the_file(
 ) -> None:
     file = table(ratings(3), tmp_path)
     at_once = scored(file, ToyDetector())
-    monkeypatch.setattr("services.detector.score_file._AT_ONCE", 1)
+    monkeypatch.setattr("services.detector.files.score_file._AT_ONCE", 1)
     assert scored(file, ToyDetector()) == at_once
 
 

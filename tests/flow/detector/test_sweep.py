@@ -6,11 +6,11 @@ from datetime import date, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.detector.jobs.daily_sweep import Sweep
 from services.detector.metrics import DetectorMetrics
-from services.detector.sweep import Sweep
-from services.runtime.health import Health
-from services.runtime.metrics import Metrics
-from services.runtime.transaction import Transaction
+from services.runtime.http.health import Health
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.metrics import Metrics
 from tests.support.clock import ManualClock
 from tests.support.detector_stage import NOW, PARTITIONS, Stage, body
 

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from services.detector.pipeline import flow
-from services.detector.tally import new_findings
-from services.runtime.transaction import Transaction
+from services.detector.stream.pipeline import flow
+from services.detector.stream.session_counts import new_findings
+from services.runtime.outbox.transaction import Transaction
 from tests.support.detector_stage import Stage, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)

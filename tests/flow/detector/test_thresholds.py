@@ -3,14 +3,14 @@
 from datetime import timedelta
 
 from schemas import topics
-from services.detector.reference import QUANTITIES, Bins, Reference
-from services.detector.threshold_job import (
+from services.detector.domain.reference import QUANTITIES, Bins, Reference
+from services.detector.domain.thresholds import moved
+from services.detector.jobs.renew_thresholds import (
     ENOUGH_SESSIONS,
     START_AFTER,
     renew_thresholds,
     start_thresholds,
 )
-from services.detector.thresholds import moved
 from tests.support.detector_stage import NOW, Stage, body, tools_with
 from tests.support.toy_detector import ToyDetector
 

@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 from schemas.topics import SESSION_RATED
 from services.ingest.app import Ingest, build
 from services.ingest.settings import IngestSettings
-from services.runtime.clock import Clock, SystemClock
-from services.runtime.credentials import add_key
-from services.runtime.serve import serve
-from services.runtime.settings import HttpSettings, KafkaSettings
+from services.runtime.http.credentials import add_key
+from services.runtime.http.server import serve
+from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.settings import HttpSettings, KafkaSettings
 
 SECRET = b"a secret of at least thirty-two bytes"
 DEADLINE_S = 20.0

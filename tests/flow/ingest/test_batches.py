@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.credentials import set_grants
+from services.runtime.http.credentials import set_grants
 from tests.flow.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
 from tests.flow.ingest.wire import Wire
 

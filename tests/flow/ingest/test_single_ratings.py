@@ -4,7 +4,7 @@ from pathlib import Path
 
 from schemas.envelope import CONTENT_TYPE, SessionRatedEvent, decode
 from schemas.ids import Dyad, record_key
-from services.runtime.produce import partition_of
+from services.runtime.kafka.producer import partition_of
 from tests.flow.ingest.running import RATING, SECRET, MovedClock, Running, running_ingest
 from tests.support.backend import Backend
 

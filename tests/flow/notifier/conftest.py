@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.runtime.migrate import migrate
+from services.runtime.postgres.migrations import migrate
 from tests.support.mail_server import MailServer, running
 from tests.support.notifier_stage import Stage, notifier_stage
 from tests.support.postgres import fresh_database

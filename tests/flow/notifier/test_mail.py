@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import Change
-from services.runtime.clock import SystemClock
+from services.runtime.process.clock import SystemClock
 from tests.support.episodes import changed
 from tests.support.mail_server import MailServer, running
 from tests.support.notifier_stage import Stage, notifier_stage

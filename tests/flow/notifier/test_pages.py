@@ -8,8 +8,8 @@ import pytest
 
 from schemas.events import Answer, Change
 from schemas.topics import THERAPIST_RESPONDED
-from services.notifier.directory import Practice
-from services.notifier.web.guard import COOKIE
+from services.notifier.directory.store import Practice
+from services.notifier.web.security import COOKIE
 from tests.support.episodes import changed, episode_named, key_of
 from tests.support.notifier_stage import Stage
 

@@ -8,9 +8,9 @@ import typer
 from psycopg import AsyncConnection
 from typer.testing import CliRunner, Result
 
-from services.notifier.commands import register
-from services.notifier.plugin import check, put_tenant, trace
-from services.runtime.plugin import Tenant, Verdict
+from services.notifier.cli.plugin import check, put_tenant, trace
+from services.notifier.cli.therapists import register
+from services.runtime.process.cli_plugin import Tenant, Verdict
 from tests.support.episodes import NOW, changed
 from tests.support.notifier_stage import Stage
 

@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.envelope import TherapistRespondedEvent, decode
 from schemas.events import Answer, Change, HeartbeatSent
 from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
-from services.console.process import Process
-from services.notifier.directory import put_therapist
-from services.notifier.therapist import Therapist
+from services.cli.local.child_process import Process
+from services.notifier.directory.store import put_therapist
+from services.notifier.domain.therapist import Therapist
 from tests.support.backend import Backend
 from tests.support.episodes import NOW, changed, episode_named, key_of, record_of
 from tests.support.mail_server import MailServer

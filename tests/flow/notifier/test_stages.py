@@ -6,8 +6,8 @@ import pytest
 from psycopg.rows import TupleRow
 
 from schemas.events import Change, HeartbeatSent, KeptBack
-from services.notifier.directory import Practice
-from services.runtime.record import Record
+from services.notifier.directory.store import Practice
+from services.runtime.kafka.record import Record
 from tests.support.episodes import NOW, changed, record_of
 from tests.support.notifier_stage import Stage
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from services.notifier.decision import Channel
-from services.runtime.clock import SystemClock
+from services.notifier.domain.decision import Channel
+from services.runtime.process.clock import SystemClock
 from tests.support.episodes import changed, episode_named
 from tests.support.notifier_stage import Stage, notifier_stage
 from tests.support.webhook_receiver import Receiver, receiver

@@ -5,7 +5,7 @@ import json
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.runtime.fuse import FuseLimits
+from services.runtime.consumer.fuse import FuseLimits
 from tests.support.sample import Sample, until
 
 

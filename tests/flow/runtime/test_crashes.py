@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.runtime.checkpoint import LABELS
+from services.runtime.process.kill_points import LABELS
 from tests.support.sample import Sample, crash_at, until
 
 VALUES = [str(number) for number in range(30)]

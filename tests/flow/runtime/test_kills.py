@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from services.runtime.checkpoint import KILLED
+from services.runtime.process.kill_points import KILLED
 from tests.support.sample import Sample, until
 
 VALUES = [str(number) for number in range(20)]

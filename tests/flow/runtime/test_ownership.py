@@ -5,8 +5,8 @@ import asyncio
 import psycopg
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from services.runtime.commit_offsets import commit_offsets
-from services.runtime.produce import MAX_BATCH_BYTES, Producer
+from services.runtime.consumer.offsets import commit_offsets
+from services.runtime.kafka.producer import MAX_BATCH_BYTES, Producer
 from tests.support.sample import Sample, until
 
 

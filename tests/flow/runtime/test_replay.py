@@ -3,7 +3,7 @@
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.runtime.positions import adopt_cluster
+from services.runtime.outbox.positions import adopt_cluster
 from tests.support.sample import SCHEMA, Sample, until
 
 

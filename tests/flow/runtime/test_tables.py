@@ -6,14 +6,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.runtime import cursor as cursors
-from services.runtime import migrate as migrations
-from services.runtime.database import connect
-from services.runtime.errors import Halt
-from services.runtime.metrics import RetryReason
-from services.runtime.migrate import migrate, pending
-from services.runtime.settings import DatabaseSettings
-from services.runtime.transient import retry_reason
+from services.runtime.http import paging
+from services.runtime.postgres import migrations
+from services.runtime.postgres.connect import connect
+from services.runtime.postgres.migrations import migrate, pending
+from services.runtime.process.errors import Halt
+from services.runtime.process.metrics import RetryReason
+from services.runtime.process.retry_reason import retry_reason
+from services.runtime.process.settings import DatabaseSettings
 from tests.support.sample import until
 
 FIRST = """
@@ -94,14 +94,14 @@ def test_a_service_without_migrations_is_named(database_url: str) -> None:
 
 
 def page(
-    conn: psycopg.Connection[tuple[object, ...]], after: cursors.Cursor
-) -> list[tuple[str, cursors.Cursor]]:
+    conn: psycopg.Connection[tuple[object, ...]], after: paging.Cursor
+) -> list[tuple[str, paging.Cursor]]:
     """The rows after a place, each with its own."""
     rows = conn.execute(
-        f"SELECT name, xid::text, seq FROM row WHERE {cursors.AFTER} ORDER BY {cursors.ORDER}".encode(),
+        f"SELECT name, xid::text, seq FROM row WHERE {paging.AFTER} ORDER BY {paging.ORDER}".encode(),
         after.parameters,
     ).fetchall()
-    return [(str(name), cursors.Cursor(int(str(xid)), int(str(seq)))) for name, xid, seq in rows]
+    return [(str(name), paging.Cursor(int(str(xid)), int(str(seq)))) for name, xid, seq in rows]
 
 
 def test_a_page_never_skips_a_row_that_was_numbered_before_and_committed_after(database_url: str) -> None:
@@ -117,9 +117,9 @@ def test_a_page_never_skips_a_row_that_was_numbered_before_and_committed_after(d
         slow.execute("INSERT INTO row (name) VALUES ('numbered first')")
         quick.execute("INSERT INTO row (name) VALUES ('committed first')")
         quick.commit()
-        while_in_flight = page(reader, cursors.START)
+        while_in_flight = page(reader, paging.START)
         slow.commit()
-        afterwards = page(reader, cursors.START)
+        afterwards = page(reader, paging.START)
         rest = page(reader, afterwards[0][1])
 
         assert while_in_flight == []

@@ -9,9 +9,9 @@ import weakref
 import psycopg
 import pytest
 
-from services.runtime.errors import Retry
-from services.runtime.record import Outgoing
-from services.runtime.transaction import Transaction
+from services.runtime.kafka.record import Outgoing
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.errors import Retry
 from tests.support.harm import database_away, own_broker
 from tests.support.sample import Sample, crash_at, until
 

@@ -13,7 +13,7 @@ from tests.support.images import ROOT, compose_file
 
 @pytest.mark.parametrize(
     ("word", "module"),
-    [("ingest", "services.ingest"), ("doctor", "services.console"), ("--help", "services.console")],
+    [("ingest", "services.ingest"), ("doctor", "services.cli"), ("--help", "services.cli")],
 )
 def test_a_word_starts_a_service_or_belongs_to_the_command(word: str, module: str) -> None:
     assert module == module_for(word)

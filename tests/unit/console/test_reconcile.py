@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from services.console.deliver import Tally
-from services.console.demo.balance import Book
-from services.console.demo.reconcile import reconcile
-from services.console.demo.settle import Settled
+from services.cli.client.send_ratings import Tally
+from services.cli.demo.balance import Book
+from services.cli.demo.reconcile import reconcile
+from services.cli.demo.wait_settled import Settled
 
 
 def _tally(**change: int) -> Tally:

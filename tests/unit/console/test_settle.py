@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from services.console.deliver import Item, Tally
-from services.console.demo.settle import settle
-from services.console.demo.stack import Stack
-from services.console.doors import LineResult
+from services.cli.client.api_client import LineResult
+from services.cli.client.send_ratings import Item, Tally
+from services.cli.demo.target import Stack
+from services.cli.demo.wait_settled import settle
 
 NORTH = "north"
 STACK = Stack("", "", "", (NORTH,), "")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.console.demo.truth import ClientSession, truth_table
+from services.cli.demo.detection_figures import ClientSession, truth_table
 
 
 def _truth(*ruptures: tuple[str, str], vendor: tuple[str, ...] = ()) -> dict[str, Any]:

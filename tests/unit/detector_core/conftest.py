@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from services.detector.core import DyadForms
-from services.detector.history import Form
+from lab.product_path import forms_of
+from lab.simulator.cohort import simulate
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.form import Form
 from services.detector.model.artefact import load
-from services.detector.model.detector import TrainedDetector
-from services.detector.model.flow import forms_of
-from services.detector.model.simulate import simulate
+from services.detector.model.trained_detector import TrainedDetector
 
 
 @pytest.fixture(scope="session")

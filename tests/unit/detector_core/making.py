@@ -6,10 +6,10 @@ from math import nan
 
 from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
-from services.detector.assessment import Assessment
-from services.detector.core import DyadForms
-from services.detector.history import Form, Place
-from services.detector.model.detector import TrainedDetector
+from services.detector.domain.assessment import Assessment
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.form import Form, Place
+from services.detector.model.trained_detector import TrainedDetector
 
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
 STEADY = (0.80, 0.82, 0.79, 0.81, 0.80)

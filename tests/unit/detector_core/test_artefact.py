@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from skops.io import dump
 
+from lab.training.train import Plan, train
 from services.detector.model.artefact import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -18,8 +19,7 @@ from services.detector.model.artefact import (
     load,
     save,
 )
-from services.detector.model.train import Plan, train
-from services.runtime.errors import Halt
+from services.runtime.process.errors import Halt
 
 
 @pytest.fixture

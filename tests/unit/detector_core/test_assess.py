@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.events import Component, Movement
-from schemas.instruments.loader import Catalogue
-from services.detector.core import DyadAssessed, DyadForms
-from services.detector.history import Form
-from services.detector.model.detector import TrainedDetector
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.form import Form
+from services.detector.model.trained_detector import TrainedDetector
 from tests.unit.detector_core.making import STEADY, assessed, declined, form, level_forms
 
 
@@ -148,7 +148,7 @@ def test_the_heartbeats_history_has_the_expected_risk(detector: TrainedDetector)
 
 
 def test_all_shipped_instruments_can_be_simulated() -> None:
-    from services.detector.model.shapes import BOND, GOAL, OVERALL, SHIPPED, TASK
+    from lab.simulator.instruments import BOND, GOAL, OVERALL, SHIPPED, TASK
 
     owners = {BOND: Component.BOND, GOAL: Component.GOAL, TASK: Component.TASK, OVERALL: Component.OVERALL}
     catalogue = Catalogue.load()

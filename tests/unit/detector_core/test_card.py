@@ -6,18 +6,19 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from services.detector.model import evaluate as measuring
-from services.detector.model import evaluate_command, optimal_kept
+from lab.commands import evaluate as evaluate_command
+from lab.evaluation import evaluate as measuring
+from lab.evaluation.evaluate import KindFigures, evaluate
+from lab.evaluation.monotonicity import Lowered
+from lab.evaluation.monotonicity import measure_all as measure_lowering
+from lab.evaluation.share_of_optimum import Optimal, optimal_rows
+from lab.optimal_filter import cache
+from lab.reports.model_card import card
+from lab.reports.movement_rows import movement_rows
+from lab.simulator.scenarios import KINDS
+from services.detector.cli.plugin import plugin
 from services.detector.model.artefact import SHIPPED, read_manifest
-from services.detector.model.card import card
-from services.detector.model.detector import TrainedDetector
-from services.detector.model.evaluate import KindFigures, evaluate
-from services.detector.model.kinds import KINDS
-from services.detector.model.lowering import Lowered
-from services.detector.model.lowering import measure_all as measure_lowering
-from services.detector.model.movement_rows import movement_rows
-from services.detector.model.optimal_figures import Optimal, optimal_rows
-from services.detector.plugin import plugin
+from services.detector.model.trained_detector import TrainedDetector
 
 FEW = ("as published, 12 items", "short treatments")
 CLIENTS, SEEDS, PARTICLES = 20, 2, 100
@@ -88,7 +89,7 @@ def test_a_run_that_goes_on_from_what_is_kept_writes_the_same_card(
         raise AssertionError("this was kept")
 
     first = write("first.md")
-    monkeypatch.setattr(optimal_kept, "optimal_risk", not_again)
+    monkeypatch.setattr(cache, "optimal_risk", not_again)
     assert write("second.md") == first
 
 

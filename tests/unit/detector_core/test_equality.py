@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from services.detector.core import DyadAssessed, DyadForms
-from services.detector.features_sums import summed
-from services.detector.history import Form
-from services.detector.model.detector import BadSnapshot, TrainedDetector
+from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.form import Form
+from services.detector.features.batch_sum import summed
+from services.detector.model.trained_detector import BadSnapshot, TrainedDetector
 
 
 @pytest.fixture(scope="module")

@@ -9,21 +9,21 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lab.evaluation.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
+from lab.evaluation.explanation_accuracy import explained, true_movement
+from lab.evaluation.false_alarm_rates import STARTS, kept
+from lab.evaluation.metrics import Spell, caught
+from lab.evaluation.practice_ratings import answered_figures, judge_own, read_forms
+from lab.evaluation.subgroups import Who, fairness
+from lab.product_path import judge_cohort
+from lab.simulator.cohort import Cohort, simulate
+from lab.simulator.ruptures import Courses
+from lab.simulator.scenarios import KINDS
 from schemas.events import Movement
-from schemas.instruments.loader import Catalogue
+from schemas.instruments.catalogue import Catalogue
+from services.detector.cli.plugin import plugin
+from services.detector.files.label_file import Label
 from services.detector.model.artefact import load
-from services.detector.model.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
-from services.detector.model.explained import explained, true_movement
-from services.detector.model.fairness import Who, fairness
-from services.detector.model.flow import judge_cohort
-from services.detector.model.kinds import KINDS
-from services.detector.model.labels import Label
-from services.detector.model.measure import Spell, caught
-from services.detector.model.own_ratings import answered_figures, judge_own, read_forms
-from services.detector.model.promise import STARTS, kept
-from services.detector.model.ruptures import Courses
-from services.detector.model.simulate import Cohort, simulate
-from services.detector.plugin import plugin
 
 SESSIONS = 8
 

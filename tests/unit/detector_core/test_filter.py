@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.detector.features import Features
-from services.detector.features_filter import predict, start
-from services.detector.features_hypotheses import FilterSettings, unfold
-from services.detector.features_observe import observe, straight_lined
-from services.detector.features_update import fit_form, update
-from services.detector.history import COLUMNS, matrix
+from services.detector.domain.form import COLUMNS, matrix
+from services.detector.features.extractor import Features
+from services.detector.features.filter_predict import predict, start
+from services.detector.features.filter_update import fit_form, update
+from services.detector.features.hypotheses import FilterSettings, unfold
+from services.detector.features.observation import observe, straight_lined
 from tests.unit.detector_core.making import declined, form, level_forms
 
 Floats = NDArray[np.float64]

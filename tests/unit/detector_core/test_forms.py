@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import SessionRated
+from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from schemas.instruments.loader import Catalogue
-from services.detector.forms import full_forms
-from services.detector.history import Form, form_of
-from services.runtime.errors import Reject
+from services.detector.domain.form import Form, form_of
+from services.detector.domain.form_batch import full_forms
+from services.runtime.process.errors import Reject
 
 CATALOGUE = Catalogue.load()
 

@@ -5,11 +5,11 @@ from math import isnan
 import pytest
 
 from schemas.events import SessionRated, Status
+from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from schemas.instruments.loader import Catalogue
-from services.detector.history import Form, form_of, matrix
-from services.detector.reasons import Reason
-from services.runtime.errors import Reject
+from services.detector.domain.form import Form, form_of, matrix
+from services.detector.domain.reasons import Reason
+from services.runtime.process.errors import Reject
 
 CATALOGUE = Catalogue.load()
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.detector.model.artefact import load
-from services.detector.model.labels import COLUMNS, read_labels
-from services.detector.model.learn import (
+from lab.studies.label_learning import Outcome, outcomes, practice
+from lab.training.label_correction import (
     LEAST_LABELS,
     LEAST_OF_EACH,
     LEAST_THERAPISTS,
@@ -17,8 +16,9 @@ from services.detector.model.learn import (
     check_enough,
     learn_from,
 )
-from services.detector.model.learning_study import Outcome, outcomes, practice
-from services.detector.model.recalibrate import Recalibration, Said, log_odds, recalibrate
+from services.detector.files.label_file import COLUMNS, read_labels
+from services.detector.model.artefact import load
+from services.detector.model.recalibration import Recalibration, Said, log_odds, recalibrate
 
 RNG = np.random.default_rng
 

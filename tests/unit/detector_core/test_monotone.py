@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from services.detector.core import DyadForms
-from services.detector.history import Form
-from services.detector.model.detector import TrainedDetector
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.form import Form
+from services.detector.model.trained_detector import TrainedDetector
 from tests.unit.detector_core.making import form
 
 STEPS = 48

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from lab.evaluation.explanation_accuracy import Explained, explained
+from lab.product_path import judge_cohort
+from lab.simulator.cohort import simulate
+from lab.simulator.scenarios import KINDS
 from schemas.events import Movement
-from services.detector.core import DyadForms
-from services.detector.history import Form
-from services.detector.model.detector import TrainedDetector
-from services.detector.model.explained import Explained, explained
-from services.detector.model.flow import judge_cohort
-from services.detector.model.kinds import KINDS
-from services.detector.model.simulate import simulate
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.form import Form
+from services.detector.model.trained_detector import TrainedDetector
 from tests.unit.detector_core.making import STEADY, assessed, form, level_forms
 
 OLD_SLIDES, OLD_EVERYTHING, OLD_WRONG = 0.10, 0.27, 0.50

@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from services.detector.model.artefact import SHIPPED, load
-from services.detector.model.flow import judge_cohort
-from services.detector.model.kinds import KINDS
-from services.detector.model.measure import calibration_error, ranking
-from services.detector.model.optimal import Floats, optimal_risk
-from services.detector.model.optimal_figures import (
+from lab.evaluation.metrics import calibration_error, ranking
+from lab.evaluation.share_of_optimum import (
     Optimal,
     OptimalFigures,
     optimal_figures,
     over_cohorts,
     share_interval,
 )
-from services.detector.model.optimal_forms import FormChances
-from services.detector.model.optimal_guesses import TRAITS, Guesses, Sums
-from services.detector.model.optimal_kept import first_clients, kept_name, kept_risk
-from services.detector.model.optimal_moves import Moves
-from services.detector.model.optimal_noise import Guide
-from services.detector.model.ruptures import none_yet
-from services.detector.model.shapes import BOND, GOAL, TASK, ItemShape
-from services.detector.model.simulate import Cohort, Traits, felt, mix_noise, simulate
-from services.detector.model.world import World, draw_world
+from lab.optimal_filter.cache import first_clients, kept_name, kept_risk
+from lab.optimal_filter.mcmc_moves import Moves
+from lab.optimal_filter.noise_proposals import Guide
+from lab.optimal_filter.observation_model import FormChances
+from lab.optimal_filter.particle_filter import Floats, optimal_risk
+from lab.optimal_filter.particles import TRAITS, Guesses, Sums
+from lab.product_path import judge_cohort
+from lab.simulator.cohort import Cohort, Traits, felt, mix_noise, simulate
+from lab.simulator.instruments import BOND, GOAL, TASK, ItemShape
+from lab.simulator.ruptures import none_yet
+from lab.simulator.scenarios import KINDS
+from lab.simulator.world import World, draw_world
+from services.detector.model.artefact import SHIPPED, load
 
 _SHAPE = ItemShape("three", (BOND, GOAL, TASK), 1, 5, 1)
 _SESSIONS = 4

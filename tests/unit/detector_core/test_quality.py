@@ -2,11 +2,11 @@
 
 import pytest
 
+from lab.evaluation.evaluate import KindFigures, evaluate_kind
+from lab.simulator.scenarios import KINDS
 from services.detector.model.artefact import SHIPPED, load, read_manifest
-from services.detector.model.detector import TrainedDetector
-from services.detector.model.evaluate import KindFigures, evaluate_kind
-from services.detector.model.kinds import KINDS
-from services.detector.score import Blend
+from services.detector.model.classifier import Blend
+from services.detector.model.trained_detector import TrainedDetector
 
 
 @pytest.fixture(scope="module")

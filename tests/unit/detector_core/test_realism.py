@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from services.detector.model.flow import forms_of
-from services.detector.model.realism import compare, figures, padded
-from services.detector.model.shapes import WAI_SR
-from services.detector.model.simulate import simulate
-from services.detector.model.world import draw_world
+from lab.evaluation.realism import compare, figures, padded
+from lab.product_path import forms_of
+from lab.simulator.cohort import simulate
+from lab.simulator.instruments import WAI_SR
+from lab.simulator.world import draw_world
 from tests.unit.detector_core.making import declined, level_forms
 
 

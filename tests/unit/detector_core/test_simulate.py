@@ -12,19 +12,19 @@ from pydantic import ValidationError
 from typer import Typer
 from typer.testing import CliRunner
 
-from schemas.complaints import Refused
+from lab.commands import register
+from lab.product_path import forms_of
+from lab.simulator.cohort import Cohort, simulate
+from lab.simulator.instruments import SHIPPED
+from lab.simulator.scenarios import KINDS
+from lab.simulator.world import draw_world
 from schemas.events import Scores, Status
-from schemas.instruments.loader import Catalogue
+from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
-from services.detector.history import COLUMNS, matrix
-from services.detector.model.commands import register
-from services.detector.model.flow import forms_of
-from services.detector.model.kinds import KINDS
-from services.detector.model.rules import previous, totals
-from services.detector.model.shapes import SHIPPED
-from services.detector.model.simulate import Cohort, simulate
-from services.detector.model.world import draw_world
+from schemas.validation_errors import Refused
+from services.detector.domain.baseline_rules import previous, totals
+from services.detector.domain.form import COLUMNS, matrix
 
 END = datetime(2026, 11, 20, 18, tzinfo=UTC)
 
@@ -98,7 +98,7 @@ def test_the_same_seed_gives_the_same_cohort() -> None:
 
 def test_cohorts_are_scored_as_single_forms_are() -> None:
     catalogue = Catalogue.load()
-    from services.detector.model.marks import in_instrument_units
+    from lab.simulator.item_responses import in_instrument_units
 
     for shape in SHIPPED:
         rng = np.random.default_rng(8)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import Component
-from services.detector.assessment import Assessment, ComponentFinding
-from services.detector.decide import EMPTY, End, Scored, as_of, fold, may_flag
+from services.detector.domain.assessment import Assessment, ComponentFinding
+from services.detector.domain.episodes import EMPTY, End, Scored, as_of, fold, may_flag
 from tests.unit.detector_flow.timeline import BEGAN, folded, place, session, steps
 
 

@@ -7,10 +7,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.events import Component
-from services.detector.assessment import Assessment, ComponentFinding
-from services.detector.drift import ENOUGH, HALF_LIFE, Drift
-from services.detector.metrics import DetectorMetrics
-from services.detector.reference import (
+from services.detector.domain.assessment import Assessment, ComponentFinding
+from services.detector.domain.drift import ENOUGH, HALF_LIFE, Drift
+from services.detector.domain.reference import (
     QUANTITIES,
     Bins,
     Reference,
@@ -19,6 +18,7 @@ from services.detector.reference import (
     quantities,
     stability_index,
 )
+from services.detector.metrics import DetectorMetrics
 
 HALVES = Bins(edges=(0.5,), shares=(0.5, 0.5))
 REFERENCE = Reference(

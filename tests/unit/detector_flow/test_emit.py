@@ -4,8 +4,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 from schemas.events import Answer
-from services.detector.decide import EMPTY, Scored, fold
-from services.detector.emit import Answered, Decision, Telling, standing, take_answer
+from services.detector.domain.episode_changes import Answered, Decision, Telling, standing, take_answer
+from services.detector.domain.episodes import EMPTY, Scored, fold
 from tests.unit.detector_flow.timeline import ALWAYS, BEGAN, place, said, session, told
 
 QUIET, FLAGGED = 0.1, 0.9

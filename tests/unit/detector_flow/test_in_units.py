@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import Component
-from schemas.instruments.loader import Catalogue
+from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import to_units
-from services.detector.assessment import ComponentFinding
-from services.detector.publish import in_units
+from services.detector.domain.assessment import ComponentFinding
+from services.detector.stream.stages.publish_assessments import in_units
 
 CATALOGUE = Catalogue.load()
 shares = st.one_of(st.just(nan), st.integers(0, 10**6).map(lambda number: number / 10**6))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from services.detector.threshold_job import next_midnight
-from services.detector.thresholds import Threshold, choose, default_threshold, for_false_alarms
+from services.detector.domain.thresholds import Threshold, choose, default_threshold, for_false_alarms
+from services.detector.jobs.renew_thresholds import next_midnight
 
 DEFAULT = default_threshold("m1", 0.5)
 MONDAY = datetime(2026, 1, 5, 10, tzinfo=UTC)

@@ -19,10 +19,10 @@ from schemas.ids import (
     SessionId,
     TherapistId,
 )
-from services.detector import wire
-from services.detector.publish import assessed
-from services.detector.pulse import TYPE as HEARTBEAT
-from services.runtime.record import Record
+from services.detector import contracts as wire
+from services.detector.stream.stages.heartbeat import TYPE as HEARTBEAT
+from services.detector.stream.stages.publish_assessments import assessed
+from services.runtime.kafka.record import Record
 from tests.support.detector_stage import body, record_of
 
 AT = datetime(2026, 3, 1, 10, tzinfo=UTC)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from schemas.ids import DyadId, InstrumentId, SessionId
-from services.detector.decide import EMPTY, Folded, Scored, Seen, fold
-from services.detector.emit import Decision, Emitted, Telling, Told, emit
-from services.detector.history import Place
+from services.detector.domain.episode_changes import Decision, Emitted, Telling, Told, emit
+from services.detector.domain.episodes import EMPTY, Folded, Scored, Seen, fold
+from services.detector.domain.form import Place
 
 DYAD = DyadId(UUID(int=7))
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)

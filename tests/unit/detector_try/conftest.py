@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.instruments.loader import Catalogue
-from services.detector.core import Detector
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.detector import Detector
 from services.detector.model.artefact import SHIPPED, load
-from services.detector.try_file.page import Contents
-from services.detector.try_file.pipeline import try_file
+from services.detector.preview.page import Contents
+from services.detector.preview.pipeline import try_file
 
 Try = Callable[..., Contents]
 

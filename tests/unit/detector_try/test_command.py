@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.detector.commands import register
+from services.detector.cli.score import register
 from tests.unit.detector_try.tables import EXAMPLE, items, of, write
 
 

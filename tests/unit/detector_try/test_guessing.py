@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.try_file.table import Unreadable
+from services.detector.preview.table import Unreadable
 from tests.unit.detector_try.conftest import Try
 from tests.unit.detector_try.tables import EXAMPLE, Cell, example, items, of, write
 

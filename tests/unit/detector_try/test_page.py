@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from schemas.instruments.loader import Catalogue
-from services.detector.core import Detector
-from services.detector.model.own_ratings import judge_own, own_figures, read_forms
-from services.detector.score_file import score_file
-from services.detector.try_file.page import Contents, render
+from lab.evaluation.practice_ratings import judge_own, own_figures, read_forms
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.detector import Detector
+from services.detector.files.score_file import score_file
+from services.detector.preview.page import Contents, render
 from tests.unit.detector_try.conftest import Try
 from tests.unit.detector_try.tables import EXAMPLE, example, of, write
 

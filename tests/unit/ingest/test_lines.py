@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.lines import Line, Lines
+from services.ingest.ndjson import Line, Lines
 
 MAX_BYTES = 8
 

@@ -3,8 +3,8 @@
 import pytest
 
 from schemas.ids import PracticeId
+from services.ingest.quota import Shares, TokenBucket
 from services.ingest.settings import IngestSettings
-from services.ingest.share import Shares, TokenBucket
 
 LOUD, CALM = PracticeId("loud"), PracticeId("calm")
 

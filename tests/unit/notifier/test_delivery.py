@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.notifier.decision import Channel
-from services.notifier.delivery import State, delivery_id, may_become, predecessors
+from services.notifier.domain.decision import Channel
+from services.notifier.domain.delivery import State, delivery_id, may_become, predecessors
 from tests.support.episodes import episode_named
 
 OPEN = {State.PENDING, State.RETRYING}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.notifier.decision import Channel
-from services.notifier.entry import Entry, WebhookEntry, faults
-from services.notifier.roster import BadRoster, read_roster
+from services.notifier.directory.csv_import import BadRoster, read_roster
+from services.notifier.directory.entry import Entry, WebhookEntry, faults
+from services.notifier.domain.decision import Channel
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import Change
-from services.notifier.channels.inbox import Entry, ItemState, fold
-from services.notifier.decision import SENT_CHANGES
+from services.notifier.domain.decision import SENT_CHANGES
+from services.notifier.domain.inbox_item import Entry, ItemState, fold
 
 
 def entries() -> st.SearchStrategy[list[Entry]]:

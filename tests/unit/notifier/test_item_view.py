@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from schemas.events import Change, Component, EpisodeChanged, Movement
-from schemas.instruments.loader import Catalogue
-from services.notifier.directory import Practice
-from services.notifier.items import Item
-from services.notifier.therapist import Therapist
+from schemas.instruments.catalogue import Catalogue
+from services.notifier.directory.store import Practice
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox.items import Item
 from services.notifier.web.item_view import ItemView, reference, view
 from services.notifier.wording import Wordings
 from tests.support.episodes import NOW, changed

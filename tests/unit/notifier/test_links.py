@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from services.notifier.sign_in import Links
-from services.runtime.errors import Halt
+from services.runtime.process.errors import Halt
 
 SECRET = b"0123456789abcdef" * 2
 

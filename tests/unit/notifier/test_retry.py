@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.retry import BackOff
+from services.notifier.deliveries.retry_policy import BackOff
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 

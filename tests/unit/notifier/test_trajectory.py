@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from schemas.events import TrajectoryPoint
-from schemas.instruments.loader import Catalogue
-from services.notifier.web.trajectory import NARROW, WIDE, Frame, Picture, draw
+from schemas.instruments.catalogue import Catalogue
+from services.notifier.web.trajectory_chart import NARROW, WIDE, Frame, Picture, draw
 from services.notifier.wording import Wordings
 from tests.support.episodes import NOW, WEEK, trajectory
 

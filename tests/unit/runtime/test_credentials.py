@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.credentials import CredentialStore, Grant, add_key, read_keys, rotate_key, set_grants
-from services.runtime.errors import Halt
-from services.runtime.problem import Problem
+from services.runtime.http.credentials import (
+    CredentialStore,
+    Grant,
+    add_key,
+    read_keys,
+    rotate_key,
+    set_grants,
+)
+from services.runtime.http.problem import Problem
+from services.runtime.process.errors import Halt
 from tests.support.clock import ManualClock
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)

@@ -4,8 +4,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.runtime.health import Health, health_router
-from services.runtime.metrics import Metrics, Outcome, RetryReason
+from services.runtime.http.health import Health, health_router
+from services.runtime.process.metrics import Metrics, Outcome, RetryReason
 from tests.support.clock import ManualClock
 
 

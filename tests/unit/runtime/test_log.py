@@ -10,9 +10,9 @@ import pytest
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from services.runtime.errors import Halt
-from services.runtime.log import configure, describe, get_logger
-from services.runtime.settings import LogSettings
+from services.runtime.process.errors import Halt
+from services.runtime.process.log import configure, describe, get_logger
+from services.runtime.process.settings import LogSettings
 
 SECRET = "maria.muster@example.org"
 

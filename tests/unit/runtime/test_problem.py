@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from services.runtime.problem import FieldError, Problem, install
+from services.runtime.http.problem import FieldError, Problem, install
 
 SECRET = "maria.muster@example.org"
 

@@ -5,19 +5,19 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import DefaultPartitioner
 
-from services.runtime.backoff import Backoff
-from services.runtime.checkpoint import LABELS, kill_at, no_checkpoint
-from services.runtime.cursor import START, Cursor, decode, encode
-from services.runtime.errors import Halt, Reject, Retry
-from services.runtime.fuse import Fuse, FuseLimits
-from services.runtime.metrics import RetryReason
-from services.runtime.positions import starting_offset
-from services.runtime.problem import Problem
-from services.runtime.produce import MAX_RECORD_BYTES, partition_of
-from services.runtime.reach import check_partitions
-from services.runtime.record import Outgoing, Record
-from services.runtime.transaction import Transaction
-from services.runtime.transient import retry_reason
+from services.runtime.consumer.fuse import Fuse, FuseLimits
+from services.runtime.consumer.startup_checks import check_partitions
+from services.runtime.http.paging import START, Cursor, decode, encode
+from services.runtime.http.problem import Problem
+from services.runtime.kafka.producer import MAX_RECORD_BYTES, partition_of
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.positions import starting_offset
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.backoff import Backoff
+from services.runtime.process.errors import Halt, Reject, Retry
+from services.runtime.process.kill_points import LABELS, kill_at, no_checkpoint
+from services.runtime.process.metrics import RetryReason
+from services.runtime.process.retry_reason import retry_reason
 
 PLACE = ("topic", 3)
 

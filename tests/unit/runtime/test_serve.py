@@ -7,9 +7,9 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from services.runtime.errors import Halt
-from services.runtime.serve import serve
-from services.runtime.settings import HttpSettings
+from services.runtime.http.server import serve
+from services.runtime.process.errors import Halt
+from services.runtime.process.settings import HttpSettings
 
 
 class Beside:

@@ -7,10 +7,16 @@ from faststream.security import SASLScram512
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import ValidationError
 
-from services.runtime.database import conninfo
-from services.runtime.errors import Halt
-from services.runtime.kafka import client_options, framework_security
-from services.runtime.settings import DatabaseSettings, FuseSettings, HttpSettings, KafkaSettings, read_secret
+from services.runtime.kafka.client_options import client_options, framework_security
+from services.runtime.postgres.connect import conninfo
+from services.runtime.process.errors import Halt
+from services.runtime.process.settings import (
+    DatabaseSettings,
+    FuseSettings,
+    HttpSettings,
+    KafkaSettings,
+    read_secret,
+)
 
 
 @pytest.fixture

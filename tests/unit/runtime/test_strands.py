@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from services.runtime.assignment import Assignment
-from services.runtime.errors import Halt
-from services.runtime.metrics import Metrics
-from services.runtime.positions import Fenced
-from services.runtime.record import Place, Record
-from services.runtime.strands import cut, together
+from services.runtime.consumer.assignment import Assignment
+from services.runtime.consumer.parallel_batch import cut, together
+from services.runtime.kafka.record import Place, Record
+from services.runtime.outbox.positions import Fenced
+from services.runtime.process.errors import Halt
+from services.runtime.process.metrics import Metrics
 
 
 def record(topic: str, partition: int, offset: int) -> Record:

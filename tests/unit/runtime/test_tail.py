@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from services.runtime.errors import Retry
-from services.runtime.tail import Tail
+from services.runtime.consumer.in_flight import Tail
+from services.runtime.process.errors import Retry
 
 STARTS = {("topic", 3): 7}
 

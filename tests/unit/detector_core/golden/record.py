@@ -9,14 +9,14 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from services.detector.core import DyadForms
-from services.detector.history import Form
+from lab.product_path import forms_of
+from lab.simulator.cohort import simulate
+from lab.simulator.instruments import SHIPPED
+from lab.simulator.world import typical_world
+from services.detector.domain.detector import DyadForms
+from services.detector.domain.form import Form
 from services.detector.model.artefact import load
-from services.detector.model.flow import forms_of
-from services.detector.model.heartbeat import heartbeat_history
-from services.detector.model.shapes import SHIPPED
-from services.detector.model.simulate import simulate
-from services.detector.model.world import typical_world
+from services.detector.model.heartbeat_history import heartbeat_history
 
 FILE = Path(__file__).parent / "assessments.json"
 CLIENTS = 3

@@ -1,0 +1,1 @@
+"""Makes and measures the model; the services never import it."""

@@ -1,0 +1,1 @@
+"""Measures a model and the rules it competes with."""

@@ -1,0 +1,1 @@
+"""Renders measured results as tables, plots, pages and the model card."""

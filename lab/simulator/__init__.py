@@ -1,0 +1,1 @@
+"""Simulates clients, therapists and practices whose ruptures are known."""

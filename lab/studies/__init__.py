@@ -1,0 +1,1 @@
+"""Studies, one question each, that change nothing in the product."""

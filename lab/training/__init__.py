@@ -1,0 +1,1 @@
+"""Trains the shipped model and corrects it with therapists' answers."""

@@ -1,0 +1,1 @@
+"""Administers topics, practices and clusters, and diagnoses a running system."""

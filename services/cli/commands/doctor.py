@@ -1,0 +1,39 @@
+"""`rapport doctor`: a stack in, what is reachable, what is wrong and what to do out."""
+
+import asyncio
+
+import typer
+
+
+def doctor() -> None:
+    """Look at everything: Kafka, topics, PostgreSQL, tables, services, keys. Exit code 1 if something is bad.
+
+    It looks at what `rapport up` runs, or where the environment points (KAFKA_…, DATABASE_…,
+    RAPPORT_INGEST_URL, RAPPORT_RESULTS_URL, RAPPORT_NOTIFIER_URL).
+    """
+    from rich.console import Console
+
+    from services.cli.admin.diagnose import examine
+    from services.cli.endpoints import find
+    from services.runtime.process.cli_plugin import CheckResult, Verdict
+
+    where = find()
+
+    async def work() -> list[CheckResult]:
+        return [result async for result in examine(where)]
+
+    results = asyncio.run(work())
+    colours = {Verdict.GOOD: "green", Verdict.NOTICE: "yellow", Verdict.BAD: "red"}
+    console = Console(highlight=False, soft_wrap=True)
+    for result in results:
+        console.print(f"[{colours[result.verdict]}]{result.verdict:<7}[/] [bold]{result.name}[/]: ", end="")
+        console.print(result.found, markup=False)
+        if result.todo:
+            console.print(f"        to do: {result.todo}", markup=False)
+    if any(result.verdict is Verdict.BAD for result in results):
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)

@@ -1,0 +1,153 @@
+"""A stack and ratings in, the whole demonstration out: sent, settled, reconciled, compared, shown."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.cli.client.api_client import Doors
+from services.cli.client.send_ratings import Item, Tally, deliver
+from services.cli.demo.balance import read_book
+from services.cli.demo.detection_figures import ClientSession, TruthTable, truth_table
+from services.cli.demo.input_ratings import Sent, therapists_of
+from services.cli.demo.latency import Latency, latency
+from services.cli.demo.message import MailBox, Message, address_of, read_message
+from services.cli.demo.reconcile import Reconciliation, reconcile
+from services.cli.demo.target import Stack
+from services.cli.demo.trajectory_plot import draw
+from services.cli.demo.wait_settled import Settled, settle
+from services.runtime.process.progress_bar import bar
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What the demonstration found."""
+
+    reconciliation: Reconciliation
+    truth: TruthTable | None
+    latency: Latency | None
+    message: Message | None
+    picture: Path | None
+    newly_told: int
+    phases_s: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    stack: Stack, sent: Sequence[Sent], truth: Mapping[str, Any] | None, *, rate: float | None, folder: Path
+) -> Outcome:
+    """Do it all against the published doors; nothing else of the stack is touched.
+
+    Raises:
+        DoorShut, Stopped: a door refused for good, or took nothing for too long.
+    """
+    phases: dict[str, float] = {}
+    clock = time.monotonic
+    begun = clock()
+    with stack.doors() as doors:
+        for practice, therapist in therapists_of(sent):
+            doors.put_therapist(practice, therapist, {"address": address_of(practice, therapist)})
+        mails = MailBox(stack.mail_url) if stack.mail_url else None
+        mails_before = mails.count() if mails else 0
+        before = read_book(doors, stack.practices)
+        known = {_place(one) for one in _decisions(stack, doors)}
+        phases["directory"] = clock() - begun
+
+        begun = clock()
+        tally = Tally(taken=[])
+        with bar("sending ratings", len(sent)) as advance:
+            deliver(doors, _items(sent), tally, rate=rate, progress=lambda now: advance(now.done))
+        phases["sending"] = clock() - begun
+
+        begun = clock()
+        with bar("accounted for", tally.accepted) as advance:
+            expected = before.delivered + tally.accepted
+            settled = settle(
+                stack,
+                doors,
+                expected,
+                lambda now: advance(max(0, now - before.delivered)),
+                tally.doubtful,
+            )
+        phases["settling"] = clock() - begun
+
+        begun = clock()
+        new = [one for one in settled.decisions if _place(one) not in known]
+        mails_now = mails.count() - mails_before if mails else None
+        told = _told(settled)
+        table = truth_table(truth, _sessions_told(settled)) if truth else None
+        found = read_message(mails, _most_telling(told, truth), stack.notifier_url) if mails else None
+        picture = folder / "trajectory.png" if told else None
+        if picture is not None:
+            shown = found[1] if found else _most_telling(told, truth)[0]
+            draw(doors.episode(shown["practice"], str(shown["episode_id"]))["trajectory"], picture)
+        phases["looking"] = clock() - begun
+    return Outcome(
+        reconcile(
+            tally, before, settled, mails_now, unexpected=unexpected(sent, tally), statuses=statuses(sent)
+        ),
+        table,
+        latency(new),
+        found[0] if found else None,
+        picture,
+        len({one["episode_id"] for one in new if one["channel"] == "inbox" and one["outcome"] == "told"}),
+        phases,
+    )
+
+
+def statuses(sent: Sequence[Sent]) -> dict[str, int]:
+    """How many of what is sent are rated, declined, withdrawn."""
+    return dict(Counter(str(one.body.get("status", "rated")) for one in sent))
+
+
+def unexpected(sent: Sequence[Sent], tally: Tally) -> list[str]:
+    """What ingest did against the simulation's word: one sentence for each rating."""
+    refused = dict(tally.refused_lines)
+    found = []
+    for line, one in enumerate(sent, start=1):
+        if one.expected == "accepted" and line in refused:
+            found.append(f"rating {line} ({one.why}) should be accepted and was refused: {refused[line]}")
+        if one.expected == "refused" and line not in refused:
+            found.append(f"rating {line} ({one.why}) should be refused and was accepted")
+    return found
+
+
+def _items(sent: Sequence[Sent]) -> list[Item]:
+    return [Item(line, one.practice, json.dumps(one.body).encode()) for line, one in enumerate(sent, start=1)]
+
+
+def _decisions(stack: Stack, doors: Doors) -> list[dict[str, Any]]:
+    return [one for practice in stack.practices for one in doors.notifications(practice)]
+
+
+def _place(decision: Mapping[str, Any]) -> tuple[str, int, str]:
+    return str(decision["episode_id"]), decision["revision"], decision["channel"]
+
+
+def _told(settled: Settled) -> list[dict[str, Any]]:
+    told = {
+        str(one["episode_id"])
+        for one in settled.decisions
+        if one["channel"] == "inbox" and one["outcome"] == "told"
+    }
+    return [one for one in settled.episodes if str(one["episode_id"]) in told]
+
+
+def _sessions_told(settled: Settled) -> list[ClientSession]:
+    return [ClientSession(one["practice"], one["client_id"], one["opened_session"]) for one in _told(settled)]
+
+
+def _most_telling(told: list[dict[str, Any]], truth: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Episodes in the order in which they are worth showing: true ones, still open, the latest first."""
+    true = {
+        (dyad["client_id"], session)
+        for dyad in (truth or {}).get("dyads", [])
+        for session in dyad["rupture_sessions"]
+    }
+
+    def worth(one: Mapping[str, Any]) -> tuple[bool, bool, str]:
+        return (one["client_id"], one["opened_session"]) in true, not one.get("closed_at"), one["opened_at"]
+
+    return sorted(told, key=worth, reverse=True)

@@ -1,0 +1,72 @@
+"""The environment and the running stack in, where things are out: the environment wins, then `rapport up`."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from pydantic import SecretStr
+
+from services.cli.home import Home, Running, default_home
+from services.runtime.process.settings import DatabaseSettings, KafkaSettings
+
+RUN_UP = "start everything on this machine with `rapport up`"
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What a command may ask for; what is missing ends the command with a sentence that says what to do."""
+
+    home: Home
+    running: Running | None
+
+    @property
+    def database(self) -> DatabaseSettings:
+        """How to reach PostgreSQL (`DATABASE_URL`)."""
+        if "DATABASE_URL" in os.environ:
+            return DatabaseSettings()
+        if self.running is None:
+            raise _missing(f"No database is known: set DATABASE_URL, or {RUN_UP}.")
+        return DatabaseSettings(url=SecretStr(self.running.database_url))
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """How to reach Kafka (`KAFKA_…`)."""
+        if "KAFKA_BOOTSTRAP_SERVERS" in os.environ:
+            return KafkaSettings()
+        if self.running is None:
+            raise _missing(f"No broker is known: set KAFKA_BOOTSTRAP_SERVERS, or {RUN_UP}.")
+        given = {name.removeprefix("KAFKA_").lower(): value for name, value in self.running.kafka.items()}
+        return KafkaSettings.model_validate(given)
+
+    @property
+    def credentials(self) -> Path:
+        """The file of keys (`RAPPORT_CREDENTIALS_FILE`)."""
+        named = os.environ.get("RAPPORT_CREDENTIALS_FILE")
+        return Path(named) if named else self.home.credentials
+
+    def url(self, service: str) -> str:
+        """Where a service answers (`RAPPORT_INGEST_URL`, `RAPPORT_RESULTS_URL`, `RAPPORT_NOTIFIER_URL`)."""
+        variable = f"RAPPORT_{service.upper()}_URL"
+        named = os.environ.get(variable)
+        if named:
+            return named.rstrip("/")
+        if self.running is None:
+            raise _missing(f"No {service} is known: set {variable}, or {RUN_UP}.")
+        urls = {
+            "ingest": self.running.ingest_url,
+            "results": self.running.results_url,
+            "notifier": self.running.notifier_url,
+        }
+        return urls[service]
+
+
+def find() -> Where:
+    """Look around once: the home folder and what runs there."""
+    home = Home(default_home())
+    return Where(home, home.running())
+
+
+def _missing(sentence: str) -> typer.Exit:
+    typer.secho(sentence, err=True, fg="red")
+    return typer.Exit(2)

@@ -1,0 +1,144 @@
+"""Mail in by SMTP, mail out as a page and as JSON, on loopback: a process of its own, nothing is sent on.
+
+    python -m services.cli.local.mail_catcher      prints `smtp-port http-port`
+
+`MAIL_CATCHER_HOST`, `MAIL_CATCHER_SMTP_PORT` and `MAIL_CATCHER_HTTP_PORT` put it on an address of your own.
+
+`GET /` is a page; `GET /mails?after=N` lists; `GET /mails/{number}` is one mail with its text.
+"""
+
+import asyncio
+import html
+import os
+import socket
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import default as modern
+
+import uvicorn
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from fastapi import FastAPI, HTTPException
+from fastapi.responses import HTMLResponse
+
+from services.cli.local.parent_watch import when_parent_ends
+
+LARGEST_MAIL_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail as it came in; `text` is its plain text part."""
+
+    number: int
+    received_at: str
+    sender: str
+    recipients: list[str]
+    subject: str
+    message_id: str
+    text: str
+
+
+class Box:
+    """Keeps what came in, in order, numbered from 1."""
+
+    def __init__(self) -> None:
+        self.mails: list[Mail] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd calls it so
+        """Take one mail in; the answer is SMTP's."""
+        raw = envelope.content
+        parsed: Message = message_from_bytes(raw if isinstance(raw, bytes) else b"", policy=modern)
+        message = parsed if isinstance(parsed, EmailMessage) else EmailMessage()
+        body = message.get_body(("plain", "html"))
+        self.mails.append(
+            Mail(
+                number=len(self.mails) + 1,
+                received_at=datetime.now(UTC).isoformat(),
+                sender=str(envelope.mail_from),
+                recipients=[str(address) for address in envelope.rcpt_tos],
+                subject=str(message["Subject"]),
+                message_id=str(message["Message-ID"]),
+                text=body.get_content() if body else "",
+            )
+        )
+        return "250 Taken"
+
+
+def web(box: Box) -> FastAPI:
+    """The pages over a box."""
+    app = FastAPI(title="Mail catcher", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/mails")
+    def mails(after: int = 0) -> list[dict[str, object]]:
+        """All mails numbered above `after`, without their text."""
+        return [{**asdict(mail), "text": None} for mail in box.mails[max(after, 0) :]]
+
+    @app.get("/mails/{number}")
+    def mail(number: int) -> dict[str, object]:
+        """One mail with its text."""
+        if not 1 <= number <= len(box.mails):
+            raise HTTPException(404, "no such mail")
+        return asdict(box.mails[number - 1])
+
+    @app.get("/", response_class=HTMLResponse)
+    def page() -> str:
+        """Everything that came in, newest first, with links that work."""
+        parts = [_as_html(mail) for mail in reversed(box.mails)] or ["<p>No mail yet.</p>"]
+        return (
+            "<!doctype html><meta charset=utf-8><title>Mail</title>"
+            f"<h1>{len(box.mails)} mails</h1>{''.join(parts)}"
+        )
+
+    return app
+
+
+def _as_html(mail: Mail) -> str:
+    words = [
+        f'<a href="{html.escape(word)}">{html.escape(word)}</a>'
+        if word.startswith(("http://", "https://"))
+        else html.escape(word)
+        for word in mail.text.replace("\n", " \n ").split(" ")
+    ]
+    head = f"{mail.number}. {mail.subject} · to {', '.join(mail.recipients)} · {mail.received_at}"
+    return f"<article><h2>{html.escape(head)}</h2><pre>{' '.join(words)}</pre></article>"
+
+
+def listening(door: str) -> socket.socket:
+    """A listening socket for the door named: a free loopback port, unless the environment names one."""
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    host = os.environ.get("MAIL_CATCHER_HOST", "127.0.0.1")
+    taken.bind((host, int(os.environ.get(f"MAIL_CATCHER_{door}_PORT", "0"))))
+    taken.listen()
+    return taken
+
+
+async def serve() -> None:
+    """Serve both doors until SIGTERM or the parent's end."""
+    box = Box()
+    smtp_door, http_door = listening("SMTP"), listening("HTTP")
+    smtp = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(box, data_size_limit=LARGEST_MAIL_BYTES, hostname="localhost"), sock=smtp_door
+    )
+    server = uvicorn.Server(uvicorn.Config(web(box), log_level="error", access_log=False))
+
+    def end() -> None:
+        server.should_exit = True
+
+    when_parent_ends(end)
+    print(f"{smtp_door.getsockname()[1]} {http_door.getsockname()[1]}", flush=True)
+    await server.serve(sockets=[http_door])
+    smtp.close()
+
+
+def main() -> int:
+    """Run the catcher."""
+    asyncio.run(serve())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

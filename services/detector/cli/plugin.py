@@ -1,0 +1,187 @@
+"""What the detector lends to the command line: options of a practice, `why`, `doctor`, and its commands."""
+
+from datetime import UTC, datetime, timedelta
+
+from services.detector.cli.score import register
+from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
+from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
+
+_PUT = """
+INSERT INTO detector.practice AS p
+    (practice_id, added_at, tell_from, max_age_days, false_alarms)
+VALUES (%(id)s, %(added_at)s, %(tell_from)s, %(max_age_days)s, %(false_alarms)s)
+ON CONFLICT (practice_id) DO UPDATE SET
+    tell_from = CASE WHEN %(set_tell_from)s THEN EXCLUDED.tell_from ELSE p.tell_from END,
+    max_age_days = CASE WHEN %(set_max_age)s THEN EXCLUDED.max_age_days ELSE p.max_age_days END,
+    false_alarms = CASE WHEN %(set_false_alarms)s THEN EXCLUDED.false_alarms ELSE p.false_alarms END
+"""
+_RATINGS = """
+SELECT r.accepted_at, r.rating_id, r.status, r.current, r.partition, r."offset", a.revision, a.risk,
+    a.threshold, a.flagged, a.step, a.episode_id
+FROM detector.rating r LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id
+    AND a.session_id = r.session_id AND a.instrument = r.instrument
+WHERE r.practice_id = %s AND r.session_id = %s ORDER BY r.accepted_at
+"""
+_DUPLICATES = """
+SELECT d.accepted_at, d.rating_id
+FROM detector.duplicate d JOIN detector.rating r USING (practice_id, rating_id)
+WHERE d.practice_id = %s AND r.session_id = %s ORDER BY d.accepted_at
+"""
+_CHANGES = """
+SELECT changed_at, change, revision, kept_back FROM detector.episode_change
+WHERE practice_id = %s AND session_id = %s ORDER BY changed_at, revision
+"""
+_STATE = """
+SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval '5 minutes'),
+    (SELECT count(*) FROM detector.rejection WHERE recorded_at > now() - interval '1 day'),
+    (SELECT min(day) FROM detector.sweep),
+    (SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL)
+"""
+_WHY_KEPT = {
+    None: "the therapist is to be told",
+    "historic": "kept back: the session is not after the practice's tell_from",
+    "too-old": "kept back: the session is older than the practice's max_age_days",
+    "not-newest": "kept back: it does not hold at the newest session any more",
+}
+
+
+async def put_tenant(conn: Connection, tenant: Tenant) -> None:
+    """Store a practice's options; one that is not given keeps its value, or takes the default when new.
+
+    Raises:
+        ValueError: an option cannot be used; the message says what is expected.
+    """
+    given = tenant.options
+    await conn.execute(
+        _PUT,
+        {
+            "id": tenant.id,
+            "added_at": tenant.added_at,
+            "tell_from": _tell_from(given.get("tell_from"), tenant.added_at),
+            "max_age_days": _days(given.get("max_age_days")),
+            "false_alarms": _share(given.get("sensitivity")),
+            "set_tell_from": "tell_from" in given,
+            "set_max_age": "max_age_days" in given,
+            "set_false_alarms": "sensitivity" in given,
+        },
+    )
+    if "model_version" in given:
+        from services.detector.storage.model_activations import activate
+
+        await activate(conn, [tenant.id], given["model_version"] or None, datetime.now(UTC))
+
+
+def _tell_from(text: str | None, added_at: datetime) -> datetime | None:
+    if text is None:
+        return added_at
+    if text == "always":
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(
+            "tell_from: expected a date and time with its zone, as 2026-11-20T00:00+01:00, or always"
+        )
+    return moment
+
+
+def _days(text: str | None) -> int | None:
+    if text is None:
+        return MAX_AGE_DAYS
+    if text in {"none", "always"}:
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= 36_500:
+        raise ValueError("max_age_days: expected a number of days from 1 to 36500, or none")
+    return int(text)
+
+
+def _share(text: str | None) -> float:
+    if text in SENSITIVITIES:
+        return SENSITIVITIES[text] / 100
+    try:
+        per_100 = float(text or SENSITIVITIES["balanced"])
+    except ValueError:
+        per_100 = 0.0
+    if not 1 <= per_100 <= 20:
+        raise ValueError(
+            f"sensitivity: expected {', '.join(SENSITIVITIES)}, or the false alarms per 100 stable sessions,"
+            " from 1 to 20"
+        )
+    return per_100 / 100
+
+
+async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
+    """What became of a session's ratings, and what they changed."""
+    lines = []
+    for row in await (await conn.execute(_RATINGS, (tenant, session))).fetchall():
+        at, rating, status, current, partition, offset, revision, risk, threshold, flagged, step, episode = (
+            row
+        )
+        lines.append(
+            TraceLine(at, f"rating {rating} accepted ({status})", f"partition {partition}, offset {offset}")
+        )
+        if not current:
+            lines.append(TraceLine(None, f"rating {rating} superseded", "a newer version is current"))
+        elif risk is None:
+            lines.append(TraceLine(None, f"rating {rating} withdrawn", "it is part of no history any more"))
+        else:
+            flag = "flagged" if flagged else "not flagged"
+            where = f"; episode {episode}: {step}" if episode else ""
+            lines.append(
+                TraceLine(
+                    None,
+                    f"rating {rating} assessed (revision {revision}), {flag}",
+                    f"risk {risk:.3f}, threshold {threshold:.3f}{where}",
+                )
+            )
+    for at, rating in await (await conn.execute(_DUPLICATES, (tenant, session))).fetchall():
+        lines.append(TraceLine(at, f"rating {rating} delivered again", "a duplicate changes nothing"))
+    for at, change, revision, kept in await (await conn.execute(_CHANGES, (tenant, session))).fetchall():
+        lines.append(TraceLine(at, f"episode {change} (revision {revision})", _WHY_KEPT[kept]))
+    return lines
+
+
+async def check(conn: Connection) -> list[CheckResult]:
+    """Whether events get out, what was rejected, and whether the sweep runs."""
+    row = await (await conn.execute(_STATE)).fetchone()
+    waiting, rejected, swept, opened = row or (0, 0, None, 0)
+    today = datetime.now().astimezone().date()
+    late = swept is not None and today - swept > timedelta(days=2)
+    return [
+        CheckResult(
+            "detector outbox",
+            Verdict.BAD if waiting else Verdict.GOOD,
+            f"{waiting} events wait for more than 5 minutes",
+            "see that the detector runs and Kafka answers" if waiting else "",
+        ),
+        CheckResult(
+            "rejected ratings",
+            Verdict.NOTICE if rejected else Verdict.GOOD,
+            f"{rejected} records were rejected within a day",
+            "look at GET /v1/rejections; `rapport rejected replay` publishes them again" if rejected else "",
+        ),
+        CheckResult(
+            "daily sweep",
+            Verdict.BAD if late else Verdict.GOOD,
+            f"last over all partitions on {swept}; {opened} episodes open" if swept else "not yet",
+            "see that a detector owns every partition" if late else "",
+        ),
+    ]
+
+
+plugin = Plugin(
+    name="detector",
+    tenant_options={
+        "tell_from": "Tell of sessions after this moment (with time zone), or always; default: when added.",
+        "max_age_days": f"Tell of sessions at most so many days old, or none; default {MAX_AGE_DAYS}.",
+        "sensitivity": "low, balanced or high, or false alarms per 100 stable sessions, 1 to 20; default"
+        " balanced: 5.",
+        "model_version": "Which loaded model scores; default: the shipped one.",
+    },
+    register=register,
+    put_tenant=put_tenant,
+    trace=trace,
+    check=check,
+)

@@ -1,0 +1,1 @@
+"""Values and rules of the detector: no SQL, no clock, no I/O."""

@@ -1,0 +1,131 @@
+"""Ratings in, forms out: a dyad's sessions in order, on one scale 0 to 1, whatever the instrument."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from math import nan
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from schemas.events import Mark, Scores, Status
+from schemas.ids import InstrumentId, RatingId, SessionId
+from schemas.instruments.instrument import Instrument
+from schemas.instruments.scoring import score
+from schemas.validation_errors import Refused
+from services.detector.domain.reasons import Reason
+from services.runtime.process.errors import Reject
+
+
+class Place(NamedTuple):
+    """Where a form stands among the sessions of its dyad: by time (UTC), session id, instrument."""
+
+    session_at: datetime
+    session_id: SessionId
+    instrument: InstrumentId
+
+
+class Form(Struct, frozen=True, gc=False):
+    """One session's form as the model sees it; marks are 0 to 1, NaN where there is none."""
+
+    rating_id: RatingId
+    place: Place
+    status: Status
+    """`RATED` or `DECLINED`: a withdrawn rating is no part of a history."""
+    bond: float
+    goal: float
+    task: float
+    overall: float
+    answered: int
+    """How many items were answered; 0 when declined, 3 when only component scores came."""
+    spread: float
+    """Standard deviation of the answered items after reversal, on 0 to 1; NaN for fewer than two."""
+    top: float
+    """Share of answered items at the best mark, after reversal; NaN when none was answered."""
+    step: float
+    """The instrument's step on 0 to 1 (.25 for marks 1 to 5; .01 for a line of 100 points)."""
+
+
+COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", "step", "declined")
+"""The order in which a form's numbers enter the features."""
+
+
+def matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
+    """Forms as rows of `COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
+    rows = [
+        (f.bond, f.goal, f.task, f.overall, f.answered, f.spread, f.top, f.step, f.status is Status.DECLINED)
+        for f in forms
+    ]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+
+
+class SentScores(Protocol):
+    """Component scores in instrument units."""
+
+    @property
+    def bond(self) -> float: ...
+    @property
+    def goal(self) -> float: ...
+    @property
+    def task(self) -> float: ...
+
+
+class Rating(Protocol):
+    """What a form is made of; `schemas.events.SessionRated` and the fast spelling of it both are one."""
+
+    @property
+    def rating_id(self) -> str: ...
+    @property
+    def session_id(self) -> str: ...
+    @property
+    def session_at(self) -> datetime: ...
+    @property
+    def instrument(self) -> str: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def items(self) -> tuple[Mark, ...] | None: ...
+    @property
+    def scores(self) -> SentScores | None: ...
+
+
+def form_of(rating: Rating, instrument: Instrument) -> Form:
+    """The form of a rating that was given or declined.
+
+    Raises:
+        Reject: `invalid-marks`, when the marks do not fit the instrument or too many are missing; also when
+            the rating was withdrawn, which is no form.
+    """
+    place = Place(
+        rating.session_at.astimezone(UTC), SessionId(rating.session_id), InstrumentId(rating.instrument)
+    )
+    step = instrument.unit_step
+    if rating.status is Status.DECLINED:
+        return Form(RatingId(rating.rating_id), place, rating.status, nan, nan, nan, nan, 0, nan, nan, step)
+    sent = rating.scores
+    marks = rating.items if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
+    if rating.status is Status.WITHDRAWN or marks is None:
+        raise Reject(Reason.INVALID_MARKS, "there are no marks to score")
+    try:
+        found = score(instrument, marks)
+    except Refused:
+        raise Reject(Reason.INVALID_MARKS, "the marks do not fit the instrument") from None
+    return Form(
+        rating_id=RatingId(rating.rating_id),
+        place=place,
+        status=rating.status,
+        bond=_number(found.bond),
+        goal=_number(found.goal),
+        task=_number(found.task),
+        overall=_number(found.overall),
+        answered=found.answered,
+        # The spread of three component means says nothing about the noise of single items.
+        spread=_number(found.spread) if sent is None else nan,
+        top=found.top,
+        step=step,
+    )
+
+
+def _number(mark: Mark) -> float:
+    return nan if mark is None else mark

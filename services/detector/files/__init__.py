@@ -1,0 +1,1 @@
+"""Scores a table of ratings without broker or database."""

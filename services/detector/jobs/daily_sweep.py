@@ -1,0 +1,159 @@
+"""Once a day: dyads with an open episode and no session for long go through the same stages with the date.
+
+The day is a value: what a sweep decides depends on it and on the history alone. Each process sweeps the
+partitions it owns; a row per partition says up to which day it was done, whoever did it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from schemas import topics
+from schemas.ids import CaseId, ClientId, Dyad, DyadId, PracticeId, TherapistId
+from services.detector.domain.episodes import SILENT_DAYS
+from services.detector.jobs.renew_thresholds import renew_thresholds, start_thresholds
+from services.detector.metrics import DetectorMetrics
+from services.detector.stream.batch import Batch, DyadWork, Tools
+from services.detector.stream.pipeline import run
+from services.runtime.http.health import Health
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.clock import Clock
+from services.runtime.process.errors import Fault
+from services.runtime.process.log import describe, get_logger
+
+LOOP = "sweep"
+MAX_PAUSE_S = 60.0
+"""Well below the limit after which a loop counts as stuck."""
+THRESHOLDS_PARTITION = 0
+"""Whoever owns it renews the practices' thresholds."""
+
+_DONE = "SELECT partition FROM detector.sweep WHERE day >= %s AND partition = ANY(%s)"
+_MARK = """
+INSERT INTO detector.sweep AS s (partition, day) SELECT unnest(%s::int[]), %s
+ON CONFLICT (partition) DO UPDATE SET day = greatest(s.day, EXCLUDED.day)
+"""
+_DUE = """
+SELECT dyad_id, practice_id, therapist_id, client_id, case_id, key, partition FROM detector.dyad
+WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id LIMIT %s
+"""
+_FIRST = UUID(int=0)
+
+
+class Lender(Protocol):
+    """What lends its transactions: the consumer."""
+
+    def owned(self, topic: str) -> frozenset[int]:
+        """The partitions of a topic that are this process's to work on now."""
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+        """Run work in a transaction of its own, and publish what it says."""
+
+
+class Sweep:
+    """Runs beside the consumer, and borrows its transaction."""
+
+    def __init__(
+        self,
+        consumer: Lender,
+        tools: Tools,
+        *,
+        metrics: DetectorMetrics,
+        health: Health,
+        clock: Clock,
+        every_s: float,
+        slice_: int,
+    ) -> None:
+        self._consumer = consumer
+        self._tools = tools
+        self._metrics = metrics
+        self._health = health
+        self._clock = clock
+        self._every_s = every_s
+        self._slice = slice_
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Ask for a new day every so often until stopped; what fails is tried again the next time."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        while not self._stopping.is_set():
+            self._health.beat(LOOP)
+            try:
+                await self.once(self._clock.now().date())
+            except Fault as fault:
+                get_logger().warning("sweep-postponed", why=describe(fault))
+            except Exception as error:
+                get_logger().error("sweep-failed", exc_info=error)
+            pause = asyncio.create_task(self._clock.sleep(min(self._every_s, MAX_PAUSE_S)))
+            await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
+            pause.cancel()
+        self._health.rest(LOOP)
+
+    async def stop(self) -> None:
+        """End after the slice in hand."""
+        self._stopping.set()
+
+    async def once(self, day: date) -> None:
+        """Sweep the partitions of this process that nobody swept on that day.
+
+        Raises:
+            Fault: the surroundings failed, or a model is missing; what was done stays done.
+        """
+        if THRESHOLDS_PARTITION in self._consumer.owned(topics.SESSION_RATED.name):
+            await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
+        todo = await self._todo(day)
+        if not todo:
+            return
+        after = _FIRST
+        while not self._stopping.is_set():
+            swept = await self._sweep(day, todo, after)
+            if len(swept) < self._slice:
+                break
+            after = swept[-1]
+        else:
+            return
+        if THRESHOLDS_PARTITION in todo:
+            await self._consumer.transact(lambda tx: renew_thresholds(tx, self._tools.models))
+        await self._consumer.transact(lambda tx: _mark(tx, todo, day))
+        self._metrics.last_sweep.set(self._clock.now().timestamp())
+
+    async def _todo(self, day: date) -> list[int]:
+        owned = sorted(self._consumer.owned(topics.SESSION_RATED.name))
+        done: set[int] = set()
+
+        async def look(tx: Transaction) -> None:
+            rows = await tx.conn.execute(_DONE, (day, owned))
+            done.update(partition for (partition,) in await rows.fetchall())
+
+        if owned:
+            await self._consumer.transact(look)
+        return [partition for partition in owned if partition not in done]
+
+    async def _sweep(self, day: date, partitions: Sequence[int], after: UUID) -> list[UUID]:
+        found: list[UUID] = []
+
+        async def work(tx: Transaction) -> None:
+            batch = await due(tx, day, partitions, after, self._slice)
+            found[:] = list(batch.dyads)
+            await run(batch, self._tools)
+            at_s = tx.now.timestamp()
+            tx.after_commit.append(lambda: self._metrics.add(batch.counts, at_s))
+
+        await self._consumer.transact(work)
+        return found
+
+
+async def due(tx: Transaction, day: date, partitions: Sequence[int], after: UUID, limit: int) -> Batch:
+    """The next dyads of these partitions whose open episode has been without a session for too long."""
+    last = day - timedelta(days=SILENT_DAYS)
+    rows = await (await tx.conn.execute(_DUE, (last, list(partitions), after, limit))).fetchall()
+    batch = Batch(tx, day=day)
+    for id_, practice, therapist, client, case, key, partition in rows:
+        who = Dyad(PracticeId(practice), TherapistId(therapist), ClientId(client), CaseId(case))
+        batch.dyads[DyadId(id_)] = DyadWork(DyadId(id_), who, key, partition)
+    return batch
+
+
+async def _mark(tx: Transaction, partitions: Sequence[int], day: date) -> None:
+    await tx.conn.execute(_MARK, (list(partitions), day))

@@ -1,0 +1,33 @@
+"""Rejected records in, the same bytes under the same keys on their topics again out."""
+
+from dataclasses import dataclass
+
+from services.detector.storage.practices import Connection
+from services.runtime.kafka.record import Outgoing
+
+_READ = """
+SELECT topic, partition, "offset", key, value, reason FROM detector.rejection
+WHERE (%(tenant)s::text IS NULL OR tenant = %(tenant)s) AND (%(reason)s::text IS NULL OR reason = %(reason)s)
+    AND key IS NOT NULL AND value IS NOT NULL
+ORDER BY xid, seq LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """One rejected record: why, and what is published again."""
+
+    reason: str
+    outgoing: Outgoing
+
+
+async def read_rejected(
+    conn: Connection, *, tenant: str | None, reason: str | None, limit: int
+) -> list[Rejected]:
+    """Rejected records, oldest first, as they were when they were read."""
+    values = {"tenant": tenant, "reason": reason, "limit": limit}
+    rows = await (await conn.execute(_READ, values)).fetchall()
+    return [
+        Rejected(why, Outgoing(topic, bytes(key), bytes(value), partition))
+        for topic, partition, _, key, value, why in rows
+    ]

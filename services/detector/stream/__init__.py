@@ -1,0 +1,1 @@
+"""Processes one batch of Kafka records in one PostgreSQL transaction."""

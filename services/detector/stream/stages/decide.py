@@ -1,0 +1,37 @@
+"""Scored sessions in; each changed dyad's episodes and what is new about them out."""
+
+from services.detector.domain.episode_changes import Decision, Emitted, emit, standing
+from services.detector.domain.episodes import EMPTY, fold
+from services.detector.stream.batch import Batch, DyadWork, Tools
+
+
+async def conclude(batch: Batch, _tools: Tools) -> None:
+    """Decide and emit, for every dyad with something new: ratings, answers or a day that passed."""
+    for dyad in batch.dyads.values():
+        if dyad.touched or dyad.responses or batch.day is not None:
+            _conclude(dyad, batch)
+
+
+def _conclude(dyad: DyadWork, batch: Batch) -> None:
+    before = dyad.decision
+    start = EMPTY if dyad.refold else before.folded
+    scored = [session.scored for session in dyad.sessions if session.scored is not None]
+    folded, seen = fold(start, scored)
+    for session, one in zip(dyad.sessions, seen, strict=True):
+        session.seen = one
+    day = before.day if batch.day is None else max(batch.day, before.day or batch.day)
+    decision = Decision(folded, before.emitted, before.answers, day)
+    telling = dyad.practice.telling(batch.tx.now)
+    dyad.told, emitted = emit(dyad.id, decision, telling)
+    dyad.decision = Decision(folded, emitted, before.answers, day)
+    count = len(folded.episodes)
+    dyad.episode_ids = tuple(one.episode_id for one in emitted[len(emitted) - count :])
+    stored = dyad.decision_before
+    known = {_shown(one, stored) for one in stored.emitted} if emitted else set()
+    dyad.changed_episodes = tuple(one for one in emitted if _shown(one, dyad.decision) not in known)
+
+
+def _shown(one: Emitted, decision: Decision) -> tuple[object, ...]:
+    # What a list of episodes shows; counters of the fold are none of it.
+    state = standing(one, decision.answers)
+    return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.told

@@ -1,0 +1,43 @@
+"""Heartbeats in; the model scores a fixed history, and the heartbeat goes on with what it found."""
+
+import asyncio
+
+from schemas import topics
+from schemas.envelope import HEADERS
+from services.detector.contracts import Beat, encode, envelope
+from services.detector.domain.detector import DyadForms
+from services.detector.metrics import HEARTBEATS, HEARTBEATS_OFF
+from services.detector.stream.batch import Batch, Tools
+from services.runtime.kafka.record import Outgoing
+
+TYPE = "alliance.heartbeat-sent.v1"
+CLOSE = 1e-6
+"""How far a risk may differ between processors."""
+TOPICS = (topics.ASSESSED.name, topics.EPISODE_CHANGED.name)
+
+_NEWER = """
+INSERT INTO detector.heartbeat AS h (partition, minute) VALUES (%s, %s)
+ON CONFLICT (partition) DO UPDATE SET minute = EXCLUDED.minute WHERE h.minute < EXCLUDED.minute
+RETURNING minute
+"""
+
+
+async def pulse(batch: Batch, tools: Tools) -> None:
+    """Hand each new heartbeat on, with the risk of the fixed history; one handed on before stays silent."""
+    if not batch.beats:
+        return
+    work = [DyadForms(None, tools.heartbeat.forms)]
+    (result,) = await asyncio.to_thread(tools.models.default.assess, work)
+    risk = result.assessments[-1].risk
+    for record, event in batch.beats:
+        beat = event.data
+        newer = await batch.tx.conn.execute(_NEWER, (record.partition, beat.minute))
+        if await newer.fetchone() is None:
+            continue
+        seen = Beat(beat.partition, beat.minute, beat.sent_at, risk, tools.heartbeat.expected_risk)
+        key = record.key or b""
+        value = envelope(TYPE, event.id, batch.tx.now, key, encode(seen))
+        for topic in TOPICS:
+            batch.tx.publish(Outgoing(topic, key, value, record.partition, HEADERS))
+        batch.counts[HEARTBEATS] += 1
+        batch.counts[HEARTBEATS_OFF] += abs(risk - tools.heartbeat.expected_risk) > CLOSE

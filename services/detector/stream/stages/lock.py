@@ -1,0 +1,72 @@
+"""Dyads in, the same with their rows locked and read: from here to the commit nobody else changes them."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from schemas.ids import DyadId
+from services.detector.domain.episode_changes import Decision
+from services.detector.storage.practices import Connection, read_practices
+from services.detector.stream.batch import Batch, DyadWork, Tools
+from services.runtime.postgres.arrays import byteas, ints, texts, uuids
+
+# One statement creates what is missing and locks everything, in key order, so that two owners of the same
+# partition wait for one another and never in a circle. An update whose condition is false changes nothing
+# and locks all the same; it is true only after the secret behind the keys has changed.
+_LOCK = """
+INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::int[])
+    AS new (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
+ORDER BY new.dyad_id
+ON CONFLICT (dyad_id) DO UPDATE SET key = EXCLUDED.key, partition = EXCLUDED.partition
+    WHERE d.key <> EXCLUDED.key OR d.partition <> EXCLUDED.partition
+"""
+_READ = """
+SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision
+FROM detector.dyad WHERE dyad_id = ANY(%b::uuid[])
+"""
+
+_decode = msgspec.msgpack.Decoder(Decision).decode
+
+
+async def lock(batch: Batch, tools: Tools) -> None:
+    """Lock the batch's dyads and read them and their practices.
+
+    Raises:
+        Halt: a practice is mapped to a model that is not loaded.
+    """
+    conn = batch.tx.conn
+    dyads = list(batch.dyads.values())
+    if dyads:
+        ids = {dyad.who.practice_id for dyad in dyads}
+        practices = await read_practices(conn, ids, batch.tx.now, tools.models, tools.book)
+        for dyad in dyads:
+            dyad.practice = practices[dyad.who.practice_id]
+        await _lock(conn, dyads)
+        await _read(conn, batch.dyads)
+
+
+async def _lock(conn: Connection, dyads: Sequence[DyadWork]) -> None:
+    await conn.execute(
+        _LOCK,
+        (
+            uuids([d.id for d in dyads]),
+            texts([d.who.practice_id for d in dyads]),
+            texts([d.who.therapist_id for d in dyads]),
+            texts([d.who.client_id for d in dyads]),
+            texts([d.who.case_id for d in dyads]),
+            byteas([d.key for d in dyads]),
+            ints([d.partition for d in dyads]),
+        ),
+    )
+
+
+async def _read(conn: Connection, dyads: Mapping[DyadId, DyadWork]) -> None:
+    rows = await (await conn.execute(_READ, (uuids(dyads),), binary=True)).fetchall()
+    for id_, history_revision, revision, model, snapshot, decision in rows:
+        dyad = dyads[id_]
+        dyad.history_revision = history_revision
+        if revision == history_revision and model == dyad.practice.model.version:
+            dyad.snapshot = snapshot
+        if decision is not None:
+            dyad.decision = dyad.decision_before = _decode(decision)

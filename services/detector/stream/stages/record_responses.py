@@ -1,0 +1,37 @@
+"""Therapists' answers in; kept, and taken into the decision about their dyad."""
+
+from services.detector.domain.episode_changes import Answered, take_answer
+from services.detector.stream.batch import Batch, DyadWork, Tools
+
+_INSERT = """
+INSERT INTO detector.response (episode_id, answer_revision, dyad_id, practice_id, answer, responded_at)
+SELECT * FROM unnest(%b::uuid[], %b::int[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[])
+ON CONFLICT DO NOTHING
+"""
+
+
+async def answer(batch: Batch, _tools: Tools) -> None:
+    """Keep the answers, also those about episodes that are not known here."""
+    answered = [(dyad, one) for dyad in batch.dyads.values() for one in dyad.responses]
+    if not answered:
+        return
+    await batch.tx.conn.execute(
+        _INSERT,
+        (
+            [one.episode_id for _, one in answered],
+            [one.answer_revision for _, one in answered],
+            [dyad.id for dyad, _ in answered],
+            [dyad.who.practice_id for dyad, _ in answered],
+            [one.answer.value for _, one in answered],
+            [one.responded_at for _, one in answered],
+        ),
+    )
+    for dyad, _ in answered:
+        _take(dyad)
+
+
+def _take(dyad: DyadWork) -> None:
+    for one in dyad.responses:
+        answered = Answered(one.answer_revision, one.answer)
+        dyad.decision = take_answer(dyad.decision, one.episode_id, answered)
+        dyad.caused_at = max(one.responded_at, dyad.caused_at or one.responded_at)

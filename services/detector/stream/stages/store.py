@@ -1,0 +1,143 @@
+"""What was assessed and decided in, rows out: assessments, and each dyad's state for the next batch."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.detector.domain.episodes import UNSEEN
+from services.detector.storage.practices import Connection
+from services.detector.stream.batch import Batch, DyadWork, Session, Tools
+from services.runtime.postgres.arrays import (
+    bigints,
+    booleans,
+    byteas,
+    dates,
+    floats,
+    ints,
+    texts,
+    timestamps,
+    uuids,
+)
+
+_ASSESSMENTS = """
+INSERT INTO detector.assessment AS a (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
+    revision, model_version, risk, threshold, level, may_flag, flagged, step, episode_id, numbers)
+SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[],
+    %b::int[], %b::text[], %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[],
+    %b::text[], %b::uuid[], %b::bytea[])
+ON CONFLICT (dyad_id, session_id, instrument) DO UPDATE SET
+    rating_id = EXCLUDED.rating_id, session_at = EXCLUDED.session_at, revision = EXCLUDED.revision,
+    model_version = EXCLUDED.model_version,
+    risk = EXCLUDED.risk, threshold = EXCLUDED.threshold, level = EXCLUDED.level,
+    may_flag = EXCLUDED.may_flag, flagged = EXCLUDED.flagged, step = EXCLUDED.step,
+    episode_id = EXCLUDED.episode_id, numbers = EXCLUDED.numbers
+"""
+_DYADS = """
+UPDATE detector.dyad d SET history_revision = new.history_revision, decision = new.decision,
+    open_since = new.open_since
+FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[], %b::date[])
+    AS new (dyad_id, history_revision, decision, open_since)
+WHERE d.dyad_id = new.dyad_id
+"""
+_GROWN = """
+UPDATE detector.dyad d SET history_revision = new.history_revision, decision = new.decision,
+    open_since = new.open_since, snapshot = new.snapshot, snapshot_revision = new.history_revision,
+    snapshot_model = new.snapshot_model
+FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[], %b::date[], %b::bytea[], %b::text[])
+    AS new (dyad_id, history_revision, decision, open_since, snapshot, snapshot_model)
+WHERE d.dyad_id = new.dyad_id
+"""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Row(NamedTuple):
+    dyad: DyadWork
+    session: Session
+    episode_id: UUID | None
+
+
+async def store(batch: Batch, _tools: Tools) -> None:
+    """Write the assessments that were made and the state of every dyad that changed."""
+    rows = []
+    for dyad in batch.dyads.values():
+        rows += [_row(dyad, session) for session in dyad.sessions if session.found is not None]
+        rows += [_Row(dyad, session, None) for session in dyad.withdrawn]
+    if rows:
+        await _write_assessments(batch.tx.conn, rows)
+    dyads = list(batch.dyads.values())
+    await _write_grown(batch.tx.conn, [dyad for dyad in dyads if dyad.touched])
+    await _write_dyads(
+        batch.tx.conn, [d for d in dyads if not d.touched and d.decision is not d.decision_before]
+    )
+
+
+def _row(dyad: DyadWork, session: Session) -> _Row:
+    index = None if session.seen is None else session.seen.episode
+    return _Row(dyad, session, None if index is None else dyad.episode_ids[index])
+
+
+async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
+    scored = [row.session.scored for row in rows]
+    seen = [row.session.seen or UNSEEN for row in rows]
+    versions = [row.session.version for row in rows]
+    await conn.execute(
+        _ASSESSMENTS,
+        (
+            uuids([row.dyad.id for row in rows]),
+            texts([v.rating.session_id for v in versions]),
+            texts([v.rating.instrument for v in versions]),
+            texts([v.rating.practice_id for v in versions]),
+            texts([v.rating.rating_id for v in versions]),
+            timestamps([v.place.session_at for v in versions]),
+            ints([row.session.revision for row in rows]),
+            texts([row.dyad.practice.model.version for row in rows]),
+            floats([s and s.risk for s in scored]),
+            floats([s and s.threshold for s in scored]),
+            floats([s and s.level for s in scored]),
+            booleans([s is not None and s.may_flag for s in scored]),
+            booleans([s.flagged for s in seen]),
+            texts([s.step for s in seen]),
+            uuids([row.episode_id for row in rows]),
+            byteas([row.session.numbers for row in rows]),
+        ),
+    )
+
+
+async def _write_grown(conn: Connection, dyads: Sequence[DyadWork]) -> None:
+    if dyads:
+        await conn.execute(
+            _GROWN,
+            (
+                uuids([d.id for d in dyads]),
+                bigints([d.history_revision for d in dyads]),
+                byteas([_encode(d.decision) for d in dyads]),
+                dates([_open_since(d) for d in dyads]),
+                byteas([d.snapshot_after if d.sessions else d.snapshot for d in dyads]),
+                texts([d.practice.model.version for d in dyads]),
+            ),
+        )
+
+
+async def _write_dyads(conn: Connection, dyads: Sequence[DyadWork]) -> None:
+    if dyads:
+        await conn.execute(
+            _DYADS,
+            (
+                uuids([d.id for d in dyads]),
+                bigints([d.history_revision for d in dyads]),
+                byteas([_encode(d.decision) for d in dyads]),
+                dates([_open_since(d) for d in dyads]),
+            ),
+        )
+
+
+def _open_since(dyad: DyadWork) -> date | None:
+    # As emitted: a sweep that closed it for want of sessions need not look again.
+    emitted, last = dyad.decision.emitted, dyad.decision.folded.last
+    if last is None or not emitted or emitted[-1].withdrawn or emitted[-1].episode.end is not None:
+        return None
+    return last.session_at.date()

@@ -1,0 +1,66 @@
+"""The instruments as `GET /v1/instruments` shows them: definitions in, plain data out."""
+
+from pydantic import BaseModel, Field
+
+from schemas.events import Component
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.instrument import Instrument
+
+
+class Missing(BaseModel):
+    """How much may be left unanswered."""
+
+    component: int = Field(description="A component with more unanswered items than this has no score.")
+    total: int = Field(description="A form with more unanswered items than this is refused.")
+
+
+class ShownInstrument(BaseModel):
+    """One instrument: facts for scoring, no item's wording. Items are numbered from 1."""
+
+    id: str = Field(examples=["srs"])
+    title: str = Field(examples=["Session Rating Scale"])
+    items: int = Field(description="How many marks a form has.", examples=[4])
+    lowest: float = Field(description="The lowest mark.", examples=[0])
+    highest: float = Field(description="The highest mark.", examples=[10])
+    step: float = Field(description="The distance between two marks.", examples=[0.1])
+    exact: bool = Field(description="Marks between two steps are refused.", examples=[False])
+    reversed_items: list[int] = Field(
+        description="Items on which a high mark speaks against the alliance; send the mark as given."
+    )
+    components: dict[Component, list[int]] = Field(
+        description="Which items make up which component.",
+        examples=[{"bond": [1], "goal": [2], "task": [3], "overall": [4]}],
+    )
+    missing: Missing
+    cutoff: float | None = Field(description="The published total below which attention is advised, if any.")
+    source: str
+    licence: str
+
+
+class Instruments(BaseModel):
+    """All instruments that a rating may name."""
+
+    instruments: list[ShownInstrument]
+
+
+def shown(catalogue: Catalogue) -> Instruments:
+    """The answer."""
+    return Instruments(instruments=[_shown(each) for each in catalogue])
+
+
+def _shown(instrument: Instrument) -> ShownInstrument:
+    return ShownInstrument(
+        id=instrument.id,
+        title=instrument.title,
+        items=instrument.items,
+        lowest=instrument.lowest,
+        highest=instrument.highest,
+        step=instrument.step,
+        exact=instrument.exact,
+        reversed_items=sorted(instrument.reversed_items),
+        components={component: list(items) for component, items in instrument.components.items()},
+        missing=Missing(component=instrument.missing_component, total=instrument.missing_total),
+        cutoff=instrument.cutoff,
+        source=instrument.source,
+        licence=instrument.licence,
+    )

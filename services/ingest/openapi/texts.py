@@ -1,0 +1,199 @@
+"""The words and examples around the doors, for the OpenAPI document and for `/docs`."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from services.ingest.refusal import TYPE, Reason
+from services.runtime.http.problem import MEDIA_TYPE
+
+TITLE = "Rapport: ratings in"
+ABOUT = """
+Send clients' ratings of their therapy sessions; Rapport tells the therapist when the alliance deteriorates.
+
+1. Try a rating: `POST /v1/ratings?dry_run=true` checks it, scores it and stores nothing.
+2. Send ratings as they come with `POST /v1/ratings`, or a whole history with `POST /v1/ratings/batch`.
+3. Send again whatever got no answer, `429`, `503` or `retry`, with the same `id`: it counts once.
+
+Authenticate with `Authorization: Bearer <key>`. A network's key names the practice in the header
+`Rapport-Practice`. All ids are pseudonymous references; names, addresses and free text have no place here.
+Errors are problems (RFC 9457); they name the field and what is expected, and never repeat a value.
+"""
+DRY_RUN = "Check and score only: nothing is stored or published, and the answer is 200 with the scores."
+
+RATING = {
+    "client_id": "c-7f3a91",
+    "therapist_id": "t-12",
+    "session_id": "s-100023",
+    "session_at": "2026-11-20T10:00:00+01:00",
+    "instrument": "srs",
+    "items": [9.2, 8.8, 9.0, 9.1],
+}
+_DECLINED = {key: value for key, value in RATING.items() if key != "items"} | {"status": "declined"}
+_SCORES = {key: value for key, value in RATING.items() if key != "items"} | {
+    "id": "0b0f2c1e-6f53-4e13-9d5e-2f5c3c0e8c11",
+    "case_id": "2026-2",
+    "scores": {"bond": 9.2, "goal": 8.8, "task": 9.0},
+    "next_session_at": "2026-11-27T10:00:00+01:00",
+    "recorded_at": "2026-11-20T10:52:00+01:00",
+}
+_ID = "5d0a5f0e-5ad9-5c1b-8f62-6a3d9a4f0c11"
+_SHOWN = {
+    "scores": {"bond": 0.92, "goal": 0.88, "task": 0.9, "overall": 0.91},
+    "in_units": {"bond": 9.2, "goal": 8.8, "task": 9.0, "overall": 9.1},
+}
+_ERRORS = [{"field": "items", "message": "item 2 is out of range", "expected": "0 to 10"}]
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _ndjson(lines: Sequence[dict[str, Any]]) -> str:
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+def _problem(status: int, title: str, detail: str, reason: Reason | None, **more: object) -> dict[str, Any]:
+    example = {
+        "type": TYPE + reason if reason else "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        **more,
+    }
+    return {"description": title, "content": {MEDIA_TYPE: {"schema": _ref("Problem"), "example": example}}}
+
+
+def _again(answer: dict[str, Any]) -> dict[str, Any]:
+    seconds = {"description": "Seconds to wait before sending again.", "schema": {"type": "integer"}}
+    return answer | {"headers": {"Retry-After": seconds}}
+
+
+_CALLER_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: _problem(
+        401, "Not authenticated", "Send `Authorization: Bearer <key>` with a key that is valid now.", None
+    ),
+    403: _problem(403, "Not allowed", "This key lacks the scope ratings:write.", None),
+    404: {
+        "description": "Not found: this key does not speak for the practice in `Rapport-Practice`",
+        "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
+    },
+    408: _problem(408, "Too slow", "Nothing came for 30 seconds.", Reason.TOO_SLOW),
+    413: _problem(413, "Too large", "The body may have at most 16384 bytes.", Reason.TOO_LARGE),
+    415: _problem(
+        415,
+        "Content type not supported",
+        "Send `Content-Type: …`, in UTF-8.",
+        Reason.MEDIA_TYPE,
+    ),
+    429: _again(_problem(429, "Too many ratings", "Wait, and send again with the same id.", Reason.TOO_FAST)),
+}
+_CALLER = {
+    "security": [{"key": []}],
+    "parameters": [
+        {
+            "name": "Rapport-Practice",
+            "in": "header",
+            "required": False,
+            "description": "For which practice; required with a network's key, which lists several.",
+            "schema": {"type": "string"},
+            "example": "practice-1",
+        }
+    ],
+}
+
+SEND_RATING: dict[str, Any] = {
+    "summary": "Send one rating",
+    "tags": ["ratings"],
+    "status_code": 202,
+    "response_model": None,
+    "responses": {
+        200: {
+            "description": "Valid (only with `dry_run`): scores from 0 to 1, and in the instrument's units",
+            "content": {
+                "application/json": {
+                    "schema": _ref("Valid"),
+                    "example": {"id": _ID, "status": "valid", **_SHOWN},
+                }
+            },
+        },
+        202: {
+            "description": "Accepted: stored durably",
+            "content": {
+                "application/json": {
+                    "schema": _ref("Accepted"),
+                    "example": {"id": _ID, "status": "accepted", "status_url": f"/v1/ratings/{_ID}"},
+                }
+            },
+        },
+        400: _problem(400, "Not JSON", "Send one JSON object, in UTF-8.", Reason.NOT_JSON),
+        422: _problem(
+            422,
+            "Not a valid rating",
+            "Correct the named fields and send the rating again.",
+            Reason.INVALID,
+            errors=_ERRORS,
+        ),
+        503: _again(
+            _problem(
+                503,
+                "Not stored",
+                "The rating was not acknowledged as stored. Send it again with the same id: it counts once.",
+                Reason.BROKER_SILENT,
+            )
+        ),
+        **_CALLER_PROBLEMS,
+    },
+    "openapi_extra": _CALLER
+    | {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": _ref("Rating"),
+                    "examples": {
+                        "rated": {"summary": "A form of four marks", "value": RATING},
+                        "scores": {"summary": "Component scores, where items are not kept", "value": _SCORES},
+                        "declined": {"summary": "The client gave no form", "value": _DECLINED},
+                    },
+                }
+            },
+        }
+    },
+}
+
+_LINES = [
+    {"line": 1, "id": _ID, "status": "accepted"},
+    {"line": 2, "status": "refused", "reason": "invalid", "detail": "Correct the fields.", "errors": _ERRORS},
+    {"line": 3, "id": "r-3", "status": "retry", "reason": "broker-silent", "retry_after": 2},
+]
+
+SEND_BATCH: dict[str, Any] = {
+    "summary": "Send many ratings",
+    "tags": ["ratings"],
+    "response_model": None,
+    "responses": {
+        200: {
+            "description": "One result a line, in the order sent; with `dry_run`, `valid` and the scores",
+            "content": {
+                "application/x-ndjson": {"schema": _ref("LineResult"), "example": _ndjson(_LINES)},
+            },
+        },
+        **_CALLER_PROBLEMS,
+    },
+    "openapi_extra": _CALLER
+    | {
+        "requestBody": {
+            "required": True,
+            "description": "One rating a line (`application/x-ndjson`), sent whole or as a stream.",
+            "content": {
+                "application/x-ndjson": {"schema": _ref("Rating"), "example": _ndjson([RATING, _DECLINED])}
+            },
+        }
+    },
+}
+
+LIST_INSTRUMENTS: dict[str, Any] = {
+    "summary": "List the instruments",
+    "tags": ["instruments"],
+}

@@ -1,0 +1,1 @@
+"""Commands that the notifier lends to `rapport`."""

@@ -1,0 +1,127 @@
+"""What the notifier lends to the command line: options of a practice, `why`, `doctor`, `therapists`."""
+
+from urllib.parse import urlsplit
+
+from services.notifier.cli.therapists import register
+from services.notifier.directory.store import Practice, find_practices, put_practice
+from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
+
+_SWITCH = {"on": True, "off": False}
+
+
+async def put_tenant(conn: Connection, tenant: Tenant) -> None:
+    """Store a practice's options; one that is not given keeps its value, or takes the default when new.
+
+    Raises:
+        ValueError: an option cannot be used; the message says what is expected.
+    """
+    before = (await find_practices(conn, [tenant.id])).get(tenant.id, Practice(tenant.id))
+    template = tenant.options.get("client_url_template", before.client_url_template) or None
+    if template is not None and not _is_template(template):
+        raise ValueError(
+            "client_url_template: expected a web address with {client_id} in it,"
+            " as https://records.example.org/clients/{client_id}"
+        )
+    messages = tenant.options.get("messages", "on" if before.told else "off").lower()
+    if messages not in _SWITCH:
+        raise ValueError("messages: expected on or off")
+    await put_practice(conn, Practice(tenant.id, _SWITCH[messages], template))
+
+
+def _is_template(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    # Only in what comes after the host: a client's id must never choose where the link leads.
+    behind_host = text.partition(parts.netloc)[2] if parts.netloc else ""
+    return (
+        parts.scheme in {"https", "http"}
+        and bool(parts.hostname)
+        and behind_host.count("{client_id}") == 1
+        and text.count("{") == 1
+        and not any(one.isspace() for one in text)
+    )
+
+
+async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
+    """What was decided about the changes that showed at a session, and how far each message came."""
+    rows = await conn.execute(
+        "SELECT d.decided_at, d.change, d.revision, d.channel, d.outcome, d.reason, m.state, m.reason,"
+        " m.attempts, m.finished_at FROM notifier.decision d LEFT JOIN notifier.delivery m"
+        " ON m.episode_id = d.episode_id AND m.revision = d.revision AND m.channel = d.channel"
+        " WHERE d.practice_id = %s AND d.session_id = %s ORDER BY d.decided_at, d.revision, d.channel",
+        (tenant, session),
+    )
+    lines = []
+    for (
+        at,
+        change,
+        revision,
+        channel,
+        outcome,
+        reason,
+        state,
+        why,
+        attempts,
+        finished,
+    ) in await rows.fetchall():
+        lines.append(TraceLine(at, f"{change} (revision {revision}), {channel}: {outcome}", reason))
+        if state is not None:
+            tried = f"{attempts} attempt{'' if attempts == 1 else 's'}"
+            lines.append(TraceLine(finished, f"{channel} message: {state} after {tried}", why or ""))
+    return lines
+
+
+async def check(conn: Connection) -> list[CheckResult]:
+    """Whether messages get out, and whether anyone cannot be reached."""
+    row = await (
+        await conn.execute(
+            "SELECT count(*) FILTER (WHERE state IN ('pending', 'retrying')"
+            " AND created_at < now() - interval '15 minutes'),"
+            " count(*) FILTER (WHERE state = 'failed' AND finished_at > now() - interval '7 days')"
+            " FROM notifier.delivery"
+        )
+    ).fetchone()
+    late, failed = row if row is not None else (0, 0)
+    unreachable = await (
+        await conn.execute(
+            "SELECT count(DISTINCT (d.practice_id, d.therapist_id)) FROM notifier.decision d"
+            " LEFT JOIN notifier.therapist t USING (practice_id, therapist_id)"
+            " WHERE d.channel = 'email' AND d.reason = 'no-address' AND t.address IS NULL"
+        )
+    ).fetchone()
+    missing = unreachable[0] if unreachable is not None else 0
+    return [
+        CheckResult(
+            "messages waiting",
+            Verdict.BAD if late else Verdict.GOOD,
+            f"{late} wait for more than 15 minutes",
+            "look at the mail server, then at `notifier.delivery.reason`" if late else "",
+        ),
+        CheckResult(
+            "messages failed",
+            Verdict.NOTICE if failed else Verdict.GOOD,
+            f"{failed} failed in the last 7 days",
+            "correct the addresses in the directory (`rapport therapists import`)" if failed else "",
+        ),
+        CheckResult(
+            "therapists without an address",
+            Verdict.NOTICE if missing else Verdict.GOOD,
+            f"{missing} have something in their inbox and cannot be written to",
+            "add them with `rapport therapists import`" if missing else "",
+        ),
+    ]
+
+
+plugin = Plugin(
+    name="notifier",
+    tenant_options={
+        "client_url_template": "A link into the practice's own record, with {client_id} in it.",
+        "messages": "on (default) or off: off tells the practice's therapists nothing.",
+    },
+    register=register,
+    put_tenant=put_tenant,
+    trace=trace,
+    check=check,
+)

@@ -1,0 +1,92 @@
+"""`rapport therapists …`: a table of therapists into the directory, all of them or none."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from services.notifier.domain.therapist import Therapist
+
+_IMPORT_HELP = """
+Import a table of therapists (CSV with a header) into a practice's directory.
+
+Columns: therapist_id (required), address, locale, time_zone, channels (separated by blanks),
+supervisor, quiet, webhook_url, webhook_secret. An empty cell takes the default; a therapist who is
+there already is replaced; one who is not in the file stays. When any line is wrong, nothing is stored
+and every fault is named.
+
+Examples:
+
+  rapport therapists import therapists.csv --practice north
+
+  DATABASE_URL=postgresql://… rapport therapists import therapists.csv --practice north
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of the notifier."""
+    therapists = typer.Typer(no_args_is_help=True, help="The directory: how therapists are reached.")
+
+    @therapists.callback()
+    def directory() -> None:
+        """The directory: how therapists are reached."""
+
+    @therapists.command(name="import", help=_IMPORT_HELP)
+    def import_(
+        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV in UTF-8.")],
+        practice: Annotated[str, typer.Option(help="The practice they work in.")],
+    ) -> None:
+        raise typer.Exit(_import(file, practice))
+
+    app.add_typer(therapists, name="therapists")
+
+
+def _import(file: Path, practice: str) -> int:
+    from services.notifier.directory.csv_import import BadRoster, read_roster
+    from services.notifier.settings import WebhookSettings
+
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            plain_http = "http" in WebhookSettings().schemes
+            found = read_roster(practice, lines, plain_http=plain_http)
+    except UnicodeDecodeError:
+        typer.secho(f"{file} is not UTF-8: save it as CSV in UTF-8.", err=True, fg="red")
+        return 1
+    except BadRoster as bad:
+        for row in bad.rows:
+            typer.secho(f"line {row.line}: {row.field} {row.message}; expected {row.expected}", err=True)
+        typer.secho(
+            f"Nothing was stored. Correct these {len(bad.rows)} and import again.", err=True, fg="red"
+        )
+        return 1
+    return asyncio.run(_store(practice, found))
+
+
+async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
+    from pydantic import ValidationError
+
+    from services.notifier.directory.store import find_practices, put_therapist
+    from services.runtime.postgres.connect import connect
+    from services.runtime.process.settings import DatabaseSettings
+
+    try:
+        settings = DatabaseSettings()
+    except ValidationError:
+        typer.secho("No database is known: set DATABASE_URL.", err=True, fg="red")
+        return 2
+    new = 0
+    async with await connect(settings, "rapport-therapists") as conn:
+        if practice not in await find_practices(conn, [practice]):
+            typer.secho(
+                f"There is no practice {practice}: add it with `rapport practices add {practice}`.",
+                err=True,
+                fg="red",
+            )
+            return 1
+        for therapist in therapists:
+            new += await put_therapist(conn, therapist)
+    typer.echo(f"{len(therapists)} therapists are in the directory of {practice}, {new} of them new.")
+    return 0

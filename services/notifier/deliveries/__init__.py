@@ -1,0 +1,1 @@
+"""Delivers queued e-mails and webhooks, with retries."""

@@ -1,0 +1,147 @@
+"""deliver: one attempt at one delivery; its state is written before the queue hears of it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from services.notifier.channels.channel import Answer, Message, NotWorthRetrying, OutgoingChannel, Sent
+from services.notifier.deliveries.retry_policy import BackOff, TryAgain
+from services.notifier.directory.store import Connection, find_therapist
+from services.notifier.domain.decision import Channel
+from services.notifier.domain.delivery import OPEN, Delivery, Purpose, State, Why, predecessors
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.sign_in import Links, ensure_link
+from services.runtime.process.clock import Clock
+from services.runtime.process.log import get_logger
+
+
+class Deliver:
+    """What the worker calls with each job."""
+
+    def __init__(
+        self,
+        *,
+        pool: AsyncConnectionPool[Connection],
+        channels: Mapping[Channel, OutgoingChannel],
+        links: Links,
+        back_off: BackOff,
+        clock: Clock,
+        metrics: NotifierMetrics,
+        link_valid: timedelta,
+    ) -> None:
+        self._pool = pool
+        self._channels = channels
+        self._links = links
+        self._back_off = back_off
+        self._clock = clock
+        self._metrics = metrics
+        self._link_valid = link_valid
+
+    async def __call__(self, delivery_id: UUID) -> None:
+        """Try once.
+
+        Raises:
+            TryAgain: it failed and is worth another attempt.
+            psycopg.Error: our own database is away.
+        """
+        now = self._clock.now()
+        async with self._pool.connection() as conn:
+            delivery = await load(conn, delivery_id)
+            if delivery is None or delivery.state not in OPEN:
+                return
+            message = await self._message(conn, delivery, now)
+        # No transaction is open while the other side takes its time.
+        answer = await self._try(delivery, message, now)
+        await self._write(delivery, answer)
+
+    async def _message(self, conn: Connection, delivery: Delivery, now: datetime) -> Message | None:
+        therapist = await find_therapist(conn, delivery.practice_id, delivery.therapist_id)
+        if therapist is None:
+            return None
+        # A link that was asked for ends with its delivery's deadline; one in a message is fresh each time.
+        asked_for = delivery.purpose is Purpose.SIGN_IN
+        expires_at = delivery.give_up_at if asked_for else now + self._link_valid
+        await ensure_link(conn, delivery, expires_at)
+        return Message(
+            delivery_id=delivery.delivery_id,
+            purpose=delivery.purpose,
+            change=delivery.change,
+            episode_id=delivery.episode_id,
+            created_at=delivery.created_at,
+            attempted_at=now,
+            therapist=therapist,
+            link=self._links.url(delivery.delivery_id),
+        )
+
+    async def _try(self, delivery: Delivery, message: Message | None, now: datetime) -> Answer:
+        if message is None:
+            return NotWorthRetrying(Why.NO_ADDRESS)
+        if now > delivery.give_up_at:
+            return NotWorthRetrying(Why.TOO_LATE)
+        return await self._channels[delivery.channel].send(message)
+
+    async def _write(self, delivery: Delivery, answer: Answer) -> None:
+        now, attempts = self._clock.now(), delivery.attempts + 1
+        next_try = None
+        match answer:
+            case Sent():
+                state, why = State.SENT, None
+            case NotWorthRetrying(why=why):
+                state = State.FAILED
+            case _:
+                next_try = self._back_off.next_try(now, attempts, delivery.give_up_at)
+                state, why = (State.RETRYING, answer.why) if next_try else (State.FAILED, Why.TOO_LATE)
+        async with self._pool.connection() as conn:
+            cursor = await conn.execute(
+                "UPDATE notifier.delivery SET state = %s, reason = %s, attempts = %s, next_try_at = %s,"
+                " finished_at = %s WHERE delivery_id = %s AND state = ANY(%s)",
+                (
+                    state.value,
+                    why.value if why else None,
+                    attempts,
+                    next_try,
+                    None if next_try else now,
+                    delivery.delivery_id,
+                    predecessors(state),
+                ),
+            )
+        if cursor.rowcount == 1:
+            self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
+            get_logger().info(
+                "delivery-attempted",
+                delivery_id=str(delivery.delivery_id),
+                channel=delivery.channel.value,
+                state=state.value,
+                reason=why.value if why else None,
+                attempts=attempts,
+            )
+            if next_try is not None:
+                raise TryAgain(next_try)
+
+
+async def load(conn: Connection, delivery_id: UUID) -> Delivery | None:
+    """A delivery as it stands."""
+    row = await (
+        await conn.execute(
+            "SELECT delivery_id, purpose, practice_id, therapist_id, episode_id, change, channel, state,"
+            " attempts, created_at, give_up_at FROM notifier.delivery WHERE delivery_id = %s",
+            (delivery_id,),
+        )
+    ).fetchone()
+    if row is None:
+        return None
+    return Delivery(
+        delivery_id=row[0],
+        purpose=Purpose(row[1]),
+        practice_id=row[2],
+        therapist_id=row[3],
+        episode_id=row[4],
+        change=row[5],
+        channel=Channel(row[6]),
+        state=State(row[7]),
+        attempts=row[8],
+        created_at=row[9],
+        give_up_at=row[10],
+    )

@@ -1,0 +1,90 @@
+"""Jobs: deliveries in, attempts out, through procrastinate's queue in PostgreSQL.
+
+A job is put into the queue in the very transaction that writes its delivery: there is never one without the
+other. procrastinate names its tables without a schema, so the search path of that transaction is set to
+theirs and set back. The sweep is a second line: it takes up jobs whose worker died, and gives a job to a
+delivery that has none (after a restore, or when a person has emptied the queue).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+from psycopg import conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from services.notifier.deliveries.retry_policy import BackOff
+from services.notifier.directory.store import Connection
+from services.notifier.domain.delivery import OPEN
+
+SCHEMA = "notifier_jobs"
+QUEUE = "deliveries"
+DELIVER = "deliver"
+_WAIT_S = 5.0
+
+
+def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Connection]:
+    """A pool whose connections see procrastinate's tables; not open yet."""
+    options = conninfo.conninfo_to_dict(connection_string).get("options") or ""
+    return AsyncConnectionPool(
+        conninfo.make_conninfo(connection_string, options=f"{options} -c search_path={SCHEMA}".strip()),
+        min_size=1,
+        max_size=max_size,
+        open=False,
+        timeout=_WAIT_S,
+        check=AsyncConnectionPool.check_connection,
+        name="jobs",
+    )
+
+
+class Queue:
+    """The queue of deliveries."""
+
+    def __init__(self, back_off: BackOff) -> None:
+        self.app = App(connector=PsycopgConnector())
+        self._back_off = back_off
+
+    def works_with(self, deliver: Callable[[UUID], Awaitable[None]]) -> None:
+        """Say what a job does."""
+
+        @self.app.task(name=DELIVER, queue=QUEUE, retry=self._back_off)
+        async def attempt(delivery_id: str) -> None:
+            await deliver(UUID(delivery_id))
+
+    async def defer(self, conn: Connection, deliveries: Sequence[UUID]) -> None:
+        """Put a job for each delivery into the queue, in the transaction that `conn` is in.
+
+        Raises:
+            psycopg.Error: as any statement on `conn`.
+        """
+        jobs = [
+            self.app.configure_task(
+                DELIVER, queue=QUEUE, lock=str(one), queueing_lock=str(one), allow_unknown=True
+            ).make_new_job(delivery_id=str(one))
+            for one in deliveries
+        ]
+        before = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
+        await conn.execute("SELECT set_config('search_path', %s, true)", (SCHEMA,))
+        try:
+            await self.app.job_manager.batch_defer_jobs_async(jobs, connection=conn)
+        except ConnectorException as error:
+            raise error.__cause__ or error from None
+        await conn.execute("SELECT set_config('search_path', %s, true)", before)
+
+    async def sweep(self, pool: AsyncConnectionPool[Connection], stalled_after_s: float) -> int:
+        """Take up what a dead worker left behind and what has no job; returns how many jobs that were."""
+        stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s))
+        for job in stalled:
+            await self.app.job_manager.retry_job(job)
+        async with pool.connection() as conn:
+            rows = await conn.execute(
+                "SELECT delivery_id FROM notifier.delivery WHERE state = ANY(%s) AND NOT EXISTS (SELECT FROM"
+                " notifier_jobs.procrastinate_jobs WHERE queueing_lock = delivery_id::text"
+                " AND status IN ('todo', 'doing')) FOR UPDATE SKIP LOCKED",
+                (list(OPEN),),
+            )
+            orphans = [row[0] for row in await rows.fetchall()]
+            if orphans:
+                await self.defer(conn, orphans)
+        return len(stalled) + len(orphans)

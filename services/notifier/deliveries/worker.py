@@ -1,0 +1,108 @@
+"""The worker: jobs in, attempts out, for as long as the service runs; and the sweep beside it."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from psycopg_pool import AsyncConnectionPool
+
+from services.notifier.deliveries.queue import QUEUE, Queue
+from services.notifier.directory.store import Connection
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.settings import WorkerSettings
+from services.runtime.http.health import Health
+from services.runtime.process.backoff import Backoff
+from services.runtime.process.clock import Clock
+from services.runtime.process.log import describe, get_logger
+
+CHECK = "sender"
+LOOP = "sweep"
+
+_BEAT_S = 2.0
+_STALLED_AFTER_S = 10.0
+_GRACE_S = 10.0
+_LASTED_S = 30.0
+
+
+class Worker:
+    """Runs procrastinate's worker and comes back by itself when PostgreSQL was away."""
+
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        jobs: AsyncConnectionPool[Connection],
+        pool: AsyncConnectionPool[Connection],
+        settings: WorkerSettings,
+        metrics: NotifierMetrics,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        self._queue = queue
+        self.jobs = jobs
+        self._pool = pool
+        self._settings = settings
+        self._metrics = metrics
+        self._health = health
+        self._clock = clock
+        self._stopped = asyncio.Event()
+        health.set_bad(CHECK, "starting")
+
+    async def run(self) -> None:
+        """Send until stopped."""
+        await self.jobs.open(wait=False)
+        await self._queue.app.open_async(self.jobs)
+        tasks = [
+            asyncio.create_task(self._again_and_again(self._work), name="deliveries"),
+            asyncio.create_task(self._again_and_again(self._sweep), name="sweep"),
+        ]
+        await self._stopped.wait()
+        # procrastinate takes the cancellation as a request: what is in flight is finished first.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._health.rest(LOOP)
+        self._health.set_bad(CHECK, "stopped")
+        await self.jobs.close()
+
+    async def stop(self) -> None:
+        """Finish the attempts in flight."""
+        self._stopped.set()
+
+    async def _again_and_again(self, part: Callable[[], Awaitable[None]]) -> None:
+        back_off = Backoff(first_s=0.2, cap_s=10.0)
+        while not self._stopped.is_set():
+            began = self._clock.monotonic()
+            try:
+                await part()
+            except Exception as error:
+                self._health.set_bad(CHECK, describe(error))
+                get_logger().warning("sender-interrupted", error=describe(error))
+            if self._clock.monotonic() - began > _LASTED_S:
+                back_off.reset()
+            await self._clock.sleep(back_off.next_s())
+
+    async def _work(self) -> None:
+        # Returns when one of its side tasks failed, and raises when its own statements did.
+        await self._queue.app.run_worker_async(
+            queues=[QUEUE],
+            concurrency=self._settings.worker_concurrency,
+            fetch_job_polling_interval=1.0,
+            install_signal_handlers=False,
+            shutdown_graceful_timeout=_GRACE_S,
+            update_heartbeat_interval=_BEAT_S,
+            stalled_worker_timeout=_STALLED_AFTER_S,
+            delete_jobs="always",
+        )
+
+    async def _sweep(self) -> None:
+        while not self._stopped.is_set():
+            self._health.beat(LOOP)
+            taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S)
+            async with self._pool.connection() as conn:
+                await self._metrics.measure(conn)
+            self._health.set_good(CHECK)
+            if taken_up:
+                get_logger().info("jobs-taken-up", jobs=taken_up)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), self._settings.sweep_s)

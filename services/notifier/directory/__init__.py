@@ -1,0 +1,1 @@
+"""Therapists: how each is reached, and imports of them."""

@@ -1,0 +1,121 @@
+"""A table of therapists in (CSV), directory entries out; all of them, or none and every row that is wrong."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter, ValidationError
+
+from schemas.rating import Reference
+from services.notifier.directory.entry import Entry, faults, therapist
+from services.notifier.domain.therapist import Therapist
+from services.runtime.http.problem import field_errors
+
+COLUMNS = (
+    "therapist_id",
+    "address",
+    "locale",
+    "time_zone",
+    "channels",
+    "supervisor",
+    "quiet",
+    "webhook_url",
+    "webhook_secret",
+)
+"""`therapist_id` is required; an empty cell takes the default; several channels are separated by blanks."""
+
+_REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
+_YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """One thing that is wrong with one line of the file."""
+
+    line: int
+    field: str
+    message: str
+    expected: str
+
+
+class BadRoster(ValueError):
+    """The table cannot be taken; nothing of it was stored."""
+
+    def __init__(self, rows: Iterable[BadRow]) -> None:
+        self.rows = tuple(rows)
+        super().__init__(f"{len(self.rows)} faults")
+
+
+def read_roster(practice_id: str, lines: Iterable[str], *, plain_http: bool) -> list[Therapist]:
+    """The therapists in a table.
+
+    Raises:
+        BadRoster: names every line and field that is wrong.
+    """
+    reader = csv.DictReader(lines)
+    wrong = list(_header_faults(reader.fieldnames or ()))
+    if wrong:
+        raise BadRoster(wrong)
+    found: dict[str, tuple[int, Therapist]] = {}
+    for row in reader:
+        cells = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
+        if None in row:
+            wrong.append(BadRow(reader.line_num, "", "has more cells than the header", "as many cells"))
+            continue
+        entry, row_faults = _row(cells, reader.line_num, plain_http=plain_http)
+        wrong += row_faults
+        if entry is None:
+            continue
+        reference = cells["therapist_id"]
+        if reference in found:
+            first = found[reference][0]
+            wrong.append(
+                BadRow(reader.line_num, "therapist_id", f"was on line {first} already", "one line each")
+            )
+        found.setdefault(reference, (reader.line_num, therapist(practice_id, reference, entry)))
+    if wrong:
+        raise BadRoster(wrong)
+    return [one for _, one in found.values()]
+
+
+def _header_faults(names: Iterable[str]) -> Iterator[BadRow]:
+    given = list(names)
+    if "therapist_id" not in given:
+        yield BadRow(1, "therapist_id", "is missing", f"a header with some of {', '.join(COLUMNS)}")
+    for name in given:
+        if name not in COLUMNS:
+            yield BadRow(1, name, "is not a column we know", f"some of {', '.join(COLUMNS)}")
+
+
+def _row(cells: Mapping[str, str], line: int, *, plain_http: bool) -> tuple[Entry | None, list[BadRow]]:
+    fields: dict[str, object] = {
+        name: cells[name] for name in ("address", "locale", "time_zone", "supervisor") if cells.get(name)
+    }
+    if cells.get("channels"):
+        fields["channels"] = cells["channels"].split()
+    quiet = cells.get("quiet", "").lower()
+    if quiet:
+        fields["quiet"] = quiet in _YES if quiet in _YES | _NO else quiet
+    if cells.get("webhook_url") or cells.get("webhook_secret"):
+        fields["webhook"] = {
+            "url": cells.get("webhook_url", ""),
+            "secret": cells.get("webhook_secret", ""),
+        }
+    wrong = list(_reference_faults(cells["therapist_id"], line))
+    try:
+        entry = Entry.model_validate(fields)
+    except ValidationError as error:
+        found = field_errors(error)
+        return None, [*wrong, *(BadRow(line, one.field, one.message, one.expected) for one in found)]
+    wrong += [
+        BadRow(line, one.field, one.message, one.expected) for one in faults(entry, plain_http=plain_http)
+    ]
+    return entry, wrong
+
+
+def _reference_faults(text: str, line: int) -> Iterator[BadRow]:
+    try:
+        _REFERENCE.validate_python(text)
+    except ValidationError:
+        expected = "a pseudonymous reference: no blank, no mail address, at most 128 characters"
+        yield BadRow(line, "therapist_id", "is not a reference", expected)

@@ -1,0 +1,1 @@
+"""Inbox items, the answers to them, and who read them."""

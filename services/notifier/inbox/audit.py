@@ -1,0 +1,35 @@
+"""Audit: who signed in, viewed and answered what, as rows that are only ever added."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from services.notifier.directory.store import Connection
+
+
+class Action(StrEnum):
+    """What a therapist did."""
+
+    SIGNED_IN = "signed-in"
+    SIGNED_OUT = "signed-out"
+    LIST_VIEWED = "list-viewed"
+    ITEM_VIEWED = "item-viewed"
+    ANSWERED = "answered"
+    UNDONE = "answer-undone"
+
+
+async def write(
+    conn: Connection,
+    action: Action,
+    *,
+    practice_id: str,
+    therapist_id: str,
+    at: datetime,
+    episode_id: UUID | None = None,
+) -> None:
+    """Add a row, in the transaction that `conn` is in."""
+    await conn.execute(
+        "INSERT INTO notifier.audit (at, practice_id, therapist_id, action, episode_id)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        (at, practice_id, therapist_id, action.value, episode_id),
+    )

@@ -1,0 +1,23 @@
+"""The OpenAPI document of the notifier's doors for programs, as it is published; nothing is connected."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from psycopg_pool import AsyncConnectionPool
+
+from services.notifier.api.notifications import notification_router
+from services.notifier.api.therapists import therapist_router
+from services.notifier.app import TITLE, VERSION
+from services.notifier.directory.store import Connection
+from services.runtime.http.credentials import CredentialStore
+
+
+def document() -> dict[str, Any]:
+    """The document; the pages for therapists are for browsers and have no place in it."""
+    pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(open=False)
+    credentials = CredentialStore(Path())
+    app = FastAPI(title=TITLE, version=VERSION)
+    app.include_router(therapist_router(pool, credentials, plain_http=False))
+    app.include_router(notification_router(pool, credentials))
+    return app.openapi()

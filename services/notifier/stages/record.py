@@ -1,0 +1,59 @@
+"""record: every decision to tell or not to tell becomes a row with its reason."""
+
+from collections.abc import Sequence
+
+from schemas.events import HeartbeatSent
+from services.notifier.domain.decision import Reason, outcome
+from services.notifier.domain.notice import Notice
+from services.runtime.outbox.transaction import Transaction
+
+
+async def record(tx: Transaction, notices: list[Notice]) -> list[Notice]:
+    """Write the decisions of the batch; the pipeline ends here."""
+    rows = [
+        (
+            change.practice_id,
+            change.therapist_id,
+            change.session_id,
+            change.episode_id,
+            change.revision,
+            change.change.value,
+            channel.value,
+            outcome(reason).value,
+            reason.value,
+            change.accepted_at,
+            tx.now,
+        )
+        for notice in notices
+        if (change := notice.change) is not None
+        for channel, reason in notice.plan.items()
+    ]
+    if rows:
+        async with tx.conn.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO notifier.decision (practice_id, therapist_id, session_id, episode_id, revision,"
+                " change, channel, outcome, reason, accepted_at, decided_at)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                rows,
+            )
+    await _record_heartbeats(tx, [one.event for one in notices if isinstance(one.event, HeartbeatSent)])
+    return notices
+
+
+async def _record_heartbeats(tx: Transaction, heartbeats: Sequence[HeartbeatSent]) -> None:
+    """One row per partition: the newest heartbeat that came through, suppressed as all of them are."""
+    for heartbeat in sorted(heartbeats, key=lambda one: (one.partition, one.minute)):
+        await tx.conn.execute(
+            "INSERT INTO notifier.heartbeat (partition, minute, reason, risk, expected_risk, recorded_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (partition) DO UPDATE SET minute = excluded.minute,"
+            " risk = excluded.risk, expected_risk = excluded.expected_risk,"
+            " recorded_at = excluded.recorded_at WHERE heartbeat.minute < excluded.minute",
+            (
+                heartbeat.partition,
+                heartbeat.minute,
+                Reason.HEARTBEAT.value,
+                heartbeat.risk,
+                heartbeat.expected_risk,
+                tx.now,
+            ),
+        )

@@ -1,0 +1,43 @@
+"""Desk: what the pages work with, and who is sitting at it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from fastapi import Request
+from psycopg_pool import AsyncConnectionPool
+
+from schemas.instruments.catalogue import Catalogue
+from services.notifier.directory.store import Connection, find_therapist
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox.respond import Transact
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.settings import WebSettings
+from services.notifier.sign_in import Links, Session, find_session
+from services.notifier.web.rendering import Pages
+from services.notifier.web.security import COOKIE
+from services.runtime.process.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts that the pages share."""
+
+    pool: AsyncConnectionPool[Connection]
+    pages: Pages
+    links: Links
+    settings: WebSettings
+    catalogue: Catalogue
+    clock: Clock
+    transact: Transact
+    defer: Callable[[Connection, Sequence[UUID]], Awaitable[None]]
+    metrics: NotifierMetrics
+
+    async def who(self, request: Request, conn: Connection) -> tuple[Session, Therapist] | None:
+        """Who is signed in; None for nobody, or for someone who has left the directory since."""
+        cookie = request.cookies.get(COOKIE)
+        session = await find_session(conn, cookie, self.links, self.clock.now())
+        if session is None:
+            return None
+        therapist = await find_therapist(conn, session.practice_id, session.therapist_id)
+        return None if therapist is None else (session, therapist)

@@ -1,0 +1,130 @@
+"""Parts: settings in, everything the notifier is made of out, put together and not yet started."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from psycopg_pool import AsyncConnectionPool
+
+from schemas.instruments.catalogue import Catalogue
+from services.notifier.channels.email import Email
+from services.notifier.channels.webhook import Webhook
+from services.notifier.deliveries.attempt import Deliver
+from services.notifier.deliveries.queue import Queue, jobs_pool
+from services.notifier.deliveries.retry_policy import BackOff
+from services.notifier.deliveries.worker import Worker
+from services.notifier.directory.store import Connection
+from services.notifier.domain.decision import Channel
+from services.notifier.inbox.respond import Transact
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.pipeline import Pipeline
+from services.notifier.settings import (
+    MailSettings,
+    RetrySettings,
+    WebhookSettings,
+    WebSettings,
+    WorkerSettings,
+)
+from services.notifier.sign_in import Links
+from services.notifier.web.context import Desk
+from services.notifier.web.rendering import Pages
+from services.notifier.wording import Wordings
+from services.runtime.http.health import Health
+from services.runtime.postgres.connect import conninfo, pool
+from services.runtime.process.clock import Clock
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import DatabaseSettings, read_secret
+
+_WEB_CONNECTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierSettings:
+    """The notifier's own settings, by what they are for."""
+
+    web: WebSettings
+    mail: MailSettings
+    webhooks: WebhookSettings
+    retry: RetrySettings
+    worker: WorkerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What runs: the pipeline inside the consume loop, the worker beside it, the desk behind the door."""
+
+    pool: AsyncConnectionPool[Connection]
+    pipeline: Pipeline
+    worker: Worker
+    links: Links
+    queue: Queue
+    pages: Pages
+    metrics: NotifierMetrics
+    catalogue: Catalogue
+    settings: NotifierSettings
+    clock: Clock
+
+    def desk(self, transact: Transact) -> Desk:
+        """The desk, once there is something that stores answers."""
+        return Desk(
+            pool=self.pool,
+            pages=self.pages,
+            links=self.links,
+            settings=self.settings.web,
+            catalogue=self.catalogue,
+            clock=self.clock,
+            transact=transact,
+            defer=self.queue.defer,
+            metrics=self.metrics,
+        )
+
+
+def put_together(
+    settings: NotifierSettings, database: DatabaseSettings, metrics: Metrics, health: Health, clock: Clock
+) -> Parts:
+    """Everything, connected to nothing yet.
+
+    Raises:
+        Halt: a secret file cannot be used.
+    """
+    own_metrics = NotifierMetrics(metrics.registry)
+    secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
+    links = Links(secret, settings.web.public_url)
+    wordings = Wordings.load()
+    connections = pool(database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS}), "notifier-pages")
+    back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
+    queue = Queue(back_off)
+    queue.works_with(
+        Deliver(
+            pool=connections,
+            channels={
+                Channel.EMAIL: Email(settings.mail, wordings),
+                Channel.WEBHOOK: Webhook(settings.webhooks),
+            },
+            links=links,
+            back_off=back_off,
+            clock=clock,
+            metrics=own_metrics,
+            link_valid=timedelta(hours=settings.web.link_hours),
+        )
+    )
+    jobs = jobs_pool(conninfo(database, "notifier-jobs"), max_size=settings.worker.worker_concurrency + 3)
+    return Parts(
+        pool=connections,
+        pipeline=Pipeline(queue.defer, own_metrics),
+        worker=Worker(
+            queue=queue,
+            jobs=jobs,
+            pool=connections,
+            settings=settings.worker,
+            metrics=own_metrics,
+            health=health,
+            clock=clock,
+        ),
+        links=links,
+        queue=queue,
+        pages=Pages(settings.web, wordings),
+        metrics=own_metrics,
+        catalogue=Catalogue.load(),
+        settings=settings,
+        clock=clock,
+    )

@@ -1,0 +1,1 @@
+"""Consumes batches of Kafka records with the order of effects that loses nothing."""

@@ -1,0 +1,36 @@
+"""Committing offsets: how far each partition is done with in, Kafka's own note of it out."""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from services.runtime.http.health import Health
+from services.runtime.kafka.record import Place
+from services.runtime.process.log import describe, get_logger
+from services.runtime.process.metrics import Metrics
+
+_COMMIT_S = 10.0
+
+
+async def commit_offsets(
+    consumer: AIOKafkaConsumer, next_offsets: Mapping[Place, int], metrics: Metrics, health: Health
+) -> None:
+    """Commit exactly these offsets; a failure is counted and shown, and costs nothing but reading again.
+
+    The records were applied: when they are read again they are skipped.
+    """
+    offsets = {TopicPartition(*place): offset for place, offset in next_offsets.items()}
+    try:
+        with metrics.commit_seconds.time():
+            async with asyncio.timeout(_COMMIT_S):
+                await consumer.commit(offsets)
+    except (KafkaError, TimeoutError) as error:
+        metrics.commit_failures.inc()
+        health.set_bad("offsets", f"committing offsets failed: {describe(error)}")
+        get_logger().warning("offset-commit-failed", why=describe(error))
+        return
+    health.set_good("offsets")
+    for (topic, partition), offset in next_offsets.items():
+        metrics.committed.labels(topic=topic, partition=partition).set(offset)

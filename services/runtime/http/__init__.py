@@ -1,0 +1,1 @@
+"""HTTP server, health, credentials and error responses."""

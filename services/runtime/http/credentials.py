@@ -1,0 +1,238 @@
+"""Credentials: the Authorization header in, the tenant that the caller may act for out.
+
+A key is 256 random bits, shown once; the file keeps its SHA-256 (a slow hash guards guessable secrets, and no
+one guesses 256 bits). The file is replaced as a whole and read again when it changed, without a restart.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from stat import S_IMODE
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from services.runtime.http.problem import Problem
+from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.errors import Halt
+
+PREFIX = "rpt_"
+
+
+class Key(BaseModel):
+    """One key as the file keeps it: its hash and what it grants."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key_id: str
+    sha256: str = Field(repr=False, pattern="^[0-9a-f]{64}$")
+    grants: tuple[str, ...] = Field(min_length=1)
+    """The tenants it may act for."""
+    network: bool = False
+    """The caller must name one of the grants with each request."""
+    scopes: frozenset[str]
+    not_after: AwareDatetime | None = None
+    label: str = ""
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who may act, with which key."""
+
+    tenant: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key at the only moment at which it can be shown."""
+
+    key_id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    stamp: tuple[int, int, int] | None = None
+    by_hash: dict[str, Key] | None = None
+
+
+class CredentialStore:
+    """The keys in one file, as they are now; `added_by` is the command that adds one, for messages."""
+
+    def __init__(self, path: Path, clock: Clock | None = None, *, added_by: str = "the command line") -> None:
+        self._path = path
+        self._added_by = added_by
+        self._clock = clock or SystemClock()
+        self._loaded = _Loaded()
+
+    def keys(self) -> tuple[Key, ...]:
+        """All keys, expired ones included.
+
+        Raises:
+            Halt: the file is missing or no credentials file.
+        """
+        return tuple(self._current().values())
+
+    def authenticate(self, authorization: str | None, tenant_header: str | None, scope: str) -> Grant:
+        """Who calls, for which tenant.
+
+        Raises:
+            Problem: 401 no or unknown or expired key; 403 the key lacks `scope`; 400 a network key without
+                its header; 404 the tenant is not among the key's grants, existing or not.
+            Halt: the credentials file cannot be used and never could be.
+        """
+        key = self._find(authorization)
+        if key is None or (key.not_after is not None and key.not_after <= self._clock.now()):
+            raise Problem(
+                401,
+                "Not authenticated",
+                "Send `Authorization: Bearer <key>` with a key that is valid now.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if scope not in key.scopes:
+            raise Problem(403, "Not allowed", f"This key lacks the scope {scope}.")
+        tenant = (tenant_header or "").strip()
+        if not tenant:
+            if key.network:
+                raise Problem(
+                    400, "Header missing", "A network key needs the header that names whom it acts for."
+                )
+            tenant = key.grants[0]
+        if tenant not in key.grants:
+            raise Problem(404, "Not found")
+        return Grant(tenant, key.key_id)
+
+    def _find(self, authorization: str | None) -> Key | None:
+        kind, _, secret = (authorization or "").partition(" ")
+        if kind.lower() != "bearer" or not secret.strip():
+            return None
+        digest = _sha256(secret.strip())
+        key = self._current().get(digest)
+        # The look-up compares hashes, whose bits a caller cannot steer; the comparison is constant in time.
+        return key if key is not None and hmac.compare_digest(key.sha256, digest) else None
+
+    def _current(self) -> dict[str, Key]:
+        try:
+            stat = self._path.stat()
+            stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+            if stamp != self._loaded.stamp:
+                # A file that cannot be read now leaves the last good state in force; `stamp` tries it again.
+                self._loaded = _Loaded(stamp, {key.sha256: key for key in read_keys(self._path)})
+        except (OSError, Halt):
+            if self._loaded.by_hash is None:
+                raise Halt(
+                    f"cannot use the credentials file {self._path}: add a key with {self._added_by} first"
+                ) from None
+        return self._loaded.by_hash or {}
+
+
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """The keys in a file; none when there is no file yet.
+
+    Raises:
+        Halt: it is no credentials file.
+    """
+    if not path.exists():
+        return ()
+    try:
+        return _File.model_validate_json(path.read_bytes()).keys
+    except (ValidationError, OSError) as error:
+        raise Halt(f"{path} is no credentials file ({type(error).__name__})") from None
+
+
+def add_key(
+    path: Path,
+    *,
+    grants: Sequence[str],
+    scopes: Sequence[str],
+    network: bool = False,
+    not_after: datetime | None = None,
+    label: str = "",
+) -> NewKey:
+    """Add a key and return it, the only time it can be seen.
+
+    Raises:
+        ValueError: no grant, or several for a key that is no network key.
+    """
+    if not grants or (len(grants) > 1 and not network):
+        raise ValueError("a key grants one tenant; several need a network key")
+    secret = PREFIX + secrets.token_urlsafe(32)
+    key = Key(
+        key_id=secrets.token_hex(4),
+        sha256=_sha256(secret),
+        grants=tuple(grants),
+        network=network,
+        scopes=frozenset(scopes),
+        not_after=not_after,
+        label=label,
+    )
+    _write(path, (*read_keys(path), key))
+    return NewKey(key.key_id, secret)
+
+
+def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) -> NewKey:
+    """Add a key with the same grants; the old one ends after `overlap` (or earlier, if it did already).
+
+    Raises:
+        KeyError: no such key.
+    """
+    keys = read_keys(path)
+    old = next((key for key in keys if key.key_id == key_id), None)
+    if old is None:
+        raise KeyError(key_id)
+    ends = now + overlap if old.not_after is None else min(old.not_after, now + overlap)
+    _write(path, tuple(key.model_copy(update={"not_after": ends}) if key is old else key for key in keys))
+    return add_key(path, grants=old.grants, scopes=sorted(old.scopes), network=old.network, label=old.label)
+
+
+def set_grants(path: Path, key_id: str, grants: Sequence[str]) -> None:
+    """Replace the tenants of a network key.
+
+    Raises:
+        KeyError: no such key.
+        ValueError: no grant, or several for a key that is no network key.
+    """
+    keys = read_keys(path)
+    old = next((key for key in keys if key.key_id == key_id), None)
+    if old is None:
+        raise KeyError(key_id)
+    if not grants or (len(grants) > 1 and not old.network):
+        raise ValueError("a key grants one tenant; several need a network key")
+    _write(
+        path, tuple(key.model_copy(update={"grants": tuple(grants)}) if key is old else key for key in keys)
+    )
+
+
+def _sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _write(path: Path, keys: Sequence[Key]) -> None:
+    text = json.dumps(_File(keys=tuple(keys)).model_dump(mode="json"), indent=2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Who may read it was decided when it was made: several services may share it through a group.
+    rights = S_IMODE(path.stat().st_mode) if path.exists() else 0o600
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, rights)
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

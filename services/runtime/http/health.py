@@ -1,0 +1,99 @@
+"""Health: what works and what does not, with the reason, as /livez, /readyz and /metrics answer it."""
+
+from collections.abc import Iterable, Mapping
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from services.runtime.process.clock import Clock
+from services.runtime.process.metrics import Metrics
+
+STARTING = "starting"
+
+
+class Health:
+    """Named checks, all bad until they are said to be good; ready only while all are good.
+
+    `loops` are background loops that must call `beat` at least every `stuck_after_s` seconds while they are
+    alive, pauses included: a loop that does not is stuck, and the process is not alive any more. A loop
+    that halted is not stuck: a person must act, and a restart would only hide the reason.
+    """
+
+    def __init__(
+        self, clock: Clock, metrics: Metrics, checks: Iterable[str] = (), *, stuck_after_s: float = 120.0
+    ) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._stuck_after_s = stuck_after_s
+        self._beats: dict[str, float] = {}
+        self._bad: dict[str, str] = {}
+        self._checks: set[str] = set()
+        for name in checks:
+            self.set_bad(name, STARTING)
+
+    def set_good(self, name: str) -> None:
+        """The named check is in order."""
+        self._checks.add(name)
+        self._bad.pop(name, None)
+        self._show(name)
+
+    def set_bad(self, name: str, why: str) -> None:
+        """The named check fails; `why` is shown to operators: no payloads, no secrets."""
+        self._checks.add(name)
+        self._bad[name] = why
+        self._show(name)
+
+    def beat(self, loop: str) -> None:
+        """The named loop goes round."""
+        self._beats[loop] = self._clock.monotonic()
+
+    def rest(self, loop: str) -> None:
+        """The named loop ended or halted on purpose: no beat is expected of it any more."""
+        self._beats.pop(loop, None)
+
+    @property
+    def ready(self) -> bool:
+        """All checks are good."""
+        return not self._bad
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why each bad check is bad."""
+        return dict(self._bad)
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """The loops that have not gone round for too long."""
+        now = self._clock.monotonic()
+        return tuple(sorted(name for name, at in self._beats.items() if now - at > self._stuck_after_s))
+
+    @property
+    def checks(self) -> Mapping[str, str]:
+        """Every check with `good` or the reason why not."""
+        return {name: self._bad.get(name, "good") for name in sorted(self._checks)}
+
+    def _show(self, name: str) -> None:
+        self._metrics.check_good.labels(check=name).set(0 if name in self._bad else 1)
+        self._metrics.ready.set(1 if self.ready else 0)
+
+
+def health_router(health: Health, metrics: Metrics) -> APIRouter:
+    """The three doors of every service; none needs a broker or a database to answer."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> JSONResponse:
+        stuck = health.stuck
+        return JSONResponse({"alive": not stuck, "stuck": list(stuck)}, status_code=503 if stuck else 200)
+
+    @router.get("/readyz")
+    async def readyz() -> JSONResponse:
+        ready = health.ready
+        return JSONResponse({"ready": ready, "checks": health.checks}, status_code=200 if ready else 503)
+
+    @router.get("/metrics")
+    async def metrics_page() -> Response:
+        text, content_type = metrics.exposition()
+        return Response(text, media_type=content_type)
+
+    return router

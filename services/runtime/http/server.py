@@ -1,0 +1,119 @@
+"""Serving: an application in, an open port out, until a signal asks for the end."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import uvicorn
+from fastapi import FastAPI
+
+from services.runtime.process.errors import Halt
+from services.runtime.process.log import get_logger
+from services.runtime.process.settings import HttpSettings
+
+
+class Background(Protocol):
+    """What runs beside the HTTP door: `run` returns after `stop`, which lets work in flight finish."""
+
+    async def run(self) -> None:
+        """Work until stopped."""
+
+    async def stop(self) -> None:
+        """Finish what is in flight and return."""
+
+
+class _Server(uvicorn.Server):
+    # uvicorn would raise the signal again after its shutdown, and the process would end as killed.
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        finally:
+            self.answering.set()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM or SIGINT sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    return stop
+
+
+def _bind(http: HttpSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((http.host, http.port))
+    except OSError as error:
+        bound.close()
+        raise Halt(
+            f"cannot listen on {http.host}:{http.port} ({error.strerror}); set HTTP_HOST, HTTP_PORT"
+        ) from None
+    return bound
+
+
+async def serve(
+    app: FastAPI, http: HttpSettings, *, beside: Sequence[Background] = (), stop: asyncio.Event | None = None
+) -> None:
+    """Answer on `http` and run what is `beside` it until `stop` is set (default: SIGTERM or SIGINT).
+
+    The port is open before anything beside it starts, so health answers while brokers are away. On the
+    way out what is beside stops first, readiness answering meanwhile. The event `listening` names the URL.
+
+    Raises:
+        Halt: the port is taken.
+        Exception: whatever ended something beside it, after the rest was stopped.
+    """
+    stop = stop or stop_on_signals()
+    bound = _bind(http)
+    config = uvicorn.Config(
+        app,
+        loop="none",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=int(http.graceful_timeout_s),
+    )
+    server = _Server(config)
+    door = asyncio.create_task(server.serve(sockets=[bound]), name="http")
+    try:
+        await server.answering.wait()
+        host, port = bound.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        get_logger().info("listening", url=f"http://{shown}:{port}", port=port)
+        await _until_stopped(stop, door, beside)
+    finally:
+        server.should_exit = True
+        await door
+        bound.close()
+
+
+async def _until_stopped(stop: asyncio.Event, door: asyncio.Task[None], beside: Sequence[Background]) -> None:
+    running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in beside]
+    asked = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([asked, door, *running], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        asked.cancel()
+        get_logger().info("stopping")
+        for part in reversed(beside):
+            await part.stop()
+        results = await asyncio.gather(*running, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result

@@ -1,0 +1,1 @@
+"""Kafka clients: options, records, producer and subscription."""

@@ -1,0 +1,1 @@
+"""Stores events with the state they follow from, publishes them, and records positions."""

@@ -1,0 +1,1 @@
+"""PostgreSQL connections, arrays and migrations."""

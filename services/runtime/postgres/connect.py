@@ -1,0 +1,80 @@
+"""PostgreSQL: settings in, connections out that never wait or idle without a limit."""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from services.runtime.postgres import arrays
+from services.runtime.process.settings import DatabaseSettings, read_secret
+
+Connection = AsyncConnection[TupleRow]
+
+SESSION: Mapping[str, str] = {
+    # A paused process that holds an open transaction would block the next owner for ever.
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "5s",
+    # An answer that says "stored" means on disk.
+    "synchronous_commit": "on",
+    "timezone": "UTC",
+}
+
+
+def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> str:
+    """The libpq connection string, password and session settings included: a secret, never to be logged."""
+    url = settings.url.get_secret_value()
+    if urlsplit(url).scheme == "postgresql+psycopg":
+        url = url.replace("+psycopg", "", 1)
+    given = conninfo_to_dict(url)
+    session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    extra: dict[str, str | int] = {
+        "application_name": application_name,
+        "connect_timeout": settings.connect_timeout_s,
+        "options": f"{given.get('options') or ''} {session}".strip(),
+        # A server that vanished without a word is noticed within seconds, not hours.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }
+    if settings.password_file is not None:
+        extra["password"] = read_secret(settings.password_file).get_secret_value()
+    if settings.sslmode is not None:
+        extra["sslmode"] = settings.sslmode
+    if settings.ssl_ca_file is not None:
+        extra["sslrootcert"] = str(settings.ssl_ca_file)
+    return make_conninfo(url, **extra)
+
+
+async def connect(settings: DatabaseSettings, application_name: str) -> Connection:
+    """A connection that begins a transaction with its first statement.
+
+    Raises:
+        psycopg.OperationalError: the server is away or refuses.
+    """
+    connection = await AsyncConnection.connect(conninfo(settings, application_name))
+    arrays.register(connection.adapters)
+    return connection
+
+
+def pool(
+    settings: DatabaseSettings, application_name: str, *, read_only: bool = False
+) -> AsyncConnectionPool[Connection]:
+    """A pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
+
+    async def configure(connection: Connection) -> None:
+        await connection.set_read_only(read_only)
+
+    return AsyncConnectionPool(
+        conninfo(settings, application_name),
+        min_size=settings.pool_min_size,
+        max_size=settings.pool_max_size,
+        open=False,
+        configure=configure,
+        timeout=float(settings.connect_timeout_s),
+        check=AsyncConnectionPool.check_connection,
+        name=application_name,
+    )

@@ -1,0 +1,45 @@
+"""One database connection that is made again when it was lost: settings in, a usable connection out."""
+
+import asyncio
+import contextlib
+
+from psycopg.pq import TransactionStatus
+
+from services.runtime.postgres.connect import Connection, connect
+from services.runtime.process.settings import DatabaseSettings
+
+
+class Link:
+    """A connection for one user at a time."""
+
+    def __init__(self, settings: DatabaseSettings, application_name: str) -> None:
+        self._settings = settings
+        self._name = application_name
+        self._conn: Connection | None = None
+
+    @property
+    def connected(self) -> bool:
+        """There is a connection, as far as is known."""
+        return self._conn is not None and not self._conn.closed
+
+    async def get(self) -> Connection:
+        """The connection, outside any transaction.
+
+        Raises:
+            psycopg.OperationalError: the database is away.
+        """
+        if self._conn is not None and (
+            self._conn.closed or self._conn.info.transaction_status is not TransactionStatus.IDLE
+        ):
+            await self.drop()
+        if self._conn is None:
+            self._conn = await connect(self._settings, self._name)
+        return self._conn
+
+    async def drop(self) -> None:
+        """Close the connection; the server rolls back what was open."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(2):
+                    await conn.close()

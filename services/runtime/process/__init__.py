@@ -1,0 +1,1 @@
+"""What every process needs: settings, log, metrics, clock, errors, back-off."""

@@ -1,0 +1,154 @@
+"""Logging: static event names and keyword fields in, one JSON object a line on standard output.
+
+An exception is shown as its types and the places in the code it passed. Its message is shown only for our own
+instructions (`Fault`), which are written without payloads; those of libraries may quote what they choked on.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+import structlog
+
+from services.runtime.process.errors import Fault
+from services.runtime.process.settings import LogSettings
+
+EventDict = MutableMapping[str, Any]
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+_ROOT = Path(__file__).resolve().parents[3]
+_MAX_FRAMES = 20
+
+
+def describe(error: BaseException) -> str:
+    """What may be said of an exception in logs and readiness: its type, our own message, an SQL state."""
+    name = type(error).__name__
+    if isinstance(error, Fault):
+        return f"{name}: {error}"
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return f"{name} (SQL state {error.sqlstate})"
+    return name
+
+
+def traceback_without_values(error: BaseException) -> list[dict[str, Any]]:
+    """The chain of exceptions, innermost last: what may be said of each and where it passed."""
+    chain: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        chain.append({"error": describe(current), "at": _places(current.__traceback__)})
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return chain
+
+
+def _places(traceback: TracebackType | None) -> list[str]:
+    places = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        path = Path(code.co_filename)
+        if "site-packages" in path.parts:
+            shown = Path(*path.parts[path.parts.index("site-packages") + 1 :])
+        else:
+            shown = path.relative_to(_ROOT) if path.is_relative_to(_ROOT) else Path(path.name)
+        places.append(f"{shown}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return places[-_MAX_FRAMES:]
+
+
+def _exception(_logger: object, _method: str, event: EventDict) -> EventDict:
+    exc_info = event.pop("exc_info", None)
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        event["exception"] = traceback_without_values(error)
+    return event
+
+
+def _first_line_of_foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
+    # asyncio writes the repr of a failed task, exception message included, below its first line.
+    event["event"] = str(event.get("event", "")).split("\n", 1)[0]
+    event.pop("stack_info", None)
+    return event
+
+
+class _OnceAMinute(logging.Filter):
+    """Lets each message of the Kafka client pass once a minute: while a broker is away it tries, and says so,
+    ten times a second. What matters of it is in our own lines, in readiness and in the metrics."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        last = self._passed.get(str(record.msg))
+        if last is not None and record.created - last < 60:
+            return False
+        self._passed[str(record.msg)] = record.created
+        return True
+
+
+def configure(settings: LogSettings, service: str) -> None:
+    """Route structlog and the standard library's logging to standard output in one format."""
+
+    def add_service(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        _exception,
+    ]
+    render: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(sort_keys=True, default=_without_values)
+        if settings.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(allow=()),
+                *shared,
+                _first_line_of_foreign,
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    handler.addFilter(_OnceAMinute())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level)
+    for noisy in ("aiokafka", "faststream", "uvicorn", "httpx", "httpcore", "asyncio", "alembic"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+
+
+def _without_values(value: object) -> str:
+    # What JSON does not know is named by its type: a repr could hold a payload.
+    return str(value) if isinstance(value, (Path, Mapping)) else f"<{type(value).__name__}>"
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """A logger: `log.info("static-event-name", field=value)`; ids in the fields, never payloads."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+    return logger
