@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+PACKAGES = (ROOT, ROOT / "lab")
 NEEDED_PYTHON = (3, 11)
 NEEDED_GLIBC = (2, 28)
 NEEDED_MACOS = (13, 0)
@@ -68,7 +69,7 @@ def check_disk() -> str:
 def fingerprint(lock: Path) -> str:
     """What an environment was prepared from: it is prepared anew when any of this changes."""
     digest = hashlib.sha256(f"{sys.version} {ROOT}".encode())
-    for part in (lock, ROOT / "pyproject.toml"):
+    for part in (lock, *(folder / "pyproject.toml" for folder in PACKAGES)):
         digest.update(part.read_bytes())
     return digest.hexdigest()
 
@@ -99,7 +100,9 @@ def prepare(name: str) -> None:
     environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore"}
     subprocess.run([*pip, "--require-hashes", "--requirement", str(lock)], check=True, env=environment)
     subprocess.run(
-        [*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True, env=environment
+        [*pip, "--no-deps", "--no-build-isolation", *(f"--editable={folder}" for folder in PACKAGES)],
+        check=True,
+        env=environment,
     )
     stamp(name).write_text(fingerprint(lock))
     print(f"Prepared in {time.monotonic() - started:.0f} s.", flush=True)

@@ -9,9 +9,9 @@ from rich.table import Table
 
 from lab.evaluation.practice_ratings import read_forms
 from lab.evaluation.realism import Compared, compare
-from lab.progress import counting
 from lab.simulator.instruments import SHIPPED
 from schemas.instruments.catalogue import Catalogue
+from services.runtime.process.progress_bar import step_counter
 
 
 def realism_table(ratings: Path, cohorts: int) -> Table:
@@ -28,7 +28,7 @@ def realism_table(ratings: Path, cohorts: int) -> Table:
         raise typer.BadParameter(f"give ratings in one of: {', '.join(sorted(shapes))}")
     mine = [[form for form in forms if form.place.instrument == name] for forms in histories]
     mine = [forms for forms in mine if forms]
-    with counting("simulating", cohorts) as told:
+    with step_counter("simulating", cohorts) as told:
         rows = compare(mine, shapes[name], cohorts, lambda done: told(str(done)))
     return _table(rows, len(mine), cohorts)
 

@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from lab.evaluation.practice_ratings import read_forms
-from lab.reports.tables import plain_table
 from lab.training.candidate import write_candidate
 from lab.training.label_correction import Learned, NotEnough, learn
 from schemas.instruments.catalogue import Catalogue
 from services.detector.files.label_file import read_labels
 from services.detector.model.artefact import SHIPPED, load
 from services.runtime.process.errors import Halt
+from services.runtime.process.plain_table import plain_table
 
 
 def learn_from_answers(ratings: Path, labels: Path, model: Path | None, out: Path) -> None:

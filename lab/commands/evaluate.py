@@ -11,7 +11,6 @@ from lab.evaluation.evaluate import evaluate
 from lab.evaluation.monotonicity import measure_all
 from lab.evaluation.practice_ratings import answered_figures, judge_own, own_figures, read_forms
 from lab.evaluation.share_of_optimum import Optimal
-from lab.progress import counting
 from lab.reports.html_page import page
 from lab.reports.model_card import card
 from lab.reports.plots import NoPictures, draw
@@ -33,6 +32,7 @@ from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
 from services.detector.files.label_file import read_labels
 from services.detector.model.artefact import load, read_manifest
+from services.runtime.process.progress_bar import step_counter
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Wanted:
 def on_cohorts(folder: Path, wanted: Wanted, out: Path, card_file: Path | None) -> None:
     """Measure on simulated cohorts, print, and write `out` and the picture beside it."""
     detector = load(folder)
-    with counting("measuring", len(KINDS) * wanted.seeds) as told:
+    with step_counter("measuring", len(KINDS) * wanted.seeds) as told:
         results = evaluate(detector, wanted.clients, range(wanted.seeds), told, wanted.optimal)
     grids = [
         kinds_grid(results),

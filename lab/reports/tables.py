@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from lab.evaluation.evaluate import KindFigures
@@ -14,6 +13,7 @@ from lab.evaluation.share_of_optimum import optimal_rows
 from lab.reports.model_card import by_kind, leading_share, optimal_runs
 from lab.reports.movement_rows import MOVEMENT_TITLES, explained_in, movement_rows
 from schemas.events import Movement
+from services.runtime.process.plain_table import plain_table
 
 BESIDE = ("vendor rule", "EWMA")
 """The rules shown beside Rapport kind by kind; the others stand in the second table."""
@@ -27,11 +27,6 @@ class Grid:
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-
-
-def plain_table(title: str) -> Table:
-    """A table without lines, for a terminal."""
-    return Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
 
 
 def shown(grid: Grid) -> Table:

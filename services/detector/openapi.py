@@ -1,4 +1,4 @@
-"""The OpenAPI document of the results, as it is published: nothing is connected for it."""
+"""Builds the OpenAPI document of the results."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,6 @@ from services.detector.app import application
 from services.runtime.http.credentials import CredentialStore
 
 
-def document() -> dict[str, Any]:
-    """The document."""
+def openapi() -> dict[str, Any]:
+    """Return the published OpenAPI document of the results; connects to nothing."""
     return application(AsyncConnectionPool(open=False), CredentialStore(Path())).openapi()

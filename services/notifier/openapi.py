@@ -1,4 +1,4 @@
-"""The OpenAPI document of the notifier's doors for programs, as it is published; nothing is connected."""
+"""Builds the OpenAPI document of the notifier's API."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from services.notifier.directory.store import Connection
 from services.runtime.http.credentials import CredentialStore
 
 
-def document() -> dict[str, Any]:
-    """The document; the pages for therapists are for browsers and have no place in it."""
+def openapi() -> dict[str, Any]:
+    """Return the published OpenAPI document, without the therapists' pages; connects to nothing."""
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(open=False)
     credentials = CredentialStore(Path())
     app = FastAPI(title=TITLE, version=VERSION)

@@ -17,8 +17,13 @@ from pydantic_settings import BaseSettings
 from schemas import topics
 
 ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = ("runtime", "ingest", "detector", "notifier")
-METRICS = ("runtime", "ingest", "detector", "notifier")
+PACKAGES = {
+    "runtime": "services.runtime.process",
+    "ingest": "services.ingest",
+    "detector": "services.detector",
+    "notifier": "services.notifier",
+}
+"""Where each one's `settings` and `metrics` stand."""
 REASONS = {
     "services.ingest.refusal": ("Reason", "Why ingest refuses a rating"),
     "services.detector.domain.reasons": ("Reason", "Why the detector rejects a record"),
@@ -55,8 +60,8 @@ def _topics() -> Iterator[str]:
 
 def _settings() -> Iterator[str]:
     yield "## Settings\n\nEnvironment variables; each service reads its own and those of `runtime`.\n"
-    for service in SETTINGS:
-        module = importlib.import_module(f"services.{service}.settings")
+    for service, package in PACKAGES.items():
+        module = importlib.import_module(f"{package}.settings")
         yield f"### {service}\n\n| variable | default | meaning |\n|---|---|---|"
         for owner in _settings_classes(module):
             notes = _attribute_notes(owner)
@@ -107,9 +112,9 @@ def _line(text: str) -> str:
 
 def _metrics() -> Iterator[str]:
     yield "## Metrics\n\nOn `/metrics` of each service; counters end in `_total`. No label names a person.\n"
-    for service in METRICS:
+    for service, package in PACKAGES.items():
         yield f"### {service}\n\n| metric | meaning |\n|---|---|"
-        tree = ast.parse((ROOT / "services" / service / "metrics.py").read_text(encoding="utf-8"))
+        tree = ast.parse((ROOT.joinpath(*package.split(".")) / "metrics.py").read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 1]
         for call in sorted(calls, key=lambda node: node.lineno):
             name, meaning = _text(call.args[0]), _text(call.args[1])

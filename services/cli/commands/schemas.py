@@ -21,11 +21,10 @@ def export(folder: Folder = None) -> None:
       rapport schemas export && git diff schemas/published
     """
     from schemas import export as publish
-    from services.cli.local.supervisor import SERVICES
     from services.cli.openapi_documents import openapi_documents
 
     into = folder or _published()
-    for file in publish.export(into, openapi_documents(SERVICES)):
+    for file in publish.export(into, openapi_documents()):
         typer.echo(file.relative_to(into).as_posix())
 
 
@@ -33,10 +32,9 @@ def export(folder: Folder = None) -> None:
 def check(folder: Folder = None) -> None:
     """Compare the published documents with the code; exit code 1 and a sentence for each difference."""
     from schemas import export as publish
-    from services.cli.local.supervisor import SERVICES
     from services.cli.openapi_documents import openapi_documents
 
-    drifts = publish.check(folder or _published(), openapi_documents(SERVICES))
+    drifts = publish.check(folder or _published(), openapi_documents())
     for drift in drifts:
         typer.secho(drift, err=True, fg="red")
     if drifts:

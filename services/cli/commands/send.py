@@ -47,7 +47,7 @@ def send(
     from services.cli.client.rating_files import items_of
     from services.cli.client.send_ratings import Stopped, Tally, deliver
     from services.cli.endpoints import find
-    from services.runtime.process.progress_bar import bar
+    from services.runtime.process.progress_bar import progress_bar
 
     if history:
         typer.echo(HISTORY)
@@ -62,7 +62,7 @@ def send(
     try:
         with Doors.open(where.url("ingest"), "", "", key) as doors:
             items = list(items_of(file, practice, doors.instruments()))
-            with bar("sending", len(items), skipped) as advance:
+            with progress_bar("sending", len(items), skipped) as advance:
 
                 def progress(now: Tally) -> None:
                     note.write(skipped + now.done)

@@ -19,7 +19,7 @@ from services.cli.demo.reconcile import Reconciliation, reconcile
 from services.cli.demo.target import Stack
 from services.cli.demo.trajectory_plot import draw
 from services.cli.demo.wait_settled import Settled, settle
-from services.runtime.process.progress_bar import bar
+from services.runtime.process.progress_bar import progress_bar
 
 
 @dataclass(slots=True)
@@ -57,12 +57,12 @@ def run(
 
         begun = clock()
         tally = Tally(taken=[])
-        with bar("sending ratings", len(sent)) as advance:
+        with progress_bar("sending ratings", len(sent)) as advance:
             deliver(doors, _items(sent), tally, rate=rate, progress=lambda now: advance(now.done))
         phases["sending"] = clock() - begun
 
         begun = clock()
-        with bar("accounted for", tally.accepted) as advance:
+        with progress_bar("accounted for", tally.accepted) as advance:
             expected = before.delivered + tally.accepted
             settled = settle(
                 stack,

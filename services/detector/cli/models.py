@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from services.runtime.process.cli_plugin import subcommands
+
 if TYPE_CHECKING:
     from services.detector.storage.practices import Connection
 
@@ -32,7 +34,7 @@ Examples:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     labels = typer.Typer(no_args_is_help=True, help="Therapists' answers, as labels to learn from.")
-    models = typer.Typer(no_args_is_help=True, help="Which model scores which practice.")
+    models = subcommands(app, "models", "Which model scores which practice.")
 
     @labels.callback()
     def answers() -> None:
@@ -40,10 +42,8 @@ def register(app: typer.Typer) -> None:
 
     labels.command(name="export")(export)
     models.command(name="list")(list_)
-    models.command(name="reference")(reference)
     models.command(name="activate", help=_ACTIVATE_HELP)(activate)
     app.add_typer(labels, name="labels")
-    app.add_typer(models, name="models")
 
 
 def export(
@@ -75,8 +75,8 @@ def list_() -> None:
     """List practices: which model scores them, since when, and how many answers there are to learn from."""
     from rich.console import Console
 
-    from lab.reports.tables import plain_table
     from services.detector.storage.model_activations import read_mapped
+    from services.runtime.process.plain_table import plain_table
 
     table = plain_table("Practices and their models")
     for title in ("practice", "model", "since", "answers"):
@@ -85,28 +85,6 @@ def list_() -> None:
         since = one.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if one.since else ""
         table.add_row(one.practice, one.version or "shipped", since, str(one.answers))
     Console().print(table)
-
-
-def reference(
-    model: Annotated[Path, typer.Option(exists=True, file_okay=False, help="The model's folder.")],
-) -> None:
-    """Put beside a model what it was made on: for drift figures, and for thresholds to start with.
-
-    `rapport train` does it itself; this is for a model that has none. The model is not changed.
-
-    Example:
-
-      rapport models reference --model candidate
-    """
-    from lab.commands import add_reference
-    from services.runtime.process.errors import Halt
-
-    try:
-        add_reference(model)
-    except Halt as why:
-        typer.secho(str(why), err=True, fg="red")
-        raise typer.Exit(1) from None
-    typer.echo(f"Written beside the model in {model}.")
 
 
 def activate(

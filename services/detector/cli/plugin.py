@@ -1,6 +1,7 @@
 """What the detector lends to the command line: options of a practice, `why`, `doctor`, and its commands."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from services.detector.cli.score import register
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
@@ -171,6 +172,13 @@ async def check(conn: Connection) -> list[CheckResult]:
     ]
 
 
+def openapi() -> dict[str, Any]:
+    """Return the published OpenAPI document; connects to nothing."""
+    from services.detector.openapi import openapi as document
+
+    return document()
+
+
 plugin = Plugin(
     name="detector",
     tenant_options={
@@ -184,4 +192,5 @@ plugin = Plugin(
     put_tenant=put_tenant,
     trace=trace,
     check=check,
+    openapi=openapi,
 )

@@ -44,17 +44,17 @@ def try_(
     ] = None,
 ) -> None:
     """Write the page."""
-    from lab.progress import training_progress
     from schemas.instruments.catalogue import Catalogue
     from services.detector.model.artefact import SHIPPED, load
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import try_file
     from services.detector.preview.table import Unreadable
     from services.runtime.process.errors import Halt
+    from services.runtime.process.progress_bar import progress_bars
 
     target = out or file.with_suffix(".html")
     try:
-        with training_progress() as bar:
+        with progress_bars() as bar:
             contents = try_file(
                 file,
                 load(model or SHIPPED),

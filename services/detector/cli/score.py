@@ -10,8 +10,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.progress import TaskID
-
     from services.detector.storage.rejections import Rejected
 
 _SCORE_HELP = """
@@ -36,8 +34,7 @@ _LARGE = 50_000
 
 
 def register(app: typer.Typer) -> None:
-    """Add the detector's commands and the model's."""
-    from lab.commands import register as register_model
+    """Add the detector's commands."""
     from services.detector.cli.models import register as register_learning
     from services.detector.cli.preview import register as register_try
 
@@ -57,7 +54,6 @@ def register(app: typer.Typer) -> None:
     rejected.command(name="replay")(replay)
     app.add_typer(thresholds, name="thresholds")
     app.add_typer(rejected, name="rejected")
-    register_model(app)
     register_learning(app)
     register_try(app)
 
@@ -85,6 +81,7 @@ def score(
     from services.detector.files.score_file import Helpers, score_file
     from services.detector.model.artefact import SHIPPED, load
     from services.runtime.process.errors import Halt
+    from services.runtime.process.progress_bar import progress_bars
 
     written = out.with_name(f".{out.name}.part")
     try:
@@ -93,14 +90,14 @@ def score(
         rows = _lines(file)
         count = processes or (2 if rows >= _LARGE and (os.cpu_count() or 1) > 1 else 1)
         helpers = Helpers(count, partial(load, model or SHIPPED)) if count > 1 else None
-        with written.open("w", encoding="utf-8", newline="") as target, _Bar(rows) as bar:
+        with written.open("w", encoding="utf-8", newline="") as target, progress_bars() as show:
             count = score_file(
                 file,
                 target,
                 detector,
                 Catalogue.load(),
                 thresholds=own,
-                progress=bar.move_to,
+                progress=lambda what, row: show(what, row, rows),
                 helpers=helpers,
             )
         written.replace(out)
@@ -118,31 +115,6 @@ def score(
 def _lines(file: Path) -> int:
     with file.open("rb") as content:
         return sum(part.count(b"\n") for part in iter(lambda: content.read(1 << 20), b""))
-
-
-class _Bar:
-    """A progress bar over the rows of a file, for each thing that is done to them."""
-
-    def __init__(self, rows: int) -> None:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._rows = rows
-        self._progress = Progress(console=Console(stderr=True), transient=True)
-        self._tasks: dict[str, TaskID] = {}
-
-    def __enter__(self) -> "_Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def move_to(self, what: str, row: int) -> None:
-        """Show how many rows this was done to."""
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=self._rows)
-        self._progress.update(self._tasks[what], completed=row)
 
 
 def export(

@@ -1,5 +1,6 @@
 """What the notifier lends to the command line: options of a practice, `why`, `doctor`, `therapists`."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from services.notifier.cli.therapists import register
@@ -114,6 +115,13 @@ async def check(conn: Connection) -> list[CheckResult]:
     ]
 
 
+def openapi() -> dict[str, Any]:
+    """Return the published OpenAPI document; connects to nothing."""
+    from services.notifier.openapi import openapi as document
+
+    return document()
+
+
 plugin = Plugin(
     name="notifier",
     tenant_options={
@@ -124,4 +132,5 @@ plugin = Plugin(
     put_tenant=put_tenant,
     trace=trace,
     check=check,
+    openapi=openapi,
 )

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import typer
 from psycopg import AsyncConnection
@@ -51,6 +52,16 @@ class CheckResult:
     todo: str = ""
 
 
+def subcommands(app: typer.Typer, name: str, summary: str) -> typer.Typer:
+    """Return the group of commands of this name, which several plugins may add to; makes it if need be."""
+    for group in app.registered_groups:
+        if group.name == name and group.typer_instance is not None:
+            return group.typer_instance
+    made = typer.Typer(no_args_is_help=True, help=summary)
+    app.add_typer(made, name=name)
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Plugin:
     """One service's part of the command line."""
@@ -66,3 +77,5 @@ class Plugin:
     """What happened to (tenant, piece of work), oldest first."""
     check: Callable[[Connection], Awaitable[list[CheckResult]]] | None = None
     """What `doctor` asks of this service's tables."""
+    openapi: Callable[[], dict[str, Any]] | None = None
+    """Returns the service's published OpenAPI document; connects to nothing."""

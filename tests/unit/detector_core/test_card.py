@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.commands import evaluate as evaluate_command
+from lab.commands.plugin import plugin
 from lab.evaluation import evaluate as measuring
 from lab.evaluation.evaluate import KindFigures, evaluate
 from lab.evaluation.monotonicity import Lowered
@@ -16,7 +17,6 @@ from lab.optimal_filter import cache
 from lab.reports.model_card import card
 from lab.reports.movement_rows import movement_rows
 from lab.simulator.scenarios import KINDS
-from services.detector.cli.plugin import plugin
 from services.detector.model.artefact import SHIPPED, read_manifest
 from services.detector.model.trained_detector import TrainedDetector
 

@@ -9,6 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lab.commands.plugin import plugin
 from lab.evaluation.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
 from lab.evaluation.explanation_accuracy import explained, true_movement
 from lab.evaluation.false_alarm_rates import STARTS, kept
@@ -21,7 +22,6 @@ from lab.simulator.ruptures import Courses
 from lab.simulator.scenarios import KINDS
 from schemas.events import Movement
 from schemas.instruments.catalogue import Catalogue
-from services.detector.cli.plugin import plugin
 from services.detector.files.label_file import Label
 from services.detector.model.artefact import load
 

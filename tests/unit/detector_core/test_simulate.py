@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from typer import Typer
 from typer.testing import CliRunner
 
-from lab.commands import register
+from lab.commands.plugin import register
 from lab.product_path import forms_of
 from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.instruments import SHIPPED
