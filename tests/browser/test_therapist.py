@@ -22,9 +22,9 @@ from selenium.webdriver.support.wait import WebDriverWait
 from services.runtime.http.server import serve
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import HttpSettings
-from tests.support.episodes import changed, episode_named
-from tests.support.mail_server import MailServer, running
-from tests.support.notifier_stage import notifier_stage
+from tests.support.detector.episodes import changed, episode_named
+from tests.support.notifier.batch_driver import notifier_stage
+from tests.support.notifier.mail_server import MailServer, running
 from tests.support.ports import free_port
 from tests.support.stack import wait_until
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.ingest.process import IngestProcess, ingest_process
+from tests.support.ingest.process import IngestProcess, ingest_process
 from tests.support.kafka import embedded_kafka
 
 

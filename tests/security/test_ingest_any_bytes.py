@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.flow.ingest.process import IngestProcess
-from tests.flow.ingest.running import RATING
+from tests.support.ingest.process import IngestProcess
+from tests.support.ingest.running import RATING
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

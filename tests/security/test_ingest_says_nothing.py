@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.flow.ingest.process import IngestProcess
-from tests.flow.ingest.running import RATING
+from tests.support.ingest.process import IngestProcess
+from tests.support.ingest.running import RATING
 
 CANARY = "canary"
 WRONG: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.runtime.postgres.migrations import migrate
-from tests.support.detector_stage import Stage, stage
+from tests.support.detector.batch_driver import Stage, stage
 from tests.support.postgres import fresh_database
 
 

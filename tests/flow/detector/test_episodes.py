@@ -11,9 +11,9 @@ from services.detector.jobs.daily_sweep import due
 from services.detector.stream.pipeline import run
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
-from tests.support.detector_stage import NOW, Stage, answer_of, body, events, stage, tools_with
+from tests.support.detector.batch_driver import NOW, Stage, answer_of, body, events, stage, tools_with
+from tests.support.detector.toy_detector import ToyDetector
 from tests.support.invariants import broken
-from tests.support.toy_detector import ToyDetector
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

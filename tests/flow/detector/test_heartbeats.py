@@ -8,7 +8,7 @@ from services.detector.app import load_tools
 from services.detector.settings import DetectorSettings
 from services.ingest.heartbeat import heartbeat
 from services.runtime.kafka.record import Record
-from tests.support.detector_stage import Stage, events
+from tests.support.detector.batch_driver import Stage, events
 from tests.support.invariants import deliveries
 
 MINUTE = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -15,9 +15,9 @@ from services.detector.cli.plugin import plugin
 from services.detector.files.label_file import Label, read_labels
 from services.detector.model.artefact import load
 from services.detector.storage.model_activations import UnknownPractice, activate, read_mapped
-from tests.support.detector_stage import NOW, Stage, answer_of, body, stage, tools_with
-from tests.support.learning import learned
-from tests.support.toy_detector import ToyDetector
+from tests.support.detector.batch_driver import NOW, Stage, answer_of, body, stage, tools_with
+from tests.support.detector.learning import learned
+from tests.support.detector.toy_detector import ToyDetector
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from schemas import topics
 from services.runtime.kafka.record import Outgoing, Record
 from tests.flow.detector.conftest import NewDatabase
-from tests.support.detector_stage import NOW, Row, Stage, body, record_of, stage
+from tests.support.detector.batch_driver import NOW, Row, Stage, body, record_of, stage
 from tests.support.invariants import (
     broken,
     current_assessments,

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from services.detector.stream.pipeline import flow
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
-from tests.support.detector_stage import NOW, Stage, body, record_of, stage
+from tests.support.detector.batch_driver import NOW, Stage, body, record_of, stage
 from tests.support.invariants import broken
 
 GOOD = (4.5, 4.5, 4.5)

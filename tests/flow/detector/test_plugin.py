@@ -13,7 +13,7 @@ from services.detector.cli.plugin import plugin
 from services.detector.storage.rejections import read_rejected
 from services.runtime.process.cli_plugin import Tenant
 from services.runtime.process.errors import Halt
-from tests.support.detector_stage import NOW, Stage, body, record_of
+from tests.support.detector.batch_driver import NOW, Stage, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

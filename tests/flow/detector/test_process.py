@@ -16,7 +16,7 @@ from services.detector.model.artefact import SHIPPED
 from services.runtime.http.credentials import add_key
 from services.runtime.kafka.record import Record
 from tests.support.backend import Backend
-from tests.support.detector_stage import body, record_of
+from tests.support.detector.batch_driver import body, record_of
 from tests.support.ports import free_port
 from tests.support.stack import wait_until
 

@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.envelope import AllianceAssessedEvent
 from schemas.events import AllianceAssessed
 from services.runtime.kafka.record import Outgoing, Record
-from tests.support.detector_stage import NOW, Stage, body, events, record_of
+from tests.support.detector.batch_driver import NOW, Stage, body, events, record_of
 from tests.support.invariants import broken, deliveries, ids_with_two_contents
 
 GOOD = (4.5, 4.5, 4.5)

@@ -14,7 +14,7 @@ from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
-from tests.support.detector_stage import Stage, body
+from tests.support.detector.batch_driver import Stage, body
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

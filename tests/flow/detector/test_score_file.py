@@ -18,8 +18,8 @@ from services.detector.domain.thresholds import Threshold
 from services.detector.files.file_scorer import COLUMNS, BadRow, Thresholds, rated_of
 from services.detector.files.score_file import Helpers, score_file
 from services.detector.model.artefact import load
-from tests.support.detector_stage import NOW, Row, body, record_of, stage
-from tests.support.toy_detector import ToyDetector
+from tests.support.detector.batch_driver import NOW, Row, body, record_of, stage
+from tests.support.detector.toy_detector import ToyDetector
 
 HEADER = [
     "client_id",

@@ -12,7 +12,7 @@ from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.metrics import Metrics
 from tests.support.clock import ManualClock
-from tests.support.detector_stage import NOW, PARTITIONS, Stage, body
+from tests.support.detector.batch_driver import NOW, PARTITIONS, Stage, body
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

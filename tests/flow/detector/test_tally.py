@@ -5,7 +5,7 @@ from collections import Counter
 from services.detector.stream.pipeline import flow
 from services.detector.stream.session_counts import new_findings
 from services.runtime.outbox.transaction import Transaction
-from tests.support.detector_stage import Stage, body, record_of
+from tests.support.detector.batch_driver import Stage, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

@@ -11,8 +11,8 @@ from services.detector.jobs.renew_thresholds import (
     renew_thresholds,
     start_thresholds,
 )
-from tests.support.detector_stage import NOW, Stage, body, tools_with
-from tests.support.toy_detector import ToyDetector
+from tests.support.detector.batch_driver import NOW, Stage, body, tools_with
+from tests.support.detector.toy_detector import ToyDetector
 
 GOOD = (4.5, 4.5, 4.5)
 

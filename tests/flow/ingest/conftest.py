@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.ingest.running import MovedClock, Running, running_ingest
+from tests.support.ingest.running import MovedClock, Running, running_ingest
 from tests.support.kafka import embedded_kafka
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.runtime.http.credentials import set_grants
-from tests.flow.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
-from tests.flow.ingest.wire import Wire
+from tests.support.ingest.raw_connection import Wire
+from tests.support.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
 
 
 def rating(name: str) -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.flow.ingest.running import RATING, Running, lines, results, running_ingest
+from tests.support.ingest.running import RATING, Running, lines, results, running_ingest
 from tests.support.kafka import embedded_kafka
 
 DEADLINE_S = 0.5

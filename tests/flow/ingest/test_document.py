@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from services.ingest.app import application
-from tests.flow.ingest.running import Running
+from tests.support.ingest.running import Running
 
 DOCUMENT: dict[str, Any] = application().openapi()
 RATINGS = DOCUMENT["paths"]["/v1/ratings"]["post"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.flow.ingest.process import ingest_process
-from tests.flow.ingest.running import RATING, lines
+from tests.support.ingest.process import ingest_process
+from tests.support.ingest.running import RATING, lines
 
 CALM_RATINGS = 40
 STREAMS = 8

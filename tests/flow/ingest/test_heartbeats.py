@@ -7,8 +7,8 @@ from pathlib import Path
 from schemas.envelope import HeartbeatEvent, decode
 from schemas.ids import heartbeat_id
 from services.ingest.heartbeat import heartbeat
-from tests.flow.ingest.running import all_records, running_ingest
 from tests.support.backend import Backend
+from tests.support.ingest.running import all_records, running_ingest
 
 NOW = datetime(2026, 11, 20, 10, 0, 59, 5, tzinfo=UTC)
 

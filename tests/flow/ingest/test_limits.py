@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
-from tests.flow.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
-from tests.flow.ingest.wire import Wire
+from tests.support.ingest.raw_connection import Wire
+from tests.support.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
 
 
 async def test_single_ratings_beyond_the_pace_are_429_with_the_seconds_to_wait(

@@ -8,8 +8,8 @@ from threading import Thread
 
 import httpx
 
-from tests.flow.ingest.process import environment, ingest_process
-from tests.flow.ingest.running import RATING, lines
+from tests.support.ingest.process import environment, ingest_process
+from tests.support.ingest.running import RATING, lines
 
 
 def test_sigterm_ends_it_with_exit_code_0_and_every_started_request_is_answered(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.flow.ingest.running import RATING, Running
+from tests.support.ingest.running import RATING, Running
 
 PSEUDONYM = "send a pseudonymous reference, without white space, control characters or @"
 MOMENT = "a date with time and time zone, such as 2026-11-20T10:00:00+01:00"

@@ -5,8 +5,8 @@ from pathlib import Path
 from schemas.envelope import CONTENT_TYPE, SessionRatedEvent, decode
 from schemas.ids import Dyad, record_key
 from services.runtime.kafka.producer import partition_of
-from tests.flow.ingest.running import RATING, SECRET, MovedClock, Running, running_ingest
 from tests.support.backend import Backend
+from tests.support.ingest.running import RATING, SECRET, MovedClock, Running, running_ingest
 
 
 async def test_an_accepted_rating_lies_in_the_log_before_it_is_answered(

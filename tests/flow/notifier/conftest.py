@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.runtime.postgres.migrations import migrate
-from tests.support.mail_server import MailServer, running
-from tests.support.notifier_stage import Stage, notifier_stage
+from tests.support.notifier.batch_driver import Stage, notifier_stage
+from tests.support.notifier.mail_server import MailServer, running
 from tests.support.postgres import fresh_database
 
 

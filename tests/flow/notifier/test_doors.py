@@ -1,8 +1,8 @@
 """The published doors: the directory, the decisions, the balance; own practice only."""
 
 from schemas.events import Change, KeptBack
-from tests.support.episodes import changed, episode_named
-from tests.support.notifier_stage import Stage
+from tests.support.detector.episodes import changed, episode_named
+from tests.support.notifier.batch_driver import Stage
 
 ENTRY = {
     "address": "t9@north.example",

@@ -7,9 +7,9 @@ import pytest
 
 from schemas.events import Change
 from services.runtime.process.clock import SystemClock
-from tests.support.episodes import changed
-from tests.support.mail_server import MailServer, running
-from tests.support.notifier_stage import Stage, notifier_stage
+from tests.support.detector.episodes import changed
+from tests.support.notifier.batch_driver import Stage, notifier_stage
+from tests.support.notifier.mail_server import MailServer, running
 from tests.support.ports import free_port
 
 

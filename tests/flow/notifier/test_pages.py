@@ -10,8 +10,8 @@ from schemas.events import Answer, Change
 from schemas.topics import THERAPIST_RESPONDED
 from services.notifier.directory.store import Practice
 from services.notifier.web.security import COOKIE
-from tests.support.episodes import changed, episode_named, key_of
-from tests.support.notifier_stage import Stage
+from tests.support.detector.episodes import changed, episode_named, key_of
+from tests.support.notifier.batch_driver import Stage
 
 ITEM = f"/items/{episode_named('one')}"
 

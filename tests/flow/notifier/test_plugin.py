@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from services.notifier.cli.plugin import check, put_tenant, trace
 from services.notifier.cli.therapists import register
 from services.runtime.process.cli_plugin import Tenant, Verdict
-from tests.support.episodes import NOW, changed
-from tests.support.notifier_stage import Stage
+from tests.support.detector.episodes import NOW, changed
+from tests.support.notifier.batch_driver import Stage
 
 
 def tenant(**options: str) -> Tenant:

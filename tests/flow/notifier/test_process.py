@@ -17,8 +17,8 @@ from services.cli.local.child_process import Process
 from services.notifier.directory.store import put_therapist
 from services.notifier.domain.therapist import Therapist
 from tests.support.backend import Backend
-from tests.support.episodes import NOW, changed, episode_named, key_of, record_of
-from tests.support.mail_server import MailServer
+from tests.support.detector.episodes import NOW, changed, episode_named, key_of, record_of
+from tests.support.notifier.mail_server import MailServer
 from tests.support.ports import free_port
 from tests.support.stack import wait_until
 

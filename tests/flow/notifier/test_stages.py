@@ -8,8 +8,8 @@ from psycopg.rows import TupleRow
 from schemas.events import Change, HeartbeatSent, KeptBack
 from services.notifier.directory.store import Practice
 from services.runtime.kafka.record import Record
-from tests.support.episodes import NOW, changed, record_of
-from tests.support.notifier_stage import Stage
+from tests.support.detector.episodes import NOW, changed, record_of
+from tests.support.notifier.batch_driver import Stage
 
 
 async def test_an_opened_episode_is_told_in_the_inbox_and_by_mail(stage: Stage) -> None:

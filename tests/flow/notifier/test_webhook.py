@@ -9,9 +9,9 @@ from standardwebhooks.webhooks import Webhook
 
 from services.notifier.domain.decision import Channel
 from services.runtime.process.clock import SystemClock
-from tests.support.episodes import changed, episode_named
-from tests.support.notifier_stage import Stage, notifier_stage
-from tests.support.webhook_receiver import Receiver, receiver
+from tests.support.detector.episodes import changed, episode_named
+from tests.support.notifier.batch_driver import Stage, notifier_stage
+from tests.support.notifier.webhook_receiver import Receiver, receiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from schemas.events import HeartbeatSent
-from tests.support.episodes import NOW, changed
-from tests.support.mail_server import MailServer
-from tests.support.notifier_stage import Stage
+from tests.support.detector.episodes import NOW, changed
+from tests.support.notifier.batch_driver import Stage
+from tests.support.notifier.mail_server import MailServer
 from tests.support.stack import wait_until
 
 

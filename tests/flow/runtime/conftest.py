@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from tests.support.kafka import embedded_kafka
-from tests.support.sample import Sample
+from tests.support.runtime.sample_service import Sample
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 
-from tests.support.harm import own_broker
-from tests.support.sample import DEADLINE_S, Sample, until
+from tests.support.runtime.harm import own_broker
+from tests.support.runtime.sample_service import DEADLINE_S, Sample, until
 
 VALUES = [str(number) for number in range(40)]
 FULL = 10

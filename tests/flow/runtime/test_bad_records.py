@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.runtime.consumer.fuse import FuseLimits
-from tests.support.sample import Sample, until
+from tests.support.runtime.sample_service import Sample, until
 
 
 async def test_an_undecodable_record_is_rejected_alone(sample: Sample) -> None:

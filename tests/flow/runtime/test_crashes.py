@@ -3,7 +3,7 @@
 import pytest
 
 from services.runtime.process.kill_points import LABELS
-from tests.support.sample import Sample, crash_at, until
+from tests.support.runtime.sample_service import Sample, crash_at, until
 
 VALUES = [str(number) for number in range(30)]
 NOTHING_COMMITTED = ("after-read", "after-decode", "before-commit-transaction")

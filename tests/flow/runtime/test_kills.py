@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from services.runtime.process.kill_points import KILLED
-from tests.support.sample import Sample, until
+from tests.support.runtime.sample_service import Sample, until
 
 VALUES = [str(number) for number in range(20)]
 
@@ -21,7 +21,7 @@ async def test_a_process_killed_at_this_label_ends_like_one_that_was_not(sample:
         "RAPPORT_KILL_AT": label,
     }
     killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.sample_process", sample.name, env=environment
+        sys.executable, "-m", "tests.support.runtime.sample_process", sample.name, env=environment
     )
     assert await killed.wait() == KILLED
 

@@ -7,7 +7,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from services.runtime.consumer.offsets import commit_offsets
 from services.runtime.kafka.producer import MAX_BATCH_BYTES, Producer
-from tests.support.sample import Sample, until
+from tests.support.runtime.sample_service import Sample, until
 
 
 async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sample: Sample) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.run import KafkaNode
-from tests.support.sample import Running, Sample, until
+from tests.support.runtime.sample_service import Running, Sample, until
 
 pytestmark = pytest.mark.durable
 
@@ -77,7 +77,7 @@ async def test_a_replica_that_was_paused_finds_its_partitions_taken_and_leaves_t
         "SAMPLE_EMBEDDED": "",
     }
     paused = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.sample_process", sample.name, env=environment
+        sys.executable, "-m", "tests.support.runtime.sample_process", sample.name, env=environment
     )
     try:
         await sample.send(VALUES[:200], partition=None)
@@ -120,7 +120,7 @@ async def test_a_static_member_comes_back_at_once_after_a_kill(sample: Sample) -
     killed = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.support.sample_process",
+        "tests.support.runtime.sample_process",
         sample.name,
         env=environment | {"RAPPORT_KILL_AT": "after-publish-one:3"},
     )

@@ -4,7 +4,7 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.runtime.outbox.positions import adopt_cluster
-from tests.support.sample import SCHEMA, Sample, until
+from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
 
 async def commit_offset(sample: Sample, offset: int) -> None:

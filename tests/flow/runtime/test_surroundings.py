@@ -6,8 +6,8 @@ import signal
 import psycopg
 import psycopg.conninfo
 
-from tests.support.harm import Door, database_away, own_broker
-from tests.support.sample import SCHEMA, Sample, until
+from tests.support.runtime.harm import Door, database_away, own_broker
+from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
 
 async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:

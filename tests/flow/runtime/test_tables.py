@@ -14,7 +14,7 @@ from services.runtime.process.errors import Halt
 from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
-from tests.support.sample import until
+from tests.support.runtime.sample_service import until
 
 FIRST = """
 from alembic import op

@@ -12,8 +12,8 @@ import pytest
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
-from tests.support.harm import database_away, own_broker
-from tests.support.sample import Sample, crash_at, until
+from tests.support.runtime.harm import database_away, own_broker
+from tests.support.runtime.sample_service import Sample, crash_at, until
 
 
 async def test_work_is_stored_and_published(sample: Sample) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from services.notifier.domain.decision import Channel
 from services.notifier.domain.delivery import State, delivery_id, may_become, predecessors
-from tests.support.episodes import episode_named
+from tests.support.detector.episodes import episode_named
 
 OPEN = {State.PENDING, State.RETRYING}
 

@@ -12,7 +12,7 @@ from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import Item
 from services.notifier.web.item_view import ItemView, reference, view
 from services.notifier.wording import Wordings
-from tests.support.episodes import NOW, changed
+from tests.support.detector.episodes import NOW, changed
 
 WORDINGS = Wordings.load()
 CATALOGUE = Catalogue.load()

@@ -9,7 +9,7 @@ from schemas.events import TrajectoryPoint
 from schemas.instruments.catalogue import Catalogue
 from services.notifier.web.trajectory_chart import NARROW, WIDE, Frame, Picture, draw
 from services.notifier.wording import Wordings
-from tests.support.episodes import NOW, WEEK, trajectory
+from tests.support.detector.episodes import NOW, WEEK, trajectory
 
 EN = Wordings.load().of("en")
 SRS = Catalogue.load().get("srs")

@@ -1,0 +1,189 @@
+"""The detector's stages over a real PostgreSQL, without Kafka: events in, outgoing records and rows out."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from schemas import topics
+from schemas.envelope import AnyEvent, decode
+from schemas.events import Answer, TherapistResponded
+from schemas.ids import PracticeId, record_key
+from schemas.instruments.catalogue import Catalogue
+from schemas.rating import RatingBody, dyad
+from schemas.session_rated import session_rated_value
+from services.detector.domain.detector import Detector
+from services.detector.storage.practices import Models, ThresholdBook
+from services.detector.stream.batch import Heartbeat, Tools
+from services.detector.stream.pipeline import flow
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.transaction import Rejection, Transaction
+from services.runtime.postgres import arrays
+from tests.support.detector.toy_detector import ToyDetector
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+"""When tests take place."""
+KEY_SECRET = b"a secret of thirty-two characters"
+PARTITIONS = 4
+Row = dict[str, Any]
+
+
+def body(session: float, marks: Sequence[float | None] | None = None, **changes: object) -> Row:
+    """One weekly `wai-9` rating of the same client, sessions counted back from the day before `NOW`.
+
+    `session` 0 is the newest, -1 the week before; marks: three numbers are bond, goal and task as scores.
+    """
+    at = NOW - timedelta(days=1) + timedelta(weeks=session)
+    sent: Row = {
+        "client_id": "client-1",
+        "therapist_id": "therapist-1",
+        "session_id": f"s{session}",
+        "session_at": at,
+        "instrument": "wai-9",
+        "status": "declined" if marks is None else "rated",
+    }
+    if marks is not None:
+        sent |= (
+            {"scores": dict(zip(("bond", "goal", "task"), marks, strict=True))}
+            if len(marks) == 3
+            else {"items": marks}
+        )
+    return sent | changes
+
+
+def record_of(sent: Row, offset: int, *, practice: str = "north", accepted_at: datetime = NOW) -> Record:
+    """A rating as ingest would have put it into the log."""
+    rating = RatingBody.model_validate(sent)
+    key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
+    value = session_rated_value(PracticeId(practice), rating, accepted_at=accepted_at, key=key)
+    return Record(topics.SESSION_RATED.name, int(key[:4], 16) % PARTITIONS, offset, 0, key, value)
+
+
+def answer_of(sent: Row, episode: str, answer: Answer, revision: int, *, practice: str = "north") -> Record:
+    """A therapist's answer as the notifier would have put it into the log."""
+    rating = RatingBody.model_validate(sent)
+    key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
+    data = TherapistResponded(
+        episode_id=episode,
+        answer_revision=revision,
+        answer=answer,
+        practice_id=practice,
+        therapist_id=rating.therapist_id,
+        client_id=rating.client_id,
+        case_id=rating.case_id or "",
+        responded_at=NOW,
+    )
+    event = {
+        "specversion": "1.0",
+        "id": f"{episode}-{revision}",
+        "source": "/rapport/notifier",
+        "type": topics.THERAPIST_RESPONDED.name,
+        "time": NOW.isoformat(),
+        "subject": key.decode(),
+        "data": data.model_dump(mode="json", exclude_none=True),
+    }
+    import msgspec
+
+    value = msgspec.json.encode(event)
+    return Record(topics.THERAPIST_RESPONDED.name, int(key[:4], 16) % PARTITIONS, revision, 0, key, value)
+
+
+@dataclass
+class Stage:
+    """One detector's tables, and what it has said so far."""
+
+    conn: AsyncConnection[TupleRow]
+    tools: Tools
+    now: datetime = NOW
+    outgoing: list[Outgoing] = field(default_factory=list)
+    offset: int = 0
+
+    async def transact(self, work: Callable[[Transaction], Any]) -> list[Outgoing]:
+        """Run work in one transaction, and return what it would publish."""
+        tx = Transaction(self.conn, self.now, "cluster-1", _rejected)
+        async with self.conn.transaction():
+            await work(tx)
+            for one in tx.rejections:
+                await self.conn.execute(
+                    'INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", key, value,'
+                    " reason, detail, tenant, subject_id, recorded_at)"
+                    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                    (
+                        one.cluster_id,
+                        one.topic,
+                        one.partition,
+                        one.offset,
+                        one.key,
+                        one.value,
+                        one.reason,
+                        one.detail,
+                        one.tenant,
+                        one.subject_id,
+                        one.rejected_at,
+                    ),
+                )
+        self.outgoing += tx.outgoing
+        return tx.outgoing
+
+    async def feed(self, records: Sequence[Record]) -> list[Outgoing]:
+        """Take one batch of records through the flow."""
+        return await self.transact(lambda tx: flow(tx, records, self.tools))
+
+    async def rate(
+        self, *sent: Row, practice: str = "north", accepted_at: datetime | None = None
+    ) -> list[Outgoing]:
+        """Take these ratings through the flow as one batch."""
+        records = []
+        for one in sent:
+            records.append(
+                record_of(one, self.offset, practice=practice, accepted_at=accepted_at or self.now)
+            )
+            self.offset += 1
+        return await self.feed(records)
+
+    async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query."""
+        found = await (await self.conn.execute(sql, parameters)).fetchall()
+        await self.conn.commit()
+        return found
+
+    async def practice(self, id_: str = "north", tell_from: datetime | None = None) -> None:
+        """Add a practice that is told about sessions after `tell_from` (None: about all), however old."""
+        await self.conn.execute(
+            "INSERT INTO detector.practice (practice_id, added_at, tell_from, max_age_days)"
+            " VALUES (%s, %s, %s, %s)",
+            (id_, NOW - timedelta(days=700), tell_from, 21),
+        )
+        await self.conn.commit()
+
+
+def _rejected(rejection: Rejection) -> Outgoing:
+    return Outgoing(
+        topics.REJECTED.name, rejection.key or b"", rejection.reason.encode(), rejection.partition
+    )
+
+
+def events(outgoing: Sequence[Outgoing], topic: topics.Topic) -> list[AnyEvent]:
+    """The events that go to a topic, read through their contract."""
+    return [decode(out.value) for out in outgoing if out.topic == topic.name]
+
+
+def tools_with(detector: Detector, *others: Detector) -> Tools:
+    """Stages' tools around a detector."""
+    return Tools(Models(detector, *others), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
+
+
+@asynccontextmanager
+async def stage(url: str, detector: Detector | None = None) -> AsyncIterator[Stage]:
+    """A fresh detector over the database at `url`, whose tables are there."""
+    conn = await psycopg.AsyncConnection.connect(url)
+    arrays.register(conn.adapters)
+    try:
+        yield Stage(conn, tools_with(detector or ToyDetector()))
+    finally:
+        await conn.close()

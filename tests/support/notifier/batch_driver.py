@@ -1,0 +1,214 @@
+"""The notifier without Kafka: pipeline, worker and pages over a real PostgreSQL, fed directly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from schemas.envelope import (
+    TherapistRespondedEvent,
+    decode,
+)
+from schemas.events import (
+    EpisodeChanged,
+    HeartbeatSent,
+    TherapistResponded,
+)
+from services.notifier.app import build_app
+from services.notifier.deliveries.queue import QUEUE
+from services.notifier.directory.store import Practice, put_practice, put_therapist
+from services.notifier.domain.therapist import Therapist
+from services.notifier.rejection_event import rejected_event
+from services.notifier.settings import (
+    MailSettings,
+    RetrySettings,
+    WebhookSettings,
+    WebSettings,
+    WorkerSettings,
+)
+from services.notifier.wiring import NotifierSettings, Parts, put_together
+from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.health import Health
+from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.clock import Clock
+from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import DatabaseSettings
+from tests.support.detector.episodes import NOW, record_of
+from tests.support.notifier.mail_server import MailServer
+
+PUBLIC_URL = "http://rapport.example"
+
+
+class TestClock:
+    """A clock that stands still until it is moved."""
+
+    __test__ = False
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.at = now
+
+    def now(self) -> datetime:
+        """Where it stands."""
+        return self.at
+
+    def monotonic(self) -> float:
+        """The same in seconds."""
+        return self.at.timestamp()
+
+    async def sleep(self, seconds: float) -> None:
+        """Move on by that much."""
+        self.at += timedelta(seconds=seconds)
+        await asyncio.sleep(0)
+
+
+@dataclass
+class Stage:
+    """The notifier on a stage: changes go in, and everything it did can be looked at."""
+
+    url: str
+    parts: Parts
+    app: FastAPI
+    key: str
+    clock: Clock
+    mail_server: MailServer = field(default_factory=MailServer)
+    published: list[Outgoing] = field(default_factory=list)
+
+    async def handle(self, *changes: EpisodeChanged | HeartbeatSent) -> None:
+        """Hand in one batch."""
+        await self.handle_records([record_of(change, offset) for offset, change in enumerate(changes)])
+
+    async def handle_records(self, records: Sequence[Record]) -> None:
+        """Hand in one batch of records."""
+
+        async def work(tx: Transaction) -> None:
+            await self.parts.pipeline(tx, records)
+
+        await self.transact(work)
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+        """What the consume loop does around a handler, without Kafka."""
+        async with await AsyncConnection.connect(self.url) as conn:
+            tx = Transaction(conn, self.clock.now(), "cluster", rejected_event)
+            await work(tx)
+        self.published += tx.outgoing
+        for count in tx.after_commit:
+            count()
+
+    async def rows(self, query: str, *values: object) -> list[TupleRow]:
+        """What a query finds."""
+        async with await AsyncConnection.connect(self.url) as conn:
+            return await (await conn.execute(query, values)).fetchall()
+
+    async def decisions(self) -> set[tuple[str, str, str, str]]:
+        """Every decision: (change, channel, outcome, reason)."""
+        found = await self.rows("SELECT change, channel, outcome, reason FROM notifier.decision")
+        return {(a, b, c, d) for a, b, c, d in found}
+
+    async def states(self) -> list[tuple[str, str, str | None]]:
+        """Every delivery: (channel, state, reason)."""
+        query = "SELECT channel, state, reason FROM notifier.delivery ORDER BY created_at, channel"
+        return [(a, b, c) for a, b, c in await self.rows(query)]
+
+    async def add(self, **fields: object) -> Therapist:
+        """Put a therapist into the directory."""
+        values: dict[str, Any] = {
+            "practice_id": "north",
+            "therapist_id": "t-1",
+            "address": "t1@north.example",
+        }
+        therapist = Therapist(**{**values, **fields})
+        async with await AsyncConnection.connect(self.url) as conn:
+            await put_therapist(conn, therapist)
+        return therapist
+
+    async def practice(self, practice: Practice) -> None:
+        """Set a practice's options."""
+        async with await AsyncConnection.connect(self.url) as conn:
+            await put_practice(conn, practice)
+
+    async def work_off(self) -> None:
+        """Run every job that is due."""
+        await self.parts.queue.app.run_worker_async(
+            queues=[QUEUE],
+            wait=False,
+            install_signal_handlers=False,
+            delete_jobs="always",
+            listen_notify=False,
+        )
+
+    async def work_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Run jobs as they become due until something holds."""
+        async with asyncio.timeout(20):
+            while not await holds():
+                await self.work_off()
+
+    def move_on(self, by: timedelta) -> None:
+        """Move the clock."""
+        assert isinstance(self.clock, TestClock)
+        self.clock.at += by
+
+    def browser(self) -> httpx.AsyncClient:
+        """A browser without scripts."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL)
+
+    def caller(self) -> httpx.AsyncClient:
+        """A practice's system with its key."""
+        head = {"Authorization": f"Bearer {self.key}"}
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL, headers=head)
+
+    def answers(self) -> list[TherapistResponded]:
+        """The answers that were published."""
+        events = [decode(out.value) for out in self.published]
+        return [one.data for one in events if isinstance(one, TherapistRespondedEvent)]
+
+
+@asynccontextmanager
+async def notifier_stage(
+    url: str,
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    smtp_port: int = 9,
+    allow_private_webhooks: bool = False,
+) -> AsyncIterator[Stage]:
+    """A notifier over a migrated database; without a clock its time stands still."""
+    secret, credentials = folder / "signing", folder / "credentials.json"
+    secret.write_text("0123456789abcdef" * 4)
+    key = add_key(credentials, grants=["north"], scopes=["therapists:write", "results:read"])
+    clock = clock or TestClock()
+    metrics = Metrics("notifier")
+    health = Health(clock, metrics)
+    own = NotifierSettings(
+        web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret),
+        mail=MailSettings(
+            smtp_port=smtp_port,
+            smtp_tls="none",
+            mail_from="Rapport <no-reply@rapport.example>",
+        ),
+        webhooks=WebhookSettings(allow_private_webhooks=allow_private_webhooks),
+        retry=RetrySettings(retry_first_s=0.05, retry_cap_s=0.2),
+        worker=WorkerSettings(),
+    )
+    parts = put_together(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
+    stage = Stage(url, parts, FastAPI(), key.secret, clock)
+    stage.app = build_app(
+        parts.desk(stage.transact), CredentialStore(credentials), own.webhooks, health, metrics
+    )
+    jobs = parts.worker.jobs
+    await parts.pool.open()
+    await jobs.open()
+    await parts.queue.app.open_async(jobs)
+    try:
+        yield stage
+    finally:
+        await jobs.close()
+        await parts.pool.close()

@@ -1,0 +1,168 @@
+"""What is told, kept back, withdrawn and never repeated, as timelines."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from schemas.events import Answer
+from services.detector.domain.episode_changes import Answered, Decision, Telling, standing, take_answer
+from services.detector.domain.episodes import EMPTY, Scored, fold
+from tests.support.detector.episode_timeline import ALWAYS, BEGAN, place, said, session, told
+
+QUIET, FLAGGED = 0.1, 0.9
+
+
+NOTHING = Decision()
+
+
+def decided(*sessions: Scored, before: Decision = NOTHING) -> Decision:
+    """The decision when the history is now this."""
+    return Decision(fold(EMPTY, sessions)[0], before.emitted, before.answers, before.day)
+
+
+def after(decision: Decision, telling: Telling = ALWAYS) -> Decision:
+    """The decision once its changes were emitted."""
+    return Decision(decision.folded, told(decision, telling)[1], decision.answers, decision.day)
+
+
+def answered(decision: Decision, answer: Answer, revision: int = 1) -> Decision:
+    return take_answer(decision, decision.emitted[-1].episode_id, Answered(revision, answer))
+
+
+def test_an_episode_is_told_once() -> None:
+    first = decided(session(0, FLAGGED))
+    again = decided(session(0, FLAGGED), session(1, FLAGGED), before=after(first))
+    assert (said(told(first)[0]), said(told(again)[0])) == ([("opened", None)], [])
+
+
+def test_a_dyad_without_episodes_emits_nothing() -> None:
+    assert told(decided(session(0, QUIET))) == ([], ())
+
+
+def test_what_came_and_went_in_the_history_is_stored_and_not_told() -> None:
+    decision = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), session(3, QUIET))
+    assert said(told(decision)[0]) == [("opened", "not-newest"), ("repaired", "not-newest")]
+
+
+def test_an_opening_that_still_holds_at_the_newest_session_is_told_there() -> None:
+    changes, _ = told(decided(session(0, FLAGGED), session(1, FLAGGED)))
+    assert [(None, place(1), place(0))] == [
+        (one.kept_back, one.place, one.after.episode.opened) for one in changes
+    ]
+
+
+def test_sessions_before_tell_from_are_historic() -> None:
+    telling = Telling(BEGAN, None, ALWAYS.now)
+    assert said(told(decided(session(0, FLAGGED)), telling)[0]) == [("opened", "historic")]
+
+
+def test_sessions_that_are_too_old_are_kept_back() -> None:
+    telling = Telling(None, timedelta(days=21), BEGAN + timedelta(days=22))
+    assert said(told(decided(session(0, FLAGGED)), telling)[0]) == [("opened", "too-old")]
+
+
+def test_an_episode_that_began_in_the_history_is_told_when_it_goes_on() -> None:
+    telling = Telling(BEGAN, None, ALWAYS.now)
+    history = after(decided(session(0, FLAGGED)), telling)
+    now = decided(session(0, FLAGGED), session(1, FLAGGED), before=history)
+    assert said(told(now, telling)[0]) == [("opened", None)]
+
+
+def test_an_episode_that_was_never_told_is_not_told_to_be_repaired() -> None:
+    telling = Telling(BEGAN, None, ALWAYS.now)
+    history = after(decided(session(0, FLAGGED)), telling)
+    now = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), before=history)
+    assert said(told(now, telling)[0]) == [("repaired", "historic")]
+
+
+def test_a_repair_is_told_to_whoever_was_told() -> None:
+    opened = after(decided(session(0, FLAGGED)))
+    now = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), before=opened)
+    assert said(told(now)[0]) == [("repaired", None)]
+
+
+def test_an_episode_that_vanishes_is_withdrawn() -> None:
+    opened = after(decided(session(0, FLAGGED)))
+    changes, emitted = told(decided(session(0, QUIET), before=opened))
+    assert (said(changes), standing(emitted[0], {})) == ([("withdrawn", None)], "withdrawn")
+
+
+def test_a_withdrawal_is_told_however_old_the_session_is() -> None:
+    opened = after(decided(session(0, FLAGGED)))
+    telling = Telling(None, timedelta(days=21), BEGAN + timedelta(days=300))
+    assert said(told(decided(session(0, QUIET), before=opened), telling)[0]) == [("withdrawn", None)]
+
+
+def test_a_withdrawn_episode_that_comes_back_goes_on_with_its_id_and_revisions() -> None:
+    gone = after(decided(session(0, QUIET), before=after(decided(session(0, FLAGGED)))))
+    changes, _ = told(decided(session(0, FLAGGED), before=gone))
+    assert [(gone.emitted[0].episode_id, 3)] == [
+        (one.after.episode_id, one.after.revision) for one in changes
+    ]
+
+
+def test_an_episode_that_now_began_earlier_keeps_its_id_and_is_not_told_again() -> None:
+    opened = after(decided(session(1, FLAGGED)))
+    changes, emitted = told(decided(session(0, FLAGGED), session(1, FLAGGED), before=opened))
+    assert ([], opened.emitted[0].episode_id) == (changes, emitted[0].episode_id)
+
+
+def test_two_episodes_never_share_an_id() -> None:
+    # The first takes over the id that the second would have by itself.
+    one = after(decided(session(1, FLAGGED)))
+    merged = after(decided(session(0, FLAGGED), session(1, FLAGGED), before=one))
+    apart = decided(session(0, FLAGGED), session(9, FLAGGED), session(20, FLAGGED), before=merged)
+    ids = [emitted.episode_id for emitted in told(apart)[1]]
+    assert len(ids) == len(set(ids)) == 3
+
+
+def test_a_deeper_fall_is_told_once_more() -> None:
+    opened = after(decided(session(0, FLAGGED, level=0.7)))
+    now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=opened)
+    assert said(told(now)[0]) == [("deepened", None)]
+
+
+def test_an_answer_acknowledges() -> None:
+    decision = answered(after(decided(session(0, FLAGGED))), Answer.DISCUSSED)
+    changes, emitted = told(decision)
+    assert (
+        said(changes),
+        standing(emitted[0], decision.answers),
+    ) == ([("acknowledged", None)], "acknowledged")
+
+
+def test_a_discussed_episode_may_still_deepen() -> None:
+    decision = after(answered(after(decided(session(0, FLAGGED, level=0.7))), Answer.DISCUSSED))
+    now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=decision)
+    assert said(told(now)[0]) == [("deepened", None)]
+
+
+def test_an_episode_that_is_not_relevant_stays_silent_when_it_deepens() -> None:
+    decision = after(answered(after(decided(session(0, FLAGGED, level=0.7))), Answer.NOT_RELEVANT))
+    now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=decision)
+    assert told(now)[0] == []
+
+
+def test_an_undone_answer_counts_no_more() -> None:
+    decision = after(answered(after(decided(session(0, FLAGGED))), Answer.NOT_RELEVANT))
+    undone = answered(decision, Answer.UNDONE, revision=2)
+    assert standing(told(undone)[1][0], undone.answers) == "open"
+
+
+def test_an_older_answer_that_comes_late_changes_nothing() -> None:
+    decision = answered(after(decided(session(0, FLAGGED))), Answer.UNDONE, revision=2)
+    assert decision == answered(decision, Answer.DISCUSSED, revision=1)
+
+
+def test_an_answer_about_an_unknown_episode_is_kept() -> None:
+    episode = uuid4()
+    decision = take_answer(Decision(), episode, Answered(1, Answer.DISCUSSED))
+    assert Answered(1, Answer.DISCUSSED) == decision.answers[episode]
+
+
+def test_a_day_without_sessions_closes_and_a_late_session_reopens() -> None:
+    opened = after(decided(session(0, FLAGGED)))
+    day = (BEGAN + timedelta(days=60)).date()
+    closed = Decision(opened.folded, opened.emitted, {}, day)
+    closed_after = after(closed)
+    late = decided(session(0, FLAGGED), session(5, FLAGGED), before=closed_after)
+    assert (said(told(closed)[0]), said(told(late)[0])) == ([("unrepaired", None)], [("opened", None)])

@@ -1,0 +1,160 @@
+"""Episodes as timelines: when one opens, goes on, deepens and ends."""
+
+from math import nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import Component
+from services.detector.domain.assessment import Assessment, ComponentFinding
+from services.detector.domain.episodes import EMPTY, End, Scored, as_of, fold, may_flag
+from tests.support.detector.episode_timeline import BEGAN, folded, place, session, steps
+
+
+def weekly(*risks: float) -> list[str]:
+    return steps(*(session(week, risk) for week, risk in enumerate(risks)))
+
+
+def test_an_episode_opens_at_the_threshold() -> None:
+    assert steps(session(0, 0.49), session(1, 0.5)) == ["", "opened"]
+
+
+def test_a_risk_that_swings_around_the_threshold_is_one_episode() -> None:
+    assert steps(*(session(w, r) for w, r in enumerate([0.6, 0.4, 0.6, 0.4]))) == [
+        "opened",
+        "open",
+        "open",
+        "open",
+    ]
+
+
+def test_two_rated_sessions_under_the_lower_bound_repair() -> None:
+    assert steps(*(session(w, r) for w, r in enumerate([0.6, 0.2, 0.2, 0.2]))) == [
+        "opened",
+        "open",
+        "repaired",
+        "",
+    ]
+
+
+def test_a_session_over_the_lower_bound_starts_the_repair_anew() -> None:
+    risks = [0.6, 0.2, 0.4, 0.2, 0.2]
+    assert steps(*(session(w, r) for w, r in enumerate(risks))) == [
+        "opened",
+        "open",
+        "open",
+        "open",
+        "repaired",
+    ]
+
+
+def test_a_declined_form_repairs_nothing_and_interrupts_nothing() -> None:
+    found = steps(session(0, 0.6), session(1, 0.2), session(2, 0.2, level=None), session(3, 0.2))
+    assert found == ["opened", "open", "open", "repaired"]
+
+
+def test_a_declined_form_can_open_an_episode() -> None:
+    assert steps(session(0, 0.6, level=None)) == ["opened"]
+
+
+def test_a_new_fall_after_a_repair_is_a_new_episode() -> None:
+    risks = [0.6, 0.2, 0.2, 0.7]
+    state, _ = folded(*(session(w, r) for w, r in enumerate(risks)))
+    assert [episode.end for episode in state.episodes] == [End.REPAIRED, None]
+
+
+def test_a_much_lower_form_deepens_the_episode() -> None:
+    assert steps(session(0, 0.6, level=0.7), session(1, 0.6, level=0.6), session(2, 0.6, level=0.55)) == [
+        "opened",
+        "open",
+        "deepened",
+    ]
+
+
+def test_an_episode_deepens_at_most_twice() -> None:
+    levels = [0.9, 0.7, 0.5, 0.3, 0.1]
+    assert steps(*(session(w, 0.9, level=level) for w, level in enumerate(levels))) == [
+        "opened",
+        "deepened",
+        "deepened",
+        "open",
+        "open",
+    ]
+
+
+def test_an_episode_that_a_declined_form_opened_is_measured_from_the_first_marks() -> None:
+    assert steps(session(0, 0.6, level=None), session(1, 0.6, level=0.5), session(2, 0.6, level=0.3)) == [
+        "opened",
+        "open",
+        "deepened",
+    ]
+
+
+def test_what_may_not_be_flagged_opens_nothing_however_high_the_risk() -> None:
+    assert steps(session(0, 0.99, may_flag=False)) == [""]
+
+
+def test_a_long_silence_over_the_bound_ends_unrepaired() -> None:
+    state, _ = folded(session(0, 0.6), session(7, 0.1))
+    assert [(End.UNREPAIRED, place(0))] == [(one.end, one.closed) for one in state.episodes]
+
+
+def test_a_long_silence_under_the_bound_just_ends() -> None:
+    state, _ = folded(session(0, 0.6), session(1, 0.1), session(8, 0.6))
+    assert [one.end for one in state.episodes] == [End.ENDED, None]
+
+
+def test_a_day_closes_an_episode_in_the_view_and_not_in_the_fold() -> None:
+    state, _ = folded(session(0, 0.6))
+    later = BEGAN.date().replace(month=3)
+    assert (as_of(state, later)[0].end, state.episodes[0].end) == (End.UNREPAIRED, None)
+
+
+def found(*, ratings: int = 9, level: float = 0.7, usual: float = 0.9, score: float = 0.7) -> Assessment:
+    finding = ComponentFinding(0.2, score, usual)
+    return Assessment(0.9, {Component.BOND: finding}, Component.BOND, None, ratings, level)
+
+
+@pytest.mark.parametrize(
+    ("expected", "what"),
+    [
+        (True, found()),
+        (False, found(ratings=2)),
+        (True, found(ratings=2, level=0.4)),
+        (False, found(ratings=1, level=nan)),
+        (False, found(level=0.95, usual=0.96, score=0.95)),
+        (True, found(level=0.85, usual=0.99, score=0.7)),
+        (True, found(level=0.6, usual=0.61, score=0.6)),
+    ],
+    ids=[
+        "usual",
+        "early",
+        "early-and-very-low",
+        "early-and-declined",
+        "high-and-flat",
+        "high-with-a-fall",
+        "low-and-flat",
+    ],
+)
+def test_who_may_be_flagged(expected: bool, what: Assessment) -> None:  # noqa: FBT001 - a table of cases
+    assert expected == may_flag(what)
+
+
+RISKS = st.sampled_from([0.0, 0.1, 0.3, 0.35, 0.36, 0.5, 0.6, 0.99])
+LEVELS = st.none() | st.sampled_from([0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0])
+SESSIONS = st.lists(
+    st.tuples(st.integers(0, 60), RISKS, LEVELS, st.booleans()), unique_by=lambda one: one[0]
+).map(
+    lambda rows: [session(w, r, level=lv, may_flag=m) for w, r, lv, m in sorted(rows, key=lambda row: row[0])]
+)
+
+
+@given(SESSIONS, st.data())
+def test_going_on_from_any_state_equals_folding_everything(
+    sessions: list[Scored], data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(sessions)))
+    before, first = fold(EMPTY, sessions[:cut])
+    state, rest = fold(before, sessions[cut:])
+    assert fold(EMPTY, sessions) == (state, first + rest)

@@ -1,0 +1,207 @@
+"""The filter against brute force: every explanation and every course of hypotheses, one by one."""
+
+import math
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.detector.domain.form import COLUMNS, matrix
+from services.detector.features.extractor import Features
+from services.detector.features.filter_predict import predict, start
+from services.detector.features.filter_update import fit_form, update
+from services.detector.features.hypotheses import FilterSettings, unfold
+from services.detector.features.observation import observe, straight_lined
+from tests.support.detector.forms import declined, form, level_forms
+
+Floats = NDArray[np.float64]
+
+# One depth, no bad days, no outliers, noise known: then only the order of hypotheses is uncertain.
+PLAIN = replace(
+    FilterSettings(),
+    depths=(0.3,),
+    depth_shares=(1.0,),
+    bad_day=1e-12,
+    outlier=1e-12,
+    noise_weight=1e12,
+    item_weight=1e12,
+    climb=0.0,
+    ease=0.0,
+    onset=0.045,
+    onset_first=0.004,
+    repair=0.22,
+    wander=(1.6e-4, 1.0e-4, 1.0e-4),
+    usual_variance=(0.02, 0.008, 0.008),
+    noise=0.0026,
+)
+
+
+def _normal(x: float, mean: float, variance: float) -> float:
+    return math.exp(-0.5 * (x - mean) ** 2 / variance) / math.sqrt(2 * math.pi * variance)
+
+
+def _filtered(settings: FilterSettings, levels: list[float]) -> list[float]:
+    """P(rupture) after each form, by the filter."""
+    tables = unfold(settings)
+    belief = start(tables, 1)
+    out = []
+    for number, row in enumerate(matrix(level_forms(levels))):
+        prior = predict(tables, belief, np.array([number == 0]))
+        item_var = np.array([settings.item_variance])
+        seen = observe(row[None], np.full((3, 1), 0.78), np.array([np.nan]), item_var)
+        belief, _ = update(tables, prior, seen, fit_form(tables, prior, seen))
+        out.append(1 - float(belief.weight[0, 0]))
+    return out
+
+
+def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[float]:
+    """P(rupture) after each form, by Kalman filters along every possible course of the hypotheses."""
+    tables = unfold(settings)
+    per_item = settings.item_variance + 0.25**2 / 12
+    measured = np.array([per_item, 4.5 * per_item, 6.0 * per_item]) / 12
+    noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
+    out = []
+    for last in range(1, len(levels) + 1):
+        chance = [0.0, 0.0]
+        for course in product(range(tables.hypotheses), repeat=last):
+            weight, before = 1.0, 0
+            mean, spread = np.array(settings.usual), np.array(settings.usual_variance)
+            for t, now in enumerate(course):
+                onset = settings.onset_first if t == 0 else settings.onset
+                weight *= _transition(settings, tables.onset, onset, before, now)
+                if weight == 0:
+                    break
+                weight *= settings.given_ratio if now else 1.0
+                for channel in range(3):
+                    m = mean[channel] + (settings.drift if channel == 0 else 0.0)
+                    p = spread[channel] + settings.wander[channel]
+                    variance = float(p + noise[channel] + measured[channel])
+                    seen = levels[t] if channel == 0 else 0.0
+                    gap = float(seen - (m - tables.shift[channel, now]))
+                    weight *= _normal(gap, 0.0, variance)
+                    gain = p / variance
+                    mean[channel] = m + gain * gap
+                    spread[channel] = p - gain * p
+                before = now
+            chance[int(course[-1] > 0)] += weight
+        out.append(chance[1] / (chance[0] + chance[1]))
+    return out
+
+
+def _transition(settings: FilterSettings, onsets: Floats, onset: float, before: int, now: int) -> float:
+    if before == 0:
+        return onset * float(onsets[now - 1]) if now else 1 - onset
+    if now == 0:
+        return settings.repair
+    return 1 - settings.repair if now == before else 0.0
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [[0.8, 0.79, 0.45], [0.8, 0.6, 0.52], [0.4, 0.42, 0.71], [0.8, 0.82, 0.7]],
+    ids=["a clear fall", "two falls", "low from the start", "a small fall"],
+)
+def test_the_filter_agrees_with_every_course_of_the_hypotheses(levels: list[float]) -> None:
+    # Courses are merged by hypothesis after every form: exact but where two explanations are about as likely.
+    expected = _by_every_course(PLAIN, levels)
+    assert expected == pytest.approx(_filtered(PLAIN, levels), abs=0.08)
+
+
+def test_the_first_form_is_weighed_exactly() -> None:
+    assert _by_every_course(PLAIN, [0.3]) == pytest.approx(_filtered(PLAIN, [0.3]), abs=1e-9)
+
+
+def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> None:
+    settings = FilterSettings()
+    tables = unfold(settings)
+    prior = predict(tables, start(tables, 1), np.array([False]))
+    item_var = np.array([settings.item_variance])
+    columns = matrix(level_forms([0.5]))
+    seen = observe(columns, np.full((3, 1), 0.78), np.array([np.nan]), item_var)
+    _, posterior = update(tables, prior, seen, fit_form(tables, prior, seen))
+    expected = []
+    mean = prior.mean[:, :, 0]
+    noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
+    own = prior.variance[:, 0] + noise
+    cases = [(0, 0, prior.weight[0, 0] * (1 - settings.bad_day))]
+    cases += [(h, h, prior.weight[h, 0] * settings.given_ratio) for h in range(1, tables.hypotheses)]
+    cases += [
+        (0, h, prior.weight[0, 0] * settings.bad_day * tables.bad_day[h - 1])
+        for h in range(1, tables.hypotheses)
+    ]
+    for of, shifted, weight in cases:
+        likelihood = 0.0
+        for share, extra in ((1 - settings.outlier, 0.0), (settings.outlier, settings.outlier_spread)):
+            part = share
+            for c in range(3):
+                variance = float(own[c] + seen.noise[c, 0] + extra * noise[c])
+                part *= _normal(
+                    float(seen.channels[c, 0]), float(mean[c, of] - tables.shift[c, shifted]), variance
+                )
+            likelihood += part
+        expected.append(float(weight) * likelihood)
+    total = sum(expected)
+    assert [each / total for each in expected] == pytest.approx(posterior[:, 0].tolist(), abs=1e-12)
+
+
+def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
+    settings = FilterSettings()
+    without_any_form = settings.onset / (settings.onset + settings.repair)
+    found = _filtered(settings, [1.0] * 8)
+    assert max(found) < without_any_form
+    assert found[-1] - found[-2] < 0.01
+
+
+def test_a_declined_form_makes_a_rupture_somewhat_likelier() -> None:
+    features = Features()
+    state = features.start(1)
+    odds = []
+    for one in [*level_forms([0.8, 0.8]), declined(2)]:
+        step = features.step(state, matrix([one]))
+        state = step.state
+        odds.append(float(step.features[0, features.names.index("odds")]))
+    assert odds[1] < odds[2] < 0
+
+
+def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
+    features = Features()
+    state = features.start(2)
+    rng = np.random.default_rng(1)
+    for number in range(1000):
+        level = float(rng.choice([0.0, 1.0]))
+        both = [level_forms([level])[0], declined(number)]
+        state = features.step(state, matrix(both)).state
+    parts = features.layout.split(state)
+    assert np.isfinite(parts["weight"]).all()
+    assert np.isfinite(parts["filter_mean"]).all()
+    assert (parts["variance"] > 0).all()
+
+
+def test_one_mark_on_all_items_is_thought_unweighed_the_more_the_less_it_could_be_chance() -> None:
+    answered, spread = np.array([12.0, 12.0, 3.0, 2.0]), np.array([0.0, 0.06, 0.0, 0.0])
+    chance = straight_lined(answered, spread, np.full(4, 0.008), np.full(4, 0.25))
+    assert chance[0] > 0.8 > chance[2] > chance[1]
+    assert chance[1] == chance[3] == 0.0
+
+
+def test_a_straight_lined_form_says_little_of_how_components_differ() -> None:
+    row = matrix(level_forms([0.75]))
+    straight = row.copy()
+    straight[:, COLUMNS.index("spread")] = 0.0
+    usual, item_var = np.full((3, 1), 0.78), np.array([0.008])
+    weighed, unweighed = (observe(each, usual, np.array([np.nan]), item_var) for each in (row, straight))
+    assert (unweighed.noise[1:] > 5 * weighed.noise[1:]).all()
+    assert unweighed.noise[0, 0] > weighed.noise[0, 0]
+
+
+def test_what_components_differ_by_is_no_noise_of_items() -> None:
+    one, other = (matrix([form(0, *marks)]) for marks in ((0.8, 0.8, 0.8), (0.9, 0.8, 0.7)))
+    other[:, COLUMNS.index("spread")] = np.sqrt(0.06**2 + 2 * 0.1**2 / 3)
+    squares = [
+        observe(each, np.full((3, 1), 0.78), np.array([np.nan]), np.array([0.008])).squares[0]
+        for each in (one, other)
+    ]
+    assert squares[0] == pytest.approx(squares[1])
+    assert squares[0] == pytest.approx(12 * 0.06**2)

@@ -1,0 +1,5 @@
+"""Writes the golden file anew."""
+
+from tests.unit.detector.model.golden.record import record
+
+record()

@@ -1,0 +1,48 @@
+"""`rapport try` as it is typed: the page, the guess, and what to do when something is missing."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from services.detector.cli.score import register
+from tests.support.detector.tables import EXAMPLE, items, of, write
+
+
+def _run(*words: str) -> Result:
+    app = typer.Typer()
+    register(app)
+    return CliRunner().invoke(app, ["try", *words])
+
+
+def test_it_writes_the_page_and_shows_the_guess(tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    ran = _run(str(EXAMPLE), "--out", str(out))
+    assert ran.exit_code == 0
+    assert "questionnaire    as the rows say (sure" in ran.output
+    assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_what_is_mapped_is_shown_as_told(tmp_path: Path) -> None:
+    columns = {"A": of("client_id"), "B": of("session_at")} | items("Q")
+    file = write(tmp_path / "own.csv", columns)
+    ran = _run(str(file), "--map", "client_id=A", "--instrument", "wai-sr")
+    assert ran.exit_code == 0
+    assert "client_id        A (you said so)" in ran.output
+    assert file.with_suffix(".html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--map", "client_id"), "FIELD=COLUMN"), (("--instrument", "abc"), "Known are srs, wai-9")],
+    ids=["no column", "no such questionnaire"],
+)
+def test_what_cannot_be_used_is_said_and_nothing_written(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "page.html"
+    ran = _run(str(EXAMPLE), "--out", str(out), *words)
+    assert ran.exit_code != 0
+    assert said in ran.output
+    assert not out.exists()

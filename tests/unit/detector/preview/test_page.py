@@ -1,0 +1,143 @@
+"""The page: the detector's own numbers, nothing of a bad row, and nothing that asks anybody for anything."""
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from lab.evaluation.practice_ratings import judge_own, own_figures, read_forms
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.detector import Detector
+from services.detector.files.score_file import score_file
+from services.detector.preview.page import Contents, render
+from tests.support.detector.tables import EXAMPLE, example, of, write
+from tests.unit.detector.preview.conftest import Try
+
+
+@pytest.fixture(scope="module")
+def contents(tried: Try) -> Contents:
+    return tried(EXAMPLE)
+
+
+def _number(page: str, name: str) -> int:
+    found = re.search(rf'id="{name}">(\d+)<', page)
+    assert found is not None
+    return int(found[1])
+
+
+def test_its_messages_are_those_of_the_scores(contents: Contents, model: Detector) -> None:
+    scores = io.StringIO()
+    score_file(EXAMPLE, scores, model, Catalogue.load())
+    scores.seek(0)
+    steps = [line["episode"] for line in csv.DictReader(scores)]
+    opened, told = steps.count("opened"), sum(step in {"opened", "deepened"} for step in steps)
+    assert opened > 5
+    assert (told, opened) == (_number(render(contents), "messages"), len(contents.episodes))
+
+
+def test_its_flags_are_those_of_the_vendor_rule(contents: Contents, model: Detector, tmp_path: Path) -> None:
+    rows = [row for row in example() if row["status"] != "withdrawn"]
+    rows.sort(key=lambda row: row["recorded_at"])
+    latest = {(row["client_id"], row["session_id"]): row for row in rows}
+    gone = {(r["client_id"], r["session_id"]) for r in example() if r["status"] == "withdrawn"}
+    kept = [row for key, row in latest.items() if key not in gone]
+    file = write(tmp_path / "current.csv", {name: of(name) for name in kept[0]}, rows=kept)
+    own = judge_own(model, read_forms(file, Catalogue.load()))
+    rule = dict(own_figures(own))["vendor rule"]
+    assert round(rule.flagged * own.rated / 100) == _number(render(contents), "flags")
+
+
+def test_therapists_and_weeks_add_up_to_the_whole(contents: Contents) -> None:
+    figures = contents.figures
+    whole = (figures.all.messages, figures.all.flags)
+    assert whole == (sum(w.messages for w in figures.weeks), sum(w.flags for w in figures.weeks))
+    assert whole == tuple(
+        sum(getattr(one.said, name) for one in figures.therapists) for name in ("messages", "flags")
+    )
+
+
+def test_it_holds_no_reference_of_the_file(contents: Contents) -> None:
+    page = render(contents)
+    told = {row[name] for row in example() for name in ("client_id", "therapist_id", "session_id")}
+    assert [name for name in told if name in page] == []
+
+
+def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Try, tmp_path: Path) -> None:
+    rows = example()[1:60]
+    rows[3] = rows[3] | {"item_2": "77"}
+    rows[5] = rows[5] | {"session_at": "sometime"}
+    rows[8] = rows[8] | {"instrument": "secret-form"}
+    rows[9] = rows[9] | {"item_7": "much"}
+    rows[11] = rows[11] | {"client_id": ""}
+    found = tried(write(tmp_path / "own.csv", {name: of(name) for name in rows[0]}, rows=rows))
+    named = [(one.row, one.column) for one in found.bad]
+    assert named == [(5, "item_2"), (7, "session_at"), (10, "instrument"), (11, "item_7"), (13, "client_id")]
+    values = ("77", "sometime", "secret-form", "much")
+    page = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", render(found), flags=re.DOTALL)
+    section = page[page.index("left out") :].partition("</section>")[0]
+    assert [value for value in values if value in section] == []
+    assert [value for value in values if f">{value}<" in page] == []
+
+
+def test_a_name_of_a_column_cannot_write_into_the_page(tried: Try, tmp_path: Path) -> None:
+    columns = {name: of(name) for name in example()[0]}
+    columns["therapist <script>x</script>"] = columns.pop("therapist_id")
+    page = render(tried(write(tmp_path / "own.csv", columns)))
+    assert ("&lt;script&gt;" in page, "<script" in page) == (True, False)
+
+
+class _Page(HTMLParser):
+    """Collects what a browser would fetch, and whether everything is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.open: list[str] = []
+        self.headings: list[int] = []
+        self.unnamed = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.fetched += [v or "" for k, v in attrs if k in {"src", "href", "srcset", "action", "data"}]
+        self.unnamed += given.get("role") == "img" and not given.get("aria-label")
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in {"meta", "br"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert tag == self.open.pop()
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.fetched += [v or "" for k, v in attrs if k in {"src", "href", "srcset"}]
+
+
+@pytest.fixture(scope="module")
+def parsed(contents: Contents) -> _Page:
+    page = _Page()
+    page.feed(render(contents))
+    return page
+
+
+def test_it_asks_nobody_for_anything(contents: Contents, parsed: _Page) -> None:
+    assert [address for address in parsed.fetched if not address.startswith("#")] == []
+    assert re.findall(r"https?://|url\(|@import|<script", render(contents)) == []
+
+
+def test_it_is_closed_and_its_headings_and_pictures_can_be_read_aloud(parsed: _Page) -> None:
+    assert (parsed.open, parsed.unnamed) == ([], 0)
+    levels = parsed.headings
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert (levels[0], levels.count(1)) == (1, 1)
+
+
+def test_it_ends_with_what_it_cannot_know(contents: Contents) -> None:
+    assert re.findall(r"<h2[^>]*>([^<]+)<", render(contents))[-1] == "What this page cannot know"
+
+
+def test_the_same_file_gives_the_same_page(contents: Contents, tried: Try) -> None:
+    assert render(contents) == render(tried(EXAMPLE))

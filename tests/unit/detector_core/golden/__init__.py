@@ -1,4 +1,0 @@
-"""Golden histories: recorded forms with what the shipped model says of them.
-
-After a change that is meant: `python -m tests.unit.detector_core.golden`, and review the difference.
-"""

@@ -1,0 +1,31 @@
+"""Real ratings beside simulated ones: figures right by hand, and a caseload that looks like itself."""
+
+import numpy as np
+import pytest
+
+from lab.evaluation.realism import compare, figures, padded
+from lab.product_path import forms_of
+from lab.simulator.cohort import simulate
+from lab.simulator.instruments import WAI_SR
+from lab.simulator.world import draw_world
+from tests.support.detector.forms import declined, level_forms
+
+
+def test_falls_repairs_and_missing_forms_are_counted_right() -> None:
+    falls = [*level_forms([0.8, 0.6, 0.8]), declined(3)]
+    steady = level_forms([0.5, 0.5, 0.5])
+    found = figures(*padded([falls, steady]))
+    assert found["falls by 1/8 of the scale, per 100 pairs of forms"] == pytest.approx(25)
+    assert found["falls by 1/4 of the scale, per 100 pairs of forms"] == 0
+    assert found["clients with such a fall, of 100"] == pytest.approx(50)
+    assert found["such falls half back within 3 forms, of 100"] == pytest.approx(100)
+    assert found["sessions without a form, of 100"] == pytest.approx(100 / 7)
+
+
+def test_a_simulated_caseload_lies_among_simulated_caseloads() -> None:
+    rng = np.random.default_rng(6)
+    cohort = simulate(rng, 60, draw_world(rng, WAI_SR), 12)
+    histories = [forms_of(cohort, client) for client in range(60)]
+    rows = compare(histories, WAI_SR, 20, lambda _done: None)
+    within = [row.low <= row.real <= row.high for row in rows]
+    assert sum(within) >= len(within) / 2
