@@ -15,7 +15,7 @@ from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.instruments import WAI_SR
 from lab.simulator.item_responses import in_instrument_units
 from lab.simulator.scenarios import KINDS
-from services.detector.cli.plugin import plugin
+from lab.commands.plugin import plugin
 from services.detector.model.artefact import load, read_manifest
 
 CLIENTS = 900
