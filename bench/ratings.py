@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import PracticeId, record_key
-from schemas.rating import RatingBody, dyad
+from schemas.rating import RatingBody
+from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from lab.simulator.cohort import Cohort
 from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
+from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.episodes import EMPTY, Seen, fold, scored
-from services.detector.domain.form import COLUMNS, Form, Place
+from services.detector.domain.form import COLUMNS, Form
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -43,7 +44,7 @@ def forms_of(cohort: Cohort, client: int) -> list[Form]:
     for t in np.nonzero(cohort.present[client])[0].tolist():
         row = cohort.forms[client, t].tolist()
         name = session_name(client, t)
-        place = Place(_BEGAN + t * _WEEK, SessionId(name), InstrumentId(cohort.world.shape.name))
+        place = SessionOrder(_BEGAN + t * _WEEK, SessionId(name), InstrumentId(cohort.world.shape.name))
         declined = row[_AT["declined"]] > 0
         forms.append(
             Form(

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Self
 
 import msgspec
 from pydantic import (
@@ -20,18 +20,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from schemas.error_messages import words_for
-from schemas.events import Scores, SessionRated, Status
+from schemas.events import Scores, Status
 from schemas.ids import (
-    NO_CASE,
-    CaseId,
-    ClientId,
-    Dyad,
-    InstrumentId,
     PracticeId,
     RatingId,
-    RatingIdentity,
-    SessionId,
-    TherapistId,
     default_rating_id,
 )
 from schemas.validation_errors import Complaint, Refused, complaints_of
@@ -129,22 +121,6 @@ class RatingBody(BaseModel):
         return self
 
 
-class Currency(NamedTuple):
-    """Which version of a rating is current: the greatest of one identity."""
-
-    recorded_or_accepted_at: datetime
-    accepted_at: datetime
-    rating_id: RatingId
-
-
-class SessionOrder(NamedTuple):
-    """Where a rating stands among the sessions of its dyad."""
-
-    session_at: datetime
-    session_id: SessionId
-    instrument: InstrumentId
-
-
 def parse_rating(sent: bytes | str, now: datetime) -> RatingBody:
     """The rating in one JSON object.
 
@@ -214,27 +190,3 @@ def rating_id(practice: PracticeId, body: RatingBody, hashed: str | None = None)
     if body.id is not None:
         return RatingId(body.id)
     return default_rating_id(practice, hashed or content_hash(body))
-
-
-def identity(practice: PracticeId, body: RatingBody | SessionRated) -> RatingIdentity:
-    """What makes this rating a version of another one."""
-    return RatingIdentity(
-        practice, ClientId(body.client_id), SessionId(body.session_id), InstrumentId(body.instrument)
-    )
-
-
-def dyad(practice: PracticeId, body: RatingBody | SessionRated) -> Dyad:
-    """Whose alliance this rating is about."""
-    case = CaseId(body.case_id) if body.case_id else NO_CASE
-    return Dyad(practice, TherapistId(body.therapist_id), ClientId(body.client_id), case)
-
-
-def currency(rated: SessionRated) -> Currency:
-    """The key by which the versions of one rating are ordered; the greatest is current."""
-    return Currency(rated.recorded_at or rated.accepted_at, rated.accepted_at, RatingId(rated.rating_id))
-
-
-def session_order(rated: SessionRated) -> SessionOrder:
-    """The key by which the sessions of one dyad are ordered."""
-    at = rated.session_at.astimezone(UTC)
-    return SessionOrder(at, SessionId(rated.session_id), InstrumentId(rated.instrument))

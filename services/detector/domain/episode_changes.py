@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from schemas.events import Answer, Change, KeptBack
 from schemas.ids import DyadId, episode_id
+from schemas.rating_order import SessionOrder
 from services.detector.domain.episodes import EMPTY, Episode, Folded, as_of
-from services.detector.domain.form import Place
 
 SILENCING = frozenset({Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT})
 
@@ -73,7 +73,7 @@ class Told(NamedTuple):
 
     after: Emitted
     change: Change
-    place: Place
+    place: SessionOrder
     kept_back: KeptBack | None
 
 
@@ -212,7 +212,7 @@ class _Scene:
         return (None if after.told else after.kept_back) or self._aged
 
 
-def _aged(newest: Place | None, telling: Telling) -> KeptBack | None:
+def _aged(newest: SessionOrder | None, telling: Telling) -> KeptBack | None:
     if newest is None:
         return KeptBack.NOT_NEWEST
     if telling.tell_from is not None and newest.session_at <= telling.tell_from:

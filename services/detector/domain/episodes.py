@@ -21,8 +21,8 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
-from services.detector.domain.form import Place
 
 LOWER_SHARE = 0.7
 """The lower bound, as a share of the threshold."""
@@ -52,7 +52,7 @@ class End(StrEnum):
 class Scored(NamedTuple):
     """One session as the fold sees it; what is stored of it is exactly this."""
 
-    place: Place
+    place: SessionOrder
     risk: float
     threshold: float
     may_flag: bool
@@ -63,21 +63,21 @@ class Scored(NamedTuple):
 class Episode(Struct, frozen=True, array_like=True):
     """A stretch of sessions at which a rupture is taken to be under way."""
 
-    opened: Place
+    opened: SessionOrder
     reference: float | None = None
     """The level at which it opened or last deepened; None until a form with marks was flagged."""
-    deepened: tuple[Place, ...] = ()
+    deepened: tuple[SessionOrder, ...] = ()
     under: int = 0
     """Rated sessions in a row under the lower bound."""
     end: End | None = None
-    closed: Place | None = None
+    closed: SessionOrder | None = None
 
 
 class Folded(Struct, frozen=True, array_like=True):
     """The fold's state after the last session: small, and all that the next session needs."""
 
     episodes: tuple[Episode, ...] = ()
-    last: Place | None = None
+    last: SessionOrder | None = None
     flagged: bool = False
     """The last session is flagged."""
     over: bool = False
@@ -114,7 +114,7 @@ def _fall(found: Assessment) -> float:
     return max(falls, default=0.0)
 
 
-def scored(place: Place, found: Assessment, threshold: float) -> Scored:
+def scored(place: SessionOrder, found: Assessment, threshold: float) -> Scored:
     """An assessment as the fold sees it."""
     level = None if isnan(found.level) else found.level
     return Scored(place, found.risk, threshold, may_flag(found), level)

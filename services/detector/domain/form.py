@@ -1,36 +1,29 @@
 """Ratings in, forms out: a dyad's sessions in order, on one scale 0 to 1, whatever the instrument."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from math import nan
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from schemas.events import Mark, Scores, Status
-from schemas.ids import InstrumentId, RatingId, SessionId
+from schemas.ids import RatingId
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
+from schemas.rating_order import SessionOrder, session_order
 from schemas.validation_errors import Refused
 from services.detector.domain.reasons import Reason
 from services.runtime.process.errors import Reject
-
-
-class Place(NamedTuple):
-    """Where a form stands among the sessions of its dyad: by time (UTC), session id, instrument."""
-
-    session_at: datetime
-    session_id: SessionId
-    instrument: InstrumentId
 
 
 class Form(Struct, frozen=True, gc=False):
     """One session's form as the model sees it; marks are 0 to 1, NaN where there is none."""
 
     rating_id: RatingId
-    place: Place
+    place: SessionOrder
     status: Status
     """`RATED` or `DECLINED`: a withdrawn rating is no part of a history."""
     bond: float
@@ -97,9 +90,7 @@ def form_of(rating: Rating, instrument: Instrument) -> Form:
         Reject: `invalid-marks`, when the marks do not fit the instrument or too many are missing; also when
             the rating was withdrawn, which is no form.
     """
-    place = Place(
-        rating.session_at.astimezone(UTC), SessionId(rating.session_id), InstrumentId(rating.instrument)
-    )
+    place = session_order(rating)
     step = instrument.unit_step
     if rating.status is Status.DECLINED:
         return Form(RatingId(rating.rating_id), place, rating.status, nan, nan, nan, nan, 0, nan, nan, step)

@@ -2,16 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import UTC
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.events import Status
-from schemas.ids import InstrumentId, RatingId, SessionId
+from schemas.ids import RatingId
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
-from services.detector.domain.form import Form, Place, Rating
+from schemas.rating_order import session_order
+from services.detector.domain.form import Form, Rating
 
 Floats = NDArray[np.float64]
 
@@ -59,9 +59,7 @@ def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form |
     for rating, on, (bond, goal, task, overall, deviation, best) in zip(
         ratings, on_step, columns.tolist(), strict=True
     ):
-        place = Place(
-            rating.session_at.astimezone(UTC), SessionId(rating.session_id), InstrumentId(rating.instrument)
-        )
+        place = session_order(rating)
         form = Form(
             RatingId(rating.rating_id),
             place,

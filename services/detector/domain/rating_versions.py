@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
+from schemas.rating_order import session_order
 from services.detector.domain.form import Form, form_of
 from services.detector.domain.form_batch import full_forms
 from services.detector.domain.reasons import Reason
-from services.detector.storage.ratings import Known, place_of
+from services.detector.storage.ratings import Known
 from services.detector.stream.batch import Arrival, DyadWork, Version, VersionKey
 from services.runtime.process.errors import Reject
 
@@ -69,7 +70,7 @@ class Desk:
                 form = form_of(rating, instrument)
         except UnknownInstrument:
             raise Reject(Reason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
-        place = place_of(rating) if form is None else form.place
+        place = session_order(rating) if form is None else form.place
         return Version(rating, place, arrival.dyad.id, rating.accepted_at, log, form)
 
     def _is_elsewhere(self, arrival: Arrival) -> bool:

@@ -18,7 +18,8 @@ from schemas.events import Scores
 from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import score
-from schemas.rating import LATEST, RatingBody, content_hash, dyad, rating_id
+from schemas.rating import LATEST, RatingBody, content_hash, rating_id
+from schemas.rating_order import dyad
 from schemas.ratings_csv import Row
 from schemas.validation_errors import Refused, complaints_of
 from services.detector import contracts

@@ -5,7 +5,8 @@ from math import nan
 
 from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
-from services.detector.domain.form import Form, Place
+from schemas.rating_order import SessionOrder
+from services.detector.domain.form import Form
 
 _BEGAN = datetime(2020, 1, 6, 10, tzinfo=UTC)
 _WEEK = timedelta(days=7)
@@ -26,7 +27,7 @@ def heartbeat_history() -> list[Form]:
     forms = []
     for number, marks in enumerate(_MARKS):
         name = f"heartbeat-{number}"
-        place = Place(_BEGAN + number * _WEEK, SessionId(name), InstrumentId("srs"))
+        place = SessionOrder(_BEGAN + number * _WEEK, SessionId(name), InstrumentId("srs"))
         if marks is None:
             form = Form(RatingId(name), place, Status.DECLINED, nan, nan, nan, nan, 0, nan, nan, 0.01)
         else:

@@ -3,15 +3,14 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
 
 import msgspec
 from psycopg.errors import UniqueViolation
 
 from schemas.events import Status
-from schemas.ids import Dyad, DyadId, InstrumentId, SessionId
+from schemas.ids import Dyad, DyadId
+from schemas.rating_order import session_order
 from services.detector.contracts import Rated, Scores, encode
-from services.detector.domain.form import Place
 from services.detector.storage.practices import Connection
 from services.detector.stream.batch import Batch, Version, VersionKey
 from services.runtime.postgres.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
@@ -78,13 +77,6 @@ class Known:
     duplicates: list[tuple[tuple[str, int, int], Rated]] = field(default_factory=list)
 
 
-def place_of(rating: Rated) -> Place:
-    """Where a rating stands among the sessions of its dyad."""
-    return Place(
-        rating.session_at.astimezone(UTC), SessionId(rating.session_id), InstrumentId(rating.instrument)
-    )
-
-
 def version_of(row: Sequence[object]) -> Version:
     """A row of `COLUMNS` as a version, its form not made yet."""
     fields = dict(zip(_NAMES, row[:-4], strict=False))
@@ -96,7 +88,7 @@ def version_of(row: Sequence[object]) -> Version:
     rating = Rated(**(fields | {"status": Status(fields["status"])}))  # type: ignore[arg-type]
     current, cluster, partition, offset = row[-4:]
     log = (str(cluster), int(partition), int(offset))  # type: ignore[call-overload]
-    return Version(rating, place_of(rating), dyad, rating.accepted_at, log, current=bool(current))
+    return Version(rating, session_order(rating), dyad, rating.accepted_at, log, current=bool(current))
 
 
 _NAMES = (

@@ -10,11 +10,12 @@ from uuid import UUID
 from schemas.events import Status
 from schemas.ids import Dyad, DyadId
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_order import Currency, SessionOrder, currency
 from services.detector.contracts import BeatEvent, Rated, Responded
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.episode_changes import Decision, Emitted, Told
 from services.detector.domain.episodes import Scored, Seen
-from services.detector.domain.form import Form, Place
+from services.detector.domain.form import Form
 from services.detector.domain.thresholds import Threshold
 from services.detector.storage.practices import Models, Practice, ThresholdBook
 from services.runtime.kafka.record import Record
@@ -33,7 +34,7 @@ class Version:
     """One rating as it is (to be) stored."""
 
     rating: Rated
-    place: Place
+    place: SessionOrder
     dyad_id: DyadId
     accepted_at: datetime
     log: tuple[str, int, int]
@@ -48,9 +49,9 @@ class Version:
         self.key = VersionKey(self.rating.session_id, self.rating.instrument)
 
     @property
-    def currency(self) -> tuple[datetime, datetime, str]:
-        """The greatest of one identity is current."""
-        return self.rating.recorded_at or self.accepted_at, self.accepted_at, self.rating.rating_id
+    def currency(self) -> Currency:
+        """The key that decides which version of a rating is current."""
+        return currency(self.rating.recorded_at, self.accepted_at, self.rating.rating_id)
 
     @property
     def counts(self) -> bool:
@@ -104,7 +105,7 @@ class DyadWork:
     responses: list[Responded] = field(default_factory=list)
     touched: dict[VersionKey, Version] = field(default_factory=dict)
     """Ratings whose current version is another one now, with that version."""
-    changed_from: Place | None = None
+    changed_from: SessionOrder | None = None
     """The first place at which the history differs; None: nowhere."""
     refold: bool = False
     caused_at: datetime | None = None

@@ -7,7 +7,8 @@ from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import PracticeId, record_key
 from schemas.instruments.scoring import score
-from schemas.rating import RatingBody, content_hash, dyad, parse_rating, rating_id
+from schemas.rating import RatingBody, content_hash, parse_rating, rating_id
+from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from schemas.validation_errors import Complaint, Refused
 from services.ingest.context import Door

@@ -10,12 +10,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from lab.commands.plugin import plugin
 from lab.product_path import judge_cohort
 from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.instruments import WAI_SR
 from lab.simulator.item_responses import in_instrument_units
 from lab.simulator.scenarios import KINDS
-from lab.commands.plugin import plugin
 from services.detector.model.artefact import load, read_manifest
 
 CLIENTS = 900

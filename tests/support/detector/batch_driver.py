@@ -15,7 +15,8 @@ from schemas.envelope import AnyEvent, decode
 from schemas.events import Answer, TherapistResponded
 from schemas.ids import PracticeId, record_key
 from schemas.instruments.catalogue import Catalogue
-from schemas.rating import RatingBody, dyad
+from schemas.rating import RatingBody
+from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from services.detector.domain.detector import Detector
 from services.detector.storage.practices import Models, ThresholdBook

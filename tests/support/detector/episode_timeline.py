@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from schemas.ids import DyadId, InstrumentId, SessionId
+from schemas.rating_order import SessionOrder
 from services.detector.domain.episode_changes import Decision, Emitted, Telling, Told, emit
 from services.detector.domain.episodes import EMPTY, Folded, Scored, Seen, fold
-from services.detector.domain.form import Place
 
 DYAD = DyadId(UUID(int=7))
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -14,9 +14,9 @@ THRESHOLD = 0.5
 NORMAL = 0.7
 
 
-def place(week: float) -> Place:
+def place(week: float) -> SessionOrder:
     """The session of a week."""
-    return Place(BEGAN + timedelta(weeks=week), SessionId(f"s{week}"), InstrumentId("srs"))
+    return SessionOrder(BEGAN + timedelta(weeks=week), SessionId(f"s{week}"), InstrumentId("srs"))
 
 
 def session(week: float, risk: float, *, level: float | None = NORMAL, may_flag: bool = True) -> Scored:

@@ -6,18 +6,19 @@ from math import nan
 
 from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
+from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.detector import DyadForms
-from services.detector.domain.form import Form, Place
+from services.detector.domain.form import Form
 from services.detector.model.trained_detector import TrainedDetector
 
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
 STEADY = (0.80, 0.82, 0.79, 0.81, 0.80)
 
 
-def place(number: int) -> Place:
+def place(number: int) -> SessionOrder:
     """The place of the `number`th weekly session."""
-    return Place(BEGAN + timedelta(weeks=number), SessionId(f"s{number:02d}"), InstrumentId("wai-sr"))
+    return SessionOrder(BEGAN + timedelta(weeks=number), SessionId(f"s{number:02d}"), InstrumentId("wai-sr"))
 
 
 def form(number: int, bond: float, goal: float, task: float, *, overall: float = nan) -> Form:

@@ -1,6 +1,6 @@
 """The sample service as a process of its own, to be harmed.
 
-    python -m tests.support.runtime.sample_process NAME
+python -m tests.support.runtime.sample_process NAME
 """
 
 import asyncio

@@ -19,7 +19,8 @@ from schemas.ids import (
     dyad_id,
     record_key,
 )
-from schemas.rating import content_hash, currency, dyad, identity, rating_id, session_order
+from schemas.rating import content_hash, rating_id
+from schemas.rating_order import currency, dyad, identity, session_order
 from tests.support.schemas.ratings import LEFT_OUT, PRACTICE, rating
 
 CANONICAL = (
@@ -151,7 +152,10 @@ def test_no_case_and_an_empty_case_are_the_same_dyad() -> None:
 def test_the_later_recorded_then_accepted_then_greater_id_is_current(
     older: dict[str, object], newer: dict[str, object]
 ) -> None:
-    assert currency(rated(**older)) < currency(rated(**newer))
+    one, other = rated(**older), rated(**newer)
+    assert currency(one.recorded_at, one.accepted_at, one.rating_id) < currency(
+        other.recorded_at, other.accepted_at, other.rating_id
+    )
 
 
 @pytest.mark.parametrize(

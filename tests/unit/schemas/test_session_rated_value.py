@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from schemas.envelope import decode, encode
 from schemas.events import Status
 from schemas.ids import PracticeId, _named, default_rating_id, record_key
-from schemas.rating import RatingBody, content_hash, dyad
+from schemas.rating import RatingBody, content_hash
+from schemas.rating_order import dyad
 from schemas.session_rated import session_rated, session_rated_value
 from tests.support.schemas.ratings import PRACTICE, rating
 

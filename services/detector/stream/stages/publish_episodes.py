@@ -10,9 +10,9 @@ from schemas.events import Component
 from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, episode_event_id
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
+from schemas.rating_order import SessionOrder
 from services.detector.contracts import Changed, Finding, Point, encode, envelope, unpack_numbers
 from services.detector.domain.episode_changes import Told, standing
-from services.detector.domain.form import Place
 from services.detector.metrics import TOLD
 from services.detector.storage.practices import Connection
 from services.detector.stream.batch import Batch, DyadWork, Tools
@@ -52,7 +52,7 @@ FROM unnest(%b::uuid[], %b::int[], %b::text[], %b::text[], %b::text[], %b::text[
 class _Told:
     """One session of a dyad, as it was published."""
 
-    place: Place
+    place: SessionOrder
     flagged: bool
     numbers: bytes
     next_session_at: datetime | None
@@ -81,7 +81,7 @@ async def _histories(conn: Connection, ids: Sequence[DyadId]) -> dict[DyadId, li
     if ids:
         rows = await (await conn.execute(_HISTORY, (ids,), binary=True)).fetchall()
         for id_, at, session, instrument, flagged, numbers, next_at, accepted_at in rows:
-            place = Place(at, SessionId(session), InstrumentId(instrument))
+            place = SessionOrder(at, SessionId(session), InstrumentId(instrument))
             found.setdefault(DyadId(id_), []).append(_Told(place, flagged, numbers, next_at, accepted_at))
     for history in found.values():
         history.sort(key=lambda one: one.place)
