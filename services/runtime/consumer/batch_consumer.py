@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.context import LOOP, Parts
-from services.runtime.consumer.fuse import Fuse, FuseLimits
+from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.order_of_effects import Handler, OrderOfEffects, Whose, nobodys
 from services.runtime.consumer.session import Session
 from services.runtime.http.health import Health
@@ -65,7 +65,7 @@ class BatchConsumer:
         strands: int = 1,
         strands_from: int = 256,
         transaction_deadline_s: float = 60.0,
-        fuse: FuseLimits | None = None,
+        fuse: FuseSettings | None = None,
         left_behind_after_s: float = LEFT_BEHIND_AFTER_S,
     ) -> None:
         self._service = service
@@ -88,7 +88,7 @@ class BatchConsumer:
             assignment=assignment,
             committer=committer,
             publisher=publisher,
-            fuse=Fuse(fuse or FuseSettings().limits),
+            fuse=Fuse(fuse or FuseSettings()),
             metrics=metrics,
             checkpoint=checkpoint,
             alive=lambda: health.beat(LOOP),

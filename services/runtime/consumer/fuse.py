@@ -6,25 +6,17 @@ and setting them all aside would only make a mess to clean up.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from services.runtime.process.errors import Halt
+from services.runtime.process.settings import FuseSettings
 
 _WINDOW = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class FuseLimits:
-    """How many bad records are too many."""
-
-    in_a_row: int = 11
-    of_last_1000: int = 50
 
 
 class Fuse:
     """Counts records that could not be decoded or processed; rejections that the domain decides on do not."""
 
-    def __init__(self, limits: FuseLimits) -> None:
+    def __init__(self, limits: FuseSettings) -> None:
         self._limits = limits
         self._window: deque[bool] = deque(maxlen=_WINDOW)
         self.in_a_row = 0

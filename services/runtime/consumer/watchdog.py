@@ -1,15 +1,13 @@
 """The watch over a session: positions and lag as metrics, and an end to a session that stands still."""
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
 from services.runtime.consumer.context import LOOP, Parts
+from services.runtime.kafka.subscription import Subscription
 from services.runtime.process.errors import Retry
-
-if TYPE_CHECKING:
-    from services.runtime.consumer.session import Session
 
 EVERY_S = 1.0
 SILENT_S = 15.0
@@ -18,10 +16,28 @@ STILL_S = 90.0
 """aiokafka's client may end for good inside; a new session costs little."""
 
 
+class WatchedSession(Protocol):
+    """What the watchdog reads of a session, and how it ends one."""
+
+    joined: bool
+    polled_at: float
+
+    @property
+    def subscription(self) -> Subscription:
+        """The live subscription."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a batch is being processed or partitions are being prepared or given up."""
+
+    def end(self, error: BaseException) -> None:
+        """End the session with this error."""
+
+
 class Watch:
     """Looks at a session once a second."""
 
-    def __init__(self, session: "Session", parts: Parts) -> None:
+    def __init__(self, session: WatchedSession, parts: Parts) -> None:
         self._session = session
         self._parts = parts
 

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.runtime.consumer.fuse import FuseLimits
 from services.runtime.process.errors import Halt
 
 Seconds = Annotated[float, Field(gt=0)]
@@ -115,11 +114,6 @@ class FuseSettings(BaseSettings):
     """So many undecodable or unprocessable records in a row stop the consumer."""
     of_last_1000: Annotated[int, Field(ge=1)] = 50
     """So many among the last 1,000 stop the consumer."""
-
-    @property
-    def limits(self) -> FuseLimits:
-        """The same, as the fuse takes it."""
-        return FuseLimits(in_a_row=self.in_a_row, of_last_1000=self.of_last_1000)
 
 
 class CredentialSettings(BaseSettings):

@@ -5,7 +5,7 @@ import json
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.runtime.consumer.fuse import FuseLimits
+from services.runtime.process.settings import FuseSettings
 from tests.support.runtime.sample_service import Sample, until
 
 
@@ -97,7 +97,7 @@ async def test_a_poisoned_run_is_set_aside_one_by_one_until_the_fuse_blows(sampl
 async def test_with_the_limit_raised_all_bad_records_are_set_aside(sample: Sample) -> None:
     await sample.send([*["bad"] * 20, "1"])
 
-    async with sample.consumer(fuse=FuseLimits(in_a_row=100, of_last_1000=100))():
+    async with sample.consumer(fuse=FuseSettings(in_a_row=100, of_last_1000=100))():
         await until(lambda: sample.effects() == ["1"])
 
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(20,)]

@@ -16,7 +16,6 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.postgres.runtime_tables import create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
-from services.runtime.consumer.fuse import FuseLimits
 from services.runtime.consumer.order_of_effects import Whose, nobodys
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
@@ -26,7 +25,7 @@ from services.runtime.process.clock import Clock, SystemClock
 from services.runtime.process.errors import Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.metrics import Metrics
-from services.runtime.process.settings import DatabaseSettings, KafkaSettings
+from services.runtime.process.settings import DatabaseSettings, FuseSettings, KafkaSettings
 
 SCHEMA = "sample"
 DEADLINE_S = 30.0
@@ -138,7 +137,7 @@ class Sample:
         topics: Sequence[str] | None = None,
         checkpoint: Checkpoint = no_checkpoint,
         max_records: int = 50,
-        fuse: FuseLimits | None = None,
+        fuse: FuseSettings | None = None,
         kafka: KafkaSettings | None = None,
         database: DatabaseSettings | None = None,
         left_behind_after_s: float = 60.0,

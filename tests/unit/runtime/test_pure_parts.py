@@ -5,7 +5,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.partitioner import DefaultPartitioner
 
-from services.runtime.consumer.fuse import Fuse, FuseLimits
+from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.startup_checks import check_partitions
 from services.runtime.http.paging import START, Cursor, decode, encode
 from services.runtime.http.problem import Problem
@@ -18,6 +18,7 @@ from services.runtime.process.errors import Halt, Reject, Retry
 from services.runtime.process.kill_points import LABELS, kill_at, no_checkpoint
 from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
+from services.runtime.process.settings import FuseSettings
 
 PLACE = ("topic", 3)
 
@@ -54,7 +55,7 @@ def test_an_embedded_log_is_taken_as_it_is() -> None:
 
 
 def test_ten_bad_records_in_a_row_pass_and_the_eleventh_blows_the_fuse() -> None:
-    fuse = Fuse(FuseLimits())
+    fuse = Fuse(FuseSettings())
     fuse.add([True] * 10)
 
     with pytest.raises(Halt, match="11 records in a row"):
@@ -62,14 +63,14 @@ def test_ten_bad_records_in_a_row_pass_and_the_eleventh_blows_the_fuse() -> None
 
 
 def test_a_good_record_ends_the_row() -> None:
-    fuse = Fuse(FuseLimits())
+    fuse = Fuse(FuseSettings())
     fuse.add([*[True] * 10, False, *[True] * 10])
 
     assert fuse.in_a_row == 10
 
 
 def test_five_percent_of_the_last_thousand_blow_the_fuse() -> None:
-    fuse = Fuse(FuseLimits())
+    fuse = Fuse(FuseSettings())
     fuse.add([*[False] * 900, *[True, False] * 49])
 
     with pytest.raises(Halt, match="50 of the last"):
@@ -77,7 +78,7 @@ def test_five_percent_of_the_last_thousand_blow_the_fuse() -> None:
 
 
 def test_bad_records_leave_the_window() -> None:
-    fuse = Fuse(FuseLimits())
+    fuse = Fuse(FuseSettings())
     for _ in range(20):
         fuse.add([True] * 10 + [False] * 990)
 
@@ -85,7 +86,7 @@ def test_bad_records_leave_the_window() -> None:
 
 
 def test_looking_ahead_counts_nothing() -> None:
-    fuse = Fuse(FuseLimits())
+    fuse = Fuse(FuseSettings())
     with pytest.raises(Halt):
         fuse.check([True] * 11)
 

@@ -36,7 +36,7 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert KafkaSettings().bootstrap_servers == "a:1,b:2"
     assert KafkaSettings().embedded is True
     assert HttpSettings().port == 8123
-    assert FuseSettings().limits.in_a_row == 99
+    assert FuseSettings().in_a_row == 99
 
 
 def test_settings_cannot_be_changed() -> None:
