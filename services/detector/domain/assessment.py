@@ -4,6 +4,9 @@ from msgspec import Struct
 
 from schemas.events import Component, Movement
 
+DIGITS = 6
+"""Decimals of every number of an assessment, so that what is compared, stored and published is the same."""
+
 
 class ComponentFinding(Struct, frozen=True, gc=False):
     """One component at one session: its share in the risk, this form's score, this client's usual."""

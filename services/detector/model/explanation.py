@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.events import Component
-from services.detector.domain.assessment import Assessment, ComponentFinding
+from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
 from services.detector.domain.form import Form
 from services.detector.model.movement import Levels, Moved, below_usual, movement, slow_against_sudden
 
 Floats = NDArray[np.float64]
 
-DIGITS = 6
 _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL)
 
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 from schemas.events import AllianceAssessed
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
+from services.detector.domain.published_assessment import published_assessment
 from services.detector.domain.reasons import Outcome
 from services.detector.results.dependencies import Pool, practice_for
-from services.detector.stream.stages.publish_assessments import assessed
 from services.runtime.http.credentials import CredentialStore
 
 _RATING = """
@@ -105,7 +105,9 @@ def _known(
     if numbers is None:
         return answer
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
-    data = assessed(Dyad(practice, therapist, client, case), identity, revision, unpack_numbers(numbers))
+    data = published_assessment(
+        Dyad(practice, therapist, client, case), identity, revision, unpack_numbers(numbers)
+    )
     return answer.model_copy(
         update={
             "assessment": AllianceAssessed.model_validate_json(encode(data)),

@@ -20,8 +20,8 @@ from schemas.ids import (
     TherapistId,
 )
 from services.detector import contracts as wire
+from services.detector.domain.published_assessment import published_assessment
 from services.detector.stream.stages.heartbeat import TYPE as HEARTBEAT
-from services.detector.stream.stages.publish_assessments import assessed
 from services.runtime.kafka.record import Record
 from tests.support.detector.batch_driver import body, record_of
 
@@ -66,7 +66,7 @@ def test_an_assessment_is_written_as_its_contract_writes_it() -> None:
     )  # fmt: skip
     who = Dyad(PracticeId("p"), TherapistId("t"), ClientId("c"), CaseId(""))
     identity = RatingIdentity(who.practice_id, who.client_id, SessionId("s"), InstrumentId("srs"))
-    data = assessed(who, identity, 2, numbers)
+    data = published_assessment(who, identity, 2, numbers)
     value = wire.envelope("alliance.assessed.v1", UUID(int=1), AT, b"abc", wire.encode(data))
     event = decode(value)
     assert msgspec.to_builtins(data) == event.data.model_dump(

@@ -9,7 +9,7 @@ from schemas.events import Component
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import to_units
 from services.detector.domain.assessment import ComponentFinding
-from services.detector.stream.stages.publish_assessments import in_units
+from services.detector.domain.published_assessment import components_in_units
 
 CATALOGUE = Catalogue.load()
 shares = st.one_of(st.just(nan), st.integers(0, 10**6).map(lambda number: number / 10**6))
@@ -22,7 +22,7 @@ findings = st.dictionaries(
 def test_each_stands_in_the_units_of_its_own_form(
     rows: list[tuple[dict[Component, ComponentFinding], str]],
 ) -> None:
-    found = in_units([(one, CATALOGUE.get(name)) for one, name in rows])
+    found = components_in_units([(one, CATALOGUE.get(name)) for one, name in rows])
 
     assert len(found) == len(rows)
     for (given_, name), shown in zip(rows, found, strict=True):
