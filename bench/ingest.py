@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from services.runtime.http.credentials import add_key
-from tests.support.kafka import embedded_kafka
+from tests.support.embedded_kafka import embedded_kafka
 
 SINGLE_CONNECTIONS = 16
 BATCH_CONNECTIONS = 4

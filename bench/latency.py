@@ -21,7 +21,7 @@ import psutil
 from services.cli.demo.input_ratings import Sent, Size, simulated
 from tests.support.backend import Backend, real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
-from tests.support.stack import ServiceStack, running_stack
+from tests.support.service_stack import ServiceStack, running_stack
 
 
 def percentile(values: list[float], share: float) -> float:

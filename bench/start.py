@@ -17,7 +17,7 @@ import psutil
 
 from tests.support.backend import real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
-from tests.support.stack import ServiceStack, running_stack
+from tests.support.service_stack import ServiceStack, running_stack
 
 SERVICES = ("ingest", "detector", "notifier")
 

@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.postgres import fresh_database, postgres_server
 
-pytest_plugins = ["tests.support.needs"]
+pytest_plugins = ["tests.support.machine_requirements"]
 # What fails in these is to be shown as fully as what fails in a test.
 pytest.register_assert_rewrite(
-    "tests.support.ending", "tests.support.invariants", "tests.support.stack", "tests.containers"
+    "tests.support.final_state", "tests.support.invariants", "tests.support.service_stack", "tests.containers"
 )
 
 

@@ -26,7 +26,7 @@ from tests.support.detector.episodes import changed, episode_named
 from tests.support.notifier.batch_driver import notifier_stage
 from tests.support.notifier.mail_server import MailServer, running
 from tests.support.ports import free_port
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 pytestmark = pytest.mark.browser
 

@@ -7,9 +7,9 @@ import pytest
 from deploy.kafka.run import KafkaNode
 from services.cli.demo.input_ratings import Sent, Size, simulated
 from tests.support.backend import real_backend
-from tests.support.ending import Ending, ending
+from tests.support.final_state import FinalState, ending
 from tests.support.postgres import fresh_database
-from tests.support.stack import ServiceStack, running_stack
+from tests.support.service_stack import ServiceStack, running_stack
 
 PRACTICE = "north"
 
@@ -24,7 +24,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> list[Sent]:
 @pytest.fixture(scope="session")
 def undisturbed(
     kafka_node: KafkaNode, postgres_url: str, tmp_path_factory: pytest.TempPathFactory, sent: list[Sent]
-) -> Ending:
+) -> FinalState:
     """How it ends when nothing happens to anyone."""
     with (
         real_backend(kafka_node) as backend,

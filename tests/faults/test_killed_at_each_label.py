@@ -10,12 +10,12 @@ from confluent_kafka import Producer
 
 from schemas.topics import EPISODE_CHANGED
 from services.cli.demo.input_ratings import Sent
-from services.runtime.process.kill_points import KILLED, LABELS
+from services.runtime.process.kill_points import KILLED_EXIT_CODE, LABELS
 from tests.faults.conftest import introduce, send
 from tests.support import invariants
 from tests.support.backend import Backend
-from tests.support.ending import Ending, ending, mails_sent, published
-from tests.support.stack import ServiceStack, running_stack, wait_until
+from tests.support.final_state import FinalState, ending, mails_sent, published
+from tests.support.service_stack import ServiceStack, running_stack, wait_until
 
 pytestmark = [pytest.mark.durable, pytest.mark.timeout(180)]
 
@@ -58,7 +58,7 @@ def test_a_kill_at_this_label_ends_in_the_same_table_and_tells_nobody_twice(
     database_url: str,
     tmp_path: Path,
     sent: list[Sent],
-    undisturbed: Ending,
+    undisturbed: FinalState,
     service: str,
     label: str,
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_kill_at_this_label_ends_in_the_same_table_and_tells_nobody_twice(
             wait_until(partial(_taken_up, stack, service), "the detector takes the ratings up")
             # Something that the notifier must publish about, too: by itself it only listens here.
             write(backend, EPISODE_CHANGED.name, number, NO_EVENT)
-        assert stack.wait_end(service) == KILLED
+        assert stack.wait_end(service) == KILLED_EXIT_CODE
 
         stack.start(service)
         if not introduce_first:

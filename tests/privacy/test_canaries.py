@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.topics import ALL
 from tests.support.backend import Backend, embedded_backend
 from tests.support.postgres import fresh_database
-from tests.support.stack import ServiceStack, running_stack
+from tests.support.service_stack import ServiceStack, running_stack
 
 CLIENT, THERAPIST, SESSION, CASE = "canary-client", "canary-therapist", "canary-session", "canary-case"
 MARK = 4.321

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.run import KafkaNode
 from schemas.topics import ALL, EMBEDDED_PARTITIONS, PARTITIONS
-from tests.support.kafka import embedded_kafka
+from tests.support.embedded_kafka import embedded_kafka
 
 
 class Node(Protocol):

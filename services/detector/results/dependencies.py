@@ -6,7 +6,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from services.detector.storage.practices import Connection
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.tenant import tenant_for
+from services.runtime.http.tenant_auth import require_tenant
 
 SCOPE = "results:read"
 
@@ -15,4 +15,4 @@ Pool = AsyncConnectionPool[Connection]
 
 def practice_for(credentials: CredentialStore) -> Callable[..., str]:
     """A dependency: the practice that the caller's key grants."""
-    return tenant_for(credentials, SCOPE)
+    return require_tenant(credentials, SCOPE)

@@ -14,7 +14,7 @@ from services.notifier.domain.decision import OUTGOING, Channel, Outcome, Reason
 from services.notifier.domain.delivery import State
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.tenant import tenant_for
+from services.runtime.http.tenant_auth import require_tenant
 
 SCOPE = "results:read"
 
@@ -57,7 +57,7 @@ class Balance(BaseModel):
 def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
     """The doors to what was decided."""
     router = APIRouter(prefix="/v1", tags=["notifications"])
-    Practice = Annotated[str, Depends(tenant_for(credentials, SCOPE))]  # noqa: N806 - a type
+    Practice = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.get("/notifications")
     async def notifications(

@@ -13,7 +13,7 @@ from services.notifier.domain.decision import Channel
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
-from services.runtime.http.tenant import tenant_for
+from services.runtime.http.tenant_auth import require_tenant
 
 SCOPE = "therapists:write"
 
@@ -38,7 +38,7 @@ def therapist_router(
 ) -> APIRouter:
     """The door to the directory."""
     router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
-    Practice = Annotated[str, Depends(tenant_for(credentials, SCOPE))]  # noqa: N806 - a type
+    Practice = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.put("/{therapist_id}")
     async def put(

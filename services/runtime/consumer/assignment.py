@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from services.runtime.kafka.record import Place
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.process.metrics import Metrics
 
 
@@ -15,18 +15,18 @@ class Assignment:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self.assigned: frozenset[Place] = frozenset()
-        self.epochs: dict[Place, int] = {}
-        self.applied: dict[Place, int] = {}
-        self.fenced: frozenset[Place] = frozenset()
+        self.assigned: frozenset[TopicPartition] = frozenset()
+        self.epochs: dict[TopicPartition, int] = {}
+        self.applied: dict[TopicPartition, int] = {}
+        self.fenced: frozenset[TopicPartition] = frozenset()
         self.generation = 0
 
     @property
-    def unprepared(self) -> list[Place]:
+    def unprepared(self) -> list[TopicPartition]:
         """What is assigned and waits to be prepared."""
         return sorted(self.assigned - self.epochs.keys() - self.fenced)
 
-    def given(self, places: frozenset[Place]) -> None:
+    def given(self, places: frozenset[TopicPartition]) -> None:
         """Kafka assigned exactly these; none is prepared yet."""
         self.generation += 1
         self.assigned = places
@@ -46,7 +46,7 @@ class Assignment:
                 gauge.remove_by_labels(labels)
         self.given(frozenset())
 
-    def prepared(self, epochs: Mapping[Place, int], applied: Mapping[Place, int]) -> None:
+    def prepared(self, epochs: Mapping[TopicPartition, int], applied: Mapping[TopicPartition, int]) -> None:
         """These may be read now, from the offsets in `applied` on."""
         self.generation += 1
         self.epochs.update(epochs)
@@ -58,7 +58,7 @@ class Assignment:
         self.epochs.clear()
         self.applied.clear()
 
-    def fence(self, places: Iterable[Place]) -> None:
+    def fence(self, places: Iterable[TopicPartition]) -> None:
         """Others own these, whatever Kafka last told us: leave them until the next assignment."""
         self.generation += 1
         self.fenced |= frozenset(places)

@@ -6,18 +6,18 @@ import itertools
 from collections.abc import Awaitable, Callable, Sequence
 
 from services.runtime.consumer.assignment import Assignment
-from services.runtime.consumer.context import LOOP, Parts
+from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
 from services.runtime.consumer.fuse import Fuse
-from services.runtime.consumer.order_of_effects import Handler, OrderOfEffects, Whose, nobodys
-from services.runtime.consumer.session import Session
+from services.runtime.consumer.kafka_session import KafkaSession
+from services.runtime.consumer.order_of_effects import Handler, OrderOfEffects, OwnerOf, no_owner
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
-from services.runtime.outbox.publisher import Publisher
+from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.relay import LEFT_BEHIND_AFTER_S, Relay
-from services.runtime.outbox.transaction import RejectedEvent, Transaction
+from services.runtime.outbox.transaction import RejectionEventFactory, Transaction
 from services.runtime.postgres.connect import connect
-from services.runtime.postgres.reconnecting import Link
+from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.errors import Halt, Retry
@@ -53,12 +53,12 @@ class BatchConsumer:
         topics: Sequence[str],
         group: str,
         handle: Handler,
-        rejected_event: RejectedEvent,
+        rejected_event: RejectionEventFactory,
         metrics: Metrics,
         health: Health,
         clock: Clock,
         checkpoint: Checkpoint = no_checkpoint,
-        whose: Whose = nobodys,
+        whose: OwnerOf = no_owner,
         co_partitioned: Sequence[str] = (),
         max_records: int = 512,
         batch_timeout_ms: int = 25,
@@ -71,7 +71,7 @@ class BatchConsumer:
         self._service = service
         self._database = database
         producer = Producer(kafka, metrics)
-        publisher = Publisher(producer, metrics, health)
+        publisher = OutboxPublisher(producer, metrics, health)
         assignment = Assignment(metrics)
         committer = Committer(
             service,
@@ -95,14 +95,14 @@ class BatchConsumer:
             strands_from=strands_from,
         )
         self._relay = Relay(database, committer, publisher, metrics, left_behind_after_s=left_behind_after_s)
-        self._parts = Parts(
+        self._parts = ConsumerContext(
             kafka=kafka,
             topics=tuple(topics),
             co_partitioned=tuple(co_partitioned),
             group=group,
             max_records=max_records,
             batch_timeout_ms=batch_timeout_ms,
-            links=[Link(database, service) for _ in range(strands)],
+            links=[ReconnectingConnection(database, service) for _ in range(strands)],
             producer=producer,
             publisher=publisher,
             committer=committer,
@@ -121,11 +121,11 @@ class BatchConsumer:
             health.set_good(name)
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> KafkaSession | None:
         """The current session with Kafka, if there is one."""
         return self._session
 
-    _session: Session | None = None
+    _session: KafkaSession | None = None
 
     async def run(self) -> None:
         """Consume until stopped; what fails around us is shown in health and tried again with back-off.
@@ -138,7 +138,7 @@ class BatchConsumer:
             while not parts.stopping.is_set():
                 parts.health.beat(LOOP)
                 try:
-                    self._session = Session(parts)
+                    self._session = KafkaSession(parts)
                     await self._session.run()
                 except Halt as halt:
                     await self._stand_still(halt)

@@ -11,24 +11,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.parallel_batch import cut, together
-from services.runtime.kafka.record import Place, Record
+from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.committer import Claim, Committer, Conn, Work
-from services.runtime.outbox.publisher import Publisher
+from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Fault, Halt, Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import Metrics, Outcome
+from services.runtime.process.metrics import Metrics, RecordOutcome
 from services.runtime.process.retry_reason import retry_reason
 
 Handler = Callable[[Transaction, Sequence[Record]], Awaitable[None]]
-CommitOffsets = Callable[[Mapping[Place, int]], Awaitable[None]]
+CommitOffsets = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
-Whose = Callable[[Record], tuple[str | None, str | None]]
-"""Whose record this is and what it is about, as far as it can be read; never raises."""
+OwnerOf = Callable[[Record], tuple[str | None, str | None]]
+"""OwnerOf record this is and what it is about, as far as it can be read; never raises."""
 
 
-def nobodys(_record: Record) -> tuple[None, None]:
+def no_owner(_record: Record) -> tuple[None, None]:
     """A record of which nothing can be said."""
     return None, None
 
@@ -40,10 +40,10 @@ class OrderOfEffects:
         self,
         handle: Handler,
         *,
-        whose: Whose,
+        whose: OwnerOf,
         assignment: Assignment,
         committer: Committer,
-        publisher: Publisher,
+        publisher: OutboxPublisher,
         fuse: Fuse,
         metrics: Metrics,
         checkpoint: Checkpoint,
@@ -69,7 +69,7 @@ class OrderOfEffects:
         what is committed is published in the order of the commits, whoever asks for it.
 
         Raises:
-            Fenced, Halt: it must not be applied here.
+            PartitionsFenced, Halt: it must not be applied here.
             Exception: one that `retry_reason` knows; what was committed stays, the rest is to be read again.
         """
         if not ahead:
@@ -81,7 +81,7 @@ class OrderOfEffects:
         if skipped := len(records) - len(todo):
             for topic in {record.topic for record in records}:
                 again = sum(r.topic == topic for r in records) - sum(r.topic == topic for r in todo)
-                self._metrics.record_outcomes.labels(topic=topic, outcome=Outcome.SKIPPED).inc(again)
+                self._metrics.record_outcomes.labels(topic=topic, outcome=RecordOutcome.SKIPPED).inc(again)
             get_logger().info("records-skipped", records=skipped)
         strands = cut(todo, len(conns) if len(todo) >= self._strands_from else 1)
         works = [
@@ -90,7 +90,7 @@ class OrderOfEffects:
         await together(works, self._assignment)
 
     async def finish(
-        self, ends: Mapping[Place, int], commit_offsets: CommitOffsets, *, ahead: bool = False
+        self, ends: Mapping[TopicPartition, int], commit_offsets: CommitOffsets, *, ahead: bool = False
     ) -> None:
         """Publish what still waits of a batch that was applied, and commit its offsets.
 
@@ -184,13 +184,13 @@ class OrderOfEffects:
         for topic in set(topics):
             turned_down = rejected.count(topic)
             outcomes = self._metrics.record_outcomes
-            outcomes.labels(topic=topic, outcome=Outcome.REJECTED).inc(turned_down)
-            outcomes.labels(topic=topic, outcome=Outcome.HANDLED).inc(topics.count(topic) - turned_down)
+            outcomes.labels(topic=topic, outcome=RecordOutcome.REJECTED).inc(turned_down)
+            outcomes.labels(topic=topic, outcome=RecordOutcome.HANDLED).inc(topics.count(topic) - turned_down)
         self._metrics.fuse_in_a_row.set(self._fuse.in_a_row)
         self._metrics.fuse_share.set(self._fuse.share)
 
 
-def next_offsets(records: Sequence[Record]) -> dict[Place, int]:
+def next_offsets(records: Sequence[Record]) -> dict[TopicPartition, int]:
     """Where partitions are read on after these records."""
     # Within a partition the records are in order, so the last one wins.
     return {(record.topic, record.partition): record.offset + 1 for record in records}

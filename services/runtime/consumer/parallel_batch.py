@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.kafka.record import Record
-from services.runtime.outbox.positions import Fenced
+from services.runtime.outbox.positions import PartitionsFenced
 from services.runtime.process.errors import Halt
 
 
@@ -39,12 +39,12 @@ async def together(works: Sequence[Coroutine[object, object, None]], assignment:
     """
     ends = await asyncio.gather(*works, return_exceptions=True)
     errors = [end for end in ends if isinstance(end, BaseException)]
-    fenced = [error for error in errors if isinstance(error, Fenced)]
-    others = [error for error in errors if not isinstance(error, Fenced)]
+    fenced = [error for error in errors if isinstance(error, PartitionsFenced)]
+    others = [error for error in errors if not isinstance(error, PartitionsFenced)]
     if others:
         # What others own stays theirs, whatever the rest is recovered from.
         for error in fenced:
             assignment.fence(error.places)
         raise next((error for error in others if isinstance(error, Halt)), others[0])
     if fenced:
-        raise Fenced([place for error in fenced for place in error.places])
+        raise PartitionsFenced([place for error in fenced for place in error.places])

@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import aiokafka
+from aiokafka import AIOKafkaConsumer
 
 from services.runtime.consumer.assignment import Assignment
-from services.runtime.kafka.record import Place
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.outbox.committer import Committer, Conn
+from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.positions import starting_offset
-from services.runtime.outbox.publisher import Publisher
 from services.runtime.process.log import get_logger
 
 _KAFKA_S = 15.0
@@ -36,7 +37,7 @@ async def prepare(
     *,
     assignment: Assignment,
     committer: Committer,
-    publisher: Publisher,
+    publisher: OutboxPublisher,
     adopt: bool,
 ) -> None:
     """Make all that is assigned ready to be read.
@@ -54,8 +55,8 @@ async def prepare(
     await _publish_what_is_left(conn, {partition for _, partition in places}, committer, publisher)
     async with asyncio.timeout(_KAFKA_S):
         logs = await _logs(consumer, places)
-    starts: dict[Place, int] = {}
-    applied: dict[Place, int] = {}
+    starts: dict[TopicPartition, int] = {}
+    applied: dict[TopicPartition, int] = {}
     for place in places:
         log, done = logs[place], known.get(place)
         start = starting_offset(
@@ -66,8 +67,8 @@ async def prepare(
         applied[place] = done if done is not None and log.begin <= done <= log.end else start
     assignment.prepared(epochs, applied)
     for place, start in starts.items():
-        consumer.seek(TopicPartition(*place), start)
-    consumer.resume(*(TopicPartition(*place) for place in places))
+        consumer.seek(aiokafka.TopicPartition(*place), start)
+    consumer.resume(*(aiokafka.TopicPartition(*place) for place in places))
     get_logger().info(
         "partitions-prepared",
         partitions=[f"{topic}/{number}@{starts[topic, number]}" for topic, number in places],
@@ -75,7 +76,7 @@ async def prepare(
 
 
 async def _publish_what_is_left(
-    conn: Conn, partitions: Iterable[int], committer: Committer, publisher: Publisher
+    conn: Conn, partitions: Iterable[int], committer: Committer, publisher: OutboxPublisher
 ) -> None:
     await publisher.publish()
     published = publisher.take_published()
@@ -100,8 +101,8 @@ async def _publish_what_is_left(
         get_logger().info("outbox-left-behind-published", rows=left)
 
 
-async def _logs(consumer: AIOKafkaConsumer, places: list[Place]) -> dict[Place, _Log]:
-    tps = [TopicPartition(*place) for place in places]
+async def _logs(consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> dict[TopicPartition, _Log]:
+    tps = [aiokafka.TopicPartition(*place) for place in places]
     begins = await consumer.beginning_offsets(tps)
     ends = await consumer.end_offsets(tps)
     committed = await asyncio.gather(*(consumer.committed(tp) for tp in tps))

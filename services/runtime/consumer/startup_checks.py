@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.runtime.consumer.context import Parts
+from services.runtime.consumer.consumer_context import ConsumerContext
 from services.runtime.kafka.client_options import client_options
 from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.log import get_logger
@@ -19,7 +19,7 @@ EMBEDDED_PARTITIONS = 4
 _REACH_S = 10.0
 
 
-async def reach(parts: Parts) -> None:
+async def reach(parts: ConsumerContext) -> None:
     """Connect to everything and prove that it fits; readiness says what does.
 
     Raises:

@@ -5,7 +5,7 @@ from typing import Protocol
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from services.runtime.consumer.context import LOOP, Parts
+from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
 from services.runtime.kafka.subscription import Subscription
 from services.runtime.process.errors import Retry
 
@@ -34,10 +34,10 @@ class WatchedSession(Protocol):
         """End the session with this error."""
 
 
-class Watch:
+class Watchdog:
     """Looks at a session once a second."""
 
-    def __init__(self, session: WatchedSession, parts: Parts) -> None:
+    def __init__(self, session: WatchedSession, parts: ConsumerContext) -> None:
         self._session = session
         self._parts = parts
 

@@ -25,7 +25,7 @@ from services.runtime.process.errors import Halt
 PREFIX = "rpt_"
 
 
-class Key(BaseModel):
+class ApiKey(BaseModel):
     """One key as the file keeps it: its hash and what it grants."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class Key(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    keys: tuple[Key, ...] = ()
+    keys: tuple[ApiKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class NewKey:
+class IssuedKey:
     """A key at the only moment at which it can be shown."""
 
     key_id: str
@@ -66,7 +66,7 @@ class NewKey:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     stamp: tuple[int, int, int] | None = None
-    by_hash: dict[str, Key] | None = None
+    by_hash: dict[str, ApiKey] | None = None
 
 
 class CredentialStore:
@@ -78,7 +78,7 @@ class CredentialStore:
         self._clock = clock or SystemClock()
         self._loaded = _Loaded()
 
-    def keys(self) -> tuple[Key, ...]:
+    def keys(self) -> tuple[ApiKey, ...]:
         """All keys, expired ones included.
 
         Raises:
@@ -115,7 +115,7 @@ class CredentialStore:
             raise Problem(404, "Not found")
         return Grant(tenant, key.key_id)
 
-    def _find(self, authorization: str | None) -> Key | None:
+    def _find(self, authorization: str | None) -> ApiKey | None:
         kind, _, secret = (authorization or "").partition(" ")
         if kind.lower() != "bearer" or not secret.strip():
             return None
@@ -124,7 +124,7 @@ class CredentialStore:
         # The look-up compares hashes, whose bits a caller cannot steer; the comparison is constant in time.
         return key if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
-    def _current(self) -> dict[str, Key]:
+    def _current(self) -> dict[str, ApiKey]:
         try:
             stat = self._path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -139,7 +139,7 @@ class CredentialStore:
         return self._loaded.by_hash or {}
 
 
-def read_keys(path: Path) -> tuple[Key, ...]:
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """The keys in a file; none when there is no file yet.
 
     Raises:
@@ -161,7 +161,7 @@ def add_key(
     network: bool = False,
     not_after: datetime | None = None,
     label: str = "",
-) -> NewKey:
+) -> IssuedKey:
     """Add a key and return it, the only time it can be seen.
 
     Raises:
@@ -170,7 +170,7 @@ def add_key(
     if not grants or (len(grants) > 1 and not network):
         raise ValueError("a key grants one tenant; several need a network key")
     secret = PREFIX + secrets.token_urlsafe(32)
-    key = Key(
+    key = ApiKey(
         key_id=secrets.token_hex(4),
         sha256=_sha256(secret),
         grants=tuple(grants),
@@ -180,10 +180,10 @@ def add_key(
         label=label,
     )
     _write(path, (*read_keys(path), key))
-    return NewKey(key.key_id, secret)
+    return IssuedKey(key.key_id, secret)
 
 
-def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) -> NewKey:
+def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) -> IssuedKey:
     """Add a key with the same grants; the old one ends after `overlap` (or earlier, if it did already).
 
     Raises:
@@ -220,7 +220,7 @@ def _sha256(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _write(path: Path, keys: Sequence[Key]) -> None:
+def _write(path: Path, keys: Sequence[ApiKey]) -> None:
     text = json.dumps(_File(keys=tuple(keys)).model_dump(mode="json"), indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Who may read it was decided when it was made: several services may share it through a group.

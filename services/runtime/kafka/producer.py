@@ -20,7 +20,7 @@ from aiokafka.partitioner import murmur2
 
 from services.runtime.kafka.client_options import client_options
 from services.runtime.kafka.record import Outgoing
-from services.runtime.kafka.send_queue import Placed, Sending
+from services.runtime.kafka.send_queue import OrderedSend, Placed
 from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import KafkaSettings
@@ -195,8 +195,8 @@ class Producer:
 
     async def begin(
         self, outgoing: Sequence[Outgoing], *, first_alone: Callable[[], None] | None = None
-    ) -> Sending:
-        """Place a list, to be published by `finish`; nothing is sent yet.
+    ) -> OrderedSend:
+        """TopicPartition a list, to be published by `finish`; nothing is sent yet.
 
         `first_alone`, if given, is called when the first record was acknowledged and no other was sent.
 
@@ -215,9 +215,9 @@ class Producer:
                     "as many as their input; see `rapport topics check`"
                 )
             placed.append(((out.topic, partition), out))
-        return Sending(placed, self._ready, first_alone=first_alone)
+        return OrderedSend(placed, self._ready, first_alone=first_alone)
 
-    async def finish(self, sending: Sending, *, deadline_s: float | None = None) -> None:
+    async def finish(self, sending: OrderedSend, *, deadline_s: float | None = None) -> None:
         """Wait until all of `sending` is acknowledged; call it again after a `Retry`.
 
         Raises:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 Headers = Sequence[tuple[str, bytes]]
 
-Place = tuple[str, int]
+TopicPartition = tuple[str, int]
 """A topic and the number of one of its partitions."""
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from services.runtime.kafka.record import Outgoing, Place
+from services.runtime.kafka.record import Outgoing, TopicPartition
 from services.runtime.process.errors import Retry
 
-Placed = tuple[Place, Outgoing]
+Placed = tuple[TopicPartition, Outgoing]
 
 
 class _Lane:
@@ -24,7 +24,7 @@ class _Lane:
 
     __slots__ = ("first", "place", "rest", "via", "waiting")
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: TopicPartition) -> None:
         self.place = place
         self.rest: deque[Outgoing] = deque()
         self.first: list[Outgoing] = []
@@ -80,7 +80,7 @@ def _look_at(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-class Sending:
+class OrderedSend:
     """A list of records that is being published; `finish` once or, after a `Retry`, again."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Sending:
         *,
         first_alone: Callable[[], None] | None = None,
     ) -> None:
-        self._lanes: dict[Place, _Lane] = {}
+        self._lanes: dict[TopicPartition, _Lane] = {}
         self._producer = producer
         self._first_alone = first_alone
         self.counts: dict[str, int] = {}

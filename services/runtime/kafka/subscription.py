@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, cast
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+import aiokafka
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError
@@ -18,22 +19,22 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
 from services.runtime.kafka.client_options import framework_security
-from services.runtime.kafka.record import Place
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.process.settings import KafkaSettings
 
 RawBatch = tuple[ConsumerRecord, ...]
 
 
-class Reader(Protocol):
+class SubscriptionListener(Protocol):
     """Who is told of what the subscription does."""
 
     async def batch(self, raw: RawBatch) -> None:
         """Some records were read, in order within each partition."""
 
-    async def revoked(self, places: frozenset[Place]) -> None:
+    async def revoked(self, places: frozenset[TopicPartition]) -> None:
         """These partitions are about to be taken away; they are, when this returns."""
 
-    def assigned(self, places: frozenset[Place]) -> None:
+    def assigned(self, places: frozenset[TopicPartition]) -> None:
         """These partitions are now all that are ours."""
 
     async def polled(self, records: int) -> None:
@@ -46,14 +47,14 @@ class Reader(Protocol):
 class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untyped
     """aiokafka's consumer, which also tells that it goes round when there is nothing to read."""
 
-    def __init__(self, *, reader: Reader, **options: object) -> None:
+    def __init__(self, *, reader: SubscriptionListener, **options: object) -> None:
         super().__init__(**options)
         self._reader = reader
 
     async def getmany(
-        self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
-    ) -> dict[TopicPartition, list[ConsumerRecord]]:
-        records: dict[TopicPartition, list[ConsumerRecord]]
+        self, *partitions: aiokafka.TopicPartition, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[aiokafka.TopicPartition, list[ConsumerRecord]]:
+        records: dict[aiokafka.TopicPartition, list[ConsumerRecord]]
         try:
             records = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
         except KafkaError as error:
@@ -64,13 +65,13 @@ class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untype
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # the library is untyped
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: SubscriptionListener) -> None:
         self._reader = reader
 
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+    async def on_partitions_revoked(self, revoked: Iterable[aiokafka.TopicPartition]) -> None:
         await self._reader.revoked(frozenset((tp.topic, tp.partition) for tp in revoked))
 
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    def on_partitions_assigned(self, assigned: Iterable[aiokafka.TopicPartition]) -> None:
         self._reader.assigned(frozenset((tp.topic, tp.partition) for tp in assigned))
 
 
@@ -92,7 +93,7 @@ class Subscription:
         kafka: KafkaSettings,
         topics: Sequence[str],
         group: str,
-        reader: Reader,
+        reader: SubscriptionListener,
         *,
         max_records: int,
         batch_timeout_ms: int,
@@ -138,16 +139,16 @@ class Subscription:
         """The live client, once `start` was called."""
         return self._subscriber.consumer
 
-    def pause(self, places: Iterable[Place]) -> None:
+    def pause(self, places: Iterable[TopicPartition]) -> None:
         """Read nothing of these partitions until they are resumed."""
         with contextlib.suppress(IllegalStateError):  # taken away meanwhile
-            self.consumer.pause(*(TopicPartition(*place) for place in places))
+            self.consumer.pause(*(aiokafka.TopicPartition(*place) for place in places))
 
-    def rewind(self, offsets: Mapping[Place, int]) -> None:
+    def rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets."""
         with contextlib.suppress(IllegalStateError):  # taken away meanwhile: it is sought when it comes back
             for place, offset in offsets.items():
-                self.consumer.seek(TopicPartition(*place), offset)
+                self.consumer.seek(aiokafka.TopicPartition(*place), offset)
 
     async def start(self) -> None:
         """Join the group; returns when partitions were given, and reads from then on.

@@ -8,11 +8,11 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from services.runtime.kafka.record import Place
-from services.runtime.outbox.positions import Positions
-from services.runtime.outbox.publisher import Publisher
-from services.runtime.outbox.table import Outbox
-from services.runtime.outbox.transaction import RejectedEvent, Rejection, Transaction
+from services.runtime.kafka.record import TopicPartition
+from services.runtime.outbox.outbox_publisher import OutboxPublisher
+from services.runtime.outbox.outbox_table import Outbox
+from services.runtime.outbox.positions import PositionStore
+from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
 from services.runtime.process.clock import Clock
 from services.runtime.process.kill_points import Checkpoint
 from services.runtime.process.log import get_logger
@@ -26,8 +26,8 @@ Conn = AsyncConnection[TupleRow]
 class Claim:
     """Which partitions a transaction acts for, and how far it applies them."""
 
-    epochs: Mapping[Place, int]
-    next_offsets: Mapping[Place, int]
+    epochs: Mapping[TopicPartition, int]
+    next_offsets: Mapping[TopicPartition, int]
 
 
 class Committer:
@@ -37,15 +37,15 @@ class Committer:
         self,
         schema: str,
         *,
-        publisher: Publisher,
-        rejected_event: RejectedEvent,
+        publisher: OutboxPublisher,
+        rejected_event: RejectionEventFactory,
         metrics: Metrics,
         clock: Clock,
         checkpoint: Checkpoint,
         deadline_s: float,
     ) -> None:
         self.outbox = Outbox(schema)
-        self.positions = Positions(schema)
+        self.positions = PositionStore(schema)
         self.cluster_id = ""
         self._schema = schema
         self._publisher = publisher
@@ -69,7 +69,7 @@ class Committer:
         scheduled work would be counted among those of the batches.
 
         Raises:
-            Fenced: a claimed partition has another owner now.
+            PartitionsFenced: a claimed partition has another owner now.
             Exception: whatever `work` or the database raised; everything is rolled back.
         """
         tx = Transaction(conn, self._clock.now(), self.cluster_id, self._rejected_event)

@@ -1,25 +1,25 @@
-"""Positions: how far each partition has been applied, who may apply it, and in which Kafka cluster."""
+"""PositionStore: how far each partition has been applied, who may apply it, and in which Kafka cluster."""
 
 from collections.abc import Mapping, Sequence
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from services.runtime.kafka.record import Place
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.process.errors import Fault, Halt
 
 Conn = AsyncConnection[TupleRow]
 
 
-class Fenced(Fault):
+class PartitionsFenced(Fault):
     """Another process was given some of our partitions while this one was away: leave them alone."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, places: Sequence[TopicPartition]) -> None:
         super().__init__(f"another process took over {_shown(places)}; this one leaves them alone")
         self.places = tuple(places)
 
 
-class Positions:
+class PositionStore:
     """One service's tables of positions."""
 
     def __init__(self, schema: str) -> None:
@@ -45,7 +45,7 @@ class Positions:
         await adopt_cluster(conn, self._schema, cluster_id)
         return None if row is None else str(row[0])
 
-    async def raise_epochs(self, conn: Conn, places: Sequence[Place]) -> dict[Place, int]:
+    async def raise_epochs(self, conn: Conn, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Become the owner of these partitions; a transaction of an earlier owner ends first."""
         cursor = await conn.execute(
             f"""
@@ -59,11 +59,11 @@ class Positions:
         )
         return {(topic, partition): epoch async for topic, partition, epoch in cursor}
 
-    async def check_epochs(self, conn: Conn, epochs: Mapping[Place, int]) -> None:
+    async def check_epochs(self, conn: Conn, epochs: Mapping[TopicPartition, int]) -> None:
         """Hold these partitions until the transaction ends: whoever wants to become their owner waits for it.
 
         Raises:
-            Fenced: another process became the owner of one of them.
+            PartitionsFenced: another process became the owner of one of them.
         """
         places = sorted(epochs)
         cursor = await conn.execute(
@@ -77,9 +77,11 @@ class Positions:
         now = {(topic, partition): epoch async for topic, partition, epoch in cursor}
         lost = [place for place in places if now.get(place) != epochs[place]]
         if lost:
-            raise Fenced(lost)
+            raise PartitionsFenced(lost)
 
-    async def applied(self, conn: Conn, cluster_id: str, places: Sequence[Place]) -> dict[Place, int]:
+    async def applied(
+        self, conn: Conn, cluster_id: str, places: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
         """The next offset to apply of each of these partitions, where there is one."""
         cursor = await conn.execute(
             f"""
@@ -90,7 +92,7 @@ class Positions:
         )
         return {(topic, partition): offset async for topic, partition, offset in cursor}
 
-    async def advance(self, conn: Conn, cluster_id: str, next_offsets: Mapping[Place, int]) -> None:
+    async def advance(self, conn: Conn, cluster_id: str, next_offsets: Mapping[TopicPartition, int]) -> None:
         """Say how far the open transaction applies each partition."""
         places = sorted(next_offsets)
         await conn.execute(
@@ -118,16 +120,16 @@ async def adopt_cluster(conn: Conn, schema: str, cluster_id: str) -> None:
     await conn.execute(f"DELETE FROM {schema}.applied WHERE cluster_id = %s", (cluster_id,))
 
 
-def _columns(places: Sequence[Place]) -> tuple[list[str], list[int]]:
+def _columns(places: Sequence[TopicPartition]) -> tuple[list[str], list[int]]:
     return [topic for topic, _ in places], [partition for _, partition in places]
 
 
-def _shown(places: Sequence[Place]) -> str:
+def _shown(places: Sequence[TopicPartition]) -> str:
     return ", ".join(f"{topic}/{partition}" for topic, partition in places)
 
 
 def starting_offset(
-    place: Place, *, applied: int | None, committed: int | None, begin: int, end: int, adopt: bool
+    place: TopicPartition, *, applied: int | None, committed: int | None, begin: int, end: int, adopt: bool
 ) -> int:
     """Where to start reading a partition: the lower of applied and committed, none being the beginning.
 

@@ -7,7 +7,7 @@ after they have waited so long that their writer must have ended.
 """
 
 from services.runtime.outbox.committer import Committer
-from services.runtime.outbox.publisher import Publisher
+from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.postgres.connect import connect
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import Metrics
@@ -26,7 +26,7 @@ class Relay:
         self,
         database: DatabaseSettings,
         committer: Committer,
-        publisher: Publisher,
+        publisher: OutboxPublisher,
         metrics: Metrics,
         *,
         left_behind_after_s: float = LEFT_BEHIND_AFTER_S,

@@ -29,7 +29,7 @@ class Rejection:
     value: bytes | None = field(repr=False)
 
 
-RejectedEvent = Callable[[Rejection], Outgoing]
+RejectionEventFactory = Callable[[Rejection], Outgoing]
 """Makes the event that tells of a rejection; derived, so it names its input's partition."""
 
 
@@ -46,7 +46,7 @@ class Transaction:
     """When the transaction began: the only time a handler should use."""
     cluster_id: str
     """The Kafka cluster whose offsets the records carry; empty while none was ever reached."""
-    rejected_event: RejectedEvent | None = None
+    rejected_event: RejectionEventFactory | None = None
     outgoing: list[Outgoing] = field(default_factory=list)
     """What is to be published, in order."""
     rejections: list[Rejection] = field(default_factory=list)

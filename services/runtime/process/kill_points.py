@@ -23,7 +23,7 @@ LABELS = (
     "after-delete-outbox",
 )
 
-KILLED = 137
+KILLED_EXIT_CODE = 137
 """The exit code of a process that was killed (128 + SIGKILL), so that both deaths look alike."""
 
 
@@ -51,7 +51,7 @@ def kill_at(spec: str | None) -> Checkpoint:
         if label == wanted:
             left -= 1
             if left == 0:
-                os._exit(KILLED)
+                os._exit(KILLED_EXIT_CODE)
 
     return checkpoint
 

@@ -14,7 +14,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 
-class Outcome(StrEnum):
+class RecordOutcome(StrEnum):
     """What became of a record that was read."""
 
     HANDLED = "handled"
@@ -114,7 +114,7 @@ class Metrics:
         for topic in topics:
             self.records_read.labels(topic=topic)
             self.records_published.labels(topic=topic)
-            for outcome in Outcome:
+            for outcome in RecordOutcome:
                 self.record_outcomes.labels(topic=topic, outcome=outcome)
 
     def exposition(self) -> tuple[bytes, str]:

@@ -7,7 +7,7 @@ import pytest
 from services.cli.demo.input_ratings import Sent, Size, simulated
 from tests.support.backend import Backend, embedded_backend
 from tests.support.postgres import fresh_database
-from tests.support.stack import ServiceStack, running_stack
+from tests.support.service_stack import ServiceStack, running_stack
 
 
 class Ending(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.backend import embedded_backend
-from tests.support.stack import running_stack
+from tests.support.service_stack import running_stack
 
 README = Path(__file__).resolve().parents[3] / "README.md"
 

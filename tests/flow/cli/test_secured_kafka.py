@@ -12,7 +12,7 @@ import pytest
 from schemas.topics import PARTITIONS
 from tests.support.backend import Backend, apply_topics
 from tests.support.secured_kafka import SecuredKafka, secured_kafka
-from tests.support.stack import running_stack, wait_until
+from tests.support.service_stack import running_stack, wait_until
 
 pytestmark = [pytest.mark.durable, pytest.mark.timeout(180)]
 

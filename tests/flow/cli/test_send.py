@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from tests.flow.cli.conftest import Door, Rapport, command
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 HEAD = "client_id,therapist_id,session_id,session_at,instrument,item_1,item_2,item_3,item_4"
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 PARENT = """
 import subprocess, sys, time

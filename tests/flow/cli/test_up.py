@@ -10,7 +10,7 @@ import pytest
 
 from services.cli.home import Home
 from tests.flow.cli.conftest import Rapport, command, home_folder
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from services.runtime.kafka.record import Record
 from tests.support.backend import Backend
 from tests.support.detector.batch_driver import body, record_of
 from tests.support.ports import free_port
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 
 @contextmanager

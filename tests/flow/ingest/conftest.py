@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.embedded_kafka import embedded_kafka
 from tests.support.ingest.running import MovedClock, Running, running_ingest
-from tests.support.kafka import embedded_kafka
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.embedded_kafka import embedded_kafka
 from tests.support.ingest.running import RATING, Running, lines, results, running_ingest
-from tests.support.kafka import embedded_kafka
 
 DEADLINE_S = 0.5
 

@@ -20,7 +20,7 @@ from tests.support.backend import Backend
 from tests.support.detector.episodes import NOW, changed, episode_named, key_of, record_of
 from tests.support.notifier.mail_server import MailServer
 from tests.support.ports import free_port
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 PARTITION = 3
 

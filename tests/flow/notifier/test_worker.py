@@ -8,7 +8,7 @@ from schemas.events import HeartbeatSent
 from tests.support.detector.episodes import NOW, changed
 from tests.support.notifier.batch_driver import Stage
 from tests.support.notifier.mail_server import MailServer
-from tests.support.stack import wait_until
+from tests.support.service_stack import wait_until
 
 
 @asynccontextmanager

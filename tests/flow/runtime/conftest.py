@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from tests.support.kafka import embedded_kafka
+from tests.support.embedded_kafka import embedded_kafka
 from tests.support.runtime.sample_service import Sample
 
 

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.postgres.runtime_tables import create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
-from services.runtime.consumer.order_of_effects import Whose, nobodys
+from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
@@ -142,7 +142,7 @@ class Sample:
         database: DatabaseSettings | None = None,
         left_behind_after_s: float = 60.0,
         co_partitioned: Sequence[str] = (),
-        whose: Whose = nobodys,
+        whose: OwnerOf = no_owner,
         strands: int = 1,
     ) -> "Running":
         """A process of the service, not started."""

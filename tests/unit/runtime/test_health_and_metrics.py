@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.runtime.http.health import Health, health_router
-from services.runtime.process.metrics import Metrics, Outcome, RetryReason
+from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
 from tests.support.clock import ManualClock
 
 
@@ -75,7 +75,7 @@ def test_every_label_value_is_there_from_the_start(metrics: Metrics) -> None:
 
     for reason in RetryReason:
         assert f'rapport_retries_total{{reason="{reason}"}} 0.0' in page
-    for outcome in Outcome:
+    for outcome in RecordOutcome:
         assert f'rapport_record_outcomes_total{{outcome="{outcome}",topic="in"}} 0.0' in page
     for reason_code in ("undecodable", "unprocessable", "refused"):
         assert f'rapport_rejections_total{{reason="{reason_code}"}} 0.0' in page

@@ -6,8 +6,8 @@ import pytest
 
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.parallel_batch import cut, together
-from services.runtime.kafka.record import Place, Record
-from services.runtime.outbox.positions import Fenced
+from services.runtime.kafka.record import Record, TopicPartition
+from services.runtime.outbox.positions import PartitionsFenced
 from services.runtime.process.errors import Halt
 from services.runtime.process.metrics import Metrics
 
@@ -46,7 +46,7 @@ async def _end(error: BaseException | None = None) -> None:
         raise error
 
 
-def _assignment(*places: Place) -> Assignment:
+def _assignment(*places: TopicPartition) -> Assignment:
     assignment = Assignment(Metrics("strands"))
     assignment.given(frozenset(places))
     assignment.prepared(dict.fromkeys(places, 1), dict.fromkeys(places, 0))
@@ -72,8 +72,9 @@ async def test_what_a_person_must_act_upon_comes_first() -> None:
 
 
 async def test_partitions_that_others_own_are_named_together() -> None:
-    with pytest.raises(Fenced) as fenced:
-        await together([_end(Fenced([("t", 0)])), _end(Fenced([("t", 1)]))], _assignment(("t", 0), ("t", 1)))
+    works = [_end(PartitionsFenced([("t", number)])) for number in (0, 1)]
+    with pytest.raises(PartitionsFenced) as fenced:
+        await together(works, _assignment(("t", 0), ("t", 1)))
     assert fenced.value.places == (("t", 0), ("t", 1))
 
 
@@ -81,7 +82,7 @@ async def test_partitions_that_others_own_stay_theirs_when_another_strand_fails(
     assignment = _assignment(("t", 0), ("t", 1))
 
     with pytest.raises(OSError, match="away"):
-        await together([_end(Fenced([("t", 0)])), _end(OSError("away"))], assignment)
+        await together([_end(PartitionsFenced([("t", 0)])), _end(OSError("away"))], assignment)
     assignment.distrust()
 
     assert assignment.unprepared == [("t", 1)]

@@ -6,13 +6,13 @@ import signal
 import psycopg
 import psycopg.conninfo
 
-from tests.support.runtime.harm import Door, database_away, own_broker
+from tests.support.runtime.outages import PortForwarder, database_away, own_broker
 from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
 
 async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:
     await sample.send(range(3))
-    door = Door(sample.bootstrap)
+    door = PortForwarder(sample.bootstrap)
     kafka = sample.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{door.port}"})
     process = sample.consumer(kafka=kafka)
 

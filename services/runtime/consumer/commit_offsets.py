@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+import aiokafka
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from services.runtime.http.health import Health
-from services.runtime.kafka.record import Place
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import Metrics
 
@@ -15,13 +16,13 @@ _COMMIT_S = 10.0
 
 
 async def commit_offsets(
-    consumer: AIOKafkaConsumer, next_offsets: Mapping[Place, int], metrics: Metrics, health: Health
+    consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int], metrics: Metrics, health: Health
 ) -> None:
     """Commit exactly these offsets; a failure is counted and shown, and costs nothing but reading again.
 
     The records were applied: when they are read again they are skipped.
     """
-    offsets = {TopicPartition(*place): offset for place, offset in next_offsets.items()}
+    offsets = {aiokafka.TopicPartition(*place): offset for place, offset in next_offsets.items()}
     try:
         with metrics.commit_seconds.time():
             async with asyncio.timeout(_COMMIT_S):

@@ -15,7 +15,7 @@ _CHUNK = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutboxBatch:
     """What one transaction wrote, under its number."""
 
     batch: int
@@ -23,7 +23,7 @@ class Parcel:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class OutboxRow:
     """One row that another owner of its partition, or another process, left behind."""
 
     batch: int
@@ -47,7 +47,9 @@ class Outbox:
     def __init__(self, schema: str) -> None:
         self._schema = schema
 
-    async def write(self, conn: AsyncConnection[TupleRow], outgoing: Sequence[Outgoing]) -> Parcel | None:
+    async def write(
+        self, conn: AsyncConnection[TupleRow], outgoing: Sequence[Outgoing]
+    ) -> OutboxBatch | None:
         """Store what is to be published, in order, in the open transaction; None when that is nothing."""
         if not outgoing:
             return None
@@ -72,14 +74,14 @@ class Outbox:
                 arrays.byteas(_pack(tuple(out.headers)) for out in outgoing),
             ),
         )
-        return Parcel(batch, tuple(outgoing))
+        return OutboxBatch(batch, tuple(outgoing))
 
     async def delete(self, conn: AsyncConnection[TupleRow], batches: Sequence[int]) -> None:
         """Delete all that these transactions wrote."""
         if batches:
             await conn.execute(f"DELETE FROM {self._schema}.outbox WHERE batch = ANY(%s)", (list(batches),))
 
-    async def delete_rows(self, conn: AsyncConnection[TupleRow], rows: Sequence[Stored]) -> None:
+    async def delete_rows(self, conn: AsyncConnection[TupleRow], rows: Sequence[OutboxRow]) -> None:
         """Delete exactly these rows: others of the same transactions may wait for another process."""
         await conn.execute(
             f"""
@@ -92,7 +94,7 @@ class Outbox:
 
     async def of_partitions(
         self, conn: AsyncConnection[TupleRow], partitions: Sequence[int], after: tuple[int, int] = (0, -1)
-    ) -> list[Stored]:
+    ) -> list[OutboxRow]:
         """The oldest rows later than `after` that go to these partitions; empty when there are no more."""
         return await self._read(
             conn, "partition = ANY(%s) AND (batch, seq) > (%s, %s)", (list(partitions), *after), ""
@@ -100,7 +102,7 @@ class Outbox:
 
     async def left_behind(
         self, conn: AsyncConnection[TupleRow], older_than_s: float, *, except_batches: Sequence[int]
-    ) -> list[Stored]:
+    ) -> list[OutboxRow]:
         """The oldest rows that no one published for so long that whoever wrote them must have ended.
 
         They are locked until the transaction ends. Only one process at a time gets any, so two never publish
@@ -121,7 +123,7 @@ class Outbox:
 
     async def _read(
         self, conn: AsyncConnection[TupleRow], where: str, values: tuple[object, ...], locking: str
-    ) -> list[Stored]:
+    ) -> list[OutboxRow]:
         cursor = await conn.execute(
             f"""
             SELECT batch, seq, topic, partition, key, value, headers
@@ -131,6 +133,8 @@ class Outbox:
             binary=True,
         )
         return [
-            Stored(batch, seq, Outgoing(topic, bytes(key), bytes(value), partition, _unpack(bytes(headers))))
+            OutboxRow(
+                batch, seq, Outgoing(topic, bytes(key), bytes(value), partition, _unpack(bytes(headers)))
+            )
             async for batch, seq, topic, partition, key, value, headers in cursor
         ]

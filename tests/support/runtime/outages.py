@@ -30,7 +30,7 @@ def own_broker() -> Iterator[tuple[str, subprocess.Popen[str]]]:
         process.stdout.close()
 
 
-class Door:
+class PortForwarder:
     """A port that leads to the broker once it is opened."""
 
     def __init__(self, target: str) -> None:

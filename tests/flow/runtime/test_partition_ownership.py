@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from services.runtime.consumer.offsets import commit_offsets
+from services.runtime.consumer.commit_offsets import commit_offsets
 from services.runtime.kafka.producer import MAX_BATCH_BYTES, Producer
 from tests.support.runtime.sample_service import Sample, until
 

@@ -16,7 +16,7 @@ _KEY = HTTPBearer(
 )
 
 
-def tenant_for(credentials: CredentialStore, scope: str) -> Callable[..., str]:
+def require_tenant(credentials: CredentialStore, scope: str) -> Callable[..., str]:
     """A dependency: the tenant a request may act for in this scope.
 
     Raises:

@@ -8,30 +8,30 @@ batch is ahead.
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from services.runtime.consumer.context import LOOP, Parts
-from services.runtime.consumer.in_flight import Tail
-from services.runtime.consumer.offsets import commit_offsets
+from services.runtime.consumer.commit_offsets import commit_offsets
+from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
+from services.runtime.consumer.in_flight_batch import InFlightBatch
 from services.runtime.consumer.order_of_effects import next_offsets
-from services.runtime.kafka.record import Place, Record
+from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
-from services.runtime.outbox.positions import Fenced
+from services.runtime.outbox.positions import PartitionsFenced
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
 
-class Taking:
+class BatchProcessor:
     """Takes one batch at a time; whoever calls holds the session's lock.
 
     `hold` stops reading until all partitions are prepared again.
     """
 
-    def __init__(self, parts: Parts, subscription: Subscription, hold: Callable[[], None]) -> None:
+    def __init__(self, parts: ConsumerContext, subscription: Subscription, hold: Callable[[], None]) -> None:
         self._parts = parts
         self._subscription = subscription
         self._hold = hold
-        self._tail = Tail()
+        self._tail = InFlightBatch()
 
     @property
     def under_way(self) -> bool:
@@ -53,7 +53,7 @@ class Taking:
         ]
         if not records:
             return 0.0
-        starts: dict[Place, int] = {}
+        starts: dict[TopicPartition, int] = {}
         for record in records:
             starts.setdefault((record.topic, record.partition), record.offset)
         for topic, number in Counter(record.topic for record in records).items():
@@ -77,7 +77,7 @@ class Taking:
             self._tail.begin(finish(), starts)
             if not ahead:
                 await self._tail.end()
-        except Fenced as fenced:
+        except PartitionsFenced as fenced:
             parts.assignment.fence(fenced.places)
             parts.health.set_bad("consumer", str(fenced))
             get_logger().error("partitions-lost", why=str(fenced))
@@ -123,7 +123,7 @@ class Taking:
         else:
             get_logger().warning("surroundings-failed", reason=reason, why=describe(error))
 
-    async def _commit(self, ends: Mapping[Place, int]) -> None:
+    async def _commit(self, ends: Mapping[TopicPartition, int]) -> None:
         parts = self._parts
         await commit_offsets(self._subscription.consumer, ends, parts.metrics, parts.health)
 
@@ -135,7 +135,7 @@ class Taking:
             parts.health.set_good(name)
         parts.health.beat(LOOP)
 
-    async def _recover(self, error: Exception, starts: Mapping[Place, int]) -> float:
+    async def _recover(self, error: Exception, starts: Mapping[TopicPartition, int]) -> float:
         # The batch before this one begins earlier in each of its partitions.
         failed, earlier = await self._tail.drop()
         if failed is not None and not isinstance(failed, Exception):

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing
-from services.runtime.kafka.send_queue import Sending
-from services.runtime.outbox.table import Parcel
+from services.runtime.kafka.send_queue import OrderedSend
+from services.runtime.outbox.outbox_table import OutboxBatch
 from services.runtime.process.errors import Retry
 from services.runtime.process.metrics import Metrics
 
 
-class Publisher:
+class OutboxPublisher:
     """The way from the outbox to Kafka for what this process itself has committed."""
 
     def __init__(self, producer: Producer, metrics: Metrics, health: Health) -> None:
@@ -31,8 +31,8 @@ class Publisher:
         self._metrics = metrics
         self._health = health
         self._one_at_a_time = asyncio.Lock()
-        self._waiting: deque[Parcel] = deque()
-        self._sending: Sending | None = None
+        self._waiting: deque[OutboxBatch] = deque()
+        self._sending: OrderedSend | None = None
         self._published: list[int] = []
 
     @property
@@ -45,7 +45,7 @@ class Publisher:
         """Nothing waits to be published."""
         return not self._waiting
 
-    def add(self, parcel: Parcel | None) -> None:
+    def add(self, parcel: OutboxBatch | None) -> None:
         """Take what a transaction committed; call it as soon as the commit has returned."""
         if parcel is not None:
             self._waiting.append(parcel)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from services.runtime.process.kill_points import KILLED
+from services.runtime.process.kill_points import KILLED_EXIT_CODE
 from tests.support.runtime.sample_service import Sample, until
 
 VALUES = [str(number) for number in range(20)]
@@ -23,7 +23,7 @@ async def test_a_process_killed_at_this_label_ends_like_one_that_was_not(sample:
     killed = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.support.runtime.sample_process", sample.name, env=environment
     )
-    assert await killed.wait() == KILLED
+    assert await killed.wait() == KILLED_EXIT_CODE
 
     async with sample.consumer(max_records=10)():
         await until(lambda: sample.effects() == VALUES, "all effects")

@@ -9,7 +9,7 @@ from services.runtime.postgres.connect import Connection, connect
 from services.runtime.process.settings import DatabaseSettings
 
 
-class Link:
+class ReconnectingConnection:
     """A connection for one user at a time."""
 
     def __init__(self, settings: DatabaseSettings, application_name: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.runtime.consumer.in_flight import Tail
+from services.runtime.consumer.in_flight_batch import InFlightBatch
 from services.runtime.process.errors import Retry
 
 STARTS = {("topic", 3): 7}
@@ -16,7 +16,7 @@ async def fail() -> None:
 
 
 async def test_what_came_to_its_end_leaves_nothing() -> None:
-    tail = Tail()
+    tail = InFlightBatch()
     tail.begin(asyncio.sleep(0), STARTS)
 
     await tail.end()
@@ -25,7 +25,7 @@ async def test_what_came_to_its_end_leaves_nothing() -> None:
 
 
 async def test_a_failure_is_raised_and_then_says_where_its_batch_begins() -> None:
-    tail = Tail()
+    tail = InFlightBatch()
     tail.begin(fail(), STARTS)
 
     with pytest.raises(Retry):
@@ -38,7 +38,7 @@ async def test_a_failure_is_raised_and_then_says_where_its_batch_begins() -> Non
 
 
 async def test_a_caller_that_is_cancelled_leaves_it_running() -> None:
-    tail, go = Tail(), asyncio.Event()
+    tail, go = InFlightBatch(), asyncio.Event()
 
     async def steps() -> None:
         await go.wait()

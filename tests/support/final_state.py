@@ -11,7 +11,7 @@ from schemas.topics import ASSESSED, EPISODE_CHANGED
 from services.runtime.kafka.record import Record
 from tests.support import invariants
 from tests.support.backend import Backend
-from tests.support.stack import ServiceStack
+from tests.support.service_stack import ServiceStack
 
 NOTIFIER = {
     "every change that the detector published is decided upon": """
@@ -28,7 +28,7 @@ NOTIFIER = {
 }
 
 
-class Ending(NamedTuple):
+class FinalState(NamedTuple):
     """What must not depend on who died when."""
 
     deliveries: dict[str, int]
@@ -36,18 +36,18 @@ class Ending(NamedTuple):
     episodes: list[tuple[object, ...]]
 
 
-def ending(stack: ServiceStack, database_url: str) -> Ending:
+def ending(stack: ServiceStack, database_url: str) -> FinalState:
     """Wait until nothing moves, check every invariant, and read how it ended."""
     settled = stack.settled()
     assert stack.tally.accepted == settled.book.delivered
     return asyncio.run(_read(database_url, settled.book.deliveries))
 
 
-async def _read(database_url: str, deliveries: Counter[str]) -> Ending:
+async def _read(database_url: str, deliveries: Counter[str]) -> FinalState:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         assert await invariants.broken(conn) == {}
         assert await invariants.broken(conn, NOTIFIER) == {}
-        return Ending(
+        return FinalState(
             {outcome: count for outcome, count in deliveries.items() if count},
             [tuple(row) for row in await invariants.stored_assessments(conn)],
             [tuple(row) for row in await invariants.stored_episodes(conn)],

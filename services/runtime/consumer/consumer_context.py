@@ -9,8 +9,8 @@ from services.runtime.consumer.order_of_effects import OrderOfEffects
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
-from services.runtime.outbox.publisher import Publisher
-from services.runtime.postgres.reconnecting import Link
+from services.runtime.outbox.outbox_publisher import OutboxPublisher
+from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.metrics import Metrics
@@ -21,7 +21,7 @@ LOOP = "consume"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class ConsumerContext:
     """What outlives a session."""
 
     kafka: KafkaSettings
@@ -30,10 +30,10 @@ class Parts:
     group: str
     max_records: int
     batch_timeout_ms: int
-    links: Sequence[Link]
+    links: Sequence[ReconnectingConnection]
     """A connection for each strand; whoever needs only one takes the first."""
     producer: Producer
-    publisher: Publisher
+    publisher: OutboxPublisher
     committer: Committer
     assignment: Assignment
     effects: OrderOfEffects
@@ -44,7 +44,7 @@ class Parts:
     stopping: asyncio.Event
 
     @property
-    def link(self) -> Link:
+    def link(self) -> ReconnectingConnection:
         """The first connection."""
         return self.links[0]
 

@@ -3,22 +3,22 @@
 import asyncio
 from collections.abc import Coroutine, Mapping
 
-from services.runtime.kafka.record import Place
+from services.runtime.kafka.record import TopicPartition
 
 
-class Tail:
+class InFlightBatch:
     """What of an earlier batch is still under way, and where that batch began."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
-        self._starts: Mapping[Place, int] = {}
+        self._starts: Mapping[TopicPartition, int] = {}
 
     @property
     def under_way(self) -> bool:
         """There is something to wait for, or to find failed."""
         return self._task is not None
 
-    def begin(self, steps: Coroutine[object, object, None], starts: Mapping[Place, int]) -> None:
+    def begin(self, steps: Coroutine[object, object, None], starts: Mapping[TopicPartition, int]) -> None:
         """Let these steps run beside what comes next; whatever was under way must have ended."""
         self._task = asyncio.create_task(steps, name="tail")
         self._starts = starts
@@ -34,7 +34,7 @@ class Tail:
             await asyncio.shield(self._task)
             self._task = None
 
-    async def drop(self) -> tuple[BaseException | None, Mapping[Place, int]]:
+    async def drop(self) -> tuple[BaseException | None, Mapping[TopicPartition, int]]:
         """Wait for what is under way, and forget it.
 
         Returns what stopped it, and where its batch is to be read again; None and nothing when it came to its

@@ -12,7 +12,7 @@ import pytest
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
-from tests.support.runtime.harm import database_away, own_broker
+from tests.support.runtime.outages import database_away, own_broker
 from tests.support.runtime.sample_service import Sample, crash_at, until
 
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 
-from tests.support.runtime.harm import own_broker
+from tests.support.runtime.outages import own_broker
 from tests.support.runtime.sample_service import DEADLINE_S, Sample, until
 
 VALUES = [str(number) for number in range(40)]

@@ -7,12 +7,12 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from services.runtime.consumer.batch_loop import Taking
-from services.runtime.consumer.context import LOOP, Parts
+from services.runtime.consumer.batch_processor import BatchProcessor
+from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
 from services.runtime.consumer.partition_setup import prepare
 from services.runtime.consumer.startup_checks import reach
-from services.runtime.consumer.watchdog import Watch
-from services.runtime.kafka.record import Place
+from services.runtime.consumer.watchdog import Watchdog
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.errors import Halt
@@ -21,10 +21,10 @@ from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
 
-class Session:
+class KafkaSession:
     """Reads for as long as Kafka is there; what ends it early is raised from `run`."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: ConsumerContext) -> None:
         self._parts = parts
         self._subscription = Subscription(
             parts.kafka,
@@ -38,7 +38,7 @@ class Session:
         # while they are taken away: a rebalance runs beside us and must find no batch half done.
         self._lock = asyncio.Lock()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._taking = Taking(parts, self._subscription, self._hold)
+        self._taking = BatchProcessor(parts, self._subscription, self._hold)
         self._wanted = asyncio.Event()
         self._stamp = -1
         self.joined = False
@@ -75,7 +75,7 @@ class Session:
             reaching.result()
         preparing = asyncio.create_task(self._keep_prepared(), name="prepare")
         joining = asyncio.create_task(self._subscription.start(), name="join")
-        watching = asyncio.create_task(Watch(self, parts).run(), name="watch")
+        watching = asyncio.create_task(Watchdog(self, parts).run(), name="watch")
         tasks: list[asyncio.Future[Any]] = [stopped, preparing, joining, watching]
         try:
             await asyncio.wait([*tasks, self._ended], return_when=asyncio.FIRST_COMPLETED)
@@ -122,7 +122,7 @@ class Session:
         if pause_s:
             await self._pause(pause_s)
 
-    async def revoked(self, places: frozenset[Place]) -> None:
+    async def revoked(self, places: frozenset[TopicPartition]) -> None:
         """Let the batch in flight finish, then give the partitions up."""
         async with self._lock:
             await self._drop()
@@ -130,7 +130,7 @@ class Session:
                 await self._tidy()
             self._parts.assignment.lost()
 
-    def assigned(self, places: frozenset[Place]) -> None:
+    def assigned(self, places: frozenset[TopicPartition]) -> None:
         """Take note of the partitions; they are read when they are prepared."""
         self.joined = True
         self._parts.metrics.rebalances.inc()
