@@ -78,7 +78,7 @@ def score(
 
     from schemas.instruments.catalogue import Catalogue
     from services.detector.files import threshold_file
-    from services.detector.files.score_file import Helpers, score_file
+    from services.detector.files.score_file import Workers, score_file
     from services.detector.model.artefact import SHIPPED, load
     from services.runtime.process.errors import Halt
     from services.runtime.process.progress_bar import progress_bars
@@ -89,7 +89,7 @@ def score(
         own = threshold_file.read(settings, detector.version) if settings else None
         rows = _lines(file)
         count = processes or (2 if rows >= _LARGE and (os.cpu_count() or 1) > 1 else 1)
-        helpers = Helpers(count, partial(load, model or SHIPPED)) if count > 1 else None
+        workers = Workers(count, partial(load, model or SHIPPED)) if count > 1 else None
         with written.open("w", encoding="utf-8", newline="") as target, progress_bars() as show:
             count = score_file(
                 file,
@@ -98,7 +98,7 @@ def score(
                 Catalogue.load(),
                 thresholds=own,
                 progress=lambda what, row: show(what, row, rows),
-                helpers=helpers,
+                workers=workers,
             )
         written.replace(out)
     except UnicodeDecodeError:

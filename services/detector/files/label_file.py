@@ -1,8 +1,8 @@
-"""A table of therapists' answers (CSV) in, labels out, and back: which session, and what was said of it.
+"""Writes therapists' answers as a table (CSV) and reads such a table as labels of sessions.
 
-Columns: `client_id, session_id, answer`, optional `practice_id, therapist_id, case_id, answered_at`, as
-`rapport labels export` writes them. `discussed` says that there was a rupture, `not-relevant` and
-`outside-event` that there was none; `will-discuss` and `undone` say nothing yet.
+Columns: `client_id, session_id, answer`; optional `practice_id, therapist_id, case_id, answered_at`, as
+`rapport labels export` writes them. `discussed` labels a session as a rupture, `not-relevant` and
+`outside-event` as none; `will-discuss` and `undone` give no label.
 """
 
 import csv
@@ -16,14 +16,14 @@ REQUIRED = ("client_id", "session_id", "answer")
 COLUMNS = (
     "practice_id", "therapist_id", "client_id", "case_id", "session_id", "answered_at", "answer",
 )  # fmt: skip
-SAYS = {Answer.DISCUSSED: True, Answer.NOT_RELEVANT: False, Answer.OUTSIDE_EVENT: False}
+RUPTURE_BY_ANSWER = {Answer.DISCUSSED: True, Answer.NOT_RELEVANT: False, Answer.OUTSIDE_EVENT: False}
 
 
 class Label(NamedTuple):
     """One session, and whether its therapist saw a rupture."""
 
     practice_id: str
-    """Empty where the table names none."""
+    """Empty where the table names no practice."""
     client_id: str
     session_id: str
     therapist_id: str
@@ -31,18 +31,18 @@ class Label(NamedTuple):
 
 
 def read_labels(file: Path) -> list[Label]:
-    """The labels of a table; answers that say nothing yet are left out.
+    """Return the labels of a table, without rows whose answer gives no label.
 
     Raises:
-        ValueError: a column is missing, or an answer is none of those that there are.
+        ValueError: a column is missing, or an answer is unknown.
     """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         rows = csv.DictReader(lines)
         missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
         if missing:
             raise ValueError(f"{file} lacks the columns {', '.join(missing)}")
-        found = [_label(file, rows.line_num, row) for row in rows]
-    return [label for label in found if label is not None]
+        labels = [_label(file, rows.line_num, row) for row in rows]
+    return [label for label in labels if label is not None]
 
 
 def _label(file: Path, number: int, row: Mapping[str, str | None]) -> Label | None:
@@ -51,20 +51,20 @@ def _label(file: Path, number: int, row: Mapping[str, str | None]) -> Label | No
         answer = Answer(values["answer"])
     except ValueError:
         expected = ", ".join(Answer)
-        raise ValueError(f"{file}, row {number}: the answer is none of {expected}") from None
-    if answer not in SAYS:
+        raise ValueError(f"{file}, row {number}: the answer is unknown, expected one of {expected}") from None
+    if answer not in RUPTURE_BY_ANSWER:
         return None
     return Label(
         values["practice_id"],
         values["client_id"],
         values["session_id"],
         values["therapist_id"],
-        SAYS[answer],
+        RUPTURE_BY_ANSWER[answer],
     )
 
 
 def write_labels(target: TextIO, rows: Iterable[tuple[object, ...]]) -> int:
-    """Write rows of `COLUMNS` under their header; how many."""
+    """Write a header and rows of `COLUMNS`, and return the number of rows."""
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(COLUMNS)
     count = 0

@@ -1,4 +1,4 @@
-"""Lines in any order in, the same lines in the order of their rows out; they wait on the disk."""
+"""Puts lines that come in any order into the order of their rows; until then they are held on disk."""
 
 import os
 import tempfile
@@ -6,29 +6,29 @@ from array import array
 from typing import BinaryIO, TextIO
 
 
-class TableLines:
-    """Keeps a line, or none, for each of so many rows, until all are there."""
+class OrderedLines:
+    """Holds at most one line for each row of a table, until all lines are there."""
 
     def __init__(self, rows: int) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._at = 0
+        self._end = 0
         self._offsets = array("q", bytes(8 * rows))
         self._sizes = array("q", bytes(8 * rows))
 
-    def __enter__(self) -> "TableLines":
+    def __enter__(self) -> "OrderedLines":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def give(self, row: int, line: str) -> None:
-        """Keep the line of a row; a row that gets none has none."""
+    def put(self, row: int, line: str) -> None:
+        """Hold the line of a row, counted from 0."""
         written = self._file.write(line.encode())
-        self._offsets[row], self._sizes[row] = self._at, written
-        self._at += written
+        self._offsets[row], self._sizes[row] = self._end, written
+        self._end += written
 
     def write(self, target: TextIO) -> int:
-        """Write all lines in the order of their rows; how many there are."""
+        """Write all lines in the order of their rows and return their number."""
         self._file.flush()
         file, count = self._file.fileno(), 0
         for offset, size in zip(self._offsets, self._sizes, strict=True):

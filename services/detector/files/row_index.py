@@ -1,6 +1,6 @@
-"""A table of ratings in, where each client's rows lie out, so that a client is read when it is their turn.
+"""Indexes the rows of a large table by client, so that each client's rows can be read together.
 
-Kept of a row are a few numbers, whatever is in it: a table of any order needs little memory.
+The index holds a few numbers per row, so a table in any order needs little memory.
 """
 
 import csv
@@ -15,23 +15,24 @@ import numpy as np
 from schemas.ratings_csv import Columns, Row
 
 _BOM = b"\xef\xbb\xbf"
-_SAID_EVERY = 10_000
+_PROGRESS_EVERY = 10_000
+"""Rows."""
 
 
-class Span(NamedTuple):
-    """Where a row lies: its place among all rows, from 0; its bytes; the number of its line."""
+class RowSpan(NamedTuple):
+    """One row: its position among all rows, from 0; its bytes in the file; its line number."""
 
-    place: int
+    position: int
     offset: int
     size: int
     number: int
 
 
-class TableRows:
-    """Where the rows of a file lie, by client."""
+class RowIndex:
+    """Where the rows of a file are, by client."""
 
     def __init__(self, file: Path, items_of: Mapping[str, int], progress: Callable[[int], None]) -> None:
-        """Go over the file once; `progress` hears of the rows that were seen.
+        """Read the file once; `progress` gets the number of rows read so far.
 
         Raises:
             ValueError: a column is missing.
@@ -40,30 +41,33 @@ class TableRows:
         self.items_of = items_of
         self._offsets, self._sizes, self._numbers = array("q"), array("q"), array("q")
         self._clients = array("q")
-        known: dict[tuple[str, str], int] = {}
+        clients: dict[tuple[str, str], int] = {}
         with file.open(encoding="utf-8-sig", newline="") as text:
-            lines = _Lines(text, file)
-            cells = csv.reader(lines)
-            self.header = next(cells, [])
+            lines = _CountedLines(text, file)
+            reader = csv.reader(lines)
+            self.header = next(reader, [])
             columns = Columns(self.header, items_of)
-            at = lines.read_bytes
-            for row in cells:
-                whose = columns.whose(row)
-                if whose is not None:
-                    self._offsets.append(at)
-                    self._sizes.append(lines.read_bytes - at)
-                    self._numbers.append(cells.line_num)
-                    self._clients.append(known.setdefault(whose, len(known)))
-                    if len(self._offsets) % _SAID_EVERY == 0:
+            offset = lines.read_bytes
+            for cells in reader:
+                client = columns.whose(cells)
+                if client is not None:
+                    self._offsets.append(offset)
+                    self._sizes.append(lines.read_bytes - offset)
+                    self._numbers.append(reader.line_num)
+                    self._clients.append(clients.setdefault(client, len(clients)))
+                    if len(self._offsets) % _PROGRESS_EVERY == 0:
                         progress(len(self._offsets))
-                at = lines.read_bytes
+                offset = lines.read_bytes
 
     def __len__(self) -> int:
         return len(self._offsets)
 
-    def batches(self, rows: int) -> Iterator[list[list[Span]]]:
-        """Whole clients, in the order of their first rows; together they have `rows` rows or a few more."""
-        batch: list[list[Span]] = []
+    def batches(self, rows: int) -> Iterator[list[list[RowSpan]]]:
+        """Yield whole clients in the order of their first rows, in batches of at least `rows` rows.
+
+        Each client is a list of row spans. Only the last batch may be smaller.
+        """
+        batch: list[list[RowSpan]] = []
         count = 0
         for client in self._by_client():
             batch.append(client)
@@ -74,42 +78,42 @@ class TableRows:
         if batch:
             yield batch
 
-    def _by_client(self) -> Iterator[list[Span]]:
+    def _by_client(self) -> Iterator[list[RowSpan]]:
         clients = np.frombuffer(self._clients, dtype=np.int64)
         order = np.argsort(clients, kind="stable")
         ends = np.cumsum(np.bincount(clients)) if len(clients) else np.empty(0, dtype=np.int64)
         begin = 0
         for end in ends.tolist():
-            places = order[begin:end].tolist()
-            yield [Span(at, self._offsets[at], self._sizes[at], self._numbers[at]) for at in places]
+            rows = order[begin:end].tolist()
+            yield [RowSpan(row, self._offsets[row], self._sizes[row], self._numbers[row]) for row in rows]
             begin = end
 
 
-class TableReader:
-    """Reads rows where they lie; open while it is used."""
+class RowReader:
+    """Reads single rows of a file by their spans; a context manager that closes the file."""
 
     def __init__(self, file: Path, header: Sequence[str], items_of: Mapping[str, int]) -> None:
         self._columns = Columns(header, items_of)
         self._file = file.open("rb")
 
-    def __enter__(self) -> "TableReader":
+    def __enter__(self) -> "RowReader":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def read(self, spans: Sequence[Span]) -> Iterator[tuple[int, Row]]:
-        """The rows at these places, each with its place."""
+    def read(self, spans: Sequence[RowSpan]) -> Iterator[tuple[int, Row]]:
+        """Yield the position and the content of each row."""
         file = self._file.fileno()
-        for place, offset, size, number in spans:
+        for position, offset, size, number in spans:
             text = os.pread(file, size, offset).decode("utf-8")
             row = self._columns.row(next(csv.reader((text,))), number)
             if row is not None:
-                yield place, row
+                yield position, row
 
 
-class _Lines:
-    """The lines of an open file; knows how many bytes those handed out so far take."""
+class _CountedLines:
+    """Iterates over the lines of a text file and counts the bytes they take in it."""
 
     def __init__(self, text: TextIO, file: Path) -> None:
         self._text = text

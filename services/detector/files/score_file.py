@@ -1,7 +1,7 @@
-"""A table of ratings in, the same numbers that the stream would give out; no broker, no database.
+"""Scores a table of ratings to the same numbers as the stream, without broker or database.
 
-Clients have nothing to do with one another, so their rows are scored some thousands at a time, by this
-process or by several.
+Ratings of different clients never affect one another, so clients are scored in batches of some thousand
+rows, by this process or by several.
 """
 
 import csv
@@ -17,30 +17,29 @@ from typing import TextIO
 
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
-from services.detector.files.file_scorer import COLUMNS, Group, Shop, Thresholds, add
-from services.detector.files.ordered_lines import TableLines
-from services.detector.files.row_index import Span, TableReader, TableRows
+from services.detector.files.file_scorer import COLUMNS, FileScorer, Thresholds
+from services.detector.files.ordered_lines import OrderedLines
+from services.detector.files.ratings_table import ClientRows
+from services.detector.files.row_index import RowIndex, RowReader, RowSpan
 
-_AT_ONCE = 8_000
-"""Sessions that are scored together: enough to keep the model busy, few enough to keep memory small."""
-_WAITING = 2
-"""So many batches are handed out for each process: the next is there when one is done."""
+_BATCH_ROWS = 8_000
+"""Rows that are scored together: enough to keep the model busy, few enough to keep memory small."""
+_BATCHES_PER_WORKER = 2
+"""Batches that are submitted for each worker, so that the next is ready when one is done."""
 
-Batch = list[list[Span]]
-"""Where the rows of some clients lie."""
-Lines = list[tuple[int, str]]
-"""Places of rows, with their lines."""
-Scored = tuple[int, Lines]
-"""How many rows there were, and the lines of those that have one."""
+ClientSpans = list[list[RowSpan]]
+"""The rows of some clients, by client."""
+ScoredBatch = tuple[int, list[tuple[int, str]]]
+"""The number of rows in a batch, and the lines to write, each with the position of its row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Helpers:
-    """Processes to score with, each of which loads a model of its own."""
+class Workers:
+    """Processes to score with; each loads the model for itself."""
 
     count: int
     model: Callable[[], Detector]
-    """Must be known by its name to a new process."""
+    """Loads the model; must be picklable."""
 
 
 def score_file(
@@ -51,89 +50,90 @@ def score_file(
     *,
     thresholds: Thresholds | None = None,
     progress: Callable[[str, int], None] = lambda _what, _rows: None,
-    helpers: Helpers | None = None,
+    workers: Workers | None = None,
 ) -> int:
-    """Write one line per distinct rating, in the order of the file; the number of lines.
+    """Write one line per distinct rating, in the order of the file, and return the number of lines.
 
-    The file is gone over once to see whose each row is, and then read client by client, so that a table needs
-    little memory in whatever order its rows stand. `thresholds` are a practice's own, by practice; `progress`
-    hears what is being done, and to how many rows it was done. `helpers` score to the same result.
+    The file is read twice: once to index its rows by client, then client by client, so that a table in any
+    order needs little memory. `progress` gets the name of the phase and the number of rows done. `workers`
+    changes the duration, not the result.
 
     Raises:
-        BadRow: a row cannot be scored.
+        InvalidRow: a row cannot be scored.
         ValueError: a column is missing.
     """
     items_of = {str(instrument.id): instrument.items for instrument in catalogue}
-    rows = TableRows(source, items_of, lambda count: progress("reading", count))
-    with TableLines(len(rows)) as lines:
-        batches = rows.batches(_AT_ONCE)
-        if helpers is None:
-            with TableReader(source, rows.header, items_of) as reader, _no_collections():
-                scorer = BatchScorer(reader, Shop(model, catalogue, thresholds or {}))
-                found = map(scorer.score, batches)
-                _keep(found, lines, progress)
+    index = RowIndex(source, items_of, lambda count: progress("reading", count))
+    with OrderedLines(len(index)) as lines:
+        batches = index.batches(_BATCH_ROWS)
+        if workers is None:
+            with RowReader(source, index.header, items_of) as reader, _no_collections():
+                scorer = BatchScorer(reader, FileScorer(model, catalogue, thresholds or {}))
+                _collect(map(scorer.score, batches), lines, progress)
         else:
-            _keep(_by_helpers(helpers, rows, batches, thresholds or {}), lines, progress)
+            _collect(_by_workers(workers, index, batches, thresholds or {}), lines, progress)
         csv.writer(target, lineterminator="\n").writerow(COLUMNS)
         return lines.write(target)
 
 
-def _keep(found: Iterator[Scored], lines: TableLines, progress: Callable[[str, int], None]) -> None:
+def _collect(
+    batches: Iterator[ScoredBatch], lines: OrderedLines, progress: Callable[[str, int], None]
+) -> None:
     done = 0
-    for count, some in found:
-        for place, line in some:
-            lines.give(place, line)
+    for count, scored in batches:
+        for position, line in scored:
+            lines.put(position, line)
         done += count
         progress("scoring", done)
 
 
 class BatchScorer:
-    """What scores batches: a way to their rows, and a shop."""
+    """Reads and scores batches of clients."""
 
-    def __init__(self, reader: TableReader, shop: Shop) -> None:
+    def __init__(self, reader: RowReader, scorer: FileScorer) -> None:
         self._reader = reader
-        self._shop = shop
+        self._scorer = scorer
 
-    def score(self, batch: Batch) -> Scored:
+    def score(self, batch: ClientSpans) -> ScoredBatch:
         """Score the rows of a batch.
 
         Raises:
-            BadRow: a row cannot be scored.
+            InvalidRow: a row cannot be scored.
         """
-        places: dict[int, int] = {}
-        groups = []
-        for client in batch:
-            group = Group()
-            for place, row in self._reader.read(client):
-                places[row.number] = place
-                add(group, row)
-            groups.append(group)
-        return len(places), [(places[number], line) for number, line in self._shop.score(groups)]
+        positions: dict[int, int] = {}
+        clients = []
+        for spans in batch:
+            client = ClientRows()
+            for position, row in self._reader.read(spans):
+                positions[row.number] = position
+                client.add(row)
+            clients.append(client)
+        return len(positions), [(positions[number], line) for number, line in self._scorer.lines(clients)]
 
 
-def _by_helpers(
-    helpers: Helpers, rows: TableRows, batches: Iterator[Batch], thresholds: Thresholds
-) -> Iterator[Scored]:
-    # A fresh process for each: one that is forked from a program with threads may stand still.
-    given = (rows.file, rows.header, rows.items_of, helpers.model, thresholds)
-    waiting: deque[Future[Scored]] = deque()
-    with ProcessPoolExecutor(helpers.count, get_context("spawn"), _open, given) as pool:
+def _by_workers(
+    workers: Workers, index: RowIndex, batches: Iterator[ClientSpans], thresholds: Thresholds
+) -> Iterator[ScoredBatch]:
+    # Spawned, not forked: a fork of a process that runs threads can deadlock.
+    arguments = (index.file, index.header, index.items_of, workers.model, thresholds)
+    pending: deque[Future[ScoredBatch]] = deque()
+    with ProcessPoolExecutor(workers.count, get_context("spawn"), _start_worker, arguments) as pool:
         try:
             for batch in batches:
-                waiting.append(pool.submit(_score_there, batch))
-                if len(waiting) >= _WAITING * helpers.count:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(pool.submit(_score_in_worker, batch))
+                if len(pending) >= _BATCHES_PER_WORKER * workers.count:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-_opened: list[BatchScorer] = []
-"""Of a helper's process: opened once, used for every batch."""
+_worker_scorer: list[BatchScorer] = []
+"""In a worker process: the scorer made at its start, used for every batch."""
 
 
-def _open(
+def _start_worker(
     file: Path,
     header: list[str],
     items_of: Mapping[str, int],
@@ -141,17 +141,17 @@ def _open(
     thresholds: Thresholds,
 ) -> None:
     gc.disable()
-    reader = TableReader(file, header, items_of)
-    _opened.append(BatchScorer(reader, Shop(model(), Catalogue.load(), thresholds)))
+    reader = RowReader(file, header, items_of)
+    _worker_scorer.append(BatchScorer(reader, FileScorer(model(), Catalogue.load(), thresholds)))
 
 
-def _score_there(batch: Batch) -> Scored:
-    return _opened[0].score(batch)
+def _score_in_worker(batch: ClientSpans) -> ScoredBatch:
+    return _worker_scorer[0].score(batch)
 
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    # Millions of short-lived objects without a cycle among them: looking for some took a fifth of the time.
+    # Scoring makes millions of short-lived objects without cycles; collecting them took a fifth of the time.
     was_on = gc.isenabled()
     gc.disable()
     try:

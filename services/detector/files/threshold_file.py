@@ -1,4 +1,4 @@
-"""A practice's thresholds in and out of a file, so that a table is scored as its stream would be."""
+"""Exports practices' thresholds to a file and reads them back, so that a table is scored like its stream."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +15,7 @@ WHERE practice_id = ANY(%s) ORDER BY valid_from, version
 """
 
 
-class Exported(msgspec.Struct, frozen=True):
+class ExportedThreshold(msgspec.Struct, frozen=True):
     """One threshold of one practice."""
 
     practice_id: str
@@ -26,24 +26,24 @@ class Exported(msgspec.Struct, frozen=True):
 
 
 async def export(conn: Connection, practices: Iterable[str]) -> bytes:
-    """These practices' thresholds, as JSON that `read` understands."""
+    """Return these practices' thresholds as JSON for `read`."""
     rows = await (await conn.execute(_READ, (list(practices),))).fetchall()
-    return msgspec.json.format(msgspec.json.encode([Exported(*row) for row in rows])) + b"\n"
+    return msgspec.json.format(msgspec.json.encode([ExportedThreshold(*row) for row in rows])) + b"\n"
 
 
 def read(file: Path, model_version: str) -> dict[str, tuple[Threshold, ...]]:
-    """Each practice's thresholds for one model, in the order in which they become valid.
+    """Return each practice's thresholds for one model, in the order in which they become valid.
 
     Raises:
-        ValueError: the file is no such export.
+        ValueError: the file was not written by `export`.
     """
     try:
-        rows = msgspec.json.decode(file.read_bytes(), type=list[Exported])
+        rows = msgspec.json.decode(file.read_bytes(), type=list[ExportedThreshold])
     except msgspec.MsgspecError as error:
-        raise ValueError(f"{file} is no export of thresholds: {error}") from None
-    found: dict[str, tuple[Threshold, ...]] = {}
+        raise ValueError(f"{file} was not written by `rapport thresholds export`: {error}") from None
+    by_practice: dict[str, tuple[Threshold, ...]] = {}
     for row in sorted(rows, key=lambda row: (row.valid_from, row.version)):
         if row.model_version == model_version:
-            one = Threshold(row.version, row.value, row.valid_from)
-            found[row.practice_id] = (*found.get(row.practice_id, ()), one)
-    return found
+            threshold = Threshold(row.version, row.value, row.valid_from)
+            by_practice[row.practice_id] = (*by_practice.get(row.practice_id, ()), threshold)
+    return by_practice

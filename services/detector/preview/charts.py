@@ -7,7 +7,7 @@ from math import isnan
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import to_units
 from services.detector.preview.counts import DayOf, Week, is_message
-from services.detector.preview.courses import Judged
+from services.detector.preview.courses import CourseSession
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM, RULE = 720, 44, 704, 14, 190, 212
 MOST_POINTS = 30
@@ -54,20 +54,20 @@ class Picture:
     y_ticks: tuple[Tick, ...]
 
 
-def mean_of(session: Judged) -> float | None:
+def mean_of(session: CourseSession) -> float | None:
     """The mean of what was marked, 0 to 1; None without a form."""
     form = session.form
     given = [mark for mark in (form.bond, form.goal, form.task, form.overall) if not isnan(mark)]
     return sum(given) / len(given) if given else None
 
 
-def usual_of(session: Judged) -> float | None:
+def usual_of(session: CourseSession) -> float | None:
     """What was usual for this client just before, 0 to 1; None when nothing was known."""
     known = [one.usual for one in session.found.components.values() if not isnan(one.usual)]
     return sum(known) / len(known) if known else None
 
 
-def draw(sessions: Sequence[Judged], instrument: Instrument, day_of: DayOf) -> Picture:
+def draw(sessions: Sequence[CourseSession], instrument: Instrument, day_of: DayOf) -> Picture:
     """The picture of some sessions of a course in a row."""
     means = [mean_of(session) for session in sessions]
     usual = [usual_of(session) for session in sessions]
@@ -106,7 +106,7 @@ def draw(sessions: Sequence[Judged], instrument: Instrument, day_of: DayOf) -> P
     )
 
 
-def _kind(session: Judged) -> str:
+def _kind(session: CourseSession) -> str:
     if is_message(session):
         return "message"
     return "flagged" if session.seen.flagged else "plain"
@@ -122,12 +122,12 @@ def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
     return " ".join(parts)
 
 
-def _dates(sessions: Sequence[Judged], xs: Sequence[float], day_of: DayOf) -> list[Tick]:
+def _dates(sessions: Sequence[CourseSession], xs: Sequence[float], day_of: DayOf) -> list[Tick]:
     every = -(-len(sessions) // _MOST_DATES)
     return [Tick(xs[place], f"{day_of(sessions[place]):%-d %b}") for place in range(0, len(sessions), every)]
 
 
-def _describe(sessions: Sequence[Judged], day_of: DayOf) -> str:
+def _describe(sessions: Sequence[CourseSession], day_of: DayOf) -> str:
     told = [f"{day_of(session):%-d %B}" for session in sessions if is_message(session)]
     by_rule = sum(session.by_rule for session in sessions)
     return (

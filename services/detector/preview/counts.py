@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from services.detector.preview.courses import Course, Judged
+from services.detector.preview.courses import Course, CourseSession
 
 MESSAGES = frozenset({"opened", "deepened"})
 """What an episode does that its therapist is sent a message for."""
 
-DayOf = Callable[[Judged], date]
+DayOf = Callable[[CourseSession], date]
 
 
-def is_message(session: Judged) -> bool:
+def is_message(session: CourseSession) -> bool:
     """Whether the therapist would have been told after this session."""
     return session.seen.step in MESSAGES
 

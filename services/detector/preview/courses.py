@@ -1,4 +1,4 @@
-"""Ratings in, what the detector decided of each session out: the stages of `rapport score`, nothing else."""
+"""Assesses the ratings of a table by the stages of `rapport score`, client by client."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,64 +12,62 @@ from services.detector.domain.baseline_rules import totals, vendor
 from services.detector.domain.detector import Detector
 from services.detector.domain.episodes import Seen
 from services.detector.domain.form import Form, matrix
-from services.detector.files.file_scorer import BadRow, Client, Group, Shop, add, client_of
+from services.detector.files.file_scorer import FileScorer
+from services.detector.files.ratings_table import ClientKey, ClientRows, InvalidRow, client_of, row_number
 from services.detector.preview.ratings import BadCell
 from services.detector.stream.batch import DyadWork, Session
 
-_AT_ONCE = 200
+_BATCH_CLIENTS = 200
 """Clients that are scored together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One session: what the model found, what was decided, and what today's rule says of it."""
+class CourseSession:
+    """One session: its form, the model's assessment, its place in an episode, and today's rule."""
 
     row: int
     form: Form
     found: Assessment
     seen: Seen
     by_rule: bool
-    """The vendor rule flags it."""
+    """Today's rule flags it."""
     by_fall: bool
-    """It would also without a cutoff, for the fall since the session before."""
+    """Today's rule flags it for the drop since the session before, whatever the cutoff."""
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One client with one therapist, the sessions in their order."""
+    """One client with one therapist, and their sessions in order."""
 
     practice: str
     therapist: str
-    sessions: tuple[Judged, ...]
+    sessions: tuple[CourseSession, ...]
 
 
-def judge(
+def assess_courses(
     rows: Sequence[Row], model: Detector, catalogue: Catalogue, progress: Callable[[int, int], None]
 ) -> tuple[list[Course], list[BadCell]]:
-    """The courses in the order of their first rows, and the rows that the stream would reject."""
-    groups: dict[Client, Group] = {}
+    """Return the courses in the order of their first rows, and the rows that the stream would reject.
+
+    `progress` gets the number of clients done and the number of all clients.
+    """
+    by_client: dict[ClientKey, ClientRows] = {}
     for row in rows:
-        add(groups.setdefault(client_of(row), Group()), row)
-    shop = Shop(model, catalogue, {})
+        by_client.setdefault(client_of(row), ClientRows()).add(row)
+    scorer = FileScorer(model, catalogue, {})
     bad: list[BadCell] = []
 
-    def refused(row: int, why: BadRow) -> None:
-        bad.append(
-            BadCell(row, "the row", str(why).partition(": ")[2], "a rating that `rapport score` takes")
-        )
+    def reject(row: InvalidRow) -> None:
+        bad.append(BadCell(row.number, "the row", row.reason, "a rating that `rapport score` accepts"))
 
     courses: list[Course] = []
-    waiting = list(groups.values())
-    for start in range(0, len(waiting), _AT_ONCE):
-        some = waiting[start : start + _AT_ONCE]
-        courses += [_course(one, catalogue) for one in shop.judge(some, _ignore, refused)]
-        progress(start + len(some), len(waiting))
+    clients = list(by_client.values())
+    for start in range(0, len(clients), _BATCH_CLIENTS):
+        batch = clients[start : start + _BATCH_CLIENTS]
+        courses += [_course(dyad, catalogue) for dyad in scorer.assess(batch, reject)]
+        progress(start + len(batch), len(clients))
     courses.sort(key=lambda course: min(session.row for session in course.sessions))
     return courses, bad
-
-
-def _ignore(_row: int) -> None:
-    """Corrected, doubled and withdrawn rows are no session of their own."""
 
 
 def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
@@ -78,12 +76,12 @@ def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
     cutoff = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
     total = totals(matrix(forms)[np.newaxis])
     flags, falls = ((rule.score(total)[0] >= rule.cut).tolist() for rule in (vendor(cutoff), vendor(None)))
-    sessions = tuple(map(_judged, dyad.sessions, flags, falls))
+    sessions = tuple(map(_course_session, dyad.sessions, flags, falls))
     return Course(dyad.who.practice_id, dyad.who.therapist_id, sessions)
 
 
-def _judged(session: Session, by_rule: bool, by_fall: bool) -> Judged:  # noqa: FBT001 - facts of a session
+def _course_session(session: Session, by_rule: bool, by_fall: bool) -> CourseSession:  # noqa: FBT001 - facts of a session
     form, found, seen = session.form, session.found, session.seen
     if form is None or found is None or seen is None:
         raise AssertionError("a session of a file is always assessed")
-    return Judged(session.version.log[2], form, found, seen, by_rule, by_fall)
+    return CourseSession(row_number(session), form, found, seen, by_rule, by_fall)

@@ -11,7 +11,7 @@ from schemas.instruments.scoring import to_units
 from services.detector.domain.assessment import Assessment
 from services.detector.preview.charts import MOST_POINTS, Picture, draw
 from services.detector.preview.counts import DayOf, is_message
-from services.detector.preview.courses import Course, Judged
+from services.detector.preview.courses import Course, CourseSession
 
 _MOVED = {
     Movement.SUDDEN_FALL: "The ratings came out lower than is usual for this client.",
@@ -102,7 +102,9 @@ def _episode(course: Course, opened: int, therapist: int, catalogue: Catalogue, 
     )
 
 
-def _message(session: Judged, of_it: Sequence[Judged], catalogue: Catalogue, day_of: DayOf) -> Message:
+def _message(
+    session: CourseSession, of_it: Sequence[CourseSession], catalogue: Catalogue, day_of: DayOf
+) -> Message:
     found = session.found
     instrument = catalogue.get(session.form.place.instrument)
     so_far = [s for s in of_it if s.seen.flagged and s.form.place <= session.form.place]
@@ -118,7 +120,7 @@ def _message(session: Judged, of_it: Sequence[Judged], catalogue: Catalogue, day
 
 
 def _sentences(
-    found: Assessment, so_far: Sequence[Judged], instrument: Instrument, day_of: DayOf
+    found: Assessment, so_far: Sequence[CourseSession], instrument: Instrument, day_of: DayOf
 ) -> Iterator[str]:
     yield _MOVED[found.movement] if found.movement else _UNCLEAR
     fell = {
@@ -152,7 +154,7 @@ def _sure(found: Assessment) -> str:
     )
 
 
-def _after(of_it: Sequence[Judged], sessions: Sequence[Judged], day_of: DayOf) -> str:
+def _after(of_it: Sequence[CourseSession], sessions: Sequence[CourseSession], day_of: DayOf) -> str:
     last = of_it[-1]
     if last.seen.step == "repaired":
         return f"Later, by {day_of(last):%-d %B %Y}, the ratings were back near this client's usual."

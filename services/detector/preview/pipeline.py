@@ -9,7 +9,7 @@ from services.detector.domain.detector import Detector
 from services.detector.preview.charts import draw_weeks
 from services.detector.preview.columns import guess_columns
 from services.detector.preview.counts import count
-from services.detector.preview.courses import Judged, judge
+from services.detector.preview.courses import CourseSession, assess_courses
 from services.detector.preview.episodes import tell
 from services.detector.preview.page import Contents
 from services.detector.preview.questionnaire import guess_questionnaire
@@ -38,7 +38,7 @@ def try_file(
     columns = guess_columns(table, told)
     asked = guess_questionnaire(table, columns, catalogue, instrument)
     rows = read(table, columns, asked, month_first=month_first)
-    courses, refused = judge(rows.rows, model, catalogue, progress)
+    courses, refused = assess_courses(rows.rows, model, catalogue, progress)
     bad = tuple(sorted([*rows.bad, *refused], key=lambda one: one.row))
     if not courses:
         first = (
@@ -48,7 +48,7 @@ def try_file(
         )
         raise Unreadable(f"No row is a rating.{first}")
 
-    def day_of(session: Judged) -> date:
+    def day_of(session: CourseSession) -> date:
         return rows.moments[session.row].date()
 
     figures = count(courses, day_of)

@@ -15,8 +15,9 @@ from schemas.session_rated import session_rated_value
 from services.detector.contracts import RatedEvent, arriving
 from services.detector.domain.detector import Detector
 from services.detector.domain.thresholds import Threshold
-from services.detector.files.file_scorer import COLUMNS, BadRow, Thresholds, rated_of
-from services.detector.files.score_file import Helpers, score_file
+from services.detector.files.file_scorer import COLUMNS, Thresholds
+from services.detector.files.ratings_table import InvalidRow, rated_of
+from services.detector.files.score_file import Workers, score_file
 from services.detector.model.artefact import load
 from tests.support.detector.batch_driver import NOW, Row, body, record_of, stage
 from tests.support.detector.toy_detector import ToyDetector
@@ -129,15 +130,15 @@ def test_helpers_give_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = table(ratings(3), tmp_path)
     alone, helped = io.StringIO(), io.StringIO()
     score_file(file, alone, ToyDetector(), Catalogue.load())
-    monkeypatch.setattr("services.detector.files.score_file._AT_ONCE", 1)
-    score_file(file, helped, ToyDetector(), Catalogue.load(), helpers=Helpers(2, ToyDetector))
+    monkeypatch.setattr("services.detector.files.score_file._BATCH_ROWS", 1)
+    score_file(file, helped, ToyDetector(), Catalogue.load(), workers=Workers(2, ToyDetector))
     assert helped.getvalue() == alone.getvalue()
 
 
 def test_a_bad_row_is_named_by_helpers_too(tmp_path: Path) -> None:
     file = table([body(-2, [4] * 9), body(-1, [9] * 9)], tmp_path)
-    with pytest.raises(BadRow, match="row 3: items item 1 is out of range"):
-        score_file(file, io.StringIO(), ToyDetector(), Catalogue.load(), helpers=Helpers(1, ToyDetector))
+    with pytest.raises(InvalidRow, match="row 3: items item 1 is out of range"):
+        score_file(file, io.StringIO(), ToyDetector(), Catalogue.load(), workers=Workers(1, ToyDetector))
 
 
 def test_clients_of_many_batches_keep_the_order_of_the_file(
@@ -145,7 +146,7 @@ def test_clients_of_many_batches_keep_the_order_of_the_file(
 ) -> None:
     file = table(ratings(3), tmp_path)
     at_once = scored(file, ToyDetector())
-    monkeypatch.setattr("services.detector.files.score_file._AT_ONCE", 1)
+    monkeypatch.setattr("services.detector.files.score_file._BATCH_ROWS", 1)
     assert scored(file, ToyDetector()) == at_once
 
 
@@ -163,7 +164,7 @@ def test_the_first_session_and_a_declined_form_have_a_risk(tmp_path: Path) -> No
 
 def test_a_bad_row_is_named_with_what_is_expected(tmp_path: Path) -> None:
     file = table([body(-2, [4] * 9), body(-1, [9] * 9)], tmp_path)
-    with pytest.raises(BadRow, match="row 3: items item 1 is out of range, expected 1 to 5"):
+    with pytest.raises(InvalidRow, match="row 3: items item 1 is out of range, expected 1 to 5"):
         scored(file, ToyDetector())
 
 

@@ -1,0 +1,173 @@
+"""Reads a table of ratings into the sessions of its dyads, by the stream's own rules of versions.
+
+`rapport score`, `rapport try` and the lab all read tables here. In a table the row number stands for the
+moment of acceptance, so of two versions of one rating the later row is current unless `recorded_at` says
+otherwise.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from schemas import topics
+from schemas.error_messages import words_for
+from schemas.events import Scores
+from schemas.ids import PracticeId, dyad_id
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.scoring import score
+from schemas.rating import LATEST, RatingBody, content_hash, rating_id
+from schemas.rating_order import dyad
+from schemas.ratings_csv import Row, read_rows
+from schemas.validation_errors import Refused, complaints_of
+from services.detector import contracts
+from services.detector.contracts import Rated
+from services.detector.domain.rating_versions import Desk
+from services.detector.storage.ratings import Known
+from services.detector.stream.batch import Arrival, DyadWork, Session
+from services.detector.stream.stages.load import in_order, take_new
+from services.runtime.kafka.record import Record
+from services.runtime.process.errors import Reject
+
+UNNAMED_PRACTICE = "file"
+"""The practice of rows that name none."""
+
+ClientKey = tuple[str, str]
+"""Practice and client."""
+
+
+class InvalidRow(ValueError):
+    """A row is no rating that the stream would accept; the message says what is expected."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(number, reason)
+        self.number = number
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"row {self.number}: {self.reason}"
+
+
+@dataclass(slots=True)
+class ClientRows:
+    """All rows of one client: ratings of different clients never affect one another."""
+
+    dyads: dict[object, DyadWork] = field(default_factory=dict)
+    arrivals: list[Arrival] = field(default_factory=list)
+
+    def add(self, row: Row) -> None:
+        """Add a row of this client.
+
+        Raises:
+            InvalidRow: the row is not a rating.
+        """
+        practice = PracticeId(row.practice_id or UNNAMED_PRACTICE)
+        try:
+            body = RatingBody.model_validate(row.body)
+        except ValidationError as error:
+            raise _invalid(row.number, Refused(complaints_of(error, words_for))) from None
+        # Later than any moment that a rating may name, and in the order of the rows.
+        accepted_at = LATEST + timedelta(microseconds=row.number)
+        who = dyad(practice, body)
+        work = self.dyads.get(who)
+        if work is None:
+            work = self.dyads[who] = DyadWork(dyad_id(who), who, b"file", 0)
+        record = Record(topics.SESSION_RATED.name, 0, row.number, 0, b"file", None)
+        self.arrivals.append(Arrival(record, rated_of(practice, body, accepted_at), work))
+
+
+def client_of(row: Row) -> ClientKey:
+    """Return the practice and the client of a row."""
+    return row.practice_id or UNNAMED_PRACTICE, str(row.body["client_id"])
+
+
+def row_number(session: Session) -> int:
+    """Return the number of the row that holds a session's current rating; the header is row 1."""
+    return session.version.log[2]
+
+
+def read_dyads(file: Path, catalogue: Catalogue, on_invalid: Callable[[InvalidRow], None]) -> list[DyadWork]:
+    """Read a whole table (CSV in UTF-8): every dyad with its sessions in order, by its first row.
+
+    Rows that the stream would reject go to `on_invalid`. The table is held in memory.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    clients: dict[ClientKey, ClientRows] = {}
+    items_of = {str(instrument.id): instrument.items for instrument in catalogue}
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        for row in read_rows(lines, items_of):
+            try:
+                clients.setdefault(client_of(row), ClientRows()).add(row)
+            except InvalidRow as invalid:
+                on_invalid(invalid)
+    dyads = current_sessions(clients.values(), catalogue, on_invalid)
+    return sorted(dyads, key=lambda dyad: min(map(row_number, dyad.sessions)))
+
+
+def current_sessions(
+    clients: Iterable[ClientRows],
+    catalogue: Catalogue,
+    on_invalid: Callable[[InvalidRow], None],
+) -> Iterator[DyadWork]:
+    """Yield the dyads of these clients that have sessions, with their current, unassessed sessions in order.
+
+    Repeated, corrected and withdrawn rows are no sessions. Rows that the stream would reject go to
+    `on_invalid`.
+    """
+    for client in clients:
+        known = Known()
+        desk = Desk("file", {dyad.id: dyad for dyad in client.dyads.values()}, known, catalogue)
+        desk.take(client.arrivals, lambda arrival, reject: on_invalid(_explained(arrival, reject, catalogue)))
+        for work in client.dyads.values():
+            take_new(work, catalogue)
+            in_order(work)
+            if work.sessions:
+                yield work
+
+
+def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> Rated:
+    """Return what the detector decodes from the stream's event of this rating."""
+    hashed = content_hash(body)
+    sent = body.scores
+    return Rated(
+        rating_id=rating_id(practice, body, hashed),
+        practice_id=practice,
+        therapist_id=body.therapist_id,
+        client_id=body.client_id,
+        session_id=body.session_id,
+        session_at=body.session_at,
+        instrument=body.instrument,
+        status=body.status,
+        accepted_at=accepted_at,
+        content_hash=hashed,
+        case_id=body.case_id or "",
+        items=body.items,
+        scores=None if sent is None else contracts.Scores(sent.bond, sent.goal, sent.task),
+        next_session_at=body.next_session_at,
+        recorded_at=body.recorded_at,
+    )
+
+
+def _explained(arrival: Arrival, reject: Reject, catalogue: Catalogue) -> InvalidRow:
+    # The stream's reason names no item, because reasons are published. The owner of the file may read it.
+    rating, number = arrival.rating, arrival.record.offset
+    try:
+        sent = rating.scores
+        marks = (
+            (rating.items or ()) if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
+        )
+        score(catalogue.get(rating.instrument), marks)
+    except Refused as refused:
+        return _invalid(number, refused)
+    return InvalidRow(number, reject.detail)
+
+
+def _invalid(number: int, refused: Refused) -> InvalidRow:
+    return InvalidRow(
+        number,
+        "; ".join(f"{c.field} {c.message}, expected {c.expected}" for c in refused.complaints),
+    )
