@@ -40,7 +40,7 @@ faults: prepare-dev ## kill every service at every step, on a real Kafka
 compose-test: prepare-dev ## build the image, start the whole stack, break it, mend it, remove it
 	@timeout --signal=INT --kill-after=40 440 $(PYTEST) tests/containers/stack.py -x
 
-lint: prepare-dev ## style, types, and who may import whom
+lint: prepare-dev ## style, types, who may import whom, and contracts compatible with the last release
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,16 +1,12 @@
-"""A published contract and the current one in, breaking changes out, one sentence each.
+"""Finds what in the current contracts breaks those who rely on earlier ones, one sentence for each change.
 
-Who reads today must be able to read what is written tomorrow, and what was written before must still be
-read. What cannot be had that way becomes a new version beside the old one.
+Readers of today must be able to read what is written tomorrow, and what was written before must stay
+readable. A change that cannot meet this becomes a new version of the type beside the old one.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
-from shutil import which
-from subprocess import run
 
 from schemas.export import Document
 from schemas.json_schema_refs import alternatives
@@ -21,22 +17,22 @@ _EXACT = ("pattern", "format", "multipleOf", "const", "uniqueItems")
 
 
 class Use(Enum):
-    """Who writes and who reads what a schema describes."""
+    """Says who writes and who reads the documents of a schema."""
 
     RECEIVED = "received"
-    """Others write it, we read it: we may ask for less than before, never for more."""
+    """Others write them and we read them: we may require less than before, never more."""
     PUBLISHED = "published"
-    """We write it, others read it, and we read what was written before: no field gets lost, no new type of
-    value appears. Bounds may widen and lists of values may grow, if readers are renewed before writers."""
+    """We write them, others read them, and we read what was written before: no field may go, and no new type
+    of value may appear. Bounds may widen and enumerations may grow, if readers are updated before writers."""
 
 
-def breaking_changes(published: Mapping[str, Document], current: Mapping[str, Document]) -> list[str]:
-    """What in `current` breaks those who rely on `published`; both by path, as `documents` gives them.
+def breaking_changes(earlier: Mapping[str, Document], current: Mapping[str, Document]) -> list[str]:
+    """Return what in `current` breaks those who rely on `earlier`; both by path, as `documents` returns them.
 
-    OpenAPI documents are left out: their bodies are the schemas that are compared here.
+    OpenAPI documents are not compared: the bodies in them are the schemas that are compared here.
     """
     found: list[str] = []
-    for name, old in published.items():
+    for name, old in earlier.items():
         if not (name.startswith("events/") or name in {"rating.v1.json", "asyncapi.json"}):
             continue
         new = current.get(name)
@@ -51,33 +47,13 @@ def breaking_changes(published: Mapping[str, Document], current: Mapping[str, Do
 
 
 def schema_changes(old: Document, new: Document, use: Use) -> list[str]:
-    """What in the JSON Schema `new` breaks those who rely on `old`."""
-    return list(_Comparison(old, new, use).compare(old, new, ""))
+    """Return what in the JSON Schema `new` breaks those who rely on `old`.
 
-
-def from_git(repository: Path, revision: str) -> dict[str, Document]:
-    """The documents that were published at a revision of this repository; empty when there were none.
-
-    Raises:
-        ValueError: there is no git, or no such revision.
+    >>> old = {"type": "object", "properties": {"note": {"type": "string"}}}
+    >>> schema_changes(old, {"type": "object", "properties": {}}, Use.PUBLISHED)
+    ['note is gone']
     """
-    git = which("git")
-    if git is None:
-        raise ValueError("git is not installed: give a folder with the published documents instead")
-
-    def ask(*arguments: str) -> str:
-        done = run([git, "-C", str(repository), *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - arguments are ours
-        if done.returncode:
-            raise ValueError(f"git knows no revision {revision!r} here: fetch it, or name another one")
-        return done.stdout
-
-    folder = "schemas/published/"
-    names = ask("ls-tree", "-r", "--name-only", revision, "--", folder).splitlines()
-    return {
-        name.removeprefix(folder): json.loads(ask("show", f"{revision}:{name}"))
-        for name in names
-        if name.endswith(".json")
-    }
+    return list(_Comparison(old, new, use).compare(old, new, ""))
 
 
 def _topic_changes(name: str, old: Document, new: Document) -> Iterator[str]:

@@ -1,15 +1,17 @@
-"""`rapport schemas`: the contracts in, the published documents out, or what they differ in."""
+"""`rapport schemas`: writes, checks and releases the published contracts."""
 
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-schemas = typer.Typer(no_args_is_help=True, help="The published contracts: write them anew, or check them.")
+schemas = typer.Typer(no_args_is_help=True, help="The published contracts: write, check or release them.")
 
 Folder = Annotated[
-    Path | None, typer.Option(help="Where the documents lie (default: schemas/published of this source).")
+    Path | None, typer.Option(help="Folder of the documents (default: schemas/published of this source).")
 ]
+Version = Annotated[str | None, typer.Argument(help="Such as 0.2.0 (default: the version of this package).")]
 
 
 @schemas.command()
@@ -23,29 +25,49 @@ def export(folder: Folder = None) -> None:
     from schemas import export as publish
     from services.cli.openapi_documents import openapi_documents
 
-    into = folder or _published()
+    into = folder or publish.PUBLISHED
     for file in publish.export(into, openapi_documents()):
         typer.echo(file.relative_to(into).as_posix())
 
 
 @schemas.command()
 def check(folder: Folder = None) -> None:
-    """Compare the published documents with the code; exit code 1 and a sentence for each difference."""
+    """Compare the code with the published documents, and with the newest release.
+
+    Exit code 1 and one sentence for each document that is out of date and for each change that breaks
+    those who rely on the release.
+    """
     from schemas import export as publish
+    from schemas import releases
     from services.cli.openapi_documents import openapi_documents
 
-    drifts = publish.check(folder or _published(), openapi_documents())
-    for drift in drifts:
-        typer.secho(drift, err=True, fg="red")
-    if drifts:
+    problems = publish.check(folder or publish.PUBLISHED, openapi_documents())
+    version = releases.newest_release()
+    breaks = releases.breaking_since_release()
+    if version is not None and breaks:
+        problems += [*breaks, releases.advice(version)]
+    for problem in problems:
+        typer.secho(problem, err=True, fg="red")
+    if problems:
         raise typer.Exit(1)
-    typer.echo("The published contracts are those of the code.")
+    typer.echo(f"The published contracts match the code and are compatible with release {version or 'none'}.")
 
 
-def _published() -> Path:
-    import schemas as contracts
+@schemas.command()
+def release(version: Version = None) -> None:
+    """Keep the current contracts as those of a version; later changes must stay compatible with them.
 
-    return Path(contracts.__file__ or "").resolve().parent / "published"
+    Example:
+
+      rapport schemas release 0.2.0 && git add schemas/released
+    """
+    from schemas import releases
+
+    try:
+        typer.echo(releases.release(version or installed_version("rapport")))
+    except releases.ReleaseRefused as refused:
+        typer.secho(str(refused), err=True, fg="red")
+        raise typer.Exit(1) from None
 
 
 def register(app: typer.Typer) -> None:

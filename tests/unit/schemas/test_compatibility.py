@@ -1,14 +1,12 @@
 """Each kind of change to a contract: which ones break somebody, and which do not."""
 
-import subprocess
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from schemas.compatibility import Use, breaking_changes, from_git, schema_changes
-from schemas.export import PUBLISHED, documents, export, read_folder
+from schemas.compatibility import Use, breaking_changes, schema_changes
+from schemas.export import documents
 
 BEFORE: dict[str, Any] = {
     "$defs": {"Kind": {"enum": ["a", "b"], "type": "string"}},
@@ -160,33 +158,3 @@ def test_a_change_deep_in_an_event_is_found_with_its_place() -> None:
     event["$defs"]["Change"]["enum"].remove("repaired")
     expected = "events/alliance.episode-changed.v1.json: data.change may no longer be 'repaired'"
     assert [expected] == breaking_changes(documents(), current)
-
-
-def test_what_the_code_says_breaks_nobody_who_relies_on_what_is_published() -> None:
-    assert breaking_changes(read_folder(PUBLISHED), documents()) == []
-
-
-def git(folder: Path, *arguments: str) -> None:
-    """A git command in a folder, as nobody in particular."""
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """A repository whose first commit publishes our documents."""
-    export(tmp_path / "schemas" / "published")
-    git(tmp_path, "init", "--quiet")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "-m", "publish")
-    return tmp_path
-
-
-def test_what_was_published_is_read_from_git_whatever_lies_in_the_folder_now(repository: Path) -> None:
-    (repository / "schemas" / "published" / "rating.v1.json").write_text("{}")
-    assert documents() == from_git(repository, "HEAD")
-
-
-def test_an_unknown_revision_is_named(repository: Path) -> None:
-    with pytest.raises(ValueError, match="git knows no revision 'nowhere' here"):
-        from_git(repository, "nowhere")
