@@ -23,7 +23,8 @@ from services.cli.demo.target import Stack
 from services.cli.demo.wait_settled import Settled, settle
 from services.cli.home import Home
 from services.cli.local.embedded import mail_catcher
-from services.cli.local.supervisor import READY_DEADLINE_S, STATEFUL, Supervisor, Surroundings
+from services.cli.local.supervisor import READY_DEADLINE_S, Supervisor, Surroundings
+from services.cli.plugins import services_with_tables
 from services.runtime.http.credentials import add_key
 from services.runtime.postgres.connect import conninfo
 from services.runtime.postgres.migrations import migrate
@@ -138,7 +139,7 @@ def running_stack(
     """
     home = Home(folder)
     database = settings_for(database_url)
-    for service in STATEFUL:
+    for service in services_with_tables():
         migrate(conninfo(database), service)
     for practice in practices:
         asyncio.run(tenants.put(database, practice, options))

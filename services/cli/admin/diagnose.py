@@ -61,7 +61,6 @@ async def _kafka(where: Where) -> AsyncIterator[CheckResult]:
 
 
 async def _database(where: Where) -> AsyncIterator[CheckResult]:
-    from services.cli.commands.migrate import SERVICES
     from services.runtime.postgres.connect import connect, conninfo
     from services.runtime.postgres.migrations import pending
 
@@ -75,7 +74,9 @@ async def _database(where: Where) -> AsyncIterator[CheckResult]:
     async with connection:
         version = str(connection.info.server_version // 10_000)
         yield CheckResult("PostgreSQL", Verdict.GOOD, f"version {version} answers")
-        behind = {name: pending(conninfo(settings, "doctor"), name) for name in SERVICES}
+        behind = {
+            name: pending(conninfo(settings, "doctor"), name) for name in plugins.services_with_tables()
+        }
         for name, missing in behind.items():
             found = f"{len(missing)} migration(s) are missing" if missing else "up to date"
             verdict = Verdict.BAD if missing else Verdict.GOOD

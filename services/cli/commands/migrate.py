@@ -2,8 +2,6 @@
 
 import typer
 
-SERVICES = ("detector", "notifier")
-
 
 def migrate() -> None:
     """Bring the database's tables up to date. Run it before new versions of the services start.
@@ -15,11 +13,12 @@ def migrate() -> None:
       DATABASE_URL=postgresql://… rapport migrate
     """
     from services.cli.endpoints import find
+    from services.cli.plugins import services_with_tables
     from services.runtime.postgres.connect import conninfo
     from services.runtime.postgres.migrations import migrate as bring_up
 
     settings = find().database
-    for service in SERVICES:
+    for service in services_with_tables():
         bring_up(conninfo(settings, "migrate"), service)
         typer.echo(f"{service}: up to date")
 

@@ -24,9 +24,10 @@ def export(folder: Folder = None) -> None:
     """
     from schemas import export as publish
     from services.cli.openapi_documents import openapi_documents
+    from services.cli.plugins import installed
 
     into = folder or publish.PUBLISHED
-    for file in publish.export(into, openapi_documents()):
+    for file in publish.export(into, openapi_documents(installed())):
         typer.echo(file.relative_to(into).as_posix())
 
 
@@ -40,8 +41,9 @@ def check(folder: Folder = None) -> None:
     from schemas import export as publish
     from schemas import releases
     from services.cli.openapi_documents import openapi_documents
+    from services.cli.plugins import installed
 
-    problems = publish.check(folder or publish.PUBLISHED, openapi_documents())
+    problems = publish.check(folder or publish.PUBLISHED, openapi_documents(installed()))
     version = releases.newest_release()
     breaks = releases.breaking_since_release()
     if version is not None and breaks:

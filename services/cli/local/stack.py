@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from services.cli.home import Home, Running
 from services.cli.local.embedded import embedded_broker, mail_catcher, postgres, with_database
-from services.cli.local.supervisor import STATEFUL, Supervisor, Surroundings, supervised
+from services.cli.local.supervisor import Supervisor, Surroundings, supervised
+from services.cli.plugins import services_with_tables
 from services.runtime.postgres.connect import conninfo
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
@@ -41,7 +42,7 @@ def local_stack(home: Home, *, database: str, fresh: bool, lent_only: bool, say:
         kafka = parts.enter_context(_kafka(say, lent_only=lent_only))
         url = parts.enter_context(_database(home, database, say, fresh=fresh, lent_only=lent_only))
         settings = DatabaseSettings(url=SecretStr(url))
-        for service in STATEFUL:
+        for service in services_with_tables():
             migrate(conninfo(settings, "up"), service)
         smtp_port, mail_url = parts.enter_context(mail_catcher())
         say(f"mail catcher          {mail_url}  (nothing leaves this machine)")

@@ -16,11 +16,10 @@ import psutil
 
 from services.cli.home import Home, free_port
 from services.cli.local.child_process import Process
+from services.cli.plugins import services_with_tables
 
 READY_DEADLINE_S = 45.0
 SERVICES = ("ingest", "detector", "notifier")
-STATEFUL = ("detector", "notifier")
-"""Those with a database schema of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Supervisor:
             "HTTP_PORT": str(port),
             "RAPPORT_CREDENTIALS_FILE": str(self._home.credentials),
         }
-        if name in STATEFUL:
+        if name in services_with_tables():
             environment["DATABASE_URL"] = around.database_url
         if name == "ingest":
             environment["RAPPORT_KEY_SECRET_FILE"] = str(self._home.secret("record-key"))

@@ -181,6 +181,7 @@ def openapi() -> dict[str, Any]:
 
 plugin = Plugin(
     name="detector",
+    has_tables=True,
     tenant_options={
         "tell_from": "Tell of sessions after this moment (with time zone), or always; default: when added.",
         "max_age_days": f"Tell of sessions at most so many days old, or none; default {MAX_AGE_DAYS}.",

@@ -124,6 +124,7 @@ def openapi() -> dict[str, Any]:
 
 plugin = Plugin(
     name="notifier",
+    has_tables=True,
     tenant_options={
         "client_url_template": "A link into the practice's own record, with {client_id} in it.",
         "messages": "on (default) or off: off tells the practice's therapists nothing.",

@@ -77,5 +77,7 @@ class Plugin:
     """What happened to (tenant, piece of work), oldest first."""
     check: Callable[[Connection], Awaitable[list[CheckResult]]] | None = None
     """What `doctor` asks of this service's tables."""
+    has_tables: bool = False
+    """Whether the service keeps tables in a database schema that has its name."""
     openapi: Callable[[], dict[str, Any]] | None = None
     """Returns the service's published OpenAPI document; connects to nothing."""
