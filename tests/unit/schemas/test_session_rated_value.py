@@ -1,16 +1,16 @@
-"""The quick spelling of a rating's event equals the model's own, whatever the rating."""
+"""The record value of a rating is what the event's model says, whatever the rating."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.envelope import decode, encode
+from schemas.envelope import SessionRatedEvent, decode, encode
 from schemas.events import Status
 from schemas.ids import PracticeId, _named, default_rating_id, record_key
-from schemas.rating import RatingBody, content_hash
+from schemas.rating import RatingBody, content_hash, rating_id
 from schemas.rating_order import dyad
-from schemas.session_rated import session_rated, session_rated_value
+from schemas.session_rated import session_rated_value
 from tests.support.schemas.ratings import PRACTICE, rating
 
 KEY = record_key(b"secret", dyad(PRACTICE, rating()))
@@ -55,24 +55,42 @@ def bodies(draw: st.DrawFn) -> RatingBody:
     return RatingBody.model_validate(fields)
 
 
+def event_of(body: RatingBody, accepted_at: datetime = ACCEPTED_AT) -> SessionRatedEvent:
+    """What the event's model reads from the record value of a rating."""
+    event = decode(session_rated_value(PRACTICE, body, accepted_at=accepted_at, key=KEY))
+    assert isinstance(event, SessionRatedEvent)
+    return event
+
+
 @given(bodies(), moments)
-def test_the_quick_spelling_equals_the_models_own(body: RatingBody, accepted_at: datetime) -> None:
-    slow = encode(session_rated(PRACTICE, body, accepted_at=accepted_at, key=KEY))
-    assert slow == session_rated_value(PRACTICE, body, accepted_at=accepted_at, key=KEY)
+def test_the_value_is_byte_for_byte_what_the_model_writes(body: RatingBody, accepted_at: datetime) -> None:
+    event = event_of(body, accepted_at)
+    assert encode(event) == session_rated_value(PRACTICE, body, accepted_at=accepted_at, key=KEY)
 
 
-@given(bodies())
-def test_what_was_accepted_is_read_back(body: RatingBody) -> None:
-    event = session_rated(PRACTICE, body, accepted_at=ACCEPTED_AT, key=KEY)
-    assert event == decode(encode(event))
+@given(bodies(), moments)
+def test_the_event_holds_all_that_was_sent(body: RatingBody, accepted_at: datetime) -> None:
+    event = event_of(body, accepted_at)
+    data = event.data.model_dump()
+    expected = body.model_dump(exclude={"id", "case_id"})
+    assert expected == {name: data[name] for name in expected}
+    assert data["case_id"] == (body.case_id or "")
+    assert data["practice_id"] == PRACTICE
+    assert data["rating_id"] == rating_id(PRACTICE, body)
+    assert data["content_hash"] == content_hash(body)
+    assert accepted_at == event.time == data["accepted_at"]
+    assert event.subject == KEY.decode()
 
 
 def test_accepting_later_changes_no_id() -> None:
-    later = ACCEPTED_AT + timedelta(days=1)
-    first = session_rated(PRACTICE, rating(), accepted_at=ACCEPTED_AT, key=KEY)
-    again = session_rated(PRACTICE, rating(), accepted_at=later, key=KEY)
+    first = event_of(rating())
+    again = event_of(rating(), ACCEPTED_AT + timedelta(days=1))
     assert (first.id, first.data.rating_id) == (again.id, again.data.rating_id)
     assert first.data.content_hash == again.data.content_hash == content_hash(rating())
+
+
+def test_another_content_under_the_same_id_is_another_event() -> None:
+    assert event_of(rating(id="r-1")).id != event_of(rating(id="r-1", client_id="client-2")).id
 
 
 @given(references, references)
