@@ -12,6 +12,7 @@ from psycopg_pool import PoolTimeout
 
 from schemas import topics
 from schemas.instruments.catalogue import Catalogue
+from schemas.rejected import rejected_events
 from services.detector.domain.drift import Drift
 from services.detector.domain.reasons import Reason
 from services.detector.jobs.daily_sweep import Sweep
@@ -26,7 +27,6 @@ from services.detector.settings import DetectorSettings
 from services.detector.storage.practices import Models, ThresholdBook
 from services.detector.stream.batch import Heartbeat, Tools
 from services.detector.stream.pipeline import flow
-from services.detector.stream.rejection_event import rejected_event
 from services.detector.stream.session_counts import new_findings
 from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
@@ -35,7 +35,7 @@ from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, health_router
 from services.runtime.http.server import Background
-from services.runtime.kafka.record import Record
+from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import Clock
@@ -93,7 +93,7 @@ def build(
         topics=READ,
         group=detector.group,
         handle=_handler(tools, own_metrics, drift),
-        rejected_event=rejected_event,
+        rejected_event=rejected_events("detector", Outgoing),
         metrics=metrics,
         health=health,
         clock=clock,

@@ -4,9 +4,9 @@ import logging
 import os
 import sys
 
+from schemas.rejected import rejected_events
 from schemas.topics import CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
-from services.notifier.rejection_event import rejected_event
 from services.notifier.settings import (
     MailSettings,
     RetrySettings,
@@ -19,6 +19,7 @@ from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health
 from services.runtime.http.server import serve
+from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.entrypoint import run_service
 from services.runtime.process.kill_points import checkpoint_from
@@ -65,7 +66,7 @@ async def run() -> None:
         topics=[EPISODE_CHANGED.name],
         group="rapport-notifier",
         handle=parts.pipeline,
-        rejected_event=rejected_event,
+        rejected_event=rejected_events(SERVICE, Outgoing),
         metrics=metrics,
         health=health,
         clock=clock,

@@ -22,11 +22,11 @@ from schemas.events import (
     HeartbeatSent,
     TherapistResponded,
 )
+from schemas.rejected import rejected_events
 from services.notifier.app import build_app
 from services.notifier.deliveries.queue import QUEUE
 from services.notifier.directory.store import Practice, put_practice, put_therapist
 from services.notifier.domain.therapist import Therapist
-from services.notifier.rejection_event import rejected_event
 from services.notifier.settings import (
     MailSettings,
     RetrySettings,
@@ -97,7 +97,7 @@ class Stage:
     async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
         """What the consume loop does around a handler, without Kafka."""
         async with await AsyncConnection.connect(self.url) as conn:
-            tx = Transaction(conn, self.clock.now(), "cluster", rejected_event)
+            tx = Transaction(conn, self.clock.now(), "cluster", rejected_events("notifier", Outgoing))
             await work(tx)
         self.published += tx.outgoing
         for count in tx.after_commit:
