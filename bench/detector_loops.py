@@ -20,7 +20,7 @@ from schemas.instruments.catalogue import Catalogue
 from services.detector import contracts
 from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
-from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import form_of
 from services.detector.settings import DetectorSettings
 from services.detector.storage.practices import Models, ThresholdBook
@@ -57,10 +57,11 @@ class Same:
         )
         self._found = Assessment(0.1, parts, None, None, 1, 0.8)
 
-    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """One finding for all."""
         return [
-            DyadAssessed(self._snapshot, [self._found] * (len(dyad.forms) - dyad.known)) for dyad in dyads
+            DyadAssessments(self._snapshot, [self._found] * (len(dyad.forms) - dyad.already_assessed))
+            for dyad in dyads
         ]
 
 

@@ -13,15 +13,15 @@ from schemas.ids import InstrumentId, RatingId, SessionId
 from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.detector import Detector, DyadForms
-from services.detector.domain.episodes import EMPTY, Seen, fold, scored
-from services.detector.domain.form import COLUMNS, Form
+from services.detector.domain.episodes import NO_SESSIONS, EpisodeStep, fold_episodes, session_risk
+from services.detector.domain.form import FORM_COLUMNS, Form
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _BEGAN = datetime(2020, 1, 6, 10, tzinfo=UTC)
 _WEEK = timedelta(days=7)
-_AT = {name: place for place, name in enumerate(COLUMNS)}
+_AT = {name: place for place, name in enumerate(FORM_COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Judged:
 
     forms: Sequence[Form]
     found: Sequence[Assessment]
-    seen: Sequence[Seen]
+    seen: Sequence[EpisodeStep]
 
 
 def session_name(client: int, session: int) -> str:
@@ -70,10 +70,10 @@ def judge(detector: Detector, histories: Sequence[Sequence[Form]]) -> list[Judge
     judged = []
     for forms, result in zip(histories, results, strict=True):
         sessions = [
-            scored(form.place, found, detector.threshold)
+            session_risk(form.place, found, detector.threshold)
             for form, found in zip(forms, result.assessments, strict=True)
         ]
-        _, seen = fold(EMPTY, sessions)
+        _, seen = fold_episodes(NO_SESSIONS, sessions)
         judged.append(Judged(forms, result.assessments, seen))
     return judged
 

@@ -7,7 +7,7 @@ import numpy as np
 from lab.evaluation.metrics import ranking
 from lab.simulator.cohort import Cohort
 from lab.training.cohort_features import fold_cohort
-from services.detector.features.extractor import FEATURES, Features
+from services.detector.features.extractor import FEATURES, FeatureExtractor
 from services.detector.model.classifier import Blend, Classifier
 
 
@@ -25,7 +25,7 @@ def parts(classifier: Classifier, cohort: Cohort) -> Parts | None:
     """What the parts of a blend reach; None where the classifier is none."""
     if not isinstance(classifier, Blend):
         return None
-    rows = fold_cohort(Features(), cohort)
+    rows = fold_cohort(FeatureExtractor(), cohort)
     at = FEATURES.index("below_usual_in_deviations")
     # Declined forms have no level: nothing is said of them, as by a rule.
     deviations = np.nan_to_num(rows.features[:, at], nan=-np.inf)

@@ -17,7 +17,7 @@ from lab.product_path import JudgedCohort, judge_cohort
 from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.scenarios import KINDS, Kind
 from schemas.events import Component
-from services.detector.domain.baseline_rules import SRS_CUTOFF, baselines, totals
+from services.detector.domain.baseline_rules import SRS_CUTOFF, baseline_rules, totals
 from services.detector.domain.detector import Detector
 from services.detector.model.trained_detector import TrainedDetector
 
@@ -105,7 +105,7 @@ def evaluate_kind(
     total = totals(cohort.forms)
     cutoff = SRS_CUTOFF if cohort.world.shape.step_share < _LINES else None
     rules = []
-    for rule in baselines(cutoff):
+    for rule in baseline_rules(cutoff):
         score = rule.score(total)
         rules.append(figures(rule.name, score, rated & (score >= rule.cut)))
     return KindFigures(

@@ -13,7 +13,7 @@ from lab.simulator.cohort import Cohort
 from services.detector.domain.detector import Detector
 from services.detector.domain.episodes import may_flag
 from services.detector.domain.practice_defaults import SENSITIVITIES
-from services.detector.domain.thresholds import for_false_alarms
+from services.detector.domain.thresholds import threshold_for_false_alarms
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -57,7 +57,7 @@ def _threshold(detector: Detector, promised: float, start: str, risk: Floats, ab
         return None if detector.reference is None else detector.reference.threshold_for(promised)
     most = _SESSIONS[start]
     some, can = risk[:most], able[:most]
-    return for_false_alarms(some[can].tolist(), some[~can].tolist(), promised / 100)
+    return threshold_for_false_alarms(some[can].tolist(), some[~can].tolist(), promised / 100)
 
 
 def flaggable(cohort: Cohort, judged: JudgedCohort) -> Bools:

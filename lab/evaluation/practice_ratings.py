@@ -12,9 +12,9 @@ from lab.product_path import Judged, judge
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.rating import RatingBody
 from schemas.ratings_csv import read_rows
-from services.detector.domain.baseline_rules import Floats, baselines, previous, totals
+from services.detector.domain.baseline_rules import Floats, baseline_rules, previous, totals
 from services.detector.domain.detector import Detector
-from services.detector.domain.form import Form, form_of, matrix
+from services.detector.domain.form import Form, form_matrix, form_of
 from services.detector.files.label_file import Label
 from services.runtime.process.errors import Reject
 
@@ -112,7 +112,7 @@ def judge_own(detector: Detector, forms: Forms) -> OwnJudged:
     judged = judge(detector, [forms.histories[key] for key in keys])
     flags: dict[str, list[list[bool]]] = {RAPPORT: [[seen.flagged for seen in one.seen] for one in judged]}
     for key, one in zip(keys, judged, strict=True):
-        for rule in baselines(forms.cutoffs[key]):
+        for rule in baseline_rules(forms.cutoffs[key]):
             mine = rule.score(_totals(one))[0] >= rule.cut
             flags.setdefault(rule.name, []).append(mine.tolist())
     return OwnJudged(keys, judged, flags)
@@ -147,7 +147,7 @@ def answered_figures(own: OwnJudged, labels: Sequence[Label]) -> list[tuple[str,
 
 
 def _totals(one: Judged) -> Floats:
-    return totals(matrix(one.forms)[None])
+    return totals(form_matrix(one.forms)[None])
 
 
 def _runs(flags: Sequence[bool]) -> int:

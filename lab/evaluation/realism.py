@@ -10,7 +10,7 @@ from lab.simulator.cohort import simulate
 from lab.simulator.instruments import ItemShape
 from lab.simulator.world import draw_world
 from services.detector.domain.baseline_rules import totals
-from services.detector.domain.form import COLUMNS, Form, matrix
+from services.detector.domain.form import FORM_COLUMNS, Form, form_matrix
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -38,10 +38,10 @@ class Compared:
 def padded(histories: Sequence[Sequence[Form]]) -> tuple[Floats, Bools]:
     """(n, t, columns) of forms and (n, t) which sessions took place."""
     longest = max(len(forms) for forms in histories)
-    forms = np.full((len(histories), longest, len(COLUMNS)), np.nan)
+    forms = np.full((len(histories), longest, len(FORM_COLUMNS)), np.nan)
     present = np.zeros((len(histories), longest), dtype=np.bool_)
     for client, one in enumerate(histories):
-        forms[client, : len(one)] = matrix(one)
+        forms[client, : len(one)] = form_matrix(one)
         present[client, : len(one)] = True
     return forms, present
 
@@ -58,7 +58,7 @@ def figures(forms: Floats, present: Bools) -> dict[str, float]:
     pairs = sum(max(row.size - 1, 0) for row in known)
     fell = sum(map(len, falls))
     rated = sum(row.size for row in known)
-    at = {name: forms[:, :, place] for place, name in enumerate(COLUMNS)}
+    at = {name: forms[:, :, place] for place, name in enumerate(FORM_COLUMNS)}
     given = ~np.isnan(level)
     return {
         "clients' mean levels, mean": float(np.mean(means)),

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from lab.simulator.instruments import ItemShape
 from lab.simulator.world import World
-from services.detector.domain.form import COLUMNS
+from services.detector.domain.form import FORM_COLUMNS
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -72,7 +72,7 @@ def score(shape: ItemShape, marks: Floats, declined: Bools) -> Floats:
     columns["top"] = _mean((marks >= 1.0 - 1e-9).astype(np.float64), given)
     columns["step"] = np.full(answered.shape, shape.step_share)
     columns["declined"] = declined.astype(np.float64)
-    return np.stack([columns[name] for name in COLUMNS], axis=2)
+    return np.stack([columns[name] for name in FORM_COLUMNS], axis=2)
 
 
 def in_instrument_units(shape: ItemShape, marks: Floats) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulator.cohort import Cohort
-from services.detector.features.extractor import Features
+from services.detector.features.extractor import FeatureExtractor
 
 Floats = NDArray[np.float64]
 
@@ -24,7 +24,7 @@ class Rows:
     session: NDArray[np.int64]
 
 
-def fold_forms(features: Features, forms: Floats) -> Floats:
+def fold_forms(features: FeatureExtractor, forms: Floats) -> Floats:
     """(n, t, features) of the forms (n, t, columns) of n dyads."""
     n, sessions, _ = forms.shape
     out = np.empty((n, sessions, len(features.names)))
@@ -38,7 +38,7 @@ def fold_forms(features: Features, forms: Floats) -> Floats:
     return out
 
 
-def fold_cohort(features: Features, cohort: Cohort) -> Rows:
+def fold_cohort(features: FeatureExtractor, cohort: Cohort) -> Rows:
     """The rows of a cohort: sessions that took place, in the order of clients and sessions."""
     client, session = np.nonzero(cohort.present)
     folded = fold_forms(features, cohort.forms)

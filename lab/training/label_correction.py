@@ -15,7 +15,7 @@ from lab.evaluation.practice_ratings import Forms
 from lab.product_path import Judged, judge
 from services.detector.domain.detector import Detector
 from services.detector.domain.episodes import may_flag
-from services.detector.domain.thresholds import for_false_alarms
+from services.detector.domain.thresholds import threshold_for_false_alarms
 from services.detector.files.label_file import Label
 from services.detector.model.recalibration import Recalibration, Said, log_odds, recalibrate
 
@@ -245,5 +245,5 @@ def _threshold(final: Recalibration, judged: Sequence[Judged], before: float, sh
         moved = float(final.of(np.array([before]))[0])
     else:
         flaggable, unflaggable = (final.of(np.array(some)).tolist() for some in (able, never))
-        moved = for_false_alarms(flaggable, unflaggable, share)
+        moved = threshold_for_false_alarms(flaggable, unflaggable, share)
     return round(min(max(moved, 0.02), 0.98), 6)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lab.product_path import judge_cohort
 from lab.simulator.cohort import simulate
 from services.detector.domain.detector import Detector
-from services.detector.domain.reference import QUANTITIES, Reference, bins_of, quantities
+from services.detector.domain.reference import QUANTITIES, Reference, drift_quantities, equal_share_bins
 
 Floats = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ def make_reference(
     for child in np.random.SeedSequence(seed).spawn(cohorts):
         cohort = simulate(np.random.default_rng(child), CLIENTS)
         judged = judge_cohort(detector, cohort)
-        values.extend(quantities(found) for one in judged.judged for found in one.found)
+        values.extend(drift_quantities(found) for one in judged.judged for found in one.found)
         stable.append(judged.risk[cohort.present & ~cohort.declined & ~cohort.rupture])
         told("reference")
     risks = np.concatenate(stable)
@@ -35,7 +35,8 @@ def make_reference(
         model_version=detector.version,
         sessions=len(values),
         shares={
-            name: bins_of(column) for name, column in zip(QUANTITIES, zip(*values, strict=True), strict=True)
+            name: equal_share_bins(column)
+            for name, column in zip(QUANTITIES, zip(*values, strict=True), strict=True)
         },
         thresholds={budget: round(float(np.quantile(risks, 1 - budget / 100)), 6) for budget in BUDGETS},
     )

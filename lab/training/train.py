@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from lab.simulator.cohort import simulate
 from lab.training.cohort_features import fold_cohort
-from services.detector.features.extractor import FEATURES, MONOTONE, Features
-from services.detector.model.artefact import Training
+from services.detector.features.extractor import FEATURES, MONOTONE, FeatureExtractor
+from services.detector.model.artefact import TrainingRecord
 from services.detector.model.classifier import Blend, Classifier, Scorer
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Trained:
     classifier: Classifier
     threshold: float
     predictions_sha256: str
-    training: Training
+    training: TrainingRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Sample:
 
 def draw(seed: np.random.SeedSequence, cohorts: int, clients: int, told: Callable[[int], None]) -> Sample:
     """All sessions of `cohorts` cohorts, each from its own world."""
-    features = Features()
+    features = FeatureExtractor()
     declined = features.names.index("declined")
     xs, ys = [], []
     for number, child in enumerate(seed.spawn(cohorts)):
@@ -128,7 +128,7 @@ def train(plan: Plan, progress: Progress) -> Trained:
         classifier=blend,
         threshold=threshold_for(risk, held.rated & ~held.rupture, BUDGET),
         predictions_sha256=hashlib.sha256(risk.astype("<f8").tobytes()).hexdigest(),
-        training=Training(
+        training=TrainingRecord(
             seed=plan.seed,
             cohorts=plan.cohorts,
             clients=plan.clients,

@@ -13,8 +13,8 @@ from psycopg_pool import PoolTimeout
 from schemas import topics
 from schemas.instruments.catalogue import Catalogue
 from schemas.rejected import rejected_events
-from services.detector.domain.drift import Drift
-from services.detector.domain.reasons import Reason
+from services.detector.domain.drift import DriftMonitor
+from services.detector.domain.reasons import RejectionReason
 from services.detector.jobs.daily_sweep import Sweep
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
@@ -80,10 +80,10 @@ def build(
     checkpoint: Checkpoint = no_checkpoint,
 ) -> DetectorService:
     """Build everything and connect to nothing yet."""
-    metrics = Metrics("detector", topics=[topic.name for topic in topics.ALL], reject_reasons=Reason)
+    metrics = Metrics("detector", topics=[topic.name for topic in topics.ALL], reject_reasons=RejectionReason)
     own_metrics = DetectorMetrics(metrics.registry)
     own_metrics.model.info({"version": tools.models.default.version})
-    drift = Drift(tools.models.default.reference)
+    drift = DriftMonitor(tools.models.default.reference)
     own_metrics.watch(drift)
     health = Health(clock, metrics)
     consumer = BatchConsumer(
@@ -120,7 +120,7 @@ def build(
     return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
 
 
-def _handler(tools: Tools, metrics: DetectorMetrics, drift: Drift) -> Handler:
+def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Handler:
     async def handle(tx: Transaction, records: Sequence[Record]) -> None:
         batch = await flow(tx, records, tools)
 

@@ -7,8 +7,8 @@ from math import nan
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from schemas.events import Change, KeptBack, Status
-from services.detector.domain.drift import Drift
-from services.detector.domain.reasons import Outcome
+from services.detector.domain.drift import DriftMonitor
+from services.detector.domain.reasons import DeliveryOutcome
 from services.detector.domain.reference import QUANTITIES
 
 TOLD = "told"
@@ -81,7 +81,7 @@ class DetectorMetrics:
             registry=registry,
         )
         self.model = Info("rapport_model", "The model that scores by default.", registry=registry)
-        for outcome in Outcome:
+        for outcome in DeliveryOutcome:
             self.ratings.labels(outcome=outcome)
         for change in Change:
             self.changes.labels(change=change)
@@ -92,14 +92,14 @@ class DetectorMetrics:
         for quantity in QUANTITIES:
             self.drift.labels(quantity=quantity).set(nan)
 
-    def watch(self, drift: Drift) -> None:
+    def watch(self, drift: DriftMonitor) -> None:
         """Ask for the indices of drift when somebody looks."""
         for quantity in QUANTITIES:
             self.drift.labels(quantity=quantity).set_function(partial(drift.index, quantity))
 
     def add(self, counts: Mapping[str, int], at_s: float) -> None:
         """Take over what happened in a batch that was committed at `at_s` (seconds since 1970)."""
-        for outcome in Outcome:
+        for outcome in DeliveryOutcome:
             self.ratings.labels(outcome=outcome).inc(counts.get(outcome, 0))
         for change in Change:
             self.changes.labels(change=change).inc(counts.get(change, 0))

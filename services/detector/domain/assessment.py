@@ -14,7 +14,7 @@ class ComponentFinding(Struct, frozen=True, gc=False):
     risk: float
     score: float
     """NaN when this form has no mark for it."""
-    usual: float
+    baseline: float
     """What is usual for this client just before this form; NaN when nothing is known."""
 
 

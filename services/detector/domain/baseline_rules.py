@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class BaselineRule:
     """`score` takes totals (n, t) on 0 to 1, NaN where there is no form; and gives scores of that shape."""
 
     name: str
@@ -46,7 +46,7 @@ def _known(score: Floats) -> Floats:
     return np.where(np.isnan(score), -np.inf, score)
 
 
-def fall_since_last(total: Floats) -> Floats:
+def drop_since_last(total: Floats) -> Floats:
     """How far the total lies under the one before."""
     return _known(previous(total) - total)
 
@@ -87,28 +87,28 @@ def xmr(total: Floats) -> Floats:
     return _known(out)
 
 
-def vendor(cutoff: float | None) -> Rule:
+def vendor(cutoff: float | None) -> BaselineRule:
     """OpenFIT's published rule: below the cutoff, or at least 1 point of 40 under the last session."""
 
     def score(total: Floats) -> Floats:
-        fall = fall_since_last(total)
+        fall = drop_since_last(total)
         if cutoff is None:
             return fall
         below = np.where(np.isnan(total) | (total >= cutoff), -np.inf, cutoff - total + 1 / 40)
         return np.maximum(fall, below)
 
     # A total is a mean of decimals: the point it must fall is met from just under it.
-    return Rule("vendor rule", score, 1 / 40 - 1e-9)
+    return BaselineRule("vendor rule", score, 1 / 40 - 1e-9)
 
 
 SRS_CUTOFF = 36 / 40
 
 
-def baselines(cutoff: float | None) -> tuple[Rule, ...]:
+def baseline_rules(cutoff: float | None) -> tuple[BaselineRule, ...]:
     """The rules in the order of the tables; `cutoff` on 0 to 1 where the instrument has a published one."""
     return (
         vendor(cutoff),
-        Rule("reliable change", fall_since_last, 0.43 / 4),
-        Rule("XmR chart", xmr, 2.66),
-        Rule("EWMA", own_ewma, 0.08),
+        BaselineRule("reliable change", drop_since_last, 0.43 / 4),
+        BaselineRule("XmR chart", xmr, 2.66),
+        BaselineRule("EWMA", own_ewma, 0.08),
     )

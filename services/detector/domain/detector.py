@@ -15,11 +15,11 @@ class DyadForms(Struct, frozen=True):
 
     snapshot: bytes | None
     forms: Sequence[Form]
-    known: int = 0
+    already_assessed: int = 0
     """Of so many of the forms, the first ones, the assessments are known: none is made of them."""
 
 
-class DyadAssessed(Struct, frozen=True):
+class DyadAssessments(Struct, frozen=True):
     """One assessment per form that is not known, in order, and the state after the last (at most 4 kB)."""
 
     snapshot: bytes
@@ -42,5 +42,5 @@ class Detector(Protocol):
     def reference(self) -> Reference | None:
         """What it was made on, for drift and for starting thresholds; None: not known."""
 
-    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form of every dyad that is not known; takes CPU: callers run it off the event loop."""

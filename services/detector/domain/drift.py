@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from math import nan
 
 from services.detector.domain.assessment import Assessment
-from services.detector.domain.reference import QUANTITIES, Reference, counted, quantities, stability_index
+from services.detector.domain.reference import (
+    QUANTITIES,
+    Reference,
+    bin_counts,
+    drift_quantities,
+    stability_index,
+)
 
 HALF_LIFE = 5_000
 """Sessions after which an older one counts half."""
@@ -14,7 +20,7 @@ AT_ONCE = 50
 """Of a batch, at most so many are looked at: enough for shares, and nothing on the way of ratings."""
 
 
-class Drift:
+class DriftMonitor:
     """The window of one process."""
 
     def __init__(self, reference: Reference | None) -> None:
@@ -22,7 +28,7 @@ class Drift:
         self._counts = (
             {}
             if reference is None
-            else {name: counted(reference.shares[name].edges, ()) for name in QUANTITIES}
+            else {name: bin_counts(reference.shares[name].edges, ()) for name in QUANTITIES}
         )
 
     def add(self, found: Sequence[Assessment]) -> None:
@@ -31,8 +37,8 @@ class Drift:
             return
         some = found[:: max(1, len(found) // AT_ONCE)]
         fade = 0.5 ** (len(some) / HALF_LIFE)
-        for name, values in zip(QUANTITIES, zip(*map(quantities, some), strict=True), strict=True):
-            now = counted(self._reference.shares[name].edges, values)
+        for name, values in zip(QUANTITIES, zip(*map(drift_quantities, some), strict=True), strict=True):
+            now = bin_counts(self._reference.shares[name].edges, values)
             self._counts[name] = self._counts[name] * fade + now
 
     def index(self, name: str) -> float:

@@ -21,19 +21,19 @@ from msgspec.structs import replace
 from schemas.events import Answer, Change, KeptBack
 from schemas.ids import DyadId, episode_id
 from schemas.rating_order import SessionOrder
-from services.detector.domain.episodes import EMPTY, Episode, Folded, as_of
+from services.detector.domain.episodes import NO_SESSIONS, Episode, EpisodeState, as_of
 
 SILENCING = frozenset({Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT})
 
 
-class Answered(Struct, frozen=True, array_like=True):
+class TherapistAnswer(Struct, frozen=True, array_like=True):
     """A therapist's newest answer about one episode."""
 
     revision: int
     answer: Answer
 
 
-class Emitted(Struct, frozen=True, array_like=True):
+class EmittedEpisode(Struct, frozen=True, array_like=True):
     """One episode as it was last emitted."""
 
     episode_id: UUID
@@ -50,15 +50,15 @@ class Emitted(Struct, frozen=True, array_like=True):
 class Decision(Struct, frozen=True, array_like=True):
     """All that the decisions about one dyad rest on, stored with it: no history is needed to go on."""
 
-    folded: Folded = EMPTY
-    emitted: tuple[Emitted, ...] = ()
-    answers: dict[UUID, Answered] = {}
+    folded: EpisodeState = NO_SESSIONS
+    emitted: tuple[EmittedEpisode, ...] = ()
+    answers: dict[UUID, TherapistAnswer] = {}
     day: date | None = None
     """The newest day on which the dyad was looked at for want of sessions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class AlertWindow:
     """What a practice wants to be told about, and what time it is."""
 
     tell_from: datetime | None
@@ -68,16 +68,16 @@ class Telling:
     now: datetime
 
 
-class Told(NamedTuple):
+class EpisodeChange(NamedTuple):
     """One change to publish: of which episode, at which session it shows, and why it is kept back."""
 
-    after: Emitted
+    after: EmittedEpisode
     change: Change
     place: SessionOrder
     kept_back: KeptBack | None
 
 
-def take_answer(decision: Decision, episode: UUID, answered: Answered) -> Decision:
+def record_answer(decision: Decision, episode: UUID, answered: TherapistAnswer) -> Decision:
     """The decision with this answer, unless a newer one is known; the episode need not be."""
     known = decision.answers.get(episode)
     if known is not None and known.revision >= answered.revision:
@@ -85,12 +85,14 @@ def take_answer(decision: Decision, episode: UUID, answered: Answered) -> Decisi
     return replace(decision, answers={**decision.answers, episode: answered})
 
 
-def emit(dyad: DyadId, decision: Decision, telling: Telling) -> tuple[list[Told], tuple[Emitted, ...]]:
+def compute_changes(
+    dyad: DyadId, decision: Decision, telling: AlertWindow
+) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """The changes since the last emission, in order, and what is emitted after them."""
     view = as_of(decision.folded, decision.day)
     if not view and not decision.emitted:
         return [], ()
-    told: list[Told] = []
+    told: list[EpisodeChange] = []
     scene = _Scene(decision, telling)
     pairs, vanished = _match(dyad, view, decision.emitted)
     after = [_withdraw(before, told) for before in vanished]
@@ -101,7 +103,7 @@ def emit(dyad: DyadId, decision: Decision, telling: Telling) -> tuple[list[Told]
     return told, tuple(after)
 
 
-def standing(one: Emitted, answers: Mapping[UUID, Answered]) -> str:
+def episode_status(one: EmittedEpisode, answers: Mapping[UUID, TherapistAnswer]) -> str:
     """The state of an episode in one word, for lists: open, acknowledged, repaired, … or withdrawn."""
     if one.withdrawn:
         return "withdrawn"
@@ -110,12 +112,12 @@ def standing(one: Emitted, answers: Mapping[UUID, Answered]) -> str:
     return "acknowledged" if _answer(answers, one.episode_id) is not None else "open"
 
 
-_Pair = tuple[Emitted | None, UUID, Episode]
+_Pair = tuple[EmittedEpisode | None, UUID, Episode]
 
 
 def _match(
-    dyad: DyadId, view: Sequence[Episode], emitted: Sequence[Emitted]
-) -> tuple[list[_Pair], list[Emitted]]:
+    dyad: DyadId, view: Sequence[Episode], emitted: Sequence[EmittedEpisode]
+) -> tuple[list[_Pair], list[EmittedEpisode]]:
     live = [one for one in emitted if not one.withdrawn]
     if len(live) == len(view) and all(a.episode.opened == b.opened for a, b in zip(live, view, strict=True)):
         at_rest = [one for one in emitted if one.withdrawn]
@@ -123,7 +125,7 @@ def _match(
     natural = [episode_id(dyad, one.opened.session_id, one.opened.instrument) for one in view]
     left = {one.episode_id: one for one in emitted}
     # Its own id first: so no other episode can be given an id that this one would have to take anew.
-    found: list[Emitted | None] = [left.pop(own, None) for own in natural]
+    found: list[EmittedEpisode | None] = [left.pop(own, None) for own in natural]
     for index, episode in enumerate(view):
         if found[index] is None:
             same = next((o for o in left.values() if not o.withdrawn and _overlap(o.episode, episode)), None)
@@ -136,35 +138,35 @@ def _overlap(a: Episode, b: Episode) -> bool:
     return (b.closed is None or a.opened <= b.closed) and (a.closed is None or b.opened <= a.closed)
 
 
-def _answer(answers: Mapping[UUID, Answered], episode: UUID) -> Answer | None:
+def _answer(answers: Mapping[UUID, TherapistAnswer], episode: UUID) -> Answer | None:
     given = answers.get(episode)
     return None if given is None or given.answer is Answer.UNDONE else given.answer
 
 
-def _withdraw(before: Emitted, told: list[Told]) -> Emitted:
+def _withdraw(before: EmittedEpisode, told: list[EpisodeChange]) -> EmittedEpisode:
     if before.withdrawn:
         return before
     after = replace(before, revision=before.revision + 1, withdrawn=True)
     # Whoever was told must learn it, however old the session is.
     kept = None if before.told else before.kept_back
-    told.append(Told(after, Change.WITHDRAWN, before.episode.opened, kept))
+    told.append(EpisodeChange(after, Change.WITHDRAWN, before.episode.opened, kept))
     return after
 
 
 class _Scene:
     """What all episodes of one dyad share: its newest session, the answers, what the practice wants."""
 
-    def __init__(self, decision: Decision, telling: Telling) -> None:
+    def __init__(self, decision: Decision, telling: AlertWindow) -> None:
         self._answers = decision.answers
         self._newest = decision.folded.last
         self._flagged = decision.folded.flagged
         self._aged = _aged(self._newest, telling)
 
-    def begin(self, own_id: UUID, now: Episode, told: list[Told]) -> Emitted:
+    def begin(self, own_id: UUID, now: Episode, told: list[EpisodeChange]) -> EmittedEpisode:
         """An episode that nobody has heard of."""
-        return self._rest(self._open(Emitted(own_id, 0, now), now, told), None, now, told)
+        return self._rest(self._open(EmittedEpisode(own_id, 0, now), now, told), None, now, told)
 
-    def go_on(self, before: Emitted, now: Episode, told: list[Told]) -> Emitted:
+    def go_on(self, before: EmittedEpisode, now: Episode, told: list[EpisodeChange]) -> EmittedEpisode:
         """An episode that was emitted before."""
         after = replace(before, episode=now, withdrawn=False)
         quiet = _answer(self._answers, before.episode_id) in SILENCING
@@ -175,10 +177,10 @@ class _Scene:
         if not quiet and len(now.deepened) > len(before.episode.deepened):
             kept = before.kept_back or self._may_open(now)
             after = replace(after, revision=after.revision + 1)
-            told.append(Told(after, Change.DEEPENED, now.deepened[-1], kept))
+            told.append(EpisodeChange(after, Change.DEEPENED, now.deepened[-1], kept))
         return self._rest(after, before.episode.end, now, told)
 
-    def _open(self, after: Emitted, now: Episode, told: list[Told]) -> Emitted:
+    def _open(self, after: EmittedEpisode, now: Episode, told: list[EpisodeChange]) -> EmittedEpisode:
         kept = self._may_open(now)
         after = replace(
             after,
@@ -189,30 +191,36 @@ class _Scene:
         )
         # What is told is how things stand now; what is stored is where it began.
         place = self._newest if kept is None and self._newest is not None else now.opened
-        told.append(Told(after, Change.OPENED, place, kept))
+        told.append(EpisodeChange(after, Change.OPENED, place, kept))
         return after
 
-    def _rest(self, after: Emitted, end: str | None, now: Episode, told: list[Told]) -> Emitted:
+    def _rest(
+        self, after: EmittedEpisode, end: str | None, now: Episode, told: list[EpisodeChange]
+    ) -> EmittedEpisode:
         answered = _answer(self._answers, after.episode_id) is not None
         if answered and not after.acknowledged and now.end is None:
             after = replace(after, revision=after.revision + 1)
-            told.append(Told(after, Change.ACKNOWLEDGED, self._newest or now.opened, self._follows(after)))
+            told.append(
+                EpisodeChange(after, Change.ACKNOWLEDGED, self._newest or now.opened, self._follows(after))
+            )
         after = replace(after, acknowledged=answered)
         if now.end is not None and now.end != end:
             after = replace(after, revision=after.revision + 1)
-            told.append(Told(after, Change(now.end.value), now.closed or now.opened, self._follows(after)))
+            told.append(
+                EpisodeChange(after, Change(now.end.value), now.closed or now.opened, self._follows(after))
+            )
         return after
 
     def _may_open(self, now: Episode) -> KeptBack | None:
         holds = now.end is None and self._flagged
         return self._aged or (None if holds else KeptBack.NOT_NEWEST)
 
-    def _follows(self, after: Emitted) -> KeptBack | None:
+    def _follows(self, after: EmittedEpisode) -> KeptBack | None:
         # How an episode goes on is told only to someone who was told that it began.
         return (None if after.told else after.kept_back) or self._aged
 
 
-def _aged(newest: SessionOrder | None, telling: Telling) -> KeptBack | None:
+def _aged(newest: SessionOrder | None, telling: AlertWindow) -> KeptBack | None:
     if newest is None:
         return KeptBack.NOT_NEWEST
     if telling.tell_from is not None and newest.session_at <= telling.tell_from:

@@ -38,10 +38,10 @@ HIGH = 0.8
 FLAT = 0.05
 """A form is flat when no component lies this much under what is usual: less than one mark of one item."""
 
-Step = Literal["", "opened", "deepened", "open", "repaired"]
+StepKind = Literal["", "opened", "deepened", "open", "repaired"]
 
 
-class End(StrEnum):
+class EpisodeEnd(StrEnum):
     """How an episode closed."""
 
     REPAIRED = "repaired"
@@ -49,7 +49,7 @@ class End(StrEnum):
     ENDED = "ended"
 
 
-class Scored(NamedTuple):
+class SessionRisk(NamedTuple):
     """One session as the fold sees it; what is stored of it is exactly this."""
 
     place: SessionOrder
@@ -69,11 +69,11 @@ class Episode(Struct, frozen=True, array_like=True):
     deepened: tuple[SessionOrder, ...] = ()
     under: int = 0
     """Rated sessions in a row under the lower bound."""
-    end: End | None = None
+    end: EpisodeEnd | None = None
     closed: SessionOrder | None = None
 
 
-class Folded(Struct, frozen=True, array_like=True):
+class EpisodeState(Struct, frozen=True, array_like=True):
     """The fold's state after the last session: small, and all that the next session needs."""
 
     episodes: tuple[Episode, ...] = ()
@@ -84,20 +84,20 @@ class Folded(Struct, frozen=True, array_like=True):
     """The last session's risk is not under the lower bound."""
 
 
-EMPTY = Folded()
+NO_SESSIONS = EpisodeState()
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class EpisodeStep:
     """What the fold says of one session: flagged or not, and what it did to which episode."""
 
     flagged: bool
-    step: Step
+    step: StepKind
     episode: int | None
     """Index into the fold's episodes; None when none is open here."""
 
 
-UNSEEN = Seen(flagged=False, step="", episode=None)
+NO_EPISODE_STEP = EpisodeStep(flagged=False, step="", episode=None)
 
 
 def may_flag(found: Assessment) -> bool:
@@ -109,18 +109,22 @@ def may_flag(found: Assessment) -> bool:
 
 def _fall(found: Assessment) -> float:
     falls = [
-        c.usual - c.score for c in found.components.values() if not isnan(c.usual) and not isnan(c.score)
+        c.baseline - c.score
+        for c in found.components.values()
+        if not isnan(c.baseline) and not isnan(c.score)
     ]
     return max(falls, default=0.0)
 
 
-def scored(place: SessionOrder, found: Assessment, threshold: float) -> Scored:
+def session_risk(place: SessionOrder, found: Assessment, threshold: float) -> SessionRisk:
     """An assessment as the fold sees it."""
     level = None if isnan(found.level) else found.level
-    return Scored(place, found.risk, threshold, may_flag(found), level)
+    return SessionRisk(place, found.risk, threshold, may_flag(found), level)
 
 
-def fold(state: Folded, sessions: Sequence[Scored]) -> tuple[Folded, list[Seen]]:
+def fold_episodes(
+    state: EpisodeState, sessions: Sequence[SessionRisk]
+) -> tuple[EpisodeState, list[EpisodeStep]]:
     """The state after these sessions, which follow its last one in order, and what each of them did."""
     seen = []
     for session in sessions:
@@ -129,7 +133,7 @@ def fold(state: Folded, sessions: Sequence[Scored]) -> tuple[Folded, list[Seen]]
     return state, seen
 
 
-def _step(state: Folded, s: Scored) -> tuple[Folded, Seen]:
+def _step(state: EpisodeState, s: SessionRisk) -> tuple[EpisodeState, EpisodeStep]:
     episodes = state.episodes
     flagged = s.may_flag and s.risk >= s.threshold
     over = s.risk >= LOWER_SHARE * s.threshold
@@ -137,22 +141,22 @@ def _step(state: Folded, s: Scored) -> tuple[Folded, Seen]:
         episodes = (*episodes[:-1], _run_out(state))
     if not episodes or episodes[-1].end is not None:
         if not flagged:
-            return Folded(episodes, s.place, False, over), UNSEEN
+            return EpisodeState(episodes, s.place, False, over), NO_EPISODE_STEP
         episodes = (*episodes, Episode(s.place, s.level))
-        return Folded(episodes, s.place, True, over), Seen(True, "opened", len(episodes) - 1)
+        return EpisodeState(episodes, s.place, True, over), EpisodeStep(True, "opened", len(episodes) - 1)
     current, step = _go_on(episodes[-1], s, flagged, over)
     return (
-        Folded((*episodes[:-1], current), s.place, flagged, over),
-        Seen(flagged, step, len(episodes) - 1),
+        EpisodeState((*episodes[:-1], current), s.place, flagged, over),
+        EpisodeStep(flagged, step, len(episodes) - 1),
     )
 
 
-def _go_on(e: Episode, s: Scored, flagged: bool, over: bool) -> tuple[Episode, Step]:  # noqa: FBT001 - two facts of one session
+def _go_on(e: Episode, s: SessionRisk, flagged: bool, over: bool) -> tuple[Episode, StepKind]:  # noqa: FBT001 - two facts of one session
     if over:
         e = e if e.under == 0 else replace(e, under=0)
     elif s.level is not None:
         if e.under + 1 >= REPAIRED_SESSIONS:
-            return replace(e, under=e.under + 1, end=End.REPAIRED, closed=s.place), "repaired"
+            return replace(e, under=e.under + 1, end=EpisodeEnd.REPAIRED, closed=s.place), "repaired"
         e = replace(e, under=e.under + 1)
     if not flagged or s.level is None:
         return e, "open"
@@ -164,17 +168,17 @@ def _go_on(e: Episode, s: Scored, flagged: bool, over: bool) -> tuple[Episode, S
     return e, "open"
 
 
-def _silent(state: Folded, on: date) -> bool:
+def _silent(state: EpisodeState, on: date) -> bool:
     last = state.last
     return last is not None and on - last.session_at.date() > timedelta(days=SILENT_DAYS)
 
 
-def _run_out(state: Folded) -> Episode:
-    end = End.UNREPAIRED if state.over else End.ENDED
+def _run_out(state: EpisodeState) -> Episode:
+    end = EpisodeEnd.UNREPAIRED if state.over else EpisodeEnd.ENDED
     return replace(state.episodes[-1], end=end, closed=state.last)
 
 
-def as_of(state: Folded, day: date | None) -> tuple[Episode, ...]:
+def as_of(state: EpisodeState, day: date | None) -> tuple[Episode, ...]:
     """The episodes as they stand on `day` (None: as after the last session).
 
     Only the view changes: a session that is rated later, and lies inside the silence, still goes on with the

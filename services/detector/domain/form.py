@@ -15,7 +15,7 @@ from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating_order import SessionOrder, session_order
 from schemas.validation_errors import Refused
-from services.detector.domain.reasons import Reason
+from services.detector.domain.reasons import RejectionReason
 from services.runtime.process.errors import Reject
 
 
@@ -40,20 +40,20 @@ class Form(Struct, frozen=True, gc=False):
     """The instrument's step on 0 to 1 (.25 for marks 1 to 5; .01 for a line of 100 points)."""
 
 
-COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", "step", "declined")
+FORM_COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", "step", "declined")
 """The order in which a form's numbers enter the features."""
 
 
-def matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
-    """Forms as rows of `COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
+def form_matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
+    """Forms as rows of `FORM_COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
     rows = [
         (f.bond, f.goal, f.task, f.overall, f.answered, f.spread, f.top, f.step, f.status is Status.DECLINED)
         for f in forms
     ]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+    return np.array(rows, dtype=np.float64).reshape(len(rows), len(FORM_COLUMNS))
 
 
-class SentScores(Protocol):
+class ComponentScores(Protocol):
     """Component scores in instrument units."""
 
     @property
@@ -80,7 +80,7 @@ class Rating(Protocol):
     @property
     def items(self) -> tuple[Mark, ...] | None: ...
     @property
-    def scores(self) -> SentScores | None: ...
+    def scores(self) -> ComponentScores | None: ...
 
 
 def form_of(rating: Rating, instrument: Instrument) -> Form:
@@ -97,11 +97,11 @@ def form_of(rating: Rating, instrument: Instrument) -> Form:
     sent = rating.scores
     marks = rating.items if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
     if rating.status is Status.WITHDRAWN or marks is None:
-        raise Reject(Reason.INVALID_MARKS, "there are no marks to score")
+        raise Reject(RejectionReason.INVALID_MARKS, "there are no marks to score")
     try:
         found = score(instrument, marks)
     except Refused:
-        raise Reject(Reason.INVALID_MARKS, "the marks do not fit the instrument") from None
+        raise Reject(RejectionReason.INVALID_MARKS, "the marks do not fit the instrument") from None
     return Form(
         rating_id=RatingId(rating.rating_id),
         place=place,

@@ -49,7 +49,7 @@ def components_in_units(
     counts = [len(findings) for findings, _ in sessions]
     lowest = np.repeat([instrument.lowest for _, instrument in sessions], counts)
     highest = np.repeat([instrument.highest for _, instrument in sessions], counts)
-    shares = np.array([(one.score, one.usual) for findings, _ in sessions for one in findings.values()])
+    shares = np.array([(one.score, one.baseline) for findings, _ in sessions for one in findings.values()])
     shares = shares.reshape(-1, 2)
     marks = np.round(lowest[:, None] + shares * (highest - lowest)[:, None], DIGITS)
     changes = np.round(marks[:, 0] - marks[:, 1], DIGITS)

@@ -11,7 +11,7 @@ from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.rating_order import session_order
 from services.detector.domain.form import Form, form_of
 from services.detector.domain.form_batch import full_forms
-from services.detector.domain.reasons import Reason
+from services.detector.domain.reasons import RejectionReason
 from services.detector.storage.ratings import Known
 from services.detector.stream.batch import Arrival, DyadWork, Version, VersionKey
 from services.runtime.process.errors import Reject
@@ -45,14 +45,14 @@ class Desk:
         earlier = self._known.by_id.get((rating.practice_id, rating.rating_id))
         if earlier is not None:
             if earlier.rating.content_hash != rating.content_hash or earlier.dyad_id != dyad.id:
-                raise Reject(Reason.ID_REUSED, "the id belongs to a rating with another body")
+                raise Reject(RejectionReason.ID_REUSED, "the id belongs to a rating with another body")
             if earlier.log != log:
                 self._known.duplicates.append((log, rating))
                 self._predate(arrival, earlier)
             return
         if self._is_elsewhere(arrival):
             raise Reject(
-                Reason.SESSION_IN_OTHER_DYAD,
+                RejectionReason.SESSION_IN_OTHER_DYAD,
                 "the session is rated under another therapist, client or case: withdraw that rating first",
             )
         version = self._version(arrival, form, log)
@@ -69,7 +69,7 @@ class Desk:
             if form is None and rating.status is not Status.WITHDRAWN:
                 form = form_of(rating, instrument)
         except UnknownInstrument:
-            raise Reject(Reason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
+            raise Reject(RejectionReason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
         place = session_order(rating) if form is None else form.place
         return Version(rating, place, arrival.dyad.id, rating.accepted_at, log, form)
 

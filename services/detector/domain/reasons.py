@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Reason(StrEnum):
+class RejectionReason(StrEnum):
     """Why a record cannot be taken up."""
 
     UNDECODABLE = "undecodable"
@@ -20,7 +20,7 @@ class Reason(StrEnum):
     """The session is rated under another therapist, client or case; withdraw that rating first."""
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     """What became of an accepted delivery; every one ends as exactly one of these."""
 
     ASSESSED = "assessed"

@@ -48,25 +48,25 @@ class Reference(BaseModel):
         return round(float(np.interp(per_100, known, values)), 6)
 
 
-def quantities(found: Assessment) -> tuple[float, float, float, float]:
+def drift_quantities(found: Assessment) -> tuple[float, float, float, float]:
     """One assessment's `QUANTITIES`; NaN where there is none."""
-    falls = [fall for one in found.components.values() if not isnan(fall := one.usual - one.score)]
+    falls = [fall for one in found.components.values() if not isnan(fall := one.baseline - one.score)]
     return found.risk, found.level, max(falls, default=nan), float(found.ratings)
 
 
-def bins_of(values: Sequence[float] | Floats, count: int = 10) -> Bins:
+def equal_share_bins(values: Sequence[float] | Floats, count: int = 10) -> Bins:
     """Bins of about equally many values; fewer where many values are the same."""
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     inner = np.quantile(known, np.arange(1, count) / count, method="inverted_cdf")
     edges = np.unique(np.round(inner, 6))
     edges = edges[(edges > known.min()) & (edges <= known.max())]
-    counts = counted(tuple(edges.tolist()), known)
+    counts = bin_counts(tuple(edges.tolist()), known)
     shares = np.round(counts / counts.sum(), 6).tolist()
     return Bins(edges=tuple(edges.tolist()), shares=tuple(shares))
 
 
-def counted(edges: Sequence[float], values: Iterable[float]) -> Floats:
+def bin_counts(edges: Sequence[float], values: Iterable[float]) -> Floats:
     """How many of the values lie in each bin; NaN in none."""
     known = np.array([value for value in values if not isnan(value)], dtype=np.float64)
     places = np.searchsorted(np.asarray(edges), known, side="right")

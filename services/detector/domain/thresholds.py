@@ -31,7 +31,7 @@ def default_threshold(model_version: str, value: float) -> Threshold:
     return Threshold(f"default-{model_version}", value)
 
 
-def choose(
+def threshold_at(
     rows: Sequence[Threshold], default: Threshold, session_at: datetime, accepted_at: datetime
 ) -> Threshold:
     """The row valid at the session, or when its rating was accepted if that was earlier.
@@ -45,13 +45,13 @@ def choose(
     return rows[index - 1] if index else default
 
 
-def moved(before: float, model_before: float, model_after: float) -> float:
+def shifted_threshold(before: float, model_before: float, model_after: float) -> float:
     """A practice's threshold for another budget: moved as far as the model's own, on the log-odds scale."""
     odds = [log(value / (1 - value)) for value in (before, model_before, model_after)]
     return round(1 / (1 + exp(-(odds[0] - odds[1] + odds[2]))), 6)
 
 
-def for_false_alarms(risks: Sequence[float], never_flagged: Sequence[float], share: float) -> float:
+def threshold_for_false_alarms(risks: Sequence[float], never_flagged: Sequence[float], share: float) -> float:
     """The threshold at which `share` of the stable sessions are flagged, by the model's own risks.
 
     Solves sum((1 - p)[p >= threshold]) / sum(1 - p) = share, where only `risks` can be flagged and the sum

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def summed(values: Floats) -> Floats:
+def pairwise_sum(values: Floats) -> Floats:
     """The sum over the first axis; the last one is the dyads', none of which another's company changes.
 
     NumPy's own sum adds up in another order where an array is of one dyad only. Here halves are added, whole

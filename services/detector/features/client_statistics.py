@@ -6,8 +6,8 @@ Numbers named `below_…` rise as the form falls; the others rest on the forms b
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.features.batch_sum import summed
-from services.detector.features.observation import Seen
+from services.detector.features.batch_sum import pairwise_sum
+from services.detector.features.observation import Observation
 
 Floats = NDArray[np.float64]
 Parts = dict[str, Floats]
@@ -60,7 +60,7 @@ def own_spread(own: Parts) -> Floats:
     return spread
 
 
-def compare(own: Parts, seen: Seen, usual: Floats) -> Parts:
+def compare(own: Parts, seen: Observation, usual: Floats) -> Parts:
     """How the form lies to the client's own record, (n,) each; NaN where nothing is known.
 
     `usual` (3, n) is the filter's usual bond, goal and task.
@@ -73,7 +73,7 @@ def compare(own: Parts, seen: Seen, usual: Floats) -> Parts:
     known = np.where(np.isnan(parts), -np.inf, parts)
     worst = known.max(axis=0)
     smoothed = _mixed(own["component_ewma"], seen.components[:3], _COMPONENT)
-    overall_usual = summed(usual) / 3 + np.nan_to_num(own["offset"][0])
+    overall_usual = pairwise_sum(usual) / 3 + np.nan_to_num(own["offset"][0])
     cusum = np.maximum(own["cusum"][0] + below / spread - _CUSUM_SLACK, 0.0)
     return {
         "below_mean": below,
@@ -106,7 +106,7 @@ def compare(own: Parts, seen: Seen, usual: Floats) -> Parts:
     }
 
 
-def record(own: Parts, seen: Seen, compared: Parts, below: Floats, odds: Floats) -> Parts:
+def record(own: Parts, seen: Observation, compared: Parts, below: Floats, odds: Floats) -> Parts:
     """The record after the form; `below` (n,) deviations under usual, `odds` (n,) from the filter."""
     rated = seen.rated
     level = np.where(rated, seen.channels[0], np.nan)

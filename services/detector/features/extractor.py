@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.features import client_statistics, recent_forms
-from services.detector.features.batch_sum import summed
+from services.detector.features.batch_sum import pairwise_sum
 from services.detector.features.filter_predict import Belief, channel_noise, predict
 from services.detector.features.filter_predict import start as no_belief
-from services.detector.features.filter_update import Fit, fit_form, update
-from services.detector.features.hypotheses import BACK, FilterSettings, Tables, unfold
-from services.detector.features.monotone_evidence import evidence, usual_level
-from services.detector.features.observation import Seen, item_variance, observe
-from services.detector.features.state_layout import Layout
+from services.detector.features.filter_update import Likelihood, form_likelihood, update
+from services.detector.features.hypotheses import BACK, FilterSettings, HypothesisTables, hypothesis_tables
+from services.detector.features.monotone_evidence import baseline_level, rupture_evidence
+from services.detector.features.observation import Observation, item_variance, observe
+from services.detector.features.state_layout import StateLayout
 
 Floats = NDArray[np.float64]
 
@@ -117,8 +117,8 @@ class _Taken:
     prior: Belief
     usual: Floats
     items: Floats
-    seen: Seen
-    fit: Fit
+    seen: Observation
+    fit: Likelihood
     under: Floats
     """(n,) how far the level lies under the usual one, as far as the form can say."""
     below: Floats
@@ -130,16 +130,16 @@ class _Taken:
     trail_before: Floats
 
 
-class Features:
+class FeatureExtractor:
     """The features of one set of settings."""
 
     def __init__(self, settings: FilterSettings | None = None) -> None:
         self.names = FEATURES
-        self.tables: Tables = unfold(settings or FilterSettings())
+        self.tables: HypothesisTables = hypothesis_tables(settings or FilterSettings())
         h = self.tables.hypotheses
         filtered = {"weight": h, "filter_mean": 3 * h, "variance": 3, "filter_noise": 3}
         widths = filtered | client_statistics.WIDTHS | {"trail": recent_forms.WIDTH}
-        self.layout = Layout(tuple(widths), tuple(widths.values()))
+        self.layout = StateLayout(tuple(widths), tuple(widths.values()))
 
     def start(self, n: int) -> Floats:
         """(n, width) the state of n dyads without a form."""
@@ -175,8 +175,8 @@ class Features:
         """
         taken = self._take(state, forms)
         tables, own, prior, seen = self.tables, taken.own, taken.prior, taken.seen
-        odds, fall = evidence(tables, taken.fit, taken.below)
-        before = summed(prior.weight[1:])
+        odds, fall = rupture_evidence(tables, taken.fit, taken.below)
+        before = pairwise_sum(prior.weight[1:])
         found = taken.compared | {
             "odds": odds,
             "fall": fall,
@@ -200,8 +200,8 @@ class Features:
             "step": seen.step,
         }
         rupture = taken.posterior[1 : tables.hypotheses]
-        expected_fall = summed(rupture[:, None] * tables.fall.T[1:, :, None])
-        whole = summed(rupture[-tables.depths :]) / np.maximum(summed(rupture), _LEAST_CHANCE)
+        expected_fall = pairwise_sum(rupture[:, None] * tables.fall.T[1:, :, None])
+        whole = pairwise_sum(rupture[-tables.depths :]) / np.maximum(pairwise_sum(rupture), _LEAST_CHANCE)
         return Step(
             state=self._after(taken, odds),
             features=_together([found[name] for name in FEATURES]),
@@ -230,8 +230,8 @@ class Features:
         usual = self._usual(belief)
         items = item_variance(tables.settings, own["squares"][0], own["items"][0])
         seen = observe(forms, usual, own["offset"][0], items)
-        fit = fit_form(tables, prior, seen)
-        centre, spread = usual_level(fit)
+        fit = form_likelihood(tables, prior, seen)
+        centre, spread = baseline_level(fit)
         level = np.where(seen.rated, seen.channels[0], centre)
         # All that a form at the top says is that the level is nowhere below it.
         under = np.where(seen.at_top, np.minimum(centre - level, 0.0), centre - level)
@@ -260,13 +260,13 @@ class Features:
     @staticmethod
     def _usual(belief: Belief) -> Floats:
         """(3, n) usual bond, goal, task: each hypothesis's baseline, weighted."""
-        channels = summed((belief.mean * belief.weight).swapaxes(0, 1))
-        return summed(BACK.T[:, :, None] * channels[:, None])
+        channels = pairwise_sum((belief.mean * belief.weight).swapaxes(0, 1))
+        return pairwise_sum(BACK.T[:, :, None] * channels[:, None])
 
     @staticmethod
     def _shown_usual(usual: Floats, own: client_statistics.Parts) -> Floats:
         """(n, 4) as told: nothing is usual before the first form, or for a mark that never came."""
-        overall = summed(usual) / 3 + own["offset"][0]
+        overall = pairwise_sum(usual) / 3 + own["offset"][0]
         told = np.clip(np.concatenate([usual, overall[None]]), 0.0, 1.0)
         seen_before = ~np.isnan(np.concatenate([own["component_ewma"], own["offset"]]))
         return np.where(seen_before & (own["rated"] > 0), told, np.nan).T

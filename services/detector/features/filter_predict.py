@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.features.batch_sum import summed
-from services.detector.features.hypotheses import Tables
+from services.detector.features.batch_sum import pairwise_sum
+from services.detector.features.hypotheses import HypothesisTables
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +33,7 @@ class Belief:
     """(3, n) session noise variance of level and contrasts, and how many sessions it rests on."""
 
 
-def start(tables: Tables, n: int) -> Belief:
+def start(tables: HypothesisTables, n: int) -> Belief:
     """The belief about n clients of whom nothing is known."""
     settings = tables.settings
     h = tables.hypotheses
@@ -53,7 +53,7 @@ def channel_noise(noise: Floats) -> Floats:
     return np.concatenate([noise[:1], noise[1:2] * _CONTRAST_SCALE])
 
 
-def predict(tables: Tables, belief: Belief, first: NDArray[np.bool_]) -> Belief:
+def predict(tables: HypothesisTables, belief: Belief, first: NDArray[np.bool_]) -> Belief:
     """The belief one session later, before its form; `first` (n,) where it is the first session."""
     settings, depths = tables.settings, tables.depths
     onset = np.where(first, settings.onset_first, settings.onset)
@@ -67,7 +67,7 @@ def predict(tables: Tables, belief: Belief, first: NDArray[np.bool_]) -> Belief:
     eased[:-1] = settings.ease * rupture[1:]
     eased[depths - 1 :: depths] = 0.0
     stayed = tables.stay[:, None] * rupture
-    now_usual = (1 - onset) * usual + summed(repaired)
+    now_usual = (1 - onset) * usual + pairwise_sum(repaired)
     now_rupture = begun + climbed + eased + stayed
     weight = np.concatenate([now_usual[None], now_rupture])
 
@@ -81,7 +81,7 @@ def predict(tables: Tables, belief: Belief, first: NDArray[np.bool_]) -> Belief:
     mixed += (stayed * share) * of_rupture
     back = (repaired / now_usual) * of_rupture
     kept = ((1 - onset) * usual / now_usual) * of_usual[:, 0]
-    mean[:, 0] = kept + summed(back.swapaxes(0, 1))
+    mean[:, 0] = kept + pairwise_sum(back.swapaxes(0, 1))
     mean[0] += settings.drift
     wander = np.array(settings.wander)[:, None]
     return Belief(weight, mean, belief.variance + wander, belief.noise)

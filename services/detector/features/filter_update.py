@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from services.detector.features.batch_sum import summed
+from services.detector.features.batch_sum import pairwise_sum
 from services.detector.features.filter_predict import Belief, channel_noise
-from services.detector.features.hypotheses import Tables
-from services.detector.features.observation import Seen
+from services.detector.features.hypotheses import HypothesisTables
+from services.detector.features.observation import Observation
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _MOST_SURPRISE = 6.0
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class Likelihood:
     """How well each explanation fits the forms of n dyads; e explanations, 2 kinds: ordinary and outlying."""
 
     weight: Floats
@@ -40,7 +40,7 @@ class Fit:
     """(2, e, n) log likelihood of the contrasts and of the kind."""
 
 
-def fit_form(tables: Tables, prior: Belief, seen: Seen) -> Fit:
+def form_likelihood(tables: HypothesisTables, prior: Belief, seen: Observation) -> Likelihood:
     """How well each explanation fits the form, its level still left out."""
     settings, h = tables.settings, tables.hypotheses
     n = seen.rated.size
@@ -64,10 +64,10 @@ def fit_form(tables: Tables, prior: Belief, seen: Seen) -> Fit:
     log += gap[1] * precision[:, 2, None]
     kinds = np.log(np.array([[1 - settings.outlier], [settings.outlier]]))
     log += (kinds - 0.5 * np.log(variance[:, 0] * variance[:, 1] * variance[:, 2]))[:, None]
-    return Fit(weight, expected, variance, precision, log)
+    return Likelihood(weight, expected, variance, precision, log)
 
 
-def weigh(fit: Fit, level: Floats) -> Floats:
+def weigh(fit: Likelihood, level: Floats) -> Floats:
     """(2, e, n) the explanations' unscaled probabilities, were the form's level at `level` (n,)."""
     gap = level - fit.expected[0]
     gap *= gap
@@ -80,7 +80,7 @@ def weigh(fit: Fit, level: Floats) -> Floats:
     return scaled
 
 
-def _censored(fit: Fit, threshold: Floats, at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+def _censored(fit: Likelihood, threshold: Floats, at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
     """Tobit, for forms at the top: all they say is that the level is at least `threshold`.
 
     Returns: (2, e, m) unscaled probabilities; (2, e, m) how far the level then lies over the expected one;
@@ -95,14 +95,16 @@ def _censored(fit: Fit, threshold: Floats, at: NDArray[np.intp]) -> tuple[Floats
     return weights, spread * mills, np.clip(mills * (mills + above), 0.0, 1.0)
 
 
-def update(tables: Tables, prior: Belief, seen: Seen, fit: Fit) -> tuple[Belief, Floats]:
+def update(
+    tables: HypothesisTables, prior: Belief, seen: Observation, fit: Likelihood
+) -> tuple[Belief, Floats]:
     """The belief after the form, and (e, n) the explanations' probabilities."""
     weights = weigh(fit, seen.channels[0])
     h = tables.hypotheses
     top = np.nonzero(seen.at_top)[0]
     if top.size:
         weights[:, :, top], excess, told = _censored(fit, 1 - 0.5 * seen.step[top], top)
-    weights /= summed(weights[0] + weights[1])
+    weights /= pairwise_sum(weights[0] + weights[1])
     posterior = weights[0] + weights[1]
 
     # Two gains, mixed by how likely the form is an outlier under each explanation.
@@ -111,26 +113,28 @@ def update(tables: Tables, prior: Belief, seen: Seen, fit: Fit) -> tuple[Belief,
     gap = seen.channels[:, None] - fit.expected
     pull = information * gap
     gap *= pull
-    surprise = summed(gap.swapaxes(0, 1))
+    surprise = pairwise_sum(gap.swapaxes(0, 1))
     if top.size:
         by_kind = weights[:, :, top] * fit.precision[:, :1, top]
-        pull[0][:, top] = summed(by_kind * excess)
-        information[0][:, top] = summed(by_kind * told)
+        pull[0][:, top] = pairwise_sum(by_kind * excess)
+        information[0][:, top] = pairwise_sum(by_kind * told)
     # Bad days are over with the session: what they taught joins the usual hypothesis.
-    usual = posterior[0] + summed(posterior[h:])
-    usual_pull = pull[:, 0] + summed(pull[:, h:].swapaxes(0, 1))
+    usual = posterior[0] + pairwise_sum(posterior[h:])
+    usual_pull = pull[:, 0] + pairwise_sum(pull[:, h:].swapaxes(0, 1))
     weight = np.concatenate([usual[None], posterior[1:h]])
     mean = np.concatenate([usual_pull[:, None], pull[:, 1:h]], axis=1)
     mean *= prior.variance[:, None]
     mean /= np.maximum(weight, _LEAST_CHANCE)
     mean += prior.mean
     shrink = prior.variance * prior.variance
-    variance = prior.variance - shrink * summed(information.swapaxes(0, 1))
+    variance = prior.variance - shrink * pairwise_sum(information.swapaxes(0, 1))
     noise = _learn_noise(tables, prior, seen, fit.variance[0], surprise)
     return Belief(weight, mean, variance, noise), posterior
 
 
-def _learn_noise(tables: Tables, prior: Belief, seen: Seen, variance: Floats, surprise: Floats) -> Floats:
+def _learn_noise(
+    tables: HypothesisTables, prior: Belief, seen: Observation, variance: Floats, surprise: Floats
+) -> Floats:
     """The session noise after the form: raised where the form surprised more than its variance allows.
 
     `surprise` (3, n) is each channel's squared gap in variances, 1 where the form is as expected.

@@ -66,7 +66,7 @@ class FilterSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class HypothesisTables:
     """Settings unfolded over the hypotheses: usual, then patterns times depths, depth running fastest."""
 
     settings: FilterSettings
@@ -96,7 +96,7 @@ class Tables:
         return 1 + len(PATTERNS) * self.depths
 
 
-def unfold(settings: FilterSettings) -> Tables:
+def hypothesis_tables(settings: FilterSettings) -> HypothesisTables:
     """The tables of a filter."""
     depths = np.array(settings.depths)
     patterns = np.array(PATTERNS, dtype=np.float64)
@@ -107,7 +107,7 @@ def unfold(settings: FilterSettings) -> Tables:
     stay = np.full(depths.size, 1 - settings.repair - settings.climb - settings.ease)
     stay[-1] += settings.climb
     stay[0] += settings.ease
-    return Tables(
+    return HypothesisTables(
         settings=settings,
         depths=depths.size,
         shift=np.ascontiguousarray(shift),

@@ -8,9 +8,9 @@ The rungs rest on the history only, so lowering a whole form moves along one and
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.features.batch_sum import summed
-from services.detector.features.filter_update import Fit
-from services.detector.features.hypotheses import PATTERNS, Tables
+from services.detector.features.batch_sum import pairwise_sum
+from services.detector.features.filter_update import Likelihood
+from services.detector.features.hypotheses import PATTERNS, HypothesisTables
 
 Floats = NDArray[np.float64]
 
@@ -20,17 +20,17 @@ _TINY = 1e-12
 _LEAST_CHANCE = 1e-200
 
 
-def usual_level(fit: Fit) -> tuple[Floats, Floats]:
+def baseline_level(fit: Likelihood) -> tuple[Floats, Floats]:
     """(n,) the level expected of a usual session, and its standard deviation."""
     return fit.expected[0, 0], np.sqrt(fit.variance[0, 0])
 
 
-def evidence(tables: Tables, fit: Fit, below: Floats) -> tuple[Floats, Floats]:
+def rupture_evidence(tables: HypothesisTables, fit: Likelihood, below: Floats) -> tuple[Floats, Floats]:
     """Log-odds of a rupture and expected fall of the level, at `below` (n,) deviations under usual.
 
     Both never fall as `below` rises.
     """
-    centre, spread = usual_level(fit)
+    centre, spread = baseline_level(fit)
     weight, expected = _grouped(tables, fit)
     precision = -0.5 * fit.precision[:, 0, None]
     odds, fall = np.empty((RUNGS.size, below.size)), np.empty((RUNGS.size, below.size))
@@ -45,14 +45,14 @@ def evidence(tables: Tables, fit: Fit, below: Floats) -> tuple[Floats, Floats]:
         log *= weight
         joined = log[0] + log[1]
         ruptures = joined[1 : 1 + tables.groups]
-        rupture = summed(ruptures)
-        total = rupture + joined[0] + summed(joined[1 + tables.groups :])
-        fall[at] = summed(ruptures * tables.group_shift[:, None]) / total
+        rupture = pairwise_sum(ruptures)
+        total = rupture + joined[0] + pairwise_sum(joined[1 + tables.groups :])
+        fall[at] = pairwise_sum(ruptures * tables.group_shift[:, None]) / total
         odds[at] = np.log((rupture + _TINY * total) / (total - rupture + _TINY * total))
     return along(odds, below), along(fall, below)
 
 
-def _grouped(tables: Tables, fit: Fit) -> tuple[Floats, Floats]:
+def _grouped(tables: HypothesisTables, fit: Likelihood) -> tuple[Floats, Floats]:
     """Explanations that lower the level alike, as one: (2, g, n) weights and (2, g, n) expected levels.
 
     Usual first, then ruptures, then bad days; components that fell differ by the contrasts, which are weighed
@@ -73,7 +73,7 @@ def _grouped(tables: Tables, fit: Fit) -> tuple[Floats, Floats]:
     )
 
 
-def _by_size(tables: Tables, values: Floats) -> Floats:
+def _by_size(tables: HypothesisTables, values: Floats) -> Floats:
     """(2, sizes x depths, n) sums over the patterns of one, of two and of three components."""
     of = values.reshape(2, len(PATTERNS), tables.depths, -1)
     one = of[:, 0] + of[:, 1] + of[:, 2]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.domain.form import COLUMNS
-from services.detector.features.batch_sum import summed
+from services.detector.domain.form import FORM_COLUMNS
+from services.detector.features.batch_sum import pairwise_sum
 from services.detector.features.hypotheses import ROTATION, FilterSettings
 
 Floats = NDArray[np.float64]
@@ -15,7 +15,7 @@ Bools = NDArray[np.bool_]
 UNSEEN = 1e4
 """The noise variance of a channel this form says nothing about."""
 
-_AT = {name: place for place, name in enumerate(COLUMNS)}
+_AT = {name: place for place, name in enumerate(FORM_COLUMNS)}
 _SAME = 1e-9
 _STRAIGHT = 0.1
 """Share of forms on which clients give all items one mark."""
@@ -24,7 +24,7 @@ _DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observation:
     """n forms as the filter sees them."""
 
     channels: Floats
@@ -71,7 +71,7 @@ def straight_lined(answered: Floats, spread: Floats, item_var: Floats, step: Flo
     return np.where(same, _STRAIGHT / (_STRAIGHT + (1 - _STRAIGHT) * by_chance), 0.0)
 
 
-def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) -> Seen:
+def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) -> Observation:
     """What the filter sees of n forms.
 
     Args:
@@ -87,11 +87,11 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
     some = count > 0
     has_overall = ~np.isnan(overall)
     safe = np.maximum(count, 1.0)
-    mean_given = summed(np.where(given, parts, 0.0)) / safe
-    usual_given = summed(np.where(given, usual, 0.0)) / safe
+    mean_given = pairwise_sum(np.where(given, parts, 0.0)) / safe
+    usual_given = pairwise_sum(np.where(given, usual, 0.0)) / safe
     # A missing component is taken to move with the others, around what is usual for it.
     filled = np.where(given, parts, usual + (mean_given - usual_given))
-    mean = summed(filled) / 3
+    mean = pairwise_sum(filled) / 3
     overall_offset = np.where(some & has_overall, overall - mean, np.nan)
     known = np.where(np.isnan(offset), np.where(np.isnan(overall_offset), 0.0, overall_offset), offset)
     from_overall = np.where(has_overall, overall - known, mean)
@@ -104,7 +104,7 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
     items = np.maximum(answered, 1.0)
     straight = straight_lined(answered, spread, item_var, step)
     missing = np.where(some, 3 / safe, 3.0)
-    contrasts = summed(ROTATION.T[:, 1:, None] * filled[:, None])
+    contrasts = pairwise_sum(ROTATION.T[:, 1:, None] * filled[:, None])
     all_three = count == 3
     channels = np.empty((3, rated.size))
     channels[0] = np.where(rated, level, 0.0)
@@ -119,9 +119,9 @@ def observe(columns: Floats, usual: Floats, offset: Floats, item_var: Floats) ->
     between = np.where(parted, parts - mean, 0.0)
     lost = np.where(parted, 3.0, 1.0)
     freedom = np.where(np.isnan(spread), 0.0, (1 - straight) * np.maximum(answered - lost, 0.0))
-    within = np.nan_to_num(spread) ** 2 - summed(between * between) / 3
+    within = np.nan_to_num(spread) ** 2 - pairwise_sum(between * between) / 3
     within = np.maximum(within, 0.0) * answered / np.maximum(answered - lost, 1.0)
-    return Seen(
+    return Observation(
         channels=channels,
         noise=noise,
         components=turned[:4],

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.features.batch_sum import summed
-from services.detector.features.observation import Seen
+from services.detector.features.batch_sum import pairwise_sum
+from services.detector.features.observation import Observation
 
 Floats = NDArray[np.float64]
 
@@ -16,23 +16,23 @@ _MOST_VARIANCE = 0.02
 """Of a channel that the form says little about; no more is known of it than of any client's."""
 
 
-def with_form(trail: Floats, seen: Seen, usual: Floats) -> Floats:
+def with_form(trail: Floats, seen: Observation, usual: Floats) -> Floats:
     """(WIDTH + 3, n): the present form before the kept ones (WIDTH, n).
 
     A missing component is taken to move with the level, around what is usual (3, n) for it.
     """
     level = seen.channels[0]
-    apart = usual - summed(usual) / 3
+    apart = usual - pairwise_sum(usual) / 3
     parts = seen.components[:3]
     return np.concatenate([np.where(np.isnan(parts), level + apart, parts), trail])
 
 
-def kept(trail: Floats, whole: Floats, seen: Seen) -> Floats:
+def kept(trail: Floats, whole: Floats, seen: Observation) -> Floats:
     """(WIDTH, n) of the next state: without the oldest form, and as it was where none was given."""
     return np.where(seen.rated, whole[:WIDTH], trail)
 
 
-def wobble(session_noise: Floats, seen: Seen) -> Floats:
+def wobble(session_noise: Floats, seen: Observation) -> Floats:
     """(3, n) variance of each channel from one form to the next, were nothing to happen."""
     noise: Floats = session_noise + np.minimum(seen.noise, _MOST_VARIANCE)
     return noise

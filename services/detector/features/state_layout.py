@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class StateLayout:
     """Where each part of a state row begins; parts follow one another in the order of their names.
 
     A part on its own has the dyads along its last axis: what is done to it then runs through memory in order.

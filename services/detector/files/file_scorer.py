@@ -6,7 +6,7 @@ from math import isnan
 
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
-from services.detector.domain.episodes import EMPTY, fold
+from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
 from services.detector.domain.thresholds import Threshold, default_threshold
 from services.detector.files.ratings_table import ClientRows, InvalidRow, current_sessions, row_number
 from services.detector.storage.practices import Practice
@@ -56,7 +56,7 @@ class FileScorer:
             practice = self._practice(dyad.who.practice_id)
             for session in dyad.sessions:
                 weigh_session(session, practice)
-            _, seen = fold(EMPTY, [s.scored for s in dyad.sessions if s.scored is not None])
+            _, seen = fold_episodes(NO_SESSIONS, [s.scored for s in dyad.sessions if s.scored is not None])
             for session, one in zip(dyad.sessions, seen, strict=True):
                 session.seen = one
         return dyads

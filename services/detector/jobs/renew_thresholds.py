@@ -9,7 +9,12 @@ from datetime import datetime, time, timedelta
 
 import msgspec
 
-from services.detector.domain.thresholds import DEFAULT_FALSE_ALARMS, Threshold, for_false_alarms, moved
+from services.detector.domain.thresholds import (
+    DEFAULT_FALSE_ALARMS,
+    Threshold,
+    shifted_threshold,
+    threshold_for_false_alarms,
+)
 from services.detector.storage.practices import Models
 from services.runtime.outbox.transaction import Transaction
 
@@ -61,7 +66,7 @@ async def renew_thresholds(tx: Transaction, models: Models) -> None:
     rows = await (await tx.conn.execute(_RISKS, values)).fetchall()
     for practice, version, mapped, share, risks, never in rows:
         if version == models.of(mapped).version and risks:
-            value = min(HIGHEST, max(LOWEST, for_false_alarms(risks, never or (), share)))
+            value = min(HIGHEST, max(LOWEST, threshold_for_false_alarms(risks, never or (), share)))
             sessions = len(risks) + len(never or ())
             sources: dict[str, object] = {
                 "sessions": sessions,
@@ -83,7 +88,7 @@ async def start_thresholds(tx: Transaction, models: Models) -> None:
         reference = model.reference
         if reference is None or share == last_share:
             continue
-        start = moved(
+        start = shifted_threshold(
             model.threshold if last is None else last,
             reference.threshold_for(100 * last_share),
             reference.threshold_for(100 * share),

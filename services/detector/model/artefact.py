@@ -14,7 +14,7 @@ from skops.io import dumps, get_untrusted_types, loads
 
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.reference import Reference
-from services.detector.features.extractor import FEATURES, Features
+from services.detector.features.extractor import FEATURES, FeatureExtractor
 from services.detector.model.classifier import Classifier, Scorer
 from services.detector.model.heartbeat_history import heartbeat_history
 from services.detector.model.recalibration import Recalibration
@@ -41,11 +41,11 @@ _CLOSE = 1e-6
 """How far a risk may differ between processors."""
 
 
-class Unusable(Halt):
+class UnusableModel(Halt):
     """An artefact cannot be trusted; the message says why and what to do."""
 
 
-class Training(BaseModel):
+class TrainingRecord(BaseModel):
     """What the model was trained on: with the same code these numbers give the same predictions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,7 +74,7 @@ class Manifest(BaseModel):
     heartbeat_risks: tuple[float, ...]
     predictions_sha256: str
     """Of the risks of the calibration cohorts: equal when training was repeated faithfully."""
-    training: Training
+    training: TrainingRecord
     recalibration: Recalibration | None = None
     """What therapists' answers taught, after the model itself; None: nothing."""
     learned_from: str | None = None
@@ -111,7 +111,7 @@ def _detector(
     return TrainedDetector(
         version=version,
         threshold=threshold,
-        features=Features(),
+        features=FeatureExtractor(),
         scorer=Scorer(classifier, recalibration),
         heartbeat=heartbeat,
     )
@@ -130,7 +130,7 @@ def save(
     threshold: float,
     flagged_per_100_stable: float,
     predictions_sha256: str,
-    training: Training,
+    training: TrainingRecord,
 ) -> Manifest:
     """Write the model and its manifest into `folder`, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def load(folder: Path = SHIPPED) -> TrainedDetector:
     """The detector in a folder, with what it was made on.
 
     Raises:
-        Unusable: anything at all does not match.
+        UnusableModel: anything at all does not match.
     """
     detector = load_bare(folder)
     detector.reference = read_reference(folder, read_manifest(folder))
@@ -168,7 +168,7 @@ def load_bare(folder: Path) -> TrainedDetector:
     """The detector in a folder, whatever lies beside it.
 
     Raises:
-        Unusable: anything at all does not match.
+        UnusableModel: anything at all does not match.
     """
     manifest = read_manifest(folder)
     _check(folder, manifest)
@@ -181,7 +181,7 @@ def load_bare(folder: Path) -> TrainedDetector:
         abs(now - then) <= _CLOSE for now, then in zip(risks, manifest.heartbeat_risks, strict=True)
     )
     if not same:
-        raise Unusable(
+        raise UnusableModel(
             f"the model in {folder} scores its heartbeat history otherwise than when it was trained: "
             "the features have changed since, so train it again (rapport train)"
         )
@@ -192,7 +192,7 @@ def corrected(folder: Path, recalibration: Recalibration, version: str, threshol
     """The model in a folder with this correction in place of its own, under another name.
 
     Raises:
-        Unusable: the model in the folder cannot be used as it is.
+        UnusableModel: the model in the folder cannot be used as it is.
     """
     load(folder)
     classifier = _read_model(folder, read_manifest(folder))
@@ -204,24 +204,26 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of a folder.
 
     Raises:
-        Unusable: it is missing or is no manifest.
+        UnusableModel: it is missing or is no manifest.
     """
     try:
         return Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     except OSError:
-        raise Unusable(
+        raise UnusableModel(
             f"{folder / MANIFEST_FILE} cannot be read: point DETECTOR_MODEL_DIR at a model"
         ) from None
     except ValidationError as error:
         places = ", ".join(sorted({".".join(map(str, e["loc"])) or "the whole file" for e in error.errors()}))
-        raise Unusable(f"{folder / MANIFEST_FILE} is no manifest (see {places}): restore the model") from None
+        raise UnusableModel(
+            f"{folder / MANIFEST_FILE} is no manifest (see {places}): restore the model"
+        ) from None
 
 
 def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
     """What the model was made on, beside it; None where the manifest names none.
 
     Raises:
-        Unusable: it is not the file that the manifest names.
+        UnusableModel: it is not the file that the manifest names.
     """
     if manifest.reference_sha256 is None:
         return None
@@ -229,16 +231,16 @@ def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
     try:
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() != manifest.reference_sha256:
-            raise Unusable(
+            raise UnusableModel(
                 f"{file} is not the file that the manifest describes (its hash differs): restore both"
             )
         return Reference.model_validate_json(content)
     except OSError:
-        raise Unusable(
+        raise UnusableModel(
             f"{file} cannot be read: restore it, or make it again (rapport models reference)"
         ) from None
     except ValidationError:
-        raise Unusable(f"{file} is no reference: make it again (rapport models reference)") from None
+        raise UnusableModel(f"{file} is no reference: make it again (rapport models reference)") from None
 
 
 def write_reference(folder: Path, reference: Reference) -> None:
@@ -253,19 +255,19 @@ def write_reference(folder: Path, reference: Reference) -> None:
 
 def _check(folder: Path, manifest: Manifest) -> None:
     if manifest.format != FORMAT:
-        raise Unusable(f"the model in {folder} has format {manifest.format}, this code reads {FORMAT}")
+        raise UnusableModel(f"the model in {folder} has format {manifest.format}, this code reads {FORMAT}")
     if manifest.features != FEATURES:
-        raise Unusable(
+        raise UnusableModel(
             f"the model in {folder} was trained on other features or another order: train it again"
         )
     if not manifest.heartbeat_risks:
-        raise Unusable(f"the manifest in {folder} holds no heartbeat risks: restore the model")
+        raise UnusableModel(f"the manifest in {folder} holds no heartbeat risks: restore the model")
     installed = libraries()
     for name in _LIBRARIES:
         trained, here = manifest.libraries.get(name, "an unknown version"), installed[name]
         same = trained == here if name in _EXACT else trained.split(".")[0] == here.split(".")[0]
         if not same:
-            raise Unusable(
+            raise UnusableModel(
                 f"the model in {folder} was trained with {name} {trained} and {here} is installed: "
                 "install the locked requirements, or train it again (rapport train)"
             )
@@ -276,14 +278,18 @@ def _read_model(folder: Path, manifest: Manifest) -> Classifier:
     try:
         content = file.read_bytes()
     except OSError:
-        raise Unusable(f"{file} cannot be read: restore it, or train it again (rapport train)") from None
+        raise UnusableModel(f"{file} cannot be read: restore it, or train it again (rapport train)") from None
     if hashlib.sha256(content).hexdigest() != manifest.sha256:
-        raise Unusable(f"{file} is not the file that the manifest describes (its hash differs): restore both")
+        raise UnusableModel(
+            f"{file} is not the file that the manifest describes (its hash differs): restore both"
+        )
     try:
         foreign = set(get_untrusted_types(data=content)) - _TRUSTED
         if foreign:
-            raise Unusable(f"{file} holds more than a model of ours: {', '.join(sorted(foreign))}")
+            raise UnusableModel(f"{file} holds more than a model of ours: {', '.join(sorted(foreign))}")
         classifier: Classifier = loads(content, trusted=sorted(_TRUSTED))
     except (BadZipFile, ValueError, KeyError, TypeError) as error:
-        raise Unusable(f"{file} cannot be read as a model ({type(error).__name__}): restore it") from None
+        raise UnusableModel(
+            f"{file} cannot be read as a model ({type(error).__name__}): restore it"
+        ) from None
     return classifier

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.features.client_statistics import LAGS
-from services.detector.features.extractor import Features, Step
-from services.detector.model.explanation import Found
+from services.detector.features.extractor import FeatureExtractor, Step
+from services.detector.model.explanation import ExplanationInputs
 from services.detector.model.floor_effect import at_floor
 from services.detector.model.movement import FORMS
 
@@ -24,7 +24,7 @@ _WIDTHS = {"usual": (4,), "fall": (3,), "wobble": (3,), "trail": (3 * FORMS,)}
 """Of what is found, that which is more than one number a form."""
 
 
-class Lengths(NamedTuple):
+class HistoryLengths(NamedTuple):
     """Of one dyad: how many forms, and of how many of them, the first ones, nothing is to be said."""
 
     forms: int
@@ -32,7 +32,7 @@ class Lengths(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class AtFloor:
+class FormAtFloor:
     """A form with a component at its lowest mark, under what is usual, and the state before it."""
 
     row: int
@@ -41,15 +41,17 @@ class AtFloor:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class FoldedForms:
     """Of all forms that are not known, dyad by dyad."""
 
     features: Floats
-    found: Found
-    floor: list[AtFloor]
+    found: ExplanationInputs
+    floor: list[FormAtFloor]
 
 
-def fold(features: Features, states: Floats, dyads: Sequence[Lengths], columns: Floats) -> Gathered:
+def fold(
+    features: FeatureExtractor, states: Floats, dyads: Sequence[HistoryLengths], columns: Floats
+) -> FoldedForms:
     """Fold every dyad's forms, longest histories first; `states` holds the last state of each after.
 
     Args:
@@ -63,9 +65,11 @@ def fold(features: Features, states: Floats, dyads: Sequence[Lengths], columns: 
     first_row = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts - known)[:-1]])
     longest_first = np.argsort(-counts, kind="stable")
     n = int((counts - known).sum())
-    out = Gathered(
+    out = FoldedForms(
         np.empty((n, len(features.names))),
-        Found(**{field.name: np.empty((n, *_WIDTHS.get(field.name, ()))) for field in fields(Found)}),
+        ExplanationInputs(
+            **{field.name: np.empty((n, *_WIDTHS.get(field.name, ()))) for field in fields(ExplanationInputs)}
+        ),
         [],
     )
     for begin in range(0, counts.size, _AT_ONCE):
@@ -84,13 +88,13 @@ def fold(features: Features, states: Floats, dyads: Sequence[Lengths], columns: 
                 _keep(out, said, (first_row[rest] + t - known[rest])[said], step)
                 for at in np.nonzero(said & at_floor(forms, step.usual))[0].tolist():
                     row = int(first_row[rest[at]] + t - known[rest[at]])
-                    out.floor.append(AtFloor(row, before[at].copy(), forms[at]))
+                    out.floor.append(FormAtFloor(row, before[at].copy(), forms[at]))
     return out
 
 
-def _keep(out: Gathered, said: NDArray[np.bool_], rows: NDArray[np.int64], step: Step) -> None:
+def _keep(out: FoldedForms, said: NDArray[np.bool_], rows: NDArray[np.int64], step: Step) -> None:
     every = bool(said.all())
     out.features[rows] = step.features if every else step.features[said]
-    for field in fields(Found):
+    for field in fields(ExplanationInputs):
         found = getattr(step, field.name)
         getattr(out.found, field.name)[rows] = found if every else found[said]

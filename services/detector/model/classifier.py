@@ -14,7 +14,7 @@ DIGITS = 6
 """Risks are rounded before they are compared, stored or published."""
 
 
-class Raw(Protocol):
+class DecisionFunction(Protocol):
     """What is used of fitted trees."""
 
     def decision_function(self, X: Floats) -> Floats:
@@ -42,7 +42,7 @@ class Blend:
     Neither weight is negative, so that the risk rises with all that both rise with.
     """
 
-    def __init__(self, trees: Raw, odds_at: int, weights: tuple[float, float, float]) -> None:
+    def __init__(self, trees: DecisionFunction, odds_at: int, weights: tuple[float, float, float]) -> None:
         """The weights: of the trees' log-odds, of the filter's log-odds, and what is added to both.
 
         Args:

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 from schemas.events import Component
 from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
 from services.detector.domain.form import Form
-from services.detector.model.movement import Levels, Moved, below_usual, movement, slow_against_sudden
+from services.detector.model.movement import (
+    MovementInputs,
+    RecentLevels,
+    below_baseline,
+    movement,
+    slide_log_odds,
+)
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +24,7 @@ _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ExplanationInputs:
     """What the features found at n forms, gathered over the steps of a fold."""
 
     usual: Floats
@@ -30,24 +36,24 @@ class Found:
     wobble: Floats
 
 
-def _moved(forms: list[Form], found: Found) -> Iterator[Moved]:
-    levels = Levels(
+def _moved(forms: list[Form], found: ExplanationInputs) -> Iterator[MovementInputs]:
+    levels = RecentLevels(
         found.trail, found.rated, np.ascontiguousarray(found.usual[:, :3]), found.fall, found.wobble
     )
-    below, variance = below_usual(levels)
+    below, variance = below_baseline(levels)
     columns = (
         found.rated,
         below[:, 0],
         below[:, 1],
         found.below_last,
         found.everything,
-        slow_against_sudden(below, variance, found.rated),
+        slide_log_odds(below, variance, found.rated),
     )
     status = [form.status for form in forms]
-    return map(Moved._make, zip(status, *(column.tolist() for column in columns), strict=True))
+    return map(MovementInputs._make, zip(status, *(column.tolist() for column in columns), strict=True))
 
 
-def shares(risk: Floats, found: Found, scores: Floats) -> Floats:
+def risk_shares(risk: Floats, found: ExplanationInputs, scores: Floats) -> Floats:
     """(n, 4) how much of the risk each of bond, goal, task and overall speaks for.
 
     In proportion to how far each is expected to have fallen, among those that this form marks; overall counts
@@ -91,10 +97,10 @@ def _level(form: Form) -> float:
     return round(sum(parts) / len(parts), DIGITS) if parts else round(form.overall, DIGITS)
 
 
-def explain(forms: list[Form], risk: Floats, found: Found) -> list[Assessment]:
+def explain(forms: list[Form], risk: Floats, found: ExplanationInputs) -> list[Assessment]:
     """One assessment per form; `risk` (n,) and `found` are of the same forms in the same order."""
     scores = np.array([(f.bond, f.goal, f.task, f.overall) for f in forms], dtype=np.float64).reshape(-1, 4)
-    parts = shares(risk, found, scores)
+    parts = risk_shares(risk, found, scores)
     leading = np.argmax(parts, axis=1).tolist()
     rows = zip(
         forms,

@@ -11,11 +11,11 @@ from itertools import chain, combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.domain.form import COLUMNS
+from services.detector.domain.form import FORM_COLUMNS
 
 Floats = NDArray[np.float64]
 
-_AT = {name: place for place, name in enumerate(COLUMNS)}
+_AT = {name: place for place, name in enumerate(FORM_COLUMNS)}
 _MARKS = [_AT[name] for name in ("bond", "goal", "task", "overall")]
 _LOWEST = 1e-9
 _LEAST_USUAL = 0.1
@@ -50,7 +50,7 @@ def _ways(stopped: tuple[bool, ...]) -> Floats:
     return np.array(ways).reshape(-1, 4)
 
 
-def raised(form: Floats) -> Floats:
+def possible_originals(form: Floats) -> Floats:
     """(m, columns) forms within the scale of which this one (columns,) may be what is left."""
     marks = form[_MARKS]
     ways = _ways(tuple((marks <= _LOWEST).tolist()))

@@ -49,7 +49,7 @@ _ALL = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class RecentLevels:
     """What there is to see of n forms."""
 
     trail: Floats
@@ -95,7 +95,7 @@ def _ways() -> _Ways:
 _WAYS = _ways()
 
 
-def below_usual(levels: Levels) -> tuple[Floats, Floats]:
+def below_baseline(levels: RecentLevels) -> tuple[Floats, Floats]:
     """(n, FORMS) how far each of the last forms lies under usual in what fell; (n,) the variance of that."""
     total = levels.fall.sum(axis=1, keepdims=True)
     part = np.where(total > 0, levels.fall / np.where(total > 0, total, 1.0), 1 / 3)
@@ -107,7 +107,7 @@ def below_usual(levels: Levels) -> tuple[Floats, Floats]:
     return below, variance
 
 
-def slow_against_sudden(below: Floats, variance: Floats, rated: Floats) -> Floats:
+def slide_log_odds(below: Floats, variance: Floats, rated: Floats) -> Floats:
     """(n,) log-odds that what fell slid little by little, against that it fell at once; 0 where nothing fell.
 
     `below` and `variance` are of `below_usual`; `rated` (n,) are the forms so far.
@@ -138,7 +138,7 @@ def _log_odds(below: Floats, variance: Floats, count: NDArray[np.intp]) -> Float
     return odds
 
 
-class Moved(NamedTuple):
+class MovementInputs(NamedTuple):
     """What `movement` looks at, of one form."""
 
     status: Status
@@ -153,7 +153,7 @@ class Moved(NamedTuple):
     """Log-odds of a slide against a sudden fall."""
 
 
-def movement(form: Moved) -> Movement | None:
+def movement(form: MovementInputs) -> Movement | None:
     """How the marks moved towards a form; None when they did not move down, or how is not clear."""
     if form.status is Status.DECLINED:
         return Movement.DECLINED_FORMS

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.domain.detector import DyadAssessed, DyadForms
-from services.detector.domain.form import Form, matrix
+from services.detector.domain.detector import DyadAssessments, DyadForms
+from services.detector.domain.form import Form, form_matrix
 from services.detector.domain.reference import Reference
-from services.detector.features.extractor import Features
-from services.detector.model.batch_fold import Gathered, Lengths, fold
+from services.detector.features.extractor import FeatureExtractor
+from services.detector.model.batch_fold import FoldedForms, HistoryLengths, fold
 from services.detector.model.classifier import Classifier, Scorer
 from services.detector.model.explanation import explain
-from services.detector.model.floor_effect import raised
+from services.detector.model.floor_effect import possible_originals
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class TrainedDetector:
         *,
         version: str,
         threshold: float,
-        features: Features,
+        features: FeatureExtractor,
         scorer: Scorer,
         heartbeat: Heartbeat,
         reference: Reference | None = None,
@@ -69,30 +69,32 @@ class TrainedDetector:
         """The risk at which to flag until a practice has a threshold of its own."""
         return self._threshold
 
-    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form of every dyad that is not known.
 
         Raises:
             BadSnapshot: a snapshot was not made by this model.
         """
         states = self._states(dyads)
-        work = [Lengths(len(dyad.forms), dyad.known) for dyad in dyads]
-        gathered = fold(self._features, states, work, matrix([form for dyad in dyads for form in dyad.forms]))
-        forms = [form for dyad in dyads for form in dyad.forms[dyad.known :]]
+        work = [HistoryLengths(len(dyad.forms), dyad.already_assessed) for dyad in dyads]
+        gathered = fold(
+            self._features, states, work, form_matrix([form for dyad in dyads for form in dyad.forms])
+        )
+        forms = [form for dyad in dyads for form in dyad.forms[dyad.already_assessed :]]
         assessments = explain(forms, self._risk(gathered), gathered.found)
         out, begin = [], 0
         for snapshot, dyad in zip(_snapshots(states), dyads, strict=True):
-            end = begin + len(dyad.forms) - dyad.known
-            out.append(DyadAssessed(snapshot, assessments[begin:end]))
+            end = begin + len(dyad.forms) - dyad.already_assessed
+            out.append(DyadAssessments(snapshot, assessments[begin:end]))
             begin = end
         return out
 
-    def _risk(self, gathered: Gathered) -> Floats:
+    def _risk(self, gathered: FoldedForms) -> Floats:
         """Of each form: the classifier's, and at the floor that of the riskiest form that ends as it."""
         risk = self._scorer.score(gathered.features)
         for begin in range(0, len(gathered.floor), _FLOOR_AT_ONCE):
             some = gathered.floor[begin : begin + _FLOOR_AT_ONCE]
-            ways = [raised(one.form) for one in some]
+            ways = [possible_originals(one.form) for one in some]
             if not any(map(len, ways)):
                 continue
             states = np.repeat(np.stack([one.state for one in some]), [len(way) for way in ways], axis=0)

@@ -63,7 +63,7 @@ def mean_of(session: CourseSession) -> float | None:
 
 def usual_of(session: CourseSession) -> float | None:
     """What was usual for this client just before, 0 to 1; None when nothing was known."""
-    known = [one.usual for one in session.found.components.values() if not isnan(one.usual)]
+    known = [one.baseline for one in session.found.components.values() if not isnan(one.baseline)]
     return sum(known) / len(known) if known else None
 
 

@@ -10,8 +10,8 @@ from schemas.ratings_csv import Row
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.baseline_rules import totals, vendor
 from services.detector.domain.detector import Detector
-from services.detector.domain.episodes import Seen
-from services.detector.domain.form import Form, matrix
+from services.detector.domain.episodes import EpisodeStep
+from services.detector.domain.form import Form, form_matrix
 from services.detector.files.file_scorer import FileScorer
 from services.detector.files.ratings_table import ClientKey, ClientRows, InvalidRow, client_of, row_number
 from services.detector.preview.ratings import BadCell
@@ -28,7 +28,7 @@ class CourseSession:
     row: int
     form: Form
     found: Assessment
-    seen: Seen
+    seen: EpisodeStep
     by_rule: bool
     """Today's rule flags it."""
     by_fall: bool
@@ -74,7 +74,7 @@ def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
     forms = [session.form for session in dyad.sessions if session.form is not None]
     instrument = catalogue.get(forms[-1].place.instrument)
     cutoff = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
-    total = totals(matrix(forms)[np.newaxis])
+    total = totals(form_matrix(forms)[np.newaxis])
     flags, falls = ((rule.score(total)[0] >= rule.cut).tolist() for rule in (vendor(cutoff), vendor(None)))
     sessions = tuple(map(_course_session, dyad.sessions, flags, falls))
     return Course(dyad.who.practice_id, dyad.who.therapist_id, sessions)

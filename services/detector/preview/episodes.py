@@ -124,13 +124,13 @@ def _sentences(
 ) -> Iterator[str]:
     yield _MOVED[found.movement] if found.movement else _UNCLEAR
     fell = {
-        name: one.score - one.usual
+        name: one.score - one.baseline
         for name, one in found.components.items()
-        if not isnan(one.score) and not isnan(one.usual)
+        if not isnan(one.score) and not isnan(one.baseline)
     }
     if fell:
         name = found.leading if found.leading in fell else min(fell, key=fell.__getitem__)
-        mark, usual = found.components[name].score, found.components[name].usual
+        mark, usual = found.components[name].score, found.components[name].baseline
         marked, as_usual = round(to_units(instrument, mark), 1), round(to_units(instrument, usual), 1)
         # Of what is shown, so that a reader who subtracts finds the same.
         by = f"{marked - as_usual:+.1f}".replace("-", _MINUS)

@@ -11,7 +11,7 @@ from schemas.events import AllianceAssessed
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
 from services.detector.domain.published_assessment import published_assessment
-from services.detector.domain.reasons import Outcome
+from services.detector.domain.reasons import DeliveryOutcome
 from services.detector.results.dependencies import Pool, practice_for
 from services.runtime.http.credentials import CredentialStore
 
@@ -45,7 +45,7 @@ class Fate(StrEnum):
 class Delivery(BaseModel):
     """One time that a rating with this id was accepted, and what became of it."""
 
-    outcome: Outcome
+    outcome: DeliveryOutcome
     at: datetime
     """When it was accepted; when it was rejected, for a rejection."""
     reason: str | None = None
@@ -83,7 +83,7 @@ def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             row = await (await conn.execute(_RATING, named)).fetchone()
             duplicates = await (await conn.execute(_DUPLICATES, named)).fetchall()
             rejections = await (await conn.execute(_REJECTIONS, named)).fetchall()
-        rejected = [Delivery(outcome=Outcome.REJECTED, at=at, reason=why) for at, why in rejections]
+        rejected = [Delivery(outcome=DeliveryOutcome.REJECTED, at=at, reason=why) for at, why in rejections]
         if row is None:
             status = Fate.REJECTED if rejected else Fate.PENDING
             reason = rejected[-1].reason if rejected else None
@@ -97,9 +97,9 @@ def _known(
     rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], rejected: list[Delivery]
 ) -> RatingStatus:
     accepted_at, current, practice, therapist, client, case, session, instrument, *found = row
-    first = Outcome.ASSESSED if current else Outcome.SUPERSEDED
+    first = DeliveryOutcome.ASSESSED if current else DeliveryOutcome.SUPERSEDED
     deliveries = [Delivery(outcome=first, at=accepted_at)]
-    deliveries += [Delivery(outcome=Outcome.DUPLICATE, at=at) for at in duplicates]
+    deliveries += [Delivery(outcome=DeliveryOutcome.DUPLICATE, at=at) for at in duplicates]
     revision, numbers, flagged, step, episode = found
     answer = RatingStatus(id=rating_id, status=Fate(first.value), deliveries=deliveries + rejected)
     if numbers is None:

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from services.detector.domain.detector import Detector
-from services.detector.domain.episode_changes import Telling
+from services.detector.domain.episode_changes import AlertWindow
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
 from services.detector.domain.thresholds import Threshold, default_threshold
 from services.runtime.process.errors import Halt
@@ -42,9 +42,9 @@ class Practice:
     """Its own for this model, in the order in which they become valid."""
     default: Threshold
 
-    def telling(self, now: datetime) -> Telling:
+    def alert_window(self, now: datetime) -> AlertWindow:
         """What is told to its therapists, now."""
-        return Telling(self.tell_from, self.max_age, now)
+        return AlertWindow(self.tell_from, self.max_age, now)
 
 
 class Models:

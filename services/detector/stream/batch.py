@@ -13,8 +13,8 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_order import Currency, SessionOrder, currency
 from services.detector.contracts import BeatEvent, Rated, Responded
 from services.detector.domain.assessment import Assessment
-from services.detector.domain.episode_changes import Decision, Emitted, Told
-from services.detector.domain.episodes import Scored, Seen
+from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
+from services.detector.domain.episodes import EpisodeStep, SessionRisk
 from services.detector.domain.form import Form
 from services.detector.domain.thresholds import Threshold
 from services.detector.storage.practices import Models, Practice, ThresholdBook
@@ -79,13 +79,13 @@ class Session:
     """Of its assessment so far; 0: none."""
     numbers: bytes = b""
     """What was published of it: `wire.Numbers`."""
-    stored: Scored | None = None
+    stored: SessionRisk | None = None
     """What was decided from so far; None: to be assessed."""
     found: Assessment | None = None
     """What the model says now; None: what is stored stays."""
     threshold: Threshold | None = None
-    scored: Scored | None = None
-    seen: Seen | None = None
+    scored: SessionRisk | None = None
+    seen: EpisodeStep | None = None
 
 
 @dataclass(slots=True)
@@ -114,10 +114,10 @@ class DyadWork:
     """To fold, in order: those after the snapshot, or the whole history when refolding."""
     withdrawn: list[Session] = field(default_factory=list)
     snapshot_after: bytes | None = None
-    told: list[Told] = field(default_factory=list)
+    told: list[EpisodeChange] = field(default_factory=list)
     episode_ids: tuple[UUID, ...] = ()
     """Of the fold's episodes, in order."""
-    changed_episodes: tuple[Emitted, ...] = ()
+    changed_episodes: tuple[EmittedEpisode, ...] = ()
 
 
 @dataclass(slots=True)

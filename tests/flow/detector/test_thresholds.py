@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from schemas import topics
 from services.detector.domain.reference import QUANTITIES, Bins, Reference
-from services.detector.domain.thresholds import moved
+from services.detector.domain.thresholds import shifted_threshold
 from services.detector.jobs.renew_thresholds import (
     ENOUGH_SESSIONS,
     START_AFTER,
@@ -112,7 +112,7 @@ async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: St
     detector.now = NOW + timedelta(days=1)
     await want(detector, 2)
     _, (started, _) = await detector.rows(ROWS)
-    assert started == moved(own, 0.5, 0.7)
+    assert started == shifted_threshold(own, 0.5, 0.7)
     assert started > own
 
 

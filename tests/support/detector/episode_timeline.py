@@ -5,8 +5,20 @@ from uuid import UUID
 
 from schemas.ids import DyadId, InstrumentId, SessionId
 from schemas.rating_order import SessionOrder
-from services.detector.domain.episode_changes import Decision, Emitted, Telling, Told, emit
-from services.detector.domain.episodes import EMPTY, Folded, Scored, Seen, fold
+from services.detector.domain.episode_changes import (
+    AlertWindow,
+    Decision,
+    EmittedEpisode,
+    EpisodeChange,
+    compute_changes,
+)
+from services.detector.domain.episodes import (
+    NO_SESSIONS,
+    EpisodeState,
+    EpisodeStep,
+    SessionRisk,
+    fold_episodes,
+)
 
 DYAD = DyadId(UUID(int=7))
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -19,29 +31,31 @@ def place(week: float) -> SessionOrder:
     return SessionOrder(BEGAN + timedelta(weeks=week), SessionId(f"s{week}"), InstrumentId("srs"))
 
 
-def session(week: float, risk: float, *, level: float | None = NORMAL, may_flag: bool = True) -> Scored:
+def session(week: float, risk: float, *, level: float | None = NORMAL, may_flag: bool = True) -> SessionRisk:
     """One session; `level` None: the client gave no form."""
-    return Scored(place(week), risk, THRESHOLD, may_flag, level)
+    return SessionRisk(place(week), risk, THRESHOLD, may_flag, level)
 
 
-def steps(*sessions: Scored) -> list[str]:
+def steps(*sessions: SessionRisk) -> list[str]:
     """What each session did."""
     return [seen.step for seen in folded(*sessions)[1]]
 
 
-def folded(*sessions: Scored) -> tuple[Folded, list[Seen]]:
+def folded(*sessions: SessionRisk) -> tuple[EpisodeState, list[EpisodeStep]]:
     """The fold of a whole history."""
-    return fold(EMPTY, sessions)
+    return fold_episodes(NO_SESSIONS, sessions)
 
 
-ALWAYS = Telling(None, None, BEGAN + timedelta(weeks=20))
+ALWAYS = AlertWindow(None, None, BEGAN + timedelta(weeks=20))
 
 
-def told(decision: Decision, telling: Telling = ALWAYS) -> tuple[list[Told], tuple[Emitted, ...]]:
+def told(
+    decision: Decision, telling: AlertWindow = ALWAYS
+) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """What is new, and what is emitted then."""
-    return emit(DYAD, decision, telling)
+    return compute_changes(DYAD, decision, telling)
 
 
-def said(changes: list[Told]) -> list[tuple[str, str | None]]:
+def said(changes: list[EpisodeChange]) -> list[tuple[str, str | None]]:
     """Changes in short: what, and why it is kept back."""
     return [(one.change.value, one.kept_back and one.kept_back.value) for one in changes]

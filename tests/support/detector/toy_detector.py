@@ -6,7 +6,7 @@ from math import isnan, nan
 
 from schemas.events import Component, Movement, Status
 from services.detector.domain.assessment import Assessment, ComponentFinding
-from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
 from services.detector.domain.reference import Reference
 
@@ -24,11 +24,11 @@ class ToyDetector:
         self.threshold = threshold
         self.reference = reference
 
-    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessed]:
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Fold each dyad on its own."""
         return [self._assess(dyad) for dyad in dyads]
 
-    def _assess(self, dyad: DyadForms) -> DyadAssessed:
+    def _assess(self, dyad: DyadForms) -> DyadAssessments:
         b, g, t, nb, ng, nt, declined = _STATE.unpack(dyad.snapshot or bytes(_STATE.size))
         sums, counts = [b, g, t], [nb, ng, nt]
         found = []
@@ -41,7 +41,7 @@ class ToyDetector:
                 if not isnan(mark):
                     sums[i] += mark
                     counts[i] += 1
-        return DyadAssessed(_STATE.pack(*sums, *counts, declined), found[dyad.known :])
+        return DyadAssessments(_STATE.pack(*sums, *counts, declined), found[dyad.already_assessed :])
 
     @staticmethod
     def _found(

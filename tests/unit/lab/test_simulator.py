@@ -24,7 +24,7 @@ from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
 from schemas.validation_errors import Refused
 from services.detector.domain.baseline_rules import previous, totals
-from services.detector.domain.form import COLUMNS, matrix
+from services.detector.domain.form import FORM_COLUMNS, form_matrix
 
 END = datetime(2026, 11, 20, 18, tzinfo=UTC)
 
@@ -70,7 +70,7 @@ def test_forms_are_declined_as_often_as_published(cohort: Cohort) -> None:
 
 
 def test_the_ceiling_is_met_as_often_as_published(cohort: Cohort, given: NDArray[np.bool_]) -> None:
-    top = cohort.forms[:, :, COLUMNS.index("top")]
+    top = cohort.forms[:, :, FORM_COLUMNS.index("top")]
     assert _near(0.02, (top[given] == 1).mean(), 0.12)  # .050
 
 
@@ -109,7 +109,7 @@ def test_cohorts_are_scored_as_single_forms_are() -> None:
                 expected = score(catalogue.get(shape.name), [None if x != x else x for x in units])  # noqa: PLR0124 - NaN
             except Refused:
                 continue
-            row = dict(zip(COLUMNS, small.forms[client, t].tolist(), strict=True))
+            row = dict(zip(FORM_COLUMNS, small.forms[client, t].tolist(), strict=True))
             assert expected.answered == row["answered"]
             assert expected.spread == pytest.approx(row["spread"], abs=1e-9)
             for name in ("bond", "goal", "task"):
@@ -120,7 +120,7 @@ def test_cohorts_are_scored_as_single_forms_are() -> None:
 def test_forms_of_a_cohort_are_its_columns() -> None:
     small = simulate(np.random.default_rng(2), 5)
     forms = forms_of(small, 0)
-    np.testing.assert_array_equal(small.forms[0][small.present[0]], matrix(forms))
+    np.testing.assert_array_equal(small.forms[0][small.present[0]], form_matrix(forms))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from services.detector.domain.detector import Detector, DyadForms
-from services.detector.domain.episodes import scored
-from services.detector.domain.thresholds import choose
+from services.detector.domain.episodes import session_risk
+from services.detector.domain.thresholds import threshold_at
 from services.detector.storage.practices import Practice
 from services.detector.stream.batch import Batch, DyadWork, Session, Tools
 
@@ -33,7 +33,7 @@ def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
     for dyad, one, result in zip(dyads, work, model.assess(work), strict=True):
         small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
         dyad.snapshot_after = result.snapshot if small else None
-        for session, found in zip(dyad.sessions[one.known :], result.assessments, strict=True):
+        for session, found in zip(dyad.sessions[one.already_assessed :], result.assessments, strict=True):
             if session.stored is None:
                 session.found = found
 
@@ -57,5 +57,5 @@ def weigh_session(session: Session, practice: Practice) -> None:
         return
     version = session.version
     at = version.place.session_at
-    session.threshold = choose(practice.thresholds, practice.default, at, version.accepted_at)
-    session.scored = scored(version.place, session.found, session.threshold.value)
+    session.threshold = threshold_at(practice.thresholds, practice.default, at, version.accepted_at)
+    session.scored = session_risk(version.place, session.found, session.threshold.value)

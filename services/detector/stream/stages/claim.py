@@ -4,7 +4,7 @@ The row of a rating, unique on practice and id, is the claim on that id.
 """
 
 from services.detector.domain.rating_versions import Desk
-from services.detector.domain.reasons import Outcome
+from services.detector.domain.reasons import DeliveryOutcome
 from services.detector.storage import ratings
 from services.detector.stream.batch import Arrival, Batch, Tools
 from services.runtime.process.errors import Reject
@@ -19,10 +19,10 @@ async def claim(batch: Batch, tools: Tools) -> None:
         def refused(arrival: Arrival, reject: Reject) -> None:
             rating = arrival.rating
             batch.tx.reject(arrival.record, reject, tenant=rating.practice_id, subject_id=rating.rating_id)
-            batch.counts[Outcome.REJECTED] += 1
+            batch.counts[DeliveryOutcome.REJECTED] += 1
 
         desk.take(batch.arrivals, refused)
         await ratings.write(batch.tx.conn, known)
-        batch.counts[Outcome.DUPLICATE] += len(known.duplicates)
-        batch.counts[Outcome.ASSESSED] += sum(version.current for version in known.new)
-        batch.counts[Outcome.SUPERSEDED] += sum(not version.current for version in known.new)
+        batch.counts[DeliveryOutcome.DUPLICATE] += len(known.duplicates)
+        batch.counts[DeliveryOutcome.ASSESSED] += sum(version.current for version in known.new)
+        batch.counts[DeliveryOutcome.SUPERSEDED] += sum(not version.current for version in known.new)

@@ -1,7 +1,7 @@
 """Scored sessions in; each changed dyad's episodes and what is new about them out."""
 
-from services.detector.domain.episode_changes import Decision, Emitted, emit, standing
-from services.detector.domain.episodes import EMPTY, fold
+from services.detector.domain.episode_changes import Decision, EmittedEpisode, compute_changes, episode_status
+from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
 from services.detector.stream.batch import Batch, DyadWork, Tools
 
 
@@ -14,15 +14,15 @@ async def conclude(batch: Batch, _tools: Tools) -> None:
 
 def _conclude(dyad: DyadWork, batch: Batch) -> None:
     before = dyad.decision
-    start = EMPTY if dyad.refold else before.folded
+    start = NO_SESSIONS if dyad.refold else before.folded
     scored = [session.scored for session in dyad.sessions if session.scored is not None]
-    folded, seen = fold(start, scored)
+    folded, seen = fold_episodes(start, scored)
     for session, one in zip(dyad.sessions, seen, strict=True):
         session.seen = one
     day = before.day if batch.day is None else max(batch.day, before.day or batch.day)
     decision = Decision(folded, before.emitted, before.answers, day)
-    telling = dyad.practice.telling(batch.tx.now)
-    dyad.told, emitted = emit(dyad.id, decision, telling)
+    telling = dyad.practice.alert_window(batch.tx.now)
+    dyad.told, emitted = compute_changes(dyad.id, decision, telling)
     dyad.decision = Decision(folded, emitted, before.answers, day)
     count = len(folded.episodes)
     dyad.episode_ids = tuple(one.episode_id for one in emitted[len(emitted) - count :])
@@ -31,7 +31,7 @@ def _conclude(dyad: DyadWork, batch: Batch) -> None:
     dyad.changed_episodes = tuple(one for one in emitted if _shown(one, dyad.decision) not in known)
 
 
-def _shown(one: Emitted, decision: Decision) -> tuple[object, ...]:
+def _shown(one: EmittedEpisode, decision: Decision) -> tuple[object, ...]:
     # What a list of episodes shows; counters of the fold are none of it.
-    state = standing(one, decision.answers)
+    state = episode_status(one, decision.answers)
     return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.told

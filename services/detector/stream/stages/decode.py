@@ -15,7 +15,7 @@ from services.detector.contracts import (
     RespondedEvent,
     arriving,
 )
-from services.detector.domain.reasons import Reason
+from services.detector.domain.reasons import RejectionReason
 from services.detector.stream.batch import Arrival, Batch, DyadWork
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
@@ -58,7 +58,7 @@ def read(record: Record) -> Arriving:
         raise _undecodable("is not JSON") from None
     if (record.topic == topics.THERAPIST_RESPONDED.name) != isinstance(event, RespondedEvent):
         raise Reject(
-            Reason.UNEXPECTED_EVENT, "such an event has no place on this topic", counts_for_fuse=True
+            RejectionReason.UNEXPECTED_EVENT, "such an event has no place on this topic", counts_for_fuse=True
         )
     return event
 
@@ -76,7 +76,7 @@ def whose(record: Record) -> tuple[str | None, str | None]:
 
 
 def _undecodable(detail: str) -> Reject:
-    return Reject(Reason.UNDECODABLE, detail, counts_for_fuse=True)
+    return Reject(RejectionReason.UNDECODABLE, detail, counts_for_fuse=True)
 
 
 def _dyad(batch: Batch, record: Record, data: Rated | Responded) -> DyadWork:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
-from services.detector.domain.episodes import Scored
+from services.detector.domain.episodes import SessionRisk
 from services.detector.domain.form import Form, form_of
 from services.detector.metrics import REFOLDED
 from services.detector.storage.practices import Connection
@@ -73,7 +73,7 @@ def _take_stored(session: Session, columns: Sequence[object]) -> None:
         session.revision, session.numbers = revision, numbers
     if isinstance(risk, float) and isinstance(threshold, float):
         known_level = level if isinstance(level, float) else None
-        session.stored = Scored(session.version.place, risk, threshold, bool(flaggable), known_level)
+        session.stored = SessionRisk(session.version.place, risk, threshold, bool(flaggable), known_level)
 
 
 def _enter(dyad: DyadWork, session: Session) -> None:

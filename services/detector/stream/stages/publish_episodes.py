@@ -12,7 +12,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
 from schemas.rating_order import SessionOrder
 from services.detector.contracts import Changed, Finding, Point, encode, envelope, unpack_numbers
-from services.detector.domain.episode_changes import Told, standing
+from services.detector.domain.episode_changes import EpisodeChange, episode_status
 from services.detector.metrics import TOLD
 from services.detector.storage.practices import Connection
 from services.detector.stream.batch import Batch, DyadWork, Tools
@@ -89,7 +89,7 @@ async def _histories(conn: Connection, ids: Sequence[DyadId]) -> dict[DyadId, li
 
 
 def _changed(
-    dyad: DyadWork, told: Told, history: Sequence[_Told], batch: Batch, catalogue: Catalogue
+    dyad: DyadWork, told: EpisodeChange, history: Sequence[_Told], batch: Batch, catalogue: Catalogue
 ) -> Changed:
     shown = next((one for one in history if one.place == told.place), None)
     numbers = unpack_numbers(shown.numbers) if shown else None
@@ -160,7 +160,7 @@ async def _write_episodes(conn: Connection, dyads: Sequence[DyadWork]) -> None:
             [dyad.who.client_id for dyad, _ in rows],
             [dyad.who.case_id for dyad, _ in rows],
             [one.revision for _, one in rows],
-            [standing(one, dyad.decision.answers) for dyad, one in rows],
+            [episode_status(one, dyad.decision.answers) for dyad, one in rows],
             [one.episode.opened.session_id for _, one in rows],
             [one.episode.opened.session_at for _, one in rows],
             [one.episode.closed.session_at if one.episode.closed else None for _, one in rows],

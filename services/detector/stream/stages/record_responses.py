@@ -1,6 +1,6 @@
 """Therapists' answers in; kept, and taken into the decision about their dyad."""
 
-from services.detector.domain.episode_changes import Answered, take_answer
+from services.detector.domain.episode_changes import TherapistAnswer, record_answer
 from services.detector.stream.batch import Batch, DyadWork, Tools
 
 _INSERT = """
@@ -32,6 +32,6 @@ async def answer(batch: Batch, _tools: Tools) -> None:
 
 def _take(dyad: DyadWork) -> None:
     for one in dyad.responses:
-        answered = Answered(one.answer_revision, one.answer)
-        dyad.decision = take_answer(dyad.decision, one.episode_id, answered)
+        answered = TherapistAnswer(one.answer_revision, one.answer)
+        dyad.decision = record_answer(dyad.decision, one.episode_id, answered)
         dyad.caused_at = max(one.responded_at, dyad.caused_at or one.responded_at)

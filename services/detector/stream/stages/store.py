@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.detector.domain.episodes import UNSEEN
+from services.detector.domain.episodes import NO_EPISODE_STEP
 from services.detector.storage.practices import Connection
 from services.detector.stream.batch import Batch, DyadWork, Session, Tools
 from services.runtime.postgres.arrays import (
@@ -82,7 +82,7 @@ def _row(dyad: DyadWork, session: Session) -> _Row:
 
 async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
     scored = [row.session.scored for row in rows]
-    seen = [row.session.seen or UNSEEN for row in rows]
+    seen = [row.session.seen or NO_EPISODE_STEP for row in rows]
     versions = [row.session.version for row in rows]
     await conn.execute(
         _ASSESSMENTS,

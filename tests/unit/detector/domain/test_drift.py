@@ -8,14 +8,14 @@ from prometheus_client import CollectorRegistry
 
 from schemas.events import Component
 from services.detector.domain.assessment import Assessment, ComponentFinding
-from services.detector.domain.drift import ENOUGH, HALF_LIFE, Drift
+from services.detector.domain.drift import ENOUGH, HALF_LIFE, DriftMonitor
 from services.detector.domain.reference import (
     QUANTITIES,
     Bins,
     Reference,
-    bins_of,
-    counted,
-    quantities,
+    bin_counts,
+    drift_quantities,
+    equal_share_bins,
     stability_index,
 )
 from services.detector.metrics import DetectorMetrics
@@ -38,11 +38,11 @@ def assessed(risk: float, level: float = 0.5, ratings: int = 5) -> Assessment:
 
 
 def test_quantities_are_risk_level_largest_fall_and_number_of_forms() -> None:
-    assert quantities(assessed(0.25, 0.6, 7)) == pytest.approx((0.25, 0.6, 0.2, 7.0))
+    assert drift_quantities(assessed(0.25, 0.6, 7)) == pytest.approx((0.25, 0.6, 0.2, 7.0))
 
 
 def test_a_declined_form_has_neither_level_nor_fall() -> None:
-    risk, level, fall, ratings = quantities(Assessment(0.3, {}, None, None, 4, nan))
+    risk, level, fall, ratings = drift_quantities(Assessment(0.3, {}, None, None, 4, nan))
     assert (risk, ratings) == (0.3, 4.0)
     assert isnan(level)
     assert isnan(fall)
@@ -58,29 +58,29 @@ def test_a_bin_that_stays_empty_gives_a_number() -> None:
 
 
 def test_values_fall_into_the_bin_from_their_edge_on() -> None:
-    assert counted((0.2, 0.5), [0.1, 0.2, 0.49, 0.5, 0.9, nan]).tolist() == [1, 2, 2]
+    assert bin_counts((0.2, 0.5), [0.1, 0.2, 0.49, 0.5, 0.9, nan]).tolist() == [1, 2, 2]
 
 
 def test_bins_hold_equal_shares_of_the_values_they_were_made_of() -> None:
-    bins = bins_of(np.linspace(0, 1, 1001))
+    bins = equal_share_bins(np.linspace(0, 1, 1001))
     assert len(bins.shares) == 10
     assert bins.shares == pytest.approx((0.1,) * 10, abs=0.002)
 
 
 def test_repeated_values_make_fewer_bins_and_all_values_are_in_one() -> None:
-    bins = bins_of([1.0] * 60 + [2.0] * 40)
+    bins = equal_share_bins([1.0] * 60 + [2.0] * 40)
     assert bins == Bins(edges=(2.0,), shares=(0.6, 0.4))
 
 
 def test_with_too_few_sessions_there_is_no_index() -> None:
-    drift = Drift(REFERENCE)
+    drift = DriftMonitor(REFERENCE)
     for _ in range(ENOUGH - 1):
         drift.add([assessed(0.9)])
     assert isnan(drift.index("risk"))
 
 
 def test_sessions_like_the_training_do_not_drift_and_others_do() -> None:
-    drift = Drift(REFERENCE)
+    drift = DriftMonitor(REFERENCE)
     for number in range(2 * ENOUGH):
         drift.add([assessed(0.9 if number % 2 else 0.1, level=0.9)])
     assert drift.index("risk") < 0.001
@@ -88,7 +88,7 @@ def test_sessions_like_the_training_do_not_drift_and_others_do() -> None:
 
 
 def test_old_sessions_are_forgotten() -> None:
-    drift = Drift(REFERENCE)
+    drift = DriftMonitor(REFERENCE)
     for _ in range(2 * ENOUGH):
         drift.add([assessed(0.9)])
     before = drift.index("risk")
@@ -98,13 +98,13 @@ def test_old_sessions_are_forgotten() -> None:
 
 
 def test_without_a_reference_there_is_no_index() -> None:
-    drift = Drift(None)
+    drift = DriftMonitor(None)
     drift.add([assessed(0.9)])
     assert isnan(drift.index("risk"))
 
 
 def test_metrics_show_the_index_when_they_are_read() -> None:
-    registry, drift = CollectorRegistry(), Drift(REFERENCE)
+    registry, drift = CollectorRegistry(), DriftMonitor(REFERENCE)
     metrics = DetectorMetrics(registry)
     labels = {"quantity": "risk"}
     assert isnan(registry.get_sample_value("rapport_drift_stability_index", labels) or 0.0)

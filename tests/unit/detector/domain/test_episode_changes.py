@@ -4,8 +4,14 @@ from datetime import timedelta
 from uuid import uuid4
 
 from schemas.events import Answer
-from services.detector.domain.episode_changes import Answered, Decision, Telling, standing, take_answer
-from services.detector.domain.episodes import EMPTY, Scored, fold
+from services.detector.domain.episode_changes import (
+    AlertWindow,
+    Decision,
+    TherapistAnswer,
+    episode_status,
+    record_answer,
+)
+from services.detector.domain.episodes import NO_SESSIONS, SessionRisk, fold_episodes
 from tests.support.detector.episode_timeline import ALWAYS, BEGAN, place, said, session, told
 
 QUIET, FLAGGED = 0.1, 0.9
@@ -14,18 +20,18 @@ QUIET, FLAGGED = 0.1, 0.9
 NOTHING = Decision()
 
 
-def decided(*sessions: Scored, before: Decision = NOTHING) -> Decision:
+def decided(*sessions: SessionRisk, before: Decision = NOTHING) -> Decision:
     """The decision when the history is now this."""
-    return Decision(fold(EMPTY, sessions)[0], before.emitted, before.answers, before.day)
+    return Decision(fold_episodes(NO_SESSIONS, sessions)[0], before.emitted, before.answers, before.day)
 
 
-def after(decision: Decision, telling: Telling = ALWAYS) -> Decision:
+def after(decision: Decision, telling: AlertWindow = ALWAYS) -> Decision:
     """The decision once its changes were emitted."""
     return Decision(decision.folded, told(decision, telling)[1], decision.answers, decision.day)
 
 
 def answered(decision: Decision, answer: Answer, revision: int = 1) -> Decision:
-    return take_answer(decision, decision.emitted[-1].episode_id, Answered(revision, answer))
+    return record_answer(decision, decision.emitted[-1].episode_id, TherapistAnswer(revision, answer))
 
 
 def test_an_episode_is_told_once() -> None:
@@ -51,24 +57,24 @@ def test_an_opening_that_still_holds_at_the_newest_session_is_told_there() -> No
 
 
 def test_sessions_before_tell_from_are_historic() -> None:
-    telling = Telling(BEGAN, None, ALWAYS.now)
+    telling = AlertWindow(BEGAN, None, ALWAYS.now)
     assert said(told(decided(session(0, FLAGGED)), telling)[0]) == [("opened", "historic")]
 
 
 def test_sessions_that_are_too_old_are_kept_back() -> None:
-    telling = Telling(None, timedelta(days=21), BEGAN + timedelta(days=22))
+    telling = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=22))
     assert said(told(decided(session(0, FLAGGED)), telling)[0]) == [("opened", "too-old")]
 
 
 def test_an_episode_that_began_in_the_history_is_told_when_it_goes_on() -> None:
-    telling = Telling(BEGAN, None, ALWAYS.now)
+    telling = AlertWindow(BEGAN, None, ALWAYS.now)
     history = after(decided(session(0, FLAGGED)), telling)
     now = decided(session(0, FLAGGED), session(1, FLAGGED), before=history)
     assert said(told(now, telling)[0]) == [("opened", None)]
 
 
 def test_an_episode_that_was_never_told_is_not_told_to_be_repaired() -> None:
-    telling = Telling(BEGAN, None, ALWAYS.now)
+    telling = AlertWindow(BEGAN, None, ALWAYS.now)
     history = after(decided(session(0, FLAGGED)), telling)
     now = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), before=history)
     assert said(told(now, telling)[0]) == [("repaired", "historic")]
@@ -83,12 +89,12 @@ def test_a_repair_is_told_to_whoever_was_told() -> None:
 def test_an_episode_that_vanishes_is_withdrawn() -> None:
     opened = after(decided(session(0, FLAGGED)))
     changes, emitted = told(decided(session(0, QUIET), before=opened))
-    assert (said(changes), standing(emitted[0], {})) == ([("withdrawn", None)], "withdrawn")
+    assert (said(changes), episode_status(emitted[0], {})) == ([("withdrawn", None)], "withdrawn")
 
 
 def test_a_withdrawal_is_told_however_old_the_session_is() -> None:
     opened = after(decided(session(0, FLAGGED)))
-    telling = Telling(None, timedelta(days=21), BEGAN + timedelta(days=300))
+    telling = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=300))
     assert said(told(decided(session(0, QUIET), before=opened), telling)[0]) == [("withdrawn", None)]
 
 
@@ -126,7 +132,7 @@ def test_an_answer_acknowledges() -> None:
     changes, emitted = told(decision)
     assert (
         said(changes),
-        standing(emitted[0], decision.answers),
+        episode_status(emitted[0], decision.answers),
     ) == ([("acknowledged", None)], "acknowledged")
 
 
@@ -145,7 +151,7 @@ def test_an_episode_that_is_not_relevant_stays_silent_when_it_deepens() -> None:
 def test_an_undone_answer_counts_no_more() -> None:
     decision = after(answered(after(decided(session(0, FLAGGED))), Answer.NOT_RELEVANT))
     undone = answered(decision, Answer.UNDONE, revision=2)
-    assert standing(told(undone)[1][0], undone.answers) == "open"
+    assert episode_status(told(undone)[1][0], undone.answers) == "open"
 
 
 def test_an_older_answer_that_comes_late_changes_nothing() -> None:
@@ -155,8 +161,8 @@ def test_an_older_answer_that_comes_late_changes_nothing() -> None:
 
 def test_an_answer_about_an_unknown_episode_is_kept() -> None:
     episode = uuid4()
-    decision = take_answer(Decision(), episode, Answered(1, Answer.DISCUSSED))
-    assert Answered(1, Answer.DISCUSSED) == decision.answers[episode]
+    decision = record_answer(Decision(), episode, TherapistAnswer(1, Answer.DISCUSSED))
+    assert TherapistAnswer(1, Answer.DISCUSSED) == decision.answers[episode]
 
 
 def test_a_day_without_sessions_closes_and_a_late_session_reopens() -> None:

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from schemas.events import Component
 from services.detector.domain.assessment import Assessment, ComponentFinding
-from services.detector.domain.episodes import EMPTY, End, Scored, as_of, fold, may_flag
+from services.detector.domain.episodes import (
+    NO_SESSIONS,
+    EpisodeEnd,
+    SessionRisk,
+    as_of,
+    fold_episodes,
+    may_flag,
+)
 from tests.support.detector.episode_timeline import BEGAN, folded, place, session, steps
 
 
@@ -61,7 +68,7 @@ def test_a_declined_form_can_open_an_episode() -> None:
 def test_a_new_fall_after_a_repair_is_a_new_episode() -> None:
     risks = [0.6, 0.2, 0.2, 0.7]
     state, _ = folded(*(session(w, r) for w, r in enumerate(risks)))
-    assert [episode.end for episode in state.episodes] == [End.REPAIRED, None]
+    assert [episode.end for episode in state.episodes] == [EpisodeEnd.REPAIRED, None]
 
 
 def test_a_much_lower_form_deepens_the_episode() -> None:
@@ -97,18 +104,18 @@ def test_what_may_not_be_flagged_opens_nothing_however_high_the_risk() -> None:
 
 def test_a_long_silence_over_the_bound_ends_unrepaired() -> None:
     state, _ = folded(session(0, 0.6), session(7, 0.1))
-    assert [(End.UNREPAIRED, place(0))] == [(one.end, one.closed) for one in state.episodes]
+    assert [(EpisodeEnd.UNREPAIRED, place(0))] == [(one.end, one.closed) for one in state.episodes]
 
 
 def test_a_long_silence_under_the_bound_just_ends() -> None:
     state, _ = folded(session(0, 0.6), session(1, 0.1), session(8, 0.6))
-    assert [one.end for one in state.episodes] == [End.ENDED, None]
+    assert [one.end for one in state.episodes] == [EpisodeEnd.ENDED, None]
 
 
 def test_a_day_closes_an_episode_in_the_view_and_not_in_the_fold() -> None:
     state, _ = folded(session(0, 0.6))
     later = BEGAN.date().replace(month=3)
-    assert (as_of(state, later)[0].end, state.episodes[0].end) == (End.UNREPAIRED, None)
+    assert (as_of(state, later)[0].end, state.episodes[0].end) == (EpisodeEnd.UNREPAIRED, None)
 
 
 def found(*, ratings: int = 9, level: float = 0.7, usual: float = 0.9, score: float = 0.7) -> Assessment:
@@ -152,9 +159,9 @@ SESSIONS = st.lists(
 
 @given(SESSIONS, st.data())
 def test_going_on_from_any_state_equals_folding_everything(
-    sessions: list[Scored], data: st.DataObject
+    sessions: list[SessionRisk], data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(sessions)))
-    before, first = fold(EMPTY, sessions[:cut])
-    state, rest = fold(before, sessions[cut:])
-    assert fold(EMPTY, sessions) == (state, first + rest)
+    before, first = fold_episodes(NO_SESSIONS, sessions[:cut])
+    state, rest = fold_episodes(before, sessions[cut:])
+    assert fold_episodes(NO_SESSIONS, sessions) == (state, first + rest)

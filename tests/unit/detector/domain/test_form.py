@@ -7,8 +7,8 @@ import pytest
 from schemas.events import SessionRated, Status
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from services.detector.domain.form import Form, form_of, matrix
-from services.detector.domain.reasons import Reason
+from services.detector.domain.form import Form, form_matrix, form_of
+from services.detector.domain.reasons import RejectionReason
 from services.runtime.process.errors import Reject
 
 CATALOGUE = Catalogue.load()
@@ -86,7 +86,7 @@ def test_a_declined_rating_is_a_form_without_marks() -> None:
 def test_what_cannot_be_scored_is_rejected_with_the_reason(fields: dict[str, object]) -> None:
     with pytest.raises(Reject) as caught:
         _form("srs", **fields)
-    assert caught.value.reason == Reason.INVALID_MARKS
+    assert caught.value.reason == RejectionReason.INVALID_MARKS
 
 
 @pytest.mark.parametrize("instrument", list(CATALOGUE), ids=lambda one: str(one.id))
@@ -95,5 +95,5 @@ def test_every_instrument_gives_forms_within_the_scale(instrument: Instrument) -
         steps = round(share * (instrument.highest - instrument.lowest) / instrument.step)
         mark = instrument.lowest + steps * instrument.step
         form = _form(instrument.id, items=[mark] * instrument.items)
-        marks = matrix([form])[0, :3]
+        marks = form_matrix([form])[0, :3]
         assert ((marks >= 0) & (marks <= 1)).all()

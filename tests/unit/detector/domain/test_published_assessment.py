@@ -31,7 +31,7 @@ def test_each_stands_in_the_units_of_its_own_form(
             one = given_[component]
             expected = [
                 None if isnan(share) else to_units(CATALOGUE.get(name), share)
-                for share in (one.score, one.usual)
+                for share in (one.score, one.baseline)
             ]
             assert [risk, score, usual] == [0.25, *expected]
             assert change == (None if score is None or usual is None else round(score - usual, 6))

@@ -5,7 +5,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from services.detector.domain.thresholds import Threshold, choose, default_threshold, for_false_alarms
+from services.detector.domain.thresholds import (
+    Threshold,
+    default_threshold,
+    threshold_at,
+    threshold_for_false_alarms,
+)
 from services.detector.jobs.renew_thresholds import next_midnight
 
 DEFAULT = default_threshold("m1", 0.5)
@@ -21,29 +26,29 @@ LATER = MONDAY + timedelta(days=300)
 )
 def test_a_session_takes_the_row_that_was_valid_then(expected: str, days: int) -> None:
     at = MONDAY + timedelta(days=days)
-    assert expected == choose((FIRST, SECOND), DEFAULT, at, LATER).version
+    assert expected == threshold_at((FIRST, SECOND), DEFAULT, at, LATER).version
 
 
 def test_a_session_after_its_acceptance_takes_the_row_of_the_acceptance() -> None:
     ahead = MONDAY + timedelta(days=8)
-    assert choose((FIRST, SECOND), DEFAULT, ahead, MONDAY + timedelta(days=1)) == FIRST
+    assert threshold_at((FIRST, SECOND), DEFAULT, ahead, MONDAY + timedelta(days=1)) == FIRST
 
 
 def test_a_practice_without_rows_takes_the_models() -> None:
-    assert choose((), DEFAULT, MONDAY, MONDAY) == DEFAULT
+    assert threshold_at((), DEFAULT, MONDAY, MONDAY) == DEFAULT
 
 
 def test_the_budget_is_kept() -> None:
     risks = np.random.default_rng(1).beta(0.4, 3, 4000)
     never = list(risks[:500])
     able = list(risks[500:])
-    threshold = for_false_alarms(able, never, 0.05)
+    threshold = threshold_for_false_alarms(able, never, 0.05)
     flagged = sum(1 - p for p in able if p >= threshold) / sum(1 - p for p in risks)
     assert flagged == pytest.approx(0.05, abs=0.002)
 
 
 def test_equal_risks_are_flagged_together_or_not_at_all() -> None:
-    threshold = for_false_alarms([0.2] * 50 + [0.9], (), 0.05)
+    threshold = threshold_for_false_alarms([0.2] * 50 + [0.9], (), 0.05)
     assert 0.2 < threshold <= 0.9
 
 

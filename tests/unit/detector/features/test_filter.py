@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.detector.domain.form import COLUMNS, matrix
-from services.detector.features.extractor import Features
+from services.detector.domain.form import FORM_COLUMNS, form_matrix
+from services.detector.features.extractor import FeatureExtractor
 from services.detector.features.filter_predict import predict, start
-from services.detector.features.filter_update import fit_form, update
-from services.detector.features.hypotheses import FilterSettings, unfold
+from services.detector.features.filter_update import form_likelihood, update
+from services.detector.features.hypotheses import FilterSettings, hypothesis_tables
 from services.detector.features.observation import observe, straight_lined
 from tests.support.detector.forms import declined, form, level_forms
 
@@ -44,21 +44,21 @@ def _normal(x: float, mean: float, variance: float) -> float:
 
 def _filtered(settings: FilterSettings, levels: list[float]) -> list[float]:
     """P(rupture) after each form, by the filter."""
-    tables = unfold(settings)
+    tables = hypothesis_tables(settings)
     belief = start(tables, 1)
     out = []
-    for number, row in enumerate(matrix(level_forms(levels))):
+    for number, row in enumerate(form_matrix(level_forms(levels))):
         prior = predict(tables, belief, np.array([number == 0]))
         item_var = np.array([settings.item_variance])
         seen = observe(row[None], np.full((3, 1), 0.78), np.array([np.nan]), item_var)
-        belief, _ = update(tables, prior, seen, fit_form(tables, prior, seen))
+        belief, _ = update(tables, prior, seen, form_likelihood(tables, prior, seen))
         out.append(1 - float(belief.weight[0, 0]))
     return out
 
 
 def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[float]:
     """P(rupture) after each form, by Kalman filters along every possible course of the hypotheses."""
-    tables = unfold(settings)
+    tables = hypothesis_tables(settings)
     per_item = settings.item_variance + 0.25**2 / 12
     measured = np.array([per_item, 4.5 * per_item, 6.0 * per_item]) / 12
     noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
@@ -115,12 +115,12 @@ def test_the_first_form_is_weighed_exactly() -> None:
 
 def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> None:
     settings = FilterSettings()
-    tables = unfold(settings)
+    tables = hypothesis_tables(settings)
     prior = predict(tables, start(tables, 1), np.array([False]))
     item_var = np.array([settings.item_variance])
-    columns = matrix(level_forms([0.5]))
+    columns = form_matrix(level_forms([0.5]))
     seen = observe(columns, np.full((3, 1), 0.78), np.array([np.nan]), item_var)
-    _, posterior = update(tables, prior, seen, fit_form(tables, prior, seen))
+    _, posterior = update(tables, prior, seen, form_likelihood(tables, prior, seen))
     expected = []
     mean = prior.mean[:, :, 0]
     noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
@@ -155,24 +155,24 @@ def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
 
 
 def test_a_declined_form_makes_a_rupture_somewhat_likelier() -> None:
-    features = Features()
+    features = FeatureExtractor()
     state = features.start(1)
     odds = []
     for one in [*level_forms([0.8, 0.8]), declined(2)]:
-        step = features.step(state, matrix([one]))
+        step = features.step(state, form_matrix([one]))
         state = step.state
         odds.append(float(step.features[0, features.names.index("odds")]))
     assert odds[1] < odds[2] < 0
 
 
 def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
-    features = Features()
+    features = FeatureExtractor()
     state = features.start(2)
     rng = np.random.default_rng(1)
     for number in range(1000):
         level = float(rng.choice([0.0, 1.0]))
         both = [level_forms([level])[0], declined(number)]
-        state = features.step(state, matrix(both)).state
+        state = features.step(state, form_matrix(both)).state
     parts = features.layout.split(state)
     assert np.isfinite(parts["weight"]).all()
     assert np.isfinite(parts["filter_mean"]).all()
@@ -187,9 +187,9 @@ def test_one_mark_on_all_items_is_thought_unweighed_the_more_the_less_it_could_b
 
 
 def test_a_straight_lined_form_says_little_of_how_components_differ() -> None:
-    row = matrix(level_forms([0.75]))
+    row = form_matrix(level_forms([0.75]))
     straight = row.copy()
-    straight[:, COLUMNS.index("spread")] = 0.0
+    straight[:, FORM_COLUMNS.index("spread")] = 0.0
     usual, item_var = np.full((3, 1), 0.78), np.array([0.008])
     weighed, unweighed = (observe(each, usual, np.array([np.nan]), item_var) for each in (row, straight))
     assert (unweighed.noise[1:] > 5 * weighed.noise[1:]).all()
@@ -197,8 +197,8 @@ def test_a_straight_lined_form_says_little_of_how_components_differ() -> None:
 
 
 def test_what_components_differ_by_is_no_noise_of_items() -> None:
-    one, other = (matrix([form(0, *marks)]) for marks in ((0.8, 0.8, 0.8), (0.9, 0.8, 0.7)))
-    other[:, COLUMNS.index("spread")] = np.sqrt(0.06**2 + 2 * 0.1**2 / 3)
+    one, other = (form_matrix([form(0, *marks)]) for marks in ((0.8, 0.8, 0.8), (0.9, 0.8, 0.7)))
+    other[:, FORM_COLUMNS.index("spread")] = np.sqrt(0.06**2 + 2 * 0.1**2 / 3)
     squares = [
         observe(each, np.full((3, 1), 0.78), np.array([np.nan]), np.array([0.008])).squares[0]
         for each in (one, other)

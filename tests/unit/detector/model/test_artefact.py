@@ -15,7 +15,7 @@ from services.detector.model.artefact import (
     MODEL_FILE,
     REFERENCE_FILE,
     SHIPPED,
-    Unusable,
+    UnusableModel,
     load,
     save,
 )
@@ -60,13 +60,13 @@ def test_the_shipped_model_knows_what_it_was_made_on() -> None:
 def test_a_reference_that_was_changed_is_refused(folder: Path) -> None:
     file = folder / REFERENCE_FILE
     file.write_text(file.read_text().replace("0.1", "0.2"))
-    with pytest.raises(Unusable, match="is not the file that the manifest describes"):
+    with pytest.raises(UnusableModel, match="is not the file that the manifest describes"):
         load(folder)
 
 
 def test_a_reference_that_is_named_and_missing_is_refused(folder: Path) -> None:
     (folder / REFERENCE_FILE).unlink()
-    with pytest.raises(Unusable, match="rapport models reference"):
+    with pytest.raises(UnusableModel, match="rapport models reference"):
         load(folder)
 
 
@@ -77,24 +77,24 @@ def test_a_model_without_a_reference_scores_all_the_same(folder: Path) -> None:
 
 
 def test_every_refusal_halts() -> None:
-    assert issubclass(Unusable, Halt)
+    assert issubclass(UnusableModel, Halt)
 
 
 def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="DETECTOR_MODEL_DIR"):
+    with pytest.raises(UnusableModel, match="DETECTOR_MODEL_DIR"):
         load(tmp_path / "nowhere")
 
 
 def test_a_missing_model_file_is_refused(folder: Path) -> None:
     (folder / MODEL_FILE).unlink()
-    with pytest.raises(Unusable, match="cannot be read: restore"):
+    with pytest.raises(UnusableModel, match="cannot be read: restore"):
         load(folder)
 
 
 def test_a_model_that_was_cut_off_is_refused(folder: Path) -> None:
     content = (folder / MODEL_FILE).read_bytes()
     (folder / MODEL_FILE).write_bytes(content[: len(content) // 2])
-    with pytest.raises(Unusable, match="hash differs"):
+    with pytest.raises(UnusableModel, match="hash differs"):
         load(folder)
 
 
@@ -102,7 +102,7 @@ def test_a_cut_off_model_is_refused_even_when_its_hash_matches(folder: Path) -> 
     content = (folder / MODEL_FILE).read_bytes()
     (folder / MODEL_FILE).write_bytes(content[: len(content) // 2])
     _rehash(folder)
-    with pytest.raises(Unusable, match="cannot be read as a model"):
+    with pytest.raises(UnusableModel, match="cannot be read as a model"):
         load(folder)
 
 
@@ -110,58 +110,58 @@ def test_one_changed_byte_is_refused(folder: Path) -> None:
     content = bytearray((folder / MODEL_FILE).read_bytes())
     content[len(content) // 2] ^= 1
     (folder / MODEL_FILE).write_bytes(content)
-    with pytest.raises(Unusable, match="hash differs"):
+    with pytest.raises(UnusableModel, match="hash differs"):
         load(folder)
 
 
 def test_a_foreign_file_is_refused_even_when_its_hash_matches(folder: Path) -> None:
     dump(Plan(), folder / MODEL_FILE)
     _rehash(folder)
-    with pytest.raises(Unusable, match=r"more than a model of ours: .*Plan"):
+    with pytest.raises(UnusableModel, match=r"more than a model of ours: .*Plan"):
         load(folder)
 
 
 def test_a_file_that_is_no_model_is_refused_even_when_its_hash_matches(folder: Path) -> None:
     (folder / MODEL_FILE).write_text("not a model")
     _rehash(folder)
-    with pytest.raises(Unusable, match="cannot be read as a model"):
+    with pytest.raises(UnusableModel, match="cannot be read as a model"):
         load(folder)
 
 
 def test_another_order_of_features_is_refused(folder: Path) -> None:
     _edit(folder, lambda m: m.update(features=list(m["features"])[::-1]))  # type: ignore[call-overload]
-    with pytest.raises(Unusable, match="another order"):
+    with pytest.raises(UnusableModel, match="another order"):
         load(folder)
 
 
 def test_another_library_version_is_refused(folder: Path) -> None:
     _edit(folder, lambda m: m["libraries"].update({"scikit-learn": "1.8.0"}))  # type: ignore[attr-defined]
-    with pytest.raises(Unusable, match=r"scikit-learn 1\.8\.0 .* install the locked requirements"):
+    with pytest.raises(UnusableModel, match=r"scikit-learn 1\.8\.0 .* install the locked requirements"):
         load(folder)
 
 
 def test_another_format_is_refused(folder: Path) -> None:
     _edit(folder, lambda m: m.update(format=2))
-    with pytest.raises(Unusable, match="format 2"):
+    with pytest.raises(UnusableModel, match="format 2"):
         load(folder)
 
 
 def test_a_manifest_that_lacks_a_field_is_refused(folder: Path) -> None:
     _edit(folder, lambda m: m.pop("threshold"))
-    with pytest.raises(Unusable, match=r"no manifest .*threshold"):
+    with pytest.raises(UnusableModel, match=r"no manifest .*threshold"):
         load(folder)
 
 
 def test_a_manifest_that_was_cut_off_is_refused(folder: Path) -> None:
     text = (folder / MANIFEST_FILE).read_text()
     (folder / MANIFEST_FILE).write_text(text[: len(text) // 2])
-    with pytest.raises(Unusable, match="no manifest"):
+    with pytest.raises(UnusableModel, match="no manifest"):
         load(folder)
 
 
 def test_a_model_that_scores_otherwise_than_it_was_trained_is_refused(folder: Path) -> None:
     _edit(folder, lambda m: m.update(heartbeat_risks=[0.5] * 7))
-    with pytest.raises(Unusable, match="features have changed"):
+    with pytest.raises(UnusableModel, match="features have changed"):
         load(folder)
 
 

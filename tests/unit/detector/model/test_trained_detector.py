@@ -7,29 +7,29 @@ from msgspec.structs import replace
 
 from schemas.events import Component, Movement
 from schemas.instruments.catalogue import Catalogue
-from services.detector.domain.detector import DyadAssessed, DyadForms
+from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
 from services.detector.model.trained_detector import TrainedDetector
 from tests.support.detector.forms import STEADY, assessed, declined, form, level_forms
 
 
 @pytest.fixture(scope="module")
-def results(detector: TrainedDetector, dyads: list[DyadForms]) -> list[DyadAssessed]:
+def results(detector: TrainedDetector, dyads: list[DyadForms]) -> list[DyadAssessments]:
     """What is said of all simulated histories."""
     return detector.assess(dyads)
 
 
-def test_every_risk_is_a_probability(results: list[DyadAssessed]) -> None:
+def test_every_risk_is_a_probability(results: list[DyadAssessments]) -> None:
     assert all(0 <= found.risk <= 1 for result in results for found in result.assessments)
 
 
-def test_shares_of_the_components_add_up_to_at_most_the_risk(results: list[DyadAssessed]) -> None:
+def test_shares_of_the_components_add_up_to_at_most_the_risk(results: list[DyadAssessments]) -> None:
     found = [one for result in results for one in result.assessments]
     assert all(sum(part.risk for part in one.components.values()) <= one.risk for one in found)
     assert all(part.risk >= 0 for one in found for part in one.components.values())
 
 
-def test_the_leading_component_has_the_greatest_share(results: list[DyadAssessed]) -> None:
+def test_the_leading_component_has_the_greatest_share(results: list[DyadAssessments]) -> None:
     for result in results:
         for found in result.assessments:
             if found.leading is not None:
@@ -37,13 +37,13 @@ def test_the_leading_component_has_the_greatest_share(results: list[DyadAssessed
                 assert greatest == found.components[found.leading].risk
 
 
-def test_what_is_usual_lies_on_the_scale(results: list[DyadAssessed]) -> None:
+def test_what_is_usual_lies_on_the_scale(results: list[DyadAssessments]) -> None:
     usual = [
-        part.usual
+        part.baseline
         for result in results
         for found in result.assessments
         for part in found.components.values()
-        if not isnan(part.usual)
+        if not isnan(part.baseline)
     ]
     assert min(usual) >= 0
     assert max(usual) <= 1
@@ -111,11 +111,11 @@ def test_a_component_without_a_mark_does_not_lead_a_form_that_has_others(detecto
 
 def test_usual_is_what_it_was_before_the_form(detector: TrainedDetector) -> None:
     found = assessed(detector, [*level_forms(STEADY), form(5, 0.4, 0.4, 0.4)])
-    assert found.components[Component.BOND].usual == pytest.approx(0.8, abs=0.03)
+    assert found.components[Component.BOND].baseline == pytest.approx(0.8, abs=0.03)
 
 
 def test_nothing_is_usual_before_the_first_form(detector: TrainedDetector) -> None:
-    assert isnan(assessed(detector, level_forms([0.8])).components[Component.GOAL].usual)
+    assert isnan(assessed(detector, level_forms([0.8])).components[Component.GOAL].baseline)
 
 
 @pytest.mark.parametrize(

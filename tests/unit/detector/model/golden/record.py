@@ -13,6 +13,7 @@ from lab.product_path import forms_of
 from lab.simulator.cohort import simulate
 from lab.simulator.instruments import SHIPPED
 from lab.simulator.world import typical_world
+from services.detector.domain.assessment import ComponentFinding
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.form import Form
 from services.detector.model.artefact import load
@@ -43,7 +44,9 @@ def assessments() -> dict[str, list[dict[str, Any]]]:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
-    if isinstance(value, Struct):
+    if isinstance(value, ComponentFinding):  # the file keeps the word that is published
+        value = {"risk": value.risk, "score": value.score, "usual": value.baseline}
+    elif isinstance(value, Struct):
         value = asdict(value)
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
