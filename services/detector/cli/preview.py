@@ -1,4 +1,4 @@
-"""`rapport try`: a practice's own table in, one page out that can be forwarded."""
+"""The command `rapport try`: writes a page that shows a practice its own ratings as Rapport sees them."""
 
 from functools import partial
 from pathlib import Path
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from services.detector.preview.page import Contents
+    from services.detector.preview.page import PreviewContents
 
 _HELP = """
-See on your own ratings what Rapport would have told therapists, beside what today's rule would have said.
+Show, on your own ratings, what Rapport would have told therapists.
 
-Nothing is sent and nothing is stored but the page: no services, no broker, no database. Columns, dates and
-the questionnaire are guessed, and the guess is shown; --map and --instrument overrule it.
+The page also shows which sessions the rule of today's products flags.
+Nothing is sent, and only the page is written: no services, no broker, no
+database. Columns, dates and the questionnaire are guessed and the guesses
+are shown; correct them with --map and --instrument.
 
 Example:
 
   rapport try ratings.csv --map client_id=PatientNo --out page.html
 """
-_MOST_BAD = 12
+_MAX_INVALID = 12
+"""Invalid cells that are printed; the page shows more."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,27 +31,33 @@ def register(app: typer.Typer) -> None:
 
 
 def try_(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A table with a line of names.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A table whose first line names the columns.")
+    ],
     *,
     map_: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, such as client_id=PatientNo or item_1=Q1; several times."),
+        typer.Option(
+            "--map", help="FIELD=COLUMN, such as client_id=PatientNo or item_1=Q1; may be repeated."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page; beside the file when left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the page; default: beside the table.")
+    ] = None,
     instrument: Annotated[str | None, typer.Option(help="The questionnaire, such as srs or wai-sr.")] = None,
     month_first: Annotated[
-        bool, typer.Option("--month-first", help="Where 3/4 could be both: March 4, not 3 April.")
+        bool, typer.Option("--month-first", help="Read 3/4 as March 4, not as 3 April, where both fit.")
     ] = False,
     model: Annotated[
-        Path | None, typer.Option(help="Folder of a model; the shipped one when left out.")
+        Path | None, typer.Option(help="Folder of the model; default: the shipped model.")
     ] = None,
 ) -> None:
-    """Write the page."""
+    """Write the page and print how the table was read."""
     from schemas.instruments.catalogue import Catalogue
     from services.detector.model.artefact import SHIPPED, load
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import try_file
-    from services.detector.preview.table import Unreadable
+    from services.detector.preview.table import UnusableTable
     from services.runtime.process.errors import Halt
     from services.runtime.process.progress_bar import progress_bars
 
@@ -59,54 +68,61 @@ def try_(
                 file,
                 load(model or SHIPPED),
                 Catalogue.load(),
-                told=_told(map_ or []),
+                given=_mapping(map_ or []),
                 instrument=instrument,
                 month_first=month_first,
                 progress=partial(bar, "clients"),
             )
-    except (Unreadable, Halt) as bad:
-        typer.secho(f"{bad}\nNothing was written.", err=True, fg="red")
+    except (UnusableTable, Halt) as error:
+        typer.secho(f"{error}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None
     target.write_text(render(contents), encoding="utf-8")
-    _say(contents)
+    _print_reading(contents)
+    _print_invalid(contents)
+    total = contents.figures.total
+    typer.echo(
+        f"{total.rated} rated sessions of {total.clients} clients: Rapport would have sent {total.messages} "
+        f"messages about {contents.figures.episodes} episodes; today's rule flags {total.flags} sessions."
+    )
     typer.echo(f"The page: {target}")
 
 
-def _told(pairs: list[str]) -> dict[str, str]:
-    told = {}
+def _mapping(pairs: list[str]) -> dict[str, str]:
+    mapping = {}
     for pair in pairs:
         role, equals, column = pair.partition("=")
         if not equals or not column:
             raise typer.BadParameter("write --map FIELD=COLUMN, such as --map client_id=PatientNo")
-        told[role.strip()] = column.strip()
-    return told
+        mapping[role.strip()] = column.strip()
+    return mapping
 
 
-def _say(contents: "Contents") -> None:
-    """The guess, what could not be read, and the sum."""
-    from services.detector.preview.page import SURENESS
+def _print_reading(contents: "PreviewContents") -> None:
+    from services.detector.preview.page import CERTAINTY_WORDS
 
-    for one in contents.columns.found:
-        typer.echo(f"{one.role:16} {one.column} ({SURENESS[one.sure]})")
-    items = contents.columns.items
+    columns = contents.columns
+    for match in columns.matches:
+        typer.echo(f"{match.role:16} {match.column} ({CERTAINTY_WORDS[match.certainty]})")
+    items = columns.items
     if items:
         names = f"{items[0]} … {items[-1]}, {len(items)} columns" if len(items) > 1 else items[0]
-        typer.echo(f"{'marks':16} {names} ({SURENESS[contents.columns.items_sure]})")
-    asked = contents.asked
-    name = "as the rows say" if asked.default is None else f"{asked.default.id}: {asked.default.title}"
-    typer.echo(f"{'questionnaire':16} {name} ({SURENESS[asked.sure]}; {asked.seen})")
-    dates = contents.rows.dates
-    zone = "; no time zone: read as UTC" if contents.rows.zone_assumed else ""
-    unsure = "; could be month first: --month-first" if dates.ambiguous else ""
-    typer.echo(f"{'dates':16} {dates.written}{zone}{unsure}")
-    for bad in contents.bad[:_MOST_BAD]:
+        typer.echo(f"{'marks':16} {names} ({CERTAINTY_WORDS[columns.items_certainty]})")
+    questionnaire = contents.questionnaire
+    default = questionnaire.default
+    name = "as named in each row" if default is None else f"{default.id}: {default.title}"
+    certainty = CERTAINTY_WORDS[questionnaire.certainty]
+    typer.echo(f"{'questionnaire':16} {name} ({certainty}; {questionnaire.evidence})")
+    dates = contents.ratings.dates
+    zone = "; no time zone, read as UTC" if contents.ratings.zone_assumed else ""
+    ambiguous = "; if the month comes first, use --month-first" if dates.ambiguous else ""
+    typer.echo(f"{'dates':16} {dates.written}{zone}{ambiguous}")
+
+
+def _print_invalid(contents: "PreviewContents") -> None:
+    for cell in contents.invalid[:_MAX_INVALID]:
         typer.secho(
-            f"row {bad.row}, {bad.column}: {bad.message}; expected {bad.expected}", err=True, fg="yellow"
+            f"row {cell.row}, {cell.column}: {cell.message}; expected {cell.expected}", err=True, fg="yellow"
         )
-    if len(contents.bad) > _MOST_BAD:
-        typer.secho(f"and {len(contents.bad) - _MOST_BAD} more: see the page", err=True, fg="yellow")
-    said = contents.figures.all
-    typer.echo(
-        f"{said.rated} rated sessions of {said.clients} clients: Rapport would have sent {said.messages} "
-        f"messages about {contents.figures.episodes} episodes; today's rule flags {said.flags} sessions."
-    )
+    more = len(contents.invalid) - _MAX_INVALID
+    if more > 0:
+        typer.secho(f"and {more} more: see the page", err=True, fg="yellow")

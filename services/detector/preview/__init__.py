@@ -1,1 +1,1 @@
-"""A practice's own table in, one page out: what Rapport would have told over that history."""
+"""Shows a practice, from its own table of ratings, what Rapport would have told its therapists."""

@@ -1,4 +1,4 @@
-"""A course in, the geometry of its picture out, which the page draws; and that of the weeks."""
+"""Computes the geometry of the page's charts: one course of sessions, and the weeks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _QUARTERS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class CourseDot:
     """One session with marks."""
 
     x: float
@@ -26,52 +26,52 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
-    """One labelled place on an axis."""
+class AxisTick:
+    """One labelled position on an axis."""
 
     at: float
     label: str
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """All that is drawn of a course."""
+class CourseChart:
+    """The geometry of one client's chart, in the units of its view box."""
 
     description: str
     mean: str
     usual: str
-    dots: tuple[Dot, ...]
+    dots: tuple[CourseDot, ...]
     bands: tuple[float, ...]
-    """Where the ratings were away from usual."""
+    """x of the sessions with ratings below usual (flagged by Rapport)."""
     band_width: float
     by_rule: tuple[float, ...]
-    """Sessions that today's rule flags."""
+    """x of the sessions that today's rule flags."""
     empty: tuple[float, ...]
-    """Sessions without a form."""
-    told_empty: tuple[float, ...]
-    """Those of them after which Rapport tells the therapist."""
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    """x of the sessions without a form."""
+    empty_with_message: tuple[float, ...]
+    """x of the sessions without a form after which the therapist gets a message."""
+    x_ticks: tuple[AxisTick, ...]
+    y_ticks: tuple[AxisTick, ...]
 
 
 def mean_of(session: CourseSession) -> float | None:
-    """The mean of what was marked, 0 to 1; None without a form."""
+    """Return the mean of all marks, 0 to 1; None without a form."""
     form = session.form
-    given = [mark for mark in (form.bond, form.goal, form.task, form.overall) if not isnan(mark)]
-    return sum(given) / len(given) if given else None
+    marks = [mark for mark in (form.bond, form.goal, form.task, form.overall) if not isnan(mark)]
+    return sum(marks) / len(marks) if marks else None
 
 
-def usual_of(session: CourseSession) -> float | None:
-    """What was usual for this client just before, 0 to 1; None when nothing was known."""
-    known = [one.baseline for one in session.found.components.values() if not isnan(one.baseline)]
-    return sum(known) / len(known) if known else None
+def baseline_of(session: CourseSession) -> float | None:
+    """Return this client's baseline just before the session, 0 to 1; None when there is none yet."""
+    baselines = [c.baseline for c in session.assessment.components.values() if not isnan(c.baseline)]
+    return sum(baselines) / len(baselines) if baselines else None
 
 
-def draw(sessions: Sequence[CourseSession], instrument: Instrument, day_of: DayOf) -> Picture:
-    """The picture of some sessions of a course in a row."""
+def draw(sessions: Sequence[CourseSession], instrument: Instrument, day_of: DayOf) -> CourseChart:
+    """Return the chart of consecutive sessions of one course."""
     means = [mean_of(session) for session in sessions]
-    usual = [usual_of(session) for session in sessions]
-    known = [value for value in (*means, *usual) if value is not None]
+    baselines = [baseline_of(session) for session in sessions]
+    known = [value for value in (*means, *baselines) if value is not None]
     lowest = max(0, min(_QUARTERS - 1, int((min(known, default=0.0) - 0.02) * _QUARTERS))) / _QUARTERS
     column = (RIGHT - LEFT) / len(sessions)
     xs = [round(LEFT + column * (place + 0.5), 1) for place in range(len(sessions))]
@@ -79,27 +79,27 @@ def draw(sessions: Sequence[CourseSession], instrument: Instrument, day_of: DayO
     def y(value: float) -> float:
         return round(BOTTOM - (value - lowest) / (1 - lowest) * (BOTTOM - TOP), 1)
 
-    return Picture(
+    return CourseChart(
         description=_describe(sessions, day_of),
         mean=_path(xs, [None if value is None else y(value) for value in means]),
-        usual=_path(xs, [None if value is None else y(value) for value in usual]),
+        usual=_path(xs, [None if value is None else y(value) for value in baselines]),
         dots=tuple(
-            Dot(x, y(value), _kind(session))
+            CourseDot(x, y(value), _kind(session))
             for x, value, session in zip(xs, means, sessions, strict=True)
             if value is not None
         ),
-        bands=tuple(x for x, session in zip(xs, sessions, strict=True) if session.seen.flagged),
+        bands=tuple(x for x, session in zip(xs, sessions, strict=True) if session.episode_step.flagged),
         band_width=round(min(column - 3, 46.0), 1),
         by_rule=tuple(x for x, session in zip(xs, sessions, strict=True) if session.by_rule),
         empty=tuple(x for x, value in zip(xs, means, strict=True) if value is None),
-        told_empty=tuple(
+        empty_with_message=tuple(
             x
             for x, value, session in zip(xs, means, sessions, strict=True)
             if value is None and is_message(session)
         ),
         x_ticks=tuple(_dates(sessions, xs, day_of)),
         y_ticks=tuple(
-            Tick(y(step / _QUARTERS), f"{to_units(instrument, step / _QUARTERS):g}")
+            AxisTick(y(step / _QUARTERS), f"{to_units(instrument, step / _QUARTERS):g}")
             for step in range(_QUARTERS + 1)
             if step / _QUARTERS >= lowest
         ),
@@ -109,11 +109,11 @@ def draw(sessions: Sequence[CourseSession], instrument: Instrument, day_of: DayO
 def _kind(session: CourseSession) -> str:
     if is_message(session):
         return "message"
-    return "flagged" if session.seen.flagged else "plain"
+    return "flagged" if session.episode_step.flagged else "plain"
 
 
 def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
-    """A line through what is there; a session without a mark is a gap."""
+    """Return an SVG path through the values; a session without a value is a gap."""
     parts, pen_down = [], False
     for x, y in zip(xs, ys, strict=True):
         if y is not None:
@@ -122,38 +122,39 @@ def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
     return " ".join(parts)
 
 
-def _dates(sessions: Sequence[CourseSession], xs: Sequence[float], day_of: DayOf) -> list[Tick]:
+def _dates(sessions: Sequence[CourseSession], xs: Sequence[float], day_of: DayOf) -> list[AxisTick]:
     every = -(-len(sessions) // _MOST_DATES)
-    return [Tick(xs[place], f"{day_of(sessions[place]):%-d %b}") for place in range(0, len(sessions), every)]
+    return [
+        AxisTick(xs[place], f"{day_of(sessions[place]):%-d %b}") for place in range(0, len(sessions), every)
+    ]
 
 
 def _describe(sessions: Sequence[CourseSession], day_of: DayOf) -> str:
-    told = [f"{day_of(session):%-d %B}" for session in sessions if is_message(session)]
+    messages = [f"{day_of(session):%-d %B}" for session in sessions if is_message(session)]
     by_rule = sum(session.by_rule for session in sessions)
     return (
         f"{len(sessions)} sessions from {day_of(sessions[0]):%-d %B %Y} to {day_of(sessions[-1]):%-d %B %Y}. "
-        f"Rapport would have told after {', '.join(told) or 'none'}; today's rule flags {by_rule} of them."
+        f"Rapport would have sent a message after {', '.join(messages) or 'none'}; "
+        f"today's rule flags {by_rule} of these sessions."
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One week."""
+class WeekBar:
+    """The bars of one week; heights in the units of the view box."""
 
     x: float
     width: float
     messages: float
-    """Height."""
     flags: float
-    """Height."""
 
 
 @dataclass(frozen=True, slots=True)
-class Weeks:
-    """Messages upwards, today's flags downwards from the same line."""
+class WeeksChart:
+    """The chart of the weeks: messages go up and today's flags go down from one line."""
 
-    bars: tuple[Bar, ...]
-    x_ticks: tuple[Tick, ...]
+    bars: tuple[WeekBar, ...]
+    x_ticks: tuple[AxisTick, ...]
     line: float
     height: float
     most: int
@@ -162,8 +163,8 @@ class Weeks:
 _UNIT_ROOM = 120.0
 
 
-def draw_weeks(weeks: Sequence[Week]) -> Weeks:
-    """The bars of all weeks on one scale, so that both kinds compare by length."""
+def draw_weeks(weeks: Sequence[Week]) -> WeeksChart:
+    """Return the bars of all weeks on one scale, so that lengths can be compared."""
     most = max(max(week.messages, week.flags) for week in weeks) or 1
     above = max(week.messages for week in weeks)
     below = max(week.flags for week in weeks)
@@ -174,11 +175,13 @@ def draw_weeks(weeks: Sequence[Week]) -> Weeks:
     every = -(-len(weeks) // _MOST_DATES)
     xs = [round(LEFT + column * (place + 0.5), 2) for place in range(len(weeks))]
     bars = tuple(
-        Bar(x, width, round(week.messages * unit, 2), round(week.flags * unit, 2))
+        WeekBar(x, width, round(week.messages * unit, 2), round(week.flags * unit, 2))
         for x, week in zip(xs, weeks, strict=True)
     )
     ticks = tuple(
-        Tick(xs[place], f"{weeks[place].monday:%-d %b %Y}" if place == 0 else f"{weeks[place].monday:%-d %b}")
+        AxisTick(
+            xs[place], f"{weeks[place].monday:%-d %b %Y}" if place == 0 else f"{weeks[place].monday:%-d %b}"
+        )
         for place in range(0, len(weeks), every)
     )
-    return Weeks(bars, ticks, line, round(line + below * unit + 52, 1), most)
+    return WeeksChart(bars, ticks, line, round(line + below * unit + 52, 1), most)

@@ -1,4 +1,4 @@
-"""The names and cells of a table in, which column holds what out; each with how sure that is."""
+"""Guesses from the names and cells of a table which column holds which field, and how certain that is."""
 
 import re
 import unicodedata
@@ -9,13 +9,13 @@ from typing import Literal
 
 from services.detector.preview.date_cells import guess_dates
 from services.detector.preview.mark_cells import is_mark
-from services.detector.preview.table import Table, Unreadable
+from services.detector.preview.table import Table, UnusableTable
 
-Sure = Literal["told", "sure", "likely", "guess"]
+Certainty = Literal["given", "sure", "likely", "guess"]
 
-NEEDED = ("client_id", "session_at")
+REQUIRED = ("client_id", "session_at")
 SCORES = ("bond", "goal", "task")
-_STEMS: dict[str, tuple[str, ...]] = {
+_SYNONYMS: dict[str, tuple[str, ...]] = {
     "next_session_at": ("nextsession", "nextappointment", "naechstesitzung", "nachstesitzung", "nexttermin"),
     "recorded_at": ("recordedat", "modified", "updated", "lastchange", "geandert"),
     "session_at": (
@@ -42,8 +42,24 @@ _STEMS: dict[str, tuple[str, ...]] = {
     "goal": ("goal", "goalscore", "goals"),
     "task": ("task", "taskscore", "tasks"),
 }  # fmt: skip
-_TAILS = ("", "id", "no", "nr", "num", "number", "nummer", "code", "ref", "key", "uuid", "in", "en", "s", "e")
-_MOMENTS = ("date", "datum", "fecha", "time", "zeit")
+_SUFFIXES = (
+    "",
+    "id",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "nummer",
+    "code",
+    "ref",
+    "key",
+    "uuid",
+    "in",
+    "en",
+    "s",
+    "e",
+)
+_DATE_SUFFIXES = ("date", "datum", "fecha", "time", "zeit")
 _PERSONAL = (
     "name",
     "birth",
@@ -63,90 +79,98 @@ _SRS_LINES = (
     ("approachormethod", "approach", "method", "methode", "ansatz", "vorgehen", "approche", "enfoque"),
     ("overall", "gesamt", "gesamteindruck", "insgesamt", "global", "general"),
 )
-_OTHERS = ("ors", "phq", "gad", "oq", "core", "bdi", "bsi", "who", "age")
-"""Questionnaires about something else, whose items often stand in the same file."""
+_OTHER_INSTRUMENTS = ("ors", "phq", "gad", "oq", "core", "bdi", "bsi", "who", "age")
+"""Prefixes of items that belong to questionnaires about something else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """One column and what it holds."""
+class ColumnMatch:
+    """One column and the field that it holds."""
 
     role: str
     column: str
-    sure: Sure
+    certainty: Certainty
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """What stands where."""
+class ColumnLayout:
+    """Which column holds which field."""
 
-    found: tuple[Found, ...]
+    matches: tuple[ColumnMatch, ...]
     items: tuple[str, ...]
-    """The columns of marks, in the order of the items."""
-    items_sure: Sure
+    """The columns with the marks, in the order of the items."""
+    items_certainty: Certainty
 
     def get(self, role: str) -> str | None:
-        """The column of a role; None when there is none."""
-        return next((one.column for one in self.found if one.role == role), None)
+        """Return the column of a role, or None."""
+        return next((match.column for match in self.matches if match.role == role), None)
 
     @property
     def scores(self) -> bool:
-        """Whether there are component scores instead of items."""
+        """Whether the table has component scores instead of items."""
         return not self.items and all(self.get(name) for name in SCORES)
 
 
-def plain(name: str) -> str:
-    """A name without accents, case, blanks and marks."""
+def normalize(name: str) -> str:
+    """Return a name in lower case without accents, blanks and punctuation."""
     name = name.replace("ß", "ss")
-    spelled = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()
-    return re.sub(r"[^a-z0-9]", "", spelled)
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()
+    return re.sub(r"[^a-z0-9]", "", ascii_name)
 
 
-def guess_columns(table: Table, told: Mapping[str, str]) -> Columns:
-    """What each column holds; `told` (role to column) is not guessed.
+def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
+    """Return what each column holds; the fields in `given` (role to column) are not guessed.
 
     Raises:
-        Unreadable: a told role or column does not exist, or a needed column was not found.
+        UnusableTable: a given role or column does not exist, or a required column was not found.
     """
-    _check(table, told)
-    found = [Found(role, column, "told") for role, column in told.items() if not _is_item(role)]
-    items, items_sure = _items(table, told, {one.column for one in found})
+    _check(table, given)
+    matches = [ColumnMatch(role, column, "given") for role, column in given.items() if not _is_item(role)]
+    items, items_certainty = _items(table, given, {match.column for match in matches})
     free = [name for name in table.header if name and name not in items]
     ranked = sorted(
-        ((_likeness(name, role), -place, role, name) for place, name in enumerate(free) for role in _STEMS),
+        (
+            (_likeness(name, role), -place, role, name)
+            for place, name in enumerate(free)
+            for role in _SYNONYMS
+        ),
         reverse=True,
     )
     for likeness, _, role, name in ranked:
-        if likeness and not any(role == one.role or name == one.column for one in found):
-            found.append(Found(role, name, "sure" if likeness == 3 else "likely"))
-    if not any(one.role == "session_at" for one in found):
-        taken = {one.column for one in found}
-        found += [
-            Found("session_at", name, "guess") for name in free if name not in taken and _dates(table, name)
+        if likeness and not any(role == match.role or name == match.column for match in matches):
+            matches.append(ColumnMatch(role, name, "sure" if likeness == 3 else "likely"))
+    if not any(match.role == "session_at" for match in matches):
+        taken = {match.column for match in matches}
+        matches += [
+            ColumnMatch("session_at", name, "guess")
+            for name in free
+            if name not in taken and _holds_dates(table, name)
         ][:1]
-    columns = Columns(tuple(found), items, items_sure)
+    columns = ColumnLayout(tuple(matches), items, items_certainty)
     _complete(table, columns)
     return columns
 
 
-def _check(table: Table, told: Mapping[str, str]) -> None:
-    for role, column in told.items():
-        if role not in _STEMS and not _is_item(role):
-            known = ", ".join(sorted(_STEMS))
-            raise Unreadable(
-                f"--map {role}=…: there is no field {role}. Fields are {known}, item_1, item_2 …"
+def _check(table: Table, given: Mapping[str, str]) -> None:
+    for role, column in given.items():
+        if role not in _SYNONYMS and not _is_item(role):
+            known = ", ".join(sorted(_SYNONYMS))
+            raise UnusableTable(
+                f"--map {role}=…: there is no field {role}. The fields are {known}, item_1, item_2 …"
             )
         if column not in table.header:
-            raise Unreadable(f"--map {role}={column}: the file has no such column. {_header(table)}")
+            raise UnusableTable(f"--map {role}={column}: the file has no such column. {_header(table)}")
 
 
-def _complete(table: Table, columns: Columns) -> None:
-    for role in NEEDED:
+def _complete(table: Table, columns: ColumnLayout) -> None:
+    for role in REQUIRED:
         if columns.get(role) is None:
-            raise Unreadable(f"Which column is {role}? Say it with --map {role}=COLUMN. {_header(table)}")
+            raise UnusableTable(
+                f"No column was found for {role}. Name it with --map {role}=COLUMN. {_header(table)}"
+            )
     if not columns.items and not columns.scores:
-        raise Unreadable(
-            "Which columns hold the marks? Say it with --map item_1=COLUMN --map item_2=COLUMN … "
+        raise UnusableTable(
+            "No columns with marks were found. Name them with --map item_1=COLUMN --map item_2=COLUMN … "
             f"{_header(table)}"
         )
 
@@ -160,17 +184,21 @@ def _is_item(role: str) -> bool:
 
 
 def _likeness(name: str, role: str) -> int:
-    """3: the field's own name or a synonym; 2: with an ending as ids have; 1: begins with one; 0: no."""
-    spelled = plain(name)
-    if spelled == plain(role) or name == role:
+    """Return how well a name fits a role.
+
+    3: the field's name or a synonym; 2: a synonym with an ending such as `id`; 1: begins with a synonym;
+    0: it does not fit.
+    """
+    spelled = normalize(name)
+    if spelled == normalize(role) or name == role:
         return 3
     if any(word in spelled for word in _PERSONAL):
         return 0
     spelled = spelled.removeprefix("id") or spelled
-    if not role.endswith("_at") and spelled.endswith(_MOMENTS):
+    if not role.endswith("_at") and spelled.endswith(_DATE_SUFFIXES):
         return 0
     best = 0
-    for stem in _STEMS[role]:
+    for stem in _SYNONYMS[role]:
         if spelled == stem:
             return 3
         if role == "session_at" and spelled.endswith(stem) and len(stem) > 3:
@@ -178,41 +206,45 @@ def _likeness(name: str, role: str) -> int:
         if role in SCORES or not spelled.startswith(stem):
             continue
         rest = spelled[len(stem) :]
-        best = max(best, 2 if rest in _TAILS or rest.removeprefix("en") in _TAILS else (len(stem) > 4) * 1)
+        best = max(
+            best, 2 if rest in _SUFFIXES or rest.removeprefix("en") in _SUFFIXES else (len(stem) > 4) * 1
+        )
     return best
 
 
-def _items(table: Table, told: Mapping[str, str], taken: set[str]) -> tuple[tuple[str, ...], Sure]:
-    given = sorted((int(role[5:]), column) for role, column in told.items() if _is_item(role))
-    if given:
-        return tuple(column for _, column in given), "told"
+def _items(table: Table, given: Mapping[str, str], taken: set[str]) -> tuple[tuple[str, ...], Certainty]:
+    numbered = sorted((int(role[5:]), column) for role, column in given.items() if _is_item(role))
+    if numbered:
+        return tuple(column for _, column in numbered), "given"
     by_prefix: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for name in table.header:
-        numbered = re.fullmatch(r"(.*?)[\s_.\-]*(\d{1,3})", name)
-        if numbered and name not in taken and _holds_marks(table, name):
-            by_prefix[plain(numbered[1])].append((int(numbered[2]), name))
+        match = re.fullmatch(r"(.*?)[\s_.\-]*(\d{1,3})", name)
+        if match and name not in taken and _holds_marks(table, name):
+            by_prefix[normalize(match[1])].append((int(match[2]), name))
     rows = {
-        prefix: sorted(rest) for prefix, rest in by_prefix.items() if len(rest) > 1 and prefix not in _OTHERS
+        prefix: sorted(rest)
+        for prefix, rest in by_prefix.items()
+        if len(rest) > 1 and prefix not in _OTHER_INSTRUMENTS
     }
     if rows:
-        prefix = max(rows, key=lambda one: (one == "item", _names_alliance(one), len(rows[one])))
+        prefix = max(rows, key=lambda name: (name == "item", _names_alliance(name), len(rows[name])))
         only = len(rows) == 1 or prefix == "item" or _names_alliance(prefix)
         return tuple(name for _, name in rows[prefix]), "sure" if only else "guess"
-    return _named_lines(table, taken), "likely"
+    return _srs_columns(table, taken), "likely"
 
 
 def _names_alliance(prefix: str) -> bool:
     return any(word in prefix for word in ("srs", "wai", "alliance", "allianz", "alianza"))
 
 
-def _named_lines(table: Table, taken: set[str]) -> tuple[str, ...]:
-    """The four lines of a session rating, where the columns are named after them."""
+def _srs_columns(table: Table, taken: set[str]) -> tuple[str, ...]:
+    """Return the four columns that are named after the lines of the Session Rating Scale, or none."""
     lines = []
     for words in _SRS_LINES:
         free = [
             name for name in table.header
             if name not in taken and name not in lines and _holds_marks(table, name)
-            and any(plain(name).removeprefix("srs") == word for word in words)
+            and any(normalize(name).removeprefix("srs") == word for word in words)
         ]  # fmt: skip
         lines += free[:1]
     return tuple(lines) if len(lines) == len(_SRS_LINES) else ()
@@ -223,6 +255,6 @@ def _holds_marks(table: Table, name: str) -> bool:
     return bool(cells) and sum(map(is_mark, cells)) >= 0.8 * len(cells)
 
 
-def _dates(table: Table, name: str) -> bool:
+def _holds_dates(table: Table, name: str) -> bool:
     cells: Sequence[str] = table.column(name)
     return bool(cells) and guess_dates(cells[:200]).fits >= 0.9

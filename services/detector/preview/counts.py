@@ -1,4 +1,4 @@
-"""Courses in, how much would have been said out: in all, by week and by therapist, beside today's rule."""
+"""Counts messages and today's flags: in all, by week and by therapist."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,35 +7,35 @@ from datetime import date, timedelta
 from services.detector.preview.courses import Course, CourseSession
 
 MESSAGES = frozenset({"opened", "deepened"})
-"""What an episode does that its therapist is sent a message for."""
+"""Steps of an episode after which its therapist gets a message."""
 
 DayOf = Callable[[CourseSession], date]
 
 
 def is_message(session: CourseSession) -> bool:
-    """Whether the therapist would have been told after this session."""
-    return session.seen.step in MESSAGES
+    """Return whether the therapist would have got a message after this session."""
+    return session.episode_step.step in MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """How often somebody would have been told something."""
+class AlertCounts:
+    """How many messages Rapport would have sent, and how many sessions today's rule flags."""
 
     rated: int
     """Sessions with a form."""
     clients: int
     messages: int
-    clients_told: int
+    clients_with_messages: int
     flags: int
     """Sessions that today's rule flags."""
     falls: int
-    """Those of them that lie low against the session before, not only under the cutoff."""
+    """Flagged sessions with a drop since the session before; the others are only below the cutoff."""
     clients_flagged: int
 
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """One calendar week, by its Monday."""
+    """One calendar week, named by its Monday."""
 
     monday: date
     messages: int
@@ -43,57 +43,59 @@ class Week:
 
 
 @dataclass(frozen=True, slots=True)
-class ByTherapist:
-    """One therapist, by the first row that names them."""
+class TherapistCounts:
+    """One therapist, named by the first row of the file that mentions them."""
 
     first_row: int
-    said: Said
+    counts: AlertCounts
     weeks: int
-    """Calendar weeks in which they have a rated session."""
+    """Calendar weeks with a rated session of this therapist."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that is counted."""
+    """All counts of a table."""
 
-    all: Said
+    total: AlertCounts
     episodes: int
     weeks: tuple[Week, ...]
-    therapists: tuple[ByTherapist, ...]
+    therapists: tuple[TherapistCounts, ...]
 
 
 def count(courses: Sequence[Course], day_of: DayOf) -> Figures:
-    """Count messages and flags; `courses` hold at least one session."""
+    """Count messages and flags; there must be at least one session."""
     by_therapist: dict[tuple[str, str], list[Course]] = {}
     for course in courses:
         by_therapist.setdefault((course.practice, course.therapist), []).append(course)
     therapists = [
-        ByTherapist(
+        TherapistCounts(
             first_row=min(session.row for course in theirs for session in course.sessions),
-            said=_said(theirs),
+            counts=_alert_counts(theirs),
             weeks=len({monday(day_of(s)) for c in theirs for s in c.sessions if s.form.answered}),
         )
         for theirs in by_therapist.values()
     ]
     return Figures(
-        all=_said(courses),
-        episodes=sum(session.seen.step == "opened" for course in courses for session in course.sessions),
+        total=_alert_counts(courses),
+        episodes=sum(
+            session.episode_step.step == "opened" for course in courses for session in course.sessions
+        ),
         weeks=tuple(_weeks(courses, day_of)),
-        therapists=tuple(sorted(therapists, key=lambda one: one.first_row)),
+        therapists=tuple(sorted(therapists, key=lambda therapist: therapist.first_row)),
     )
 
 
 def monday(day: date) -> date:
-    """The first day of its week."""
+    """Return the Monday of a day's week."""
     return day - timedelta(days=day.weekday())
 
 
-def _said(courses: Sequence[Course]) -> Said:
-    return Said(
+def _alert_counts(courses: Sequence[Course]) -> AlertCounts:
+    return AlertCounts(
         rated=sum(session.form.answered > 0 for course in courses for session in course.sessions),
         clients=len(courses),
         messages=sum(is_message(session) for course in courses for session in course.sessions),
-        clients_told=sum(any(map(is_message, course.sessions)) for course in courses),
+        clients_with_messages=sum(any(map(is_message, course.sessions)) for course in courses),
         flags=sum(session.by_rule for course in courses for session in course.sessions),
         falls=sum(session.by_fall for course in courses for session in course.sessions),
         clients_flagged=sum(any(session.by_rule for session in course.sessions) for course in courses),

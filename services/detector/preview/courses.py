@@ -14,7 +14,7 @@ from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form, form_matrix
 from services.detector.files.file_scorer import FileScorer
 from services.detector.files.ratings_table import ClientKey, ClientRows, InvalidRow, client_of, row_number
-from services.detector.preview.ratings import BadCell
+from services.detector.preview.ratings import InvalidCell
 from services.detector.stream.batch import DyadWork, Session
 
 _BATCH_CLIENTS = 200
@@ -27,8 +27,8 @@ class CourseSession:
 
     row: int
     form: Form
-    found: Assessment
-    seen: EpisodeStep
+    assessment: Assessment
+    episode_step: EpisodeStep
     by_rule: bool
     """Today's rule flags it."""
     by_fall: bool
@@ -46,7 +46,7 @@ class Course:
 
 def assess_courses(
     rows: Sequence[Row], model: Detector, catalogue: Catalogue, progress: Callable[[int, int], None]
-) -> tuple[list[Course], list[BadCell]]:
+) -> tuple[list[Course], list[InvalidCell]]:
     """Return the courses in the order of their first rows, and the rows that the stream would reject.
 
     `progress` gets the number of clients done and the number of all clients.
@@ -55,10 +55,12 @@ def assess_courses(
     for row in rows:
         by_client.setdefault(client_of(row), ClientRows()).add(row)
     scorer = FileScorer(model, catalogue, {})
-    bad: list[BadCell] = []
+    invalid: list[InvalidCell] = []
 
     def reject(row: InvalidRow) -> None:
-        bad.append(BadCell(row.number, "the row", row.reason, "a rating that `rapport score` accepts"))
+        invalid.append(
+            InvalidCell(row.number, "the row", row.reason, "a rating that `rapport score` accepts")
+        )
 
     courses: list[Course] = []
     clients = list(by_client.values())
@@ -67,7 +69,7 @@ def assess_courses(
         courses += [_course(dyad, catalogue) for dyad in scorer.assess(batch, reject)]
         progress(start + len(batch), len(clients))
     courses.sort(key=lambda course: min(session.row for session in course.sessions))
-    return courses, bad
+    return courses, invalid
 
 
 def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:

@@ -1,4 +1,4 @@
-"""A column of dates as people write them in, the format that reads it out; and each cell as a moment."""
+"""Guesses how a column of dates is written and reads its cells as moments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,68 +9,71 @@ _DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d %b
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%b %d, %Y", "%B %d, %Y")
 _YEAR_FIRST = ("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _ISO = "ISO 8601"
-_LOOKED_AT = 2_000
+_MAX_CELLS = 2_000
+"""Distinct cells that a guess is made from."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dates:
-    """How a column of dates is read."""
+class DateFormat:
+    """How a column of dates is written."""
 
     formats: tuple[str, ...]
-    """Tried in turn."""
+    """Formats of `strptime`, tried in turn."""
     written: str
-    """The order of its parts, in words."""
+    """The order of year, month and day, in words."""
     fits: float
-    """Share of the filled cells that read so."""
+    """Share of the filled cells that can be read."""
     ambiguous: bool
-    """Day and month could be exchanged in every cell."""
+    """Every cell could be read with day and month exchanged."""
 
     def read(self, cell: str) -> datetime | None:
-        """The moment, in UTC where the cell names no zone; None when it is none."""
+        """Return the moment, in UTC where the cell names no zone; None for a cell that is no date."""
         for form in self.formats:
-            found = _read(cell, form)
-            if found is not None:
-                return found
+            moment = _read(cell, form)
+            if moment is not None:
+                return moment
         return None
 
 
 def has_zone(cell: str) -> bool:
-    """Whether a cell that is a date says in which time zone."""
+    """Return whether a cell is a date with a time zone."""
     try:
         return datetime.fromisoformat(cell).tzinfo is not None
     except ValueError:
         return False
 
 
-def guess_dates(cells: Sequence[str], *, month_first: bool = False) -> Dates:
-    """The order of day, month and year that reads most cells; of equals the day first, unless asked."""
-    looked = list(dict.fromkeys(cells))[:_LOOKED_AT]
-    found = [
-        _weigh(looked, (_ISO, *_with_times(_YEAR_FIRST)), "year, month, day"),
-        _weigh(looked, _with_times(_DAY_FIRST), "day, month, year"),
-        _weigh(looked, _with_times(_MONTH_FIRST), "month, day, year"),
-    ]
-    year, day, month = found
+def guess_dates(cells: Sequence[str], *, month_first: bool = False) -> DateFormat:
+    """Return the order of day, month and year that reads most cells.
+
+    Where day first and month first read equally many, the day comes first unless `month_first` is set.
+    """
+    distinct = list(dict.fromkeys(cells))[:_MAX_CELLS]
+    year, day, month = (
+        _fit(distinct, (_ISO, *_with_times(_YEAR_FIRST)), "year, month, day"),
+        _fit(distinct, _with_times(_DAY_FIRST), "day, month, year"),
+        _fit(distinct, _with_times(_MONTH_FIRST), "month, day, year"),
+    )
     ambiguous = day.fits > 0 and day.fits == month.fits and day.fits > year.fits
-    best = max((year, month, day) if month_first else (year, day, month), key=lambda one: one.fits)
-    return Dates(best.formats, best.written, best.fits, ambiguous)
+    best = max((year, month, day) if month_first else (year, day, month), key=lambda order: order.fits)
+    return DateFormat(best.formats, best.written, best.fits, ambiguous)
 
 
-def _weigh(cells: Sequence[str], formats: Sequence[str], written: str) -> Dates:
+def _fit(cells: Sequence[str], formats: Sequence[str], written: str) -> DateFormat:
     used = dict.fromkeys(formats, 0)
     fits = 0
     for cell in cells:
-        # Most cells of a column are written alike: what read the last one is tried first.
-        for form in _first(used):
+        # Most cells of a column are written alike, so the format used most is tried first.
+        for form in _most_used_first(used):
             if _read(cell, form) is not None:
                 used[form] += 1
                 fits += 1
                 break
-    kept = tuple(form for form in _first(used) if used[form])
-    return Dates(kept, written, fits / max(len(cells), 1), ambiguous=False)
+    formats_used = tuple(form for form in _most_used_first(used) if used[form])
+    return DateFormat(formats_used, written, fits / max(len(cells), 1), ambiguous=False)
 
 
-def _first(used: dict[str, int]) -> list[str]:
+def _most_used_first(used: dict[str, int]) -> list[str]:
     return sorted(used, key=lambda form: -used[form])
 
 
@@ -81,11 +84,11 @@ def _with_times(days: Sequence[str]) -> tuple[str, ...]:
 def _read(cell: str, form: str) -> datetime | None:
     try:
         if form == _ISO:
-            found = datetime.fromisoformat(cell) if cell[4:5] == "-" else None
+            moment = datetime.fromisoformat(cell) if cell[4:5] == "-" else None
         else:
-            found = datetime.strptime(cell, form)  # noqa: DTZ007 - the zone is said to be assumed
+            moment = datetime.strptime(cell, form)  # noqa: DTZ007 - the page states that UTC is assumed
     except ValueError:
         return None
-    if found is None or found.tzinfo is not None:
-        return found
-    return found.replace(tzinfo=UTC)
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=UTC)

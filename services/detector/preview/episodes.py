@@ -9,7 +9,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import to_units
 from services.detector.domain.assessment import Assessment
-from services.detector.preview.charts import MOST_POINTS, Picture, draw
+from services.detector.preview.charts import MOST_POINTS, CourseChart, draw
 from services.detector.preview.counts import DayOf, is_message
 from services.detector.preview.courses import Course, CourseSession
 
@@ -43,7 +43,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class EpisodeMessage:
     """What the therapist would have been told after one session."""
 
     when: str
@@ -55,7 +55,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class PreviewEpisode:
     """One stretch of sessions, its messages, and how it went on."""
 
     when: str
@@ -64,32 +64,34 @@ class Episode:
     first_row: int
     """Of this client with this therapist."""
     instrument: str
-    messages: tuple[Message, ...]
+    messages: tuple[EpisodeMessage, ...]
     after: str
-    picture: Picture
+    picture: CourseChart
 
 
-def tell(courses: Sequence[Course], catalogue: Catalogue, day_of: DayOf) -> list[Episode]:
+def describe_episodes(courses: Sequence[Course], catalogue: Catalogue, day_of: DayOf) -> list[PreviewEpisode]:
     """Every episode in the order in which they opened."""
     numbers: dict[tuple[str, str], int] = {}
     found = []
     for course in courses:
         number = numbers.setdefault((course.practice, course.therapist), len(numbers) + 1)
         for place, session in enumerate(course.sessions):
-            if session.seen.step == "opened":
+            if session.episode_step.step == "opened":
                 found.append((day_of(session), _episode(course, place, number, catalogue, day_of)))
     found.sort(key=lambda pair: pair[0])
     return [episode for _, episode in found]
 
 
-def _episode(course: Course, opened: int, therapist: int, catalogue: Catalogue, day_of: DayOf) -> Episode:
+def _episode(
+    course: Course, opened: int, therapist: int, catalogue: Catalogue, day_of: DayOf
+) -> PreviewEpisode:
     sessions = course.sessions
-    index = sessions[opened].seen.episode
-    of_it = [s for s in sessions if s.seen.episode == index]
+    index = sessions[opened].episode_step.episode
+    of_it = [s for s in sessions if s.episode_step.episode == index]
     start = max(0, min(opened - MOST_POINTS // 2, len(sessions) - MOST_POINTS))
     shown = sessions[start : start + MOST_POINTS]
     instrument = catalogue.get(sessions[opened].form.place.instrument)
-    return Episode(
+    return PreviewEpisode(
         when=f"{day_of(sessions[opened]):%-d %B %Y}",
         therapist=therapist,
         first_row=min(session.row for session in sessions),
@@ -104,15 +106,15 @@ def _episode(course: Course, opened: int, therapist: int, catalogue: Catalogue, 
 
 def _message(
     session: CourseSession, of_it: Sequence[CourseSession], catalogue: Catalogue, day_of: DayOf
-) -> Message:
-    found = session.found
+) -> EpisodeMessage:
+    found = session.assessment
     instrument = catalogue.get(session.form.place.instrument)
-    so_far = [s for s in of_it if s.seen.flagged and s.form.place <= session.form.place]
+    so_far = [s for s in of_it if s.episode_step.flagged and s.form.place <= session.form.place]
     movement = _QUESTION_OF.get(found.movement) if found.movement else None
-    return Message(
+    return EpisodeMessage(
         when=f"{day_of(session):%A, %-d %B %Y}",
         row=session.row,
-        deepened=session.seen.step == "deepened",
+        deepened=session.episode_step.step == "deepened",
         sentences=tuple(_sentences(found, so_far, instrument, day_of)),
         sure=_sure(found),
         question=movement or _QUESTIONS[found.leading or Component.OVERALL],
@@ -156,7 +158,7 @@ def _sure(found: Assessment) -> str:
 
 def _after(of_it: Sequence[CourseSession], sessions: Sequence[CourseSession], day_of: DayOf) -> str:
     last = of_it[-1]
-    if last.seen.step == "repaired":
+    if last.episode_step.step == "repaired":
         return f"Later, by {day_of(last):%-d %B %Y}, the ratings were back near this client's usual."
     if last is sessions[-1]:
         return "The file ends for this client before it was clear that the ratings are back near usual."

@@ -1,11 +1,13 @@
-"""A cell in, the mark that it holds out: with a decimal point or comma, empty, or no number at all."""
+"""Reads cells as marks: numbers with a decimal point or comma, or one of the ways to leave a mark out."""
 
-_NONE = frozenset({"", "-", "\N{EN DASH}", ".", "?", "na", "n/a", "nan", "null", "none", "k.a.", "missing"})
+_NOT_MARKED = frozenset(
+    {"", "-", "\N{EN DASH}", ".", "?", "na", "n/a", "nan", "null", "none", "k.a.", "missing"}
+)
 
 
 def mark_of(cell: str) -> float | str | None:
-    """A number; None where nothing was marked; else the cell as it stands, for whoever validates it."""
-    if cell.casefold() in _NONE:
+    """Return a number, None where nothing was marked, or else the cell unchanged for the validation."""
+    if cell.casefold() in _NOT_MARKED:
         return None
     try:
         return float(cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell)
@@ -14,5 +16,5 @@ def mark_of(cell: str) -> float | str | None:
 
 
 def is_mark(cell: str) -> bool:
-    """Whether a cell is a number, or one of the ways to say that there is none."""
+    """Return whether a cell is a number or means that nothing was marked."""
     return not isinstance(mark_of(cell), str)

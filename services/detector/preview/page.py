@@ -1,41 +1,43 @@
-"""What was found in, one HTML page out that needs nothing else: no script, no request, no other file."""
+"""Renders the preview as one self-contained HTML page without scripts or requests."""
 
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from services.detector.preview.charts import BOTTOM, LEFT, RIGHT, RULE, TOP, WIDTH, Weeks
-from services.detector.preview.columns import Columns
+from services.detector.preview.charts import BOTTOM, LEFT, RIGHT, RULE, TOP, WIDTH, WeeksChart
+from services.detector.preview.columns import ColumnLayout
 from services.detector.preview.counts import Figures
-from services.detector.preview.episodes import Episode
+from services.detector.preview.episodes import PreviewEpisode
 from services.detector.preview.questionnaire import Questionnaire
-from services.detector.preview.ratings import BadCell, Rows
-from services.detector.preview.table import NAMES, Table
+from services.detector.preview.ratings import InvalidCell, TableRatings
+from services.detector.preview.table import SEPARATOR_NAMES, Table
 
-MOST_EPISODES = 300
-MOST_BAD = 200
-SURENESS = {"told": "you said so", "sure": "sure", "likely": "likely", "guess": "a guess: please check"}
+MAX_EPISODES = 300
+MAX_INVALID = 200
+CERTAINTY_WORDS = {
+    "given": "given by you", "sure": "certain", "likely": "likely", "guess": "a guess: please check"
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
-    """All that the page shows."""
+class PreviewContents:
+    """Everything that the page shows."""
 
     table: Table
-    columns: Columns
-    asked: Questionnaire
-    rows: Rows
-    bad: tuple[BadCell, ...]
+    columns: ColumnLayout
+    questionnaire: Questionnaire
+    ratings: TableRatings
+    invalid: tuple[InvalidCell, ...]
     sessions: int
-    """Sessions in the courses; the rest of the good rows are corrections of others."""
+    """Sessions in the courses; the other valid rows correct, repeat or withdraw a rating."""
     figures: Figures
-    weeks: Weeks
-    episodes: tuple[Episode, ...]
+    weeks: WeeksChart
+    episodes: tuple[PreviewEpisode, ...]
     model_version: str
 
 
-def render(contents: Contents) -> str:
-    """The page."""
+def render(contents: PreviewContents) -> str:
+    """Return the page as HTML."""
     environment = Environment(
         loader=PackageLoader("services.detector.preview", "templates"),
         autoescape=True,
@@ -44,30 +46,34 @@ def render(contents: Contents) -> str:
         lstrip_blocks=True,
     )
     columns = contents.columns
-    unsure = [one for one in columns.found if one.sure == "guess"]
     return environment.get_template("page.html").render(
         c=contents,
         figures=contents.figures,
-        unsure=bool(unsure) or "guess" in {columns.items_sure, contents.asked.sure},
-        sureness=SURENESS,
-        separator=NAMES[contents.table.separator],
-        episodes=contents.episodes[:MOST_EPISODES],
-        bad=contents.bad[:MOST_BAD],
-        bad_rows=len({one.row for one in contents.bad}),
-        of_hundred=_of_hundred,
-        per=_per,
+        has_guesses="guess"
+        in {
+            columns.items_certainty,
+            contents.questionnaire.certainty,
+            *(match.certainty for match in columns.matches),
+        },
+        certainty_words=CERTAINTY_WORDS,
+        separator=SEPARATOR_NAMES[contents.table.separator],
+        episodes=contents.episodes[:MAX_EPISODES],
+        invalid=contents.invalid[:MAX_INVALID],
+        invalid_rows=len({cell.row for cell in contents.invalid}),
+        per_hundred=_per_hundred,
+        rate=_rate,
         box={"width": WIDTH, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM, "rule": RULE},
     )
 
 
-def _per(count: int, of: int) -> str:
-    """A count per unit, with one decimal; `0.04` where one would say nothing."""
+def _rate(count: int, of: int) -> str:
+    """Return a count per unit with one decimal, or two where one would round to 0.0."""
     share = count / max(of, 1)
     return f"{share:.1f}" if share >= 0.095 or not count else f"{share:.2f}"
 
 
-def _of_hundred(count: int, of: int) -> str:
-    """How often; with one decimal where whole ones would say too little."""
+def _per_hundred(count: int, of: int) -> str:
+    """Return how many per 100 rated sessions a count is; below 10 with one decimal."""
     share = 100 * count / max(of, 1)
     digits = 0 if share >= 10 or not count else 1
-    return f"{share:.{digits}f} of 100 rated sessions"
+    return f"{share:.{digits}f} per 100 rated sessions"

@@ -1,4 +1,4 @@
-"""The flow, named once: a file in, what the page shows out."""
+"""Names the stages of `rapport try` in order, from the file to the contents of the page."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -10,11 +10,11 @@ from services.detector.preview.charts import draw_weeks
 from services.detector.preview.columns import guess_columns
 from services.detector.preview.counts import count
 from services.detector.preview.courses import CourseSession, assess_courses
-from services.detector.preview.episodes import tell
-from services.detector.preview.page import Contents
+from services.detector.preview.episodes import describe_episodes
+from services.detector.preview.page import PreviewContents
 from services.detector.preview.questionnaire import guess_questionnaire
-from services.detector.preview.ratings import read
-from services.detector.preview.table import Unreadable, read_table
+from services.detector.preview.ratings import parse_ratings
+from services.detector.preview.table import UnusableTable, read_table
 
 
 def try_file(
@@ -22,45 +22,44 @@ def try_file(
     model: Detector,
     catalogue: Catalogue,
     *,
-    told: Mapping[str, str],
+    given: Mapping[str, str],
     instrument: str | None = None,
     month_first: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
-) -> Contents:
-    """Take a file through all stages: table → columns → questionnaire → rows → judge → count → tell.
+) -> PreviewContents:
+    """Take a file through all stages: table, columns, questionnaire, ratings, courses, counts, episodes.
 
-    `progress` hears how many clients are done, and of how many.
+    `given` maps fields to columns. `progress` gets the number of clients done and the number of all clients.
 
     Raises:
-        Unreadable: what the columns hold cannot be known, or no row is a rating.
+        UnusableTable: columns or questionnaire cannot be guessed, or no row is a valid rating.
     """
     table = read_table(file)
-    columns = guess_columns(table, told)
-    asked = guess_questionnaire(table, columns, catalogue, instrument)
-    rows = read(table, columns, asked, month_first=month_first)
-    courses, refused = assess_courses(rows.rows, model, catalogue, progress)
-    bad = tuple(sorted([*rows.bad, *refused], key=lambda one: one.row))
+    columns = guess_columns(table, given)
+    questionnaire = guess_questionnaire(table, columns, catalogue, instrument)
+    ratings = parse_ratings(table, columns, questionnaire, month_first=month_first)
+    courses, rejected = assess_courses(ratings.rows, model, catalogue, progress)
+    invalid = tuple(sorted([*ratings.invalid, *rejected], key=lambda cell: cell.row))
     if not courses:
-        first = (
-            f" Row {bad[0].row}, column {bad[0].column}: {bad[0].message}; expected {bad[0].expected}."
-            if bad
-            else ""
-        )
-        raise Unreadable(f"No row is a rating.{first}")
+        first = ""
+        if invalid:
+            cell = invalid[0]
+            first = f" Row {cell.row}, column {cell.column}: {cell.message}; expected {cell.expected}."
+        raise UnusableTable(f"No row is a valid rating.{first}")
 
     def day_of(session: CourseSession) -> date:
-        return rows.moments[session.row].date()
+        return ratings.moments[session.row].date()
 
     figures = count(courses, day_of)
-    return Contents(
+    return PreviewContents(
         table=table,
         columns=columns,
-        asked=asked,
-        rows=rows,
-        bad=bad,
+        questionnaire=questionnaire,
+        ratings=ratings,
+        invalid=invalid,
         sessions=sum(len(course.sessions) for course in courses),
         figures=figures,
         weeks=draw_weeks(figures.weeks),
-        episodes=tuple(tell(courses, catalogue, day_of)),
+        episodes=tuple(describe_episodes(courses, catalogue, day_of)),
         model_version=model.version,
     )

@@ -1,4 +1,4 @@
-"""The marks of a table in, the questionnaire that they fit out; with what was seen and how sure that is."""
+"""Finds which questionnaire a table holds: as given, as named in the rows, or by which marks occur."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,62 +6,62 @@ from dataclasses import dataclass
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from services.detector.preview.columns import Columns, Sure, plain
+from services.detector.preview.columns import Certainty, ColumnLayout, normalize
 from services.detector.preview.mark_cells import mark_of
-from services.detector.preview.table import Table, Unreadable
+from services.detector.preview.table import Table, UnusableTable
 
 _FITS = 0.95
-"""At least this share of the marks must be possible on an instrument: a few slips are rows to correct."""
+"""Least share of the marks that must be possible on an instrument; the rest may be slips."""
 _ON_STEP = 1e-6
 _COMMON = 0.01
-"""A mark that is rarer than this may be a slip, and is not repeated to anybody."""
+"""A mark rarer than this share may be a slip and is not shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Questionnaire:
-    """Which questionnaire the rows are of."""
+    """The questionnaire that the rows answer."""
 
     default: Instrument | None
     """None: each row names its own."""
     by_name: dict[str, Instrument]
-    """How rows name them, without case and marks."""
-    seen: str
-    """What was seen in the file."""
-    sure: Sure
+    """Questionnaires by their normalized ids and titles, as rows may name them."""
+    evidence: str
+    """What in the file led to it."""
+    certainty: Certainty
 
     def of(self, name: str) -> Instrument | None:
-        """The questionnaire of a row that names it so; None when it is none of ours."""
-        return self.default or self.by_name.get(plain(name))
+        """Return the questionnaire of a row that names it `name`; None when it is unknown."""
+        return self.default or self.by_name.get(normalize(name))
 
 
 def guess_questionnaire(
-    table: Table, columns: Columns, catalogue: Catalogue, told: str | None
+    table: Table, columns: ColumnLayout, catalogue: Catalogue, given: str | None
 ) -> Questionnaire:
-    """The questionnaire: told, named in the rows, or guessed from the marks.
+    """Return the questionnaire: given, named in the rows, or guessed from the marks.
 
     Raises:
-        Unreadable: it is unknown, or nothing fits the marks.
+        UnusableTable: the given questionnaire is unknown, or the marks fit none.
     """
     names = _names(catalogue)
     ids = ", ".join(str(one.id) for one in catalogue)
-    if told is not None:
-        instrument = names.get(plain(told))
+    if given is not None:
+        instrument = names.get(normalize(given))
         if instrument is None:
-            raise Unreadable(f"--instrument: there is no such questionnaire. Known are {ids}.")
-        return Questionnaire(instrument, names, "you said so", "told")
+            raise UnusableTable(f"--instrument: this questionnaire is unknown. Known are {ids}.")
+        return Questionnaire(instrument, names, "you named it", "given")
     column = columns.get("instrument")
     cells = table.column(column) if column else []
-    if cells and sum(plain(cell) in names for cell in cells) >= len(cells) / 2:
+    if cells and sum(normalize(cell) in names for cell in cells) >= len(cells) / 2:
         return Questionnaire(None, names, f"the column {column} names it", "sure")
     return _by_marks(table, columns, catalogue, names)
 
 
 def _names(catalogue: Catalogue) -> dict[str, Instrument]:
-    return {plain(name): one for one in catalogue for name in (str(one.id), one.title)}
+    return {normalize(name): one for one in catalogue for name in (str(one.id), one.title)}
 
 
 def _by_marks(
-    table: Table, columns: Columns, catalogue: Catalogue, names: dict[str, Instrument]
+    table: Table, columns: ColumnLayout, catalogue: Catalogue, names: dict[str, Instrument]
 ) -> Questionnaire:
     marks = _marks(table, columns.items)
     fitting = [one for one in catalogue if one.items == len(columns.items) and _share(one, marks) >= _FITS]
@@ -69,22 +69,23 @@ def _by_marks(
         common = Counter(
             {mark: number for mark, number in marks.items() if number >= _COMMON * marks.total()}
         )
-        seen = _seen(columns, common)
+        evidence = _evidence(columns, common)
         ids = ", ".join(f"{one.id} ({_range(one)})" for one in catalogue)
-        raise Unreadable(
-            f"Which questionnaire is it? Seen: {seen}. Say it with --instrument ID. Known are {ids}. "
-            "If there are other columns of marks, say which count with --map item_1=COLUMN …"
+        raise UnusableTable(
+            f"No known questionnaire fits the marks ({evidence}). "
+            f"Name it with --instrument ID; known are {ids}. "
+            "If other columns hold the marks, name them with --map item_1=COLUMN …"
         )
-    # The narrowest scale that holds all marks: had a wider one been asked, somebody would have used its end.
+    # The narrowest scale that holds all marks: on a wider one somebody would have marked its end.
     best = min(fitting, key=lambda one: (-round(_share(one, marks), 2), one.highest - one.lowest))
-    # What lies beyond the scale is a row to correct: its value is not repeated.
+    # A mark outside the scale belongs to an invalid row, and its value is not shown.
     marks = Counter({mark: number for mark, number in marks.items() if _possible(best, mark)})
-    return Questionnaire(best, names, _seen(columns, marks), _how_sure(best, fitting, marks))
+    return Questionnaire(best, names, _evidence(columns, marks), _certainty(best, fitting, marks))
 
 
-def _how_sure(best: Instrument, fitting: Sequence[Instrument], marks: Counter[float]) -> Sure:
+def _certainty(best: Instrument, fitting: Sequence[Instrument], marks: Counter[float]) -> Certainty:
     count = sum(marks.values())
-    # Marks that leave the upper half of the scale alone are those of another scale.
+    # Marks that never reach the upper half probably belong to another scale.
     if not marks or max(marks) < (best.lowest + best.highest) / 2 + 0.01:
         return "guess"
     if len(fitting) == 1 and max(marks) == best.highest and count >= 20 * best.items:
@@ -93,13 +94,13 @@ def _how_sure(best: Instrument, fitting: Sequence[Instrument], marks: Counter[fl
 
 
 def _marks(table: Table, items: Sequence[str]) -> Counter[float]:
-    found: Counter[float] = Counter()
+    marks: Counter[float] = Counter()
     for line in table.lines:
         for name in items:
             mark = mark_of(line.cells[name])
             if isinstance(mark, float):
-                found[mark] += 1
-    return found
+                marks[mark] += 1
+    return marks
 
 
 def _share(instrument: Instrument, marks: Counter[float]) -> float:
@@ -115,7 +116,7 @@ def _possible(instrument: Instrument, mark: float) -> bool:
     return not instrument.exact or abs(steps - round(steps)) < _ON_STEP
 
 
-def _seen(columns: Columns, marks: Counter[float]) -> str:
+def _evidence(columns: ColumnLayout, marks: Counter[float]) -> str:
     if not marks:
         return "component scores without items" if columns.scores else "columns of items without any mark"
     whole = all(mark == int(mark) for mark in marks)

@@ -1,4 +1,4 @@
-"""The cells of a table in, ratings out; and the rows that are none, named without their values."""
+"""Turns the rows of a table into ratings, and names invalid cells without repeating their values."""
 
 import hashlib
 import re
@@ -14,23 +14,24 @@ from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
 from schemas.ratings_csv import Row
 from schemas.validation_errors import Complaint, Refused, complaints_of
-from services.detector.preview.columns import SCORES, Columns
-from services.detector.preview.date_cells import Dates, guess_dates, has_zone
+from services.detector.preview.columns import SCORES, ColumnLayout
+from services.detector.preview.date_cells import DateFormat, guess_dates, has_zone
 from services.detector.preview.mark_cells import mark_of
 from services.detector.preview.questionnaire import Questionnaire
-from services.detector.preview.table import Line, Table
+from services.detector.preview.table import Table, TableLine
 
 _ITEM = re.compile(r"item (\d+) ")
-_BARRED = re.compile(r"[\s@/\\?#%]|^\.")
-_IN_A_TABLE = (("null", "an empty cell"), ("status declined", "no mark at all"))
-"""How what is expected of a sent rating is said of a table."""
+_NOT_ALLOWED = re.compile(r"[\s@/\\?#%]|^\.")
+_TABLE_WORDS = (("null", "an empty cell"), ("status declined", "no mark at all"))
+"""Words of error messages about sent ratings, and their counterparts for tables."""
 ONE_THERAPIST = "all"
+"""The therapist of every row of a table without a column of therapists."""
 _REFERENCES = ("client_id", "therapist_id", "session_id", "case_id", "id")
 
 
 @dataclass(frozen=True, slots=True)
-class BadCell:
-    """What is wrong in one row: the column as the file calls it, and what is expected; never the value."""
+class InvalidCell:
+    """An error in one row: the file's name of the column and what is expected, never the value."""
 
     row: int
     column: str
@@ -39,61 +40,62 @@ class BadCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A table as ratings."""
+class TableRatings:
+    """The ratings of a table, and its invalid cells."""
 
     rows: tuple[Row, ...]
-    bad: tuple[BadCell, ...]
+    invalid: tuple[InvalidCell, ...]
     moments: dict[int, datetime]
-    """When the session of each row took place, as the file writes it."""
-    dates: Dates
+    """The time of each row's session, in the file's own time zone."""
+    dates: DateFormat
     zone_assumed: bool
     """Some dates carry no time zone."""
     replaced: bool
-    """Some references cannot be sent as they stand."""
+    """Some references have characters that Rapport does not accept, and were replaced."""
 
 
-def read(table: Table, columns: Columns, asked: Questionnaire, *, month_first: bool) -> Rows:
-    """Every row as the body of a rating, or what is wrong with it."""
-    dated = columns.get("session_at") or ""
-    cells = table.column(dated)
+def parse_ratings(
+    table: Table, columns: ColumnLayout, questionnaire: Questionnaire, *, month_first: bool
+) -> TableRatings:
+    """Turn every row into the body of a rating, or into errors."""
+    cells = table.column(columns.get("session_at") or "")
     dates = guess_dates(cells, month_first=month_first)
-    reader = _Reader(columns, asked, dates)
+    parser = _RowParser(columns, questionnaire, dates)
     rows: list[Row] = []
-    bad: list[BadCell] = []
+    invalid: list[InvalidCell] = []
     for line in table.lines:
-        found = reader.row(line)
-        if isinstance(found, Row):
-            rows.append(found)
+        parsed = parser.parse(line)
+        if isinstance(parsed, Row):
+            rows.append(parsed)
         else:
-            bad += found
-    return Rows(
+            invalid += parsed
+    return TableRatings(
         rows=tuple(rows),
-        bad=tuple(bad),
-        moments=reader.moments,
+        invalid=tuple(invalid),
+        moments=parser.moments,
         dates=dates,
         zone_assumed=any(not has_zone(cell) for cell in cells),
-        replaced=reader.replaced,
+        replaced=parser.replaced,
     )
 
 
-class _Reader:
-    def __init__(self, columns: Columns, asked: Questionnaire, dates: Dates) -> None:
+class _RowParser:
+    def __init__(self, columns: ColumnLayout, questionnaire: Questionnaire, dates: DateFormat) -> None:
         self._columns = columns
-        self._asked = asked
+        self._questionnaire = questionnaire
         self._dates = dates
         self.moments: dict[int, datetime] = {}
         self.replaced = False
 
-    def row(self, line: Line) -> Row | list[BadCell]:
+    def parse(self, line: TableLine) -> Row | list[InvalidCell]:
         at = self._dates.read(self._cell(line, "session_at"))
         if at is None:
-            expected = f"a date written as most of this column ({self._dates.written})"
-            return [self._bad(line, Complaint("session_at", "is no date", expected))]
-        instrument = self._asked.of(self._cell(line, "instrument"))
+            expected = f"a date written like most of this column ({self._dates.written})"
+            return [self._invalid(line, Complaint("session_at", "is no date", expected))]
+        instrument = self._questionnaire.of(self._cell(line, "instrument"))
         if instrument is None:
-            known = ", ".join(sorted({str(one.id) for one in self._asked.by_name.values()}))
-            return [self._bad(line, Complaint("instrument", "is not one we know", f"one of {known}"))]
+            known = ", ".join(sorted({str(one.id) for one in self._questionnaire.by_name.values()}))
+            return [self._invalid(line, Complaint("instrument", "is unknown", f"one of {known}"))]
         body = self._body(line, at, instrument)
         try:
             rating = RatingBody.model_validate(body)
@@ -101,25 +103,25 @@ class _Reader:
             if marks is not None:
                 score(instrument, marks)
         except ValidationError as error:
-            return [self._bad(line, one) for one in complaints_of(error, words_for)]
+            return [self._invalid(line, one) for one in complaints_of(error, words_for)]
         except Refused as refused:
-            return [self._bad(line, one) for one in refused.complaints]
+            return [self._invalid(line, one) for one in refused.complaints]
         self.moments[line.number] = at
         return Row(line.number, self._reference(line, "practice_id") or None, body)
 
-    def _cell(self, line: Line, role: str) -> str:
+    def _cell(self, line: TableLine, role: str) -> str:
         column = self._columns.get(role)
         return line.cells[column] if column else ""
 
-    def _reference(self, line: Line, role: str) -> str:
+    def _reference(self, line: TableLine, role: str) -> str:
         cell = self._cell(line, role)
-        if not _BARRED.search(cell):
+        if not _NOT_ALLOWED.search(cell):
             return cell
-        # Names and addresses have no place in Rapport; here they only have to stay apart from one another.
+        # Rapport accepts no names or addresses; for a preview it is enough to tell references apart.
         self.replaced = True
         return hashlib.sha256(cell.encode()).hexdigest()[:16]
 
-    def _body(self, line: Line, at: datetime, instrument: Instrument) -> dict[str, object]:
+    def _body(self, line: TableLine, at: datetime, instrument: Instrument) -> dict[str, object]:
         moment = at.isoformat()
         body: dict[str, object] = {"session_at": moment, "instrument": str(instrument.id)}
         body |= {role: text for role in _REFERENCES if (text := self._reference(line, role))}
@@ -129,8 +131,8 @@ class _Reader:
             body["therapist_id"] = ONE_THERAPIST
         body.setdefault("therapist_id", "")
         for role in ("recorded_at", "next_session_at"):
-            if moved := self._dates.read(self._cell(line, role)):
-                body[role] = moved.isoformat()
+            if time := self._dates.read(self._cell(line, role)):
+                body[role] = time.isoformat()
         status = self._cell(line, "status").casefold()
         items = [mark_of(line.cells[name]) for name in self._columns.items]
         while len(items) > instrument.items and items[-1] is None:
@@ -146,7 +148,7 @@ class _Reader:
             body["status"] = status
         return body
 
-    def _bad(self, line: Line, complaint: Complaint) -> BadCell:
+    def _invalid(self, line: TableLine, complaint: Complaint) -> InvalidCell:
         item = _ITEM.match(complaint.message)
         role = complaint.field.split(".")[-1]
         column = self._columns.get(role) or role
@@ -157,9 +159,9 @@ class _Reader:
             column = self._columns.items[place - 1] if named else "the marks"
             message = message[item.end() :] if item else message
         expected = complaint.expected
-        for sent, written in _IN_A_TABLE:
+        for sent, written in _TABLE_WORDS:
             expected = expected.replace(sent, written)
-        return BadCell(line.number, column, message, expected)
+        return InvalidCell(line.number, column, message, expected)
 
 
 def _as_scores(rating: RatingBody) -> Scores | None:

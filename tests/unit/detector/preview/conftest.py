@@ -8,10 +8,10 @@ import pytest
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
 from services.detector.model.artefact import SHIPPED, load
-from services.detector.preview.page import Contents
+from services.detector.preview.page import PreviewContents
 from services.detector.preview.pipeline import try_file
 
-Try = Callable[..., Contents]
+Preview = Callable[..., PreviewContents]
 
 
 @pytest.fixture(scope="session")
@@ -20,10 +20,12 @@ def model() -> Detector:
 
 
 @pytest.fixture(scope="session")
-def tried(model: Detector) -> Try:
+def tried(model: Detector) -> Preview:
     catalogue = Catalogue.load()
 
-    def run(file: Path, told: dict[str, str] | None = None, instrument: str | None = None) -> Contents:
-        return try_file(file, model, catalogue, told=told or {}, instrument=instrument)
+    def run(
+        file: Path, given: dict[str, str] | None = None, instrument: str | None = None
+    ) -> PreviewContents:
+        return try_file(file, model, catalogue, given=given or {}, instrument=instrument)
 
     return run

@@ -20,7 +20,7 @@ def test_it_writes_the_page_and_shows_the_guess(tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     ran = _run(str(EXAMPLE), "--out", str(out))
     assert ran.exit_code == 0
-    assert "questionnaire    as the rows say (sure" in ran.output
+    assert "questionnaire    as named in each row (certain" in ran.output
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -29,7 +29,7 @@ def test_what_is_mapped_is_shown_as_told(tmp_path: Path) -> None:
     file = write(tmp_path / "own.csv", columns)
     ran = _run(str(file), "--map", "client_id=A", "--instrument", "wai-sr")
     assert ran.exit_code == 0
-    assert "client_id        A (you said so)" in ran.output
+    assert "client_id        A (given by you)" in ran.output
     assert file.with_suffix(".html").exists()
 
 

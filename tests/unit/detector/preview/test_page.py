@@ -13,13 +13,13 @@ from lab.evaluation.practice_ratings import judge_own, own_figures, read_forms
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
 from services.detector.files.score_file import score_file
-from services.detector.preview.page import Contents, render
+from services.detector.preview.page import PreviewContents, render
 from tests.support.detector.tables import EXAMPLE, example, of, write
-from tests.unit.detector.preview.conftest import Try
+from tests.unit.detector.preview.conftest import Preview
 
 
 @pytest.fixture(scope="module")
-def contents(tried: Try) -> Contents:
+def contents(tried: Preview) -> PreviewContents:
     return tried(EXAMPLE)
 
 
@@ -29,7 +29,7 @@ def _number(page: str, name: str) -> int:
     return int(found[1])
 
 
-def test_its_messages_are_those_of_the_scores(contents: Contents, model: Detector) -> None:
+def test_its_messages_are_those_of_the_scores(contents: PreviewContents, model: Detector) -> None:
     scores = io.StringIO()
     score_file(EXAMPLE, scores, model, Catalogue.load())
     scores.seek(0)
@@ -39,7 +39,9 @@ def test_its_messages_are_those_of_the_scores(contents: Contents, model: Detecto
     assert (told, opened) == (_number(render(contents), "messages"), len(contents.episodes))
 
 
-def test_its_flags_are_those_of_the_vendor_rule(contents: Contents, model: Detector, tmp_path: Path) -> None:
+def test_its_flags_are_those_of_the_vendor_rule(
+    contents: PreviewContents, model: Detector, tmp_path: Path
+) -> None:
     rows = [row for row in example() if row["status"] != "withdrawn"]
     rows.sort(key=lambda row: row["recorded_at"])
     latest = {(row["client_id"], row["session_id"]): row for row in rows}
@@ -51,22 +53,22 @@ def test_its_flags_are_those_of_the_vendor_rule(contents: Contents, model: Detec
     assert round(rule.flagged * own.rated / 100) == _number(render(contents), "flags")
 
 
-def test_therapists_and_weeks_add_up_to_the_whole(contents: Contents) -> None:
+def test_therapists_and_weeks_add_up_to_the_whole(contents: PreviewContents) -> None:
     figures = contents.figures
-    whole = (figures.all.messages, figures.all.flags)
+    whole = (figures.total.messages, figures.total.flags)
     assert whole == (sum(w.messages for w in figures.weeks), sum(w.flags for w in figures.weeks))
     assert whole == tuple(
-        sum(getattr(one.said, name) for one in figures.therapists) for name in ("messages", "flags")
+        sum(getattr(one.counts, name) for one in figures.therapists) for name in ("messages", "flags")
     )
 
 
-def test_it_holds_no_reference_of_the_file(contents: Contents) -> None:
+def test_it_holds_no_reference_of_the_file(contents: PreviewContents) -> None:
     page = render(contents)
     told = {row[name] for row in example() for name in ("client_id", "therapist_id", "session_id")}
     assert [name for name in told if name in page] == []
 
 
-def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Try, tmp_path: Path) -> None:
+def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Preview, tmp_path: Path) -> None:
     rows = example()[1:60]
     rows[3] = rows[3] | {"item_2": "77"}
     rows[5] = rows[5] | {"session_at": "sometime"}
@@ -74,7 +76,7 @@ def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Try, tmp_path:
     rows[9] = rows[9] | {"item_7": "much"}
     rows[11] = rows[11] | {"client_id": ""}
     found = tried(write(tmp_path / "own.csv", {name: of(name) for name in rows[0]}, rows=rows))
-    named = [(one.row, one.column) for one in found.bad]
+    named = [(one.row, one.column) for one in found.invalid]
     assert named == [(5, "item_2"), (7, "session_at"), (10, "instrument"), (11, "item_7"), (13, "client_id")]
     values = ("77", "sometime", "secret-form", "much")
     page = re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", render(found), flags=re.DOTALL)
@@ -83,7 +85,7 @@ def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Try, tmp_path:
     assert [value for value in values if f">{value}<" in page] == []
 
 
-def test_a_name_of_a_column_cannot_write_into_the_page(tried: Try, tmp_path: Path) -> None:
+def test_a_name_of_a_column_cannot_write_into_the_page(tried: Preview, tmp_path: Path) -> None:
     columns = {name: of(name) for name in example()[0]}
     columns["therapist <script>x</script>"] = columns.pop("therapist_id")
     page = render(tried(write(tmp_path / "own.csv", columns)))
@@ -117,13 +119,13 @@ class _Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def parsed(contents: Contents) -> _Page:
+def parsed(contents: PreviewContents) -> _Page:
     page = _Page()
     page.feed(render(contents))
     return page
 
 
-def test_it_asks_nobody_for_anything(contents: Contents, parsed: _Page) -> None:
+def test_it_asks_nobody_for_anything(contents: PreviewContents, parsed: _Page) -> None:
     assert [address for address in parsed.fetched if not address.startswith("#")] == []
     assert re.findall(r"https?://|url\(|@import|<script", render(contents)) == []
 
@@ -135,9 +137,9 @@ def test_it_is_closed_and_its_headings_and_pictures_can_be_read_aloud(parsed: _P
     assert (levels[0], levels.count(1)) == (1, 1)
 
 
-def test_it_ends_with_what_it_cannot_know(contents: Contents) -> None:
+def test_it_ends_with_what_it_cannot_know(contents: PreviewContents) -> None:
     assert re.findall(r"<h2[^>]*>([^<]+)<", render(contents))[-1] == "What this page cannot know"
 
 
-def test_the_same_file_gives_the_same_page(contents: Contents, tried: Try) -> None:
+def test_the_same_file_gives_the_same_page(contents: PreviewContents, tried: Preview) -> None:
     assert render(contents) == render(tried(EXAMPLE))
