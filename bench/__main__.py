@@ -6,10 +6,10 @@ import sys
 BENCHMARKS = (
     "bench.ingest",
     "bench.detector",
-    "bench.fold",
+    "bench.assessment_cost",
     "bench.runtime",
     "bench.latency",
-    "bench.start",
+    "bench.startup",
     "bench.score_file",
 )
 

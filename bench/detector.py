@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bench.ratings import fill
+from bench.fill_topic import fill
 from services.runtime.postgres.migrations import migrate
 from tests.support.backend import real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
@@ -59,7 +59,7 @@ def start(mode: str, number: int, kafka: dict[str, str], url: str, folder: Path)
             "LOG_LEVEL": "WARNING",
         }
     )
-    program = ["services.detector"] if mode == "full path" else ["bench.detector_loops", mode]
+    program = ["services.detector"] if mode == "full path" else ["bench.detector_baselines", mode]
     return subprocess.Popen(
         [sys.executable, "-m", *program], env=environment, stdout=subprocess.PIPE, text=True
     )

@@ -72,7 +72,7 @@ def measure(door: str, process: psutil.Process, url: str, key: str, seconds: flo
     connections = BATCH_CONNECTIONS if kind == "batch" else SINGLE_CONNECTIONS
     before = process.cpu_times()
     done = subprocess.run(
-        [sys.executable, "-m", "bench.ingest_load", kind, url, key, str(seconds), str(connections)],
+        [sys.executable, "-m", "bench.ingest_load_generator", kind, url, key, str(seconds), str(connections)],
         capture_output=True,
         text=True,
         check=True,
@@ -111,7 +111,7 @@ def bench(bootstrap: str | None, runs: int, seconds: float) -> list[Run]:
             "HTTP_PORT": "0",
         }
         ingest, ingest_url = stack.enter_context(server("services.ingest", environment))
-        bare, bare_url = stack.enter_context(server("bench.ingest_bare", {}))
+        bare, bare_url = stack.enter_context(server("bench.bare_endpoint", {}))
         doors = {
             "single": (ingest, f"{ingest_url}/v1/ratings"),
             "batch": (ingest, f"{ingest_url}/v1/ratings/batch"),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from services.cli.demo.input_ratings import Sent, Size, simulated
+from services.cli.demo.input_ratings import InputRating, NetworkSize, simulate_ratings
 from tests.support.backend import Backend, real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
 from tests.support.service_stack import ServiceStack, running_stack
@@ -44,12 +44,12 @@ def waits_ms(stack: ServiceStack) -> list[float]:
 
 
 def measure(
-    backend: Backend, server: str, sent: list[Sent], *, rate: float, folder: Path
+    backend: Backend, server: str, sent: list[InputRating], *, rate: float, folder: Path
 ) -> dict[str, object]:
     """One run: what was told, how fast, and in how much memory."""
     with fresh_database(server) as url, running_stack(backend, url, folder) as stack:
         for therapist in sorted({one.body["therapist_id"] for one in sent}):
-            stack.doors.put_therapist("north", therapist, {"address": f"{therapist}@north.example"})
+            stack.client.put_therapist("north", therapist, {"address": f"{therapist}@north.example"})
         stack.send("north", [one.body for one in sent], rate=rate)
         waits = waits_ms(stack)
         memory = {
@@ -82,8 +82,8 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
         node = stack.enter_context(real_node())
         server = stack.enter_context(postgres_server(durable=True))
-        size = Size(clients=clients, sessions=12, practices=1, therapists=max(1, clients // 8))
-        sent, _ = simulated(size, 3, folder)
+        size = NetworkSize(clients=clients, sessions=12, practices=1, therapists=max(1, clients // 8))
+        sent, _ = simulate_ratings(size, 3, folder)
         for number in range(wanted.runs):
             with real_backend(node) as backend:
                 run = measure(backend, server, sent, rate=wanted.rate, folder=folder / str(number))

@@ -7,18 +7,18 @@ from pathlib import Path
 import typer
 from pydantic import SecretStr
 
-from services.cli.home import Home, Running, default_home
+from services.cli.home import Home, RunningStack, default_home
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
 RUN_UP = "start everything on this machine with `rapport up`"
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class Endpoints:
     """What a command may ask for; what is missing ends the command with a sentence that says what to do."""
 
     home: Home
-    running: Running | None
+    running: RunningStack | None
 
     @property
     def database(self) -> DatabaseSettings:
@@ -46,7 +46,7 @@ class Where:
         return Path(named) if named else self.home.credentials
 
     def url(self, service: str) -> str:
-        """Where a service answers (`RAPPORT_INGEST_URL`, `RAPPORT_RESULTS_URL`, `RAPPORT_NOTIFIER_URL`)."""
+        """Return the base URL of `ingest`, `results` or `notifier` (`RAPPORT_INGEST_URL`, …)."""
         variable = f"RAPPORT_{service.upper()}_URL"
         named = os.environ.get(variable)
         if named:
@@ -61,10 +61,10 @@ class Where:
         return urls[service]
 
 
-def find() -> Where:
+def find_endpoints() -> Endpoints:
     """Look around once: the home folder and what runs there."""
     home = Home(default_home())
-    return Where(home, home.running())
+    return Endpoints(home, home.running())
 
 
 def _missing(sentence: str) -> typer.Exit:

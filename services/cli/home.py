@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningStack:
     """Where a running stack is, as `rapport up` writes it down for the other commands. Holds no key."""
 
     supervisor_pid: int
@@ -45,47 +45,47 @@ class Home:
     @property
     def logs(self) -> Path:
         """One log file per process."""
-        return self._made("logs")
+        return self._created("logs")
 
     @property
     def postgres(self) -> Path:
         """The database server's own folder; it survives restarts."""
-        self._made(".")
+        self._created(".")
         return self.folder / "postgres"
 
     @property
     def credentials(self) -> Path:
         """The keys' hashes and grants."""
-        return self._made("secrets") / "credentials.json"
+        return self._created("secrets") / "credentials.json"
 
     @property
     def processes(self) -> Path:
         """Which processes were started here, so that a killed start can be cleared away."""
-        return self._made(".") / "processes.json"
+        return self._created(".") / "processes.json"
 
     def secret(self, name: str) -> Path:
         """The file of a 256-bit secret, created with rights for the owner alone."""
-        file = self._made("secrets") / name
+        file = self._created("secrets") / name
         if not file.exists():
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w") as out:
                 out.write(secrets.token_hex(32))
         return file
 
-    def announce(self, running: Running) -> None:
+    def record_running(self, running: RunningStack) -> None:
         """Write down what runs here now, for the owner alone to read."""
-        self._announcement.touch(mode=0o600)
-        self._announcement.write_text(json.dumps(asdict(running), indent=2))
+        self._running_file.touch(mode=0o600)
+        self._running_file.write_text(json.dumps(asdict(running), indent=2))
 
-    def withdraw(self) -> None:
+    def clear_running(self) -> None:
         """Nothing runs here any more."""
-        self._announcement.unlink(missing_ok=True)
+        self._running_file.unlink(missing_ok=True)
 
-    def running(self) -> Running | None:
+    def running(self) -> RunningStack | None:
         """What runs here now; None when nothing does."""
-        if not self._announcement.exists():
+        if not self._running_file.exists():
             return None
-        found = Running(**json.loads(self._announcement.read_text()))
+        found = RunningStack(**json.loads(self._running_file.read_text()))
         try:
             os.kill(found.supervisor_pid, 0)
         except ProcessLookupError:
@@ -95,10 +95,10 @@ class Home:
         return found
 
     @property
-    def _announcement(self) -> Path:
+    def _running_file(self) -> Path:
         return self.folder / "running.json"
 
-    def _made(self, name: str) -> Path:
+    def _created(self, name: str) -> Path:
         path = self.folder / name
         path.mkdir(parents=True, exist_ok=True)
         return path

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.project import PRACTICE, Project, say
+from tests.containers.compose_project import PRACTICE, Project, say
 from tests.containers.traffic import Traffic
 from tests.support.images import image_of
 

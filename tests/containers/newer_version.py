@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from tests.containers.project import PACKAGES_IN_IMAGE, Project
+from tests.containers.compose_project import PACKAGES_IN_IMAGE, Project
 from tests.support.images import ROOT, compose_file, image_of
 
 VERSIONS = "deploy/postgres/detector/versions"

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from services.detector.model.artefact import MANIFEST_FILE, SHIPPED
+from tests.containers.compose_project import DETECTORS, SHIPPED_IN_IMAGE, Project, say, wait_until
 from tests.containers.newer_version import NewerVersion
 from tests.containers.open_batch import OpenBatch
-from tests.containers.project import DETECTORS, SHIPPED_IN_IMAGE, Project, say, wait_until
-from tests.containers.test_files import queries
+from tests.containers.test_deployment_files import queries
 from tests.containers.traffic import Traffic
 from tests.support.images import image_of
 
@@ -39,7 +39,7 @@ CONNECT = (
 
 
 def test_the_image_is_small(project: Project) -> None:
-    words = ["docker", "image", "inspect", "--format", "{{.Size}}", image_of("ingest")]
+    words = ["docker", "image", "inspect", "--format", "{{.NetworkSize}}", image_of("ingest")]
     size = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     say(f"{image_of('ingest')}: {size / 1e6:.0f} MB")
 

@@ -8,7 +8,7 @@ import pytest
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.labels import LABEL_SESSION_ID
 
-from tests.containers.project import wait_until
+from tests.containers.compose_project import wait_until
 from tests.support.containers import settle_reaper
 from tests.support.images import ROOT
 

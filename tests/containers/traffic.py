@@ -1,14 +1,14 @@
-"""A practice's key and a number in, that many ratings through the published doors of a stack out, counted."""
+"""Sends one practice's ratings to a stack and checks that each of them is assessed."""
 
 import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from services.cli.client.send_ratings import Item, Tally, deliver
-from services.cli.demo.balance import Book, read_book
-from services.cli.demo.target import Stack
-from services.cli.demo.wait_settled import settle
+from services.cli.client.send_ratings import DeliveryReport, RatingToSend, send_ratings
+from services.cli.client.stack_access import StackAccess
+from services.cli.demo.balance import NetworkBalance, read_balance
+from services.cli.demo.wait_settled import wait_until_settled
 
 CLIENTS = 50
 
@@ -16,41 +16,41 @@ CLIENTS = 50
 class Traffic:
     """One practice that sends; every rating is new and valid, so each must be assessed."""
 
-    def __init__(self, practice: str, stack: Callable[[], Stack]) -> None:
+    def __init__(self, practice: str, stack: Callable[[], StackAccess]) -> None:
         self._practice = practice
         self._stack = stack
         self.accepted = 0
         self.sent_again = 0
-        self._doubtful: list[tuple[str | None, str]] = []
+        self._unverified: list[tuple[str | None, str]] = []
 
     def send(self, count: int, *, rate: float, midway: Callable[[], object] = lambda: None) -> None:
         """Send `count` ratings; `midway` happens beside it once half of them are answered."""
         fault = threading.Thread(target=midway)
-        tally = Tally(taken=[])
+        report = DeliveryReport(accepted_ids=[])
 
-        def watch(now: Tally) -> None:
+        def watch(now: DeliveryReport) -> None:
             if now.done >= count / 2 and not fault.ident:
                 fault.start()
 
         items = [
-            Item(line, self._practice, json.dumps(self._rating(self.accepted + line)).encode())
+            RatingToSend(line, self._practice, json.dumps(self._rating(self.accepted + line)).encode())
             for line in range(count)
         ]
-        with self._stack().doors() as doors:
-            deliver(doors, items, tally, rate=rate, progress=watch)
+        with self._stack().open_client() as client:
+            send_ratings(client, items, report, rate=rate, progress=watch)
         fault.join()
-        self.accepted += tally.accepted
-        self.sent_again += tally.sent_again
-        self._doubtful = tally.doubtful
-        assert (tally.accepted, tally.refused_lines) == (count, [])
+        self.accepted += report.accepted
+        self.sent_again += report.sent_again
+        self._unverified = report.unverified
+        assert (report.accepted, report.refused_lines) == (count, [])
 
-    def settled(self) -> Book:
+    def settled(self) -> NetworkBalance:
         """The practice's numbers, once everything that was accepted has an outcome."""
         stack = self._stack()
-        with stack.doors() as doors:
-            found = settle(stack, doors, self.accepted, lambda _done: None, self._doubtful)
+        with stack.open_client() as client:
+            found = wait_until_settled(stack, client, self.accepted, lambda _done: None, self._unverified)
             assert found.unfinished is None, found.unfinished
-            return read_book(doors, stack.practices)
+            return read_balance(client, stack.practices)
 
     def assert_balanced(self) -> None:
         """Everything accepted is assessed; what was sent again for want of an answer may be a duplicate."""

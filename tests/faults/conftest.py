@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from deploy.kafka.run import KafkaNode
-from services.cli.demo.input_ratings import Sent, Size, simulated
+from services.cli.demo.input_ratings import InputRating, NetworkSize, simulate_ratings
 from tests.support.backend import real_backend
 from tests.support.final_state import FinalState, ending
 from tests.support.postgres import fresh_database
@@ -15,15 +15,18 @@ PRACTICE = "north"
 
 
 @pytest.fixture(scope="session")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> list[Sent]:
+def sent(tmp_path_factory: pytest.TempPathFactory) -> list[InputRating]:
     """A small practice: late, doubled, corrected, withdrawn and invalid ratings, in sending order."""
-    size = Size(clients=20, sessions=10, practices=1, therapists=3)
-    return simulated(size, 11, tmp_path_factory.mktemp("network"))[0]
+    size = NetworkSize(clients=20, sessions=10, practices=1, therapists=3)
+    return simulate_ratings(size, 11, tmp_path_factory.mktemp("network"))[0]
 
 
 @pytest.fixture(scope="session")
 def undisturbed(
-    kafka_node: KafkaNode, postgres_url: str, tmp_path_factory: pytest.TempPathFactory, sent: list[Sent]
+    kafka_node: KafkaNode,
+    postgres_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    sent: list[InputRating],
 ) -> FinalState:
     """How it ends when nothing happens to anyone."""
     with (
@@ -39,12 +42,12 @@ def undisturbed(
     return found
 
 
-def introduce(stack: ServiceStack, sent: Sequence[Sent]) -> None:
+def introduce(stack: ServiceStack, sent: Sequence[InputRating]) -> None:
     """Put the therapists into the directory, so that mail is sent too."""
     for therapist in sorted({one.body["therapist_id"] for one in sent}):
-        stack.doors.put_therapist(PRACTICE, therapist, {"address": f"{therapist}@practice.example"})
+        stack.client.put_therapist(PRACTICE, therapist, {"address": f"{therapist}@practice.example"})
 
 
-def send(stack: ServiceStack, part: Sequence[Sent]) -> None:
+def send(stack: ServiceStack, part: Sequence[InputRating]) -> None:
     """Send ratings through the batch door, in their order."""
     stack.send(PRACTICE, [one.body for one in part])

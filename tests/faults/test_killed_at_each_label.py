@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.topics import EPISODE_CHANGED
-from services.cli.demo.input_ratings import Sent
+from services.cli.demo.input_ratings import InputRating
 from services.runtime.process.kill_points import KILLED_EXIT_CODE, LABELS
 from tests.faults.conftest import introduce, send
 from tests.support import invariants
@@ -30,7 +30,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DETECTOR_MAX_RECORDS", "16")
 
 
-def _parts(sent: Sequence[Sent]) -> list[Sequence[Sent]]:
+def _parts(sent: Sequence[InputRating]) -> list[Sequence[InputRating]]:
     size = -(-len(sent) // PARTS)
     return [sent[start : start + size] for start in range(0, len(sent), size)]
 
@@ -39,7 +39,7 @@ def _taken_up(stack: ServiceStack, service: str) -> bool:
     if stack.supervisor.processes[service].pid is None:
         return True
     try:
-        return stack.book().delivered >= stack.tally.accepted
+        return stack.balance().delivered >= stack.report.accepted
     except httpx.TransportError:  # it is dying at this moment, or its answer would be that of the dead
         return False
 
@@ -57,7 +57,7 @@ def test_a_kill_at_this_label_ends_in_the_same_table_and_tells_nobody_twice(
     backend: Backend,
     database_url: str,
     tmp_path: Path,
-    sent: list[Sent],
+    sent: list[InputRating],
     undisturbed: FinalState,
     service: str,
     label: str,

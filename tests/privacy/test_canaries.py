@@ -72,7 +72,7 @@ def exhaust(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         fresh_database(postgres_url) as database,
         running_stack(backend, database, tmp_path_factory.mktemp("privacy")) as stack,
     ):
-        stack.doors.put_therapist("north", THERAPIST, {"address": "somebody@practice.example"})
+        stack.client.put_therapist("north", THERAPIST, {"address": "somebody@practice.example"})
         for one in all_kinds():
             stack.send("north", [one])
         stack.settled()

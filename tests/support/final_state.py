@@ -39,8 +39,8 @@ class FinalState(NamedTuple):
 def ending(stack: ServiceStack, database_url: str) -> FinalState:
     """Wait until nothing moves, check every invariant, and read how it ended."""
     settled = stack.settled()
-    assert stack.tally.accepted == settled.book.delivered
-    return asyncio.run(_read(database_url, settled.book.deliveries))
+    assert stack.report.accepted == settled.balance.delivered
+    return asyncio.run(_read(database_url, settled.balance.deliveries))
 
 
 async def _read(database_url: str, deliveries: Counter[str]) -> FinalState:

@@ -14,16 +14,16 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from services.cli.admin import practices as tenants
-from services.cli.client.api_client import Doors
-from services.cli.client.send_ratings import Item, Tally, deliver
-from services.cli.demo.balance import Book, read_book
-from services.cli.demo.message import MailBox
-from services.cli.demo.target import Stack
-from services.cli.demo.wait_settled import Settled, settle
+from services.cli.admin import practices as practice_admin
+from services.cli.client.api_client import ApiClient
+from services.cli.client.send_ratings import DeliveryReport, RatingToSend, send_ratings
+from services.cli.client.stack_access import StackAccess
+from services.cli.demo.balance import NetworkBalance, read_balance
+from services.cli.demo.therapist_message import MailCatcherClient
+from services.cli.demo.wait_settled import SettledState, wait_until_settled
 from services.cli.home import Home
 from services.cli.local.embedded import mail_catcher
-from services.cli.local.supervisor import READY_DEADLINE_S, Supervisor, Surroundings
+from services.cli.local.supervisor import READY_DEADLINE_S, BackingServices, Supervisor
 from services.cli.plugins import services_with_tables
 from services.runtime.http.credentials import add_key
 from services.runtime.postgres.connect import conninfo
@@ -31,7 +31,7 @@ from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.backend import Backend
 
-TOLD_ABOUT_ALL = {"tell_from": "always", "max_age_days": "none"}
+ALERT_ON_ALL_SESSIONS = {"tell_from": "always", "max_age_days": "none"}
 POLL_S = 0.05
 
 
@@ -46,14 +46,14 @@ def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = 30.0) -
 class ServiceStack:
     """Ingest, detector and notifier; names are those of `services/`."""
 
-    def __init__(self, supervisor: Supervisor, doors: Doors, where: Stack) -> None:
+    def __init__(self, supervisor: Supervisor, client: ApiClient, where: StackAccess) -> None:
         self.supervisor = supervisor
-        self.doors = doors
+        self.client = client
         self.where = where
-        self.mails = MailBox(where.mail_url or "")
-        self.tally = Tally()
+        self.mails = MailCatcherClient(where.mail_url or "")
+        self.report = DeliveryReport()
         """Everything sent through this stack so far."""
-        self.doubtful: list[tuple[str | None, str]] = []
+        self.unverified: list[tuple[str | None, str]] = []
 
     def start(self, name: str, *, kill_at: str | None = None) -> None:
         """Start one service; with `kill_at` (`label` or `label:3`) it ends by itself there, and may do so
@@ -91,28 +91,29 @@ class ServiceStack:
 
     def send(
         self, practice: str, ratings: Sequence[Mapping[str, object]], *, rate: float | None = None
-    ) -> Tally:
+    ) -> DeliveryReport:
         """Send ratings in order through ingest's batch door and return what became of these."""
-        tally = Tally(taken=[])
+        report = DeliveryReport(accepted_ids=[])
         items = [
-            Item(line, practice, json.dumps(body).encode()) for line, body in enumerate(ratings, start=1)
+            RatingToSend(line, practice, json.dumps(body).encode())
+            for line, body in enumerate(ratings, start=1)
         ]
-        deliver(self.doors, items, tally, rate=rate)
-        self.tally.done += tally.done
-        self.tally.accepted += tally.accepted
-        self.tally.sent_again += tally.sent_again
-        self.doubtful += tally.doubtful
-        return tally
+        send_ratings(self.client, items, report, rate=rate)
+        self.report.done += report.done
+        self.report.accepted += report.accepted
+        self.report.sent_again += report.sent_again
+        self.unverified += report.unverified
+        return report
 
-    def book(self) -> Book:
+    def balance(self) -> NetworkBalance:
         """All practices' numbers now."""
-        return read_book(self.doors, self.where.practices)
+        return read_balance(self.client, self.where.practices)
 
-    def settled(self, accepted: int | None = None) -> Settled:
+    def settled(self, accepted: int | None = None) -> SettledState:
         """Wait until everything accepted (by default: all sent through here) has an outcome, every change is
         decided upon and every message sent; fails with what is unfinished."""
-        expected = self.tally.accepted if accepted is None else accepted
-        found = settle(self.where, self.doors, expected, lambda _done: None, self.doubtful)
+        expected = self.report.accepted if accepted is None else accepted
+        found = wait_until_settled(self.where, self.client, expected, lambda _done: None, self.unverified)
         assert found.unfinished is None, found.unfinished
         return found
 
@@ -129,7 +130,7 @@ def running_stack(
     folder: Path,
     *,
     practices: Sequence[str] = ("north",),
-    options: Mapping[str, str] = TOLD_ABOUT_ALL,
+    options: Mapping[str, str] = ALERT_ON_ALL_SESSIONS,
     start: Sequence[str] = ("notifier", "detector", "ingest"),
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[ServiceStack]:
@@ -142,13 +143,15 @@ def running_stack(
     for service in services_with_tables():
         migrate(conninfo(database), service)
     for practice in practices:
-        asyncio.run(tenants.put(database, practice, options))
-    key = add_key(home.credentials, grants=practices, scopes=tenants.SCOPES, network=True, label="test")
+        asyncio.run(practice_admin.store_practice(database, practice, options))
+    key = add_key(
+        home.credentials, grants=practices, scopes=practice_admin.SCOPES, network=True, label="test"
+    )
     with mail_catcher() as (smtp_port, mail_url):
         kafka = {**backend.kafka_env, **(environment or {})}
-        supervisor = Supervisor(home, Surroundings(kafka, database_url, smtp_port))
+        supervisor = Supervisor(home, BackingServices(kafka, database_url, smtp_port))
         urls = supervisor.urls
-        where = Stack(
+        where = StackAccess(
             urls["ingest"], urls["detector"], urls["notifier"], tuple(practices), key.secret, mail_url
         )
         try:
@@ -156,7 +159,7 @@ def running_stack(
                 supervisor.processes[name].start()
             for name in start:
                 supervisor.processes[name].wait_ready(READY_DEADLINE_S)
-            with where.doors() as doors:
-                yield ServiceStack(supervisor, doors, where)
+            with where.open_client() as client:
+                yield ServiceStack(supervisor, client, where)
         finally:
             supervisor.stop()

@@ -7,32 +7,32 @@ import psycopg
 
 from services.cli import plugins
 from services.cli.client.api_client import client
-from services.cli.endpoints import Where
+from services.cli.endpoints import Endpoints
 from services.runtime.process.cli_plugin import CheckResult, Verdict
 
 LOGS = "its log says why (`.rapport/logs`)"
 
 
-async def examine(where: Where) -> AsyncIterator[CheckResult]:
+async def run_checks(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     """Every check, from the ground up: broker, topics, database, services, keys."""
     for part in (_kafka, _database):
-        async for result in part(where):
+        async for result in part(endpoints):
             yield result
     for service, name in (("ingest", "ingest"), ("results", "detector"), ("notifier", "notifier")):
-        yield _ready(where, service, name)
-    yield _keys(where)
+        yield _ready(endpoints, service, name)
+    yield _keys(endpoints)
 
 
-async def _kafka(where: Where) -> AsyncIterator[CheckResult]:
+async def _kafka(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     from aiokafka.errors import KafkaError
 
     from services.cli.admin import kafka_topics
 
-    kafka = where.kafka
+    kafka = endpoints.kafka
     at = kafka.bootstrap_servers
     try:
-        async with kafka_topics.admin_of(kafka) as admin:
-            cluster = await kafka_topics.look(admin, configs=not kafka.embedded)
+        async with kafka_topics.admin_client(kafka) as admin:
+            cluster = await kafka_topics.describe_cluster(admin, configs=not kafka.embedded)
     except (KafkaError, OSError, TimeoutError) as error:
         todo = "start it (`make kafka`, `rapport up`), or set KAFKA_BOOTSTRAP_SERVERS and its credentials"
         yield CheckResult("Kafka", Verdict.BAD, f"{at} does not answer ({type(error).__name__})", todo)
@@ -60,11 +60,11 @@ async def _kafka(where: Where) -> AsyncIterator[CheckResult]:
         yield CheckResult("topics", Verdict.BAD, found, todo)
 
 
-async def _database(where: Where) -> AsyncIterator[CheckResult]:
+async def _database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     from services.runtime.postgres.connect import connect, conninfo
     from services.runtime.postgres.migrations import pending
 
-    settings = where.database
+    settings = endpoints.database
     try:
         connection = await connect(settings, "doctor")
     except psycopg.OperationalError as error:
@@ -89,8 +89,8 @@ async def _database(where: Where) -> AsyncIterator[CheckResult]:
                     yield result
 
 
-def _ready(where: Where, service: str, name: str) -> CheckResult:
-    url = where.url(service)
+def _ready(endpoints: Endpoints, service: str, name: str) -> CheckResult:
+    url = endpoints.url(service)
     try:
         with client(url) as door:
             answer = door.get("/readyz", timeout=3)
@@ -103,14 +103,14 @@ def _ready(where: Where, service: str, name: str) -> CheckResult:
     return CheckResult(name, Verdict.GOOD, f"{url} is ready")
 
 
-def _keys(where: Where) -> CheckResult:
+def _keys(endpoints: Endpoints) -> CheckResult:
     from services.runtime.http.credentials import read_keys
     from services.runtime.process.errors import Halt
 
     try:
-        count = len(read_keys(where.credentials))
+        count = len(read_keys(endpoints.credentials))
     except Halt as halt:
         return CheckResult("keys", Verdict.BAD, str(halt), "restore the file from a backup")
     if not count:
         return CheckResult("keys", Verdict.NOTICE, "nobody may send yet", "run `rapport practices add NAME`")
-    return CheckResult("keys", Verdict.GOOD, f"{count} in {where.credentials}")
+    return CheckResult("keys", Verdict.GOOD, f"{count} in {endpoints.credentials}")

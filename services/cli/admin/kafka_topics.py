@@ -16,7 +16,7 @@ TIMEOUT_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TopicState:
     """One topic as the cluster has it; `partitions` 0 where it is missing."""
 
     partitions: int
@@ -30,11 +30,11 @@ class Cluster:
 
     id: str
     brokers: int
-    topics: dict[str, Found]
+    topics: dict[str, TopicState]
 
 
 @asynccontextmanager
-async def admin_of(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client.
 
     Raises:
@@ -48,7 +48,7 @@ async def admin_of(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await admin.close()
 
 
-async def look(admin: AIOKafkaAdminClient, *, configs: bool = True) -> Cluster:
+async def describe_cluster(admin: AIOKafkaAdminClient, *, configs: bool = True) -> Cluster:
     """What is there now."""
     about = await admin.describe_cluster()
     names = [topic.name for topic in ALL]
@@ -59,7 +59,7 @@ async def look(admin: AIOKafkaAdminClient, *, configs: bool = True) -> Cluster:
     for name in names:
         partitions = described.get(name, {}).get("partitions") or []
         replication = min((len(partition["replicas"]) for partition in partitions), default=0)
-        topics[name] = Found(len(partitions), replication, settings.get(name, {}))
+        topics[name] = TopicState(len(partitions), replication, settings.get(name, {}))
     return Cluster(about["cluster_id"], len(about["brokers"]), topics)
 
 
@@ -87,7 +87,7 @@ def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
 
 async def apply(admin: AIOKafkaAdminClient, replication: int | None = None) -> list[str]:
     """Create what is missing and set what differs; returns one sentence for each thing done."""
-    cluster = await look(admin)
+    cluster = await describe_cluster(admin)
     factor = replication or min(REPLICATION, cluster.brokers)
     missing = [topic for topic in ALL if not cluster.topics[topic.name].partitions]
     if missing:

@@ -34,7 +34,7 @@ def parse_options(given: list[str]) -> dict[str, str]:
     return options
 
 
-async def put(
+async def store_practice(
     database: DatabaseSettings, practice: str, options: Mapping[str, str], added_at: datetime | None = None
 ) -> None:
     """Store a practice's options with every service, all or none.

@@ -14,12 +14,12 @@ TIMEOUT_S = 30.0
 PAGE = 200
 
 
-class DoorShut(RuntimeError):
+class ApiError(RuntimeError):
     """A door answered with an error; the message holds its own words and never the key."""
 
 
 @dataclass(frozen=True, slots=True)
-class LineResult:
+class RatingResult:
     """What became of one line of a batch; `status` None where no answer came: send it again."""
 
     status: str | None
@@ -28,7 +28,7 @@ class LineResult:
     retry_after_s: float = 1.0
 
 
-NO_ANSWER = LineResult(None)
+NO_ANSWER = RatingResult(None)
 
 
 def client(url: str) -> httpx.Client:
@@ -45,7 +45,7 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-class Doors:
+class ApiClient:
     """Ingest, results and notifier behind one key; each call names the practice it acts for."""
 
     def __init__(self, ingest: httpx.Client, results: httpx.Client, notifier: httpx.Client, key: str) -> None:
@@ -66,11 +66,11 @@ class Doors:
         listed = _json(self._ingest.get("/v1/instruments", headers=self._head(None)))
         return {entry["id"]: entry["items"] for entry in listed["instruments"]}
 
-    def send_batch(self, practice: str | None, lines: Sequence[bytes]) -> list[LineResult]:
+    def send_batch(self, practice: str | None, lines: Sequence[bytes]) -> list[RatingResult]:
         """Send ratings, one JSON object each; one result per line, in their order.
 
         Raises:
-            DoorShut: the batch as a whole is refused for good (wrong key, no such practice).
+            ApiError: the batch as a whole is refused for good (wrong key, no such practice).
         """
         results = [NO_ANSWER] * len(lines)
         head = {**self._head(practice), "Content-Type": "application/x-ndjson"}
@@ -78,7 +78,7 @@ class Doors:
         try:
             with self._ingest.stream("POST", "/v1/ratings/batch", content=content, headers=head) as answer:
                 if answer.status_code in {429, 503}:
-                    return [LineResult("retry", retry_after_s=_retry_after(answer))] * len(lines)
+                    return [RatingResult("retry", retry_after_s=_retry_after(answer))] * len(lines)
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
                     raise _shut(answer)
@@ -146,13 +146,13 @@ class Doors:
         return head | ({"Rapport-Practice": practice} if practice else {})
 
 
-def _line_result(result: Mapping[str, Any]) -> LineResult:
+def _line_result(result: Mapping[str, Any]) -> RatingResult:
     reason = str(result.get("reason", ""))
     errors = result.get("errors") or []
     if errors:
         reason = f"{reason}: {errors[0].get('field', '')} {errors[0].get('message', '')}".strip()
     retry_after = float(result.get("retry_after", 1))
-    return LineResult(str(result["status"]), reason, result.get("id"), retry_after)
+    return RatingResult(str(result["status"]), reason, result.get("id"), retry_after)
 
 
 def _retry_after(answer: httpx.Response) -> float:
@@ -169,11 +169,11 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
-def _shut(answer: httpx.Response) -> DoorShut:
+def _shut(answer: httpx.Response) -> ApiError:
     request = answer.request
     try:
         problem = answer.json()
         words = f"{problem.get('title', '')}. {problem.get('detail') or ''}".strip()
     except (json.JSONDecodeError, AttributeError):
         words = answer.reason_phrase
-    return DoorShut(f"{request.method} {request.url.path} answered {answer.status_code}: {words}")
+    return ApiError(f"{request.method} {request.url.path} answered {answer.status_code}: {words}")

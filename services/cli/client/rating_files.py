@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from schemas.ratings_csv import read_rows
-from services.cli.client.send_ratings import Item
+from services.cli.client.send_ratings import RatingToSend
 
 
 def is_table(file: Path) -> bool:
@@ -13,7 +13,7 @@ def is_table(file: Path) -> bool:
     return file.suffix.lower() == ".csv"
 
 
-def items_of(file: Path, practice: str | None, instruments: Mapping[str, int]) -> Iterator[Item]:
+def read_ratings(file: Path, practice: str | None, instruments: Mapping[str, int]) -> Iterator[RatingToSend]:
     """The file's ratings in order. `practice` stands where the file names none.
 
     An NDJSON line is a rating, or `{"practice": …, "rating": {…}}` as `rapport simulate` writes it; it is
@@ -25,18 +25,18 @@ def items_of(file: Path, practice: str | None, instruments: Mapping[str, int]) -
     with file.open(newline="", encoding="utf-8-sig") as lines:
         if is_table(file):
             for row in read_rows(lines, instruments):
-                yield Item(row.number, row.practice_id or practice, json.dumps(row.body).encode())
+                yield RatingToSend(row.number, row.practice_id or practice, json.dumps(row.body).encode())
             return
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _ndjson_item(number, line.strip(), practice)
 
 
-def _ndjson_item(number: int, line: str, practice: str | None) -> Item:
+def _ndjson_item(number: int, line: str, practice: str | None) -> RatingToSend:
     try:
         found = json.loads(line)
     except json.JSONDecodeError:
-        return Item(number, practice, line.encode())
+        return RatingToSend(number, practice, line.encode())
     if isinstance(found, dict) and isinstance(found.get("rating"), dict):
-        return Item(number, found.get("practice") or practice, json.dumps(found["rating"]).encode())
-    return Item(number, practice, line.encode())
+        return RatingToSend(number, found.get("practice") or practice, json.dumps(found["rating"]).encode())
+    return RatingToSend(number, practice, line.encode())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.cli.client.api_client import Doors, LineResult
+from services.cli.client.api_client import ApiClient, RatingResult
 
 GIVE_UP_S = 60.0
 """How long ingest may be away or overloaded before the delivery stops, to be resumed."""
@@ -14,12 +14,12 @@ PAUSE_AT_MOST_S = 5.0
 CHUNKS_PER_SECOND = 10
 
 
-class Stopped(RuntimeError):
-    """Ingest did not take a rating for too long; `tally.done` says from where to go on."""
+class IngestUnavailable(RuntimeError):
+    """Ingest did not take a rating for too long; `report.done` says from where to go on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class RatingToSend:
     """One rating: its line in the file it came from, the practice to act for, and its JSON."""
 
     line: int
@@ -28,7 +28,7 @@ class Item:
 
 
 @dataclass(slots=True)
-class Tally:
+class DeliveryReport:
     """What became of what was sent."""
 
     done: int = 0
@@ -38,42 +38,45 @@ class Tally:
     refused_lines: list[tuple[int, str]] = field(default_factory=list)
     sent_again: int = 0
     """Lines sent once more for want of an answer: the only ones that may have been delivered twice."""
-    taken: list[tuple[str | None, str]] | None = None
+    accepted_ids: list[tuple[str | None, str]] | None = None
     """Practice and id of each accepted rating, where somebody wants them: an empty list is filled."""
 
     @property
-    def doubtful(self) -> list[tuple[str | None, str]]:
-        """What was `taken`, if counts alone cannot tell that all of it has an outcome: when something was
-        sent again, a second delivery of one rating counts as much as the first of another."""
-        return list(self.taken or []) if self.sent_again else []
+    def unverified(self) -> list[tuple[str | None, str]]:
+        """The accepted ratings whose outcome must be asked for one by one; empty when nothing was sent again.
 
-    def count(self, item: Item, result: LineResult) -> None:
+        After a retry, counts are ambiguous: the second delivery of one rating counts as much as the first of
+        another.
+        """
+        return list(self.accepted_ids or []) if self.sent_again else []
+
+    def count(self, item: RatingToSend, result: RatingResult) -> None:
         """Take one final answer in."""
         self.done += 1
         if result.status == "accepted":
             self.accepted += 1
             self.accepted_by_practice[item.practice] += 1
-            if self.taken is not None and result.rating_id is not None:
-                self.taken.append((item.practice, result.rating_id))
+            if self.accepted_ids is not None and result.rating_id is not None:
+                self.accepted_ids.append((item.practice, result.rating_id))
         else:
             self.refused[result.reason.split(":")[0]] += 1
             self.refused_lines.append((item.line, result.reason))
 
 
-def deliver(
-    doors: Doors,
-    items: Iterable[Item],
-    tally: Tally,
+def send_ratings(
+    client: ApiClient,
+    items: Iterable[RatingToSend],
+    report: DeliveryReport,
     *,
     rate: float | None = None,
     chunk: int = 1000,
-    progress: Callable[[Tally], None] = lambda _tally: None,
+    progress: Callable[[DeliveryReport], None] = lambda _report: None,
 ) -> None:
-    """Send all items in order, at most `rate` a second (None: as fast as they are taken).
+    """Send all items in order, at most `rate` a second (None: as fast as ingest takes them).
 
     Raises:
-        Stopped: nothing was taken for `GIVE_UP_S`.
-        DoorShut: the key or the practice is wrong.
+        IngestUnavailable: ingest answered no rating for `GIVE_UP_S`.
+        ApiError: the key or the practice is wrong.
     """
     size = max(1, int(rate / CHUNKS_PER_SECOND)) if rate else chunk
     started = time.monotonic()
@@ -82,30 +85,34 @@ def deliver(
         if rate:
             time.sleep(max(0.0, started + sent / rate - time.monotonic()))
         for practice in dict.fromkeys(item.practice for item in part):
-            _deliver_all(doors, practice, [item for item in part if item.practice == practice], tally)
+            _deliver_all(client, practice, [item for item in part if item.practice == practice], report)
         sent += len(part)
-        progress(tally)
+        progress(report)
 
 
-def _deliver_all(doors: Doors, practice: str | None, items: Sequence[Item], tally: Tally) -> None:
+def _deliver_all(
+    client: ApiClient, practice: str | None, items: Sequence[RatingToSend], report: DeliveryReport
+) -> None:
     left = list(items)
     last_taken = time.monotonic()
     pause = 0.2
     while left:
-        results = doors.send_batch(practice, [item.body for item in left])
+        results = client.send_batch(practice, [item.body for item in left])
         again = []
         for item, result in zip(left, results, strict=True):
             if result.status in {"accepted", "refused"}:
-                tally.count(item, result)
+                report.count(item, result)
             else:
                 again.append((item, result))
         if len(again) < len(left):
             last_taken, pause = time.monotonic(), 0.2
         elif time.monotonic() - last_taken > GIVE_UP_S:
-            raise Stopped(f"ingest took nothing for {GIVE_UP_S:.0f} s; {tally.done} lines are answered")
+            raise IngestUnavailable(
+                f"ingest took nothing for {GIVE_UP_S:.0f} s; {report.done} lines are answered"
+            )
         left = [item for item, _ in again]
         if again:
-            tally.sent_again += sum(
+            report.sent_again += sum(
                 result.status is None or result.reason == "broker-silent" for _, result in again
             )
             asked = max((result.retry_after_s for _, result in again if result.status), default=0.0)
@@ -113,7 +120,7 @@ def _deliver_all(doors: Doors, practice: str | None, items: Sequence[Item], tall
             pause *= 2
 
 
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def _chunks(items: Iterable[RatingToSend], size: int) -> Iterator[list[RatingToSend]]:
     source = iter(items)
     while part := list(islice(source, size)):
         yield part

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from services.cli.demo.input_ratings import Sent, Size
-    from services.cli.demo.message import Message
-    from services.cli.demo.target import Stack
+    from services.cli.client.stack_access import StackAccess
+    from services.cli.demo.input_ratings import InputRating, NetworkSize
+    from services.cli.demo.therapist_message import TherapistMessage
     from services.cli.home import Home
 
-TOLD_ABOUT_ALL = {"tell_from": "always", "max_age_days": "none"}
+ALERT_ON_ALL_SESSIONS = {"tell_from": "always", "max_age_days": "none"}
 RATINGS_PRACTICE = "my-practice"
 NETWORK = "demo network"
 RATE = 200.0
@@ -62,9 +62,9 @@ def demo(
 
       rapport demo --url http://127.0.0.1:8080 --key rpt_…   (a stack that runs, as docker-compose.yml has it)
     """
-    from services.cli.demo.input_ratings import Size
+    from services.cli.demo.input_ratings import NetworkSize
     from services.cli.demo.report import show
-    from services.cli.demo.run import run
+    from services.cli.demo.run import run_demo
     from services.cli.home import Home, default_home
     from services.cli.local.child_process import StartFailed
     from services.runtime.process.progress_bar import on_terminal
@@ -73,7 +73,9 @@ def demo(
     started = time.monotonic()
     home = Home(default_home() / "demo")
     try:
-        sent, truth = _ratings(ratings, Size(clients, sessions, practices, therapists), seed, home.folder)
+        sent, truth = _ratings(
+            ratings, NetworkSize(clients, sessions, practices, therapists), seed, home.folder
+        )
         prepared = time.monotonic() - started
         if url is not None:
             given = key_file.read_text().strip() if key_file else key
@@ -85,13 +87,13 @@ def demo(
                 key=given,
                 sent=sent,
             )
-            outcome = run(stack, sent, truth, rate=rate, folder=home.folder)
+            outcome = run_demo(stack, sent, truth, rate=rate, folder=home.folder)
             show(outcome)
         else:
             with _here(
                 home, sent, fresh=fresh or ratings is None, name="ratings" if ratings else "demo"
             ) as stack:
-                outcome = run(stack, sent, truth, rate=rate, folder=home.folder)
+                outcome = run_demo(stack, sent, truth, rate=rate, folder=home.folder)
                 outcome.phases_s = {"simulating": prepared} | outcome.phases_s
                 show(outcome)
                 typer.echo(f"{time.monotonic() - started:.0f} s in all.")
@@ -107,23 +109,23 @@ def demo(
 
 
 def _ratings(
-    file: Path | None, size: "Size", seed: int, folder: Path
-) -> "tuple[list[Sent], dict[str, Any] | None]":
+    file: Path | None, size: "NetworkSize", seed: int, folder: Path
+) -> "tuple[list[InputRating], dict[str, Any] | None]":
     from services.cli.demo import input_ratings
 
     if file is None:
         typer.echo(
             f"Simulating {size.practices} practices, {size.clients} clients, {size.sessions} sessions each …"
         )
-        return input_ratings.simulated(size, seed, folder)
+        return input_ratings.simulate_ratings(size, seed, folder)
     return input_ratings.from_file(file, RATINGS_PRACTICE), None
 
 
 @contextmanager
-def _here(home: "Home", sent: "list[Sent]", *, fresh: bool, name: str) -> "Iterator[Stack]":
-    from services.cli.admin import practices as tenants
+def _here(home: "Home", sent: "list[InputRating]", *, fresh: bool, name: str) -> "Iterator[StackAccess]":
+    from services.cli.admin import practices as practice_admin
+    from services.cli.client.stack_access import StackAccess
     from services.cli.demo.input_ratings import practices_of
-    from services.cli.demo.target import Stack
     from services.cli.local.stack import local_stack
     from services.runtime.http.credentials import add_key
 
@@ -131,16 +133,18 @@ def _here(home: "Home", sent: "list[Sent]", *, fresh: bool, name: str) -> "Itera
     for left in (home.credentials, *home.logs.glob("*.log")):
         left.unlink(missing_ok=True)  # the last run's key and logs are gone with that run
     begun = time.monotonic()
-    with local_stack(home, database=name, fresh=fresh, lent_only=True, say=typer.echo) as local:
+    with local_stack(home, database=name, fresh=fresh, embedded_only=True, echo=typer.echo) as local:
         for practice in names:
-            asyncio.run(tenants.put(local.database, practice, TOLD_ABOUT_ALL))
-        key = add_key(home.credentials, grants=names, scopes=tenants.SCOPES, network=True, label=NETWORK)
+            asyncio.run(practice_admin.store_practice(local.database, practice, ALERT_ON_ALL_SESSIONS))
+        key = add_key(
+            home.credentials, grants=names, scopes=practice_admin.SCOPES, network=True, label=NETWORK
+        )
         typer.echo(
             f"Started in {time.monotonic() - begun:.1f} s. The practices here are told about all sessions, "
             "however old (tell_from=always, no age limit); yours begin with the moment they are added."
         )
         where = local.running
-        yield Stack(
+        yield StackAccess(
             where.ingest_url, where.results_url, where.notifier_url, names, key.secret, where.mail_url
         )
         typer.echo("Stopping …")
@@ -153,16 +157,16 @@ def _remote(
     notifier_url: str | None,
     mail_url: str | None,
     key: str | None,
-    sent: "list[Sent]",
-) -> "Stack":
+    sent: "list[InputRating]",
+) -> "StackAccess":
+    from services.cli.client.stack_access import StackAccess
     from services.cli.demo.input_ratings import practices_of
-    from services.cli.demo.target import Stack
 
     if not key:
         raise ValueError("a stack elsewhere needs --key or --key-file: a network key with all scopes")
     results = results_url or _next_door(url, 1)
     notifier = notifier_url or _next_door(url, 2)
-    return Stack(url, results, notifier, practices_of(sent), key, mail_url)
+    return StackAccess(url, results, notifier, practices_of(sent), key, mail_url)
 
 
 def _next_door(url: str, further: int) -> str:
@@ -175,7 +179,7 @@ def _next_door(url: str, further: int) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{parts.port + further}"))
 
 
-def _stay(message: "Message | None") -> None:
+def _stay(message: "TherapistMessage | None") -> None:
     from services.cli.demo.browser import open_signed_in
 
     offer = "o opens that item signed in; " if message is not None else ""

@@ -13,14 +13,14 @@ def doctor() -> None:
     """
     from rich.console import Console
 
-    from services.cli.admin.diagnose import examine
-    from services.cli.endpoints import find
+    from services.cli.admin.diagnose import run_checks
+    from services.cli.endpoints import find_endpoints
     from services.runtime.process.cli_plugin import CheckResult, Verdict
 
-    where = find()
+    endpoints = find_endpoints()
 
     async def work() -> list[CheckResult]:
-        return [result async for result in examine(where)]
+        return [result async for result in run_checks(endpoints)]
 
     results = asyncio.run(work())
     colours = {Verdict.GOOD: "green", Verdict.NOTICE: "yellow", Verdict.BAD: "red"}

@@ -12,12 +12,12 @@ def migrate() -> None:
 
       DATABASE_URL=postgresql://… rapport migrate
     """
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
     from services.cli.plugins import services_with_tables
     from services.runtime.postgres.connect import conninfo
     from services.runtime.postgres.migrations import migrate as bring_up
 
-    settings = find().database
+    settings = find_endpoints().database
     for service in services_with_tables():
         bring_up(conninfo(settings, "migrate"), service)
         typer.echo(f"{service}: up to date")

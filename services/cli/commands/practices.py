@@ -35,12 +35,12 @@ def add(practice: str, option: Options = None, network: Network = None) -> None:
 
       rapport practices add north --network my-network     (one key for many practices)
     """
-    from services.cli.admin import practices as tenants
-    from services.cli.endpoints import find
+    from services.cli.admin import practices as practice_admin
+    from services.cli.endpoints import find_endpoints
 
-    where = find()
+    endpoints = find_endpoints()
     _put(practice, option or [])
-    shown = _network_key(where.credentials, network, practice) if network else None
+    shown = _network_key(endpoints.credentials, network, practice) if network else None
     if shown is None and network:
         typer.echo(f"{practice} is added; the key of network {network} speaks for it now.")
         return
@@ -48,7 +48,9 @@ def add(practice: str, option: Options = None, network: Network = None) -> None:
         from services.runtime.http.credentials import add_key
 
         label = f"practice {practice}"
-        shown = add_key(where.credentials, grants=[practice], scopes=tenants.SCOPES, label=label).secret
+        shown = add_key(
+            endpoints.credentials, grants=[practice], scopes=practice_admin.SCOPES, label=label
+        ).secret
     typer.echo(f"{practice} is added. Its key, shown this once:\n\n  {shown}\n")
     typer.echo("Send ratings with the header  Authorization: Bearer <key>")
     if network:
@@ -68,11 +70,11 @@ def import_(
     """
     import csv
 
-    from services.cli.admin import practices as tenants
-    from services.cli.endpoints import find
+    from services.cli.admin import practices as practice_admin
+    from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import add_key
 
-    where = find()
+    endpoints = find_endpoints()
     with file.open(newline="", encoding="utf-8-sig") as rows:
         listed = [dict(row) for row in csv.DictReader(rows)]
     if not listed or "practice_id" not in listed[0]:
@@ -83,10 +85,12 @@ def import_(
         practice = row.pop("practice_id")
         _put(practice, [f"{name}={value}" for name, value in row.items() if value])
         if network:
-            key = _network_key(where.credentials, network, practice) or ""
+            key = _network_key(endpoints.credentials, network, practice) or ""
         else:
             label = f"practice {practice}"
-            key = add_key(where.credentials, grants=[practice], scopes=tenants.SCOPES, label=label).secret
+            key = add_key(
+                endpoints.credentials, grants=[practice], scopes=practice_admin.SCOPES, label=label
+            ).secret
         typer.echo(f"{practice},{key}")
 
 
@@ -105,9 +109,9 @@ def set_(practice: str, option: Options = None) -> None:
 @practices.command()
 def options() -> None:
     """List the options a practice can have."""
-    from services.cli.admin import practices as tenants
+    from services.cli.admin import practices as practice_admin
 
-    for name, text in sorted(tenants.option_help().items()):
+    for name, text in sorted(practice_admin.option_help().items()):
         typer.echo(f"{name}: {text}")
 
 
@@ -117,11 +121,11 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import read_keys
 
     table = Table("key id", "label", "practices", "scopes", "ends", box=None, pad_edge=False)
-    for key in read_keys(find().credentials):
+    for key in read_keys(find_endpoints().credentials):
         ends = key.not_after.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if key.not_after else "never"
         kind = f"{', '.join(key.grants)}{' (network)' if key.network else ''}"
         table.add_row(key.key_id, key.label, kind, ", ".join(sorted(key.scopes)), ends)
@@ -139,11 +143,13 @@ def rotate(
 
       rapport practices rotate 1f2e3d4c --overlap 48
     """
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import rotate_key
 
     try:
-        new = rotate_key(find().credentials, key_id, overlap=timedelta(hours=overlap), now=datetime.now(UTC))
+        new = rotate_key(
+            find_endpoints().credentials, key_id, overlap=timedelta(hours=overlap), now=datetime.now(UTC)
+        )
     except KeyError:
         typer.secho(f"No key has the id {key_id}; `rapport practices list` shows them.", err=True, fg="red")
         raise typer.Exit(2) from None
@@ -163,22 +169,28 @@ def status(
     """
     from rich.console import Console
 
-    from services.cli.client.api_client import Doors
-    from services.cli.endpoints import find
+    from services.cli.client.api_client import ApiClient
+    from services.cli.endpoints import find_endpoints
 
-    where = find()
-    with Doors.open(where.url("ingest"), where.url("results"), where.url("notifier"), key) as doors:
+    endpoints = find_endpoints()
+    with ApiClient.open(
+        endpoints.url("ingest"), endpoints.url("results"), endpoints.url("notifier"), key
+    ) as client:
         Console().print_json(
-            data={"results": doors.results_balance(practice), "messages": doors.message_balance(practice)}
+            data={"results": client.results_balance(practice), "messages": client.message_balance(practice)}
         )
 
 
 def _put(practice: str, given: list[str]) -> None:
-    from services.cli.admin import practices as tenants
-    from services.cli.endpoints import find
+    from services.cli.admin import practices as practice_admin
+    from services.cli.endpoints import find_endpoints
 
     try:
-        asyncio.run(tenants.put(find().database, practice, tenants.parse_options(given)))
+        asyncio.run(
+            practice_admin.store_practice(
+                find_endpoints().database, practice, practice_admin.parse_options(given)
+            )
+        )
     except ValueError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from None
@@ -186,12 +198,14 @@ def _put(practice: str, given: list[str]) -> None:
 
 def _network_key(file: Path, label: str, practice: str) -> str | None:
     """Let the network's key speak for the practice too; returns the key when it was made just now."""
-    from services.cli.admin import practices as tenants
+    from services.cli.admin import practices as practice_admin
     from services.runtime.http.credentials import add_key, read_keys, set_grants
 
     there = next((key for key in read_keys(file) if key.network and key.label == label), None)
     if there is None:
-        return add_key(file, grants=[practice], scopes=tenants.SCOPES, network=True, label=label).secret
+        return add_key(
+            file, grants=[practice], scopes=practice_admin.SCOPES, network=True, label=label
+        ).secret
     if practice not in there.grants:
         set_grants(file, there.key_id, [*there.grants, practice])
     return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from services.cli.client.send_ratings import Tally
+    from services.cli.client.send_ratings import DeliveryReport
 
 HISTORY = """Loading history: nobody is told about it. A practice is told only about sessions after its
 `tell_from`, which is the moment it was added, and at most 21 days old; everything before makes up each
@@ -43,46 +43,46 @@ def send(
 
       rapport send two-years.csv --history --key rpt_…
     """
-    from services.cli.client.api_client import Doors, DoorShut
-    from services.cli.client.rating_files import items_of
-    from services.cli.client.send_ratings import Stopped, Tally, deliver
-    from services.cli.endpoints import find
+    from services.cli.client.api_client import ApiClient, ApiError
+    from services.cli.client.rating_files import read_ratings
+    from services.cli.client.send_ratings import DeliveryReport, IngestUnavailable, send_ratings
+    from services.cli.endpoints import find_endpoints
     from services.runtime.process.progress_bar import progress_bar
 
     if history:
         typer.echo(HISTORY)
-    where = find()
-    tally = Tally()
-    note = _Note(where.home.folder, file, practice)
+    endpoints = find_endpoints()
+    report = DeliveryReport()
+    note = _Note(endpoints.home.folder, file, practice)
     if again:
         note.forget()
     skipped = note.done
     if skipped:
         typer.echo(f"Going on after {skipped} ratings that an interrupted run delivered (--from-start: all).")
     try:
-        with Doors.open(where.url("ingest"), "", "", key) as doors:
-            items = list(items_of(file, practice, doors.instruments()))
+        with ApiClient.open(endpoints.url("ingest"), "", "", key) as client:
+            items = list(read_ratings(file, practice, client.instruments()))
             with progress_bar("sending", len(items), skipped) as advance:
 
-                def progress(now: Tally) -> None:
+                def progress(now: DeliveryReport) -> None:
                     note.write(skipped + now.done)
                     advance(skipped + now.done)
 
-                deliver(doors, items[skipped:], tally, rate=rate, progress=progress)
-    except (Stopped, DoorShut, ValueError) as error:
+                send_ratings(client, items[skipped:], report, rate=rate, progress=progress)
+    except (IngestUnavailable, ApiError, ValueError) as error:
         typer.secho(f"{error}. Run the same command again to go on.", err=True, fg="red")
         raise typer.Exit(1) from None
     note.forget()
-    _report(tally)
+    _report(report)
 
 
-def _report(tally: "Tally") -> None:
-    typer.echo(f"{tally.done} sent = {tally.accepted} accepted + {tally.done - tally.accepted} refused")
-    for line, reason in tally.refused_lines[:SHOWN_REFUSALS]:
+def _report(report: "DeliveryReport") -> None:
+    typer.echo(f"{report.done} sent = {report.accepted} accepted + {report.done - report.accepted} refused")
+    for line, reason in report.refused_lines[:SHOWN_REFUSALS]:
         typer.echo(f"  line {line}: {reason}")
-    if len(tally.refused_lines) > SHOWN_REFUSALS:
-        typer.echo(f"  … and {len(tally.refused_lines) - SHOWN_REFUSALS} more")
-    if tally.refused_lines:
+    if len(report.refused_lines) > SHOWN_REFUSALS:
+        typer.echo(f"  … and {len(report.refused_lines) - SHOWN_REFUSALS} more")
+    if report.refused_lines:
         raise typer.Exit(3)
 
 

@@ -23,15 +23,15 @@ def apply(
       KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:9092 rapport topics apply
     """
     from services.cli.admin import kafka_topics
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
 
-    kafka = find().kafka
+    kafka = find_endpoints().kafka
     if kafka.embedded:
         typer.echo("The embedded broker makes topics on first use, with 4 partitions: nothing to do.")
         return
 
     async def work() -> list[str]:
-        async with kafka_topics.admin_of(kafka) as admin:
+        async with kafka_topics.admin_client(kafka) as admin:
             return await kafka_topics.apply(admin, replication)
 
     for sentence in _run(work()) or ["All topics are as they should be."]:
@@ -42,13 +42,13 @@ def apply(
 def check() -> None:
     """Compare the cluster's topics with the contracts; exit code 1 and a sentence for each difference."""
     from services.cli.admin import kafka_topics
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
 
-    kafka = find().kafka
+    kafka = find_endpoints().kafka
 
     async def work() -> kafka_topics.Cluster:
-        async with kafka_topics.admin_of(kafka) as admin:
-            return await kafka_topics.look(admin, configs=not kafka.embedded)
+        async with kafka_topics.admin_client(kafka) as admin:
+            return await kafka_topics.describe_cluster(admin, configs=not kafka.embedded)
 
     cluster = _run(work())
     wrong = kafka_topics.differences(cluster, embedded=kafka.embedded)
@@ -71,19 +71,19 @@ def adopt_cluster(
     """
     from services.cli.admin import kafka_topics
     from services.cli.admin.adopt_cluster import adopt
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
 
-    where = find()
-    kafka = where.kafka
+    endpoints = find_endpoints()
+    kafka = endpoints.kafka
 
     async def look() -> kafka_topics.Cluster:
-        async with kafka_topics.admin_of(kafka) as admin:
-            return await kafka_topics.look(admin, configs=False)
+        async with kafka_topics.admin_client(kafka) as admin:
+            return await kafka_topics.describe_cluster(admin, configs=False)
 
     cluster = _run(look())
     if not yes:
         typer.confirm(f"Adopt cluster {cluster.id} at {kafka.bootstrap_servers}?", abort=True)
-    for service in asyncio.run(adopt(where.database, cluster.id)):
+    for service in asyncio.run(adopt(endpoints.database, cluster.id)):
         typer.echo(f"{service} adopts cluster {cluster.id}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from services.cli.local.stack import Local
+    from services.cli.local.stack import LocalStack
 
 FIRST_PRACTICE = "my-practice"
 
@@ -42,26 +42,28 @@ def up() -> None:
         )
         raise typer.Exit(1)
     try:
-        with local_stack(home, database="rapport", fresh=False, lent_only=False, say=typer.echo) as local:
+        with local_stack(
+            home, database="rapport", fresh=False, embedded_only=False, echo=typer.echo
+        ) as local:
             _first_practice(local)
             typer.echo("\nRapport is up. Ctrl-C stops it.")
             _stay(local)
     except StartFailed as failed:
         typer.secho(str(failed), err=True, fg="red")
         raise typer.Exit(1) from None
-    typer.echo("Stopped.")
+    typer.echo("IngestUnavailable.")
 
 
-def _first_practice(local: "Local") -> None:
-    from services.cli.admin import practices
+def _first_practice(local: "LocalStack") -> None:
+    from services.cli.admin import practices as practice_admin
     from services.runtime.http.credentials import add_key, read_keys
 
     file = local.home.credentials
     if any(FIRST_PRACTICE in key.grants for key in read_keys(file)):
         return
-    asyncio.run(practices.put(local.database, FIRST_PRACTICE, {}))
+    asyncio.run(practice_admin.store_practice(local.database, FIRST_PRACTICE, {}))
     label = f"practice {FIRST_PRACTICE}"
-    key = add_key(file, grants=[FIRST_PRACTICE], scopes=practices.SCOPES, label=label)
+    key = add_key(file, grants=[FIRST_PRACTICE], scopes=practice_admin.SCOPES, label=label)
     typer.echo(f"\nA first practice, {FIRST_PRACTICE}, with this key, shown this once:\n\n  {key.secret}\n")
     typer.echo(
         f"  curl -s {local.running.ingest_url}/v1/ratings -H 'Authorization: Bearer {key.secret}' \\\n"
@@ -71,14 +73,14 @@ def _first_practice(local: "Local") -> None:
     )
 
 
-def _stay(local: "Local") -> None:
+def _stay(local: "LocalStack") -> None:
     try:
         while True:
             ended = local.supervisor.ended()
             if ended is not None:
                 process = local.supervisor.processes[ended]
                 typer.secho(
-                    f"{ended} ended ({process.last_words()}); starting it again. Log: {process.log}",
+                    f"{ended} ended ({process.last_log_line()}); starting it again. Log: {process.log}",
                     err=True,
                     fg="yellow",
                 )

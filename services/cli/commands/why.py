@@ -38,11 +38,11 @@ def why(
 async def trace(practice: str, session: str) -> list[TraceLine]:
     """What every service knows of it, merged by time; lines without a time stand last."""
     from services.cli import plugins
-    from services.cli.endpoints import find
+    from services.cli.endpoints import find_endpoints
     from services.runtime.postgres.connect import connect
 
     lines: list[TraceLine] = []
-    connection = await connect(find().database, "rapport-why")
+    connection = await connect(find_endpoints().database, "rapport-why")
     async with connection:
         for plugin in plugins.installed():
             if plugin.trace is not None:

@@ -1,17 +1,17 @@
-"""The balances of the published doors in, one book of numbers out, to be added up and compared."""
+"""Reads the balances of several practices over HTTP and adds them up."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from services.cli.client.api_client import Doors
+from services.cli.client.api_client import ApiClient
 
 OUTCOMES = ("assessed", "superseded", "duplicate")
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class NetworkBalance:
     """Some practices' numbers at one moment, or what changed between two."""
 
     deliveries: Counter[str] = field(default_factory=Counter)
@@ -33,34 +33,34 @@ class Book:
         return type(self)(*(_minus(getattr(self, name), getattr(before, name)) for name in self.__slots__))
 
 
-def read_book(doors: Doors, practices: Iterable[str]) -> Book:
-    """The practices' numbers as the doors give them now."""
-    book = Book()
+def read_balance(client: ApiClient, practices: Iterable[str]) -> NetworkBalance:
+    """Read and add up the current balances of these practices."""
+    balance = NetworkBalance()
     for practice in practices:
-        _add_results(book, doors.results_balance(practice))
-        _add_messages(book, doors.message_balance(practice))
-    return book
+        _add_results(balance, client.results_balance(practice))
+        _add_messages(balance, client.message_balance(practice))
+    return balance
 
 
-def _add_results(book: Book, answer: Mapping[str, Any]) -> None:
+def _add_results(balance: NetworkBalance, answer: Mapping[str, Any]) -> None:
     deliveries = answer["deliveries"]
     for outcome in OUTCOMES:
-        book.deliveries[outcome] += deliveries[outcome]
+        balance.deliveries[outcome] += deliveries[outcome]
     for reason, count in deliveries["rejected"].items():
-        book.deliveries[f"rejected: {reason}"] += count
+        balance.deliveries[f"rejected: {reason}"] += count
     episodes = answer["episodes"]
-    book.episodes["opened"] += episodes["opened"]
-    book.episodes["told"] += episodes["told"]
+    balance.episodes["opened"] += episodes["opened"]
+    balance.episodes["told"] += episodes["told"]
     for reason, count in episodes["kept_back"].items():
-        book.episodes[f"kept back: {reason}"] += count
+        balance.episodes[f"kept back: {reason}"] += count
 
 
-def _add_messages(book: Book, answer: Mapping[str, Any]) -> None:
+def _add_messages(balance: NetworkBalance, answer: Mapping[str, Any]) -> None:
     for channel, states in answer["messages"].items():
         for state, count in states.items():
-            book.messages[channel, state] += count
+            balance.messages[channel, state] += count
     for reason, count in answer["kept_back"].items():
-        book.withheld[reason] += count
+        balance.withheld[reason] += count
 
 
 def _minus(now: Counter[Any], before: Counter[Any]) -> Counter[Any]:

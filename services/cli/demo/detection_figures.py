@@ -15,7 +15,7 @@ class ClientSession(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class DetectionFigures:
     """How one way of telling did on ratings whose truth is known."""
 
     told: int
@@ -29,17 +29,17 @@ class Verdicts:
 
 
 @dataclass(frozen=True, slots=True)
-class TruthTable:
+class DetectionComparison:
     """What was planted, and how Rapport and today's vendor rule did on the same ratings."""
 
     planted: int
     clients: int
     sessions: int
-    rapport: Verdicts
-    vendor: Verdicts
+    rapport: DetectionFigures
+    vendor: DetectionFigures
 
 
-def truth_table(truth: Mapping[str, Any], told: Iterable[ClientSession]) -> TruthTable:
+def compare_with_truth(truth: Mapping[str, Any], told: Iterable[ClientSession]) -> DetectionComparison:
     """Compare; `told` are the sessions at which therapists were told of an episode."""
     dyads = truth["dyads"]
     vendor = [
@@ -47,7 +47,7 @@ def truth_table(truth: Mapping[str, Any], told: Iterable[ClientSession]) -> Trut
         for dyad in dyads
         for session in dyad["vendor_flags"]
     ]
-    return TruthTable(
+    return DetectionComparison(
         planted=sum(len(dyad["ruptures"]) for dyad in dyads),
         clients=len(dyads),
         sessions=sum(len(dyad["sessions"]) for dyad in dyads),
@@ -56,7 +56,7 @@ def truth_table(truth: Mapping[str, Any], told: Iterable[ClientSession]) -> Trut
     )
 
 
-def _verdicts(dyads: Iterable[Mapping[str, Any]], alerts: Iterable[ClientSession]) -> Verdicts:
+def _verdicts(dyads: Iterable[Mapping[str, Any]], alerts: Iterable[ClientSession]) -> DetectionFigures:
     by_client: dict[tuple[str, str], set[str]] = {}
     for alert in alerts:
         by_client.setdefault((alert.practice, alert.client_id), set()).add(alert.session_id)
@@ -72,7 +72,7 @@ def _verdicts(dyads: Iterable[Mapping[str, Any]], alerts: Iterable[ClientSession
         for first, last in spans:
             within = [place for place in places if first <= place <= last]
             waits += [within[0] - first] if within else []
-    return Verdicts(
+    return DetectionFigures(
         told=len(waits),
         sessions_until_told=median(waits) if waits else None,
         alerts=total,

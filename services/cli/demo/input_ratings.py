@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from schemas.instruments.catalogue import Catalogue
-from services.cli.client.rating_files import items_of
+from services.cli.client.rating_files import read_ratings
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class NetworkSize:
     """How large the network is."""
 
     clients: int = 200
@@ -23,7 +23,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class InputRating:
     """One rating to send, and what should become of it."""
 
     practice: str
@@ -33,7 +33,7 @@ class Sent:
     why: str
 
 
-def simulated(size: Size, seed: int, folder: Path) -> tuple[list[Sent], dict[str, Any]]:
+def simulate_ratings(size: NetworkSize, seed: int, folder: Path) -> tuple[list[InputRating], dict[str, Any]]:
     """The ratings in sending order, and the truth.
 
     Raises:
@@ -49,23 +49,23 @@ def simulated(size: Size, seed: int, folder: Path) -> tuple[list[Sent], dict[str
     if done.returncode:
         raise RuntimeError(f"`rapport simulate` failed:\n{done.stdout}{done.stderr}")
     lines = [json.loads(line) for line in ratings.read_text().splitlines()]
-    sent = [Sent(line["practice"], line["rating"], line["expect"], line["why"]) for line in lines]
+    sent = [InputRating(line["practice"], line["rating"], line["expect"], line["why"]) for line in lines]
     return sent, json.loads(truth.read_text())
 
 
-def practices_of(sent: Sequence[Sent]) -> tuple[str, ...]:
+def practices_of(sent: Sequence[InputRating]) -> tuple[str, ...]:
     """The practices in it, in order."""
     return tuple(sorted({one.practice for one in sent}))
 
 
-def therapists_of(sent: Sequence[Sent]) -> list[tuple[str, str]]:
+def therapists_of(sent: Sequence[InputRating]) -> list[tuple[str, str]]:
     """The (practice, therapist) pairs in it, in order."""
     return sorted(
         {(one.practice, str(one.body["therapist_id"])) for one in sent if one.expected != "refused"}
     )
 
 
-def from_file(file: Path, practice: str) -> list[Sent]:
+def from_file(file: Path, practice: str) -> list[InputRating]:
     """The ratings of a file of one's own; `practice` stands where the file names none.
 
     Raises:
@@ -73,7 +73,7 @@ def from_file(file: Path, practice: str) -> list[Sent]:
     """
     instruments = {str(each.id): each.items for each in Catalogue.load()}
     sent = []
-    for item in items_of(file, practice, instruments):
+    for item in read_ratings(file, practice, instruments):
         body: dict[str, Any] = json.loads(item.body)
-        sent.append(Sent(item.practice or practice, body, None, ""))
+        sent.append(InputRating(item.practice or practice, body, None, ""))
     return sent

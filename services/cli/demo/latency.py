@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class LatencyPercentiles:
     """Milliseconds; the nearest rank, so that each is a value that was measured."""
 
     count: int
@@ -16,7 +16,7 @@ class Latency:
     p99_ms: float
 
 
-def latency(decisions: Iterable[Mapping[str, Any]]) -> Latency | None:
+def latency_percentiles(decisions: Iterable[Mapping[str, Any]]) -> LatencyPercentiles | None:
     """Of all inbox items that were told; None when there is none."""
     waits = sorted(
         (datetime.fromisoformat(one["decided_at"]) - datetime.fromisoformat(one["accepted_at"]))
@@ -26,4 +26,6 @@ def latency(decisions: Iterable[Mapping[str, Any]]) -> Latency | None:
     )  # fmt: skip
     if not waits:
         return None
-    return Latency(len(waits), *(waits[min(len(waits) - 1, int(len(waits) * q))] for q in (0.5, 0.95, 0.99)))
+    return LatencyPercentiles(
+        len(waits), *(waits[min(len(waits) - 1, int(len(waits) * q))] for q in (0.5, 0.95, 0.99))
+    )

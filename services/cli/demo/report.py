@@ -5,13 +5,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.demo.detection_figures import TruthTable, Verdicts
-from services.cli.demo.run import Outcome
+from services.cli.demo.detection_figures import DetectionComparison, DetectionFigures
+from services.cli.demo.run import DemoResult
 
 WIDTH_WITHOUT_TERMINAL = 110
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: DemoResult) -> None:
     """Print everything that was found, mismatches last."""
     console = Console()
     if not console.is_terminal:
@@ -42,7 +42,7 @@ def show(outcome: Outcome) -> None:
     console.print(f"({phases})")
 
 
-def _reconciliation(outcome: Outcome) -> Table:
+def _reconciliation(outcome: DemoResult) -> Table:
     table = Table("what became of it", "", title="Reconciliation", title_justify="left", box=None)
     table.columns[1].justify = "right"
     sign = ""
@@ -52,7 +52,7 @@ def _reconciliation(outcome: Outcome) -> Table:
     return table
 
 
-def _truth(truth: TruthTable) -> Table:
+def _truth(truth: DetectionComparison) -> Table:
     table = Table("", "Rapport", "vendor rule", title="The truth", title_justify="left", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -68,7 +68,7 @@ def _truth(truth: TruthTable) -> Table:
     return table
 
 
-def _sessions(one: Verdicts) -> str:
+def _sessions(one: DetectionFigures) -> str:
     return "-" if one.sessions_until_told is None else f"{one.sessions_until_told:g}"
 
 

@@ -8,68 +8,73 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from services.cli.client.api_client import Doors
-from services.cli.client.send_ratings import Item, Tally, deliver
-from services.cli.demo.balance import read_book
-from services.cli.demo.detection_figures import ClientSession, TruthTable, truth_table
-from services.cli.demo.input_ratings import Sent, therapists_of
-from services.cli.demo.latency import Latency, latency
-from services.cli.demo.message import MailBox, Message, address_of, read_message
+from services.cli.client.api_client import ApiClient
+from services.cli.client.send_ratings import DeliveryReport, RatingToSend, send_ratings
+from services.cli.client.stack_access import StackAccess
+from services.cli.demo.balance import read_balance
+from services.cli.demo.detection_figures import ClientSession, DetectionComparison, compare_with_truth
+from services.cli.demo.input_ratings import InputRating, therapists_of
+from services.cli.demo.latency import LatencyPercentiles, latency_percentiles
 from services.cli.demo.reconcile import Reconciliation, reconcile
-from services.cli.demo.target import Stack
+from services.cli.demo.therapist_message import MailCatcherClient, TherapistMessage, address_of, read_message
 from services.cli.demo.trajectory_plot import draw
-from services.cli.demo.wait_settled import Settled, settle
+from services.cli.demo.wait_settled import SettledState, wait_until_settled
 from services.runtime.process.progress_bar import progress_bar
 
 
 @dataclass(slots=True)
-class Outcome:
+class DemoResult:
     """What the demonstration found."""
 
     reconciliation: Reconciliation
-    truth: TruthTable | None
-    latency: Latency | None
-    message: Message | None
+    truth: DetectionComparison | None
+    latency: LatencyPercentiles | None
+    message: TherapistMessage | None
     picture: Path | None
     newly_told: int
     phases_s: dict[str, float] = field(default_factory=dict)
 
 
-def run(
-    stack: Stack, sent: Sequence[Sent], truth: Mapping[str, Any] | None, *, rate: float | None, folder: Path
-) -> Outcome:
-    """Do it all against the published doors; nothing else of the stack is touched.
+def run_demo(
+    stack: StackAccess,
+    sent: Sequence[InputRating],
+    truth: Mapping[str, Any] | None,
+    *,
+    rate: float | None,
+    folder: Path,
+) -> DemoResult:
+    """Run the whole demonstration through the published HTTP interfaces only.
 
     Raises:
-        DoorShut, Stopped: a door refused for good, or took nothing for too long.
+        ApiError, IngestUnavailable: a door refused for good, or took nothing for too long.
     """
     phases: dict[str, float] = {}
     clock = time.monotonic
     begun = clock()
-    with stack.doors() as doors:
+    with stack.open_client() as client:
         for practice, therapist in therapists_of(sent):
-            doors.put_therapist(practice, therapist, {"address": address_of(practice, therapist)})
-        mails = MailBox(stack.mail_url) if stack.mail_url else None
+            client.put_therapist(practice, therapist, {"address": address_of(practice, therapist)})
+        mails = MailCatcherClient(stack.mail_url) if stack.mail_url else None
         mails_before = mails.count() if mails else 0
-        before = read_book(doors, stack.practices)
-        known = {_place(one) for one in _decisions(stack, doors)}
+        before = read_balance(client, stack.practices)
+        known = {_place(one) for one in _decisions(stack, client)}
         phases["directory"] = clock() - begun
 
         begun = clock()
-        tally = Tally(taken=[])
+        report = DeliveryReport(accepted_ids=[])
         with progress_bar("sending ratings", len(sent)) as advance:
-            deliver(doors, _items(sent), tally, rate=rate, progress=lambda now: advance(now.done))
+            send_ratings(client, _items(sent), report, rate=rate, progress=lambda now: advance(now.done))
         phases["sending"] = clock() - begun
 
         begun = clock()
-        with progress_bar("accounted for", tally.accepted) as advance:
-            expected = before.delivered + tally.accepted
-            settled = settle(
+        with progress_bar("accounted for", report.accepted) as advance:
+            expected = before.delivered + report.accepted
+            settled = wait_until_settled(
                 stack,
-                doors,
+                client,
                 expected,
                 lambda now: advance(max(0, now - before.delivered)),
-                tally.doubtful,
+                report.unverified,
             )
         phases["settling"] = clock() - begun
 
@@ -77,19 +82,19 @@ def run(
         new = [one for one in settled.decisions if _place(one) not in known]
         mails_now = mails.count() - mails_before if mails else None
         told = _told(settled)
-        table = truth_table(truth, _sessions_told(settled)) if truth else None
+        table = compare_with_truth(truth, _sessions_told(settled)) if truth else None
         found = read_message(mails, _most_telling(told, truth), stack.notifier_url) if mails else None
         picture = folder / "trajectory.png" if told else None
         if picture is not None:
             shown = found[1] if found else _most_telling(told, truth)[0]
-            draw(doors.episode(shown["practice"], str(shown["episode_id"]))["trajectory"], picture)
+            draw(client.episode(shown["practice"], str(shown["episode_id"]))["trajectory"], picture)
         phases["looking"] = clock() - begun
-    return Outcome(
+    return DemoResult(
         reconcile(
-            tally, before, settled, mails_now, unexpected=unexpected(sent, tally), statuses=statuses(sent)
+            report, before, settled, mails_now, unexpected=unexpected(sent, report), statuses=statuses(sent)
         ),
         table,
-        latency(new),
+        latency_percentiles(new),
         found[0] if found else None,
         picture,
         len({one["episode_id"] for one in new if one["channel"] == "inbox" and one["outcome"] == "told"}),
@@ -97,14 +102,14 @@ def run(
     )
 
 
-def statuses(sent: Sequence[Sent]) -> dict[str, int]:
+def statuses(sent: Sequence[InputRating]) -> dict[str, int]:
     """How many of what is sent are rated, declined, withdrawn."""
     return dict(Counter(str(one.body.get("status", "rated")) for one in sent))
 
 
-def unexpected(sent: Sequence[Sent], tally: Tally) -> list[str]:
+def unexpected(sent: Sequence[InputRating], report: DeliveryReport) -> list[str]:
     """What ingest did against the simulation's word: one sentence for each rating."""
-    refused = dict(tally.refused_lines)
+    refused = dict(report.refused_lines)
     found = []
     for line, one in enumerate(sent, start=1):
         if one.expected == "accepted" and line in refused:
@@ -114,19 +119,22 @@ def unexpected(sent: Sequence[Sent], tally: Tally) -> list[str]:
     return found
 
 
-def _items(sent: Sequence[Sent]) -> list[Item]:
-    return [Item(line, one.practice, json.dumps(one.body).encode()) for line, one in enumerate(sent, start=1)]
+def _items(sent: Sequence[InputRating]) -> list[RatingToSend]:
+    return [
+        RatingToSend(line, one.practice, json.dumps(one.body).encode())
+        for line, one in enumerate(sent, start=1)
+    ]
 
 
-def _decisions(stack: Stack, doors: Doors) -> list[dict[str, Any]]:
-    return [one for practice in stack.practices for one in doors.notifications(practice)]
+def _decisions(stack: StackAccess, client: ApiClient) -> list[dict[str, Any]]:
+    return [one for practice in stack.practices for one in client.notifications(practice)]
 
 
 def _place(decision: Mapping[str, Any]) -> tuple[str, int, str]:
     return str(decision["episode_id"]), decision["revision"], decision["channel"]
 
 
-def _told(settled: Settled) -> list[dict[str, Any]]:
+def _told(settled: SettledState) -> list[dict[str, Any]]:
     told = {
         str(one["episode_id"])
         for one in settled.decisions
@@ -135,7 +143,7 @@ def _told(settled: Settled) -> list[dict[str, Any]]:
     return [one for one in settled.episodes if str(one["episode_id"]) in told]
 
 
-def _sessions_told(settled: Settled) -> list[ClientSession]:
+def _sessions_told(settled: SettledState) -> list[ClientSession]:
     return [ClientSession(one["practice"], one["client_id"], one["opened_session"]) for one in _told(settled)]
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.cli.client.api_client import Doors
-from services.cli.demo.balance import Book, read_book
-from services.cli.demo.target import Stack
+from services.cli.client.api_client import ApiClient
+from services.cli.client.stack_access import StackAccess
+from services.cli.demo.balance import NetworkBalance, read_balance
 
 QUIET_DEADLINE_S = 60.0
 """How long nothing may move before the wait is given up."""
@@ -17,10 +17,10 @@ WAITING = frozenset({"pending", "retrying"})
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """Everything the doors tell once nothing moves any more."""
+class SettledState:
+    """The balances, episodes and decisions once no work is pending."""
 
-    book: Book
+    balance: NetworkBalance
     episodes: list[dict[str, Any]] = field(default_factory=list)
     """Each with `practice` beside what the door gives."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
@@ -28,61 +28,61 @@ class Settled:
     """What was still under way when the wait was given up; None: nothing."""
 
 
-def settle(
-    stack: Stack,
-    doors: Doors,
+def wait_until_settled(
+    stack: StackAccess,
+    client: ApiClient,
     expected: int,
     moved: Callable[[int], None],
-    doubtful: Sequence[tuple[str | None, str]] = (),
-) -> Settled:
+    unverified: Sequence[tuple[str | None, str]] = (),
+) -> SettledState:
     """Wait until `expected` deliveries have an outcome, every change of an episode is decided upon, and
     every message is sent; `moved` hears how many deliveries have one.
 
-    `doubtful`: practice and id of ratings that are asked for one by one, because deliveries of others may
+    `unverified`: practice and id of ratings that are asked for one by one, because deliveries of others may
     have come twice and then hide in the count that these are still under way.
     """
     last, since = None, time.monotonic()
-    pending = list(doubtful)
+    pending = list(unverified)
     while True:
-        book = read_book(doors, stack.practices)
-        moved(min(book.delivered, expected))
-        unfinished = _behind(book, expected)
+        balance = read_balance(client, stack.practices)
+        moved(min(balance.delivered, expected))
+        unfinished = _behind(balance, expected)
         if unfinished is None and pending:
-            pending = [one for one in pending if doors.rating_status(*one) == PENDING]
+            pending = [one for one in pending if client.rating_status(*one) == PENDING]
             unfinished = f"{len(pending)} accepted ratings have no outcome yet" if pending else None
-            # What became of them stands in a book that is read after them.
-            book = read_book(doors, stack.practices)
+            # What became of them stands in a balance that is read after them.
+            balance = read_balance(client, stack.practices)
         if unfinished is None:
-            settled = _gather(stack, doors)
+            settled = _gather(stack, client)
             if settled.unfinished is None:
                 return settled
             unfinished = settled.unfinished
-        state = (book, unfinished)
+        state = (balance, unfinished)
         if state != last:
             last, since = state, time.monotonic()
         elif time.monotonic() - since > QUIET_DEADLINE_S:
-            return Settled(book, unfinished=unfinished)
+            return SettledState(balance, unfinished=unfinished)
         time.sleep(POLL_S)
 
 
-def _behind(book: Book, expected: int) -> str | None:
-    if book.delivered < expected:
-        return f"{expected - book.delivered} accepted ratings have no outcome yet"
-    waiting = sum(count for (_, state), count in book.messages.items() if state in WAITING)
+def _behind(balance: NetworkBalance, expected: int) -> str | None:
+    if balance.delivered < expected:
+        return f"{expected - balance.delivered} accepted ratings have no outcome yet"
+    waiting = sum(count for (_, state), count in balance.messages.items() if state in WAITING)
     return f"{waiting} messages are not sent yet" if waiting else None
 
 
-def _gather(stack: Stack, doors: Doors) -> Settled:
+def _gather(stack: StackAccess, client: ApiClient) -> SettledState:
     # An episode that changed while the pages were read stands in two of them: the last is the newest.
     episodes = {
         str(episode["episode_id"]): {**episode, "practice": practice}
         for practice in stack.practices
-        for episode in doors.episodes(practice)
+        for episode in client.episodes(practice)
     }
     decisions = [
         {**decision, "practice": practice}
         for practice in stack.practices
-        for decision in doors.notifications(practice)
+        for decision in client.notifications(practice)
     ]
     decided = {(str(one["episode_id"]), one["revision"]) for one in decisions}
     wanted = {
@@ -92,12 +92,12 @@ def _gather(stack: Stack, doors: Doors) -> Settled:
     }
     missing = len(wanted - decided)
     # Read again: a decision may have queued a message after the first look.
-    book = read_book(doors, stack.practices)
-    return Settled(
-        book,
+    balance = read_balance(client, stack.practices)
+    return SettledState(
+        balance,
         list(episodes.values()),
         decisions,
         f"{missing} changes of episodes are not decided upon by the notifier yet"
         if missing
-        else _behind(book, 0),
+        else _behind(balance, 0),
     )

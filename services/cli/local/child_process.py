@@ -22,7 +22,7 @@ class StartFailed(RuntimeError):
     """A program did not become ready; the message holds the reason and where its log is."""
 
 
-class Process:
+class ChildProcess:
     """One program. `start` again after `stop` or `kill` uses the same environment and port."""
 
     def __init__(
@@ -68,7 +68,9 @@ class Process:
         with httpx.Client(timeout=1) as client:
             while time.monotonic() < ends:
                 if self.pid is None:
-                    raise StartFailed(f"{self.name} ended while starting: {self.last_words()} ({self.log})")
+                    raise StartFailed(
+                        f"{self.name} ended while starting: {self.last_log_line()} ({self.log})"
+                    )
                 try:
                     answer = client.get(f"{self.url}/readyz")
                 except httpx.HTTPError:
@@ -116,7 +118,7 @@ class Process:
             self._child.send_signal(signal.SIGKILL)
         return self._child.wait()
 
-    def last_words(self) -> str:
+    def last_log_line(self) -> str:
         """The last line of its log, shortened."""
         if not self.log.exists():
             return "no log"

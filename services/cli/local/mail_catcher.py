@@ -41,7 +41,7 @@ class Mail:
     text: str
 
 
-class Box:
+class Mailbox:
     """Keeps what came in, in order, numbered from 1."""
 
     def __init__(self) -> None:
@@ -67,29 +67,29 @@ class Box:
         return "250 Taken"
 
 
-def web(box: Box) -> FastAPI:
-    """The pages over a box."""
+def mail_app(mailbox: Mailbox) -> FastAPI:
+    """The pages over a mailbox."""
     app = FastAPI(title="Mail catcher", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/mails")
     def mails(after: int = 0) -> list[dict[str, object]]:
         """All mails numbered above `after`, without their text."""
-        return [{**asdict(mail), "text": None} for mail in box.mails[max(after, 0) :]]
+        return [{**asdict(mail), "text": None} for mail in mailbox.mails[max(after, 0) :]]
 
     @app.get("/mails/{number}")
     def mail(number: int) -> dict[str, object]:
         """One mail with its text."""
-        if not 1 <= number <= len(box.mails):
+        if not 1 <= number <= len(mailbox.mails):
             raise HTTPException(404, "no such mail")
-        return asdict(box.mails[number - 1])
+        return asdict(mailbox.mails[number - 1])
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
         """Everything that came in, newest first, with links that work."""
-        parts = [_as_html(mail) for mail in reversed(box.mails)] or ["<p>No mail yet.</p>"]
+        parts = [_as_html(mail) for mail in reversed(mailbox.mails)] or ["<p>No mail yet.</p>"]
         return (
             "<!doctype html><meta charset=utf-8><title>Mail</title>"
-            f"<h1>{len(box.mails)} mails</h1>{''.join(parts)}"
+            f"<h1>{len(mailbox.mails)} mails</h1>{''.join(parts)}"
         )
 
     return app
@@ -106,31 +106,31 @@ def _as_html(mail: Mail) -> str:
     return f"<article><h2>{html.escape(head)}</h2><pre>{' '.join(words)}</pre></article>"
 
 
-def listening(door: str) -> socket.socket:
-    """A listening socket for the door named: a free loopback port, unless the environment names one."""
-    taken = socket.socket()
-    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listening_socket(protocol: str) -> socket.socket:
+    """Listen for SMTP or HTTP, on a free loopback port unless the environment names one."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     host = os.environ.get("MAIL_CATCHER_HOST", "127.0.0.1")
-    taken.bind((host, int(os.environ.get(f"MAIL_CATCHER_{door}_PORT", "0"))))
-    taken.listen()
-    return taken
+    listener.bind((host, int(os.environ.get(f"MAIL_CATCHER_{protocol}_PORT", "0"))))
+    listener.listen()
+    return listener
 
 
 async def serve() -> None:
     """Serve both doors until SIGTERM or the parent's end."""
-    box = Box()
-    smtp_door, http_door = listening("SMTP"), listening("HTTP")
+    mailbox = Mailbox()
+    smtp_socket, http_socket = listening_socket("SMTP"), listening_socket("HTTP")
     smtp = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(box, data_size_limit=LARGEST_MAIL_BYTES, hostname="localhost"), sock=smtp_door
+        lambda: SMTP(mailbox, data_size_limit=LARGEST_MAIL_BYTES, hostname="localhost"), sock=smtp_socket
     )
-    server = uvicorn.Server(uvicorn.Config(web(box), log_level="error", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(mail_app(mailbox), log_level="error", access_log=False))
 
     def end() -> None:
         server.should_exit = True
 
     when_parent_ends(end)
-    print(f"{smtp_door.getsockname()[1]} {http_door.getsockname()[1]}", flush=True)
-    await server.serve(sockets=[http_door])
+    print(f"{smtp_socket.getsockname()[1]} {http_socket.getsockname()[1]}", flush=True)
+    await server.serve(sockets=[http_socket])
     smtp.close()
 
 

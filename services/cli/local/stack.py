@@ -7,80 +7,82 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from services.cli.home import Home, Running
+from services.cli.home import Home, RunningStack
 from services.cli.local.embedded import embedded_broker, mail_catcher, postgres, with_database
-from services.cli.local.supervisor import Supervisor, Surroundings, supervised
+from services.cli.local.supervisor import BackingServices, Supervisor, supervised
 from services.cli.plugins import services_with_tables
 from services.runtime.postgres.connect import conninfo
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
-Say = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
+class LocalStack:
     """What runs, and how to reach it."""
 
     home: Home
     supervisor: Supervisor
-    running: Running
+    running: RunningStack
     database: DatabaseSettings
 
 
 @contextmanager
-def local_stack(home: Home, *, database: str, fresh: bool, lent_only: bool, say: Say) -> Iterator[Local]:
-    """Everything while the block runs; `say` hears what starts and where it is.
+def local_stack(
+    home: Home, *, database: str, fresh: bool, embedded_only: bool, echo: Echo
+) -> Iterator[LocalStack]:
+    """Everything while the block runs; `echo` hears what starts and where it is.
 
     `KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL` of the environment are used instead of the embedded parts,
-    unless `lent_only`. `fresh` empties the embedded database first.
+    unless `embedded_only`. `fresh` empties the embedded database first.
 
     Raises:
         StartFailed: with the reason and the log to read.
     """
     with ExitStack() as parts:
-        kafka = parts.enter_context(_kafka(say, lent_only=lent_only))
-        url = parts.enter_context(_database(home, database, say, fresh=fresh, lent_only=lent_only))
+        kafka = parts.enter_context(_kafka(echo, embedded_only=embedded_only))
+        url = parts.enter_context(_database(home, database, echo, fresh=fresh, embedded_only=embedded_only))
         settings = DatabaseSettings(url=SecretStr(url))
         for service in services_with_tables():
             migrate(conninfo(settings, "up"), service)
         smtp_port, mail_url = parts.enter_context(mail_catcher())
-        say(f"mail catcher          {mail_url}  (nothing leaves this machine)")
+        echo(f"mail catcher          {mail_url}  (nothing leaves this machine)")
         if not home.credentials.exists():
             home.credentials.write_text('{"keys": []}\n')  # the services want a file from the start
-        supervisor = parts.enter_context(supervised(home, Surroundings(kafka, url, smtp_port)))
-        running = _announced(supervisor, kafka, url, mail_url)
-        home.announce(running)
-        parts.callback(home.withdraw)
-        say(f"ingest                {running.ingest_url}  (try {running.ingest_url}/docs)")
-        say(f"detector and results  {running.results_url}")
-        say(f"notifier and inbox    {running.notifier_url}")
-        say(f"logs                  {home.logs}")
-        yield Local(home, supervisor, running, settings)
+        supervisor = parts.enter_context(supervised(home, BackingServices(kafka, url, smtp_port)))
+        running = _running_stack(supervisor, kafka, url, mail_url)
+        home.record_running(running)
+        parts.callback(home.clear_running)
+        echo(f"ingest                {running.ingest_url}  (try {running.ingest_url}/docs)")
+        echo(f"detector and results  {running.results_url}")
+        echo(f"notifier and inbox    {running.notifier_url}")
+        echo(f"logs                  {home.logs}")
+        yield LocalStack(home, supervisor, running, settings)
 
 
 @contextmanager
-def _kafka(say: Say, *, lent_only: bool) -> Iterator[Mapping[str, str]]:
+def _kafka(echo: Echo, *, embedded_only: bool) -> Iterator[Mapping[str, str]]:
     given = {name: value for name, value in os.environ.items() if name.startswith("KAFKA_")}
-    if "KAFKA_BOOTSTRAP_SERVERS" in given and not lent_only:
+    if "KAFKA_BOOTSTRAP_SERVERS" in given and not embedded_only:
         _apply_topics()
-        say(f"Kafka                 {given['KAFKA_BOOTSTRAP_SERVERS']}  (from the environment)")
+        echo(f"Kafka                 {given['KAFKA_BOOTSTRAP_SERVERS']}  (from the environment)")
         yield given
         return
     with embedded_broker() as lent:
-        say(f"Kafka, embedded       {lent['KAFKA_BOOTSTRAP_SERVERS']}  (in memory: for trying out)")
+        echo(f"Kafka, embedded       {lent['KAFKA_BOOTSTRAP_SERVERS']}  (in memory: for trying out)")
         yield lent
 
 
 @contextmanager
-def _database(home: Home, name: str, say: Say, *, fresh: bool, lent_only: bool) -> Iterator[str]:
-    if "DATABASE_URL" in os.environ and not lent_only:
-        say("PostgreSQL            from the environment")
+def _database(home: Home, name: str, echo: Echo, *, fresh: bool, embedded_only: bool) -> Iterator[str]:
+    if "DATABASE_URL" in os.environ and not embedded_only:
+        echo("PostgreSQL            from the environment")
         yield os.environ["DATABASE_URL"]
         return
     with postgres(home) as server:
         url = with_database(server, name, fresh=fresh)
-        say(f"PostgreSQL            {home.postgres}  (it survives restarts)")
+        echo(f"PostgreSQL            {home.postgres}  (it survives restarts)")
         yield url
 
 
@@ -90,14 +92,16 @@ def _apply_topics() -> None:
     from services.cli.admin import kafka_topics
 
     async def work() -> None:
-        async with kafka_topics.admin_of(KafkaSettings()) as admin:
+        async with kafka_topics.admin_client(KafkaSettings()) as admin:
             await kafka_topics.apply(admin)
 
     asyncio.run(work())
 
 
-def _announced(supervisor: Supervisor, kafka: Mapping[str, str], database_url: str, mail_url: str) -> Running:
-    return Running(
+def _running_stack(
+    supervisor: Supervisor, kafka: Mapping[str, str], database_url: str, mail_url: str
+) -> RunningStack:
+    return RunningStack(
         supervisor_pid=os.getpid(),
         ingest_url=supervisor.urls["ingest"],
         results_url=supervisor.urls["detector"],

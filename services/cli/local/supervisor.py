@@ -1,4 +1,4 @@
-"""Surroundings in (broker, database, mail), the three services running out: started, waited for, stopped.
+"""BackingServices in (broker, database, mail), the three services running out: started, waited for, stopped.
 
 The order of starting is the order of the flow from its end, so that nobody writes to a topic before its
 reader is there; stopping goes the other way.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import psutil
 
 from services.cli.home import Home, free_port
-from services.cli.local.child_process import Process
+from services.cli.local.child_process import ChildProcess
 from services.cli.plugins import services_with_tables
 
 READY_DEADLINE_S = 45.0
@@ -23,7 +23,7 @@ SERVICES = ("ingest", "detector", "notifier")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class BackingServices:
     """What the services are told of the world around them."""
 
     kafka: Mapping[str, str]
@@ -35,22 +35,22 @@ class Surroundings:
 class Supervisor:
     """The three services as processes on ports of their own, with the settings and secrets meant for each."""
 
-    def __init__(self, home: Home, surroundings: Surroundings) -> None:
+    def __init__(self, home: Home, surroundings: BackingServices) -> None:
         self._home = home
         ports = {name: free_port() for name in SERVICES}
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self.processes = {
-            name: Process(
+            name: ChildProcess(
                 name,
                 ["-m", "services.cli.local.run_with_parent", f"services.{name}"],
-                {**_own(name), **self._environment(name, port, surroundings)},
+                {**_inherited_environment(name), **self._environment(name, port, surroundings)},
                 home.logs / f"{name}.log",
                 self.urls[name],
             )
             for name, port in ports.items()
         }
 
-    def _environment(self, name: str, port: int, around: Surroundings) -> dict[str, str]:
+    def _environment(self, name: str, port: int, around: BackingServices) -> dict[str, str]:
         environment = {
             **around.kafka,
             "HTTP_HOST": "127.0.0.1",
@@ -82,7 +82,7 @@ class Supervisor:
         try:
             for name in reversed(SERVICES):
                 self.processes[name].start()
-            self._write_down()
+            self._record_pids()
             ends = time.monotonic() + READY_DEADLINE_S
             for name in reversed(SERVICES):
                 self.processes[name].wait_ready(max(1.0, ends - time.monotonic()))
@@ -94,7 +94,7 @@ class Supervisor:
         """Stop one service and start it again on the same port, with `extra` environment for this run."""
         self.processes[name].stop()
         self.processes[name].start(extra)
-        self._write_down()
+        self._record_pids()
         self.processes[name].wait_ready(READY_DEADLINE_S)
 
     def stop(self) -> dict[str, int | None]:
@@ -107,14 +107,14 @@ class Supervisor:
         """The name of a service that ended by itself; None while all run."""
         return next((name for name, process in self.processes.items() if process.pid is None), None)
 
-    def _write_down(self) -> None:
+    def _record_pids(self) -> None:
         pids = [process.pid for process in self.processes.values() if process.pid is not None]
         # Process ids come round again: the time of birth tells ours from a stranger's.
         born = {str(pid): psutil.Process(pid).create_time() for pid in pids if psutil.pid_exists(pid)}
         self._home.processes.write_text(json.dumps(born))
 
 
-def clear_leftovers(home: Home) -> int:
+def stop_orphans(home: Home) -> int:
     """End services of this home whose supervisor was killed; returns how many."""
     if not home.processes.exists():
         return 0
@@ -131,9 +131,9 @@ def clear_leftovers(home: Home) -> int:
 
 
 @contextmanager
-def supervised(home: Home, surroundings: Surroundings) -> Iterator[Supervisor]:
+def supervised(home: Home, surroundings: BackingServices) -> Iterator[Supervisor]:
     """The services while the block runs."""
-    clear_leftovers(home)
+    stop_orphans(home)
     supervisor = Supervisor(home, surroundings)
     supervisor.start()
     try:
@@ -142,7 +142,7 @@ def supervised(home: Home, surroundings: Surroundings) -> Iterator[Supervisor]:
         supervisor.stop()
 
 
-def _own(name: str) -> dict[str, str]:
+def _inherited_environment(name: str) -> dict[str, str]:
     """What the caller's environment sets for this service (`INGEST_…`) and for all (`LOG_…`)."""
     prefixes = (f"{name.upper()}_", "LOG_")
     return {key: value for key, value in os.environ.items() if key.startswith(prefixes)}

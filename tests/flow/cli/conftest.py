@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.admin import practices
+from services.cli.admin import practices as practice_admin
 from services.cli.home import Home
-from services.cli.local.supervisor import Supervisor, Surroundings
+from services.cli.local.supervisor import BackingServices, Supervisor
 from services.runtime.http.credentials import add_key
 from tests.support.backend import embedded_backend
 
@@ -49,9 +49,9 @@ def home_of_its_own() -> Iterator[Path]:
 def ingest(tmp_path: Path) -> Iterator[Door]:
     """A running ingest; nobody reads what it publishes."""
     home = Home(tmp_path / "home")
-    new = add_key(home.credentials, grants=["north"], scopes=practices.SCOPES)
+    new = add_key(home.credentials, grants=["north"], scopes=practice_admin.SCOPES)
     with embedded_backend() as backend:
-        supervisor = Supervisor(home, Surroundings(backend.kafka_env, "postgresql://nobody.example", 25))
+        supervisor = Supervisor(home, BackingServices(backend.kafka_env, "postgresql://nobody.example", 25))
         process = supervisor.processes["ingest"]
         process.start()
         try:

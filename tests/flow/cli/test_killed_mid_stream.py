@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from services.cli.demo.input_ratings import Sent, Size, simulated
+from services.cli.demo.input_ratings import InputRating, NetworkSize, simulate_ratings
 from tests.support.backend import Backend, embedded_backend
 from tests.support.postgres import fresh_database
 from tests.support.service_stack import ServiceStack, running_stack
@@ -19,14 +19,16 @@ class Ending(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory: pytest.TempPathFactory) -> list[Sent]:
+def sent(tmp_path_factory: pytest.TempPathFactory) -> list[InputRating]:
     """A small practice's ratings in sending order, invalid ones included."""
-    size = Size(clients=30, sessions=10, practices=1, therapists=3)
-    return simulated(size, 7, tmp_path_factory.mktemp("network"))[0]
+    size = NetworkSize(clients=30, sessions=10, practices=1, therapists=3)
+    return simulate_ratings(size, 7, tmp_path_factory.mktemp("network"))[0]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(postgres_url: str, tmp_path_factory: pytest.TempPathFactory, sent: list[Sent]) -> Ending:
+def undisturbed(
+    postgres_url: str, tmp_path_factory: pytest.TempPathFactory, sent: list[InputRating]
+) -> Ending:
     """How it ends when nothing happens to anyone."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with (
@@ -38,14 +40,14 @@ def undisturbed(postgres_url: str, tmp_path_factory: pytest.TempPathFactory, sen
         return _ending(stack)
 
 
-def _send(stack: ServiceStack, part: list[Sent]) -> None:
+def _send(stack: ServiceStack, part: list[InputRating]) -> None:
     stack.send("north", [one.body for one in part])
 
 
 def _ending(stack: ServiceStack) -> Ending:
     settled = stack.settled()
     episodes = {(one["client_id"], one["opened_session"]) for one in settled.episodes}
-    return Ending({name: count for name, count in settled.book.deliveries.items() if count}, episodes)
+    return Ending({name: count for name, count in settled.balance.deliveries.items() if count}, episodes)
 
 
 @pytest.mark.parametrize("victim", ["ingest", "detector", "notifier"])
@@ -53,7 +55,7 @@ def test_the_table_is_the_same_after_a_kill(
     backend: Backend,
     database_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-    sent: list[Sent],
+    sent: list[InputRating],
     undisturbed: Ending,
     victim: str,
 ) -> None:
@@ -74,7 +76,7 @@ def test_sending_everything_twice_adds_duplicates_and_nothing_else(
     backend: Backend,
     database_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-    sent: list[Sent],
+    sent: list[InputRating],
     undisturbed: Ending,
 ) -> None:
     with running_stack(backend, database_url, tmp_path_factory.mktemp("twice")) as stack:
@@ -85,6 +87,6 @@ def test_sending_everything_twice_adds_duplicates_and_nothing_else(
 
         assert undisturbed.episodes == _ending(stack).episodes
         assert once.decisions == twice.decisions
-        changed = twice.book.minus(once.book)
-        assert {"duplicate": stack.tally.accepted // 2} == {n: c for n, c in changed.deliveries.items() if c}
+        changed = twice.balance.minus(once.balance)
+        assert {"duplicate": stack.report.accepted // 2} == {n: c for n, c in changed.deliveries.items() if c}
         assert changed.messages.total() == 0

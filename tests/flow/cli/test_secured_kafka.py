@@ -49,10 +49,10 @@ def test_ratings_flow_over_a_protected_connection(
     # A group of its own: the topics are those of the test before.
     own = {"DETECTOR_GROUP": f"detector-{way}", "NOTIFIER_GROUP": f"notifier-{way}"}
     with running_stack(backend_of(environment), database_url, tmp_path, environment=own) as stack:
-        tally = stack.send("north", [rating(number) for number in range(20)])
-        wait_until(lambda: stack.book().deliveries["assessed"] == 20, "every rating is assessed")
+        report = stack.send("north", [rating(number) for number in range(20)])
+        wait_until(lambda: stack.balance().deliveries["assessed"] == 20, "every rating is assessed")
 
-    assert tally.accepted == 20
+    assert report.accepted == 20
 
 
 @pytest.mark.parametrize("wrong", ["password", "certificate"])

@@ -34,7 +34,7 @@ def _running(folder: Path) -> Iterator[Path]:
         finally:
             up.send_signal(signal.SIGINT)
             assert up.wait(60) == 0, said.read_text()
-    assert "Stopped." in said.read_text()
+    assert "IngestUnavailable." in said.read_text()
     assert Home(folder).running() is None
 
 

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas import topics
 from schemas.envelope import decode
 from schemas.events import AllianceAssessed
-from services.cli.local.child_process import Process
+from services.cli.local.child_process import ChildProcess
 from services.detector.model.artefact import SHIPPED
 from services.runtime.http.credentials import add_key
 from services.runtime.kafka.record import Record
@@ -22,7 +22,7 @@ from tests.support.service_stack import wait_until
 
 
 @contextmanager
-def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -> Iterator[Process]:
+def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -> Iterator[ChildProcess]:
     """A detector process, started."""
     port = free_port()
     environment = {
@@ -32,7 +32,7 @@ def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -
         "RAPPORT_CREDENTIALS_FILE": str(folder / "credentials.json"),
         **more,
     }
-    process = Process(
+    process = ChildProcess(
         "detector", ["-m", "services.detector"], environment, folder / "log", f"http://127.0.0.1:{port}"
     )
     process.start()

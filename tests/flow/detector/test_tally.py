@@ -9,10 +9,10 @@ from tests.support.detector.batch_driver import Stage, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
-Sent = dict[str, object]
+InputRating = dict[str, object]
 
 
-async def counted(detector: Stage, *sent: Sent) -> tuple[Counter[str], int]:
+async def counted(detector: Stage, *sent: InputRating) -> tuple[Counter[str], int]:
     """What a batch counts, and how many findings it gives."""
     kept: list[tuple[Counter[str], int]] = []
 

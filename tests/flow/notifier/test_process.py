@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from schemas.envelope import TherapistRespondedEvent, decode
 from schemas.events import Answer, Change, HeartbeatSent
 from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
-from services.cli.local.child_process import Process
+from services.cli.local.child_process import ChildProcess
 from services.notifier.directory.store import put_therapist
 from services.notifier.domain.therapist import Therapist
 from tests.support.backend import Backend
@@ -28,7 +28,7 @@ PARTITION = 3
 @pytest.fixture
 def process(
     backend: Backend, database_url: str, tmp_path: Path, mail_server: MailServer
-) -> Iterator[Process]:
+) -> Iterator[ChildProcess]:
     """The notifier, ready."""
     (tmp_path / "signing").write_text("0123456789abcdef" * 4)
     port = free_port()
@@ -43,7 +43,7 @@ def process(
         "NOTIFIER_SMTP_PORT": str(mail_server.port),
         "NOTIFIER_SMTP_TLS": "none",
     }
-    notifier = Process("notifier", ["-m", "services.notifier"], environment, tmp_path / "log", url)
+    notifier = ChildProcess("notifier", ["-m", "services.notifier"], environment, tmp_path / "log", url)
     notifier.start()
     try:
         notifier.wait_ready(30)
@@ -92,7 +92,7 @@ def answered_and_undone(url: str, link: str) -> str:
 
 
 async def test_a_change_in_the_topic_becomes_a_mail_and_its_answer_a_record(
-    process: Process, backend: Backend, database_url: str, mail_server: MailServer
+    process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         await put_therapist(conn, Therapist("north", "t-1", "t1@north.example"))
@@ -121,7 +121,7 @@ async def test_a_change_in_the_topic_becomes_a_mail_and_its_answer_a_record(
 
 
 async def test_a_notifier_that_was_killed_goes_on_and_tells_nobody_twice(
-    process: Process, backend: Backend, database_url: str, mail_server: MailServer
+    process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         await put_therapist(conn, Therapist("north", "t-1", "t1@north.example"))
@@ -150,10 +150,10 @@ def _count(conn: psycopg.Connection, what: str) -> int:
     return int(row[0])
 
 
-def test_a_notifier_that_is_asked_to_stop_ends_cleanly(process: Process) -> None:
+def test_a_notifier_that_is_asked_to_stop_ends_cleanly(process: ChildProcess) -> None:
     assert process.stop() == 0
 
 
-def test_no_line_of_its_log_is_the_queues_own(process: Process) -> None:
+def test_no_line_of_its_log_is_the_queues_own(process: ChildProcess) -> None:
     process.stop()
     assert "procrastinate" not in process.log.read_text()

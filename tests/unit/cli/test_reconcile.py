@@ -5,64 +5,83 @@ from typing import Any
 
 import pytest
 
-from services.cli.client.send_ratings import Tally
-from services.cli.demo.balance import Book
+from services.cli.client.send_ratings import DeliveryReport
+from services.cli.demo.balance import NetworkBalance
 from services.cli.demo.reconcile import reconcile
-from services.cli.demo.wait_settled import Settled
+from services.cli.demo.wait_settled import SettledState
 
 
-def _tally(**change: int) -> Tally:
-    tally = Tally(done=10, accepted=8, refused=Counter({"invalid": 2}))
+def _report(**change: int) -> DeliveryReport:
+    report = DeliveryReport(done=10, accepted=8, refused=Counter({"invalid": 2}))
     for name, value in change.items():
-        setattr(tally, name, value)
-    return tally
+        setattr(report, name, value)
+    return report
 
 
-def _book(**change: Counter[Any]) -> Book:
+def _balance(**change: Counter[Any]) -> NetworkBalance:
     numbers: dict[str, Counter[Any]] = {
         "deliveries": Counter({"assessed": 5, "superseded": 1, "duplicate": 1, "rejected: id-reused": 1}),
         "episodes": Counter({"opened": 2, "told": 1, "kept back: historic": 1}),
         "messages": Counter({("email", "sent"): 1}),
     }
-    return Book(**(numbers | change))
+    return NetworkBalance(**(numbers | change))
 
 
-def _settled(book: Book | None = None, unfinished: str | None = None) -> Settled:
+def _settled(balance: NetworkBalance | None = None, unfinished: str | None = None) -> SettledState:
     decision = {"episode_id": "e", "revision": 1, "channel": "inbox", "outcome": "told"}
-    return Settled(book or _book(), [], [decision], unfinished)
+    return SettledState(balance or _balance(), [], [decision], unfinished)
 
 
 def test_numbers_that_add_up_leave_no_mismatch() -> None:
-    assert reconcile(_tally(), Book(), _settled(), 1).mismatches == []
+    assert reconcile(_report(), NetworkBalance(), _settled(), 1).mismatches == []
 
 
 @pytest.mark.parametrize(
-    ("tally", "settled", "mails", "words"),
+    ("report", "settled", "mails", "words"),
     [
-        (_tally(accepted=9), _settled(), 1, "10 were sent, but 9 accepted and 2 refused"),
-        (_tally(), _settled(_book(deliveries=Counter({"assessed": 7}))), 1, "detector counts 7 deliveries"),
-        (_tally(), _settled(_book(episodes=Counter({"opened": 2, "told": 1}))), 1, "but 1 told and 0 kept"),
-        (_tally(), _settled(_book(episodes=Counter({"opened": 2, "told": 2}))), 1, "notifier 1 inbox items"),
-        (_tally(), _settled(), 0, "the mail catcher got 0"),
-        (_tally(), _settled(unfinished="3 messages are not sent yet"), 1, "3 messages are not sent yet"),
+        (_report(accepted=9), _settled(), 1, "10 were sent, but 9 accepted and 2 refused"),
+        (
+            _report(),
+            _settled(_balance(deliveries=Counter({"assessed": 7}))),
+            1,
+            "detector counts 7 deliveries",
+        ),
+        (
+            _report(),
+            _settled(_balance(episodes=Counter({"opened": 2, "told": 1}))),
+            1,
+            "but 1 told and 0 kept",
+        ),
+        (
+            _report(),
+            _settled(_balance(episodes=Counter({"opened": 2, "told": 2}))),
+            1,
+            "notifier 1 inbox items",
+        ),
+        (_report(), _settled(), 0, "the mail catcher got 0"),
+        (_report(), _settled(unfinished="3 messages are not sent yet"), 1, "3 messages are not sent yet"),
     ],
 )
-def test_a_number_that_is_off_is_named(tally: Tally, settled: Settled, mails: int, words: str) -> None:
-    assert any(words in mismatch for mismatch in reconcile(tally, Book(), settled, mails).mismatches)
+def test_a_number_that_is_off_is_named(
+    report: DeliveryReport, settled: SettledState, mails: int, words: str
+) -> None:
+    assert any(
+        words in mismatch for mismatch in reconcile(report, NetworkBalance(), settled, mails).mismatches
+    )
 
 
 def test_a_line_sent_again_may_have_been_taken_twice() -> None:
-    book = _book(deliveries=Counter({"assessed": 6, "superseded": 1, "duplicate": 2}))
+    balance = _balance(deliveries=Counter({"assessed": 6, "superseded": 1, "duplicate": 2}))
 
-    assert reconcile(_tally(sent_again=1), Book(), _settled(book), 1).mismatches == []
+    assert reconcile(_report(sent_again=1), NetworkBalance(), _settled(balance), 1).mismatches == []
 
 
 def test_a_second_run_counts_only_what_it_changed() -> None:
-    before = _book()
-    after = _book(deliveries=before.deliveries + Counter({"duplicate": 8}))
+    before = _balance()
+    after = _balance(deliveries=before.deliveries + Counter({"duplicate": 8}))
     settled = _settled(after)
 
-    found = reconcile(_tally(), before, settled, 0)
+    found = reconcile(_report(), before, settled, 0)
 
     assert found.mismatches == []
     assert {line.name: line.count for line in found.lines}["duplicate"] == 8

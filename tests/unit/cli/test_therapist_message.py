@@ -1,7 +1,7 @@
 """A page is read as a person reads it."""
 
 from services.cli.demo.html_text import Page
-from services.cli.demo.message import link_in
+from services.cli.demo.therapist_message import link_in
 
 PAGE = """<!doctype html><html><head><title>x</title><style>p{}</style></head><body><nav>menu</nav><p>Skip</p>
 <main><h1>To review</h1><p>Your client&#39;s <b>bond</b>

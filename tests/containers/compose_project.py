@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from services.cli.demo.target import Stack
+from services.cli.client.stack_access import StackAccess
 from services.detector.model.artefact import SHIPPED
 from tests.support.images import ROOT
 from tests.support.ports import lasting_ports
@@ -50,7 +50,7 @@ class Project:
 
     @property
     def ports(self) -> Mapping[str, int]:
-        """Where the doors are published, but for the detectors', which come after them."""
+        """The published port of each endpoint; the detectors' ports follow these."""
         return {door: self.first_port + place for place, door in enumerate(DOORS)}
 
     @property
@@ -151,10 +151,10 @@ class Project:
             return f"http://{published}"
         return f"http://127.0.0.1:{self.ports[door]}"
 
-    def stack(self, practice: str, key: str) -> Stack:
-        """Where the doors are now, with the key of one practice."""
+    def stack(self, practice: str, key: str) -> StackAccess:
+        """How to reach the stack with the key of one practice."""
         ingest, results, notifier, mail = map(self.url, ("INGEST", "RESULTS", "NOTIFIER", "MAIL"))
-        return Stack(ingest, results, notifier, (practice,), key, mail)
+        return StackAccess(ingest, results, notifier, (practice,), key, mail)
 
     def add_practice(self, name: str) -> str:
         """Add a practice that is told about everything, as the documentation says; its key."""

@@ -1,6 +1,6 @@
 """What learning from therapists' answers does to the risk, for attentive and for careless therapists.
 
-    python -m bench.learning [--clients 1500] [--seeds 3]
+    python -m bench.label_learning [--clients 1500] [--seeds 3]
 
 Simulated practices of every kind that the model was not trained on answer so many of the episodes that they
 were told of; what was learned is measured on clients nobody learned from, against the truth. Prints the table

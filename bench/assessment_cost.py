@@ -1,6 +1,6 @@
 """How much CPU a rating takes for history, features, model and explanation together.
 
-    python -m bench.fold [--dyads 512] [--runs 15]
+    python -m bench.assessment_cost [--dyads 512] [--runs 15]
 
 In batches of 512 dyads, on one thread: one rating on top of a snapshot, as it mostly comes; one that came
 late, so that its dyad's history of 30 sessions is folded anew; and a history of which nothing is known yet.

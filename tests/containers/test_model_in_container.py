@@ -12,12 +12,12 @@ import pytest
 from testcontainers.core.container import DockerContainer
 
 from services.detector.model.artefact import MANIFEST_FILE, MODEL_FILE, SHIPPED
-from tests.containers.project import SHIPPED_IN_IMAGE, wait_until
+from tests.containers.compose_project import SHIPPED_IN_IMAGE, wait_until
 from tests.support.containers import settle_reaper
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]  # the first builds the image
 
-READY = ["/opt/rapport/bin/python", "-m", "deploy.compose.ready"]
+READY = ["/opt/rapport/bin/python", "-m", "deploy.compose.healthcheck"]
 METRICS = ["/opt/rapport/bin/python", "-c", (
     "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
 )]  # fmt: skip

@@ -1,6 +1,6 @@
 """A load generator for ingest: an address and a key in, counts and times as one JSON line out.
 
-    python -m bench.ingest_load single|batch URL KEY SECONDS CONNECTIONS
+    python -m bench.ingest_load_generator single|batch URL KEY SECONDS CONNECTIONS
 
 Requests are spelled before the clock starts and answers are only counted, so that it needs little of the
 processor that it shares with what is measured.

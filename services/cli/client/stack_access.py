@@ -1,14 +1,14 @@
-"""Where a stack's doors are and the key to them: all that the demonstration knows, near or far."""
+"""Where a stack's client are and the key to them: all that the demonstration knows, near or far."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from services.cli.client.api_client import Doors
+from services.cli.client.api_client import ApiClient
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class StackAccess:
     """URLs and one network key with all scopes, which grants `practices`."""
 
     ingest_url: str
@@ -20,7 +20,7 @@ class Stack:
     """Where the mail catcher shows what was sent; None where mail goes to real people."""
 
     @contextmanager
-    def doors(self) -> Iterator[Doors]:
-        """The doors while the block runs."""
-        with Doors.open(self.ingest_url, self.results_url, self.notifier_url, self.key) as doors:
-            yield doors
+    def open_client(self) -> Iterator[ApiClient]:
+        """The client while the block runs."""
+        with ApiClient.open(self.ingest_url, self.results_url, self.notifier_url, self.key) as client:
+            yield client

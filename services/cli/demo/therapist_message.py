@@ -15,7 +15,7 @@ _LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class TherapistMessage:
     """What left the house, and what stands behind the sign-in."""
 
     to: str
@@ -27,7 +27,7 @@ class Message:
     """The session in which the page was read."""
 
 
-class MailBox:
+class MailCatcherClient:
     """The mail catcher's pages."""
 
     def __init__(self, url: str) -> None:
@@ -93,8 +93,8 @@ def open_link(url: str) -> tuple[Page, str, dict[str, str]]:
 
 
 def read_message(
-    mails: MailBox, told: Sequence[dict[str, Any]], door: str
-) -> tuple[Message, dict[str, Any]] | None:
+    mails: MailCatcherClient, told: Sequence[dict[str, Any]], door: str
+) -> tuple[TherapistMessage, dict[str, Any]] | None:
     """The message of the first of these episodes that a mail leads to, read through the notifier's `door`."""
     listed = mails.list()
     for episode in told:
@@ -108,5 +108,7 @@ def read_message(
                 continue
             if str(episode["episode_id"]) in url:
                 shown = through(url, link)
-                return Message(address, mail["subject"], mail["text"], page.text, shown, cookies), episode
+                return TherapistMessage(
+                    address, mail["subject"], mail["text"], page.text, shown, cookies
+                ), episode
     return None

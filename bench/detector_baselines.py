@@ -1,6 +1,6 @@
 """What the full path is measured beside: the service that finds the same in all, a loop without a database.
 
-python -m bench.detector_loops "without the model" | "without the database"
+python -m bench.detector_baselines "without the model" | "without the database"
 """
 
 import asyncio

@@ -1,19 +1,19 @@
-"""The wait for everything to settle ends when every accepted rating has an outcome, and not before."""
+"""The wait for a quiet system ends when every accepted rating has an outcome, and not before."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from services.cli.client.api_client import LineResult
-from services.cli.client.send_ratings import Item, Tally
-from services.cli.demo.target import Stack
-from services.cli.demo.wait_settled import settle
+from services.cli.client.api_client import RatingResult
+from services.cli.client.send_ratings import DeliveryReport, RatingToSend
+from services.cli.client.stack_access import StackAccess
+from services.cli.demo.wait_settled import wait_until_settled
 
 NORTH = "north"
-STACK = Stack("", "", "", (NORTH,), "")
+STACK = StackAccess("", "", "", (NORTH,), "")
 
 
-class ScriptedDoors:
-    """Doors that answer what a script says: each look at the balance is one step further."""
+class ScriptedClient:
+    """ApiClient that answer what a script says: each look at the balance is one step further."""
 
     def __init__(
         self, steps: list[dict[str, int]], slow: str = "", known_at: int = 0, sent_at: int = 0
@@ -53,27 +53,27 @@ class ScriptedDoors:
 def test_a_second_delivery_of_one_rating_does_not_stand_for_the_first_of_another() -> None:
     early, late = {"assessed": 2, "duplicate": 1}, {"assessed": 3, "duplicate": 1}
     steps = [early, early, late]
-    doors = ScriptedDoors(steps, slow="c", known_at=2)
+    client = ScriptedClient(steps, slow="c", known_at=2)
 
-    found = settle(STACK, doors, 3, lambda _done: None, [(NORTH, name) for name in "abc"])  # type: ignore[arg-type]
+    found = wait_until_settled(STACK, client, 3, lambda _done: None, [(NORTH, name) for name in "abc"])  # type: ignore[arg-type]
 
     assert found.unfinished is None
-    assert found.book.deliveries["assessed"] == 3
+    assert found.balance.deliveries["assessed"] == 3
 
 
 def test_a_message_that_is_queued_between_two_looks_is_waited_for() -> None:
-    doors = ScriptedDoors([{"assessed": 1}], sent_at=5)
+    client = ScriptedClient([{"assessed": 1}], sent_at=5)
 
-    found = settle(STACK, doors, 1, lambda _done: None)  # type: ignore[arg-type]
+    found = wait_until_settled(STACK, client, 1, lambda _done: None)  # type: ignore[arg-type]
 
     assert found.unfinished is None
-    assert found.book.messages == {("email", "sent"): 1}
+    assert found.balance.messages == {("email", "sent"): 1}
 
 
 def test_what_was_taken_is_in_doubt_only_when_something_was_sent_again() -> None:
-    tally = Tally(taken=[])
-    tally.count(Item(1, NORTH, b"{}"), LineResult("accepted", rating_id="a"))
-    assert tally.doubtful == []
+    report = DeliveryReport(accepted_ids=[])
+    report.count(RatingToSend(1, NORTH, b"{}"), RatingResult("accepted", rating_id="a"))
+    assert report.unverified == []
 
-    tally.sent_again = 1
-    assert tally.doubtful == [(NORTH, "a")]
+    report.sent_again = 1
+    assert report.unverified == [(NORTH, "a")]

@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from deploy.compose.entrypoint import MODULES, module_for
 from deploy.compose.make_secrets import scram_verifier, write_once
-from deploy.compose.start import MODULES, module_for
 from tests.support.images import ROOT, compose_file
 
 

@@ -1,6 +1,6 @@
 """A build stage's environment in, the files that a container needs to run it out: no shell, no tests.
 
-    python -m deploy.compose.image /opt/rapport /image
+    python -m deploy.compose.assemble_image /opt/rapport /image
 
 Imports what the processes import, so that exactly their modules are compiled; deletes from the environment
 what only developers need; copies the interpreter, its standard library and every shared library that any of

@@ -1,6 +1,6 @@
 """How long each service takes from its start until it is ready, with everything else running.
 
-    python -m bench.start [--runs 5]
+    python -m bench.startup [--runs 5]
 
 A real Kafka and a real PostgreSQL; each service is stopped and started in turn. Prints every run and medians.
 """

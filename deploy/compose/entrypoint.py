@@ -1,6 +1,6 @@
 """The image's first process: a word in, that service or command running in this very process out.
 
-python -m deploy.compose.start ingest | detector | notifier | mail-catcher | any word of `rapport`
+python -m deploy.compose.entrypoint ingest | detector | notifier | mail-catcher | any word of `rapport`
 """
 
 import runpy
@@ -13,7 +13,7 @@ MODULES = {
     "mail-catcher": "services.cli.local.mail_catcher",
     "make-secrets": "deploy.compose.make_secrets",
     "make-demo-key": "deploy.compose.make_demo_key",
-    "where": "deploy.compose.where",
+    "where": "deploy.compose.addresses",
 }
 COMMAND = "services.cli"
 
