@@ -7,10 +7,9 @@ import sys
 from schemas.rejected import rejected_events
 from schemas.topics import CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
+from services.notifier.channels.registry import read_channel_settings
 from services.notifier.settings import (
-    MailSettings,
     RetrySettings,
-    WebhookSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -46,8 +45,7 @@ async def run() -> None:
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     own = NotifierSettings(
         web=WebSettings(),
-        mail=MailSettings(),
-        webhooks=WebhookSettings(),
+        channels=read_channel_settings(),
         retry=RetrySettings(),
         worker=WorkerSettings(),
     )
@@ -76,7 +74,7 @@ async def run() -> None:
     credentials = CredentialStore(
         CredentialSettings().credentials_file, clock, added_by="`rapport practices add`"
     )
-    app = build_app(parts.desk(consumer.transact), credentials, own.webhooks, health, metrics)
+    app = build_app(parts.desk(consumer.transact), credentials, own.channels, health, metrics)
     await parts.pool.open(wait=False)
     try:
         await serve(app, HttpSettings(), beside=[parts.worker, consumer])

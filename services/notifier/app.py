@@ -7,7 +7,7 @@ from psycopg_pool import PoolTimeout
 
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
-from services.notifier.settings import WebhookSettings
+from services.notifier.channels.registry import ChannelSettings
 from services.notifier.web.assets import asset_router
 from services.notifier.web.context import Desk
 from services.notifier.web.item_pages import item_router
@@ -26,7 +26,7 @@ _AGAIN_AFTER_S = "5"
 def build_app(
     desk: Desk,
     credentials: CredentialStore,
-    webhooks: WebhookSettings,
+    channel_settings: ChannelSettings,
     health: Health,
     metrics: Metrics,
 ) -> FastAPI:
@@ -35,8 +35,7 @@ def build_app(
     app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None)
     problem.install(app)
     app.include_router(health_router(health, metrics))
-    plain_http = "http" in webhooks.schemes
-    app.include_router(therapist_router(desk.pool, credentials, plain_http=plain_http))
+    app.include_router(therapist_router(desk.pool, credentials, channel_settings))
     app.include_router(notification_router(desk.pool, credentials))
     app.include_router(asset_router())
     app.include_router(sign_in_router(desk))

@@ -7,8 +7,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.events import Answer
 from schemas.topics import EPISODE_CHANGED
+from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import OUTGOING, Channel, Outcome, Reason, outcome
+from services.notifier.domain.decision import Outcome, Reason, outcome
 from services.notifier.domain.delivery import OPEN, State
 from services.notifier.domain.notice import Notice
 

@@ -18,6 +18,6 @@ def openapi() -> dict[str, Any]:
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(open=False)
     credentials = CredentialStore(Path())
     app = FastAPI(title=TITLE, version=VERSION)
-    app.include_router(therapist_router(pool, credentials, plain_http=False))
+    app.include_router(therapist_router(pool, credentials, {}))
     app.include_router(notification_router(pool, credentials))
     return app.openapi()

@@ -10,9 +10,10 @@ from uuid import UUID, uuid4
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from services.notifier.channels.channel import Purpose
+from services.notifier.channels.registry import Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import Channel
-from services.notifier.domain.delivery import Delivery, Purpose, State
+from services.notifier.domain.delivery import Delivery, State
 from services.notifier.domain.therapist import Therapist
 from services.runtime.process.errors import Halt
 

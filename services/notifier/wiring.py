@@ -6,21 +6,17 @@ from datetime import timedelta
 from psycopg_pool import AsyncConnectionPool
 
 from schemas.instruments.catalogue import Catalogue
-from services.notifier.channels.email import Email
-from services.notifier.channels.webhook import Webhook
+from services.notifier.channels.registry import ChannelSettings, build_channels
 from services.notifier.deliveries.attempt import Deliver
 from services.notifier.deliveries.queue import Queue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.deliveries.worker import Worker
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import Channel
 from services.notifier.inbox.respond import Transact
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pipeline import Pipeline
 from services.notifier.settings import (
-    MailSettings,
     RetrySettings,
-    WebhookSettings,
     WebSettings,
     WorkerSettings,
 )
@@ -42,8 +38,7 @@ class NotifierSettings:
     """The notifier's own settings, by what they are for."""
 
     web: WebSettings
-    mail: MailSettings
-    webhooks: WebhookSettings
+    channels: ChannelSettings
     retry: RetrySettings
     worker: WorkerSettings
 
@@ -96,10 +91,7 @@ def put_together(
     queue.works_with(
         Deliver(
             pool=connections,
-            channels={
-                Channel.EMAIL: Email(settings.mail, wordings),
-                Channel.WEBHOOK: Webhook(settings.webhooks),
-            },
+            channels=build_channels(settings.channels, wordings),
             links=links,
             back_off=back_off,
             clock=clock,

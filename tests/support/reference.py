@@ -29,7 +29,7 @@ REASONS = {
     "services.detector.domain.reasons": ("Reason", "Why the detector rejects a record"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
     "services.notifier.domain.decision": ("Reason", "Why the notifier told, or did not"),
-    "services.notifier.domain.delivery": ("Why", "How a delivery came to its state"),
+    "services.notifier.channels.channel": ("DeliveryReason", "How a delivery came to its state"),
 }
 ELSEWHERE = {
     "RAPPORT_CREDENTIALS_FILE": "the keys of practices and networks (all services)",

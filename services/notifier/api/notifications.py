@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
+from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import OUTGOING, Channel, Outcome, Reason
+from services.notifier.domain.decision import Outcome, Reason
 from services.notifier.domain.delivery import State
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore

@@ -1,15 +1,15 @@
 """/v1/therapists: a practice says how its therapists are reached; a webhook's secret is never given back."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 from psycopg_pool import AsyncConnectionPool
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from schemas.rating import Reference
-from services.notifier.directory.entry import Entry, faults, therapist
+from services.notifier.channels.registry import Channel, ChannelSettings, contact_columns, contact_models
+from services.notifier.directory.entry import TherapistEntry, entry_errors, to_therapist
 from services.notifier.directory.store import Connection, find_therapist, put_therapist
-from services.notifier.domain.decision import Channel
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
@@ -20,8 +20,8 @@ SCOPE = "therapists:write"
 TherapistReference = Annotated[Reference, Path(description="The therapist's reference, as in the ratings.")]
 
 
-class Shown(BaseModel):
-    """A directory entry as it is read."""
+class _StoredFields(BaseModel):
+    """A directory entry as it is stored, without secrets."""
 
     therapist_id: str
     address: str | None
@@ -30,11 +30,31 @@ class Shown(BaseModel):
     channels: tuple[Channel, ...]
     supervisor: str | None
     quiet: bool
-    webhook_url: str | None
+
+
+_READABLE = {
+    contact_columns(channel)[name]: (channel, name)
+    for channel, model in contact_models().items()
+    for name, field in model.model_fields.items()
+    if field.repr
+}
+"""Published field to the channel and the field of its contact data; secrets are left out."""
+
+if TYPE_CHECKING:
+    StoredTherapist = _StoredFields
+else:
+    StoredTherapist = create_model(
+        "StoredTherapist",
+        __base__=_StoredFields,
+        __doc__=_StoredFields.__doc__,
+        **dict.fromkeys(_READABLE, (str | None, ...)),
+    )
 
 
 def therapist_router(
-    pool: AsyncConnectionPool[Connection], credentials: CredentialStore, *, plain_http: bool
+    pool: AsyncConnectionPool[Connection],
+    credentials: CredentialStore,
+    settings: ChannelSettings,
 ) -> APIRouter:
     """The door to the directory."""
     router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
@@ -42,20 +62,20 @@ def therapist_router(
 
     @router.put("/{therapist_id}")
     async def put(
-        therapist_id: TherapistReference, entry: Entry, practice: Practice, response: Response
-    ) -> Shown:
+        therapist_id: TherapistReference, entry: TherapistEntry, practice: Practice, response: Response
+    ) -> StoredTherapist:
         """Say how a therapist is reached, replacing what was said before. 201 for a new one, else 200."""
-        found = faults(entry, plain_http=plain_http)
+        found = entry_errors(entry, settings)
         wrong = [FieldError(one.field, one.message, one.expected) for one in found]
         if wrong:
             raise Problem(422, "Not as expected", "Correct the named fields and send again.", errors=wrong)
-        stored = therapist(practice, therapist_id, entry)
+        stored = to_therapist(practice, therapist_id, entry)
         async with pool.connection() as conn:
             response.status_code = 201 if await put_therapist(conn, stored) else 200
         return _shown(stored)
 
     @router.get("/{therapist_id}")
-    async def get(therapist_id: TherapistReference, practice: Practice) -> Shown:
+    async def get(therapist_id: TherapistReference, practice: Practice) -> StoredTherapist:
         """How a therapist is reached."""
         async with pool.connection() as conn:
             found = await find_therapist(conn, practice, therapist_id)
@@ -66,14 +86,10 @@ def therapist_router(
     return router
 
 
-def _shown(one: Therapist) -> Shown:
-    return Shown(
-        therapist_id=one.therapist_id,
-        address=one.address,
-        locale=one.locale,
-        time_zone=one.time_zone,
-        channels=one.channels,
-        supervisor=one.supervisor,
-        quiet=one.quiet,
-        webhook_url=one.webhook_url,
-    )
+def _shown(therapist: Therapist) -> StoredTherapist:
+    fields = (*_StoredFields.model_fields,)
+    contacts = {
+        column: getattr(therapist.contacts.get(channel), name, None)
+        for column, (channel, name) in _READABLE.items()
+    }
+    return StoredTherapist(**{name: getattr(therapist, name) for name in fields}, **contacts)

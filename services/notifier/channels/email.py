@@ -5,10 +5,18 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientsRefused
-from aiosmtplib import SMTPResponseException as Response
+from aiosmtplib import SMTPResponseException as ServerReply
 
-from services.notifier.channels.channel import Answer, Message, NotWorthRetrying, Sent, WorthRetrying
-from services.notifier.domain.delivery import Purpose, Why
+from services.notifier.channels.channel import (
+    ChannelDefinition,
+    DeliveryReason,
+    Message,
+    NotWorthRetrying,
+    Purpose,
+    SendResult,
+    Sent,
+    WorthRetrying,
+)
 from services.notifier.settings import MailSettings
 from services.notifier.wording import Wordings
 from services.runtime.process.settings import read_secret
@@ -35,11 +43,11 @@ class Email:
         password = settings.smtp_password_file
         self._password = read_secret(password).get_secret_value() if password else None
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> SendResult:
         """Hand one mail to the server; what counts is its acceptance after DATA, not a tidy QUIT."""
-        if message.therapist.address is None:
-            return NotWorthRetrying(Why.NO_ADDRESS)
-        mail = self.compose(message, message.therapist.address)
+        if message.recipient.address is None:
+            return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
+        mail = self.compose(message, message.recipient.address)
         try:
             async with self._server() as server:
                 await server.send_message(mail)
@@ -49,7 +57,7 @@ class Email:
 
     def compose(self, message: Message, address: str) -> EmailMessage:
         """The mail: plain text, and the same as HTML. Nothing in it is about anyone."""
-        wording = self._wordings.of(message.therapist.locale)
+        wording = self._wordings.of(message.recipient.locale)
         key = _KEY[message.purpose]
         subject, sentence = wording(f"{key}.subject"), wording(f"{key}.sentence")
         button, footer = wording(f"{key}.button"), wording("mail.footer")
@@ -95,16 +103,27 @@ def answer_to(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetryin
     match error:
         case SMTPRecipientsRefused():
             temporary = all(_is_temporary(one) for one in error.recipients)
-            return WorthRetrying(Why.BUSY) if temporary else NotWorthRetrying(Why.ADDRESS_REFUSED)
+            return (
+                WorthRetrying(DeliveryReason.BUSY)
+                if temporary
+                else NotWorthRetrying(DeliveryReason.ADDRESS_REFUSED)
+            )
         case SMTPAuthenticationError():
-            return WorthRetrying(Why.NOT_SIGNED_IN)
-        case Response():
-            return WorthRetrying(Why.BUSY) if _is_temporary(error) else NotWorthRetrying(Why.REFUSED)
+            return WorthRetrying(DeliveryReason.NOT_SIGNED_IN)
+        case ServerReply():
+            return (
+                WorthRetrying(DeliveryReason.BUSY)
+                if _is_temporary(error)
+                else NotWorthRetrying(DeliveryReason.REFUSED)
+            )
         case TimeoutError():
-            return WorthRetrying(Why.TIMED_OUT)
+            return WorthRetrying(DeliveryReason.TIMED_OUT)
         case _:
-            return WorthRetrying(Why.UNREACHABLE)
+            return WorthRetrying(DeliveryReason.UNREACHABLE)
 
 
-def _is_temporary(error: Response) -> bool:
+def _is_temporary(error: ServerReply) -> bool:
     return 400 <= error.code < 500
+
+
+CHANNEL = ChannelDefinition(settings=MailSettings, build=Email, needs_address=True)

@@ -1,47 +1,99 @@
 """Webhook: an event's type and episode id, signed as Standard Webhooks says, to one URL of a therapist."""
 
 import asyncio
+import base64
+import binascii
 import ipaddress
 import json
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import Field
 from standardwebhooks.webhooks import Webhook as Signer
 
-from services.notifier.channels.channel import Answer, Message, NotWorthRetrying, Sent, WorthRetrying
-from services.notifier.domain.delivery import Why
+from services.notifier.channels.channel import (
+    ChannelDefinition,
+    Contact,
+    ContactError,
+    DeliveryReason,
+    Message,
+    NotWorthRetrying,
+    SendResult,
+    Sent,
+    WorthRetrying,
+)
 from services.notifier.settings import WebhookSettings
+from services.notifier.wording import Wordings
 
 _TEMPORARY = frozenset({408, 425, 429})
 
 
+SECRET_BYTES = (24, 64)
+"""The shortest and the longest webhook secret that Standard Webhooks allows."""
+
+
+class WebhookContact(Contact):
+    """Where webhooks go, and the secret they are signed with."""
+
+    url: Annotated[str, Field(max_length=2000)]
+    secret: Annotated[str, Field(max_length=200, repr=False)]
+    """In the form of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. It is never returned."""
+
+
+def contact_errors(contact: WebhookContact, settings: WebhookSettings) -> Iterator[ContactError]:
+    """Yield what is wrong with a webhook's URL and secret."""
+    if not _is_target(contact.url, settings.schemes):
+        expected = f"{' or '.join(settings.schemes)}://host/path"
+        yield ContactError("url", "is not an address we send to", expected)
+    if not _is_secret(contact.secret):
+        yield ContactError("secret", "is not a secret", "whsec_ and 24 to 64 random bytes in base64")
+
+
+def _is_target(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_secret(text: str) -> bool:
+    try:
+        decoded = base64.b64decode(text.removeprefix("whsec_") + "==", validate=False)
+    except (binascii.Error, ValueError):
+        return False
+    return text.startswith("whsec_") and SECRET_BYTES[0] <= len(decoded) <= SECRET_BYTES[1]
+
+
 class ForbiddenTargetError(Exception):
-    """The URL points somewhere we must not knock."""
+    """The URL leads to an address that webhooks must not be sent to."""
 
 
 class Webhook:
     """The webhook channel; `client` follows no redirects and reads no proxy from the environment."""
 
-    def __init__(self, settings: WebhookSettings) -> None:
+    def __init__(self, settings: WebhookSettings, _wordings: Wordings) -> None:
         self._settings = settings
 
-    async def send(self, message: Message) -> Answer:
+    async def send(self, message: Message) -> SendResult:
         """Post one event; any answer of 200 to 299 counts as taken."""
-        url, secret = message.therapist.webhook_url, message.therapist.webhook_secret
-        if url is None or secret is None:
-            return NotWorthRetrying(Why.NO_ADDRESS)
+        contact = message.recipient.contact
+        if not isinstance(contact, WebhookContact):
+            return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
         payload = body(message)
+        headers = signed_headers(message, payload, contact.secret)
         try:
-            status = await self._post(url, payload, signed_headers(message, payload, secret))
+            status = await self._post(contact.url, payload, headers)
         except ForbiddenTargetError:
-            return NotWorthRetrying(Why.FORBIDDEN_TARGET)
+            return NotWorthRetrying(DeliveryReason.FORBIDDEN_TARGET)
         except (httpx.TimeoutException, TimeoutError):
-            return WorthRetrying(Why.TIMED_OUT)
+            return WorthRetrying(DeliveryReason.TIMED_OUT)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, UnicodeError):
-            return WorthRetrying(Why.UNREACHABLE)
+            return WorthRetrying(DeliveryReason.UNREACHABLE)
         return _answer(status)
 
     async def _post(self, url: str, payload: str, headers: Mapping[str, str]) -> int:
@@ -116,13 +168,18 @@ def signed_headers(message: Message, payload: str, secret: str) -> dict[str, str
     }
 
 
-def _answer(status: int) -> Answer:
+def _answer(status: int) -> SendResult:
     if 200 <= status < 300:
         return Sent()
     if 300 <= status < 400:
-        return NotWorthRetrying(Why.REDIRECTED)
+        return NotWorthRetrying(DeliveryReason.REDIRECTED)
     if status == 410:
-        return NotWorthRetrying(Why.GONE)
+        return NotWorthRetrying(DeliveryReason.GONE)
     if status in _TEMPORARY or status >= 500:
-        return WorthRetrying(Why.BUSY)
-    return NotWorthRetrying(Why.REFUSED)
+        return WorthRetrying(DeliveryReason.BUSY)
+    return NotWorthRetrying(DeliveryReason.REFUSED)
+
+
+CHANNEL = ChannelDefinition(
+    settings=WebhookSettings, build=Webhook, contact=WebhookContact, contact_errors=contact_errors
+)

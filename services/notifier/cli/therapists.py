@@ -45,13 +45,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(file: Path, practice: str) -> int:
+    from services.notifier.channels.registry import read_channel_settings
     from services.notifier.directory.csv_import import BadRoster, read_roster
-    from services.notifier.settings import WebhookSettings
 
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            plain_http = "http" in WebhookSettings().schemes
-            found = read_roster(practice, lines, plain_http=plain_http)
+            found = read_roster(practice, lines, read_channel_settings())
     except UnicodeDecodeError:
         typer.secho(f"{file} is not UTF-8: save it as CSV in UTF-8.", err=True, fg="red")
         return 1

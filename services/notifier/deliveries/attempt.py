@@ -6,11 +6,20 @@ from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.notifier.channels.channel import Answer, Message, NotWorthRetrying, OutgoingChannel, Sent
+from services.notifier.channels.channel import (
+    DeliveryReason,
+    Message,
+    NotWorthRetrying,
+    OutgoingChannel,
+    Purpose,
+    Recipient,
+    SendResult,
+    Sent,
+)
+from services.notifier.channels.registry import Channel
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
 from services.notifier.directory.store import Connection, find_therapist
-from services.notifier.domain.decision import Channel
-from services.notifier.domain.delivery import OPEN, Delivery, Purpose, State, Why, predecessors
+from services.notifier.domain.delivery import OPEN, Delivery, State, predecessors
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.sign_in import Links, ensure_link
 from services.runtime.process.clock import Clock
@@ -53,8 +62,8 @@ class Deliver:
                 return
             message = await self._message(conn, delivery, now)
         # No transaction is open while the other side takes its time.
-        answer = await self._try(delivery, message, now)
-        await self._write(delivery, answer)
+        result = await self._try(delivery, message, now)
+        await self._write(delivery, result)
 
     async def _message(self, conn: Connection, delivery: Delivery, now: datetime) -> Message | None:
         therapist = await find_therapist(conn, delivery.practice_id, delivery.therapist_id)
@@ -71,35 +80,39 @@ class Deliver:
             episode_id=delivery.episode_id,
             created_at=delivery.created_at,
             attempted_at=now,
-            therapist=therapist,
+            recipient=Recipient(
+                therapist.locale, therapist.address, therapist.contacts.get(delivery.channel)
+            ),
             link=self._links.url(delivery.delivery_id),
         )
 
-    async def _try(self, delivery: Delivery, message: Message | None, now: datetime) -> Answer:
+    async def _try(self, delivery: Delivery, message: Message | None, now: datetime) -> SendResult:
         if message is None:
-            return NotWorthRetrying(Why.NO_ADDRESS)
+            return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
         if now > delivery.give_up_at:
-            return NotWorthRetrying(Why.TOO_LATE)
+            return NotWorthRetrying(DeliveryReason.TOO_LATE)
         return await self._channels[delivery.channel].send(message)
 
-    async def _write(self, delivery: Delivery, answer: Answer) -> None:
+    async def _write(self, delivery: Delivery, result: SendResult) -> None:
         now, attempts = self._clock.now(), delivery.attempts + 1
         next_try = None
-        match answer:
+        match result:
             case Sent():
-                state, why = State.SENT, None
-            case NotWorthRetrying(why=why):
+                state, reason = State.SENT, None
+            case NotWorthRetrying(reason=reason):
                 state = State.FAILED
             case _:
                 next_try = self._back_off.next_try(now, attempts, delivery.give_up_at)
-                state, why = (State.RETRYING, answer.why) if next_try else (State.FAILED, Why.TOO_LATE)
+                state, reason = (
+                    (State.RETRYING, result.reason) if next_try else (State.FAILED, DeliveryReason.TOO_LATE)
+                )
         async with self._pool.connection() as conn:
             cursor = await conn.execute(
                 "UPDATE notifier.delivery SET state = %s, reason = %s, attempts = %s, next_try_at = %s,"
                 " finished_at = %s WHERE delivery_id = %s AND state = ANY(%s)",
                 (
                     state.value,
-                    why.value if why else None,
+                    reason.value if reason else None,
                     attempts,
                     next_try,
                     None if next_try else now,
@@ -114,7 +127,7 @@ class Deliver:
                 delivery_id=str(delivery.delivery_id),
                 channel=delivery.channel.value,
                 state=state.value,
-                reason=why.value if why else None,
+                reason=reason.value if reason else None,
                 attempts=attempts,
             )
             if next_try is not None:

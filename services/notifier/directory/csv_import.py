@@ -7,20 +7,15 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.rating import Reference
-from services.notifier.directory.entry import Entry, faults, therapist
+from services.notifier.channels.registry import ChannelSettings, contact_columns, contact_models
+from services.notifier.directory.entry import EntryFields, TherapistEntry, entry_errors, to_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.problem import field_errors
 
 COLUMNS = (
     "therapist_id",
-    "address",
-    "locale",
-    "time_zone",
-    "channels",
-    "supervisor",
-    "quiet",
-    "webhook_url",
-    "webhook_secret",
+    *EntryFields.model_fields,
+    *(column for channel in contact_models() for column in contact_columns(channel).values()),
 )
 """`therapist_id` is required; an empty cell takes the default; several channels are separated by blanks."""
 
@@ -46,7 +41,7 @@ class BadRoster(ValueError):
         super().__init__(f"{len(self.rows)} faults")
 
 
-def read_roster(practice_id: str, lines: Iterable[str], *, plain_http: bool) -> list[Therapist]:
+def read_roster(practice_id: str, lines: Iterable[str], settings: ChannelSettings) -> list[Therapist]:
     """The therapists in a table.
 
     Raises:
@@ -62,7 +57,7 @@ def read_roster(practice_id: str, lines: Iterable[str], *, plain_http: bool) -> 
         if None in row:
             wrong.append(BadRow(reader.line_num, "", "has more cells than the header", "as many cells"))
             continue
-        entry, row_faults = _row(cells, reader.line_num, plain_http=plain_http)
+        entry, row_faults = _row(cells, reader.line_num, settings)
         wrong += row_faults
         if entry is None:
             continue
@@ -72,7 +67,7 @@ def read_roster(practice_id: str, lines: Iterable[str], *, plain_http: bool) -> 
             wrong.append(
                 BadRow(reader.line_num, "therapist_id", f"was on line {first} already", "one line each")
             )
-        found.setdefault(reference, (reader.line_num, therapist(practice_id, reference, entry)))
+        found.setdefault(reference, (reader.line_num, to_therapist(practice_id, reference, entry)))
     if wrong:
         raise BadRoster(wrong)
     return [one for _, one in found.values()]
@@ -87,7 +82,9 @@ def _header_faults(names: Iterable[str]) -> Iterator[BadRow]:
             yield BadRow(1, name, "is not a column we know", f"some of {', '.join(COLUMNS)}")
 
 
-def _row(cells: Mapping[str, str], line: int, *, plain_http: bool) -> tuple[Entry | None, list[BadRow]]:
+def _row(
+    cells: Mapping[str, str], line: int, settings: ChannelSettings
+) -> tuple[TherapistEntry | None, list[BadRow]]:
     fields: dict[str, object] = {
         name: cells[name] for name in ("address", "locale", "time_zone", "supervisor") if cells.get(name)
     }
@@ -96,20 +93,17 @@ def _row(cells: Mapping[str, str], line: int, *, plain_http: bool) -> tuple[Entr
     quiet = cells.get("quiet", "").lower()
     if quiet:
         fields["quiet"] = quiet in _YES if quiet in _YES | _NO else quiet
-    if cells.get("webhook_url") or cells.get("webhook_secret"):
-        fields["webhook"] = {
-            "url": cells.get("webhook_url", ""),
-            "secret": cells.get("webhook_secret", ""),
-        }
+    for channel in contact_models():
+        contact = {field: cells.get(column, "") for field, column in contact_columns(channel).items()}
+        if any(contact.values()):
+            fields[channel.value] = contact
     wrong = list(_reference_faults(cells["therapist_id"], line))
     try:
-        entry = Entry.model_validate(fields)
+        entry = TherapistEntry.model_validate(fields)
     except ValidationError as error:
         found = field_errors(error)
         return None, [*wrong, *(BadRow(line, one.field, one.message, one.expected) for one in found)]
-    wrong += [
-        BadRow(line, one.field, one.message, one.expected) for one in faults(entry, plain_http=plain_http)
-    ]
+    wrong += [BadRow(line, one.field, one.message, one.expected) for one in entry_errors(entry, settings)]
     return entry, wrong
 
 

@@ -1,34 +1,19 @@
-"""One entry of the directory as it is sent, by HTTP or as a row of a table: checked, then a `Therapist`."""
+"""Checks an entry of the directory, sent by HTTP or as a row of a table, and makes a `Therapist` of it."""
 
-import base64
-import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 from babel import Locale, UnknownLocaleError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from schemas.rating import Reference
-from services.notifier.domain.decision import Channel
+from services.notifier.channels.channel import Contact, ContactError
+from services.notifier.channels.registry import Channel, ChannelSettings, contact_models, definition_of
 from services.notifier.domain.therapist import ADDRESS, DEFAULT_CHANNELS, TIME_ZONES, Therapist
 
-SECRET_BYTES = (24, 64)
-"""The lengths of a webhook secret that Standard Webhooks allows."""
 
-
-class WebhookEntry(BaseModel):
-    """Where webhooks go, and the secret they are signed with."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: Annotated[str, Field(max_length=2000)]
-    secret: Annotated[str, Field(max_length=200, repr=False)]
-    """As Standard Webhooks spells it: `whsec_` and 24 to 64 bytes in base64. It is never shown again."""
-
-
-class Entry(BaseModel):
+class EntryFields(BaseModel):
     """How to reach a therapist; what is left out takes its default, also when an entry is replaced."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,47 +21,56 @@ class Entry(BaseModel):
     address: Annotated[str, Field(max_length=254)] | None = None
     """A mail address."""
     locale: Annotated[str, Field(max_length=35)] = "en"
-    """As `de-AT`: the language of the pages and how dates and numbers are written."""
+    """Language of the pages and format of dates and numbers, such as `de-AT`."""
     time_zone: Annotated[str, Field(max_length=64)] = "UTC"
-    """As `Europe/Vienna`."""
-    channels: Annotated[tuple[Channel, ...], Field(max_length=3)] = DEFAULT_CHANNELS
-    """The inbox is always kept; `email` and `webhook` are sent to when chosen."""
+    """A name such as `Europe/Vienna`."""
+    channels: Annotated[tuple[Channel, ...], Field(max_length=len(Channel))] = DEFAULT_CHANNELS
+    """The inbox is always on; messages go out over the other channels that are chosen."""
     supervisor: Reference | None = None
     """The reference of a supervisor; they see nothing unless the therapist shares it."""
     quiet: bool = False
-    """Send nothing for now; the inbox fills."""
-    webhook: WebhookEntry | None = None
+    """Send nothing for now; the inbox still fills."""
+
+    def contact(self, channel: Channel) -> Contact | None:
+        """Return the contact data given for a channel."""
+        given: Contact | None = getattr(self, channel.value, None)
+        return given
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a field, and what would be right."""
+if TYPE_CHECKING:
+    TherapistEntry = EntryFields
+else:
+    TherapistEntry = create_model(
+        "TherapistEntry",
+        __base__=EntryFields,
+        __doc__=EntryFields.__doc__,
+        **{channel.value: (model | None, None) for channel, model in contact_models().items()},
+    )
+"""A directory entry as it is sent: the fields above, and one field for each channel's contact data."""
 
-    field: str
-    message: str
-    expected: str
 
-
-def faults(entry: Entry, *, plain_http: bool) -> Iterator[Fault]:
-    """What no type can say. `plain_http`: webhooks over http are allowed here."""
+def entry_errors(entry: TherapistEntry, settings: ChannelSettings) -> Iterator[ContactError]:
+    """Yield what is wrong with an entry beyond its types; `settings` are those of the channels."""
     if entry.address is not None and not ADDRESS.fullmatch(entry.address):
-        yield Fault("address", "is not a mail address", "one plain address, as someone@example.org")
+        yield ContactError("address", "is not a mail address", "one plain address, as someone@example.org")
     if not _is_locale(entry.locale):
-        yield Fault("locale", "is not a locale we know", "a language and perhaps a country, as de-AT")
+        yield ContactError("locale", "is not a known locale", "a language and perhaps a country, as de-AT")
     if entry.time_zone not in TIME_ZONES:
-        yield Fault("time_zone", "is not a time zone we know", "a name as Europe/Vienna")
-    if entry.webhook is not None:
-        schemes = ("https", "http") if plain_http else ("https",)
-        if not _is_target(entry.webhook.url, schemes):
-            yield Fault("webhook.url", "is not an address we send to", f"{' or '.join(schemes)}://host/path")
-        if not _is_secret(entry.webhook.secret):
-            yield Fault("webhook.secret", "is not a secret", "whsec_ and 24 to 64 random bytes in base64")
-    elif Channel.WEBHOOK in entry.channels:
-        yield Fault("webhook", "is missing", "url and secret, because the channel webhook is chosen")
+        yield ContactError("time_zone", "is not a known time zone", "a name as Europe/Vienna")
+    for channel, model in contact_models().items():
+        contact = entry.contact(channel)
+        if contact is not None:
+            for error in definition_of(channel).contact_errors(contact, settings[channel]):
+                yield replace(error, field=f"{channel.value}.{error.field}")
+        elif channel in entry.channels:
+            needed = " and ".join(model.model_fields)
+            expected = f"{needed}, because the channel {channel.value} is chosen"
+            yield ContactError(channel.value, "is missing", expected)
 
 
-def therapist(practice_id: str, therapist_id: str, entry: Entry) -> Therapist:
-    """The entry as the directory keeps it."""
+def to_therapist(practice_id: str, therapist_id: str, entry: TherapistEntry) -> Therapist:
+    """Return the therapist as the directory stores them."""
+    contacts = {channel: entry.contact(channel) for channel in contact_models()}
     return Therapist(
         practice_id=practice_id,
         therapist_id=therapist_id,
@@ -86,8 +80,7 @@ def therapist(practice_id: str, therapist_id: str, entry: Entry) -> Therapist:
         channels=tuple(dict.fromkeys((Channel.INBOX, *entry.channels))),
         supervisor=entry.supervisor,
         quiet=entry.quiet,
-        webhook_url=entry.webhook.url if entry.webhook else None,
-        webhook_secret=entry.webhook.secret if entry.webhook else None,
+        contacts={channel: contact for channel, contact in contacts.items() if contact is not None},
     )
 
 
@@ -97,19 +90,3 @@ def _is_locale(text: str) -> bool:
     except (UnknownLocaleError, ValueError):
         return False
     return True
-
-
-def _is_target(url: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.username is None and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_secret(text: str) -> bool:
-    try:
-        decoded = base64.b64decode(text.removeprefix("whsec_") + "==", validate=False)
-    except (binascii.Error, ValueError):
-        return False
-    return text.startswith("whsec_") and SECRET_BYTES[0] <= len(decoded) <= SECRET_BYTES[1]

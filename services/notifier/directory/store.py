@@ -1,20 +1,28 @@
 """The directory in PostgreSQL: therapists and practices in and out."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from services.notifier.domain.decision import Channel
+from services.notifier.channels.channel import Contact
+from services.notifier.channels.registry import Channel, contact_columns, contact_models
 from services.notifier.domain.therapist import Therapist
 
 Connection = AsyncConnection[TupleRow]
 
-_FIELDS = (
-    "practice_id, therapist_id, address, locale, time_zone, channels, supervisor, quiet, webhook_url, "
-    "webhook_secret"
-)
+_KEY = ("practice_id", "therapist_id")
+_OWN_COLUMNS = (*_KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet")
+
+
+@cache
+def _columns() -> tuple[str, ...]:
+    contacts = (contact_columns(channel).values() for channel in contact_models())
+    return (*_OWN_COLUMNS, *chain.from_iterable(contacts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ async def find_therapists(
     """Those of the (practice id, therapist id) pairs that are in the directory."""
     practices, therapists = zip(*set(who), strict=True) if who else ((), ())
     rows = await conn.execute(
-        f"SELECT {_FIELDS} FROM notifier.therapist JOIN unnest(%s::text[], %s::text[])"
+        f"SELECT {', '.join(_columns())} FROM notifier.therapist JOIN unnest(%s::text[], %s::text[])"
         " AS wanted (practice_id, therapist_id) USING (practice_id, therapist_id)",
         (list(practices), list(therapists)),
     )
@@ -51,7 +59,7 @@ async def find_therapist(conn: Connection, practice_id: str, therapist_id: str) 
 async def find_by_address(conn: Connection, address: str, at_most: int) -> list[Therapist]:
     """The therapists who read mail at this address, in any practice; upper and lower case are the same."""
     rows = await conn.execute(
-        f"SELECT {_FIELDS} FROM notifier.therapist WHERE lower(address) = lower(%s)"
+        f"SELECT {', '.join(_columns())} FROM notifier.therapist WHERE lower(address) = lower(%s)"
         " ORDER BY practice_id, therapist_id LIMIT %s",
         (address, at_most),
     )
@@ -60,25 +68,27 @@ async def find_by_address(conn: Connection, address: str, at_most: int) -> list[
 
 async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
     """Store a therapist, replacing what was stored; True when they are new to the directory."""
+    values = {
+        "practice_id": therapist.practice_id,
+        "therapist_id": therapist.therapist_id,
+        "address": therapist.address,
+        "locale": therapist.locale,
+        "time_zone": therapist.time_zone,
+        "channels": [channel.value for channel in therapist.channels],
+        "supervisor": therapist.supervisor,
+        "quiet": therapist.quiet,
+    }
+    for channel in contact_models():
+        contact = therapist.contacts.get(channel)
+        values |= {column: getattr(contact, name, None) for name, column in contact_columns(channel).items()}
     row = await (
         await conn.execute(
-            f"INSERT INTO notifier.therapist ({_FIELDS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (practice_id, therapist_id) DO UPDATE SET address = excluded.address,"
-            " locale = excluded.locale, time_zone = excluded.time_zone, channels = excluded.channels,"
-            " supervisor = excluded.supervisor, quiet = excluded.quiet, webhook_url = excluded.webhook_url,"
-            " webhook_secret = excluded.webhook_secret, changed_at = now() RETURNING xmax = 0",
-            (
-                therapist.practice_id,
-                therapist.therapist_id,
-                therapist.address,
-                therapist.locale,
-                therapist.time_zone,
-                [channel.value for channel in therapist.channels],
-                therapist.supervisor,
-                therapist.quiet,
-                therapist.webhook_url,
-                therapist.webhook_secret,
-            ),
+            f"INSERT INTO notifier.therapist ({', '.join(values)})"
+            f" VALUES ({', '.join(f'%({column})s' for column in values)})"
+            f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
+            f" {', '.join(f'{column} = excluded.{column}' for column in values if column not in _KEY)},"
+            " changed_at = now() RETURNING xmax = 0",
+            values,
         )
     ).fetchone()
     return row is not None and bool(row[0])
@@ -104,16 +114,15 @@ async def put_practice(conn: Connection, practice: Practice) -> None:
 
 
 def _therapist(row: TupleRow) -> Therapist:
-    practice_id, therapist_id, address, locale, time_zone, channels, supervisor, quiet, url, secret = row
-    return Therapist(
-        practice_id=practice_id,
-        therapist_id=therapist_id,
-        address=address,
-        locale=locale,
-        time_zone=time_zone,
-        channels=tuple(Channel(name) for name in channels),
-        supervisor=supervisor,
-        quiet=quiet,
-        webhook_url=url,
-        webhook_secret=secret,
-    )
+    values = dict(zip(_columns(), row, strict=True))
+    own = {name: values[name] for name in _OWN_COLUMNS}
+    own["channels"] = tuple(Channel(name) for name in values["channels"])
+    return Therapist(**own, contacts=dict(_contacts(values)))
+
+
+def _contacts(values: Mapping[str, Any]) -> Iterator[tuple[Channel, Contact]]:
+    for channel, model in contact_models().items():
+        fields = {name: values[column] for name, column in contact_columns(channel).items()}
+        if None not in fields.values():
+            # Checked when it was stored: a rule that has become stricter since must not stop a batch.
+            yield channel, model.model_construct(**fields)

@@ -1,20 +1,8 @@
-"""The closed lists: over which channels a change can be told, and every reason why it was or was not."""
+"""Lists every reason why a change is sent or shown on a channel, or is held back from it."""
 
 from enum import StrEnum
 
 from schemas.events import Change
-
-
-class Channel(StrEnum):
-    """A way to a therapist."""
-
-    INBOX = "inbox"
-    EMAIL = "email"
-    WEBHOOK = "webhook"
-
-
-OUTGOING = (Channel.EMAIL, Channel.WEBHOOK)
-"""The channels that leave the house; the inbox is written here and read behind the sign-in."""
 
 
 class Outcome(StrEnum):

@@ -10,7 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
 
-from services.notifier.domain.decision import Channel
+from services.notifier.channels.channel import Purpose
+from services.notifier.channels.registry import Channel
 
 _NAMESPACE = UUID("0f2c5a3e-7d19-5b5e-9c55-2f6d3b1e8a42")
 
@@ -23,42 +24,6 @@ class State(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
-
-class Purpose(StrEnum):
-    """What a message is for."""
-
-    EPISODE = "episode"
-    SIGN_IN = "sign-in"
-
-
-class Why(StrEnum):
-    """Why a delivery is being retried, failed or was cancelled."""
-
-    UNREACHABLE = "unreachable"
-    """The other side could not be reached."""
-    TIMED_OUT = "timed-out"
-    """The other side took too long."""
-    BUSY = "busy"
-    """The other side said: not now."""
-    NOT_SIGNED_IN = "not-signed-in"
-    """The mail server does not accept our credentials: an operator must act, the message waits meanwhile."""
-    REFUSED = "refused"
-    """The other side said: never."""
-    ADDRESS_REFUSED = "address-refused"
-    """The mail server does not take mail for this address."""
-    FORBIDDEN_TARGET = "forbidden-target"
-    """A webhook that points into our own network."""
-    REDIRECTED = "redirected"
-    """The receiver points elsewhere; redirects are not followed."""
-    GONE = "gone"
-    """The receiver says that it is no more."""
-    NO_ADDRESS = "no-address"
-    """The therapist has no address for this channel any more."""
-    TOO_LATE = "too-late"
-    """It could not be delivered before its deadline."""
-    WITHDRAWN = "withdrawn"
-    """What it was about was withdrawn before it was sent."""
 
 
 TRANSITIONS: dict[State, frozenset[State]] = {

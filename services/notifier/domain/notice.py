@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from schemas.events import EpisodeChanged, HeartbeatSent
-from services.notifier.domain.decision import TELLING, Channel, Reason
+from services.notifier.channels.registry import Channel
+from services.notifier.domain.decision import TELLING, Reason
 from services.notifier.domain.therapist import Therapist
 
 

@@ -1,10 +1,12 @@
 """A therapist as the directory knows them: how to reach them, and in which language and time."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, available_timezones
 
-from services.notifier.domain.decision import Channel
+from services.notifier.channels.channel import Contact
+from services.notifier.channels.registry import Channel, definition_of
 
 ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+\.[^@\s<>\"(),:;\\\[\]]+")
 """One plain mail address; whether it exists only the mail server knows."""
@@ -25,8 +27,8 @@ class Therapist:
     channels: tuple[Channel, ...] = DEFAULT_CHANNELS
     supervisor: str | None = None
     quiet: bool = False
-    webhook_url: str | None = field(default=None, repr=False)
-    webhook_secret: str | None = field(default=None, repr=False)
+    contacts: Mapping[Channel, Contact] = field(default_factory=dict, repr=False)
+    """Contact data of those channels that need some."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -34,11 +36,7 @@ class Therapist:
         return ZoneInfo(self.time_zone)
 
     def reachable_by(self, channel: Channel) -> bool:
-        """Whether the directory says where to send to over this channel."""
-        match channel:
-            case Channel.INBOX:
-                return True
-            case Channel.EMAIL:
-                return self.address is not None
-            case Channel.WEBHOOK:
-                return self.webhook_url is not None and self.webhook_secret is not None
+        """Return whether the directory holds what this channel needs to reach the therapist."""
+        if channel is Channel.INBOX:
+            return True
+        return definition_of(channel).reaches(self.address, self.contacts.get(channel))

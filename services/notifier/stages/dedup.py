@@ -10,7 +10,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from schemas.events import EpisodeChanged
-from services.notifier.domain.decision import OUTGOING, Channel, Reason
+from services.notifier.channels.registry import OUTGOING, Channel
+from services.notifier.domain.decision import Reason
 from services.notifier.domain.notice import Notice
 from services.runtime.outbox.transaction import Transaction
 

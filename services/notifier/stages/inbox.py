@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from schemas.events import Change
-from services.notifier.domain.decision import SENT_CHANGES, Channel, Reason
+from services.notifier.channels.registry import Channel
+from services.notifier.domain.decision import SENT_CHANGES, Reason
 from services.notifier.domain.inbox_item import Entry, ItemState, fold
 from services.notifier.domain.notice import Notice
 from services.runtime.outbox.transaction import Transaction

@@ -1,7 +1,8 @@
 """mute: holds back what a practice, a therapist or the kind of change does not want told, with the reason."""
 
 from schemas.events import EpisodeChanged
-from services.notifier.domain.decision import OUTGOING, SENT_CHANGES, Channel, Reason
+from services.notifier.channels.registry import OUTGOING, Channel
+from services.notifier.domain.decision import SENT_CHANGES, Reason
 from services.notifier.domain.notice import Notice
 from services.notifier.domain.therapist import DEFAULT_CHANNELS
 from services.runtime.outbox.transaction import Transaction

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from schemas.events import EpisodeChanged
+from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import find_practices, find_therapists
-from services.notifier.domain.decision import OUTGOING, SENT_CHANGES, Channel, Reason
+from services.notifier.domain.decision import SENT_CHANGES, Reason
 from services.notifier.domain.notice import Notice
 from services.runtime.outbox.transaction import Transaction
 

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from schemas.events import Change, EpisodeChanged
+from services.notifier.channels.channel import DeliveryReason, Purpose
+from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import OUTGOING, Channel
-from services.notifier.domain.delivery import Purpose, State, Why, delivery_id, predecessors
+from services.notifier.domain.delivery import State, delivery_id, predecessors
 from services.notifier.domain.notice import Notice
 from services.runtime.outbox.transaction import Transaction
 
@@ -77,7 +78,7 @@ async def _cancel(tx: Transaction, change: EpisodeChanged) -> None:
         " WHERE episode_id = %s AND state = ANY(%s)",
         (
             State.CANCELLED.value,
-            Why.WITHDRAWN.value,
+            DeliveryReason.WITHDRAWN.value,
             tx.now,
             change.episode_id,
             predecessors(State.CANCELLED),

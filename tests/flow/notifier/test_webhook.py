@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from services.notifier.domain.decision import Channel
+from services.notifier.channels.registry import Channel
+from services.notifier.channels.webhook import WebhookContact
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed, episode_named
 from tests.support.notifier.batch_driver import Stage, notifier_stage
@@ -26,8 +27,7 @@ async def _add(stage: Stage, url: str) -> None:
     await stage.add(
         address=None,
         channels=(Channel.INBOX, Channel.WEBHOOK),
-        webhook_url=url,
-        webhook_secret=SECRET,
+        contacts={Channel.WEBHOOK: WebhookContact(url=url, secret=SECRET)},
     )
 
 

@@ -24,6 +24,7 @@ from schemas.events import (
 )
 from schemas.rejected import rejected_events
 from services.notifier.app import build_app
+from services.notifier.channels.registry import Channel, read_channel_settings
 from services.notifier.deliveries.queue import QUEUE
 from services.notifier.directory.store import Practice, put_practice, put_therapist
 from services.notifier.domain.therapist import Therapist
@@ -189,19 +190,22 @@ async def notifier_stage(
     health = Health(clock, metrics)
     own = NotifierSettings(
         web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret),
-        mail=MailSettings(
-            smtp_port=smtp_port,
-            smtp_tls="none",
-            mail_from="Rapport <no-reply@rapport.example>",
-        ),
-        webhooks=WebhookSettings(allow_private_webhooks=allow_private_webhooks),
+        channels={
+            **read_channel_settings(),
+            Channel.EMAIL: MailSettings(
+                smtp_port=smtp_port,
+                smtp_tls="none",
+                mail_from="Rapport <no-reply@rapport.example>",
+            ),
+            Channel.WEBHOOK: WebhookSettings(allow_private_webhooks=allow_private_webhooks),
+        },
         retry=RetrySettings(retry_first_s=0.05, retry_cap_s=0.2),
         worker=WorkerSettings(),
     )
     parts = put_together(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
     stage = Stage(url, parts, FastAPI(), key.secret, clock)
     stage.app = build_app(
-        parts.desk(stage.transact), CredentialStore(credentials), own.webhooks, health, metrics
+        parts.desk(stage.transact), CredentialStore(credentials), own.channels, health, metrics
     )
     jobs = parts.worker.jobs
     await parts.pool.open()

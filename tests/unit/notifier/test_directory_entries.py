@@ -1,28 +1,43 @@
 """Entries of the directory, by HTTP or as a table: taken whole, or every fault named."""
 
+from collections.abc import Mapping
+
 import pytest
 
+from services.notifier.channels.registry import Channel
 from services.notifier.directory.csv_import import BadRoster, read_roster
-from services.notifier.directory.entry import Entry, WebhookEntry, faults
-from services.notifier.domain.decision import Channel
+from services.notifier.directory.entry import TherapistEntry, entry_errors
+from services.notifier.settings import WebhookSettings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
 
-def fields_at_fault(entry: Entry, *, plain_http: bool = False) -> list[str]:
-    return [one.field for one in faults(entry, plain_http=plain_http)]
+SETTINGS = {Channel.WEBHOOK: WebhookSettings(allow_private_webhooks=False)}
+PLAIN_HTTP_ALLOWED = {Channel.WEBHOOK: WebhookSettings(allow_private_webhooks=True)}
+
+
+def webhook_entry(url: str, secret: str = SECRET) -> TherapistEntry:
+    """An entry whose webhook goes to `url`."""
+    return TherapistEntry.model_validate({"webhook": {"url": url, "secret": secret}})
+
+
+def fields_at_fault(
+    entry: TherapistEntry, settings: Mapping[Channel, WebhookSettings] = SETTINGS
+) -> list[str]:
+    """The names of the fields that are refused."""
+    return [error.field for error in entry_errors(entry, settings)]
 
 
 @pytest.mark.parametrize(
     "address", ["a@b", "a b@c.example", "A <a@b.example>", "a@b.example\r\nBcc: x@y.example"]
 )
 def test_an_address_that_is_not_one_plain_address_is_refused(address: str) -> None:
-    assert fields_at_fault(Entry(address=address)) == ["address"]
+    assert fields_at_fault(TherapistEntry(address=address)) == ["address"]
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "plain", "whsec_!!!"])
 def test_a_secret_that_is_too_short_or_no_base64_is_refused(secret: str) -> None:
-    entry = Entry(webhook=WebhookEntry(url="https://hooks.example/x", secret=secret))
+    entry = webhook_entry("https://hooks.example/x", secret)
     assert fields_at_fault(entry) == ["webhook.secret"]
 
 
@@ -30,16 +45,16 @@ def test_a_secret_that_is_too_short_or_no_base64_is_refused(secret: str) -> None
     "url", ["http://hooks.example/x", "ftp://a.example", "https://", "https://u:p@a.example/x"]
 )
 def test_only_https_without_credentials_is_sent_to(url: str) -> None:
-    assert fields_at_fault(Entry(webhook=WebhookEntry(url=url, secret=SECRET))) == ["webhook.url"]
+    assert fields_at_fault(webhook_entry(url)) == ["webhook.url"]
 
 
 def test_plain_http_can_be_allowed() -> None:
-    entry = Entry(webhook=WebhookEntry(url="http://127.0.0.1:9/x", secret=SECRET))
-    assert fields_at_fault(entry, plain_http=True) == []
+    entry = webhook_entry("http://127.0.0.1:9/x")
+    assert fields_at_fault(entry, PLAIN_HTTP_ALLOWED) == []
 
 
 def test_a_chosen_webhook_needs_its_address() -> None:
-    assert fields_at_fault(Entry(channels=(Channel.WEBHOOK,))) == ["webhook"]
+    assert fields_at_fault(TherapistEntry(channels=(Channel.WEBHOOK,))) == ["webhook"]
 
 
 def roster(*lines: str) -> list[str]:
@@ -54,7 +69,7 @@ def test_a_table_is_read_whole() -> None:
             "t-1,t1@north.example,de-AT,Europe/Vienna,email,",
             "t-2,,,,,yes",
         ),
-        plain_http=False,
+        SETTINGS,
     )
     assert [(one.therapist_id, one.address, one.time_zone, one.quiet) for one in found] == [
         ("t-1", "t1@north.example", "Europe/Vienna", False),
@@ -77,7 +92,7 @@ def test_every_fault_of_a_table_is_named_with_its_line() -> None:
                 "t-6,,,,",
                 "t-6,,,,",
             ),
-            plain_http=False,
+            SETTINGS,
         )
     assert [(row.line, row.field) for row in bad.value.rows] == [
         (2, "address"),
@@ -92,5 +107,5 @@ def test_every_fault_of_a_table_is_named_with_its_line() -> None:
 
 def test_a_table_without_its_key_column_or_with_a_strange_one_is_refused() -> None:
     with pytest.raises(BadRoster) as bad:
-        read_roster("north", roster("name,address", "x,"), plain_http=False)
+        read_roster("north", roster("name,address", "x,"), SETTINGS)
     assert [row.field for row in bad.value.rows] == ["therapist_id", "name"]
