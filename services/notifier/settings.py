@@ -10,11 +10,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class _Notifier(BaseSettings):
+class _NotifierSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NOTIFIER_", frozen=True, extra="ignore")
 
 
-class MailSettings(_Notifier):
+class MailSettings(_NotifierSettings):
     """Where mail is handed over, and from whom it comes."""
 
     mail_from: str = "Rapport <rapport@localhost>"
@@ -35,7 +35,7 @@ class MailSettings(_Notifier):
     """How long one exchange with the mail server may take."""
 
 
-class WebhookSettings(_Notifier):
+class WebhookSettings(_NotifierSettings):
     """How webhooks are sent."""
 
     allow_private_webhooks: bool = False
@@ -49,7 +49,7 @@ class WebhookSettings(_Notifier):
         return ("https", "http") if self.allow_private_webhooks else ("https",)
 
 
-class RetrySettings(_Notifier):
+class RetrySettings(_NotifierSettings):
     """How patiently a message is tried again."""
 
     retry_first_s: Seconds = 10
@@ -58,7 +58,7 @@ class RetrySettings(_Notifier):
     """The longest pause between two attempts."""
 
 
-class WebSettings(_Notifier):
+class WebSettings(_NotifierSettings):
     """The pages behind the sign-in."""
 
     public_url: str
@@ -86,7 +86,7 @@ class WebSettings(_Notifier):
         return urlsplit(self.public_url).scheme == "https"
 
 
-class WorkerSettings(_Notifier):
+class WorkerSettings(_NotifierSettings):
     """The worker that sends."""
 
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
