@@ -70,7 +70,7 @@ def judge(detector: Detector, histories: Sequence[Sequence[Form]]) -> list[Judge
     judged = []
     for forms, result in zip(histories, results, strict=True):
         sessions = [
-            session_risk(form.place, found, detector.threshold)
+            session_risk(form.order, found, detector.threshold)
             for form, found in zip(forms, result.assessments, strict=True)
         ]
         _, seen = fold_episodes(NO_SESSIONS, sessions)

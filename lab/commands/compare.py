@@ -21,12 +21,12 @@ def realism_table(ratings: Path, cohorts: int) -> Table:
         typer.BadParameter: that instrument is none that is simulated, or there are no ratings.
     """
     histories = list(read_forms(ratings, Catalogue.load()).histories.values())
-    used = Counter(str(form.place.instrument) for forms in histories for form in forms)
+    used = Counter(str(form.order.instrument) for forms in histories for form in forms)
     name = used.most_common(1)[0][0] if used else ""
     shapes = {shape.name: shape for shape in SHIPPED}
     if name not in shapes:
         raise typer.BadParameter(f"give ratings in one of: {', '.join(sorted(shapes))}")
-    mine = [[form for form in forms if form.place.instrument == name] for forms in histories]
+    mine = [[form for form in forms if form.order.instrument == name] for forms in histories]
     mine = [forms for forms in mine if forms]
     with step_counter("simulating", cohorts) as told:
         rows = compare(mine, shapes[name], cohorts, lambda done: told(str(done)))

@@ -65,7 +65,7 @@ def read_forms(file: Path, catalogue: Catalogue) -> Forms:
             key = (row.practice_id or "", body.therapist_id, body.client_id, body.case_id or "")
             by_dyad[key][body.session_id, body.instrument] = form
             cutoffs[key] = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
-    histories = {key: sorted(forms.values(), key=lambda form: form.place) for key, forms in by_dyad.items()}
+    histories = {key: sorted(forms.values(), key=lambda form: form.order) for key, forms in by_dyad.items()}
     return Forms(histories, cutoffs, refused)
 
 
@@ -139,7 +139,7 @@ def answered_figures(own: OwnJudged, labels: Sequence[Label]) -> list[tuple[str,
             (flag, seen[key])
             for (practice, _, client, _), one, mine in zip(own.keys, own.judged, flags, strict=True)
             for form, flag in zip(one.forms, mine, strict=True)
-            if (key := (practice, client, str(form.place.session_id))) in seen
+            if (key := (practice, client, str(form.order.session_id))) in seen
         ]
         flagged = [rupture for flag, rupture in found if flag]
         out.append((name, Answered(len(found), len(flagged), sum(flagged))))

@@ -111,7 +111,7 @@ def with_later(one: Judged) -> Iterator[tuple[str, float, float]]:
     """Each session of a dyad: its id, its risk, and the risk at the next rated one (NaN: none)."""
     later = float("nan")
     for form, found in zip(reversed(one.forms), reversed(one.found), strict=True):
-        yield str(form.place.session_id), found.risk, later
+        yield str(form.order.session_id), found.risk, later
         if form.answered:
             later = found.risk
 

@@ -1,12 +1,13 @@
-"""Episodes as they are and as they were last told in, the changes between the two out.
+"""Computes what changed in a dyad's episodes since they were last emitted.
 
-An episode that overlaps one that was emitted keeps its id, whatever its first session is now; one that
-vanished is withdrawn. A change is told only if it holds at the dyad's newest session and that session is
-recent enough for the practice; otherwise it is kept back, with the reason. An open episode that was never
-told is opened anew at the first session at which it may be told and is still flagged.
+An episode that overlaps an emitted one keeps its id, whatever its first session is now; an emitted episode
+that no longer exists is withdrawn. The therapist is notified of a change only if it holds at the dyad's
+newest session and that session is recent enough for the practice; otherwise the change is kept back, with a
+reason. An open episode that was kept back is opened anew at the first session at which the therapist may be
+notified and that is still flagged.
 
-Answers never change a risk or an episode. `not-relevant` and `outside-event` silence it: no `opened` and no
-`deepened` any more; how it closes is still said. `undone` (a newer answer revision) lifts that.
+Responses never change a risk or an episode. `not-relevant` and `outside-event` silence an episode: no further
+`opened` or `deepened` is emitted, but its end is. `undone` (a newer answer revision) lifts that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,189 +43,192 @@ class EmittedEpisode(Struct, frozen=True, array_like=True):
     acknowledged: bool = False
     withdrawn: bool = False
     kept_back: KeptBack | None = None
-    """Why its last opening was not told; None: it was told."""
-    told: bool = False
-    """Somebody was told of it, now or before."""
+    """Why its last opening was kept back; None: it was not."""
+    notified: bool = False
+    """Whether the therapist was ever notified of it."""
 
 
 class Decision(Struct, frozen=True, array_like=True):
-    """All that the decisions about one dyad rest on, stored with it: no history is needed to go on."""
+    """All that the decisions about one dyad rest on; it is stored, so continuing needs no history."""
 
     folded: EpisodeState = NO_SESSIONS
     emitted: tuple[EmittedEpisode, ...] = ()
     answers: dict[UUID, TherapistAnswer] = {}
     day: date | None = None
-    """The newest day on which the dyad was looked at for want of sessions."""
+    """The newest day on which the daily sweep looked at the dyad."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertWindow:
-    """What a practice wants to be told about, and what time it is."""
+    """The sessions that a practice's therapists are notified about, at a given time."""
 
     tell_from: datetime | None
-    """None: about all sessions."""
+    """Only sessions after this; None: all sessions."""
     max_age: timedelta | None
-    """None: however long ago the session was."""
+    """Only sessions at most this old; None: whatever their age."""
     now: datetime
 
 
 class EpisodeChange(NamedTuple):
-    """One change to publish: of which episode, at which session it shows, and why it is kept back."""
+    """One change to publish: the episode after it, the session at which it shows, and why it is kept back."""
 
     after: EmittedEpisode
     change: Change
-    place: SessionOrder
+    order: SessionOrder
     kept_back: KeptBack | None
 
 
-def record_answer(decision: Decision, episode: UUID, answered: TherapistAnswer) -> Decision:
-    """The decision with this answer, unless a newer one is known; the episode need not be."""
+def record_answer(decision: Decision, episode: UUID, answer: TherapistAnswer) -> Decision:
+    """Return the decision with this answer, unless it has a newer one; the episode need not be known."""
     known = decision.answers.get(episode)
-    if known is not None and known.revision >= answered.revision:
+    if known is not None and known.revision >= answer.revision:
         return decision
-    return replace(decision, answers={**decision.answers, episode: answered})
+    return replace(decision, answers={**decision.answers, episode: answer})
 
 
 def compute_changes(
-    dyad: DyadId, decision: Decision, telling: AlertWindow
+    dyad: DyadId, decision: Decision, window: AlertWindow
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
-    """The changes since the last emission, in order, and what is emitted after them."""
-    view = as_of(decision.folded, decision.day)
-    if not view and not decision.emitted:
+    """Return the changes since the last emission, in order, and the episodes as emitted after them."""
+    episodes = as_of(decision.folded, decision.day)
+    if not episodes and not decision.emitted:
         return [], ()
-    told: list[EpisodeChange] = []
-    scene = _Scene(decision, telling)
-    pairs, vanished = _match(dyad, view, decision.emitted)
-    after = [_withdraw(before, told) for before in vanished]
+    emission = _Emission(decision, window)
+    pairs, vanished = _match(dyad, episodes, decision.emitted)
+    after = [emission.withdraw(before) for before in vanished]
     after += [
-        scene.go_on(known, now, told) if known else scene.begin(own_id, now, told)
-        for known, own_id, now in pairs
+        emission.continue_episode(before, episode) if before else emission.begin_episode(own_id, episode)
+        for before, own_id, episode in pairs
     ]
-    return told, tuple(after)
+    return emission.changes, tuple(after)
 
 
-def episode_status(one: EmittedEpisode, answers: Mapping[UUID, TherapistAnswer]) -> str:
-    """The state of an episode in one word, for lists: open, acknowledged, repaired, … or withdrawn."""
-    if one.withdrawn:
+def episode_status(emitted: EmittedEpisode, answers: Mapping[UUID, TherapistAnswer]) -> str:
+    """Return the status of an episode in one word: open, acknowledged, repaired, … or withdrawn."""
+    if emitted.withdrawn:
         return "withdrawn"
-    if one.episode.end is not None:
-        return one.episode.end.value
-    return "acknowledged" if _answer(answers, one.episode_id) is not None else "open"
+    if emitted.episode.end is not None:
+        return emitted.episode.end.value
+    return "acknowledged" if _valid_answer(answers, emitted.episode_id) is not None else "open"
 
 
 _Pair = tuple[EmittedEpisode | None, UUID, Episode]
 
 
 def _match(
-    dyad: DyadId, view: Sequence[Episode], emitted: Sequence[EmittedEpisode]
+    dyad: DyadId, episodes: Sequence[Episode], emitted: Sequence[EmittedEpisode]
 ) -> tuple[list[_Pair], list[EmittedEpisode]]:
-    live = [one for one in emitted if not one.withdrawn]
-    if len(live) == len(view) and all(a.episode.opened == b.opened for a, b in zip(live, view, strict=True)):
-        at_rest = [one for one in emitted if one.withdrawn]
-        return [(a, a.episode_id, b) for a, b in zip(live, view, strict=True)], at_rest
-    natural = [episode_id(dyad, one.opened.session_id, one.opened.instrument) for one in view]
-    left = {one.episode_id: one for one in emitted}
-    # Its own id first: so no other episode can be given an id that this one would have to take anew.
-    found: list[EmittedEpisode | None] = [left.pop(own, None) for own in natural]
-    for index, episode in enumerate(view):
-        if found[index] is None:
-            same = next((o for o in left.values() if not o.withdrawn and _overlap(o.episode, episode)), None)
+    """Pair each episode with its emitted state and own id; return also the emitted ones that vanished."""
+    live = [before for before in emitted if not before.withdrawn]
+    if len(live) == len(episodes) and all(
+        before.episode.opened == episode.opened for before, episode in zip(live, episodes, strict=True)
+    ):
+        withdrawn = [before for before in emitted if before.withdrawn]
+        pairs = zip(live, episodes, strict=True)
+        return [(before, before.episode_id, episode) for before, episode in pairs], withdrawn
+    own_ids = [episode_id(dyad, each.opened.session_id, each.opened.instrument) for each in episodes]
+    left = {before.episode_id: before for before in emitted}
+    # By its own id first: then no other episode can be given an id that this one would have to take anew.
+    matched: list[EmittedEpisode | None] = [left.pop(own_id, None) for own_id in own_ids]
+    for index, episode in enumerate(episodes):
+        if matched[index] is None:
+            overlapping = (
+                before
+                for before in left.values()
+                if not before.withdrawn and _overlap(before.episode, episode)
+            )
+            same = next(overlapping, None)
             if same is not None:
-                found[index] = left.pop(same.episode_id)
-    return list(zip(found, natural, view, strict=True)), list(left.values())
+                matched[index] = left.pop(same.episode_id)
+    return list(zip(matched, own_ids, episodes, strict=True)), list(left.values())
 
 
 def _overlap(a: Episode, b: Episode) -> bool:
     return (b.closed is None or a.opened <= b.closed) and (a.closed is None or b.opened <= a.closed)
 
 
-def _answer(answers: Mapping[UUID, TherapistAnswer], episode: UUID) -> Answer | None:
-    given = answers.get(episode)
-    return None if given is None or given.answer is Answer.UNDONE else given.answer
+def _valid_answer(answers: Mapping[UUID, TherapistAnswer], episode: UUID) -> Answer | None:
+    newest = answers.get(episode)
+    return None if newest is None or newest.answer is Answer.UNDONE else newest.answer
 
 
-def _withdraw(before: EmittedEpisode, told: list[EpisodeChange]) -> EmittedEpisode:
-    if before.withdrawn:
-        return before
-    after = replace(before, revision=before.revision + 1, withdrawn=True)
-    # Whoever was told must learn it, however old the session is.
-    kept = None if before.told else before.kept_back
-    told.append(EpisodeChange(after, Change.WITHDRAWN, before.episode.opened, kept))
-    return after
+class _Emission:
+    """Collects the changes of one dyad's episodes, which share its newest session, answers and window."""
 
-
-class _Scene:
-    """What all episodes of one dyad share: its newest session, the answers, what the practice wants."""
-
-    def __init__(self, decision: Decision, telling: AlertWindow) -> None:
+    def __init__(self, decision: Decision, window: AlertWindow) -> None:
+        self.changes: list[EpisodeChange] = []
         self._answers = decision.answers
         self._newest = decision.folded.last
         self._flagged = decision.folded.flagged
-        self._aged = _aged(self._newest, telling)
+        self._outside = _outside_window(self._newest, window)
 
-    def begin(self, own_id: UUID, now: Episode, told: list[EpisodeChange]) -> EmittedEpisode:
-        """An episode that nobody has heard of."""
-        return self._rest(self._open(EmittedEpisode(own_id, 0, now), now, told), None, now, told)
+    def withdraw(self, before: EmittedEpisode) -> EmittedEpisode:
+        """Withdraw an episode that no longer exists."""
+        if before.withdrawn:
+            return before
+        # Whoever was notified must learn of it, however old the session is.
+        kept_back = None if before.notified else before.kept_back
+        after = replace(before, withdrawn=True)
+        return self._emit(after, Change.WITHDRAWN, before.episode.opened, kept_back)
 
-    def go_on(self, before: EmittedEpisode, now: Episode, told: list[EpisodeChange]) -> EmittedEpisode:
-        """An episode that was emitted before."""
-        after = replace(before, episode=now, withdrawn=False)
-        quiet = _answer(self._answers, before.episode_id) in SILENCING
-        again = before.withdrawn or (before.episode.end is not None and now.end is None)
-        at_last = before.kept_back is not None and self._may_open(now) is None
-        if not quiet and (again or at_last):
-            return self._rest(self._open(after, now, told), None, now, told)
-        if not quiet and len(now.deepened) > len(before.episode.deepened):
-            kept = before.kept_back or self._may_open(now)
-            after = replace(after, revision=after.revision + 1)
-            told.append(EpisodeChange(after, Change.DEEPENED, now.deepened[-1], kept))
-        return self._rest(after, before.episode.end, now, told)
+    def begin_episode(self, own_id: UUID, episode: Episode) -> EmittedEpisode:
+        """Emit an episode for the first time."""
+        return self._answer_and_end(self._open(EmittedEpisode(own_id, 0, episode)), None)
 
-    def _open(self, after: EmittedEpisode, now: Episode, told: list[EpisodeChange]) -> EmittedEpisode:
-        kept = self._may_open(now)
-        after = replace(
-            after,
-            revision=after.revision + 1,
-            kept_back=kept,
-            told=after.told or kept is None,
-            acknowledged=False,
-        )
-        # What is told is how things stand now; what is stored is where it began.
-        place = self._newest if kept is None and self._newest is not None else now.opened
-        told.append(EpisodeChange(after, Change.OPENED, place, kept))
-        return after
+    def continue_episode(self, before: EmittedEpisode, episode: Episode) -> EmittedEpisode:
+        """Emit what changed in an episode that was emitted before."""
+        after = replace(before, episode=episode, withdrawn=False)
+        silenced = _valid_answer(self._answers, before.episode_id) in SILENCING
+        reopened = before.withdrawn or (before.episode.end is not None and episode.end is None)
+        may_open_now = before.kept_back is not None and self._why_not_open(episode) is None
+        if not silenced and (reopened or may_open_now):
+            return self._answer_and_end(self._open(after), None)
+        if not silenced and len(episode.deepened) > len(before.episode.deepened):
+            kept_back = before.kept_back or self._why_not_open(episode)
+            after = self._emit(after, Change.DEEPENED, episode.deepened[-1], kept_back)
+        return self._answer_and_end(after, before.episode.end)
 
-    def _rest(
-        self, after: EmittedEpisode, end: str | None, now: Episode, told: list[EpisodeChange]
-    ) -> EmittedEpisode:
-        answered = _answer(self._answers, after.episode_id) is not None
-        if answered and not after.acknowledged and now.end is None:
-            after = replace(after, revision=after.revision + 1)
-            told.append(
-                EpisodeChange(after, Change.ACKNOWLEDGED, self._newest or now.opened, self._follows(after))
-            )
+    def _open(self, after: EmittedEpisode) -> EmittedEpisode:
+        kept_back = self._why_not_open(after.episode)
+        notified = after.notified or kept_back is None
+        after = replace(after, kept_back=kept_back, notified=notified, acknowledged=False)
+        # The therapist reads how things are now; what is kept back is stored where it began.
+        shows_at = self._newest if kept_back is None and self._newest is not None else after.episode.opened
+        return self._emit(after, Change.OPENED, shows_at, kept_back)
+
+    def _answer_and_end(self, after: EmittedEpisode, end_before: str | None) -> EmittedEpisode:
+        episode = after.episode
+        answered = _valid_answer(self._answers, after.episode_id) is not None
+        if answered and not after.acknowledged and episode.end is None:
+            shows_at = self._newest or episode.opened
+            after = self._emit(after, Change.ACKNOWLEDGED, shows_at, self._why_not_follow(after))
         after = replace(after, acknowledged=answered)
-        if now.end is not None and now.end != end:
-            after = replace(after, revision=after.revision + 1)
-            told.append(
-                EpisodeChange(after, Change(now.end.value), now.closed or now.opened, self._follows(after))
-            )
+        if episode.end is not None and episode.end != end_before:
+            shows_at = episode.closed or episode.opened
+            after = self._emit(after, Change(episode.end.value), shows_at, self._why_not_follow(after))
         return after
 
-    def _may_open(self, now: Episode) -> KeptBack | None:
-        holds = now.end is None and self._flagged
-        return self._aged or (None if holds else KeptBack.NOT_NEWEST)
+    def _emit(
+        self, after: EmittedEpisode, change: Change, shows_at: SessionOrder, kept_back: KeptBack | None
+    ) -> EmittedEpisode:
+        after = replace(after, revision=after.revision + 1)
+        self.changes.append(EpisodeChange(after, change, shows_at, kept_back))
+        return after
 
-    def _follows(self, after: EmittedEpisode) -> KeptBack | None:
-        # How an episode goes on is told only to someone who was told that it began.
-        return (None if after.told else after.kept_back) or self._aged
+    def _why_not_open(self, episode: Episode) -> KeptBack | None:
+        holds = episode.end is None and self._flagged
+        return self._outside or (None if holds else KeptBack.NOT_NEWEST)
+
+    def _why_not_follow(self, after: EmittedEpisode) -> KeptBack | None:
+        # How an episode continues concerns only a therapist who was notified that it began.
+        return (None if after.notified else after.kept_back) or self._outside
 
 
-def _aged(newest: SessionOrder | None, telling: AlertWindow) -> KeptBack | None:
+def _outside_window(newest: SessionOrder | None, window: AlertWindow) -> KeptBack | None:
     if newest is None:
         return KeptBack.NOT_NEWEST
-    if telling.tell_from is not None and newest.session_at <= telling.tell_from:
+    if window.tell_from is not None and newest.session_at <= window.tell_from:
         return KeptBack.HISTORIC
-    if telling.max_age is not None and telling.now - newest.session_at > telling.max_age:
+    if window.max_age is not None and window.now - newest.session_at > window.max_age:
         return KeptBack.TOO_OLD
     return None

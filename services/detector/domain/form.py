@@ -23,7 +23,7 @@ class Form(Struct, frozen=True, gc=False):
     """One session's form as the model sees it; marks are 0 to 1, NaN where there is none."""
 
     rating_id: RatingId
-    place: SessionOrder
+    order: SessionOrder
     status: Status
     """`RATED` or `DECLINED`: a withdrawn rating is no part of a history."""
     bond: float
@@ -90,10 +90,10 @@ def form_of(rating: Rating, instrument: Instrument) -> Form:
         Reject: `invalid-marks`, when the marks do not fit the instrument or too many are missing; also when
             the rating was withdrawn, which is no form.
     """
-    place = session_order(rating)
+    order = session_order(rating)
     step = instrument.unit_step
     if rating.status is Status.DECLINED:
-        return Form(RatingId(rating.rating_id), place, rating.status, nan, nan, nan, nan, 0, nan, nan, step)
+        return Form(RatingId(rating.rating_id), order, rating.status, nan, nan, nan, nan, 0, nan, nan, step)
     sent = rating.scores
     marks = rating.items if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
     if rating.status is Status.WITHDRAWN or marks is None:
@@ -104,7 +104,7 @@ def form_of(rating: Rating, instrument: Instrument) -> Form:
         raise Reject(RejectionReason.INVALID_MARKS, "the marks do not fit the instrument") from None
     return Form(
         rating_id=RatingId(rating.rating_id),
-        place=place,
+        order=order,
         status=rating.status,
         bond=_number(found.bond),
         goal=_number(found.goal),

@@ -59,10 +59,10 @@ def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form |
     for rating, on, (bond, goal, task, overall, deviation, best) in zip(
         ratings, on_step, columns.tolist(), strict=True
     ):
-        place = session_order(rating)
+        order = session_order(rating)
         form = Form(
             RatingId(rating.rating_id),
-            place,
+            order,
             rating.status,
             bond,
             goal,

@@ -70,7 +70,7 @@ class Desk:
                 form = form_of(rating, instrument)
         except UnknownInstrument:
             raise Reject(RejectionReason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
-        place = session_order(rating) if form is None else form.place
+        place = session_order(rating) if form is None else form.order
         return Version(rating, place, arrival.dyad.id, rating.accepted_at, log, form)
 
     def _is_elsewhere(self, arrival: Arrival) -> bool:

@@ -74,7 +74,7 @@ def assess_courses(
 
 def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
     forms = [session.form for session in dyad.sessions if session.form is not None]
-    instrument = catalogue.get(forms[-1].place.instrument)
+    instrument = catalogue.get(forms[-1].order.instrument)
     cutoff = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
     total = totals(form_matrix(forms)[np.newaxis])
     flags, falls = ((rule.score(total)[0] >= rule.cut).tolist() for rule in (vendor(cutoff), vendor(None)))

@@ -90,7 +90,7 @@ def _episode(
     of_it = [s for s in sessions if s.episode_step.episode == index]
     start = max(0, min(opened - MOST_POINTS // 2, len(sessions) - MOST_POINTS))
     shown = sessions[start : start + MOST_POINTS]
-    instrument = catalogue.get(sessions[opened].form.place.instrument)
+    instrument = catalogue.get(sessions[opened].form.order.instrument)
     return PreviewEpisode(
         when=f"{day_of(sessions[opened]):%-d %B %Y}",
         therapist=therapist,
@@ -108,8 +108,8 @@ def _message(
     session: CourseSession, of_it: Sequence[CourseSession], catalogue: Catalogue, day_of: DayOf
 ) -> EpisodeMessage:
     found = session.assessment
-    instrument = catalogue.get(session.form.place.instrument)
-    so_far = [s for s in of_it if s.episode_step.flagged and s.form.place <= session.form.place]
+    instrument = catalogue.get(session.form.order.instrument)
+    so_far = [s for s in of_it if s.episode_step.flagged and s.form.order <= session.form.order]
     movement = _QUESTION_OF.get(found.movement) if found.movement else None
     return EpisodeMessage(
         when=f"{day_of(session):%A, %-d %B %Y}",

@@ -26,7 +26,7 @@ def form(number: int, bond: float, goal: float, task: float, *, overall: float =
     best = bond == goal == task == 1.0
     return Form(
         rating_id=RatingId(f"r{number}"),
-        place=place(number),
+        order=place(number),
         status=Status.RATED,
         bond=bond,
         goal=goal,

@@ -34,4 +34,4 @@ def _conclude(dyad: DyadWork, batch: Batch) -> None:
 def _shown(one: EmittedEpisode, decision: Decision) -> tuple[object, ...]:
     # What a list of episodes shows; counters of the fold are none of it.
     state = episode_status(one, decision.answers)
-    return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.told
+    return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.notified

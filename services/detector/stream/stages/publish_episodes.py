@@ -91,7 +91,7 @@ async def _histories(conn: Connection, ids: Sequence[DyadId]) -> dict[DyadId, li
 def _changed(
     dyad: DyadWork, told: EpisodeChange, history: Sequence[_Told], batch: Batch, catalogue: Catalogue
 ) -> Changed:
-    shown = next((one for one in history if one.place == told.place), None)
+    shown = next((one for one in history if one.place == told.order), None)
     numbers = unpack_numbers(shown.numbers) if shown else None
     newest = history[-1] if history else None
     last = history[-TRAJECTORY_POINTS:]
@@ -102,10 +102,10 @@ def _changed(
         practice_id=dyad.who.practice_id,
         therapist_id=dyad.who.therapist_id,
         client_id=dyad.who.client_id,
-        session_id=told.place.session_id,
-        session_at=told.place.session_at,
+        session_id=told.order.session_id,
+        session_at=told.order.session_at,
         opened_at=told.after.episode.opened.session_at,
-        instrument=told.place.instrument,
+        instrument=told.order.instrument,
         ratings=numbers.ratings if numbers else 0,
         model_version=numbers.model_version if numbers else dyad.practice.model.version,
         accepted_at=dyad.caused_at or (newest.accepted_at if newest else batch.tx.now),
@@ -164,7 +164,7 @@ async def _write_episodes(conn: Connection, dyads: Sequence[DyadWork]) -> None:
             [one.episode.opened.session_id for _, one in rows],
             [one.episode.opened.session_at for _, one in rows],
             [one.episode.closed.session_at if one.episode.closed else None for _, one in rows],
-            [one.kept_back.value if one.kept_back and not one.told else None for _, one in rows],
+            [one.kept_back.value if one.kept_back and not one.notified else None for _, one in rows],
         ),
     )
 

@@ -52,7 +52,7 @@ def test_what_came_and_went_in_the_history_is_stored_and_not_told() -> None:
 def test_an_opening_that_still_holds_at_the_newest_session_is_told_there() -> None:
     changes, _ = told(decided(session(0, FLAGGED), session(1, FLAGGED)))
     assert [(None, place(1), place(0))] == [
-        (one.kept_back, one.place, one.after.episode.opened) for one in changes
+        (one.kept_back, one.order, one.after.episode.opened) for one in changes
     ]
 
 

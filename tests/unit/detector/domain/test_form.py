@@ -43,7 +43,7 @@ def test_marks_are_read_on_the_common_scale() -> None:
 
 
 def test_a_place_is_kept_in_utc() -> None:
-    assert _form("srs", items=[9, 9, 9, 9]).place.session_at.isoformat() == "2026-03-02T09:00:00+00:00"
+    assert _form("srs", items=[9, 9, 9, 9]).order.session_at.isoformat() == "2026-03-02T09:00:00+00:00"
 
 
 def test_the_best_marks_are_the_best_whether_items_are_reversed_or_not() -> None:

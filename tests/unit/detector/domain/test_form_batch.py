@@ -62,7 +62,7 @@ def alone(one: SessionRated) -> Form | None:
 def comparable(form: Form) -> tuple[object, ...]:
     numbers = (form.bond, form.goal, form.task, form.overall, form.answered, form.spread, form.top, form.step)
     shown = tuple(None if isnan(number) else number for number in numbers)
-    return (form.rating_id, form.place, form.status, *shown)
+    return (form.rating_id, form.order, form.status, *shown)
 
 
 @given(batches())
