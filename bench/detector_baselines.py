@@ -22,8 +22,8 @@ from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import form_of
+from services.detector.domain.practice import Models, ThresholdBook
 from services.detector.settings import DetectorSettings
-from services.detector.storage.practices import Models, ThresholdBook
 from services.detector.stream.batch import Heartbeat, Tools
 from services.runtime.http.server import serve
 from services.runtime.kafka.producer import Producer

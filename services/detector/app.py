@@ -14,6 +14,7 @@ from schemas import topics
 from schemas.instruments.catalogue import Catalogue
 from schemas.rejected import rejected_events
 from services.detector.domain.drift import DriftMonitor
+from services.detector.domain.practice import Models, ThresholdBook
 from services.detector.domain.reasons import RejectionReason
 from services.detector.jobs.daily_sweep import Sweep
 from services.detector.metrics import DetectorMetrics
@@ -24,10 +25,9 @@ from services.detector.results.episodes import episode_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
 from services.detector.settings import DetectorSettings
-from services.detector.storage.practices import Models, ThresholdBook
 from services.detector.stream.batch import Heartbeat, Tools
-from services.detector.stream.pipeline import flow
-from services.detector.stream.session_counts import new_findings
+from services.detector.stream.pipeline import process
+from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.order_of_effects import Handler
@@ -122,10 +122,10 @@ def build(
 
 def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Handler:
     async def handle(tx: Transaction, records: Sequence[Record]) -> None:
-        batch = await flow(tx, records, tools)
+        batch = await process(tx, records, tools)
 
         def committed() -> None:
-            drift.add(new_findings(batch, tools.models.default))
+            drift.add(new_assessments(batch, tools.models.default))
             metrics.add(batch.counts, tx.now.timestamp())
 
         tx.after_commit.append(committed)

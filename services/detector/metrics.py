@@ -1,22 +1,16 @@
 """The detector's metrics: typed, every label value 0 from the start, no practice or client in a label."""
 
-from collections.abc import Mapping
 from functools import partial
 from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from schemas.events import Change, KeptBack, Status
+from services.detector.domain.counts import BatchCounts, Count
 from services.detector.domain.drift import DriftMonitor
 from services.detector.domain.reasons import DeliveryOutcome
 from services.detector.domain.reference import QUANTITIES
 
-TOLD = "told"
-PUBLISHED = "published"
-REFOLDED = "refolded"
-HEARTBEATS = "heartbeats"
-HEARTBEATS_OFF = "heartbeats-off"
-FLAGGED = "flagged"
 FORMS = (Status.RATED, Status.DECLINED)
 
 
@@ -85,7 +79,7 @@ class DetectorMetrics:
             self.ratings.labels(outcome=outcome)
         for change in Change:
             self.changes.labels(change=change)
-        for told in (TOLD, *KeptBack):
+        for told in (Count.TOLD, *KeptBack):
             self.told.labels(told=told)
         for form in FORMS:
             self.sessions.labels(form=form)
@@ -97,20 +91,20 @@ class DetectorMetrics:
         for quantity in QUANTITIES:
             self.drift.labels(quantity=quantity).set_function(partial(drift.index, quantity))
 
-    def add(self, counts: Mapping[str, int], at_s: float) -> None:
+    def add(self, counts: BatchCounts, at_s: float) -> None:
         """Take over what happened in a batch that was committed at `at_s` (seconds since 1970)."""
         for outcome in DeliveryOutcome:
-            self.ratings.labels(outcome=outcome).inc(counts.get(outcome, 0))
+            self.ratings.labels(outcome=outcome).inc(counts[outcome])
         for change in Change:
-            self.changes.labels(change=change).inc(counts.get(change, 0))
-        for told in (TOLD, *KeptBack):
-            self.told.labels(told=told).inc(counts.get(told, 0))
-        self.published.inc(counts.get(PUBLISHED, 0))
-        self.refolded.inc(counts.get(REFOLDED, 0))
+            self.changes.labels(change=change).inc(counts[change])
+        for told in (Count.TOLD, *KeptBack):
+            self.told.labels(told=told).inc(counts[told])
+        self.published.inc(counts[Count.PUBLISHED])
+        self.refolded.inc(counts[Count.REFOLDED])
         for form in FORMS:
-            self.sessions.labels(form=form).inc(counts.get(form, 0))
-        self.flagged.inc(counts.get(FLAGGED, 0))
-        self.heartbeats_off.inc(counts.get(HEARTBEATS_OFF, 0))
-        if counts.get(HEARTBEATS, 0):
-            self.heartbeats.inc(counts[HEARTBEATS])
+            self.sessions.labels(form=form).inc(counts[form])
+        self.flagged.inc(counts[Count.FLAGGED])
+        self.heartbeats_off.inc(counts[Count.HEARTBEATS_OFF])
+        if counts[Count.HEARTBEATS]:
+            self.heartbeats.inc(counts[Count.HEARTBEATS])
             self.last_heartbeat.set(at_s)

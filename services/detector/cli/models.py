@@ -11,7 +11,7 @@ import typer
 from services.runtime.process.cli_plugin import subcommands
 
 if TYPE_CHECKING:
-    from services.detector.storage.practices import Connection
+    from services.runtime.postgres.connect import Connection
 
 Found = TypeVar("Found")
 

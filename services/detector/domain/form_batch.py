@@ -11,12 +11,33 @@ from schemas.ids import RatingId
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
 from schemas.rating_order import session_order
-from services.detector.domain.form import Form, Rating
+from services.detector.domain.form import Form, Rating, form_of
+from services.detector.domain.reasons import RejectionReason
+from services.runtime.process.errors import Reject
 
 Floats = NDArray[np.float64]
 
 _FEW = 8
 """So few of one instrument are as fast one by one."""
+
+
+def forms_of(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | Reject | None]:
+    """Make the form of each rating: None when it is withdrawn, a `Reject` when it cannot be used."""
+    full = full_forms(ratings, catalogue)
+    return [
+        _form_or_reject(rating, catalogue) if form is None else form
+        for rating, form in zip(ratings, full, strict=True)
+    ]
+
+
+def _form_or_reject(rating: Rating, catalogue: Catalogue) -> Form | Reject | None:
+    try:
+        instrument = catalogue.get(rating.instrument)
+        return None if rating.status is Status.WITHDRAWN else form_of(rating, instrument)
+    except UnknownInstrument:
+        return Reject(RejectionReason.UNKNOWN_INSTRUMENT, "no such instrument is described here")
+    except Reject as reject:
+        return reject
 
 
 def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | None]:

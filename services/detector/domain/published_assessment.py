@@ -1,4 +1,4 @@
-"""Builds the published form of an assessment: in the units of its instrument, rounded to 6 decimals."""
+"""Makes what is published of an assessment: its numbers in instrument units, and the event's data."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan
@@ -10,12 +10,15 @@ from schemas.events import Component
 from schemas.ids import Dyad, RatingIdentity
 from schemas.instruments.instrument import Instrument
 from services.detector.contracts import Assessed, Finding, InUnits, Numbers
-from services.detector.domain.assessment import DIGITS, ComponentFinding
+from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
+from services.detector.domain.dyad_work import RatingVersion
 from services.detector.domain.episodes import EARLY_RATINGS
+from services.detector.domain.practice import Practice
+from services.detector.domain.thresholds import Threshold
 
 
 def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, numbers: Numbers) -> Assessed:
-    """Return the data of an `AllianceAssessed` event from what is stored of the assessment."""
+    """Return the data of `AllianceAssessed`, from what is stored of the assessment."""
     is_withdrawn = numbers.risk is None
     return Assessed(
         rating_id=numbers.rating_id,
@@ -36,6 +39,40 @@ def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, num
         components={name: Finding(*values) for name, values in numbers.components.items()},
         leading_component=numbers.leading,
         threshold=numbers.threshold,
+    )
+
+
+def rated_numbers(
+    version: RatingVersion,
+    assessment: Assessment,
+    threshold: Threshold,
+    components: InUnits,
+    model_version: str,
+) -> Numbers:
+    """Return what is stored and published of an assessed session; `components` are in instrument units."""
+    return Numbers(
+        rating_id=version.rating.rating_id,
+        session_at=version.order.session_at,
+        status=version.rating.status,
+        threshold_version=threshold.version,
+        model_version=model_version,
+        ratings=assessment.ratings,
+        risk=assessment.risk,
+        threshold=threshold.value,
+        leading=assessment.leading,
+        movement=assessment.movement,
+        components=components,
+    )
+
+
+def withdrawn_numbers(version: RatingVersion, practice: Practice) -> Numbers:
+    """Return what is stored and published of a session whose rating was withdrawn: no risk."""
+    return Numbers(
+        rating_id=version.rating.rating_id,
+        session_at=version.order.session_at,
+        status=version.rating.status,
+        threshold_version=practice.default.version,
+        model_version=practice.model.version,
     )
 
 

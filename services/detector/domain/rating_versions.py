@@ -1,127 +1,160 @@
-"""Ratings in, one by one; each claimed, counted as a duplicate or refused, and what changed by dyad out.
+"""Claims arriving ratings and finds which version of each rating is current.
 
-Which version of a rating is current follows from the versions alone, so their order does not matter.
+Which version is current follows from the versions alone, so the order in which they arrive does not matter.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from schemas.events import Status
 from schemas.ids import DyadId
-from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.rating_order import session_order
-from services.detector.domain.form import Form, form_of
-from services.detector.domain.form_batch import full_forms
+from services.detector.contracts import Rated
+from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion, VersionKey
 from services.detector.domain.reasons import RejectionReason
-from services.detector.storage.ratings import Known
-from services.detector.stream.batch import Arrival, DyadWork, Version, VersionKey
 from services.runtime.process.errors import Reject
 
+_DyadVersion = tuple[DyadId, VersionKey]
 
-class Desk:
-    """Takes ratings one by one against what is known, and keeps what is known up to date."""
 
-    def __init__(
-        self, cluster_id: str, dyads: Mapping[DyadId, DyadWork], known: Known, catalogue: Catalogue
-    ) -> None:
-        self._cluster = cluster_id
-        self._dyads = dyads
-        self._known = known
-        self._catalogue = catalogue
-        self._touched: dict[tuple[DyadId, VersionKey], None] = {}
+@dataclass(slots=True)
+class RatingChanges:
+    """What a batch changes in the stored ratings, in the order in which it must be written."""
 
-    def take(self, arrivals: Sequence[Arrival], refused: Callable[[Arrival, Reject], None]) -> None:
-        """Claim each, count it as a duplicate, or hand it to `refused` with a reason of the domain."""
-        forms = full_forms([arrival.rating for arrival in arrivals], self._catalogue)
-        for arrival, form in zip(arrivals, forms, strict=True):
+    superseded: list[RatingVersion] = field(default_factory=list)
+    """Stored versions that are not current any more, or that only have an earlier acceptance."""
+    new: list[RatingVersion] = field(default_factory=list)
+    current: list[RatingVersion] = field(default_factory=list)
+    """Stored versions that are current (again), or that only have an earlier acceptance."""
+    duplicates: list[tuple[LogPosition, Rated]] = field(default_factory=list)
+    rejected: list[tuple[Arrival, Reject]] = field(default_factory=list)
+
+
+class RatingVersions:
+    """The versions of a batch's ratings: those stored, and those that the batch adds."""
+
+    def __init__(self, stored: Iterable[RatingVersion] = ()) -> None:
+        self._by_id: dict[tuple[str, str], RatingVersion] = {}
+        self._of_rating: dict[_DyadVersion, list[RatingVersion]] = {}
+        self._dyad_of_session: dict[tuple[str, str, str, str], DyadId] = {}
+        self._current_before: dict[_DyadVersion, RatingVersion] = {}
+        self._predated: dict[int, RatingVersion] = {}
+        self._touched: dict[_DyadVersion, None] = {}
+        self._new: list[RatingVersion] = []
+        self._duplicates: list[tuple[LogPosition, Rated]] = []
+        for version in stored:
+            self._add_stored(version)
+
+    def claim(self, arrivals: Sequence[Arrival], dyads: Mapping[DyadId, DyadWork]) -> RatingChanges:
+        """Claim each rating, count it as a duplicate or reject it, and note in `dyads` what changed."""
+        rejected = []
+        for arrival in arrivals:
             try:
-                self._take(arrival, form)
+                self._claim(arrival)
             except Reject as reject:
-                refused(arrival, reject)
-        self._settle()
+                rejected.append((arrival, reject))
+        self._note_changes(dyads)
+        changed = self._changed_stored()
+        return RatingChanges(
+            superseded=[version for version in changed if not version.current],
+            new=self._new,
+            current=[version for version in changed if version.current],
+            duplicates=self._duplicates,
+            rejected=rejected,
+        )
 
-    def _take(self, arrival: Arrival, form: Form | None) -> None:
-        rating, record, dyad = arrival.rating, arrival.record, arrival.dyad
-        log = (self._cluster, record.partition, record.offset)
-        earlier = self._known.by_id.get((rating.practice_id, rating.rating_id))
+    def _add_stored(self, version: RatingVersion) -> None:
+        rating = version.rating
+        own = (rating.practice_id, rating.rating_id)
+        if own in self._by_id:
+            return
+        self._by_id[own] = version
+        of_dyad = (version.dyad_id, version.key)
+        self._of_rating.setdefault(of_dyad, []).append(version)
+        if version.current:
+            self._current_before[of_dyad] = version
+        if version.counts:
+            self._dyad_of_session[rating.practice_id, rating.client_id, *version.key] = version.dyad_id
+
+    def _claim(self, arrival: Arrival) -> None:
+        rating, dyad = arrival.rating, arrival.dyad
+        earlier = self._by_id.get((rating.practice_id, rating.rating_id))
         if earlier is not None:
             if earlier.rating.content_hash != rating.content_hash or earlier.dyad_id != dyad.id:
                 raise Reject(RejectionReason.ID_REUSED, "the id belongs to a rating with another body")
-            if earlier.log != log:
-                self._known.duplicates.append((log, rating))
+            if earlier.log != arrival.log:
+                self._duplicates.append((arrival.log, rating))
                 self._predate(arrival, earlier)
             return
-        if self._is_elsewhere(arrival):
+        if self._counts_elsewhere(arrival):
             raise Reject(
                 RejectionReason.SESSION_IN_OTHER_DYAD,
                 "the session is rated under another therapist, client or case: withdraw that rating first",
             )
-        version = self._version(arrival, form, log)
-        self._known.by_id[rating.practice_id, rating.rating_id] = version
-        key = version.key
-        self._known.versions.setdefault((dyad.id, key), []).append(version)
-        self._known.new.append(version)
-        self._recount(arrival, key)
+        form = arrival.form
+        if isinstance(form, Reject):
+            raise form
+        order = session_order(rating) if form is None else form.order
+        version = RatingVersion(rating, order, dyad.id, rating.accepted_at, arrival.log, form)
+        self._by_id[rating.practice_id, rating.rating_id] = version
+        self._of_rating.setdefault((dyad.id, version.key), []).append(version)
+        self._new.append(version)
+        self._choose_current(arrival, version.key)
 
-    def _version(self, arrival: Arrival, form: Form | None, log: tuple[str, int, int]) -> Version:
+    def _counts_elsewhere(self, arrival: Arrival) -> bool:
         rating = arrival.rating
-        try:
-            instrument = self._catalogue.get(rating.instrument)
-            if form is None and rating.status is not Status.WITHDRAWN:
-                form = form_of(rating, instrument)
-        except UnknownInstrument:
-            raise Reject(RejectionReason.UNKNOWN_INSTRUMENT, "no such instrument is described here") from None
-        place = session_order(rating) if form is None else form.order
-        return Version(rating, place, arrival.dyad.id, rating.accepted_at, log, form)
+        session = (rating.practice_id, rating.client_id, rating.session_id, rating.instrument)
+        return self._dyad_of_session.get(session, arrival.dyad.id) != arrival.dyad.id
 
-    def _is_elsewhere(self, arrival: Arrival) -> bool:
-        rating = arrival.rating
-        key = (rating.practice_id, rating.client_id, rating.session_id, rating.instrument)
-        return self._known.counted.get(key, arrival.dyad.id) != arrival.dyad.id
-
-    def _predate(self, arrival: Arrival, known: Version) -> None:
+    def _predate(self, arrival: Arrival, known: RatingVersion) -> None:
         # A duplicate keeps its earliest acceptance. Where the session has moved to another dyad meanwhile,
         # that could bring back what was withdrawn here: then it stays.
-        if arrival.rating.accepted_at < known.accepted_at and not self._is_elsewhere(arrival):
-            before = min(known.place.session_at, known.accepted_at)
+        if arrival.rating.accepted_at < known.accepted_at and not self._counts_elsewhere(arrival):
+            before = min(known.order.session_at, known.accepted_at)
             known.accepted_at = arrival.rating.accepted_at
-            self._known.predated[known.rating.practice_id, known.rating.rating_id] = known
-            self._recount(arrival, known.key)
-            if known.counts and min(known.place.session_at, known.accepted_at) != before:
-                self._touch(arrival.dyad, known.key)  # another threshold may count there
+            self._predated[id(known)] = known
+            self._choose_current(arrival, known.key)
+            if known.counts and min(known.order.session_at, known.accepted_at) != before:
+                self._touch(arrival.dyad.id, known.key)  # another threshold may apply there
 
-    def _recount(self, arrival: Arrival, key: VersionKey) -> None:
-        versions = self._known.versions[arrival.dyad.id, key]
+    def _choose_current(self, arrival: Arrival, key: VersionKey) -> None:
+        versions = self._of_rating[arrival.dyad.id, key]
         newest = max(versions, key=lambda version: version.currency) if len(versions) > 1 else versions[0]
         if newest.current:
             return
         for version in versions:
             version.current = version is newest
-        rating = arrival.rating
-        identity = (rating.practice_id, rating.client_id, *key)
+        session = (arrival.rating.practice_id, arrival.rating.client_id, *key)
         if newest.counts:
-            self._known.counted[identity] = arrival.dyad.id
+            self._dyad_of_session[session] = arrival.dyad.id
         else:
-            self._known.counted.pop(identity, None)
-        self._touch(arrival.dyad, key)
+            self._dyad_of_session.pop(session, None)
+        self._touch(arrival.dyad.id, key)
 
-    def _touch(self, dyad: DyadWork, key: VersionKey) -> None:
-        self._touched.setdefault((dyad.id, key))
+    def _touch(self, dyad_id: DyadId, key: VersionKey) -> None:
+        self._touched.setdefault((dyad_id, key))
 
-    def _settle(self) -> None:
-        """Say of each dyad which ratings changed, and from which place on its history differs."""
+    def _note_changes(self, dyads: Mapping[DyadId, DyadWork]) -> None:
+        """Note in each dyad which ratings changed, and from which session on its history differs."""
         for dyad_id, key in self._touched:
-            dyad = self._dyads[dyad_id]
-            versions = self._known.versions[dyad.id, key]
-            now = next(version for version in versions if version.current)
-            before = self._known.current_before.get((dyad.id, key))
-            dyad.touched[key] = now
+            dyad = dyads[dyad_id]
+            current = next(version for version in self._of_rating[dyad_id, key] if version.current)
+            before = self._current_before.get((dyad_id, key))
+            dyad.touched[key] = current
             dyad.history_revision += 1
-            dyad.caused_at = max(now.accepted_at, dyad.caused_at or now.accepted_at)
-            places = [
-                v.place for v in (before, now) if v is not None and v.rating.status is not Status.WITHDRAWN
-            ]
-            if places:
-                first = min(places)
+            dyad.caused_at = max(current.accepted_at, dyad.caused_at or current.accepted_at)
+            orders = [v.order for v in (before, current) if v is not None and not v.is_withdrawn]
+            if orders:
+                first = min(orders)
                 dyad.changed_from = first if dyad.changed_from is None else min(first, dyad.changed_from)
             last = dyad.decision.folded.last
-            dyad.refold |= before is not None or (bool(places) and last is not None and min(places) <= last)
+            dyad.refold |= before is not None or (bool(orders) and last is not None and min(orders) <= last)
+
+    def _changed_stored(self) -> list[RatingVersion]:
+        changed = dict(self._predated)
+        for of_dyad, before in self._current_before.items():
+            if not before.current:
+                changed[id(before)] = before
+                changed |= {id(version): version for version in self._of_rating[of_dyad]}
+        for version in self._new:
+            changed.pop(id(version), None)
+        return list(changed.values())

@@ -6,12 +6,12 @@ from math import isnan
 
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
+from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
+from services.detector.domain.practice import Practice
+from services.detector.domain.session_scoring import apply_threshold, assess_dyads
 from services.detector.domain.thresholds import Threshold, default_threshold
 from services.detector.files.ratings_table import ClientRows, InvalidRow, current_sessions, row_number
-from services.detector.storage.practices import Practice
-from services.detector.stream.batch import DyadWork, Session
-from services.detector.stream.stages.assess import assess_dyads, weigh_session
 
 COLUMNS = (
     "session_id", "client_id", "risk", "alert", "leading_component", "bond", "goal", "task", "episode",
@@ -55,7 +55,7 @@ class FileScorer:
         for dyad in dyads:
             practice = self._practice(dyad.who.practice_id)
             for session in dyad.sessions:
-                weigh_session(session, practice)
+                apply_threshold(session, practice)
             _, seen = fold_episodes(NO_SESSIONS, [s.scored for s in dyad.sessions if s.scored is not None])
             for session, one in zip(dyad.sessions, seen, strict=True):
                 session.seen = one
@@ -65,8 +65,8 @@ class FileScorer:
         own = self._thresholds.get(id_, ())
         return Practice(id_, None, None, self._model, own, self._default)
 
-    def _cells(self, session: Session) -> tuple[str, ...]:
-        found, seen, rating, form = session.found, session.seen, session.version.rating, session.form
+    def _cells(self, session: SessionWork) -> tuple[str, ...]:
+        found, seen, rating, form = session.assessment, session.seen, session.version.rating, session.form
         if found is None or seen is None or form is None:
             raise AssertionError("a session of a file is always assessed")
         return (

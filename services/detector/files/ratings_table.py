@@ -24,10 +24,9 @@ from schemas.ratings_csv import Row, read_rows
 from schemas.validation_errors import Refused, complaints_of
 from services.detector import contracts
 from services.detector.contracts import Rated
-from services.detector.domain.rating_versions import Desk
-from services.detector.storage.ratings import Known
-from services.detector.stream.batch import Arrival, DyadWork, Session
-from services.detector.stream.stages.load import in_order, take_new
+from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, SessionWork
+from services.detector.domain.form_batch import forms_of
+from services.detector.domain.rating_versions import RatingVersions
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 
@@ -75,7 +74,8 @@ class ClientRows:
         if work is None:
             work = self.dyads[who] = DyadWork(dyad_id(who), who, b"file", 0)
         record = Record(topics.SESSION_RATED.name, 0, row.number, 0, b"file", None)
-        self.arrivals.append(Arrival(record, rated_of(practice, body, accepted_at), work))
+        log = LogPosition("file", 0, row.number)
+        self.arrivals.append(Arrival(record, log, rated_of(practice, body, accepted_at), work))
 
 
 def client_of(row: Row) -> ClientKey:
@@ -83,9 +83,9 @@ def client_of(row: Row) -> ClientKey:
     return row.practice_id or UNNAMED_PRACTICE, str(row.body["client_id"])
 
 
-def row_number(session: Session) -> int:
+def row_number(session: SessionWork) -> int:
     """Return the number of the row that holds a session's current rating; the header is row 1."""
-    return session.version.log[2]
+    return session.version.log.offset
 
 
 def read_dyads(file: Path, catalogue: Catalogue, on_invalid: Callable[[InvalidRow], None]) -> list[DyadWork]:
@@ -119,12 +119,15 @@ def current_sessions(
     `on_invalid`.
     """
     for client in clients:
-        known = Known()
-        desk = Desk("file", {dyad.id: dyad for dyad in client.dyads.values()}, known, catalogue)
-        desk.take(client.arrivals, lambda arrival, reject: on_invalid(_explained(arrival, reject, catalogue)))
+        forms = forms_of([arrival.rating for arrival in client.arrivals], catalogue)
+        for arrival, form in zip(client.arrivals, forms, strict=True):
+            arrival.form = form
+        dyads = {dyad.id: dyad for dyad in client.dyads.values()}
+        for arrival, reject in RatingVersions().claim(client.arrivals, dyads).rejected:
+            on_invalid(_explained(arrival, reject, catalogue))
         for work in client.dyads.values():
-            take_new(work, catalogue)
-            in_order(work)
+            work.add_touched()
+            work.sort_sessions()
             if work.sessions:
                 yield work
 
@@ -154,7 +157,7 @@ def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> R
 
 def _explained(arrival: Arrival, reject: Reject, catalogue: Catalogue) -> InvalidRow:
     # The stream's reason names no item, because reasons are published. The owner of the file may read it.
-    rating, number = arrival.rating, arrival.record.offset
+    rating, number = arrival.rating, arrival.log.offset
     try:
         sent = rating.scores
         marks = (

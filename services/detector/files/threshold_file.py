@@ -7,7 +7,7 @@ import msgspec
 
 from services.detector.contracts import Aware
 from services.detector.domain.thresholds import Threshold
-from services.detector.storage.practices import Connection
+from services.runtime.postgres.connect import Connection
 
 _READ = """
 SELECT practice_id, model_version, version, value, valid_from FROM detector.threshold

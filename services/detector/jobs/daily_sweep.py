@@ -12,10 +12,11 @@ from uuid import UUID
 
 from schemas import topics
 from schemas.ids import CaseId, ClientId, Dyad, DyadId, PracticeId, TherapistId
+from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episodes import SILENT_DAYS
 from services.detector.jobs.renew_thresholds import renew_thresholds, start_thresholds
 from services.detector.metrics import DetectorMetrics
-from services.detector.stream.batch import Batch, DyadWork, Tools
+from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import run
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction

@@ -9,13 +9,13 @@ from datetime import datetime, time, timedelta
 
 import msgspec
 
+from services.detector.domain.practice import Models
 from services.detector.domain.thresholds import (
     DEFAULT_FALSE_ALARMS,
     Threshold,
     shifted_threshold,
     threshold_for_false_alarms,
 )
-from services.detector.storage.practices import Models
 from services.runtime.outbox.transaction import Transaction
 
 ENOUGH_SESSIONS = 400

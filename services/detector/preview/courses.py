@@ -10,12 +10,12 @@ from schemas.ratings_csv import Row
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.baseline_rules import totals, vendor
 from services.detector.domain.detector import Detector
+from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form, form_matrix
 from services.detector.files.file_scorer import FileScorer
 from services.detector.files.ratings_table import ClientKey, ClientRows, InvalidRow, client_of, row_number
 from services.detector.preview.ratings import InvalidCell
-from services.detector.stream.batch import DyadWork, Session
 
 _BATCH_CLIENTS = 200
 """Clients that are scored together."""
@@ -82,8 +82,8 @@ def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
     return Course(dyad.who.practice_id, dyad.who.therapist_id, sessions)
 
 
-def _course_session(session: Session, by_rule: bool, by_fall: bool) -> CourseSession:  # noqa: FBT001 - facts of a session
-    form, found, seen = session.form, session.found, session.seen
+def _course_session(session: SessionWork, by_rule: bool, by_fall: bool) -> CourseSession:  # noqa: FBT001 - facts of a session
+    form, found, seen = session.form, session.assessment, session.seen
     if form is None or found is None or seen is None:
         raise AssertionError("a session of a file is always assessed")
     return CourseSession(row_number(session), form, found, seen, by_rule, by_fall)

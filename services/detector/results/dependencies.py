@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.detector.storage.practices import Connection
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import require_tenant
+from services.runtime.postgres.connect import Connection
 
 SCOPE = "results:read"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.detector.storage.practices import Connection
+from services.runtime.postgres.connect import Connection
 
 _MAP = """
 WITH changed AS (

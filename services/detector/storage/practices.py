@@ -1,19 +1,12 @@
-"""The practices of a batch: what they want to be told, which model scores them, their own thresholds."""
+"""Reads the practices of a batch, and adds those that are new."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
-
-from services.detector.domain.detector import Detector
-from services.detector.domain.episode_changes import AlertWindow
+from services.detector.domain.practice import Models, Practice, ThresholdBook
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
 from services.detector.domain.thresholds import Threshold, default_threshold
-from services.runtime.process.errors import Halt
-
-Connection = AsyncConnection[TupleRow]
+from services.runtime.postgres.connect import Connection
 
 _SELECT = """
 SELECT practice_id, tell_from, max_age_days, model_version, thresholds
@@ -28,57 +21,6 @@ _THRESHOLDS = """
 SELECT practice_id, model_version, version, value, valid_from
 FROM detector.threshold WHERE practice_id = ANY(%b) ORDER BY valid_from, version
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Practice:
-    """One practice as this transaction sees it."""
-
-    id: str
-    tell_from: datetime | None
-    max_age: timedelta | None
-    model: Detector
-    thresholds: tuple[Threshold, ...]
-    """Its own for this model, in the order in which they become valid."""
-    default: Threshold
-
-    def alert_window(self, now: datetime) -> AlertWindow:
-        """What is told to its therapists, now."""
-        return AlertWindow(self.tell_from, self.max_age, now)
-
-
-class Models:
-    """The loaded models by version; one of them scores every practice that asks for none."""
-
-    def __init__(self, default: Detector, *others: Detector) -> None:
-        self.default = default
-        self._by_version = {model.version: model for model in (*others, default)}
-
-    def has(self, version: str | None) -> bool:
-        """Whether `of` finds it."""
-        return version is None or version in self._by_version
-
-    def of(self, version: str | None) -> Detector:
-        """The model of that version.
-
-        Raises:
-            Halt: this process has not loaded it.
-        """
-        if version is None:
-            return self.default
-        if version not in self._by_version:
-            raise Halt(
-                f"a practice is mapped to model {version}, which this process has not loaded: add its folder"
-                " to DETECTOR_OTHER_MODEL_DIRS, or map the practice to another one (rapport models activate)"
-            )
-        return self._by_version[version]
-
-
-@dataclass(slots=True)
-class ThresholdBook:
-    """Thresholds read before. Rows are only added, so their number tells whether there are new ones."""
-
-    known: dict[str, tuple[int, Mapping[str, tuple[Threshold, ...]]]] = field(default_factory=dict)
 
 
 async def read_practices(

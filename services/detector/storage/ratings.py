@@ -1,19 +1,19 @@
-"""Stored ratings in and out: what is known of a batch's ids and sessions, and what it adds to it."""
+"""Reads and writes stored versions of ratings."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import msgspec
 from psycopg.errors import UniqueViolation
 
 from schemas.events import Status
-from schemas.ids import Dyad, DyadId
+from schemas.ids import DyadId
 from schemas.rating_order import session_order
 from services.detector.contracts import Rated, Scores, encode
-from services.detector.storage.practices import Connection
-from services.detector.stream.batch import Batch, Version, VersionKey
+from services.detector.domain.dyad_work import Arrival, LogPosition, RatingVersion
+from services.detector.domain.rating_versions import RatingChanges
 from services.runtime.postgres.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
+from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Retry
 
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
@@ -58,37 +58,22 @@ SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[]
 ON CONFLICT DO NOTHING
 """
 
-Marks = tuple[float | None, ...] | Scores
-_marks = msgspec.json.Decoder(tuple[float | None, ...])
-_scores = msgspec.json.Decoder(Scores)
+_decode_items = msgspec.json.Decoder(tuple[float | None, ...]).decode
+_decode_scores = msgspec.json.Decoder(Scores).decode
 
 
-@dataclass(slots=True)
-class Known:
-    """What is known of a batch's ratings, kept up to date while they are taken up one by one."""
-
-    by_id: dict[tuple[str, str], Version] = field(default_factory=dict)
-    versions: dict[tuple[DyadId, VersionKey], list[Version]] = field(default_factory=dict)
-    counted: dict[tuple[str, str, str, str], DyadId] = field(default_factory=dict)
-    """Which dyad a client's session counts for."""
-    current_before: dict[tuple[DyadId, VersionKey], Version] = field(default_factory=dict)
-    new: list[Version] = field(default_factory=list)
-    predated: dict[tuple[str, str], Version] = field(default_factory=dict)
-    duplicates: list[tuple[tuple[str, int, int], Rated]] = field(default_factory=list)
-
-
-def version_of(row: Sequence[object]) -> Version:
-    """A row of `COLUMNS` as a version, its form not made yet."""
+def version_of(row: Sequence[object]) -> RatingVersion:
+    """Return a row of `COLUMNS` as a version, its form not made yet."""
     fields = dict(zip(_NAMES, row[:-4], strict=False))
     marks = fields.pop("marks")
     dyad = DyadId(fields.pop("dyad_id"))  # type: ignore[arg-type]
     if isinstance(marks, bytes):
         is_list = marks.startswith(b"[")
-        fields["items" if is_list else "scores"] = (_marks if is_list else _scores).decode(marks)
+        fields["items" if is_list else "scores"] = (_decode_items if is_list else _decode_scores)(marks)
     rating = Rated(**(fields | {"status": Status(fields["status"])}))  # type: ignore[arg-type]
     current, cluster, partition, offset = row[-4:]
-    log = (str(cluster), int(partition), int(offset))  # type: ignore[call-overload]
-    return Version(rating, session_order(rating), dyad, rating.accepted_at, log, current=bool(current))
+    log = LogPosition(str(cluster), int(partition), int(offset))  # type: ignore[call-overload]
+    return RatingVersion(rating, session_order(rating), dyad, rating.accepted_at, log, current=bool(current))
 
 
 _NAMES = (
@@ -110,11 +95,10 @@ _NAMES = (
 )
 
 
-async def read_known(batch: Batch) -> Known:
-    """What is stored of the batch's ids, and of the versions of its ratings in any dyad."""
-    conn = batch.tx.conn
-    rated = [arrival.rating for arrival in batch.arrivals]
-    found = await conn.execute(
+async def read_versions(conn: Connection, arrivals: Sequence[Arrival]) -> list[RatingVersion]:
+    """Read the stored ratings with the arrivals' ids, and the versions of their ratings in any dyad."""
+    rated = [arrival.rating for arrival in arrivals]
+    rows = await conn.execute(
         _KNOWN,
         (
             texts([r.practice_id for r in rated]),
@@ -125,23 +109,7 @@ async def read_known(batch: Batch) -> Known:
         ),
         binary=True,
     )
-    known = Known()
-    for row in await found.fetchall():
-        _enter(known, version_of(row))
-    return known
-
-
-def _enter(known: Known, version: Version) -> None:
-    own = (version.rating.practice_id, version.rating.rating_id)
-    if own not in known.by_id:
-        known.by_id[own] = version
-        place = (version.dyad_id, version.key)
-        known.versions.setdefault(place, []).append(version)
-        if version.current:
-            known.current_before[place] = version
-        if version.counts:
-            rating = version.rating
-            known.counted[rating.practice_id, rating.client_id, *version.key] = version.dyad_id
+    return [version_of(row) for row in await rows.fetchall()]
 
 
 @asynccontextmanager
@@ -157,38 +125,34 @@ async def one_claim_each() -> AsyncIterator[None]:
         raise Retry("an id or a session was claimed by another process at the same moment") from None
 
 
-async def write(conn: Connection, known: Known) -> None:
-    """Store what is new and what became current or was superseded; see `one_claim_each`."""
-    changed = {id(version): version for version in known.predated.values()}
-    for place, before in known.current_before.items():
-        if not before.current:
-            changed[id(before)] = before
-            for version in known.versions[place]:
-                changed[id(version)] = version
-    new = {id(version) for version in known.new}
-    old = [version for key, version in changed.items() if key not in new]
-    # First what is current no more: at no moment does a session count twice.
-    await _update(conn, [version for version in old if not version.current])
-    await _insert(conn, known.new)
-    await _update(conn, [version for version in old if version.current])
-    if known.duplicates:
-        logs, ratings = zip(*known.duplicates, strict=True)
-        clusters, partitions, offsets = zip(*logs, strict=True)
-        await conn.execute(
-            _DUPLICATE,
-            (
-                texts(clusters),
-                ints(partitions),
-                bigints(offsets),
-                texts([rating.practice_id for rating in ratings]),
-                texts([rating.rating_id for rating in ratings]),
-                timestamps([rating.accepted_at for rating in ratings]),
-            ),
-        )
+async def write(conn: Connection, changes: RatingChanges) -> None:
+    """Store what is new, what became current and what was superseded; see `one_claim_each`."""
+    # What is superseded comes first, so that at no moment two versions of a session are current.
+    await _update(conn, changes.superseded)
+    await _insert(conn, changes.new)
+    await _update(conn, changes.current)
+    await _insert_duplicates(conn, changes.duplicates)
 
 
-async def _update(conn: Connection, versions: Iterable[Version]) -> None:
-    rows = list(versions)
+async def _insert_duplicates(conn: Connection, duplicates: Sequence[tuple[LogPosition, Rated]]) -> None:
+    if not duplicates:
+        return
+    logs, ratings = zip(*duplicates, strict=True)
+    clusters, partitions, offsets = zip(*logs, strict=True)
+    await conn.execute(
+        _DUPLICATE,
+        (
+            texts(clusters),
+            ints(partitions),
+            bigints(offsets),
+            texts([rating.practice_id for rating in ratings]),
+            texts([rating.rating_id for rating in ratings]),
+            timestamps([rating.accepted_at for rating in ratings]),
+        ),
+    )
+
+
+async def _update(conn: Connection, rows: Sequence[RatingVersion]) -> None:
     if rows:
         await conn.execute(
             _UPDATE,
@@ -201,10 +165,12 @@ async def _update(conn: Connection, versions: Iterable[Version]) -> None:
         )
 
 
-async def _insert(conn: Connection, versions: Sequence[Version]) -> None:
+async def _insert(conn: Connection, versions: Sequence[RatingVersion]) -> None:
     if not versions:
         return
     rated = [version.rating for version in versions]
+    sent = [r.items if r.items is not None else r.scores for r in rated]
+    marks = [None if given is None else encode(given) for given in sent]
     await conn.execute(
         _INSERT,
         (
@@ -217,7 +183,7 @@ async def _insert(conn: Connection, versions: Sequence[Version]) -> None:
             timestamps([r.session_at for r in rated]),
             texts([r.instrument for r in rated]),
             texts([r.status.value for r in rated]),
-            byteas([_marks_of(r) for r in rated]),
+            byteas(marks),
             timestamps([r.next_session_at for r in rated]),
             timestamps([r.recorded_at for r in rated]),
             timestamps([v.accepted_at for v in versions]),
@@ -227,13 +193,3 @@ async def _insert(conn: Connection, versions: Sequence[Version]) -> None:
             bigints([v.log[2] for v in versions]),
         ),
     )
-
-
-def _marks_of(rating: Rated) -> bytes | None:
-    marks: Marks | None = rating.items if rating.items is not None else rating.scores
-    return None if marks is None else encode(marks)
-
-
-def who(rating: Rated) -> Dyad:
-    """Whose alliance a rating is about."""
-    return Dyad(rating.practice_id, rating.therapist_id, rating.client_id, rating.case_id)  # type: ignore[arg-type]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.detector.storage.practices import Connection
 from services.runtime.kafka.record import Outgoing
+from services.runtime.postgres.connect import Connection
 
 _READ = """
 SELECT topic, partition, "offset", key, value, reason FROM detector.rejection

@@ -1,6 +1,6 @@
 """A practice in, its therapists' newest answers out, each with the session that was told of."""
 
-from services.detector.storage.practices import Connection
+from services.runtime.postgres.connect import Connection
 
 _READ = """
 SELECT e.practice_id, e.therapist_id, e.client_id, e.case_id,

@@ -1,41 +1,44 @@
-"""The flow, named once: what a batch passes through, in order, within one transaction."""
+"""Names the stages that a batch passes through, in order, within one transaction."""
 
 from collections.abc import Sequence
 
 from services.detector.storage.ratings import one_claim_each
 from services.detector.stream.batch import Batch, Tools
-from services.detector.stream.stages.assess import assess, weigh
+from services.detector.stream.stages.apply_thresholds import apply_thresholds
+from services.detector.stream.stages.assess import assess
 from services.detector.stream.stages.claim import claim
-from services.detector.stream.stages.decide import conclude
+from services.detector.stream.stages.decide import decide
 from services.detector.stream.stages.decode import decode
-from services.detector.stream.stages.heartbeat import pulse
+from services.detector.stream.stages.heartbeat import heartbeat
 from services.detector.stream.stages.load import load
 from services.detector.stream.stages.lock import lock
-from services.detector.stream.stages.publish_assessments import publish
-from services.detector.stream.stages.publish_episodes import tell
-from services.detector.stream.stages.record_responses import answer
+from services.detector.stream.stages.publish_assessments import publish_assessments
+from services.detector.stream.stages.publish_episodes import publish_episodes
+from services.detector.stream.stages.record_responses import record_responses
 from services.detector.stream.stages.store import store
+from services.detector.stream.stages.store_episodes import store_episodes
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 
 STAGES = (
     lock,  # the dyads' rows, in key order
-    answer,  # therapists' answers are kept
-    claim,  # ratings are taken up, counted as duplicates, or rejected
+    record_responses,
+    claim,  # ratings are claimed, counted as duplicates or rejected
     load,  # the sessions after the snapshot, or the whole history
-    assess,  # what the model says
-    weigh,  # beside the threshold that counts there
-    conclude,  # decide and emit: episodes, and what is new about them
-    publish,  # assessments whose numbers changed
-    store,  # assessments and states
-    tell,  # changes of episodes
-    pulse,  # heartbeats
+    assess,  # the model's risk, with each component's share
+    apply_thresholds,
+    decide,  # the episodes, and what changed about them
+    publish_assessments,
+    publish_episodes,
+    store,  # assessments and the dyads' states
+    store_episodes,
+    heartbeat,
 )
 
 
-async def flow(tx: Transaction, records: Sequence[Record], tools: Tools) -> Batch:
+async def process(tx: Transaction, records: Sequence[Record], tools: Tools) -> Batch:
     """Take the records of one batch through all stages."""
-    return await run(decode(tx, records), tools)
+    return await run(decode(tx, records, tools.catalogue), tools)
 
 
 async def run(batch: Batch, tools: Tools) -> Batch:

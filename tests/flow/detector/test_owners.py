@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from psycopg import AsyncConnection
 
-from services.detector.stream.pipeline import flow
+from services.detector.stream.pipeline import process
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
 from tests.support.detector.batch_driver import NOW, Stage, body, record_of, stage
@@ -15,7 +15,7 @@ GOOD = (4.5, 4.5, 4.5)
 
 
 async def _open(place: Stage, sent: dict[str, object], offset: int) -> None:
-    await flow(Transaction(place.conn, NOW, "cluster-1"), [record_of(sent, offset)], place.tools)
+    await process(Transaction(place.conn, NOW, "cluster-1"), [record_of(sent, offset)], place.tools)
 
 
 async def _until_it_waits(url: str) -> None:

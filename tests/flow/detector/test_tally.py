@@ -1,9 +1,9 @@
 """New sessions are counted once, however often they are assessed again."""
 
-from collections import Counter
-
-from services.detector.stream.pipeline import flow
-from services.detector.stream.session_counts import new_findings
+from schemas.events import Status
+from services.detector.domain.counts import BatchCounts, Count
+from services.detector.stream.pipeline import process
+from services.detector.stream.session_counts import new_assessments
 from services.runtime.outbox.transaction import Transaction
 from tests.support.detector.batch_driver import Stage, body, record_of
 
@@ -12,15 +12,15 @@ LOW = (2.5, 2.5, 2.5)
 InputRating = dict[str, object]
 
 
-async def counted(detector: Stage, *sent: InputRating) -> tuple[Counter[str], int]:
+async def counted(detector: Stage, *sent: InputRating) -> tuple[BatchCounts, int]:
     """What a batch counts, and how many findings it gives."""
-    kept: list[tuple[Counter[str], int]] = []
+    kept: list[tuple[BatchCounts, int]] = []
 
     async def work(tx: Transaction) -> None:
         records = [record_of(one, detector.offset + n) for n, one in enumerate(sent)]
         detector.offset += len(sent)
-        batch = await flow(tx, records, detector.tools)
-        found = new_findings(batch, detector.tools.models.default)
+        batch = await process(tx, records, detector.tools)
+        found = new_assessments(batch, detector.tools.models.default)
         kept.append((batch.counts, len(found)))
 
     await detector.transact(work)
@@ -30,12 +30,12 @@ async def counted(detector: Stage, *sent: InputRating) -> tuple[Counter[str], in
 async def test_rated_declined_and_flagged_sessions_are_counted(detector: Stage) -> None:
     sent = [body(-4, GOOD), body(-3, GOOD), body(-2, GOOD), body(-1, LOW), body(0)]
     counts, found = await counted(detector, *sent)
-    assert (counts["rated"], counts["declined"], counts["flagged"], found) == (4, 1, 1, 5)
+    assert (counts[Status.RATED], counts[Status.DECLINED], counts[Count.FLAGGED], found) == (4, 1, 1, 5)
 
 
 async def test_a_session_that_is_assessed_again_is_not_counted_again(detector: Stage) -> None:
     await counted(detector, body(-4, GOOD), body(-2, GOOD), body(-1, GOOD))
     counts, found = await counted(detector, body(-3, GOOD))
-    assert (counts["rated"], found) == (1, 1)
+    assert (counts[Status.RATED], found) == (1, 1)
     counts, found = await counted(detector, body(-2, LOW))
-    assert (counts["rated"], found) == (0, 0)
+    assert (counts[Status.RATED], found) == (0, 0)

@@ -19,9 +19,9 @@ from schemas.rating import RatingBody
 from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from services.detector.domain.detector import Detector
-from services.detector.storage.practices import Models, ThresholdBook
+from services.detector.domain.practice import Models, ThresholdBook
 from services.detector.stream.batch import Heartbeat, Tools
-from services.detector.stream.pipeline import flow
+from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.postgres import arrays
@@ -133,7 +133,7 @@ class Stage:
 
     async def feed(self, records: Sequence[Record]) -> list[Outgoing]:
         """Take one batch of records through the flow."""
-        return await self.transact(lambda tx: flow(tx, records, self.tools))
+        return await self.transact(lambda tx: process(tx, records, self.tools))
 
     async def rate(
         self, *sent: Row, practice: str = "north", accepted_at: datetime | None = None

@@ -1,18 +1,19 @@
-"""Scored sessions in; each changed dyad's episodes and what is new about them out."""
+"""Decides each changed dyad's episodes and what about them is to be published."""
 
+from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, compute_changes, episode_status
 from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
-from services.detector.stream.batch import Batch, DyadWork, Tools
+from services.detector.stream.batch import Batch, Tools
 
 
-async def conclude(batch: Batch, _tools: Tools) -> None:
-    """Decide and emit, for every dyad with something new: ratings, answers or a day that passed."""
+async def decide(batch: Batch, _tools: Tools) -> None:
+    """Decide for every dyad with something new: ratings, responses or a day that passed."""
     for dyad in batch.dyads.values():
         if dyad.touched or dyad.responses or batch.day is not None:
-            _conclude(dyad, batch)
+            _decide(dyad, batch)
 
 
-def _conclude(dyad: DyadWork, batch: Batch) -> None:
+def _decide(dyad: DyadWork, batch: Batch) -> None:
     before = dyad.decision
     start = NO_SESSIONS if dyad.refold else before.folded
     scored = [session.scored for session in dyad.sessions if session.scored is not None]

@@ -1,4 +1,4 @@
-"""Records in, arrivals by dyad out; what cannot be read is rejected alone, heartbeats stand apart."""
+"""Decodes records into a batch of ratings, responses and heartbeats, and rejects what it cannot decode."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import msgspec
 
 from schemas import topics
 from schemas.ids import CaseId, ClientId, Dyad, PracticeId, TherapistId, dyad_id
+from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import (
     Arriving,
     BeatEvent,
@@ -15,15 +16,17 @@ from services.detector.contracts import (
     RespondedEvent,
     arriving,
 )
+from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
+from services.detector.domain.form_batch import forms_of
 from services.detector.domain.reasons import RejectionReason
-from services.detector.stream.batch import Arrival, Batch, DyadWork
+from services.detector.stream.batch import Batch
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Reject
 
 
-def decode(tx: Transaction, records: Sequence[Record]) -> Batch:
-    """The batch that these records make."""
+def decode(tx: Transaction, records: Sequence[Record], catalogue: Catalogue) -> Batch:
+    """Return the batch that these records make, the form of each rating made."""
     batch = Batch(tx)
     for record in records:
         try:
@@ -32,19 +35,23 @@ def decode(tx: Transaction, records: Sequence[Record]) -> Batch:
             tx.reject(record, reject)
             continue
         if isinstance(event, RatedEvent):
-            batch.arrivals.append(Arrival(record, event.data, _dyad(batch, record, event.data)))
+            log = LogPosition(tx.cluster_id, record.partition, record.offset)
+            batch.arrivals.append(Arrival(record, log, event.data, _dyad(batch, record, event.data)))
         elif isinstance(event, BeatEvent):
-            batch.beats.append((record, event))
+            batch.heartbeats.append((record, event))
         else:
             _dyad(batch, record, event.data).responses.append(event.data)
+    forms = forms_of([arrival.rating for arrival in batch.arrivals], catalogue)
+    for arrival, form in zip(batch.arrivals, forms, strict=True):
+        arrival.form = form
     return batch
 
 
 def read(record: Record) -> Arriving:
-    """The event in a record.
+    """Return the event in a record.
 
     Raises:
-        Reject: it is none of ours, or has no place on its topic.
+        Reject: it is not an event of this system, or not allowed on its topic.
     """
     if record.key is None or record.value is None or not record.key.isascii():
         raise _undecodable("a record needs a value and a key of ASCII characters")
@@ -58,13 +65,15 @@ def read(record: Record) -> Arriving:
         raise _undecodable("is not JSON") from None
     if (record.topic == topics.THERAPIST_RESPONDED.name) != isinstance(event, RespondedEvent):
         raise Reject(
-            RejectionReason.UNEXPECTED_EVENT, "such an event has no place on this topic", counts_for_fuse=True
+            RejectionReason.UNEXPECTED_EVENT,
+            "this event type is not allowed on this topic",
+            counts_for_fuse=True,
         )
     return event
 
 
 def whose(record: Record) -> tuple[str | None, str | None]:
-    """The practice and the rating of a record that is set aside, so that its balance still adds up."""
+    """Return practice and rating id of a record that is set aside, so that the balance still adds up."""
     try:
         event = read(record)
     except Reject:

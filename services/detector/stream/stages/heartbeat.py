@@ -1,12 +1,12 @@
-"""Heartbeats in; the model scores a fixed history, and the heartbeat goes on with what it found."""
+"""Passes heartbeats on, each with the risk that the model finds for a fixed history."""
 
 import asyncio
 
 from schemas import topics
 from schemas.envelope import HEADERS
 from services.detector.contracts import Beat, encode, envelope
+from services.detector.domain.counts import Count
 from services.detector.domain.detector import DyadForms
-from services.detector.metrics import HEARTBEATS, HEARTBEATS_OFF
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 
@@ -22,14 +22,14 @@ RETURNING minute
 """
 
 
-async def pulse(batch: Batch, tools: Tools) -> None:
-    """Hand each new heartbeat on, with the risk of the fixed history; one handed on before stays silent."""
-    if not batch.beats:
+async def heartbeat(batch: Batch, tools: Tools) -> None:
+    """Score the fixed history and publish each new heartbeat with its risk; repeated ones are left out."""
+    if not batch.heartbeats:
         return
     work = [DyadForms(None, tools.heartbeat.forms)]
     (result,) = await asyncio.to_thread(tools.models.default.assess, work)
     risk = result.assessments[-1].risk
-    for record, event in batch.beats:
+    for record, event in batch.heartbeats:
         beat = event.data
         newer = await batch.tx.conn.execute(_NEWER, (record.partition, beat.minute))
         if await newer.fetchone() is None:
@@ -39,5 +39,5 @@ async def pulse(batch: Batch, tools: Tools) -> None:
         value = envelope(TYPE, event.id, batch.tx.now, key, encode(seen))
         for topic in TOPICS:
             batch.tx.publish(Outgoing(topic, key, value, record.partition, HEADERS))
-        batch.counts[HEARTBEATS] += 1
-        batch.counts[HEARTBEATS_OFF] += abs(risk - tools.heartbeat.expected_risk) > CLOSE
+        batch.counts[Count.HEARTBEATS] += 1
+        batch.counts[Count.HEARTBEATS_OFF] += abs(risk - tools.heartbeat.expected_risk) > CLOSE

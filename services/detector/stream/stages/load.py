@@ -1,17 +1,17 @@
-"""Dyads whose ratings changed in, the sessions to fold out: the new ones, or the whole history."""
+"""Loads the sessions that a changed dyad has to fold: the new ones, or its whole history."""
 
 from collections.abc import Mapping, Sequence
 
-from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.counts import Count
+from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import SessionRisk
-from services.detector.domain.form import Form, form_of
-from services.detector.metrics import REFOLDED
-from services.detector.storage.practices import Connection
+from services.detector.domain.form import form_of
 from services.detector.storage.ratings import COLUMNS, version_of
-from services.detector.stream.batch import Batch, DyadWork, Session, Tools, Version
+from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import uuids
+from services.runtime.postgres.connect import Connection
 
 _HISTORY = f"""
 SELECT {COLUMNS}, a.revision, a.numbers, a.risk, a.threshold, a.level, a.may_flag
@@ -27,32 +27,21 @@ _ASSESSMENT_COLUMNS = 6
 
 
 async def load(batch: Batch, tools: Tools) -> None:
-    """Find each changed dyad's sessions: after its snapshot when all new ones follow it, else all."""
+    """Load what each changed dyad has to fold: new sessions after its snapshot, or its whole history."""
     refolded: dict[DyadId, DyadWork] = {}
     for dyad in batch.dyads.values():
-        grown = dyad.history_revision > len(dyad.touched)
-        dyad.refold |= bool(dyad.touched) and dyad.snapshot is None and grown
+        has_older = dyad.history_revision > len(dyad.touched)
+        dyad.refold |= bool(dyad.touched) and dyad.snapshot is None and has_older
         if dyad.refold:
-            batch.counts[REFOLDED] += 1
+            batch.counts[Count.REFOLDED] += 1
             dyad.snapshot = None
             refolded[dyad.id] = dyad
         else:
-            take_new(dyad, tools.catalogue)
+            dyad.add_touched()
     if refolded:
         await _read_histories(batch.tx.conn, refolded, tools.catalogue)
     for dyad in batch.dyads.values():
-        in_order(dyad)
-
-
-def take_new(dyad: DyadWork, catalogue: Catalogue) -> None:
-    """The sessions of a dyad whose ratings are all new."""
-    for version in dyad.touched.values():
-        _enter(dyad, Session(version, _form(version, catalogue)))
-
-
-def in_order(dyad: DyadWork) -> None:
-    """Put a dyad's sessions in their order."""
-    dyad.sessions.sort(key=lambda session: session.version.place)
+        dyad.sort_sessions()
 
 
 async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:
@@ -60,30 +49,19 @@ async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], ca
     for row in rows:
         version = version_of(row[:-_ASSESSMENT_COLUMNS])
         dyad = dyads[version.dyad_id]
-        session = Session(version, _form(version, catalogue))
+        if not version.is_withdrawn:
+            version.form = form_of(version.rating, catalogue.get(version.rating.instrument))
+        session = SessionWork(version, version.form)
         _take_stored(session, row[-_ASSESSMENT_COLUMNS:])
-        if dyad.changed_from is not None and version.place >= dyad.changed_from:
+        if dyad.changed_from is not None and version.order >= dyad.changed_from:
             session.stored = None
-        _enter(dyad, session)
+        dyad.add_session(session)
 
 
-def _take_stored(session: Session, columns: Sequence[object]) -> None:
+def _take_stored(session: SessionWork, columns: Sequence[object]) -> None:
     revision, numbers, risk, threshold, level, flaggable = columns
     if isinstance(revision, int) and isinstance(numbers, bytes):
         session.revision, session.numbers = revision, numbers
     if isinstance(risk, float) and isinstance(threshold, float):
         known_level = level if isinstance(level, float) else None
-        session.stored = SessionRisk(session.version.place, risk, threshold, bool(flaggable), known_level)
-
-
-def _enter(dyad: DyadWork, session: Session) -> None:
-    if session.version.rating.status is not Status.WITHDRAWN:
-        dyad.sessions.append(session)
-    elif session.version.key in dyad.touched:
-        dyad.withdrawn.append(session)
-
-
-def _form(version: Version, catalogue: Catalogue) -> Form | None:
-    if version.form is not None or version.rating.status is Status.WITHDRAWN:
-        return version.form
-    return form_of(version.rating, catalogue.get(version.rating.instrument))
+        session.stored = SessionRisk(session.version.order, risk, threshold, bool(flaggable), known_level)

@@ -1,14 +1,16 @@
-"""Dyads in, the same with their rows locked and read: from here to the commit nobody else changes them."""
+"""Locks and reads the rows of a batch's dyads: until the commit no other transaction changes them."""
 
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from schemas.ids import DyadId
+from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episode_changes import Decision
-from services.detector.storage.practices import Connection, read_practices
-from services.detector.stream.batch import Batch, DyadWork, Tools
+from services.detector.storage.practices import read_practices
+from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import byteas, ints, texts, uuids
+from services.runtime.postgres.connect import Connection
 
 # One statement creates what is missing and locks everything, in key order, so that two owners of the same
 # partition wait for one another and never in a circle. An update whose condition is false changes nothing

@@ -1,39 +1,48 @@
-"""Findings in, `AllianceAssessed` out: in instrument units, with a revision, and only if a number changed."""
+"""Publishes `AllianceAssessed` for each session whose numbers changed, with its next revision."""
 
 from hashlib import sha256
 
 from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import InstrumentId, RatingIdentity, SessionId, assessment_id
-from services.detector.contracts import InUnits, Numbers, envelope, pack
-from services.detector.domain.assessment import Assessment
-from services.detector.domain.published_assessment import components_in_units, published_assessment
-from services.detector.domain.thresholds import Threshold
-from services.detector.metrics import PUBLISHED
-from services.detector.stream.batch import Batch, DyadWork, Session, Tools, Version
+from services.detector.contracts import Numbers, envelope, pack
+from services.detector.domain.counts import Count
+from services.detector.domain.dyad_work import DyadWork, RatingVersion, SessionWork
+from services.detector.domain.published_assessment import (
+    components_in_units,
+    published_assessment,
+    rated_numbers,
+    withdrawn_numbers,
+)
+from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 
 TYPE = topics.ASSESSED.name
 
 
-async def publish(batch: Batch, tools: Tools) -> None:
+async def publish_assessments(batch: Batch, tools: Tools) -> None:
     """Publish every assessment that is new or differs from the one that was published."""
-    assessed = [
-        (dyad, session, session.found, session.threshold)
+    rated = [
+        (dyad, session, session.assessment, session.threshold)
         for dyad in batch.dyads.values()
         for session in dyad.sessions
-        if session.found is not None and session.threshold is not None
+        if session.assessment is not None and session.threshold is not None
     ]
     catalogue = tools.catalogue
-    found = [(one.components, catalogue.get(s.version.rating.instrument)) for _, s, one, _ in assessed]
-    for (dyad, session, one, threshold), components in zip(assessed, components_in_units(found), strict=True):
-        _publish(batch, dyad, session, _numbers(session.version, one, threshold, components, dyad))
+    units = components_in_units(
+        [(found.components, catalogue.get(s.version.rating.instrument)) for _, s, found, _ in rated]
+    )
+    for (dyad, session, assessment, threshold), components in zip(rated, units, strict=True):
+        model = dyad.practice.model.version
+        _publish(
+            batch, dyad, session, rated_numbers(session.version, assessment, threshold, components, model)
+        )
     for dyad in batch.dyads.values():
         for session in dyad.withdrawn:
-            _publish(batch, dyad, session, _withdrawn(session.version, dyad))
+            _publish(batch, dyad, session, withdrawn_numbers(session.version, dyad.practice))
 
 
-def _publish(batch: Batch, dyad: DyadWork, session: Session, numbers: Numbers) -> None:
+def _publish(batch: Batch, dyad: DyadWork, session: SessionWork, numbers: Numbers) -> None:
     packed = pack(numbers)
     if packed == session.numbers:
         return
@@ -47,42 +56,14 @@ def _publish(batch: Batch, dyad: DyadWork, session: Session, numbers: Numbers) -
     data = published_assessment(dyad.who, identity, session.revision, numbers)
     value = envelope(TYPE, event_id, at, dyad.key, data)
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
-    batch.counts[PUBLISHED] += 1
+    batch.counts[Count.PUBLISHED] += 1
 
 
-def _identity(dyad: DyadWork, version: Version) -> RatingIdentity:
+def _identity(dyad: DyadWork, version: RatingVersion) -> RatingIdentity:
     rating = version.rating
     return RatingIdentity(
         dyad.who.practice_id,
         dyad.who.client_id,
         SessionId(rating.session_id),
         InstrumentId(rating.instrument),
-    )
-
-
-def _numbers(
-    version: Version, found: Assessment, threshold: Threshold, components: InUnits, dyad: DyadWork
-) -> Numbers:
-    return Numbers(
-        rating_id=version.rating.rating_id,
-        session_at=version.place.session_at,
-        status=version.rating.status,
-        threshold_version=threshold.version,
-        model_version=dyad.practice.model.version,
-        ratings=found.ratings,
-        risk=found.risk,
-        threshold=threshold.value,
-        leading=found.leading,
-        movement=found.movement,
-        components=components,
-    )
-
-
-def _withdrawn(version: Version, dyad: DyadWork) -> Numbers:
-    return Numbers(
-        rating_id=version.rating.rating_id,
-        session_at=version.place.session_at,
-        status=version.rating.status,
-        threshold_version=dyad.practice.default.version,
-        model_version=dyad.practice.model.version,
     )

@@ -1,7 +1,8 @@
-"""Therapists' answers in; kept, and taken into the decision about their dyad."""
+"""Records therapists' responses and takes them into the decision about their dyad."""
 
+from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episode_changes import TherapistAnswer, record_answer
-from services.detector.stream.batch import Batch, DyadWork, Tools
+from services.detector.stream.batch import Batch, Tools
 
 _INSERT = """
 INSERT INTO detector.response (episode_id, answer_revision, dyad_id, practice_id, answer, responded_at)
@@ -10,8 +11,8 @@ ON CONFLICT DO NOTHING
 """
 
 
-async def answer(batch: Batch, _tools: Tools) -> None:
-    """Keep the answers, also those about episodes that are not known here."""
+async def record_responses(batch: Batch, _tools: Tools) -> None:
+    """Store the responses, also those about episodes that are not known here."""
     answered = [(dyad, one) for dyad in batch.dyads.values() for one in dyad.responses]
     if not answered:
         return

@@ -1,4 +1,4 @@
-"""What was assessed and decided in, rows out: assessments, and each dyad's state for the next batch."""
+"""Stores assessments, and each dyad's state for the next batch."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 
+from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import NO_EPISODE_STEP
-from services.detector.storage.practices import Connection
-from services.detector.stream.batch import Batch, DyadWork, Session, Tools
+from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import (
     bigints,
     booleans,
@@ -21,6 +21,7 @@ from services.runtime.postgres.arrays import (
     timestamps,
     uuids,
 )
+from services.runtime.postgres.connect import Connection
 
 _ASSESSMENTS = """
 INSERT INTO detector.assessment AS a (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
@@ -56,7 +57,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 class _Row(NamedTuple):
     dyad: DyadWork
-    session: Session
+    session: SessionWork
     episode_id: UUID | None
 
 
@@ -64,7 +65,7 @@ async def store(batch: Batch, _tools: Tools) -> None:
     """Write the assessments that were made and the state of every dyad that changed."""
     rows = []
     for dyad in batch.dyads.values():
-        rows += [_row(dyad, session) for session in dyad.sessions if session.found is not None]
+        rows += [_row(dyad, session) for session in dyad.sessions if session.assessment is not None]
         rows += [_Row(dyad, session, None) for session in dyad.withdrawn]
     if rows:
         await _write_assessments(batch.tx.conn, rows)
@@ -75,7 +76,7 @@ async def store(batch: Batch, _tools: Tools) -> None:
     )
 
 
-def _row(dyad: DyadWork, session: Session) -> _Row:
+def _row(dyad: DyadWork, session: SessionWork) -> _Row:
     index = None if session.seen is None else session.seen.episode
     return _Row(dyad, session, None if index is None else dyad.episode_ids[index])
 
@@ -92,7 +93,7 @@ async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
             texts([v.rating.instrument for v in versions]),
             texts([v.rating.practice_id for v in versions]),
             texts([v.rating.rating_id for v in versions]),
-            timestamps([v.place.session_at for v in versions]),
+            timestamps([v.order.session_at for v in versions]),
             ints([row.session.revision for row in rows]),
             texts([row.dyad.practice.model.version for row in rows]),
             floats([s and s.risk for s in scored]),

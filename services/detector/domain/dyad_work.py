@@ -1,0 +1,156 @@
+"""One dyad's part of a batch: what arrived, the sessions to fold, and what was decided of them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from schemas.events import Status
+from schemas.ids import Dyad, DyadId
+from schemas.rating_order import Currency, SessionOrder, currency
+from services.detector.contracts import Changed, Rated, Responded
+from services.detector.domain.assessment import Assessment
+from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
+from services.detector.domain.episodes import EpisodeStep, SessionRisk
+from services.detector.domain.form import Form
+from services.detector.domain.practice import Practice
+from services.detector.domain.thresholds import Threshold
+from services.runtime.kafka.record import Record
+from services.runtime.process.errors import Reject
+
+
+class LogPosition(NamedTuple):
+    """Where a rating stands in the log of ratings."""
+
+    cluster_id: str
+    partition: int
+    offset: int
+
+
+class VersionKey(NamedTuple):
+    """One session and instrument of a dyad: whatever is sent for it is a version of one rating."""
+
+    session_id: str
+    instrument: str
+
+
+@dataclass(slots=True)
+class RatingVersion:
+    """One rating as it is (to be) stored."""
+
+    rating: Rated
+    order: SessionOrder
+    """Where its session stands among those of its dyad."""
+    dyad_id: DyadId
+    accepted_at: datetime
+    log: LogPosition
+    """Its first delivery."""
+    form: Form | None = None
+    """None when withdrawn, or when it was read from the database and its form is not made yet."""
+    current: bool = False
+    key: VersionKey = field(init=False)
+    """Which rating of its dyad it is a version of."""
+
+    def __post_init__(self) -> None:
+        self.key = VersionKey(self.rating.session_id, self.rating.instrument)
+
+    @property
+    def currency(self) -> Currency:
+        """The greatest of one identity is current."""
+        return currency(self.rating.recorded_at, self.accepted_at, self.rating.rating_id)
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it takes the rating back."""
+        return self.rating.status is Status.WITHDRAWN
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is part of the history: current, and not taken back."""
+        return self.current and not self.is_withdrawn
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A rating that was read from the log."""
+
+    record: Record
+    log: LogPosition
+    rating: Rated
+    dyad: "DyadWork"
+    form: Form | Reject | None = None
+    """None when withdrawn; a `Reject` when its instrument or its marks cannot be used."""
+
+
+@dataclass(slots=True)
+class SessionWork:
+    """One current rating of a dyad on its way from load to store."""
+
+    version: RatingVersion
+    form: Form | None
+    """None when withdrawn."""
+    revision: int = 0
+    """Revision of its published assessment; 0 before the first."""
+    numbers: bytes = b""
+    """What was published of it: `contracts.Numbers`, packed."""
+    stored: SessionRisk | None = None
+    """What its episode was decided from so far; None when it is to be assessed."""
+    assessment: Assessment | None = None
+    """What the model says now; None when what is stored stays."""
+    threshold: Threshold | None = None
+    scored: SessionRisk | None = None
+    seen: EpisodeStep | None = None
+
+
+@dataclass(slots=True)
+class DyadWork:
+    """One dyad of a batch."""
+
+    id: DyadId
+    who: Dyad
+    key: bytes
+    """Key of its records."""
+    partition: int
+    practice: Practice = field(init=False)
+    history_revision: int = 0
+    snapshot: bytes | None = None
+    """State after the newest stored session; None when there is none for this model and history."""
+    decision: Decision = field(default_factory=Decision)
+    decision_before: Decision = field(default_factory=Decision)
+    responses: list[Responded] = field(default_factory=list)
+    touched: dict[VersionKey, RatingVersion] = field(default_factory=dict)
+    """Ratings whose current version changed, with the version that is current now."""
+    changed_from: SessionOrder | None = None
+    """The first session at which the history differs; None when nowhere."""
+    refold: bool = False
+    """Whether the whole history is folded instead of the sessions after the snapshot."""
+    caused_at: datetime | None = None
+    """When the newest rating or response that changed it was accepted."""
+    sessions: list[SessionWork] = field(default_factory=list)
+    """Sessions to fold, in order: those after the snapshot, or the whole history when refolding."""
+    withdrawn: list[SessionWork] = field(default_factory=list)
+    snapshot_after: bytes | None = None
+    told: list[EpisodeChange] = field(default_factory=list)
+    """Changes of its episodes to publish."""
+    episode_ids: tuple[UUID, ...] = ()
+    """Ids of the fold's episodes, in order."""
+    changed_episodes: tuple[EmittedEpisode, ...] = ()
+    """Episodes of which a list would show something else than before."""
+    episode_events: list[Changed] = field(default_factory=list)
+    """What was published of its episodes in this batch."""
+
+    def add_session(self, session: SessionWork) -> None:
+        """Add a session to those to fold; one whose rating was just withdrawn goes to `withdrawn`."""
+        if not session.version.is_withdrawn:
+            self.sessions.append(session)
+        elif session.version.key in self.touched:
+            self.withdrawn.append(session)
+
+    def add_touched(self) -> None:
+        """Add the sessions of the ratings that changed, their forms made already."""
+        for version in self.touched.values():
+            self.add_session(SessionWork(version, version.form))
+
+    def sort_sessions(self) -> None:
+        """Put the sessions in their order."""
+        self.sessions.sort(key=lambda session: session.version.order)

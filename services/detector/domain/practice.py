@@ -1,0 +1,61 @@
+"""Practices as one transaction sees them: what they are told about, their model, their thresholds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.detector.domain.detector import Detector
+from services.detector.domain.episode_changes import AlertWindow
+from services.detector.domain.thresholds import Threshold
+from services.runtime.process.errors import Halt
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """One practice as this transaction sees it."""
+
+    id: str
+    tell_from: datetime | None
+    max_age: timedelta | None
+    model: Detector
+    thresholds: tuple[Threshold, ...]
+    """Its own for this model, in the order in which they become valid."""
+    default: Threshold
+
+    def alert_window(self, now: datetime) -> AlertWindow:
+        """What is told to its therapists, now."""
+        return AlertWindow(self.tell_from, self.max_age, now)
+
+
+class Models:
+    """The loaded models by version; one of them scores every practice that asks for none."""
+
+    def __init__(self, default: Detector, *others: Detector) -> None:
+        self.default = default
+        self._by_version = {model.version: model for model in (*others, default)}
+
+    def has(self, version: str | None) -> bool:
+        """Whether `of` finds it."""
+        return version is None or version in self._by_version
+
+    def of(self, version: str | None) -> Detector:
+        """The model of that version.
+
+        Raises:
+            Halt: this process has not loaded it.
+        """
+        if version is None:
+            return self.default
+        if version not in self._by_version:
+            raise Halt(
+                f"a practice is mapped to model {version}, which this process has not loaded: add its folder"
+                " to DETECTOR_OTHER_MODEL_DIRS, or map the practice to another one (rapport models activate)"
+            )
+        return self._by_version[version]
+
+
+@dataclass(slots=True)
+class ThresholdBook:
+    """Thresholds read before. Rows are only added, so their number tells whether there are new ones."""
+
+    known: dict[str, tuple[int, Mapping[str, tuple[Threshold, ...]]]] = field(default_factory=dict)

@@ -1,0 +1,48 @@
+"""Scores the sessions of dyads and applies the threshold of their practice to each.
+
+The stream and the scoring of files share these steps.
+"""
+
+from collections.abc import Sequence
+
+from services.detector.domain.detector import Detector, DyadForms
+from services.detector.domain.dyad_work import DyadWork, SessionWork
+from services.detector.domain.episodes import session_risk
+from services.detector.domain.practice import Practice
+from services.detector.domain.thresholds import threshold_at
+
+MAX_SNAPSHOT_BYTES = 4096
+"""A larger snapshot would cost more to store than the history costs to refold."""
+
+
+def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
+    """Assess the sessions of these dyads; their results do not depend on one another."""
+    work = [
+        DyadForms(dyad.snapshot, [s.form for s in dyad.sessions if s.form is not None], _known(dyad))
+        for dyad in dyads
+    ]
+    for dyad, forms, result in zip(dyads, work, model.assess(work), strict=True):
+        small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
+        dyad.snapshot_after = result.snapshot if small else None
+        for session, assessment in zip(
+            dyad.sessions[forms.already_assessed :], result.assessments, strict=True
+        ):
+            if session.stored is None:
+                session.assessment = assessment
+
+
+def _known(dyad: DyadWork) -> int:
+    """Return how many leading sessions keep what is stored of them."""
+    unknown = (index for index, session in enumerate(dyad.sessions) if session.stored is None)
+    return next(unknown, len(dyad.sessions))
+
+
+def apply_threshold(session: SessionWork, practice: Practice) -> None:
+    """Choose the session's threshold and make what its episode is decided from."""
+    if session.assessment is None:
+        session.scored = session.stored
+        return
+    version = session.version
+    at = version.order.session_at
+    session.threshold = threshold_at(practice.thresholds, practice.default, at, version.accepted_at)
+    session.scored = session_risk(version.order, session.assessment, session.threshold.value)
