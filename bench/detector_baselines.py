@@ -17,6 +17,7 @@ from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.events import Component
 from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.settings import InstrumentSettings
 from services.detector import contracts
 from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
@@ -67,7 +68,7 @@ class Same:
 
 async def without_the_model() -> None:
     """The service itself with `Same` in the model's place."""
-    trained = load_tools(DetectorSettings())
+    trained = load_tools(DetectorSettings(), InstrumentSettings())
     heartbeat = DyadForms(None, trained.heartbeat.forms)
     snapshot = trained.models.default.assess([heartbeat])[0].snapshot
     tools = Tools(Models(Same(snapshot)), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
@@ -86,7 +87,7 @@ class Loop:
     """Decode, fold, score, publish: histories in memory, nothing stored."""
 
     def __init__(self) -> None:
-        self._tools = load_tools(DetectorSettings())
+        self._tools = load_tools(DetectorSettings(), InstrumentSettings())
         self._snapshots: dict[bytes, bytes] = {}
         self._producer = Producer(KafkaSettings(), Metrics("bench", topics=[topics.ASSESSED.name]))
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from lab.evaluation.practice_ratings import read_forms
 from lab.evaluation.realism import Compared, compare
 from lab.simulator.instruments import SHIPPED
-from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.settings import InstrumentSettings
 from services.runtime.process.progress_bar import step_counter
 
 
@@ -20,7 +20,7 @@ def realism_table(ratings: Path, cohorts: int) -> Table:
     Raises:
         typer.BadParameter: that instrument is none that is simulated, or there are no ratings.
     """
-    histories = list(read_forms(ratings, Catalogue.load()).histories.values())
+    histories = list(read_forms(ratings, InstrumentSettings().catalogue()).histories.values())
     used = Counter(str(form.order.instrument) for forms in histories for form in forms)
     name = used.most_common(1)[0][0] if used else ""
     shapes = {shape.name: shape for shape in SHIPPED}

@@ -10,7 +10,7 @@ from rich.table import Table
 from lab.evaluation.practice_ratings import read_forms
 from lab.training.candidate import write_candidate
 from lab.training.label_correction import Learned, NotEnough, learn
-from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.settings import InstrumentSettings
 from services.detector.files.label_file import read_labels
 from services.detector.model.artefact import SHIPPED, load
 from services.runtime.process.errors import Halt
@@ -21,7 +21,7 @@ def learn_from_answers(ratings: Path, labels: Path, model: Path | None, out: Pat
     """Learn, print the comparison, and write a candidate if it is better."""
     base = model or SHIPPED
     try:
-        forms = read_forms(ratings, Catalogue.load())
+        forms = read_forms(ratings, InstrumentSettings().catalogue())
         detector = load(base)
         learned = learn(detector, forms, read_labels(labels))
     except NotEnough as why:

@@ -28,7 +28,7 @@ from lab.reports.tables import (
     shown,
 )
 from lab.simulator.scenarios import KINDS
-from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.settings import InstrumentSettings
 from services.detector.domain.detector import Detector
 from services.detector.files.label_file import read_labels
 from services.detector.model.artefact import load, read_manifest
@@ -76,7 +76,7 @@ def on_cohorts(folder: Path, wanted: Wanted, out: Path, card_file: Path | None) 
 def on_own(folder: Path, ratings: Path, labels: Path | None, out: Path) -> None:
     """Measure on a practice's own ratings, and on its therapists' answers where they are given."""
     detector = load(folder)
-    forms = read_forms(ratings, Catalogue.load())
+    forms = read_forms(ratings, InstrumentSettings().catalogue())
     if forms.refused:
         typer.echo(f"{forms.refused} rows are no valid rating and were left out.")
     own = judge_own(detector, forms)

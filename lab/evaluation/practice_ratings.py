@@ -49,7 +49,7 @@ class OwnFigures:
 
 def read_forms(file: Path, catalogue: Catalogue) -> Forms:
     """The forms of a table of ratings; of two versions of a session's rating the later row counts."""
-    items = {str(instrument.id): instrument.items for instrument in catalogue}
+    items = catalogue.item_counts()
     by_dyad: defaultdict[DyadKey, dict[tuple[str, str], Form]] = defaultdict(dict)
     cutoffs: dict[DyadKey, float | None] = {}
     refused = 0

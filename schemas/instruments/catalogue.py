@@ -1,4 +1,7 @@
-"""Definitions in TOML in, a catalogue of instruments out; a bad definition is refused with every reason."""
+"""Reads instruments from TOML files, checks them, and looks them up by id.
+
+The shipped definitions are the TOML files beside this module; adding one such file adds an instrument.
+"""
 
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -23,14 +26,15 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class BadDefinition(ValueError):
-    """A definition cannot be used; the message names the file and everything that is to be corrected."""
+    """A definition cannot be used; the message names the file and every fault in it."""
 
     def __init__(self, name: str, faults: Iterable[str]) -> None:
-        super().__init__("\n".join([f"{name}:", *(f"  {fault}" for fault in faults)]))
+        self.faults = tuple(faults)
+        super().__init__("\n".join([f"{name}:", *(f"  {fault}" for fault in self.faults)]))
 
 
 class UnknownInstrument(Refused):
-    """No such instrument; the complaint lists those that are known."""
+    """There is no instrument with this id; the complaint lists the known ids."""
 
     def __init__(self, known: Iterable[str]) -> None:
         listed = ", ".join(sorted(known))
@@ -122,44 +126,50 @@ class _Definition(BaseModel):
 
 
 class Catalogue:
-    """The instruments that are known, by id."""
+    """The known instruments by id; iterates over them in the order of their ids."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._by_id = {str(each.id): each for each in sorted(instruments, key=lambda each: each.id)}
 
     @classmethod
-    def load(cls, extra: Path | None = None) -> Self:
-        """The packaged definitions, and those in the folder `extra`.
+    def load(cls, own: Path | None = None) -> Self:
+        """Read the shipped definitions and those in the folder `own`, each a file `*.toml`.
 
         Raises:
-            BadDefinition: a file cannot be used, or defines an id that is already defined.
+            BadDefinition: `own` is no folder, or a file in it cannot be read, breaks a rule, or defines an id
+                that another file defines.
         """
-        folders: list[Traversable] = [resources.files("schemas.instruments")]
-        if extra is not None:
-            if not extra.is_dir():
-                raise BadDefinition(str(extra), ["is not a folder: give one that holds *.toml definitions"])
-            folders.append(extra)
-        found: dict[str, Instrument] = {}
-        for folder in folders:
-            for file in sorted(folder.iterdir(), key=lambda each: each.name):
-                if not file.name.endswith(".toml"):
-                    continue
-                instrument = read_definition(file.name, file.read_text(encoding="utf-8"))
-                if instrument.id in found:
-                    raise BadDefinition(file.name, [f"id: {instrument.id} is already defined"])
-                found[instrument.id] = instrument
-        return cls(found.values())
+        files: dict[InstrumentId, str] = {}
+        instruments = []
+        for file in _definitions(resources.files("schemas.instruments")):
+            instruments.append(read_definition(file.name, file.read_text(encoding="utf-8")))
+            files[instruments[-1].id] = f"the shipped {file.name}"
+        for file in _definitions(own) if own is not None else ():
+            instrument = _read_own(file)
+            if instrument.id in files:
+                fault = f"id: {instrument.id} is already defined in {files[instrument.id]}: choose another id"
+                raise BadDefinition(str(file), [fault])
+            instruments.append(instrument)
+            files[instrument.id] = file.name
+        return cls(instruments)
 
     def get(self, instrument_id: str) -> Instrument:
-        """The instrument of that id.
+        """Return the instrument with this id.
+
+        >>> Catalogue.load().get("srs").highest_total
+        40.0
 
         Raises:
-            UnknownInstrument: lists the known ids.
+            UnknownInstrument: there is none; the complaint lists the known ids.
         """
         found = self._by_id.get(instrument_id)
         if found is None:
             raise UnknownInstrument(self._by_id)
         return found
+
+    def item_counts(self) -> dict[str, int]:
+        """Return the number of items of each instrument, by its id."""
+        return {name: instrument.items for name, instrument in self._by_id.items()}
 
     def __iter__(self) -> Iterator[Instrument]:
         return iter(self._by_id.values())
@@ -169,10 +179,10 @@ class Catalogue:
 
 
 def read_definition(name: str, text: str) -> Instrument:
-    """The instrument that a definition describes; `name` is what a fault is reported under.
+    """Return the instrument that the TOML text of a definition describes; errors name it by `name`.
 
     Raises:
-        BadDefinition: it is no TOML, or breaks a rule.
+        BadDefinition: the text is not TOML, or breaks a rule.
     """
     try:
         fields: dict[str, Any] = tomllib.loads(text)
@@ -181,6 +191,25 @@ def read_definition(name: str, text: str) -> Instrument:
         raise BadDefinition(name, [f"is not TOML: {error}"]) from None
     except ValidationError as error:
         raise BadDefinition(name, _faults(error)) from None
+
+
+def _definitions(folder: Traversable) -> list[Traversable]:
+    if not folder.is_dir():
+        raise BadDefinition(str(folder), ["is not a folder: give one that holds *.toml definitions"])
+    files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
+    return sorted(files, key=lambda file: file.name)
+
+
+def _read_own(file: Traversable) -> Instrument:
+    try:
+        return read_definition(str(file), file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"cannot be read ({type(error).__name__}): check its rights, and save it in UTF-8"
+        raise BadDefinition(str(file), [fault]) from None
+    except BadDefinition as bad:
+        raise BadDefinition(
+            str(file), [*bad.faults, "correct the file or take it out of the folder"]
+        ) from None
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 
+from schemas.instruments.settings import InstrumentSettings
 from services.detector.app import build, closed, load_tools
 from services.detector.settings import DetectorSettings
 from services.runtime.http.server import serve
@@ -29,7 +30,7 @@ async def run() -> None:
     settings = DetectorSettings()
     clock = SystemClock()
     try:
-        tools = load_tools(settings)
+        tools = load_tools(settings, InstrumentSettings())
     except Halt as halt:
         # No model, no score; the reason stands in readiness until a person has acted.
         get_logger().critical("halted", why=str(halt))

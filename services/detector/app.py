@@ -11,7 +11,8 @@ from psycopg import OperationalError
 from psycopg_pool import PoolTimeout
 
 from schemas import topics
-from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.catalogue import BadDefinition
+from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.detector.domain.drift import DriftMonitor
 from services.detector.domain.practice import Models, ThresholdBook
@@ -39,6 +40,7 @@ from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import Clock
+from services.runtime.process.errors import Halt
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
@@ -57,16 +59,20 @@ class DetectorService:
     metrics: DetectorMetrics
 
 
-def load_tools(settings: DetectorSettings) -> Tools:
+def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> Tools:
     """The stages' tools around the models of the settings.
 
     Raises:
-        Halt: a model cannot be used.
+        Halt: a model or an instrument's definition cannot be used.
     """
+    try:
+        catalogue = instruments.catalogue()
+    except BadDefinition as bad:
+        raise Halt(str(bad)) from None
     shipped = load(settings.model_dir or SHIPPED)
     others = [load(folder) for folder in settings.other_model_dirs]
     heartbeat = Heartbeat(shipped.heartbeat.forms, shipped.heartbeat.expected_risk)
-    return Tools(Models(shipped, *others), ThresholdBook(), Catalogue.load(), heartbeat)
+    return Tools(Models(shipped, *others), ThresholdBook(), catalogue, heartbeat)
 
 
 def build(

@@ -3,11 +3,14 @@
 import gc
 import sys
 
+from schemas.instruments.catalogue import BadDefinition
+from schemas.instruments.settings import InstrumentSettings
 from services.ingest.app import build
 from services.ingest.settings import IngestSettings, KeySettings
 from services.runtime.http.server import serve
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.entrypoint import run_service
+from services.runtime.process.errors import Halt
 from services.runtime.process.settings import CredentialSettings, HttpSettings, KafkaSettings
 
 
@@ -17,8 +20,13 @@ async def run() -> None:
     Raises:
         Halt: the settings cannot work.
     """
+    try:
+        instruments = InstrumentSettings().catalogue()
+    except BadDefinition as bad:
+        raise Halt(str(bad)) from None
     ingest = build(
         ingest=IngestSettings(),
+        instruments=instruments,
         kafka=KafkaSettings(),
         credentials_file=CredentialSettings().credentials_file,
         key_secret=KeySettings().secret(),

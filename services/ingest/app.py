@@ -42,7 +42,13 @@ class Ingest:
 
 
 def build(
-    *, ingest: IngestSettings, kafka: KafkaSettings, credentials_file: Path, key_secret: bytes, clock: Clock
+    *,
+    ingest: IngestSettings,
+    instruments: Catalogue,
+    kafka: KafkaSettings,
+    credentials_file: Path,
+    key_secret: bytes,
+    clock: Clock,
 ) -> Ingest:
     """Build everything and connect to nothing yet."""
     metrics = Metrics("ingest", topics=[topics.SESSION_RATED.name])
@@ -62,7 +68,7 @@ def build(
         settings=ingest,
         credentials=CredentialStore(credentials_file, clock, added_by="`rapport practices add`"),
         key_secret=key_secret,
-        instruments=Catalogue.load(),
+        instruments=instruments,
         clock=clock,
         stamp=Stamp(clock.now),
         shares=shares,

@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 
+from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from schemas.topics import CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
@@ -48,6 +49,7 @@ async def run() -> None:
         channels=read_channel_settings(),
         retry=RetrySettings(),
         worker=WorkerSettings(),
+        instruments=InstrumentSettings(),
     )
     database, clock = DatabaseSettings(), SystemClock()
     metrics = Metrics(

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from psycopg_pool import AsyncConnectionPool
 
-from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.catalogue import BadDefinition, Catalogue
+from schemas.instruments.settings import InstrumentSettings
 from services.notifier.channels.registry import ChannelSettings, build_channels
 from services.notifier.deliveries.attempt import Deliver
 from services.notifier.deliveries.queue import Queue, jobs_pool
@@ -27,6 +28,7 @@ from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.postgres.connect import conninfo, pool
 from services.runtime.process.clock import Clock
+from services.runtime.process.errors import Halt
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, read_secret
 
@@ -41,6 +43,7 @@ class NotifierSettings:
     channels: ChannelSettings
     retry: RetrySettings
     worker: WorkerSettings
+    instruments: InstrumentSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,12 @@ def put_together(
     """Everything, connected to nothing yet.
 
     Raises:
-        Halt: a secret file cannot be used.
+        Halt: a secret file or an instrument's definition cannot be used.
     """
+    try:
+        catalogue = settings.instruments.catalogue()
+    except BadDefinition as bad:
+        raise Halt(str(bad)) from None
     own_metrics = NotifierMetrics(metrics.registry)
     secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
     links = Links(secret, settings.web.public_url)
@@ -116,7 +123,7 @@ def put_together(
         queue=queue,
         pages=Pages(settings.web, wordings),
         metrics=own_metrics,
-        catalogue=Catalogue.load(),
+        catalogue=catalogue,
         settings=settings,
         clock=clock,
     )

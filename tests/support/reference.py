@@ -24,6 +24,8 @@ PACKAGES = {
     "notifier": "services.notifier",
 }
 """Where each one's `settings` and `metrics` stand."""
+SETTINGS = {"runtime": "services.runtime.process", "instruments": "schemas.instruments", **PACKAGES}
+"""Where settings are defined; those of instruments are read by every service."""
 REASONS = {
     "services.ingest.refusal": ("Reason", "Why ingest refuses a rating"),
     "services.detector.domain.reasons": ("Reason", "Why the detector rejects a record"),
@@ -59,8 +61,9 @@ def _topics() -> Iterator[str]:
 
 
 def _settings() -> Iterator[str]:
-    yield "## Settings\n\nEnvironment variables; each service reads its own and those of `runtime`.\n"
-    for service, package in PACKAGES.items():
+    yield "## Settings\n"
+    yield "Environment variables; each service reads its own and those of `runtime` and `instruments`.\n"
+    for service, package in SETTINGS.items():
         module = importlib.import_module(f"{package}.settings")
         yield f"### {service}\n\n| variable | default | meaning |\n|---|---|---|"
         for owner in _settings_classes(module):

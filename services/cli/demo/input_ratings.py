@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.settings import InstrumentSettings
 from services.cli.client.rating_files import read_ratings
 
 
@@ -71,7 +71,7 @@ def from_file(file: Path, practice: str) -> list[InputRating]:
     Raises:
         ValueError: a table lacks a column, or a line is no JSON.
     """
-    instruments = {str(each.id): each.items for each in Catalogue.load()}
+    instruments = InstrumentSettings().catalogue().item_counts()
     sent = []
     for item in read_ratings(file, practice, instruments):
         body: dict[str, Any] = json.loads(item.body)

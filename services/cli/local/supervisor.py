@@ -143,6 +143,6 @@ def supervised(home: Home, surroundings: BackingServices) -> Iterator[Supervisor
 
 
 def _inherited_environment(name: str) -> dict[str, str]:
-    """What the caller's environment sets for this service (`INGEST_…`) and for all (`LOG_…`)."""
-    prefixes = (f"{name.upper()}_", "LOG_")
+    """What the caller's environment sets for this service (`INGEST_…`) and for all (`LOG_…`, instruments)."""
+    prefixes = (f"{name.upper()}_", "LOG_", "RAPPORT_INSTRUMENTS_DIR")
     return {key: value for key, value in os.environ.items() if key.startswith(prefixes)}

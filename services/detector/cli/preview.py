@@ -53,7 +53,8 @@ def try_(
     ] = None,
 ) -> None:
     """Write the page and print how the table was read."""
-    from schemas.instruments.catalogue import Catalogue
+    from schemas.instruments.catalogue import BadDefinition
+    from schemas.instruments.settings import InstrumentSettings
     from services.detector.model.artefact import SHIPPED, load
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import try_file
@@ -67,13 +68,13 @@ def try_(
             contents = try_file(
                 file,
                 load(model or SHIPPED),
-                Catalogue.load(),
+                InstrumentSettings().catalogue(),
                 given=_mapping(map_ or []),
                 instrument=instrument,
                 month_first=month_first,
                 progress=partial(bar, "clients"),
             )
-    except (UnusableTable, Halt) as error:
+    except (UnusableTable, BadDefinition, Halt) as error:
         typer.secho(f"{error}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None
     target.write_text(render(contents), encoding="utf-8")

@@ -76,7 +76,7 @@ def score(
     """Score a table of ratings."""
     from functools import partial
 
-    from schemas.instruments.catalogue import Catalogue
+    from schemas.instruments.settings import InstrumentSettings
     from services.detector.files import threshold_file
     from services.detector.files.score_file import Workers, score_file
     from services.detector.model.artefact import SHIPPED, load
@@ -95,7 +95,7 @@ def score(
                 file,
                 target,
                 detector,
-                Catalogue.load(),
+                InstrumentSettings().catalogue(),
                 thresholds=own,
                 progress=lambda what, row: show(what, row, rows),
                 workers=workers,

@@ -97,7 +97,7 @@ def read_dyads(file: Path, catalogue: Catalogue, on_invalid: Callable[[InvalidRo
         ValueError: a column is missing.
     """
     clients: dict[ClientKey, ClientRows] = {}
-    items_of = {str(instrument.id): instrument.items for instrument in catalogue}
+    items_of = catalogue.item_counts()
     with file.open(encoding="utf-8-sig", newline="") as lines:
         for row in read_rows(lines, items_of):
             try:

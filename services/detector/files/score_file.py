@@ -7,7 +7,7 @@ rows, by this process or by several.
 import csv
 import gc
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def score_file(
         InvalidRow: a row cannot be scored.
         ValueError: a column is missing.
     """
-    items_of = {str(instrument.id): instrument.items for instrument in catalogue}
+    items_of = catalogue.item_counts()
     index = RowIndex(source, items_of, lambda count: progress("reading", count))
     with OrderedLines(len(index)) as lines:
         batches = index.batches(_BATCH_ROWS)
@@ -71,7 +71,7 @@ def score_file(
                 scorer = BatchScorer(reader, FileScorer(model, catalogue, thresholds or {}))
                 _collect(map(scorer.score, batches), lines, progress)
         else:
-            _collect(_by_workers(workers, index, batches, thresholds or {}), lines, progress)
+            _collect(_by_workers(workers, index, batches, catalogue, thresholds or {}), lines, progress)
         csv.writer(target, lineterminator="\n").writerow(COLUMNS)
         return lines.write(target)
 
@@ -112,10 +112,14 @@ class BatchScorer:
 
 
 def _by_workers(
-    workers: Workers, index: RowIndex, batches: Iterator[ClientSpans], thresholds: Thresholds
+    workers: Workers,
+    index: RowIndex,
+    batches: Iterator[ClientSpans],
+    catalogue: Catalogue,
+    thresholds: Thresholds,
 ) -> Iterator[ScoredBatch]:
     # Spawned, not forked: a fork of a process that runs threads can deadlock.
-    arguments = (index.file, index.header, index.items_of, workers.model, thresholds)
+    arguments = (index.file, index.header, workers.model, catalogue, thresholds)
     pending: deque[Future[ScoredBatch]] = deque()
     with ProcessPoolExecutor(workers.count, get_context("spawn"), _start_worker, arguments) as pool:
         try:
@@ -136,13 +140,13 @@ _worker_scorer: list[BatchScorer] = []
 def _start_worker(
     file: Path,
     header: list[str],
-    items_of: Mapping[str, int],
     model: Callable[[], Detector],
+    catalogue: Catalogue,
     thresholds: Thresholds,
 ) -> None:
     gc.disable()
-    reader = RowReader(file, header, items_of)
-    _worker_scorer.append(BatchScorer(reader, FileScorer(model(), Catalogue.load(), thresholds)))
+    reader = RowReader(file, header, catalogue.item_counts())
+    _worker_scorer.append(BatchScorer(reader, FileScorer(model(), catalogue, thresholds)))
 
 
 def _score_in_worker(batch: ClientSpans) -> ScoredBatch:

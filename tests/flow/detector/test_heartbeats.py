@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from schemas import topics
 from schemas.events import HeartbeatSent
+from schemas.instruments.settings import InstrumentSettings
 from services.detector.app import load_tools
 from services.detector.settings import DetectorSettings
 from services.ingest.heartbeat import heartbeat
@@ -20,7 +21,7 @@ def beat(partition: int = 1, minute: datetime = MINUTE, offset: int = 0) -> Reco
 
 
 async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: Stage) -> None:
-    detector.tools = load_tools(DetectorSettings())
+    detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     out = await detector.feed([beat()])
     assert [(one.topic, one.partition) for one in out] == [
         (topics.ASSESSED.name, 1),
@@ -32,13 +33,13 @@ async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: Sta
 
 
 async def test_a_heartbeat_that_is_read_again_stays_silent(detector: Stage) -> None:
-    detector.tools = load_tools(DetectorSettings())
+    detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     await detector.feed([beat()])
     assert await detector.feed([beat(), beat(offset=1)]) == []
 
 
 async def test_heartbeats_are_in_no_balance(detector: Stage) -> None:
-    detector.tools = load_tools(DetectorSettings())
+    detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     await detector.feed([beat(), beat(2)])
     assert sum((await deliveries(detector.conn)).values()) == 0
     assert await detector.rows("SELECT count(*) FROM detector.dyad") == [(0,)]

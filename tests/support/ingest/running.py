@@ -13,6 +13,7 @@ import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from structlog.testing import capture_logs
 
+from schemas.instruments.catalogue import Catalogue
 from schemas.topics import SESSION_RATED
 from services.ingest.app import Ingest, build
 from services.ingest.settings import IngestSettings
@@ -168,6 +169,7 @@ async def running_ingest(
     *,
     clock: Clock | None = None,
     wait_for_kafka: bool = True,
+    instruments_dir: Path | None = None,
     **limits: object,
 ) -> AsyncIterator[Running]:
     """Serve until the block ends. With a clock of the test's own, no heartbeats are sent."""
@@ -176,6 +178,7 @@ async def running_ingest(
     add_key(keys, grants=["nobody"], scopes=["none"])
     ingest = build(
         ingest=IngestSettings.model_validate(limits),
+        instruments=Catalogue.load(instruments_dir),
         kafka=KafkaSettings(bootstrap_servers=bootstrap, embedded="KAFKA_EMBEDDED" in kafka_env),
         credentials_file=keys,
         key_secret=SECRET,

@@ -22,6 +22,7 @@ from schemas.events import (
     HeartbeatSent,
     TherapistResponded,
 )
+from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.notifier.app import build_app
 from services.notifier.channels.registry import Channel, read_channel_settings
@@ -201,6 +202,7 @@ async def notifier_stage(
         },
         retry=RetrySettings(retry_first_s=0.05, retry_cap_s=0.2),
         worker=WorkerSettings(),
+        instruments=InstrumentSettings(),
     )
     parts = put_together(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
     stage = Stage(url, parts, FastAPI(), key.secret, clock)

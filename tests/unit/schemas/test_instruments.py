@@ -6,8 +6,9 @@ import pytest
 
 from schemas.events import Component
 from schemas.instruments.catalogue import BadDefinition, Catalogue, UnknownInstrument, read_definition
+from schemas.instruments.settings import InstrumentSettings
 from schemas.validation_errors import Complaint
-from tests.unit.schemas.test_scoring import SMALL
+from tests.support.schemas.instruments import SMALL, folder_with_small
 
 
 def test_the_shipped_instruments_are_known() -> None:
@@ -76,10 +77,42 @@ def test_a_folder_adds_instruments(tmp_path: Path) -> None:
     assert Catalogue.load(tmp_path).get("small").title == "Two questions"
 
 
-def test_an_id_is_defined_once(tmp_path: Path) -> None:
+def test_an_id_that_is_shipped_cannot_be_defined_anew(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SMALL.replace('"small"', '"srs"'))
-    with pytest.raises(BadDefinition, match=r"mine\.toml:\n  id: srs is already defined"):
+    expected = r"/mine\.toml:\n  id: srs is already defined in the shipped srs\.toml: choose another id$"
+    with pytest.raises(BadDefinition, match=expected):
         Catalogue.load(tmp_path)
+
+
+def test_an_id_is_defined_in_one_file_of_the_folder(tmp_path: Path) -> None:
+    for name in ("a.toml", "b.toml"):
+        (tmp_path / name).write_text(SMALL)
+    with pytest.raises(BadDefinition, match=r"/b\.toml:\n  id: small is already defined in a\.toml"):
+        Catalogue.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (SMALL.replace("items = 2", "items = 1").encode(), "there is no item 2: items is 1"),
+        ("title = 'Größe'".encode("latin-1"), "save it in UTF-8"),
+    ],
+)
+def test_a_bad_file_in_the_folder_is_named_with_what_to_do(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes(content)
+    with pytest.raises(BadDefinition) as caught:
+        Catalogue.load(tmp_path)
+    assert str(caught.value).startswith(f"{file}:\n  ")
+    assert message in str(caught.value)
+
+
+def test_the_folder_is_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(InstrumentSettings().catalogue()) == 4
+    monkeypatch.setenv("RAPPORT_INSTRUMENTS_DIR", str(folder_with_small(tmp_path)))
+    assert InstrumentSettings().catalogue().get("small").items == 2
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from schemas.instruments.scoring import (
     total_to_units,
 )
 from schemas.validation_errors import Complaint
+from tests.support.schemas.instruments import SMALL
 
 CATALOGUE = Catalogue.load()
 INSTRUMENTS = list(CATALOGUE)
@@ -145,21 +146,6 @@ def test_component_scores_out_of_range_are_refused_by_name() -> None:
         Complaint("scores.bond", "is out of range", expected),
         Complaint("scores.goal", "is out of range", expected),
     ] == list(caught.value.complaints)
-
-
-SMALL = """
-id = "small"
-title = "Two questions"
-source = "none"
-licence = "none"
-items = 2
-lowest = 0
-highest = 4
-step = 1
-between_steps = "refused"
-components = {bond = [1], goal = [2]}
-missing = {component = 0, total = 1}
-"""
 
 
 def test_a_component_that_is_not_asked_for_has_no_score() -> None:
