@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from deploy.kafka.run import KafkaNode
 from deploy.postgres.runtime_tables import create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
@@ -73,17 +74,15 @@ async def measure(bootstrap: str, url: str, name: str, records: int, batch: int)
 
     metrics = Metrics("bench")
     consumer = BatchConsumer(
-        service="bench",
+        "bench",
+        ConsumedTopics([f"{name}-i"], group=name),
+        RecordHandling(handle, rejected),
+        BatchLimits(max_records=batch),
         kafka=kafka,
         database=DatabaseSettings.model_validate({"url": url}),
-        topics=[f"{name}-i"],
-        group=name,
-        handle=handle,
-        rejected_event=rejected,
         metrics=metrics,
         health=Health(SystemClock(), metrics),
         clock=SystemClock(),
-        max_records=batch,
     )
     running = asyncio.create_task(consumer.run())
     await done.wait()

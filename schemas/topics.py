@@ -5,9 +5,6 @@ from dataclasses import dataclass
 PARTITIONS = 24
 """Fixed at creation: growing means a new topic version, because keys would move."""
 
-EMBEDDED_PARTITIONS = 4
-"""What the embedded broker gives every topic on first use; it cannot be told otherwise."""
-
 DAY_MS = 24 * 60 * 60 * 1000
 
 

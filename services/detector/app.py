@@ -31,6 +31,7 @@ from services.detector.stream.pipeline import process
 from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import Handler
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
@@ -93,22 +94,24 @@ def build(
     own_metrics.watch(drift)
     health = Health(clock, metrics)
     consumer = BatchConsumer(
-        service="detector",
+        "detector",
+        ConsumedTopics(
+            READ, group=detector.group, co_partitioned=[topic.name for topic in topics.CO_PARTITIONED]
+        ),
+        RecordHandling(
+            _handler(tools, own_metrics, drift), rejected_events("detector", Outgoing), owner_of=whose
+        ),
+        BatchLimits(
+            max_records=detector.max_records,
+            batch_timeout_ms=detector.batch_timeout_ms,
+            parallel_transactions=detector.strands,
+        ),
         kafka=kafka,
         database=database,
-        topics=READ,
-        group=detector.group,
-        handle=_handler(tools, own_metrics, drift),
-        rejected_event=rejected_events("detector", Outgoing),
         metrics=metrics,
         health=health,
         clock=clock,
         checkpoint=checkpoint,
-        whose=whose,
-        co_partitioned=[topic.name for topic in topics.CO_PARTITIONED],
-        max_records=detector.max_records,
-        strands=detector.strands,
-        batch_timeout_ms=detector.batch_timeout_ms,
     )
     sweep = Sweep(
         consumer,

@@ -24,6 +24,7 @@ from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, health_router
 from services.runtime.http.server import Background
+from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from services.runtime.kafka.producer import Producer
 from services.runtime.process.clock import Clock
 from services.runtime.process.metrics import Metrics
@@ -57,7 +58,7 @@ def build(
     shares = Shares(ingest, clock.monotonic)
     publisher = Publisher(
         Producer(kafka, metrics, linger_ms=LINGER_MS),
-        expected_partitions=topics.EMBEDDED_PARTITIONS if kafka.embedded else topics.PARTITIONS,
+        expected_partitions=EMBEDDED_PARTITIONS if kafka.embedded else topics.PARTITIONS,
         deadline_s=ingest.ack_deadline_s,
         shares=shares,
         clock=clock,

@@ -54,7 +54,7 @@ class Heartbeats:
             pause = asyncio.create_task(self._clock.sleep(pause_s))
             await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
-        self._health.rest(LOOP)
+        self._health.end_loop(LOOP)
 
     async def stop(self) -> None:
         """Send no further round."""

@@ -57,7 +57,7 @@ class Publisher:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
-        self._health.rest(LOOP)
+        self._health.end_loop(LOOP)
 
     async def stop(self) -> None:
         """Look after the connection no longer; it lasts until `close`, for requests still being answered."""
@@ -122,8 +122,8 @@ class Publisher:
     ) -> None:
         try:
             with contextlib.suppress(Retry):  # nothing was handed over, and `futures` says so
-                futures += await self._producer.hand_over(records)
-            await self._producer.settle(futures)
+                futures += await self._producer.enqueue(records)
+            await self._producer.wait_acknowledged(futures)
         finally:
             self._shares.settle(practice, len(records))
             self._metrics.unacknowledged.set(self._shares.unacknowledged)

@@ -16,6 +16,7 @@ from services.notifier.settings import (
 )
 from services.notifier.wiring import NotifierSettings, put_together
 from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.consumer_options import ConsumedTopics, RecordHandling
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health
 from services.runtime.http.server import serve
@@ -60,18 +61,19 @@ async def run() -> None:
     health = Health(clock, metrics)
     parts = put_together(own, database, metrics, health, clock)
     consumer = BatchConsumer(
-        service=SERVICE,
+        SERVICE,
+        ConsumedTopics(
+            [EPISODE_CHANGED.name],
+            group="rapport-notifier",
+            co_partitioned=[topic.name for topic in CO_PARTITIONED],
+        ),
+        RecordHandling(parts.pipeline, rejected_events(SERVICE, Outgoing)),
         kafka=KafkaSettings(),
         database=database,
-        topics=[EPISODE_CHANGED.name],
-        group="rapport-notifier",
-        handle=parts.pipeline,
-        rejected_event=rejected_events(SERVICE, Outgoing),
         metrics=metrics,
         health=health,
         clock=clock,
         checkpoint=checkpoint_from(os.environ),
-        co_partitioned=[topic.name for topic in CO_PARTITIONED],
     )
     credentials = CredentialStore(
         CredentialSettings().credentials_file, clock, added_by="`rapport practices add`"

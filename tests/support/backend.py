@@ -18,7 +18,8 @@ from typing import Protocol
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.run import KafkaNode
-from schemas.topics import ALL, EMBEDDED_PARTITIONS, PARTITIONS
+from schemas.topics import ALL, PARTITIONS
+from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from tests.support.embedded_kafka import embedded_kafka
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.topics import ALL, EMBEDDED_PARTITIONS, Topic
-from services.runtime.kafka.client_options import client_options
+from schemas.topics import ALL, Topic
+from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS, client_options
 from services.runtime.process.settings import KafkaSettings
 
 REPLICATION = 3

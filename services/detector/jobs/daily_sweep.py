@@ -45,7 +45,7 @@ _FIRST = UUID(int=0)
 class Lender(Protocol):
     """What lends its transactions: the consumer."""
 
-    def owned(self, topic: str) -> frozenset[int]:
+    def owned_partitions(self, topic: str) -> frozenset[int]:
         """The partitions of a topic that are this process's to work on now."""
 
     async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
@@ -89,7 +89,7 @@ class Sweep:
             pause = asyncio.create_task(self._clock.sleep(min(self._every_s, MAX_PAUSE_S)))
             await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
-        self._health.rest(LOOP)
+        self._health.end_loop(LOOP)
 
     async def stop(self) -> None:
         """End after the slice in hand."""
@@ -101,7 +101,7 @@ class Sweep:
         Raises:
             Fault: the surroundings failed, or a model is missing; what was done stays done.
         """
-        if THRESHOLDS_PARTITION in self._consumer.owned(topics.SESSION_RATED.name):
+        if THRESHOLDS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
         todo = await self._todo(day)
         if not todo:
@@ -120,7 +120,7 @@ class Sweep:
         self._metrics.last_sweep.set(self._clock.now().timestamp())
 
     async def _todo(self, day: date) -> list[int]:
-        owned = sorted(self._consumer.owned(topics.SESSION_RATED.name))
+        owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))
         done: set[int] = set()
 
         async def look(tx: Transaction) -> None:

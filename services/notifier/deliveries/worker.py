@@ -61,7 +61,7 @@ class Worker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._health.rest(LOOP)
+        self._health.end_loop(LOOP)
         self._health.set_bad(CHECK, "stopped")
         await self.jobs.close()
 

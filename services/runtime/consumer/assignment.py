@@ -1,4 +1,4 @@
-"""Which partitions are ours, who says so, and how far each has been applied."""
+"""Tracks which partitions this process owns, under which epoch, and how far each has been applied."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,10 +7,11 @@ from services.runtime.process.metrics import Metrics
 
 
 class Assignment:
-    """What Kafka assigned, and what of it is prepared: epoch raised, past published, start sought.
+    """The partitions that Kafka assigned, and those of them that are prepared.
 
-    Records of a partition that is not prepared are not looked at; preparing it seeks to where it must start.
-    `generation` changes with everything that makes records read before it stale.
+    A partition is prepared when its epoch is raised, the outbox rows left for it are published, and the
+    consumer has sought its start. Records of unprepared partitions are ignored; preparing seeks back to them.
+    `generation` changes whenever records read before the change become stale.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -23,49 +24,51 @@ class Assignment:
 
     @property
     def unprepared(self) -> list[TopicPartition]:
-        """What is assigned and waits to be prepared."""
+        """The assigned partitions that still have to be prepared."""
         return sorted(self.assigned - self.epochs.keys() - self.fenced)
 
-    def given(self, places: frozenset[TopicPartition]) -> None:
-        """Kafka assigned exactly these; none is prepared yet."""
+    def assign(self, partitions: frozenset[TopicPartition]) -> None:
+        """Replace the assignment by these partitions, none of them prepared."""
         self.generation += 1
-        self.assigned = places
+        self.assigned = partitions
         self.epochs.clear()
         self.applied.clear()
         self.fenced = frozenset()
-        for topic, partition in places:
+        for topic, partition in partitions:
             self._metrics.assigned.labels(topic=topic, partition=partition).set(1)
 
-    def lost(self) -> None:
-        """Nothing is ours any more."""
+    def revoke_all(self) -> None:
+        """Give up every partition and remove its metrics."""
         for topic, partition in self.assigned:
             labels = {"topic": topic, "partition": str(partition)}
             self._metrics.assigned.labels(**labels).set(0)
-            # The next owner shows these; a value that stands still would be taken for the truth.
+            # The next owner exports these; a value that no longer changes here would be misleading.
             for gauge in (self._metrics.lag, self._metrics.position, self._metrics.committed):
                 gauge.remove_by_labels(labels)
-        self.given(frozenset())
+        self.assign(frozenset())
 
-    def prepared(self, epochs: Mapping[TopicPartition, int], applied: Mapping[TopicPartition, int]) -> None:
-        """These may be read now, from the offsets in `applied` on."""
+    def mark_prepared(
+        self, epochs: Mapping[TopicPartition, int], applied: Mapping[TopicPartition, int]
+    ) -> None:
+        """Allow these partitions to be read, from the offsets in `applied` on."""
         self.generation += 1
         self.epochs.update(epochs)
         self.applied.update(applied)
 
-    def distrust(self) -> None:
-        """The database may or may not have what was last sent to it: prepare everything again."""
+    def invalidate(self) -> None:
+        """Require every partition to be prepared again, because the last commit may or may not be stored."""
         self.generation += 1
         self.epochs.clear()
         self.applied.clear()
 
-    def fence(self, places: Iterable[TopicPartition]) -> None:
-        """Others own these, whatever Kafka last told us: leave them until the next assignment."""
+    def fence(self, partitions: Iterable[TopicPartition]) -> None:
+        """Ignore these partitions until the next assignment, because another process owns them."""
         self.generation += 1
-        self.fenced |= frozenset(places)
-        for place in self.fenced:
-            self.epochs.pop(place, None)
-            self.applied.pop(place, None)
+        self.fenced |= frozenset(partitions)
+        for partition in self.fenced:
+            self.epochs.pop(partition, None)
+            self.applied.pop(partition, None)
 
     def owned(self, topic: str) -> frozenset[int]:
-        """The prepared partitions of a topic."""
+        """Return the numbers of the prepared partitions of a topic."""
         return frozenset(partition for name, partition in self.epochs if name == topic)

@@ -1,17 +1,17 @@
-"""Taking batches: records in, each batch through the order of effects out; what fails is read again.
+"""Processes one batch after another through the order of effects, and recovers from failures.
 
-After a full batch there is more to read, so the next one begins while this one is published and its offsets
-are committed. What was committed goes out in the order of the commits all the same, and never more than one
-batch is ahead.
+After a full batch there is more to read, so the next batch begins while the one before is published and its
+offsets are committed. At most one batch is in flight like this, and records are always published in the
+order in which they were committed. A batch that fails is read again.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from services.runtime.consumer.commit_offsets import commit_offsets
-from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
+from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
 from services.runtime.consumer.in_flight_batch import InFlightBatch
-from services.runtime.consumer.order_of_effects import next_offsets
+from services.runtime.consumer.order_of_effects import offsets_after
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
 from services.runtime.outbox.positions import PartitionsFenced
@@ -22,34 +22,36 @@ from services.runtime.process.retry_reason import retry_reason
 
 
 class BatchProcessor:
-    """Takes one batch at a time; whoever calls holds the session's lock.
+    """Processes batches one at a time; its callers hold the session's lock.
 
-    `hold` stops reading until all partitions are prepared again.
+    `pause_until_prepared` stops reading until all partitions are prepared again.
     """
 
-    def __init__(self, parts: ConsumerContext, subscription: Subscription, hold: Callable[[], None]) -> None:
-        self._parts = parts
+    def __init__(
+        self, context: ConsumerContext, subscription: Subscription, pause_until_prepared: Callable[[], None]
+    ) -> None:
+        self._context = context
         self._subscription = subscription
-        self._hold = hold
-        self._tail = InFlightBatch()
+        self._pause_until_prepared = pause_until_prepared
+        self._in_flight = InFlightBatch()
 
     @property
-    def under_way(self) -> bool:
-        """A batch is not finished yet, or failed and is to be read again: `end` says."""
-        return self._tail.under_way
+    def has_batch_in_flight(self) -> bool:
+        """Whether a batch is unfinished, or failed and has to be read again; `finish` settles it."""
+        return self._in_flight.active
 
-    async def take(self, raw: RawBatch) -> float:
-        """Take a batch; the seconds to pause before the next one.
+    async def process(self, raw: RawBatch) -> float:
+        """Process a batch; return the seconds to pause before the next one.
 
         Raises:
-            Halt: a person must act.
+            Halt: an operator must act.
         """
-        parts = self._parts
-        ours = parts.assignment.epochs
+        context = self._context
+        owned = context.assignment.epochs
         records = [
             Record(r.topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers)
             for r in raw
-            if (r.topic, r.partition) in ours
+            if (r.topic, r.partition) in owned
         ]
         if not records:
             return 0.0
@@ -57,32 +59,34 @@ class BatchProcessor:
         for record in records:
             starts.setdefault((record.topic, record.partition), record.offset)
         for topic, number in Counter(record.topic for record in records).items():
-            parts.metrics.records_read.labels(topic=topic).inc(number)
-        parts.metrics.batch_records.observe(len(records))
-        # While something could not be published, nothing new is begun.
-        ahead = len(raw) >= parts.max_records and (self._tail.under_way or parts.publisher.idle)
-        began, ends = parts.clock.monotonic(), next_offsets(records)
+            context.metrics.records_read.labels(topic=topic).inc(number)
+        context.metrics.batch_records.observe(len(records))
+        # While something could not be published, no further batch begins.
+        overlapping = len(raw) >= context.limits.max_records and (
+            self._in_flight.active or context.publisher.idle
+        )
+        began, next_offsets = context.clock.monotonic(), offsets_after(records)
 
-        async def finish() -> None:
-            await parts.effects.finish(ends, self._commit, ahead=ahead)
-            parts.metrics.batch_seconds.observe(parts.clock.monotonic() - began)
-            self._went_well()
+        async def last_steps() -> None:
+            await context.effects.finish(next_offsets, self._commit, overlapping=overlapping)
+            context.metrics.batch_seconds.observe(context.clock.monotonic() - began)
+            self._record_success()
 
         try:
-            if not ahead:
-                await self._tail.end()
-            conns = [await link.get() for link in parts.links]
-            await parts.effects.apply(conns, records, ahead=ahead)
-            await self._tail.end()
-            self._tail.begin(finish(), starts)
-            if not ahead:
-                await self._tail.end()
+            if not overlapping:
+                await self._in_flight.wait()
+            connections = [await connection.get() for connection in context.connections]
+            await context.effects.apply(connections, records, overlapping=overlapping)
+            await self._in_flight.wait()
+            self._in_flight.start(last_steps(), starts)
+            if not overlapping:
+                await self._in_flight.wait()
         except PartitionsFenced as fenced:
-            parts.assignment.fence(fenced.places)
-            parts.health.set_bad("consumer", str(fenced))
+            context.assignment.fence(fenced.partitions)
+            context.health.set_bad("consumer", str(fenced))
             get_logger().error("partitions-lost", why=str(fenced))
-            self._subscription.pause(fenced.places)
-            self._subscription.rewind(parts.assignment.applied)
+            self._subscription.pause(fenced.partitions)
+            self._subscription.seek(context.assignment.applied)
             return 0.0
         except Halt:
             raise
@@ -90,64 +94,64 @@ class BatchProcessor:
             return await self._recover(error, starts)
         return 0.0
 
-    async def end(self) -> float:
-        """Wait for the batch that is not finished yet; the seconds to pause.
+    async def finish(self) -> float:
+        """Wait for the batch in flight; return the seconds to pause.
 
         Raises:
-            Halt: a person must act.
+            Halt: an operator must act.
         """
         try:
-            await self._tail.end()
+            await self._in_flight.wait()
         except Halt:
             raise
         except Exception as error:
             return await self._recover(error, {})
         return 0.0
 
-    async def drop(self) -> BaseException | None:
-        """Wait for the batch that is not finished yet; should it fail, whoever owns it next sorts it out."""
-        error, _ = await self._tail.drop()
+    async def abandon(self) -> BaseException | None:
+        """Wait for the batch in flight and return its error; the partitions' next owner recovers from it."""
+        error, _ = await self._in_flight.abandon()
         if isinstance(error, Exception):
             get_logger().warning("batch-not-finished", why=describe(error))
         return error
 
-    def note(self, error: Exception, reason: RetryReason, *, unexpected: bool = False) -> None:
-        """Count and show what failed around us."""
-        parts = self._parts
-        parts.metrics.retries.labels(reason=reason).inc()
-        if reason is not RetryReason.PUBLISH:  # the publisher says so itself, and when it works again
-            name = {RetryReason.DATABASE: "database", RetryReason.OTHER: "consumer"}.get(reason, "kafka")
-            parts.health.set_bad(name, describe(error))
+    def record_failure(self, error: Exception, reason: RetryReason, *, unexpected: bool = False) -> None:
+        """Count a failure, and show it in health and log."""
+        context = self._context
+        context.metrics.retries.labels(reason=reason).inc()
+        if reason is not RetryReason.PUBLISH:  # the publisher reports failure and recovery itself
+            check = {RetryReason.DATABASE: "database", RetryReason.OTHER: "consumer"}.get(reason, "kafka")
+            context.health.set_bad(check, describe(error))
         if unexpected:
             get_logger().error("batch-failed-unexpectedly", exc_info=error)
         else:
             get_logger().warning("surroundings-failed", reason=reason, why=describe(error))
 
-    async def _commit(self, ends: Mapping[TopicPartition, int]) -> None:
-        parts = self._parts
-        await commit_offsets(self._subscription.consumer, ends, parts.metrics, parts.health)
+    async def _commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+        context = self._context
+        await commit_offsets(self._subscription.consumer, next_offsets, context.metrics, context.health)
 
-    def _went_well(self) -> None:
-        parts = self._parts
-        parts.backoff.reset()
-        parts.metrics.last_batch.set(parts.clock.now().timestamp())
-        for name in ("kafka", "database", "consumer"):
-            parts.health.set_good(name)
-        parts.health.beat(LOOP)
+    def _record_success(self) -> None:
+        context = self._context
+        context.backoff.reset()
+        context.metrics.last_batch.set(context.clock.now().timestamp())
+        for check in ("kafka", "database", "consumer"):
+            context.health.set_good(check)
+        context.health.beat(CONSUME_LOOP)
 
     async def _recover(self, error: Exception, starts: Mapping[TopicPartition, int]) -> float:
-        # The batch before this one begins earlier in each of its partitions.
-        failed, earlier = await self._tail.drop()
-        if failed is not None and not isinstance(failed, Exception):
-            raise failed
+        # In each of its partitions, the batch in flight begins before this one.
+        in_flight_error, earlier_starts = await self._in_flight.abandon()
+        if in_flight_error is not None and not isinstance(in_flight_error, Exception):
+            raise in_flight_error
         reason = retry_reason(error)
-        # An exception nobody expected must not lose records either: it is shown, and the batch read again.
-        self.note(error, reason or RetryReason.OTHER, unexpected=reason is None)
+        # An unexpected exception must not lose records either: it is shown, and the batch is read again.
+        self.record_failure(error, reason or RetryReason.OTHER, unexpected=reason is None)
         if reason in {RetryReason.KAFKA, RetryReason.PUBLISH}:
-            self._subscription.rewind({**starts, **earlier})
+            self._subscription.seek({**starts, **earlier_starts})
         else:
-            # The last commit may or may not have reached the database: ask it, as after an assignment.
-            await self._parts.drop_links()
-            self._parts.assignment.distrust()
-            self._hold()
-        return self._parts.backoff.next_s()
+            # The last commit may or may not be stored: read the positions again, as after an assignment.
+            await self._context.close_connections()
+            self._context.assignment.invalidate()
+            self._pause_until_prepared()
+        return self._context.backoff.next_s()

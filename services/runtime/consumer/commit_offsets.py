@@ -1,4 +1,4 @@
-"""Committing offsets: how far each partition is done with in, Kafka's own note of it out."""
+"""Commits consumer offsets to Kafka and exports them as metrics."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,20 +12,21 @@ from services.runtime.kafka.record import TopicPartition
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import Metrics
 
-_COMMIT_S = 10.0
+_COMMIT_DEADLINE_S = 10.0
 
 
 async def commit_offsets(
     consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int], metrics: Metrics, health: Health
 ) -> None:
-    """Commit exactly these offsets; a failure is counted and shown, and costs nothing but reading again.
+    """Commit exactly these offsets.
 
-    The records were applied: when they are read again they are skipped.
+    A failure is counted and shown in health, and not raised: the records are applied, and are skipped when
+    they are read again.
     """
-    offsets = {aiokafka.TopicPartition(*place): offset for place, offset in next_offsets.items()}
+    offsets = {aiokafka.TopicPartition(*partition): offset for partition, offset in next_offsets.items()}
     try:
         with metrics.commit_seconds.time():
-            async with asyncio.timeout(_COMMIT_S):
+            async with asyncio.timeout(_COMMIT_DEADLINE_S):
                 await consumer.commit(offsets)
     except (KafkaError, TimeoutError) as error:
         metrics.commit_failures.inc()

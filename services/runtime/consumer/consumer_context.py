@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.runtime.consumer.assignment import Assignment
+from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics
 from services.runtime.consumer.order_of_effects import OrderOfEffects
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
@@ -16,8 +17,8 @@ from services.runtime.process.clock import Clock
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import KafkaSettings
 
-LOOP = "consume"
-"""The name under which the loop tells that it goes round."""
+CONSUME_LOOP = "consume"
+"""The name under which the consume loop reports to health that it is alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,10 @@ class ConsumerContext:
     """What outlives a session."""
 
     kafka: KafkaSettings
-    topics: Sequence[str]
-    co_partitioned: Sequence[str]
-    group: str
-    max_records: int
-    batch_timeout_ms: int
-    links: Sequence[ReconnectingConnection]
-    """A connection for each strand; whoever needs only one takes the first."""
+    source: ConsumedTopics
+    limits: BatchLimits
+    connections: Sequence[ReconnectingConnection]
+    """One for each parallel transaction; all other work uses the first."""
     producer: Producer
     publisher: OutboxPublisher
     committer: Committer
@@ -44,11 +42,11 @@ class ConsumerContext:
     stopping: asyncio.Event
 
     @property
-    def link(self) -> ReconnectingConnection:
+    def connection(self) -> ReconnectingConnection:
         """The first connection."""
-        return self.links[0]
+        return self.connections[0]
 
-    async def drop_links(self) -> None:
-        """Close all connections; the server rolls back what was open."""
-        for link in self.links:
-            await link.drop()
+    async def close_connections(self) -> None:
+        """Close all connections; the server rolls back their open transactions."""
+        for connection in self.connections:
+            await connection.close()

@@ -1,7 +1,7 @@
-"""The fuse: whether each record could be processed in; a stop out, when bad ones run away.
+"""Stops the consumer when too many records cannot be processed.
 
-A few bad records are set aside one by one. When nearly every record is bad, it is this program that is wrong,
-and setting them all aside would only make a mess to clean up.
+A few bad records are rejected one by one. When nearly every record is bad, the fault is probably in this
+program, and rejecting them all would have to be undone by hand.
 """
 
 from collections import deque
@@ -14,7 +14,7 @@ _WINDOW = 1_000
 
 
 class Fuse:
-    """Counts records that could not be decoded or processed; rejections that the domain decides on do not."""
+    """Counts records that could not be decoded or processed; rejections by the domain do not count."""
 
     def __init__(self, limits: FuseSettings) -> None:
         self._limits = limits
@@ -23,7 +23,7 @@ class Fuse:
         self.in_window = 0
 
     def check(self, bad: Iterable[bool]) -> None:
-        """Look ahead, before anything is committed: would these records, in order, blow it?
+        """Check, before a commit, whether these records would blow the fuse; count nothing.
 
         Raises:
             Halt: they would; the message says what to do.
@@ -34,17 +34,17 @@ class Fuse:
         trial.add(bad)
 
     def add(self, bad: Iterable[bool]) -> None:
-        """Count records, in order.
+        """Count records in order; True stands for a bad one.
 
         Raises:
             Halt: too many are bad.
         """
-        for one in bad:
+        for is_bad in bad:
             if len(self._window) == _WINDOW:
                 self.in_window -= self._window[0]
-            self._window.append(one)
-            self.in_window += one
-            self.in_a_row = self.in_a_row + 1 if one else 0
+            self._window.append(is_bad)
+            self.in_window += is_bad
+            self.in_a_row = self.in_a_row + 1 if is_bad else 0
             if self.in_a_row >= self._limits.in_a_row:
                 raise Halt(_advice(f"{self.in_a_row} records in a row could not be processed"))
             if self.in_window >= self._limits.of_last_1000:
@@ -56,12 +56,12 @@ class Fuse:
 
     @property
     def share(self) -> float:
-        """The share of bad records in the window."""
+        """The share of bad records among the last 1,000."""
         return self.in_window / _WINDOW
 
 
-def _advice(what: str) -> str:
+def _advice(problem: str) -> str:
     return (
-        f"{what}: look at the newest rejections, correct the program or its input, and restart; to set them "
-        "all aside, restart once with RAPPORT_FUSE_IN_A_ROW and RAPPORT_FUSE_OF_LAST_1000 raised"
+        f"{problem}: look at the newest rejections, correct the program or its input, and restart; to reject "
+        "them all, restart once with RAPPORT_FUSE_IN_A_ROW and RAPPORT_FUSE_OF_LAST_1000 raised"
     )

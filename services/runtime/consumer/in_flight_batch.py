@@ -1,4 +1,4 @@
-"""The last steps of a batch, publishing and offsets, while the next one begins: one batch at a time."""
+"""Runs the last steps of a batch (publishing and committing offsets) while the next batch is processed."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -7,38 +7,40 @@ from services.runtime.kafka.record import TopicPartition
 
 
 class InFlightBatch:
-    """What of an earlier batch is still under way, and where that batch began."""
+    """At most one earlier batch whose last steps are still running, and the offsets at which it began."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._starts: Mapping[TopicPartition, int] = {}
 
     @property
-    def under_way(self) -> bool:
-        """There is something to wait for, or to find failed."""
+    def active(self) -> bool:
+        """Whether a batch is running, or failed and has not been abandoned yet."""
         return self._task is not None
 
-    def begin(self, steps: Coroutine[object, object, None], starts: Mapping[TopicPartition, int]) -> None:
-        """Let these steps run beside what comes next; whatever was under way must have ended."""
-        self._task = asyncio.create_task(steps, name="tail")
+    def start(
+        self, last_steps: Coroutine[object, object, None], starts: Mapping[TopicPartition, int]
+    ) -> None:
+        """Run these steps in the background; the batch before must have finished."""
+        self._task = asyncio.create_task(last_steps, name="in-flight-batch")
         self._starts = starts
 
-    async def end(self) -> None:
-        """Wait for what is under way.
+    async def wait(self) -> None:
+        """Wait until the running batch has finished.
 
         Raises:
-            BaseException: what stopped it; `drop` then tells where its batch begins.
+            BaseException: what stopped it; `abandon` then returns where the batch began.
         """
         if self._task is not None:
-            # A caller that is cancelled leaves it running: it is awaited again when the session is left.
+            # When the caller is cancelled the batch keeps running: leaving the session waits for it again.
             await asyncio.shield(self._task)
             self._task = None
 
-    async def drop(self) -> tuple[BaseException | None, Mapping[TopicPartition, int]]:
-        """Wait for what is under way, and forget it.
+    async def abandon(self) -> tuple[BaseException | None, Mapping[TopicPartition, int]]:
+        """Wait for the running batch and forget it.
 
-        Returns what stopped it, and where its batch is to be read again; None and nothing when it came to its
-        end.
+        Returns the error that stopped it and the offsets from which to read it again; None and an empty
+        mapping when it finished or there was none.
         """
         if self._task is None:
             return None, {}

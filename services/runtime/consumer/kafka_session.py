@@ -1,4 +1,4 @@
-"""One session with Kafka: from reaching it to losing it or being stopped; batches are taken in between."""
+"""Runs one session with Kafka, from joining the consumer group to a stop or the loss of the connection."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,9 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from services.runtime.consumer.batch_processor import BatchProcessor
-from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
-from services.runtime.consumer.partition_setup import prepare
-from services.runtime.consumer.startup_checks import reach
+from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
+from services.runtime.consumer.partition_setup import prepare_partitions
+from services.runtime.consumer.startup_checks import connect_and_check
 from services.runtime.consumer.watchdog import Watchdog
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
@@ -22,28 +22,29 @@ from services.runtime.process.retry_reason import retry_reason
 
 
 class KafkaSession:
-    """Reads for as long as Kafka is there; what ends it early is raised from `run`."""
+    """Reads batches while Kafka is reachable; `run` raises the error that ends the session early."""
 
-    def __init__(self, parts: ConsumerContext) -> None:
-        self._parts = parts
+    def __init__(self, context: ConsumerContext) -> None:
+        self._context = context
         self._subscription = Subscription(
-            parts.kafka,
-            parts.topics,
-            parts.group,
+            context.kafka,
+            context.source.topics,
+            context.source.group,
             self,
-            max_records=parts.max_records,
-            batch_timeout_ms=parts.batch_timeout_ms,
+            max_records=context.limits.max_records,
+            batch_timeout_ms=context.limits.batch_timeout_ms,
         )
         # Held while a batch is processed and its offsets are committed, while partitions are prepared, and
-        # while they are taken away: a rebalance runs beside us and must find no batch half done.
+        # while they are revoked: a rebalance runs concurrently and must find no batch half done.
         self._lock = asyncio.Lock()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._taking = BatchProcessor(parts, self._subscription, self._hold)
-        self._wanted = asyncio.Event()
-        self._stamp = -1
-        self.joined = False
-        """Kafka has told which partitions are ours, be it none."""
-        self.polled_at = parts.clock.monotonic()
+        self._processor = BatchProcessor(context, self._subscription, self._pause_until_prepared)
+        self._must_prepare = asyncio.Event()
+        self._polled_generation = -1
+        self.assigned_by_kafka = False
+        """Whether Kafka has assigned partitions to this member, possibly none."""
+        self.polled_at = context.clock.monotonic()
+        """When the client last polled, on the monotonic clock."""
 
     @property
     def subscription(self) -> Subscription:
@@ -52,30 +53,30 @@ class KafkaSession:
 
     @property
     def busy(self) -> bool:
-        """A batch is in flight, or partitions are being prepared or given up."""
+        """Whether a batch is being processed or partitions are being prepared or given up."""
         return self._lock.locked()
 
     async def run(self) -> None:
-        """Reach Kafka and the database, join the group, and read until stopped.
+        """Connect to Kafka and the database, join the group, and read until stopped.
 
         Raises:
-            Halt: a person must act.
+            Halt: an operator must act.
             Exception: one that `retry_reason` knows: begin a new session after a pause.
         """
-        parts = self._parts
-        stopped: asyncio.Future[Any] = asyncio.ensure_future(parts.stopping.wait())
-        reaching = asyncio.create_task(reach(parts), name="reach")
-        await asyncio.wait([stopped, reaching], return_when=asyncio.FIRST_COMPLETED)
-        if not reaching.done():
-            reaching.cancel()
-            await asyncio.gather(reaching, return_exceptions=True)
+        context = self._context
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(context.stopping.wait())
+        connecting = asyncio.create_task(connect_and_check(context), name="connect")
+        await asyncio.wait([stopped, connecting], return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
             return
-        if reaching.exception() is not None:
+        if connecting.exception() is not None:
             stopped.cancel()
-            reaching.result()
+            connecting.result()
         preparing = asyncio.create_task(self._keep_prepared(), name="prepare")
         joining = asyncio.create_task(self._subscription.start(), name="join")
-        watching = asyncio.create_task(Watchdog(self, parts).run(), name="watch")
+        watching = asyncio.create_task(Watchdog(self, context).run(), name="watchdog")
         tasks: list[asyncio.Future[Any]] = [stopped, preparing, joining, watching]
         try:
             await asyncio.wait([*tasks, self._ended], return_when=asyncio.FIRST_COMPLETED)
@@ -95,24 +96,51 @@ class KafkaSession:
         """End the session with this error."""
         if not self._ended.done():
             self._ended.set_exception(error)
-            self._ended.exception()  # it is raised from run(), and need not be reported as forgotten
+            self._ended.exception()  # run() raises it, so asyncio must not report it as never retrieved
 
-    async def batch(self, raw: RawBatch) -> None:
-        """Take one batch through the order of effects, or read it again later."""
+    async def on_batch(self, raw: RawBatch) -> None:
+        """Process one batch; records read before partitions changed are read again instead."""
 
-        async def take() -> float:
-            if self._stamp != self._parts.assignment.generation:
-                # It was read before partitions moved: some may have been sought elsewhere since.
-                self._subscription.rewind(self._parts.assignment.applied)
+        async def process() -> float:
+            if self._polled_generation != self._context.assignment.generation:
+                # Partitions changed after the poll: some may have been sought elsewhere since.
+                self._subscription.seek(self._context.assignment.applied)
                 return 0.0
-            return await self._taking.take(raw)
+            return await self._processor.process(raw)
 
-        await self._guarded(take)
+        await self._run_exclusively(process)
 
-    async def _guarded(self, work: Callable[[], Awaitable[float]]) -> None:
-        """Do this alone, unless we are to stop; then pause for as many seconds as it says."""
+    async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Wait for the batch in flight, then give the partitions up."""
         async with self._lock:
-            if self._ended.done() or self._parts.stopping.is_set():
+            await self._abandon_batch_in_flight()
+            if partitions:
+                await self._delete_published_rows()
+            self._context.assignment.revoke_all()
+
+    def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Note the partitions; they are read once they are prepared."""
+        self.assigned_by_kafka = True
+        self._context.metrics.rebalances.inc()
+        self._context.assignment.assign(partitions)
+        self._pause_until_prepared()
+
+    async def on_poll(self, records: int) -> None:
+        """Note that the client polled; when it found no records, finish the batch in flight."""
+        self._polled_generation = self._context.assignment.generation
+        self.polled_at = self._context.clock.monotonic()
+        self._context.health.beat(CONSUME_LOOP)
+        if not records and self._processor.has_batch_in_flight:
+            await self._run_exclusively(self._processor.finish)
+
+    def on_error(self, error: KafkaError) -> None:
+        """Record that reading failed."""
+        self._processor.record_failure(error, RetryReason.KAFKA)
+
+    async def _run_exclusively(self, work: Callable[[], Awaitable[float]]) -> None:
+        """Run `work` under the lock unless the session ends, then pause for the seconds it returns."""
+        async with self._lock:
+            if self._ended.done() or self._context.stopping.is_set():
                 return
             try:
                 pause_s = await work()
@@ -122,105 +150,78 @@ class KafkaSession:
         if pause_s:
             await self._pause(pause_s)
 
-    async def revoked(self, places: frozenset[TopicPartition]) -> None:
-        """Let the batch in flight finish, then give the partitions up."""
-        async with self._lock:
-            await self._drop()
-            if places:
-                await self._tidy()
-            self._parts.assignment.lost()
-
-    def assigned(self, places: frozenset[TopicPartition]) -> None:
-        """Take note of the partitions; they are read when they are prepared."""
-        self.joined = True
-        self._parts.metrics.rebalances.inc()
-        self._parts.assignment.given(places)
-        self._hold()
-
-    async def polled(self, records: int) -> None:
-        """The loop went round; with nothing to read, what is under way is awaited."""
-        self._stamp = self._parts.assignment.generation
-        self.polled_at = self._parts.clock.monotonic()
-        self._parts.health.beat(LOOP)
-        if not records and self._taking.under_way:
-            await self._guarded(self._taking.end)
-
-    def failed(self, error: KafkaError) -> None:
-        """Reading failed."""
-        self._taking.note(error, RetryReason.KAFKA)
-
     async def _leave(self, tasks: Sequence[asyncio.Future[Any]]) -> None:
-        # The batch in flight first: stop() waits for it, then leaves the group.
+        # The batch being processed comes first: stop() waits for it, then leaves the group.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         async with self._lock:
-            await self._drop()  # it needs the client that is stopped next
+            await self._abandon_batch_in_flight()  # it needs the client that is stopped next
         with contextlib.suppress(Exception):
             async with asyncio.timeout(45):
                 await self._subscription.stop()
         async with self._lock:
-            # After a fault that nobody foresaw, what is stored stays as it is: the next owner sorts it out.
+            # After an unforeseen fault, what is stored stays as it is: the next owner recovers.
             if not self._ended.done() or isinstance(self._ended.exception(), Exception):
-                await self._tidy()
-            self._parts.assignment.lost()
+                await self._delete_published_rows()
+            self._context.assignment.revoke_all()
 
-    async def _drop(self) -> None:
-        error = await self._taking.drop()
+    async def _abandon_batch_in_flight(self) -> None:
+        error = await self._processor.abandon()
         if error is not None and not isinstance(error, Exception):
             self.end(error)
 
     async def _keep_prepared(self) -> None:
-        parts = self._parts
+        context = self._context
         backoff = Backoff()
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
+            await self._must_prepare.wait()
+            self._must_prepare.clear()
             while True:
                 try:
                     async with self._lock:
-                        await prepare(
-                            await parts.link.get(),
+                        await prepare_partitions(
+                            await context.connection.get(),
                             self._subscription.consumer,
-                            assignment=parts.assignment,
-                            committer=parts.committer,
-                            publisher=parts.publisher,
-                            adopt=parts.kafka.embedded,
+                            assignment=context.assignment,
+                            committer=context.committer,
+                            publisher=context.publisher,
+                            adopt=context.kafka.embedded,
                         )
                     break
                 except Halt:
                     raise
                 except Exception as error:
-                    self._taking.note(error, retry_reason(error) or RetryReason.OTHER)
-                    await parts.drop_links()
-                parts.health.beat(LOOP)
+                    self._processor.record_failure(error, retry_reason(error) or RetryReason.OTHER)
+                    await context.close_connections()
+                context.health.beat(CONSUME_LOOP)
                 await self._pause(backoff.next_s())
             backoff.reset()
-            for name in ("kafka", "database", "consumer"):
-                parts.health.set_good(name)
+            for check in ("kafka", "database", "consumer"):
+                context.health.set_good(check)
 
-    def _hold(self) -> None:
-        """Read nothing until everything assigned is prepared."""
-        self._subscription.pause(self._parts.assignment.assigned)
-        self._wanted.set()
+    def _pause_until_prepared(self) -> None:
+        """Read nothing until every assigned partition is prepared."""
+        self._subscription.pause(self._context.assignment.assigned)
+        self._must_prepare.set()
 
-    async def _tidy(self) -> None:
-        """Delete what was published, so that the next owner does not publish it again."""
-        published = self._parts.publisher.take_published()
-        if not published or not self._parts.link.connected:
-            self._parts.publisher.give_back(published)
+    async def _delete_published_rows(self) -> None:
+        """Delete published outbox rows, so that the next owner does not publish them again."""
+        published = self._context.publisher.take_published()
+        if not published or not self._context.connection.connected:
+            self._context.publisher.return_published(published)
             return
         try:
-            conn = await self._parts.link.get()
-            async with conn.transaction():
-                await self._parts.committer.outbox.delete(conn, published)
+            connection = await self._context.connection.get()
+            async with connection.transaction():
+                await self._context.committer.outbox.delete_batches(connection, published)
         except Exception as error:
-            self._parts.publisher.give_back(published)
+            self._context.publisher.return_published(published)
             get_logger().warning("tidy-failed", why=describe(error))
 
     async def _pause(self, seconds: float) -> None:
-        sleep: asyncio.Future[Any] = asyncio.ensure_future(self._parts.clock.sleep(seconds))
-        stop: asyncio.Future[Any] = asyncio.ensure_future(self._parts.stopping.wait())
+        sleep: asyncio.Future[Any] = asyncio.ensure_future(self._context.clock.sleep(seconds))
+        stop: asyncio.Future[Any] = asyncio.ensure_future(self._context.stopping.wait())
         try:
             await asyncio.wait([sleep, stop, self._ended], return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -1,8 +1,8 @@
-"""A large batch in, strands out that are worked off at the same time: while one waits for PostgreSQL, another
-computes.
+"""Splits a large batch by partition into transactions that run concurrently.
 
-A partition number belongs to one strand, in all topics, so records of one key stay in order. Strands share
-nothing but the assignment, the fuse and the publisher; each has a connection and a transaction of its own.
+While one transaction waits for PostgreSQL another one computes. Each partition number belongs to one
+transaction in all topics, so the records of one key stay in order. The transactions share the assignment,
+the fuse and the publisher; each has its own connection.
 """
 
 import asyncio
@@ -15,36 +15,38 @@ from services.runtime.outbox.positions import PartitionsFenced
 from services.runtime.process.errors import Halt
 
 
-def cut(records: Sequence[Record], most: int) -> list[list[Record]]:
-    """At most `most` strands of about the same size, none empty, each in the order of `records`."""
-    by_number: defaultdict[int, int] = defaultdict(int)
+def split_by_partition(records: Sequence[Record], max_parts: int) -> list[list[Record]]:
+    """Split records into at most `max_parts` non-empty parts of similar size, each in the given order."""
+    size_of_partition: defaultdict[int, int] = defaultdict(int)
     for record in records:
-        by_number[record.partition] += 1
-    sizes = [0] * min(most, len(by_number))
-    strand_of: dict[int, int] = {}
-    for number, size in sorted(by_number.items(), key=lambda item: (-item[1], item[0])):
-        strand_of[number] = smallest = sizes.index(min(sizes))
+        size_of_partition[record.partition] += 1
+    sizes = [0] * min(max_parts, len(size_of_partition))
+    part_of: dict[int, int] = {}
+    for partition, size in sorted(size_of_partition.items(), key=lambda item: (-item[1], item[0])):
+        part_of[partition] = smallest = sizes.index(min(sizes))
         sizes[smallest] += size
-    strands: list[list[Record]] = [[] for _ in sizes]
+    parts: list[list[Record]] = [[] for _ in sizes]
     for record in records:
-        strands[strand_of[record.partition]].append(record)
-    return strands
+        parts[part_of[record.partition]].append(record)
+    return parts
 
 
-async def together(works: Sequence[Coroutine[object, object, None]], assignment: Assignment) -> None:
-    """Run all to their ends, and raise what stopped any of them: first what a person must act upon.
+async def run_all(works: Sequence[Coroutine[object, object, None]], assignment: Assignment) -> None:
+    """Run all coroutines to their ends, then raise the gravest of their errors.
 
     Raises:
-        BaseException: of several errors, the one that asks for most.
+        Halt: at least one of them needs an operator.
+        PartitionsFenced: all errors are of this kind; it names the partitions of all of them.
+        BaseException: the first other error; fenced partitions are marked as such before.
     """
-    ends = await asyncio.gather(*works, return_exceptions=True)
-    errors = [end for end in ends if isinstance(end, BaseException)]
+    results = await asyncio.gather(*works, return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
     fenced = [error for error in errors if isinstance(error, PartitionsFenced)]
     others = [error for error in errors if not isinstance(error, PartitionsFenced)]
     if others:
-        # What others own stays theirs, whatever the rest is recovered from.
+        # However the other error is recovered from, fenced partitions belong to another process.
         for error in fenced:
-            assignment.fence(error.places)
+            assignment.fence(error.partitions)
         raise next((error for error in others if isinstance(error, Halt)), others[0])
     if fenced:
-        raise PartitionsFenced([place for error in fenced for place in error.places])
+        raise PartitionsFenced([partition for error in fenced for partition in error.partitions])

@@ -1,4 +1,4 @@
-"""Reaching what a consumer stands on: Kafka, the right cluster, the database, topics of the right shape."""
+"""Connects a consumer to Kafka and PostgreSQL, and checks the cluster and its topics before reading."""
 
 import asyncio
 import contextlib
@@ -8,44 +8,41 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.runtime.consumer.consumer_context import ConsumerContext
-from services.runtime.kafka.client_options import client_options
+from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS, client_options
 from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.log import get_logger
 from services.runtime.process.settings import KafkaSettings
 
-EMBEDDED_PARTITIONS = 4
-"""What the in-process broker gives every topic."""
-
-_REACH_S = 10.0
+_CONNECT_DEADLINE_S = 10.0
 
 
-async def reach(parts: ConsumerContext) -> None:
-    """Connect to everything and prove that it fits; readiness says what does.
+async def connect_and_check(context: ConsumerContext) -> None:
+    """Connect to Kafka and PostgreSQL, check cluster and topics, and report each success to health.
 
     Raises:
-        Halt: another cluster, or topics that do not fit: a person must act.
+        Halt: it is another cluster, or its topics do not fit: an operator must act.
         Exception: one that `retry_reason` knows.
     """
-    await parts.producer.start()
-    cluster_id = await _cluster_id(parts.kafka)
-    parts.health.set_good("kafka")
-    conn = await parts.link.get()
-    async with conn.transaction():
-        replaced = await parts.committer.positions.check_cluster(conn, cluster_id, adopt=parts.kafka.embedded)
+    await context.producer.start()
+    cluster_id = await _read_cluster_id(context.kafka)
+    context.health.set_good("kafka")
+    connection = await context.connection.get()
+    embedded, positions = context.kafka.embedded, context.committer.positions
+    async with connection.transaction():
+        replaced = await positions.check_cluster(connection, cluster_id, adopt=embedded)
     if replaced is not None:
         get_logger().warning("cluster-adopted", cluster_id=cluster_id, replaced=replaced)
-    parts.committer.cluster_id = cluster_id
-    parts.health.set_good("database")
-    topics = dict.fromkeys((*parts.topics, *parts.co_partitioned))
-    counts = {topic: await parts.producer.partitions(topic) for topic in topics}
-    expected = EMBEDDED_PARTITIONS if parts.kafka.embedded else None
-    check_partitions(counts, parts.co_partitioned, expected=expected)
+    context.committer.cluster_id = cluster_id
+    context.health.set_good("database")
+    counts = {topic: await context.producer.partitions(topic) for topic in context.source.all}
+    expected = EMBEDDED_PARTITIONS if embedded else None
+    check_partitions(counts, context.source.co_partitioned, expected=expected)
 
 
-async def _cluster_id(kafka: KafkaSettings) -> str:
-    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(_REACH_S * 1000))
+async def _read_cluster_id(kafka: KafkaSettings) -> str:
+    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(_CONNECT_DEADLINE_S * 1000))
     try:
-        async with asyncio.timeout(_REACH_S):
+        async with asyncio.timeout(_CONNECT_DEADLINE_S):
             await admin.start()
             cluster = await admin.describe_cluster()
     except (KafkaError, OSError, TimeoutError) as error:
@@ -59,15 +56,17 @@ async def _cluster_id(kafka: KafkaSettings) -> str:
 def check_partitions(
     counts: Mapping[str, int], co_partitioned: Iterable[str], *, expected: int | None = None
 ) -> None:
-    """Topics whose derived records go to their input's partition number need the same number of partitions.
+    """Check that co-partitioned topics have the same number of partitions, or the `expected` number.
+
+    A derived record is published to the partition number of its input, so the numbers must match.
 
     Raises:
-        Halt: they differ, or differ from what is `expected`.
+        Halt: they do not.
     """
     numbers = {topic: counts[topic] for topic in co_partitioned}
     if len(set(numbers.values())) > 1 or (expected is not None and set(numbers.values()) - {expected}):
-        shown = ", ".join(f"{topic} {number}" for topic, number in sorted(numbers.items()))
-        wanted = "the same number" if expected is None else f"{expected}"
+        listed = ", ".join(f"{topic} {number}" for topic, number in sorted(numbers.items()))
+        wanted = "the same number of" if expected is None else f"{expected}"
         raise Halt(
-            f"these topics need {wanted} of partitions each, and have: {shown}; see `rapport topics check`"
+            f"these topics need {wanted} partitions each, and have: {listed}; see `rapport topics check`"
         )

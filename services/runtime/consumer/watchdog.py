@@ -1,25 +1,25 @@
-"""The watch over a session: positions and lag as metrics, and an end to a session that stands still."""
+"""Exports positions and lag of a session once a second, and ends a session that no longer reads."""
 
 from typing import Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError
 
-from services.runtime.consumer.consumer_context import LOOP, ConsumerContext
+from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
 from services.runtime.kafka.subscription import Subscription
 from services.runtime.process.errors import Retry
 
-EVERY_S = 1.0
-SILENT_S = 15.0
-"""A broker that is there answers a fetch within half a second, records or not."""
-STILL_S = 90.0
-"""aiokafka's client may end for good inside; a new session costs little."""
+CHECK_EVERY_S = 1.0
+FETCH_ANSWER_LIMIT_S = 15.0
+"""A reachable broker answers a fetch within half a second, whether or not there are records."""
+POLL_LIMIT_S = 90.0
+"""aiokafka's client can fail internally for good; a new session is cheap."""
 
 
 class WatchedSession(Protocol):
     """What the watchdog reads of a session, and how it ends one."""
 
-    joined: bool
+    assigned_by_kafka: bool
     polled_at: float
 
     @property
@@ -35,63 +35,64 @@ class WatchedSession(Protocol):
 
 
 class Watchdog:
-    """Looks at a session once a second."""
+    """Checks one session once a second."""
 
-    def __init__(self, session: WatchedSession, parts: ConsumerContext) -> None:
+    def __init__(self, session: WatchedSession, context: ConsumerContext) -> None:
         self._session = session
-        self._parts = parts
+        self._context = context
 
     async def run(self) -> None:
-        """Watch until cancelled."""
+        """Check until cancelled."""
         while True:
-            await self._parts.clock.sleep(EVERY_S)
-            self.look()
+            await self._context.clock.sleep(CHECK_EVERY_S)
+            self.check()
 
-    def look(self) -> None:
-        """Look once."""
-        parts, session = self._parts, self._session
+    def check(self) -> None:
+        """Export positions, update health, and end a session that no longer polls."""
+        context, session = self._context, self._session
         if session.busy:
             return
-        if parts.clock.monotonic() - session.polled_at > STILL_S:
-            session.end(Retry(f"reading stood still for {STILL_S:g} s"))
+        if context.clock.monotonic() - session.polled_at > POLL_LIMIT_S:
+            session.end(Retry(f"the Kafka client did not poll for {POLL_LIMIT_S:g} s"))
             return
-        answered = self._show_positions()
-        if answered is None:
-            # A replica that has no partition goes round with nothing to do, and that is all right.
-            if session.joined and not parts.assignment.assigned:
-                self._progress()
+        answered_at = self._export_positions()
+        if answered_at is None:
+            # A replica without partitions polls with nothing to read; that is progress, too.
+            if session.assigned_by_kafka and not context.assignment.assigned:
+                self._record_progress()
             return
-        silent_s = parts.clock.now().timestamp() - answered
-        if silent_s > SILENT_S:
-            parts.health.set_bad("kafka", f"no answer to a fetch for more than {SILENT_S:g} s")
+        silent_s = context.clock.now().timestamp() - answered_at
+        if silent_s > FETCH_ANSWER_LIMIT_S:
+            context.health.set_bad("kafka", f"no answer to a fetch for more than {FETCH_ANSWER_LIMIT_S:g} s")
             return
-        parts.health.set_good("kafka")
-        self._progress()
+        context.health.set_good("kafka")
+        self._record_progress()
 
-    def _progress(self) -> None:
-        if self._parts.health.ready:
-            self._parts.metrics.last_progress.set(self._parts.clock.now().timestamp())
-        self._parts.health.beat(LOOP)
+    def _record_progress(self) -> None:
+        if self._context.health.ready:
+            self._context.metrics.last_progress.set(self._context.clock.now().timestamp())
+        self._context.health.beat(CONSUME_LOOP)
 
-    def _show_positions(self) -> float | None:
-        """Export positions and lag; the time of the newest answer to a fetch, if anything is being read."""
-        metrics, assignment = self._parts.metrics, self._parts.assignment
+    def _export_positions(self) -> float | None:
+        """Export positions and lag; return when a fetch was last answered, None when nothing is read."""
+        metrics, assignment = self._context.metrics, self._context.assignment
         consumer = self._session.subscription.consumer
         newest: float | None = None
-        behind = 0
+        total_lag = 0
         for (topic, partition), applied in assignment.applied.items():
             labels = {"topic": topic, "partition": partition}
             metrics.position.labels(**labels).set(applied)
             try:
-                tp = TopicPartition(topic, partition)
-                end, answered_ms = consumer.highwater(tp), consumer.last_poll_timestamp(tp)
-            except (AssertionError, IllegalStateError):  # taken away at this moment
+                key = TopicPartition(topic, partition)
+                end, answered_ms = consumer.highwater(key), consumer.last_poll_timestamp(key)
+            except (AssertionError, IllegalStateError):  # just revoked
                 continue
             if end is not None:
                 lag = max(0, end - applied)
-                behind += lag
+                total_lag += lag
                 metrics.lag.labels(**labels).set(lag)
             if answered_ms is not None:
                 newest = max(newest or 0.0, answered_ms / 1000)
-        metrics.caught_up.set(1 if assignment.assigned and not assignment.unprepared and not behind else 0)
+        caught_up = assignment.assigned and not assignment.unprepared and not total_lag
+        metrics.caught_up.set(1 if caught_up else 0)
         return newest

@@ -47,7 +47,7 @@ class Health:
         """The named loop goes round."""
         self._beats[loop] = self._clock.monotonic()
 
-    def rest(self, loop: str) -> None:
+    def end_loop(self, loop: str) -> None:
         """The named loop ended or halted on purpose: no beat is expected of it any more."""
         self._beats.pop(loop, None)
 

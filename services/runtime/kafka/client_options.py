@@ -1,4 +1,4 @@
-"""How Kafka is reached: settings in, the options of every client out. The only place that knows security."""
+"""Builds the connection and security options of every Kafka client from the settings."""
 
 import ssl
 from typing import Any
@@ -8,14 +8,18 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from services.runtime.process.errors import Halt
 from services.runtime.process.settings import KafkaSettings, read_secret
 
+EMBEDDED_PARTITIONS = 4
+"""The number of partitions that the embedded broker gives every topic on first use; it cannot be changed."""
+
 
 def client_options(kafka: KafkaSettings) -> dict[str, Any]:
-    """What every aiokafka client takes: servers, name and security. Holds the password: never to be logged.
+    """Return the options of every aiokafka client: servers, client id and security.
 
-    Password and CA file are read now, so a restart takes up a rotated one.
+    They contain the password and must never be logged. Password and CA file are read now, so a restart uses
+    rotated ones.
 
     Raises:
-        Halt: settings that contradict one another, or a file that cannot be used.
+        Halt: settings contradict one another, or a file cannot be used.
     """
     options: dict[str, Any] = {
         "bootstrap_servers": kafka.bootstrap_servers,
@@ -26,7 +30,7 @@ def client_options(kafka: KafkaSettings) -> dict[str, Any]:
     if context is not None:
         options["ssl_context"] = context
     if kafka.security_protocol.startswith("SASL_"):
-        username, password = _login(kafka)
+        username, password = _credentials(kafka)
         options |= {
             "sasl_mechanism": kafka.sasl_mechanism,
             "sasl_plain_username": username,
@@ -36,15 +40,15 @@ def client_options(kafka: KafkaSettings) -> dict[str, Any]:
 
 
 def framework_security(kafka: KafkaSettings) -> BaseSecurity:
-    """The same, as FastStream's broker wants it.
+    """Return the same security options as FastStream's broker takes them.
 
     Raises:
-        Halt: as `client_options`.
+        Halt: settings contradict one another, or a file cannot be used.
     """
     context = _ssl_context(kafka)
     if not kafka.security_protocol.startswith("SASL_"):
         return BaseSecurity(ssl_context=context, use_ssl=context is not None)
-    username, password = _login(kafka)
+    username, password = _credentials(kafka)
     kinds = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
     kind = kinds[kafka.sasl_mechanism or "PLAIN"]
     return kind(username=username, password=password, ssl_context=context, use_ssl=context is not None)
@@ -61,7 +65,7 @@ def _ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
         raise Halt(f"cannot use KAFKA_SSL_CA_FILE {kafka.ssl_ca_file} ({type(error).__name__})") from None
 
 
-def _login(kafka: KafkaSettings) -> tuple[str, str]:
+def _credentials(kafka: KafkaSettings) -> tuple[str, str]:
     if kafka.sasl_mechanism is None or not kafka.sasl_username or kafka.sasl_password_file is None:
         raise Halt(
             f"{kafka.security_protocol} needs KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and "

@@ -1,4 +1,4 @@
-"""Publishing: records in, acknowledged by all in-sync replicas when the call returns."""
+"""Publishes records and returns when all in-sync replicas have acknowledged them."""
 
 import asyncio
 import contextlib
@@ -19,15 +19,15 @@ from aiokafka.errors import (
 from aiokafka.partitioner import murmur2
 
 from services.runtime.kafka.client_options import client_options
-from services.runtime.kafka.record import Outgoing
-from services.runtime.kafka.send_queue import OrderedSend, Placed
+from services.runtime.kafka.record import Outgoing, TopicPartition
+from services.runtime.kafka.send_queue import OrderedSend
 from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import KafkaSettings
 
 MAX_BATCH_BYTES = 256 * 1024
 MAX_RECORD_BYTES = 900_000
-"""Below the broker's own limit (`message.max.bytes`, by default 1 MiB) by more than any overhead."""
+"""Below the broker's limit (`message.max.bytes`, 1 MiB by default) by more than any overhead."""
 
 _FATAL = (
     InvalidProducerEpoch,
@@ -36,30 +36,30 @@ _FATAL = (
     ProducerClosed,
     ProducerFenced,
 )
-"""After these a client never sends again: it is replaced."""
+"""After one of these errors a client never sends again, so it is replaced."""
 
 
 @lru_cache(maxsize=65_536)
 def _hash(key: bytes) -> int:
-    # The hash is pure Python, and a busy subject's key comes again and again.
+    # The hash is computed in pure Python, and the keys of busy subjects recur.
     return int(murmur2(key)) & 0x7FFFFFFF
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key, as Kafka's own clients choose it (murmur2)."""
+    """Return the partition of a key as Kafka's own clients choose it (murmur2)."""
     return _hash(key) % partitions
 
 
 def _partitioner(key: bytes | None, all_partitions: list[int], _available: list[int]) -> int:
     if key is None:
-        raise Halt("a record without a key has no place: give every record its key")
+        raise Halt("a record without a key has no partition: give every record a key")
     return all_partitions[_hash(key) % len(all_partitions)]
 
 
 class Producer:
-    """One connection for publishing: `acks=all`, idempotent, every wait bounded by a deadline of our own.
+    """One connection for publishing: `acks=all` and idempotent, with a deadline for every wait.
 
-    An idempotent client of aiokafka has no delivery time-out: it waits for ever while the broker is away.
+    aiokafka's idempotent client has no delivery timeout: it waits for ever while the broker is away.
     """
 
     def __init__(self, kafka: KafkaSettings, metrics: Metrics | None = None, *, linger_ms: int = 5) -> None:
@@ -73,10 +73,10 @@ class Producer:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the client is built with. Holds the password."""
+        """The options of the client; they contain the password."""
         return client_options(self._kafka) | {
             "acks": "all",
-            # The in-process broker does not tell a repetition from a new batch.
+            # The in-process broker cannot distinguish a repetition from a new batch.
             "enable_idempotence": not self._kafka.embedded,
             "linger_ms": self._linger_ms,
             "max_batch_size": MAX_BATCH_BYTES,
@@ -106,18 +106,18 @@ class Producer:
         self._faulty = False
 
     async def stop(self) -> None:
-        """Send what is queued, for a short while, and disconnect."""
+        """Send queued records for at most two seconds, and disconnect."""
         await self._stop_client()
         if self._closing:
             await asyncio.wait(self._closing)
 
     async def partitions(self, topic: str) -> int:
-        """How many partitions a topic has.
+        """Return the number of partitions of a topic.
 
         Raises:
-            Retry: Kafka is away, or does not know the topic.
+            Retry: Kafka is away, or the topic does not exist.
         """
-        client = await self._ready()
+        client = await self._connected_client()
         try:
             async with asyncio.timeout(self._kafka.publish_deadline_s):
                 return len(await client.partitions_for(topic))
@@ -125,36 +125,36 @@ class Producer:
             raise Retry(f"the topic {topic} cannot be found ({type(error).__name__})") from error
 
     async def send(self, out: Outgoing) -> tuple[int, int]:
-        """Publish one record together with those of other callers; its partition and offset.
+        """Publish one record together with those of other callers; return its partition and offset.
 
-        Waits for the acknowledgement without a deadline of its own: the caller has one. A record whose caller
-        gave up may still reach the log.
+        Waits for the acknowledgement without a deadline: the caller has one. A record whose caller gave up
+        may still reach the log.
 
         Raises:
             Retry: Kafka is away or refused; the record may be sent again under the same id.
         """
-        client = await self._ready()
+        client = await self._connected_client()
         try:
             future = await client.send(
                 out.topic, out.value, out.key, out.partition, headers=list(out.headers)
             )
             metadata = await future
         except KafkaError as error:
-            self._judge(error)
+            self._note_fatal(error)
             raise Retry(f"Kafka did not take the record ({type(error).__name__})") from error
         self._count(out.topic, 1)
         return metadata.partition, metadata.offset
 
     @property
     def ready(self) -> bool:
-        """There is a connection, and nothing is known to be wrong with it; a broker can still be silent."""
+        """Whether there is a connection without a known fault; the broker may still be silent."""
         return self._client is not None and not self._faulty
 
-    async def hand_over(self, outgoing: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
+    async def enqueue(self, outgoing: Sequence[Outgoing]) -> list[asyncio.Future[Any]]:
         """Queue records together with those of other callers, in order within each partition.
 
-        Returns a future for each, done at its acknowledgement or with a `KafkaError`: `settle` takes note of
-        them. Does not connect, and has no deadline.
+        Returns one future for each record, which ends with its acknowledgement or a `KafkaError`; pass them
+        to `wait_acknowledged`. Does not connect, and has no deadline.
 
         Raises:
             Retry: there is no connection; `start` makes one.
@@ -173,8 +173,8 @@ class Producer:
             futures.append(future)
         return futures
 
-    async def settle(self, futures: Sequence[asyncio.Future[Any]]) -> None:
-        """Wait until all that was handed over has come to its end, one way or the other, however long."""
+    async def wait_acknowledged(self, futures: Sequence[asyncio.Future[Any]]) -> None:
+        """Wait, without a deadline, until each enqueued record is acknowledged or has failed."""
         acknowledged: Counter[str] = Counter()
         for future in futures:
             try:
@@ -185,63 +185,63 @@ class Producer:
             self._count(topic, number)
 
     async def send_all(self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
-        """Publish a list, in order within each partition, and wait for every acknowledgement.
+        """Publish records in order within each partition, and wait for every acknowledgement.
 
         Raises:
             Retry: not all were acknowledged within the deadline; those that were may be sent again.
         """
-        sending = await self.begin(outgoing)
-        await self.finish(sending, deadline_s=deadline_s)
+        ordered_send = await self.prepare_send(outgoing)
+        await self.finish_send(ordered_send, deadline_s=deadline_s)
 
-    async def begin(
+    async def prepare_send(
         self, outgoing: Sequence[Outgoing], *, first_alone: Callable[[], None] | None = None
     ) -> OrderedSend:
-        """TopicPartition a list, to be published by `finish`; nothing is sent yet.
+        """Assign each record to its partition, to be published by `finish_send`; nothing is sent yet.
 
-        `first_alone`, if given, is called when the first record was acknowledged and no other was sent.
+        `first_alone` is called when the first record is acknowledged and no other has been sent.
 
         Raises:
-            Retry: a topic's partitions are not known because Kafka is away.
+            Retry: the partitions of a topic are unknown because Kafka is away.
             Halt: a record names a partition that its topic does not have.
         """
         counts = {topic: await self.partitions(topic) for topic in {out.topic for out in outgoing}}
-        placed: list[Placed] = []
+        records: list[tuple[TopicPartition, Outgoing]] = []
         for out in outgoing:
             count = counts[out.topic]
             partition = partition_of(out.key, count) if out.partition is None else out.partition
             if partition >= count:
                 raise Halt(
-                    f"{out.topic} has {count} partitions and none is number {partition}: derived topics need "
-                    "as many as their input; see `rapport topics check`"
+                    f"{out.topic} has {count} partitions and none with number {partition}: derived topics "
+                    "need as many as their input; see `rapport topics check`"
                 )
-            placed.append(((out.topic, partition), out))
-        return OrderedSend(placed, self._ready, first_alone=first_alone)
+            records.append(((out.topic, partition), out))
+        return OrderedSend(records, self._connected_client, first_alone=first_alone)
 
-    async def finish(self, sending: OrderedSend, *, deadline_s: float | None = None) -> None:
-        """Wait until all of `sending` is acknowledged; call it again after a `Retry`.
+    async def finish_send(self, ordered_send: OrderedSend, *, deadline_s: float | None = None) -> None:
+        """Send all records and wait until they are acknowledged; call it again after a `Retry`.
 
         Raises:
-            Retry: not yet.
+            Retry: some records are not acknowledged yet.
         """
         deadline = self._kafka.publish_deadline_s if deadline_s is None else deadline_s
         try:
-            await sending.finish(deadline)
+            await ordered_send.finish(deadline)
         except Retry as retry:
-            # A time-out leaves the client to go on; a refusal may mean that it never will.
-            self._judge(retry.__cause__)
+            # After a timeout the client goes on; after a refusal it may never send again.
+            self._note_fatal(retry.__cause__)
             raise
-        for topic, number in sending.counts.items():
+        for topic, number in ordered_send.counts.items():
             self._count(topic, number)
 
-    async def _ready(self) -> AIOKafkaProducer:
+    async def _connected_client(self) -> AIOKafkaProducer:
         async with self._starting:
             if self._client is None or self._faulty:
                 await self.start()
             assert self._client is not None  # noqa: S101 - start() returned
             return self._client
 
-    def _judge(self, error: BaseException | None) -> None:
-        # aiokafka's own "unexpected error" is a plain KafkaError; its sending task has ended by then.
+    def _note_fatal(self, error: BaseException | None) -> None:
+        # aiokafka reports an unexpected error as a plain KafkaError, after its sending task has ended.
         if isinstance(error, _FATAL) or type(error) is KafkaError:
             self._faulty = True
 
@@ -258,7 +258,7 @@ class Producer:
 
 
 async def _stop(client: AIOKafkaProducer) -> None:
-    # stop() waits for what is queued, which never leaves while the broker is away.
+    # stop() waits for queued records, which cannot be sent while the broker is away.
     with contextlib.suppress(Exception):
         async with asyncio.timeout(2):
             await client.stop()

@@ -1,4 +1,4 @@
-"""Records as the stages see them: raw bytes in and out. Their `repr` shows places, never payloads."""
+"""Records as raw bytes; their `repr` shows topic, partition and offset, never payloads."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,10 @@ class Record(Struct, frozen=True):
 
 
 class Outgoing(Struct, frozen=True):
-    """One record to publish. `partition` is given for derived records (their input's), else by the key."""
+    """One record to publish.
+
+    A derived record names the `partition` of its input; otherwise the key decides.
+    """
 
     topic: str
     key: bytes

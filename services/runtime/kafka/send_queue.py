@@ -1,8 +1,8 @@
-"""Records on their way to Kafka: a list goes in, and comes to an end when every one is acknowledged.
+"""Sends a list of records to Kafka in order within each partition, until all of them are acknowledged.
 
-Records of one partition go out in their order, one batch at a time; partitions go out beside each other.
-After a `Retry`, `finish` is called again: what is on its way already is awaited and not sent a second time: a
-long outage leaves one copy in the queue and not one for each attempt.
+Each partition has at most one batch on its way; different partitions send concurrently. After a `Retry`,
+`finish` is called again: it waits for batches that are on their way and does not send them a second time, so
+a long outage leaves one copy of a record in the client's queue and not one for each attempt.
 """
 
 import asyncio
@@ -16,40 +16,39 @@ from aiokafka.errors import KafkaError
 from services.runtime.kafka.record import Outgoing, TopicPartition
 from services.runtime.process.errors import Retry
 
-Placed = tuple[TopicPartition, Outgoing]
 
+class _PartitionQueue:
+    """The records of one partition that are not acknowledged yet."""
 
-class _Lane:
-    """What is still to be acknowledged in one partition."""
+    __slots__ = ("acknowledgement", "client", "on_the_way", "partition", "pending")
 
-    __slots__ = ("first", "place", "rest", "via", "waiting")
-
-    def __init__(self, place: TopicPartition) -> None:
-        self.place = place
-        self.rest: deque[Outgoing] = deque()
-        self.first: list[Outgoing] = []
-        self.waiting: asyncio.Future[Any] | None = None
-        self.via: AIOKafkaProducer | None = None
+    def __init__(self, partition: TopicPartition) -> None:
+        self.partition = partition
+        self.pending: deque[Outgoing] = deque()
+        self.on_the_way: list[Outgoing] = []
+        self.acknowledgement: asyncio.Future[Any] | None = None
+        self.client: AIOKafkaProducer | None = None
 
     @property
     def done(self) -> bool:
-        return not self.first and not self.rest
+        return not self.on_the_way and not self.pending
 
-    def leave(self, producer: AIOKafkaProducer) -> None:
-        """Give up waiting for a client that was replaced: it may never say what became of the batch."""
-        if self.waiting is not None and self.via is not producer and not self.waiting.done():
-            self.waiting = None
+    def forget_replaced_client(self, client: AIOKafkaProducer) -> None:
+        """Stop waiting for a client that was replaced: it may never report the fate of its batch."""
+        waiting = self.acknowledgement
+        if waiting is not None and self.client is not client and not waiting.done():
+            self.acknowledgement = None
 
-    async def send_next(self, producer: AIOKafkaProducer, limit: int | None) -> None:
-        """Hand over one batch, unless one is on its way."""
-        if self.waiting is not None or self.done:
+    async def send_next(self, client: AIOKafkaProducer, limit: int | None) -> None:
+        """Hand the next batch to the client, unless one is on its way."""
+        if self.acknowledgement is not None or self.done:
             return
-        builder = producer.create_batch()
-        queue = deque(self.first) + self.rest if self.first else self.rest
+        builder = client.create_batch()
+        queue = deque(self.on_the_way) + self.pending if self.on_the_way else self.pending
         taken: list[Outgoing] = []
         while queue and (limit is None or len(taken) < limit):
             out = queue[0]
-            # The builder takes a first record of any size, and says None when the next does not fit.
+            # The builder accepts a first record of any size, and returns None when the next does not fit.
             if (
                 builder.append(timestamp=None, key=out.key, value=out.value, headers=list(out.headers))
                 is None
@@ -57,55 +56,50 @@ class _Lane:
                 break
             taken.append(queue.popleft())
         builder.close()
-        self.first, self.rest = taken, queue
-        topic, partition = self.place
-        self.waiting = await producer.send_batch(builder, topic, partition=partition)
-        self.via = producer
-        self.waiting.add_done_callback(_look_at)
+        self.on_the_way, self.pending = taken, queue
+        topic, number = self.partition
+        self.acknowledgement = await client.send_batch(builder, topic, partition=number)
+        self.client = client
+        self.acknowledgement.add_done_callback(_retrieve_exception)
 
-    def settle(self) -> BaseException | None:
-        """Take note of a batch that came to its end; the error is returned, its records stay to be sent."""
-        if self.waiting is None or not self.waiting.done():
+    def take_result(self) -> BaseException | None:
+        """Note whether the batch was acknowledged; return its error, after which it must be sent again."""
+        if self.acknowledgement is None or not self.acknowledgement.done():
             return None
-        error = asyncio.CancelledError() if self.waiting.cancelled() else self.waiting.exception()
-        self.waiting = None
+        acknowledgement, self.acknowledgement = self.acknowledgement, None
+        error = asyncio.CancelledError() if acknowledgement.cancelled() else acknowledgement.exception()
         if error is None:
-            self.first = []
+            self.on_the_way = []
         return error
 
 
-def _look_at(future: asyncio.Future[Any]) -> None:
-    # An outcome that nobody waits for any more must not be reported as forgotten.
+def _retrieve_exception(future: asyncio.Future[Any]) -> None:
+    # asyncio must not report an exception that nobody waits for any more as never retrieved.
     if not future.cancelled():
         future.exception()
 
 
 class OrderedSend:
-    """A list of records that is being published; `finish` once or, after a `Retry`, again."""
+    """A list of records that is being published; call `finish`, and call it again after a `Retry`."""
 
     def __init__(
         self,
-        placed: Iterable[Placed],
-        producer: Callable[[], Awaitable[AIOKafkaProducer]],
+        records: Iterable[tuple[TopicPartition, Outgoing]],
+        connected_client: Callable[[], Awaitable[AIOKafkaProducer]],
         *,
         first_alone: Callable[[], None] | None = None,
     ) -> None:
-        self._lanes: dict[TopicPartition, _Lane] = {}
-        self._producer = producer
+        self._queues: dict[TopicPartition, _PartitionQueue] = {}
+        self._connected_client = connected_client
         self._first_alone = first_alone
         self.counts: dict[str, int] = {}
-        """How many records of each topic."""
-        for place, out in placed:
-            lane = self._lanes.get(place)
-            if lane is None:
-                lane = self._lanes[place] = _Lane(place)
-            lane.rest.append(out)
-            self.counts[place[0]] = self.counts.get(place[0], 0) + 1
-
-    @property
-    def done(self) -> bool:
-        """Everything was acknowledged."""
-        return not self._lanes
+        """The number of records of each topic."""
+        for partition, outgoing in records:
+            queue = self._queues.get(partition)
+            if queue is None:
+                queue = self._queues[partition] = _PartitionQueue(partition)
+            queue.pending.append(outgoing)
+            self.counts[partition[0]] = self.counts.get(partition[0], 0) + 1
 
     async def finish(self, deadline_s: float) -> None:
         """Send what was not sent and wait for every acknowledgement.
@@ -115,27 +109,27 @@ class OrderedSend:
         """
         try:
             async with asyncio.timeout(deadline_s):
-                if self._first_alone is not None and self._lanes:
-                    await self._round(list(self._lanes.values())[:1], limit=1)
+                if self._first_alone is not None and self._queues:
+                    await self._send_round(list(self._queues.values())[:1], limit=1)
                     call, self._first_alone = self._first_alone, None
                     call()
-                while self._lanes:
-                    await self._round(list(self._lanes.values()), limit=None)
+                while self._queues:
+                    await self._send_round(list(self._queues.values()), limit=None)
         except TimeoutError:
             raise Retry(f"Kafka did not acknowledge within {deadline_s:g} s") from None
         except KafkaError as error:
             raise Retry(f"Kafka did not take the records ({type(error).__name__})") from error
 
-    async def _round(self, lanes: list[_Lane], *, limit: int | None) -> None:
-        """One batch of each lane, acknowledged: only then goes the next, so order outlives a failure."""
-        producer = await self._producer()
-        for lane in lanes:
-            lane.leave(producer)
-            await lane.send_next(producer, limit)
-        await asyncio.wait([lane.waiting for lane in lanes if lane.waiting is not None])
-        errors = [error for lane in lanes if (error := lane.settle()) is not None]
-        for lane in lanes:
-            if lane.done:
-                self._lanes.pop(lane.place, None)
+    async def _send_round(self, queues: list[_PartitionQueue], *, limit: int | None) -> None:
+        """Send one batch of each queue and wait until it is acknowledged, so that failures keep the order."""
+        client = await self._connected_client()
+        for queue in queues:
+            queue.forget_replaced_client(client)
+            await queue.send_next(client, limit)
+        await asyncio.wait([queue.acknowledgement for queue in queues if queue.acknowledgement is not None])
+        errors = [error for queue in queues if (error := queue.take_result()) is not None]
+        for queue in queues:
+            if queue.done:
+                self._queues.pop(queue.partition, None)
         if errors:
             raise errors[0]

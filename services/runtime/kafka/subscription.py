@@ -1,7 +1,7 @@
-"""The subscription: FastStream's batch subscriber, set so that it decides nothing by itself.
+"""Reads batches with FastStream's subscriber, configured so that it makes no decision by itself.
 
-Its defaults would commit past failures, lose batches over one bad header, start at the end of the log and
-write two lines for each message; every setting below is there because of one of these.
+Its defaults would commit past failures, drop a batch because of one bad header, start at the end of the log
+and log two lines for each message; every setting below prevents one of these.
 """
 
 import contextlib
@@ -26,30 +26,30 @@ RawBatch = tuple[ConsumerRecord, ...]
 
 
 class SubscriptionListener(Protocol):
-    """Who is told of what the subscription does."""
+    """Receives the events of a subscription."""
 
-    async def batch(self, raw: RawBatch) -> None:
-        """Some records were read, in order within each partition."""
+    async def on_batch(self, raw: RawBatch) -> None:
+        """Handle records, which are in order within each partition."""
 
-    async def revoked(self, places: frozenset[TopicPartition]) -> None:
-        """These partitions are about to be taken away; they are, when this returns."""
+    async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Give these partitions up; they are revoked when this returns."""
 
-    def assigned(self, places: frozenset[TopicPartition]) -> None:
-        """These partitions are now all that are ours."""
+    def on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        """Take note that exactly these partitions are assigned now."""
 
-    async def polled(self, records: int) -> None:
-        """The loop went round, with so many records, or none."""
+    async def on_poll(self, records: int) -> None:
+        """Take note of a poll that returned this number of records, possibly none."""
 
-    def failed(self, error: KafkaError) -> None:
-        """Reading failed; the loop pauses for some seconds and tries again."""
+    def on_error(self, error: KafkaError) -> None:
+        """Take note that reading failed; the loop pauses for some seconds and tries again."""
 
 
-class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untyped
-    """aiokafka's consumer, which also tells that it goes round when there is nothing to read."""
+class _ReportingConsumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untyped
+    """aiokafka's consumer, which also reports polls that return no records."""
 
-    def __init__(self, *, reader: SubscriptionListener, **options: object) -> None:
+    def __init__(self, *, listener: SubscriptionListener, **options: object) -> None:
         super().__init__(**options)
-        self._reader = reader
+        self._listener = listener
 
     async def getmany(
         self, *partitions: aiokafka.TopicPartition, timeout_ms: int = 0, max_records: int | None = None
@@ -58,26 +58,26 @@ class _Consumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untype
         try:
             records = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
         except KafkaError as error:
-            self._reader.failed(error)
+            self._listener.on_error(error)
             raise
-        await self._reader.polled(sum(map(len, records.values())))
+        await self._listener.on_poll(sum(map(len, records.values())))
         return records
 
 
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc] # the library is untyped
-    def __init__(self, reader: SubscriptionListener) -> None:
-        self._reader = reader
+class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc] # the library is untyped
+    def __init__(self, listener: SubscriptionListener) -> None:
+        self._listener = listener
 
     async def on_partitions_revoked(self, revoked: Iterable[aiokafka.TopicPartition]) -> None:
-        await self._reader.revoked(frozenset((tp.topic, tp.partition) for tp in revoked))
+        await self._listener.on_revoked(frozenset((tp.topic, tp.partition) for tp in revoked))
 
     def on_partitions_assigned(self, assigned: Iterable[aiokafka.TopicPartition]) -> None:
-        self._reader.assigned(frozenset((tp.topic, tp.partition) for tp in assigned))
+        self._listener.on_assigned(frozenset((tp.topic, tp.partition) for tp in assigned))
 
 
 async def _parse(raw: RawBatch) -> KafkaAckableMessage:
-    # The framework's parser reads every header as UTF-8 and drops the batch when one is not, or is null; it
-    # also takes an address to answer to from a header. We look at no header here.
+    # The framework's parser decodes every header as UTF-8 and drops the batch when one is null or cannot be
+    # decoded; it also reads a reply address from a header. This parser reads no header.
     return KafkaAckableMessage(raw_message=raw, body=b"", headers={}, consumer=FAKE_CONSUMER)
 
 
@@ -86,29 +86,29 @@ async def _decode(message: KafkaAckableMessage) -> object:
 
 
 class Subscription:
-    """One consumer of a group, from `start` to `stop`."""
+    """One member of a consumer group, from `start` to `stop`."""
 
     def __init__(
         self,
         kafka: KafkaSettings,
         topics: Sequence[str],
         group: str,
-        reader: SubscriptionListener,
+        listener: SubscriptionListener,
         *,
         max_records: int,
         batch_timeout_ms: int,
     ) -> None:
         session_ms = int(kafka.session_timeout_s * 1000)
-        self._reader = reader
+        self._listener = listener
         self._broker = KafkaBroker(
             kafka.bootstrap_servers.split(","),
             client_id=kafka.client_id,
             security=framework_security(kafka),
-            consumer_only=True,  # publishing is ours, with its own settings
+            consumer_only=True,  # `Producer` publishes, with its own settings
             allow_auto_create_topics=False,
             graceful_timeout=30.0,  # None would cancel the batch in flight
             logger=None,
-            apply_types=False,  # the raw records, whatever they are
+            apply_types=False,  # pass the records on as they are
         )
         self._subscriber = self._broker.subscriber(
             *topics,
@@ -116,55 +116,55 @@ class Subscription:
             group_id=group,
             group_instance_id=kafka.group_instance_id,
             auto_offset_reset="earliest",
-            ack_policy=AckPolicy.MANUAL,  # switches automatic commits off, too
+            ack_policy=AckPolicy.MANUAL,  # also switches automatic commits off
             isolation_level="read_committed",
-            partition_assignment_strategy=(RangePartitionAssignor,),  # same number, same member
+            partition_assignment_strategy=(RangePartitionAssignor,),  # one member per partition number
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=max(500, session_ms // 4),
-            rebalance_timeout_ms=max(60_000, session_ms),  # a batch in flight is finished first
-            # The embedded broker answers an empty fetch only when this is over, whatever came in meanwhile.
+            rebalance_timeout_ms=max(60_000, session_ms),  # time to finish the batch in flight
+            # The embedded broker answers an empty fetch only after this time, even if records arrive before.
             fetch_max_wait_ms=batch_timeout_ms if kafka.embedded else 500,
             max_records=max_records,
             batch_timeout_ms=batch_timeout_ms,
-            listener=_Listener(reader),
+            listener=_RebalanceListener(listener),
             parser=_parse,
             decoder=_decode,
-            no_reply=True,  # a header must not choose where we publish
+            no_reply=True,  # a header must not choose a topic to publish to
             include_in_schema=False,
         )
-        self._subscriber(_handler(reader.batch))
+        self._subscriber(_handler(listener.on_batch))
 
     @property
     def consumer(self) -> AIOKafkaConsumer:
-        """The live client, once `start` was called."""
+        """The live client, after `start`."""
         return self._subscriber.consumer
 
-    def pause(self, places: Iterable[TopicPartition]) -> None:
-        """Read nothing of these partitions until they are resumed."""
-        with contextlib.suppress(IllegalStateError):  # taken away meanwhile
-            self.consumer.pause(*(aiokafka.TopicPartition(*place) for place in places))
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Read nothing from these partitions until they are resumed."""
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+            self.consumer.pause(*(aiokafka.TopicPartition(*partition) for partition in partitions))
 
-    def rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Read on from these offsets."""
-        with contextlib.suppress(IllegalStateError):  # taken away meanwhile: it is sought when it comes back
-            for place, offset in offsets.items():
-                self.consumer.seek(aiokafka.TopicPartition(*place), offset)
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Continue reading from these offsets."""
+        with contextlib.suppress(IllegalStateError):  # revoked meanwhile; a new assignment seeks again
+            for partition, offset in offsets.items():
+                self.consumer.seek(aiokafka.TopicPartition(*partition), offset)
 
     async def start(self) -> None:
-        """Join the group; returns when partitions were given, and reads from then on.
+        """Join the group; return when partitions are assigned, and read from then on.
 
         Raises:
             KafkaError: Kafka is away.
         """
         await self._broker.connect()
         config = self._broker.config.broker_config
-        # connect() has put the options together; our own class goes in place of the library's.
+        # connect() has assembled the options; the reporting consumer replaces the library's.
         options = cast("partial[AIOKafkaConsumer]", config.builder).keywords
-        config.builder = partial(_Consumer, reader=self._reader, **options)
+        config.builder = partial(_ReportingConsumer, listener=self._listener, **options)
         await self._broker.start()
 
     async def stop(self) -> None:
-        """Let the batch in flight finish, leave the group, disconnect."""
+        """Let the batch in flight finish, leave the group and disconnect."""
         await self._broker.stop()
 
 

@@ -1,44 +1,42 @@
-"""One PostgreSQL transaction around a piece of work: all that it did and is to publish, or nothing."""
+"""Runs each piece of work in one PostgreSQL transaction, which stores all its effects or none."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.outbox_table import Outbox
 from services.runtime.outbox.positions import PositionStore
 from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
+from services.runtime.postgres.connect import Connection
 from services.runtime.process.clock import Clock
-from services.runtime.process.kill_points import Checkpoint
+from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import get_logger
 from services.runtime.process.metrics import Metrics
 
 Work = Callable[[Transaction], Awaitable[None]]
-Conn = AsyncConnection[TupleRow]
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Which partitions a transaction acts for, and how far it applies them."""
+    """The partitions that a transaction acts for, with their epochs and the offsets it applies them to."""
 
     epochs: Mapping[TopicPartition, int]
     next_offsets: Mapping[TopicPartition, int]
 
 
 class Committer:
-    """Runs pieces of work, each in a transaction of its own, and hands what they publish to the publisher."""
+    """Commits transactions and hands the records they publish to the publisher."""
 
     def __init__(
         self,
         schema: str,
         *,
         publisher: OutboxPublisher,
-        rejected_event: RejectionEventFactory,
+        rejection_event: RejectionEventFactory,
         metrics: Metrics,
         clock: Clock,
         checkpoint: Checkpoint,
@@ -49,7 +47,7 @@ class Committer:
         self.cluster_id = ""
         self._schema = schema
         self._publisher = publisher
-        self._rejected_event = rejected_event
+        self._rejection_event = rejection_event
         self._metrics = metrics
         self._clock = clock
         self._checkpoint = checkpoint
@@ -57,67 +55,67 @@ class Committer:
 
     async def commit(
         self,
-        conn: Conn,
+        connection: Connection,
         work: Work,
         claim: Claim | None = None,
         *,
         before_commit: Callable[[Transaction], None] | None = None,
     ) -> Transaction:
-        """Run `work` and commit; what is to be published waits in the publisher afterwards.
+        """Run `work` and commit; the records to publish wait in the publisher afterwards.
 
-        `before_commit` may look at what was done and raise. Labels are passed only with a claim: those of
-        scheduled work would be counted among those of the batches.
+        `before_commit` may inspect the transaction and raise. Checkpoints are passed only with a claim:
+        those of scheduled work would be counted among those of the batches.
 
         Raises:
-            PartitionsFenced: a claimed partition has another owner now.
+            PartitionsFenced: another process owns a claimed partition now.
             Exception: whatever `work` or the database raised; everything is rolled back.
         """
-        tx = Transaction(conn, self._clock.now(), self.cluster_id, self._rejected_event)
-        reach = self._checkpoint if claim is not None else _pass
+        tx = Transaction(connection, self._clock.now(), self.cluster_id, self._rejection_event)
+        checkpoint = self._checkpoint if claim is not None else no_checkpoint
         published = self._publisher.take_published()
         try:
             with self._metrics.transaction_seconds.time():
-                # A server that accepts and never answers is away, too.
-                async with asyncio.timeout(self._deadline_s), conn.transaction():
+                # A server that accepts connections and never answers counts as away.
+                async with asyncio.timeout(self._deadline_s), connection.transaction():
                     if claim is not None:
-                        await self.positions.check_epochs(conn, claim.epochs)
-                    await self.outbox.delete(conn, published)
+                        await self.positions.check_epochs(connection, claim.epochs)
+                    await self.outbox.delete_batches(connection, published)
                     await work(tx)
-                    reach("after-decode")
+                    checkpoint("after-decode")
                     if before_commit is not None:
                         before_commit(tx)
-                    await self._write_rejections(conn, tx.rejections)
+                    await self._write_rejections(connection, tx.rejections)
                     if claim is not None:
-                        await self.positions.advance(conn, self.cluster_id, claim.next_offsets)
-                    parcel = await self.outbox.write(conn, tx.outgoing)
-                    reach("before-commit-transaction")
+                        await self.positions.advance(connection, self.cluster_id, claim.next_offsets)
+                    batch = await self.outbox.write(connection, tx.outgoing)
+                    checkpoint("before-commit-transaction")
         except TimeoutError as error:
-            self._publisher.give_back(published)
+            self._publisher.return_published(published)
             raise psycopg.OperationalError("a transaction took too long") from error
         except BaseException:
-            self._publisher.give_back(published)
+            self._publisher.return_published(published)
             raise
-        self._publisher.add(parcel)
+        self._publisher.enqueue(batch)
         for rejection in tx.rejections:
             self._metrics.rejections.labels(reason=rejection.reason).inc()
-        for count in tx.after_commit:
+        for callback in tx.after_commit:
             try:
-                count()
-            except Exception as error:  # what is committed must not be taken for failed
+                callback()
+            except Exception as error:  # the work is committed and must not be reported as failed
                 get_logger().error("after-commit-failed", exc_info=error)
-        # They hold the transaction and its whole batch, and it holds them: as a circle, batches would pile up
-        # until the collector comes by.
+        # The callbacks reference the transaction and its batch, and the transaction references the callbacks.
+        # Without breaking this cycle, batches would stay in memory until the garbage collector runs.
         tx.after_commit.clear()
-        reach("after-commit-transaction")
+        checkpoint("after-commit-transaction")
         if published:
-            reach("after-delete-outbox")
+            checkpoint("after-delete-outbox")
         return tx
 
-    async def _write_rejections(self, conn: Conn, rejections: list[Rejection]) -> None:
+    async def _write_rejections(self, connection: Connection, rejections: list[Rejection]) -> None:
         if not rejections:
             return
-        async with conn.cursor() as cursor:
-            # A record that is delivered again after its position was forgotten is rejected again: one row.
+        async with connection.cursor() as cursor:
+            # A record that is read again after its position was lost is rejected again: one row is enough.
             await cursor.executemany(
                 f"""
                 INSERT INTO {self._schema}.rejection
@@ -128,22 +126,18 @@ class Committer:
                 """,
                 [
                     (
-                        one.cluster_id,
-                        one.topic,
-                        one.partition,
-                        one.offset,
-                        one.key,
-                        one.value,
-                        one.reason,
-                        one.detail,
-                        one.tenant,
-                        one.subject_id,
-                        one.rejected_at,
+                        rejection.cluster_id,
+                        rejection.topic,
+                        rejection.partition,
+                        rejection.offset,
+                        rejection.key,
+                        rejection.value,
+                        rejection.reason,
+                        rejection.detail,
+                        rejection.tenant,
+                        rejection.subject_id,
+                        rejection.rejected_at,
                     )
-                    for one in rejections
+                    for rejection in rejections
                 ],
             )
-
-
-def _pass(_label: str) -> None:
-    return

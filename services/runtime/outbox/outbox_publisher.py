@@ -1,12 +1,13 @@
-"""What was committed is published: parcels in, in the order of their commits; numbers to delete out.
+"""Publishes what this process has committed to the outbox, in the order of the commits.
 
-Order, with several replicas. A derived record goes to its input's partition number, and a partition has one
-owner: its batches are committed and published one after the other under one lock, and a new owner publishes
-what the old one left before it reads on. Where two processes do publish the same rows (an old owner that was
-paused, a relay that took its rows for abandoned), both send them oldest first and neither goes on before its
-own are acknowledged; so the first copy of each row still stands in the log before the first copy of its
-successor, and only repetitions come late. Those carry the ids of the originals. What `transact` publishes may
-belong to a partition of another owner: it is ordered by the revisions in it, which row locks give in turn.
+How order is kept with several replicas: a derived record goes to the partition number of its input, and each
+partition has one owner. The owner commits and publishes its batches one after the other under one lock, and
+a new owner publishes what the old one left before it reads on. Two processes can publish the same rows: an
+old owner that was paused, or a relay that took its rows for abandoned. Both send them oldest first, and
+neither goes on before its own are acknowledged. So the first copy of each row precedes the first copy of its
+successor in the log, and only repetitions come late; they carry the ids of the originals. Records that
+`transact` publishes may belong to a partition of another owner; they are ordered by the revisions in them,
+which row locks assign in turn.
 """
 
 import asyncio
@@ -16,15 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
-from services.runtime.kafka.record import Outgoing
 from services.runtime.kafka.send_queue import OrderedSend
-from services.runtime.outbox.outbox_table import OutboxBatch
+from services.runtime.outbox.outbox_table import OutboxBatch, OutboxRow
 from services.runtime.process.errors import Retry
 from services.runtime.process.metrics import Metrics
 
 
 class OutboxPublisher:
-    """The way from the outbox to Kafka for what this process itself has committed."""
+    """Publishes committed outbox batches and remembers which of them may be deleted."""
 
     def __init__(self, producer: Producer, metrics: Metrics, health: Health) -> None:
         self._producer = producer
@@ -37,22 +37,24 @@ class OutboxPublisher:
 
     @property
     def own_batches(self) -> list[int]:
-        """The numbers of all that this process still has in hand, published or not."""
-        return [parcel.batch for parcel in self._waiting] + self._published
+        """The numbers of all batches that this process still handles, published or not."""
+        return [batch.number for batch in self._waiting] + self._published
 
     @property
     def idle(self) -> bool:
-        """Nothing waits to be published."""
+        """Whether nothing waits to be published."""
         return not self._waiting
 
-    def add(self, parcel: OutboxBatch | None) -> None:
-        """Take what a transaction committed; call it as soon as the commit has returned."""
-        if parcel is not None:
-            self._waiting.append(parcel)
-            self._show()
+    def enqueue(self, batch: OutboxBatch | None) -> None:
+        """Add what a transaction wrote; call this as soon as the commit has returned."""
+        if batch is not None:
+            self._waiting.append(batch)
+            self._update_metrics()
 
     async def publish(self, *, first_alone: Callable[[], None] | None = None) -> None:
-        """Publish all that waits, oldest first, and return when all is acknowledged.
+        """Publish everything that waits, oldest first, and return when all of it is acknowledged.
+
+        `first_alone` is called when the first record is acknowledged and no other has been sent.
 
         Raises:
             Retry: Kafka is away; what was not acknowledged waits for the next call.
@@ -60,38 +62,40 @@ class OutboxPublisher:
         """
         async with self._one_at_a_time:
             while self._waiting:
-                parcel = self._waiting[0]
+                batch = self._waiting[0]
                 if self._sending is None:
-                    with self._judged():
-                        self._sending = await self._producer.begin(parcel.outgoing, first_alone=first_alone)
-                with self._judged(), self._metrics.publish_seconds.time():
-                    await self._producer.finish(self._sending)
+                    with self._reporting_health():
+                        self._sending = await self._producer.prepare_send(
+                            batch.outgoing, first_alone=first_alone
+                        )
+                with self._reporting_health(), self._metrics.publish_seconds.time():
+                    await self._producer.finish_send(self._sending)
                 self._sending = None
                 self._waiting.popleft()
-                self._published.append(parcel.batch)
-                self._show()
+                self._published.append(batch.number)
+                self._update_metrics()
 
-    async def publish_now(self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
-        """Publish what another process left behind, before anything of our own that comes later.
+    async def publish_rows(self, rows: Sequence[OutboxRow], *, deadline_s: float | None = None) -> None:
+        """Publish rows of another process at once, before anything of this process that comes later.
 
         Raises:
-            Retry: not all was acknowledged.
+            Retry: not all of them were acknowledged.
         """
         async with self._one_at_a_time:
-            with self._judged():
-                await self._producer.send_all(outgoing, deadline_s=deadline_s)
+            with self._reporting_health():
+                await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
 
     def take_published(self) -> list[int]:
-        """The numbers of what was published, for the next transaction to delete."""
+        """Hand over the numbers of the published batches, for the next transaction to delete."""
         taken, self._published = self._published, []
         return taken
 
-    def give_back(self, batches: Sequence[int]) -> None:
-        """The transaction that was to delete these was rolled back."""
+    def return_published(self, batches: Sequence[int]) -> None:
+        """Take the numbers back, because the transaction that was to delete them was rolled back."""
         self._published[:0] = batches
 
     @contextlib.contextmanager
-    def _judged(self) -> Iterator[None]:
+    def _reporting_health(self) -> Iterator[None]:
         try:
             yield
         except Retry as retry:
@@ -99,5 +103,5 @@ class OutboxPublisher:
             raise
         self._health.set_good("publishing")
 
-    def _show(self) -> None:
-        self._metrics.outbox_waiting.set(sum(len(parcel.outgoing) for parcel in self._waiting))
+    def _update_metrics(self) -> None:
+        self._metrics.outbox_waiting.set(sum(len(batch.outgoing) for batch in self._waiting))

@@ -1,34 +1,33 @@
-"""The outbox: the final bytes of what is to be published, stored with the work that led to them."""
+"""Stores the final bytes of records to publish, in the transaction of the work that led to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import msgspec
-from psycopg import AsyncConnection
-from psycopg.rows import TupleRow
 
 from services.runtime.kafka.record import Outgoing
 from services.runtime.postgres import arrays
+from services.runtime.postgres.connect import Connection
 
-_CHUNK = 2_000
+_ROWS_PER_READ = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxBatch:
-    """What one transaction wrote, under its number."""
+    """The records that one transaction wrote, under the number of their rows."""
 
-    batch: int
+    number: int
     outgoing: tuple[Outgoing, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One row that another owner of its partition, or another process, left behind."""
+    """One row that an earlier owner of its partition, or another process, left behind."""
 
     batch: int
     seq: int
-    out: Outgoing
+    outgoing: Outgoing
 
 
 @lru_cache(maxsize=256)
@@ -47,17 +46,15 @@ class Outbox:
     def __init__(self, schema: str) -> None:
         self._schema = schema
 
-    async def write(
-        self, conn: AsyncConnection[TupleRow], outgoing: Sequence[Outgoing]
-    ) -> OutboxBatch | None:
-        """Store what is to be published, in order, in the open transaction; None when that is nothing."""
+    async def write(self, connection: Connection, outgoing: Sequence[Outgoing]) -> OutboxBatch | None:
+        """Store records in order in the open transaction; return None when there are none."""
         if not outgoing:
             return None
-        cursor = await conn.execute(f"SELECT nextval('{self._schema}.outbox_batch')")
+        cursor = await connection.execute(f"SELECT nextval('{self._schema}.outbox_batch')")
         row = await cursor.fetchone()
         assert row is not None  # noqa: S101 - nextval() always answers
-        batch: int = row[0]
-        await conn.execute(
+        number: int = row[0]
+        await connection.execute(
             f"""
             INSERT INTO {self._schema}.outbox (batch, seq, topic, partition, key, value, headers)
             SELECT %s, seq, topic, nullif(partition, -1), key, value, headers
@@ -65,7 +62,7 @@ class Outbox:
                 AS row (seq, topic, partition, key, value, headers)
             """,
             (
-                batch,
+                number,
                 arrays.ints(range(len(outgoing))),
                 arrays.texts(out.topic for out in outgoing),
                 arrays.ints(-1 if out.partition is None else out.partition for out in outgoing),
@@ -74,16 +71,18 @@ class Outbox:
                 arrays.byteas(_pack(tuple(out.headers)) for out in outgoing),
             ),
         )
-        return OutboxBatch(batch, tuple(outgoing))
+        return OutboxBatch(number, tuple(outgoing))
 
-    async def delete(self, conn: AsyncConnection[TupleRow], batches: Sequence[int]) -> None:
-        """Delete all that these transactions wrote."""
+    async def delete_batches(self, connection: Connection, batches: Sequence[int]) -> None:
+        """Delete every row of these transactions."""
         if batches:
-            await conn.execute(f"DELETE FROM {self._schema}.outbox WHERE batch = ANY(%s)", (list(batches),))
+            await connection.execute(
+                f"DELETE FROM {self._schema}.outbox WHERE batch = ANY(%s)", (list(batches),)
+            )
 
-    async def delete_rows(self, conn: AsyncConnection[TupleRow], rows: Sequence[OutboxRow]) -> None:
+    async def delete_rows(self, connection: Connection, rows: Sequence[OutboxRow]) -> None:
         """Delete exactly these rows: others of the same transactions may wait for another process."""
-        await conn.execute(
+        await connection.execute(
             f"""
             DELETE FROM {self._schema}.outbox AS stored
             USING unnest(%b::int8[], %b::int4[]) AS gone (batch, seq)
@@ -92,42 +91,42 @@ class Outbox:
             ([row.batch for row in rows], [row.seq for row in rows]),
         )
 
-    async def of_partitions(
-        self, conn: AsyncConnection[TupleRow], partitions: Sequence[int], after: tuple[int, int] = (0, -1)
+    async def read_partitions(
+        self, connection: Connection, partitions: Sequence[int], after: tuple[int, int] = (0, -1)
     ) -> list[OutboxRow]:
-        """The oldest rows later than `after` that go to these partitions; empty when there are no more."""
+        """Read the oldest rows after (batch, seq) that go to these partitions, 2,000 at most."""
         return await self._read(
-            conn, "partition = ANY(%s) AND (batch, seq) > (%s, %s)", (list(partitions), *after), ""
+            connection, "partition = ANY(%s) AND (batch, seq) > (%s, %s)", (list(partitions), *after), ""
         )
 
-    async def left_behind(
-        self, conn: AsyncConnection[TupleRow], older_than_s: float, *, except_batches: Sequence[int]
+    async def lock_abandoned(
+        self, connection: Connection, older_than_s: float, *, except_batches: Sequence[int]
     ) -> list[OutboxRow]:
-        """The oldest rows that no one published for so long that whoever wrote them must have ended.
+        """Read and lock the oldest rows that waited so long that their writer must have ended, 2,000 at most.
 
         They are locked until the transaction ends. Only one process at a time gets any, so two never publish
-        them in different orders; a row that is locked already is being deleted, so it was published.
+        them in different orders. A row that is locked already is being deleted, so it was published.
         """
-        cursor = await conn.execute(
+        cursor = await connection.execute(
             "SELECT pg_try_advisory_xact_lock(hashtext(%s))", (f"{self._schema}.outbox",)
         )
         row = await cursor.fetchone()
         if row is None or not row[0]:
             return []
         return await self._read(
-            conn,
+            connection,
             "written_at < clock_timestamp() - make_interval(secs => %s) AND NOT batch = ANY(%s)",
             (older_than_s, list(except_batches)),
             "FOR UPDATE SKIP LOCKED",
         )
 
     async def _read(
-        self, conn: AsyncConnection[TupleRow], where: str, values: tuple[object, ...], locking: str
+        self, connection: Connection, where: str, values: tuple[object, ...], locking: str
     ) -> list[OutboxRow]:
-        cursor = await conn.execute(
+        cursor = await connection.execute(
             f"""
             SELECT batch, seq, topic, partition, key, value, headers
-            FROM {self._schema}.outbox WHERE {where} ORDER BY batch, seq LIMIT {_CHUNK} {locking}
+            FROM {self._schema}.outbox WHERE {where} ORDER BY batch, seq LIMIT {_ROWS_PER_READ} {locking}
             """,
             values,
             binary=True,

@@ -1,4 +1,4 @@
-"""One database connection that is made again when it was lost: settings in, a usable connection out."""
+"""Keeps one database connection and opens a new one after the old one was lost."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ class ReconnectingConnection:
 
     @property
     def connected(self) -> bool:
-        """There is a connection, as far as is known."""
+        """Whether there is a connection without a known fault."""
         return self._conn is not None and not self._conn.closed
 
     async def get(self) -> Connection:
-        """The connection, outside any transaction.
+        """Return the connection, outside any transaction; connect if necessary.
 
         Raises:
             psycopg.OperationalError: the database is away.
@@ -31,13 +31,13 @@ class ReconnectingConnection:
         if self._conn is not None and (
             self._conn.closed or self._conn.info.transaction_status is not TransactionStatus.IDLE
         ):
-            await self.drop()
+            await self.close()
         if self._conn is None:
             self._conn = await connect(self._settings, self._name)
         return self._conn
 
-    async def drop(self) -> None:
-        """Close the connection; the server rolls back what was open."""
+    async def close(self) -> None:
+        """Close the connection; the server rolls back an open transaction."""
         conn, self._conn = self._conn, None
         if conn is not None:
             with contextlib.suppress(Exception):

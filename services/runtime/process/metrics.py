@@ -107,9 +107,9 @@ class Metrics:
             self.retries.labels(reason=reason)
         for rejected in self._reject_reasons:
             self.rejections.labels(reason=rejected)
-        self.know_topics(topics)
+        self.add_topics(topics)
 
-    def know_topics(self, topics: Iterable[str]) -> None:
+    def add_topics(self, topics: Iterable[str]) -> None:
         """Set every series of these topics to 0."""
         for topic in topics:
             self.records_read.labels(topic=topic)

@@ -28,7 +28,7 @@ class Borrowed:
         self._owned = owned
         self.transactions = 0
 
-    def owned(self, topic: str) -> frozenset[int]:
+    def owned_partitions(self, topic: str) -> frozenset[int]:
         return self._owned
 
     async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:

@@ -42,7 +42,7 @@ async def test_the_record_at_which_the_handler_fails_is_found_and_the_others_tak
 async def test_a_record_that_is_set_aside_keeps_whose_it_was(sample: Sample) -> None:
     await sample.send(["poison"])
 
-    async with sample.consumer(whose=lambda _record: ("t1", "s1"))():
+    async with sample.consumer(owner_of=lambda _record: ("t1", "s1"))():
         await until(lambda: sample.query("SELECT 1 FROM sample.rejection") != [])
 
     assert sample.query("SELECT reason, tenant, subject_id FROM sample.rejection") == [

@@ -35,9 +35,9 @@ async def test_a_crash_among_several_strands_ends_like_no_crash(
     await sample.send(VALUES, partition=None)
     in_order = sorted(VALUES, key=lambda value: (int(value) % 4, int(value)))
 
-    crashing = sample.consumer(checkpoint=crash_at(label, time=time), max_records=8, strands=2)
+    crashing = sample.consumer(checkpoint=crash_at(label, time=time), max_records=8, parallel_transactions=2)
     assert label == await crashing.until_crash()
-    async with sample.consumer(max_records=8, strands=2)():
+    async with sample.consumer(max_records=8, parallel_transactions=2)():
         await until(lambda: sample.effects() == in_order, "all effects")
         applied = "SELECT sum(next_offset) FROM sample.applied"
         await until(lambda: sample.query(applied) == [(30,)], "positions")

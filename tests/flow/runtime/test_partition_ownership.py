@@ -25,7 +25,7 @@ async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sam
         await reached.wait()
         session = consumer.session
         assert session is not None
-        giving_up = asyncio.create_task(session.revoked(frozenset({(sample.topic, 0)})))
+        giving_up = asyncio.create_task(session.on_revoked(frozenset({(sample.topic, 0)})))
         done, _ = await asyncio.wait([giving_up], timeout=0.2)
         assert not done
 
@@ -34,7 +34,7 @@ async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sam
 
         assert sample.effects() == ["0", "1", "2"]
         assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
-        assert consumer.owned(sample.topic) == frozenset()
+        assert consumer.owned_partitions(sample.topic) == frozenset()
 
 
 async def test_what_was_read_before_partitions_moved_is_read_again(sample: Sample) -> None:
@@ -43,13 +43,13 @@ async def test_what_was_read_before_partitions_moved_is_read_again(sample: Sampl
         session = consumer.session
         assert session is not None
         places = frozenset((sample.topic, number) for number in range(4))
-        await session.revoked(places)
-        session.assigned(places)
+        await session.on_revoked(places)
+        session.on_assigned(places)
         await sample.send(range(5))
 
         await until(lambda: sample.effects() == ["0", "1", "2", "3", "4"])
 
-        assert consumer.owned(sample.topic) == frozenset(range(4))
+        assert consumer.owned_partitions(sample.topic) == frozenset(range(4))
 
 
 async def test_an_owner_that_was_away_while_another_took_over_leaves_the_partition_alone(
@@ -86,7 +86,11 @@ async def test_topics_are_read_together_and_their_partitions_have_one_owner(samp
     async with sample.consumer(topics=[sample.topic, sample.second])() as consumer:
         await until(lambda: sorted(sample.effects()) == ["1", "2"])
 
-        assert consumer.owned(sample.topic) == consumer.owned(sample.second) == frozenset(range(4))
+        assert (
+            consumer.owned_partitions(sample.topic)
+            == consumer.owned_partitions(sample.second)
+            == frozenset(range(4))
+        )
 
 
 async def test_the_live_consumer_has_the_settings_that_lose_nothing(sample: Sample) -> None:

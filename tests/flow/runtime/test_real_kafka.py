@@ -28,7 +28,7 @@ def sample(kafka_node: KafkaNode, database_url: str) -> Sample:
 
 def owns(process: Running, sample: Sample) -> frozenset[int]:
     """The partitions that a process works on."""
-    return process.consumer.owned(sample.topic)
+    return process.consumer.owned_partitions(sample.topic)
 
 
 async def check(sample: Sample) -> None:

@@ -108,10 +108,10 @@ async def test_rows_of_a_partition_that_were_left_behind_are_published_by_its_ne
 
 async def test_rows_without_a_partition_that_were_left_behind_are_published_in_order(sample: Sample) -> None:
     leave_behind(sample, [b"1", b"2", b"3"], partition=None)
-    process = sample.consumer(left_behind_after_s=0.0)
+    process = sample.consumer(abandoned_after_s=0.0)
 
     async with process():
-        await asyncio.gather(process.consumer._relay.once(), process.consumer._relay.once())
+        await asyncio.gather(process.consumer._relay.run_once(), process.consumer._relay.run_once())
 
     assert await sample.published() == ["1", "2", "3"]
     assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
@@ -119,10 +119,10 @@ async def test_rows_without_a_partition_that_were_left_behind_are_published_in_o
 
 async def test_rows_that_may_still_be_in_another_process_hands_are_left_alone(sample: Sample) -> None:
     leave_behind(sample, [b"1"], partition=None)
-    process = sample.consumer(left_behind_after_s=60.0)
+    process = sample.consumer(abandoned_after_s=60.0)
 
     async with process():
-        await process.consumer._relay.once()
+        await process.consumer._relay.run_once()
 
     assert await sample.published() == []
 

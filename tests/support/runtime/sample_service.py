@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.postgres.runtime_tables import create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
@@ -126,7 +127,7 @@ class Sample:
             )
             tx.publish(Outgoing(self.out, record.key or b"-", value.encode(), record.partition))
 
-    def rejected_event(self, rejection: Rejection) -> Outgoing:
+    def rejection_event(self, rejection: Rejection) -> Outgoing:
         """Tells of a rejection."""
         place = f"{rejection.topic}/{rejection.partition}/{rejection.offset}/{rejection.reason}"
         return Outgoing(self.rejected, rejection.key or b"-", place.encode(), rejection.partition)
@@ -140,33 +141,31 @@ class Sample:
         fuse: FuseSettings | None = None,
         kafka: KafkaSettings | None = None,
         database: DatabaseSettings | None = None,
-        left_behind_after_s: float = 60.0,
+        abandoned_after_s: float = 60.0,
         co_partitioned: Sequence[str] = (),
-        whose: OwnerOf = no_owner,
-        strands: int = 1,
+        owner_of: OwnerOf = no_owner,
+        parallel_transactions: int = 1,
     ) -> "Running":
         """A process of the service, not started."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
         health = Health(self.clock, metrics)
         consumer = BatchConsumer(
-            service=SCHEMA,
+            SCHEMA,
+            ConsumedTopics(topics or [self.topic], group=f"{self.name}-group", co_partitioned=co_partitioned),
+            RecordHandling(self.handle, self.rejection_event, owner_of),
+            BatchLimits(
+                max_records=max_records,
+                parallel_transactions=parallel_transactions,
+                parallel_from_records=2,
+                abandoned_after_s=abandoned_after_s,
+                fuse=fuse or FuseSettings(),
+            ),
             kafka=kafka or self.kafka,
             database=database or self.database,
-            topics=topics or [self.topic],
-            group=f"{self.name}-group",
-            handle=self.handle,
-            rejected_event=self.rejected_event,
             metrics=metrics,
             health=health,
             clock=self.clock,
             checkpoint=checkpoint,
-            max_records=max_records,
-            fuse=fuse,
-            left_behind_after_s=left_behind_after_s,
-            co_partitioned=co_partitioned,
-            whose=whose,
-            strands=strands,
-            strands_from=2,
         )
         return Running(consumer, metrics, health)
 

@@ -64,7 +64,7 @@ async def test_a_loop_that_stands_still_is_not_alive(metrics: Metrics, clock: Ma
 async def test_a_loop_that_rests_on_purpose_is_alive(metrics: Metrics, clock: ManualClock) -> None:
     health = Health(clock, metrics)
     health.beat("consume")
-    health.rest("consume")
+    health.end_loop("consume")
     clock.move(1000)
 
     assert (await ask(health, metrics, "/livez")).status_code == 200

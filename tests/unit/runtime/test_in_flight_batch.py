@@ -16,39 +16,39 @@ async def fail() -> None:
 
 
 async def test_what_came_to_its_end_leaves_nothing() -> None:
-    tail = InFlightBatch()
-    tail.begin(asyncio.sleep(0), STARTS)
+    in_flight = InFlightBatch()
+    in_flight.start(asyncio.sleep(0), STARTS)
 
-    await tail.end()
+    await in_flight.wait()
 
-    assert await tail.drop() == (None, {})
+    assert await in_flight.abandon() == (None, {})
 
 
 async def test_a_failure_is_raised_and_then_says_where_its_batch_begins() -> None:
-    tail = InFlightBatch()
-    tail.begin(fail(), STARTS)
+    in_flight = InFlightBatch()
+    in_flight.start(fail(), STARTS)
 
     with pytest.raises(Retry):
-        await tail.end()
-    error, starts = await tail.drop()
+        await in_flight.wait()
+    error, starts = await in_flight.abandon()
 
     assert isinstance(error, Retry)
     assert starts == STARTS
-    assert await tail.drop() == (None, {})
+    assert await in_flight.abandon() == (None, {})
 
 
 async def test_a_caller_that_is_cancelled_leaves_it_running() -> None:
-    tail, go = InFlightBatch(), asyncio.Event()
+    in_flight, go = InFlightBatch(), asyncio.Event()
 
     async def steps() -> None:
         await go.wait()
 
-    tail.begin(steps(), STARTS)
-    waiting = asyncio.create_task(tail.end())
+    in_flight.start(steps(), STARTS)
+    waiting = asyncio.create_task(in_flight.wait())
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     go.set()
 
-    assert tail.under_way
-    assert await tail.drop() == (None, {})
+    assert in_flight.active
+    assert await in_flight.abandon() == (None, {})

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from services.runtime.consumer.assignment import Assignment
-from services.runtime.consumer.parallel_batch import cut, together
+from services.runtime.consumer.parallel_batch import run_all, split_by_partition
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.positions import PartitionsFenced
 from services.runtime.process.errors import Halt
@@ -19,25 +19,25 @@ def record(topic: str, partition: int, offset: int) -> Record:
 def test_a_partition_number_belongs_to_one_strand_in_all_topics() -> None:
     records = [record(topic, n % 5, n) for n in range(20) for topic in ("ratings", "answers")]
 
-    strands = cut(records, 2)
+    parts = split_by_partition(records, 2)
 
-    numbers = [{one.partition for one in strand} for strand in strands]
+    numbers = [{one.partition for one in part} for part in parts]
     assert numbers[0] & numbers[1] == set()
     assert numbers[0] | numbers[1] == set(range(5))
-    for strand in strands:
-        assert strand == [one for one in records if one in strand]
+    for part in parts:
+        assert part == [one for one in records if one in part]
 
 
 def test_strands_are_about_as_long_as_one_another() -> None:
     sizes = {0: 50, 1: 30, 2: 25, 3: 5}
     records = [record("t", number, n) for number, size in sizes.items() for n in range(size)]
 
-    assert [len(strand) for strand in cut(records, 2)] == [55, 55]
+    assert [len(part) for part in split_by_partition(records, 2)] == [55, 55]
 
 
 @pytest.mark.parametrize(("most", "partitions", "expected"), [(1, 4, 1), (3, 2, 2), (2, 0, 0)])
 def test_no_strand_is_empty(most: int, partitions: int, expected: int) -> None:
-    assert len(cut([record("t", n, 0) for n in range(partitions)], most)) == expected
+    assert len(split_by_partition([record("t", n, 0) for n in range(partitions)], most)) == expected
 
 
 async def _end(error: BaseException | None = None) -> None:
@@ -47,9 +47,9 @@ async def _end(error: BaseException | None = None) -> None:
 
 
 def _assignment(*places: TopicPartition) -> Assignment:
-    assignment = Assignment(Metrics("strands"))
-    assignment.given(frozenset(places))
-    assignment.prepared(dict.fromkeys(places, 1), dict.fromkeys(places, 0))
+    assignment = Assignment(Metrics("parts"))
+    assignment.assign(frozenset(places))
+    assignment.mark_prepared(dict.fromkeys(places, 1), dict.fromkeys(places, 0))
     return assignment
 
 
@@ -62,27 +62,27 @@ async def test_all_run_to_their_ends_before_an_error_is_raised() -> None:
         ended.append("slow")
 
     with pytest.raises(OSError, match="away"):
-        await together([_end(OSError("away")), slow()], _assignment())
+        await run_all([_end(OSError("away")), slow()], _assignment())
     assert ended == ["slow"]
 
 
 async def test_what_a_person_must_act_upon_comes_first() -> None:
     with pytest.raises(Halt, match="act"):
-        await together([_end(OSError("away")), _end(Halt("act"))], _assignment())
+        await run_all([_end(OSError("away")), _end(Halt("act"))], _assignment())
 
 
 async def test_partitions_that_others_own_are_named_together() -> None:
     works = [_end(PartitionsFenced([("t", number)])) for number in (0, 1)]
     with pytest.raises(PartitionsFenced) as fenced:
-        await together(works, _assignment(("t", 0), ("t", 1)))
-    assert fenced.value.places == (("t", 0), ("t", 1))
+        await run_all(works, _assignment(("t", 0), ("t", 1)))
+    assert fenced.value.partitions == (("t", 0), ("t", 1))
 
 
 async def test_partitions_that_others_own_stay_theirs_when_another_strand_fails() -> None:
     assignment = _assignment(("t", 0), ("t", 1))
 
     with pytest.raises(OSError, match="away"):
-        await together([_end(PartitionsFenced([("t", 0)])), _end(OSError("away"))], assignment)
-    assignment.distrust()
+        await run_all([_end(PartitionsFenced([("t", 0)])), _end(OSError("away"))], assignment)
+    assignment.invalidate()
 
     assert assignment.unprepared == [("t", 1)]

@@ -183,7 +183,7 @@ def test_topics_with_different_partitions_halt() -> None:
 
 
 def test_an_embedded_broker_must_have_given_four_partitions() -> None:
-    with pytest.raises(Halt, match="need 4 of partitions"):
+    with pytest.raises(Halt, match="need 4 partitions"):
         check_partitions({"a": 24}, ["a"], expected=4)
 
 
@@ -223,7 +223,7 @@ def transaction() -> Transaction:
         None,  # type: ignore[arg-type]
         now=None,  # type: ignore[arg-type]
         cluster_id="c",
-        rejected_event=lambda one: Outgoing("rejected", one.key or b"", one.reason.encode(), one.partition),
+        rejection_event=lambda one: Outgoing("rejected", one.key or b"", one.reason.encode(), one.partition),
     )
 
 
@@ -239,11 +239,11 @@ def test_what_is_published_keeps_its_order_with_rejections() -> None:
 def test_only_records_that_could_not_be_read_count_for_the_fuse() -> None:
     tx = transaction()
     tx.reject(record(b"x"), Reject("refused", "not wanted"))
-    before = set(tx.bad)
+    before = set(tx.bad_records)
     tx.reject(record(b"x"), Reject("undecodable", "no number", counts_for_fuse=True))
 
     assert before == set()
-    assert tx.bad == {("in", 2, 7)}
+    assert tx.bad_records == {("in", 2, 7)}
 
 
 def test_a_record_that_kafka_would_refuse_is_rejected_before_it_is_stored() -> None:

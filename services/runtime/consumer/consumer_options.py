@@ -1,0 +1,58 @@
+"""What a service tells its consumer: the topics it reads, how their records are handled, and the limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.runtime.consumer.order_of_effects import Handler, OwnerOf, no_owner
+from services.runtime.outbox.relay import ABANDONED_AFTER_S
+from services.runtime.outbox.transaction import RejectionEventFactory
+from services.runtime.process.settings import FuseSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumedTopics:
+    """The topics that are read, and the consumer group that reads them."""
+
+    topics: Sequence[str]
+    group: str
+    co_partitioned: Sequence[str] = ()
+    """Topics that must have the same number of partitions."""
+
+    @property
+    def all(self) -> list[str]:
+        """The topics that are read and those that must be co-partitioned, each once."""
+        return list(dict.fromkeys((*self.topics, *self.co_partitioned)))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHandling:
+    """What happens to records.
+
+    `handle` is called with records of several topics and partitions, in order within each partition, inside
+    an open transaction; the transaction may be rolled back and `handle` called again.
+    """
+
+    handle: Handler
+    rejection_event: RejectionEventFactory
+    owner_of: OwnerOf = no_owner
+    """Names the tenant and the subject of a record that is rejected because `handle` failed on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How large batches are, and how long their steps may take."""
+
+    max_records: int = 512
+    """Records in one batch at most."""
+    batch_timeout_ms: int = 25
+    """How long a batch waits for its first record."""
+    parallel_transactions: int = 1
+    """Transactions that process one large batch concurrently, each on its own partitions."""
+    parallel_from_records: int = 256
+    """Batches with fewer records are processed in one transaction."""
+    transaction_deadline_s: float = 60.0
+    """A transaction that takes longer is rolled back and tried again."""
+    abandoned_after_s: float = ABANDONED_AFTER_S
+    """Outbox rows of other processes that are older than this are published by this process."""
+    fuse: FuseSettings = field(default_factory=FuseSettings)
+    """How many bad records stop the consumer."""
