@@ -21,11 +21,11 @@ from schemas.instruments.settings import InstrumentSettings
 from services.detector import contracts
 from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
-from services.detector.domain.detector import DyadAssessments, DyadForms
+from services.detector.domain.detector import DyadAssessments, DyadForms, HeartbeatHistory
 from services.detector.domain.form import form_of
 from services.detector.domain.practice import Models, ThresholdBook
 from services.detector.settings import DetectorSettings
-from services.detector.stream.batch import Heartbeat, Tools
+from services.detector.stream.batch import Tools
 from services.runtime.http.server import serve
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing
@@ -71,7 +71,7 @@ async def without_the_model() -> None:
     trained = load_tools(DetectorSettings(), InstrumentSettings())
     heartbeat = DyadForms(None, trained.heartbeat.forms)
     snapshot = trained.models.default.assess([heartbeat])[0].snapshot
-    tools = Tools(Models(Same(snapshot)), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
+    tools = Tools(Models(Same(snapshot)), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1))
     service = build(
         detector=DetectorSettings(),
         kafka=KafkaSettings(),

@@ -30,7 +30,7 @@ def parts(classifier: Classifier, cohort: Cohort) -> Parts | None:
     # Declined forms have no level: nothing is said of them, as by a rule.
     deviations = np.nan_to_num(rows.features[:, at], nan=-np.inf)
     return Parts(
-        filter_alone=ranking(rows.rupture, rows.features[:, classifier.odds_at]).auprc,
+        filter_alone=ranking(rows.rupture, rows.features[:, classifier.log_odds_index]).auprc,
         trees_alone=ranking(rows.rupture, classifier.trees.decision_function(rows.features)).auprc,
         deviations_alone=ranking(rows.rupture, deviations).auprc,
     )

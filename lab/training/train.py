@@ -89,11 +89,11 @@ def fit(sample: Sample, plan: Plan) -> HistGradientBoostingClassifier:
 
 def weigh(trees: HistGradientBoostingClassifier, held: Sample) -> Blend:
     """Weights that make risks as frequent as they say on sessions that the trees have not seen."""
-    odds_at = FEATURES.index("odds")
-    both = np.stack([trees.decision_function(held.features), held.features[:, odds_at]], axis=1)
+    log_odds_index = FEATURES.index("odds")
+    both = np.stack([trees.decision_function(held.features), held.features[:, log_odds_index]], axis=1)
     fitted = LogisticRegression(C=1e6).fit(both, held.rupture)
     of_trees, of_odds = np.maximum(fitted.coef_[0], 0.0).tolist()
-    return Blend(trees, odds_at, (of_trees, of_odds, float(fitted.intercept_[0])))
+    return Blend(trees, log_odds_index, (of_trees, of_odds, float(fitted.intercept_[0])))
 
 
 def threshold_for(risk: Floats, stable: NDArray[np.bool_], budget: float) -> float:

@@ -26,7 +26,7 @@ from services.detector.results.episodes import episode_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
 from services.detector.settings import DetectorSettings
-from services.detector.stream.batch import Heartbeat, Tools
+from services.detector.stream.batch import Tools
 from services.detector.stream.pipeline import process
 from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
@@ -72,8 +72,7 @@ def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> T
         raise Halt(str(bad)) from None
     shipped = load(settings.model_dir or SHIPPED)
     others = [load(folder) for folder in settings.other_model_dirs]
-    heartbeat = Heartbeat(shipped.heartbeat.forms, shipped.heartbeat.expected_risk)
-    return Tools(Models(shipped, *others), ThresholdBook(), catalogue, heartbeat)
+    return Tools(Models(shipped, *others), ThresholdBook(), catalogue, shipped.heartbeat)
 
 
 def build(

@@ -1,4 +1,4 @@
-"""What the pure core says about one form: values only, on the common scale 0 to 1."""
+"""Defines what a model computes for one form; all numbers are on the common scale 0 to 1."""
 
 from msgspec import Struct
 
@@ -9,26 +9,28 @@ DIGITS = 6
 
 
 class ComponentFinding(Struct, frozen=True, gc=False):
-    """One component at one session: its share in the risk, this form's score, this client's usual."""
+    """One component at one session."""
 
     risk: float
+    """The part of the risk that this component accounts for."""
     score: float
-    """NaN when this form has no mark for it."""
+    """This form's score; NaN when the form has no mark for the component."""
     baseline: float
-    """What is usual for this client just before this form; NaN when nothing is known."""
+    """This client's baseline just before this form, published as `usual`; NaN when it is not known."""
 
 
 class Assessment(Struct, frozen=True, gc=False):
-    """P(a rupture is under way at this session | forms up to it), and what speaks for it.
+    """P(a rupture is under way at this session | forms up to it), and what accounts for it.
 
-    Every number is rounded to 6 decimals, so that what is compared, stored and published is the same.
+    Every number is rounded to `DIGITS` decimals.
     """
 
     risk: float
     components: dict[Component, ComponentFinding]
     leading: Component | None
+    """The component with the greatest part of the risk."""
     movement: Movement | None
-    """None: the marks did not move down, or in what way is not clear (yet)."""
+    """How the marks moved down; None: they did not, or the kind is not clear (yet)."""
     ratings: int
     """Rated forms of this dyad up to and including this one."""
     level: float

@@ -1,7 +1,7 @@
-"""Totals in, scores of today's rules out: what the model has to beat, on the same ratings.
+"""Scores sessions by the rules in use today, the baselines that the model has to beat on the same ratings.
 
-A rule gives each session a score, higher is worse, and flags where the score is at least its cut. Sessions
-without a form score minus infinity: these rules have nothing to say of them.
+A rule gives each session a score, where higher is worse, and flags it when the score is at least the rule's
+cut. A session without a form scores minus infinity.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class BaselineRule:
-    """`score` takes totals (n, t) on 0 to 1, NaN where there is no form; and gives scores of that shape."""
+    """`score` maps totals (n, t) on 0 to 1, NaN where there is no form, to scores of the same shape."""
 
     name: str
     score: Callable[[Floats], Floats]
@@ -23,7 +23,7 @@ class BaselineRule:
 
 
 def totals(forms: Floats) -> Floats:
-    """(n, t) the mean of bond, goal, task and overall, as far as given, from (n, t, columns)."""
+    """Return the mean (n, t) of the given ones of bond, goal, task and overall in forms (n, t, columns)."""
     parts = forms[:, :, :4]
     given = ~np.isnan(parts)
     count = given.sum(axis=2)
@@ -33,7 +33,7 @@ def totals(forms: Floats) -> Floats:
 
 
 def previous(total: Floats) -> Floats:
-    """(n, t) the last given total before each session; NaN where there is none."""
+    """Return the last given total before each session, shape (n, t); NaN where there is none."""
     out = np.full_like(total, np.nan)
     last = np.full(total.shape[0], np.nan)
     for t in range(total.shape[1]):
@@ -42,17 +42,17 @@ def previous(total: Floats) -> Floats:
     return out
 
 
-def _known(score: Floats) -> Floats:
+def _minus_infinity_if_missing(score: Floats) -> Floats:
     return np.where(np.isnan(score), -np.inf, score)
 
 
 def drop_since_last(total: Floats) -> Floats:
-    """How far the total lies under the one before."""
-    return _known(previous(total) - total)
+    """Score by how far the total is below the one before, shape (n, t)."""
+    return _minus_infinity_if_missing(previous(total) - total)
 
 
 def own_ewma(total: Floats, weight: float = 0.4) -> Floats:
-    """How far the exponentially weighted mean lies under the client's own mean of all forms before it."""
+    """Score by how far the exponentially weighted mean is below the mean of the client's earlier forms."""
     n, sessions = total.shape
     out = np.full((n, sessions), np.nan)
     smooth, mean, count = np.full(n, np.nan), np.zeros(n), np.zeros(n)
@@ -64,11 +64,14 @@ def own_ewma(total: Floats, weight: float = 0.4) -> Floats:
         smooth = np.where(given, mixed, smooth)
         count = count + given
         mean = np.where(given, mean + (np.where(given, x, 0.0) - mean) / np.maximum(count, 1), mean)
-    return _known(out)
+    return _minus_infinity_if_missing(out)
 
 
 def xmr(total: Floats) -> Floats:
-    """How far the total lies under the own mean, in mean moving ranges (Eubanks-Carter 2012: 2.66)."""
+    """Score by how far the total is below the client's mean, in mean moving ranges.
+
+    The XmR control chart flags from 2.66 moving ranges on (Eubanks-Carter et al. 2012).
+    """
     n, sessions = total.shape
     out = np.full((n, sessions), np.nan)
     before = previous(total)
@@ -84,20 +87,20 @@ def xmr(total: Floats) -> Floats:
         moves = moves + paired
         step = np.where(paired, np.abs(x - last), 0.0) - moving
         moving = np.where(paired, moving + step / np.maximum(moves, 1), moving)
-    return _known(out)
+    return _minus_infinity_if_missing(out)
 
 
 def vendor(cutoff: float | None) -> BaselineRule:
-    """OpenFIT's published rule: below the cutoff, or at least 1 point of 40 under the last session."""
+    """Return OpenFIT's published rule: below the cutoff, or at least 1 point of 40 below the last session."""
 
     def score(total: Floats) -> Floats:
-        fall = drop_since_last(total)
+        drop = drop_since_last(total)
         if cutoff is None:
-            return fall
+            return drop
         below = np.where(np.isnan(total) | (total >= cutoff), -np.inf, cutoff - total + 1 / 40)
-        return np.maximum(fall, below)
+        return np.maximum(drop, below)
 
-    # A total is a mean of decimals: the point it must fall is met from just under it.
+    # A total is a mean of decimals, so a drop of exactly one point may come out just below it.
     return BaselineRule("vendor rule", score, 1 / 40 - 1e-9)
 
 
@@ -105,7 +108,7 @@ SRS_CUTOFF = 36 / 40
 
 
 def baseline_rules(cutoff: float | None) -> tuple[BaselineRule, ...]:
-    """The rules in the order of the tables; `cutoff` on 0 to 1 where the instrument has a published one."""
+    """Return the rules in the order of the report tables; `cutoff`: the published one on 0 to 1, or None."""
     return (
         vendor(cutoff),
         BaselineRule("reliable change", drop_since_last, 0.43 / 4),

@@ -1,6 +1,7 @@
-"""The seam between flow and model: forms in, assessments and a snapshot out, for many dyads at once."""
+"""Defines the protocol of a model: it assesses the forms of many dyads at once and returns snapshots."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
@@ -11,36 +12,46 @@ from services.detector.domain.reference import Reference
 
 
 class DyadForms(Struct, frozen=True):
-    """One dyad's work: forms that follow `snapshot` in order, or its whole history when that is None."""
+    """One dyad's forms, in order: those after `snapshot`, or the whole history when that is None."""
 
     snapshot: bytes | None
     forms: Sequence[Form]
     already_assessed: int = 0
-    """Of so many of the forms, the first ones, the assessments are known: none is made of them."""
+    """Number of leading forms whose assessments are already stored; they are not assessed again."""
 
 
 class DyadAssessments(Struct, frozen=True):
-    """One assessment per form that is not known, in order, and the state after the last (at most 4 kB)."""
+    """One assessment per form that was not already assessed, in order."""
 
     snapshot: bytes
+    """The state after the last form; at most 4 kB."""
     assessments: Sequence[Assessment]
 
 
+@dataclass(frozen=True, slots=True)
+class HeartbeatHistory:
+    """The fixed history that heartbeats are scored with."""
+
+    forms: Sequence[Form]
+    expected_risk: float
+    """The risk after its last form on the machine that trained the model."""
+
+
 class Detector(Protocol):
-    """A loaded model. Pure and deterministic: a dyad's result does not depend on what else is in the batch,
-    nor on whether it went on from a snapshot or folded the whole history."""
+    """A loaded model. It is pure and deterministic: a dyad's result depends neither on the other dyads of the
+    batch nor on whether it continued from a snapshot or folded the whole history."""
 
     @property
     def version(self) -> str:
-        """Names the artefact: changes whenever any number could."""
+        """Version of the artefact; it changes whenever any number could."""
 
     @property
     def threshold(self) -> float:
-        """The risk at which to flag until a practice has a threshold of its own."""
+        """The risk from which a session is flagged until a practice has a threshold of its own."""
 
     @property
     def reference(self) -> Reference | None:
-        """What it was made on, for drift and for starting thresholds; None: not known."""
+        """Distributions of the training data, for drift and starting thresholds; None: not known."""
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
-        """Assess every form of every dyad that is not known; takes CPU: callers run it off the event loop."""
+        """Assess every form that is not already assessed; callers run this CPU work off the event loop."""

@@ -1,4 +1,4 @@
-"""Assessments in, how far they are from what the model was made on out; over a window that forgets slowly."""
+"""Measures how far recent assessments are from the model's training data, with slow forgetting."""
 
 from collections.abc import Sequence
 from math import nan
@@ -15,13 +15,13 @@ from services.detector.domain.reference import (
 HALF_LIFE = 5_000
 """Sessions after which an older one counts half."""
 ENOUGH = 1_000
-"""With fewer, chance alone moves an index of ten bins by a hundredth and more."""
-AT_ONCE = 50
-"""Of a batch, at most so many are looked at: enough for shares, and nothing on the way of ratings."""
+"""With fewer sessions, chance alone moves an index of ten bins by .01 and more."""
+BATCH_SAMPLE = 50
+"""Sessions sampled per batch: enough for shares, and too few to slow the batch down."""
 
 
 class DriftMonitor:
-    """The window of one process."""
+    """The window of one process; without a reference it measures nothing."""
 
     def __init__(self, reference: Reference | None) -> None:
         self._reference = reference
@@ -31,18 +31,18 @@ class DriftMonitor:
             else {name: bin_counts(reference.shares[name].edges, ()) for name in QUANTITIES}
         )
 
-    def add(self, found: Sequence[Assessment]) -> None:
-        """Take in a batch's sessions, each assessed for the first time by the reference's model."""
-        if self._reference is None or not found:
+    def add(self, assessments: Sequence[Assessment]) -> None:
+        """Add a batch's sessions, each assessed for the first time by the reference's model."""
+        if self._reference is None or not assessments:
             return
-        some = found[:: max(1, len(found) // AT_ONCE)]
-        fade = 0.5 ** (len(some) / HALF_LIFE)
-        for name, values in zip(QUANTITIES, zip(*map(drift_quantities, some), strict=True), strict=True):
-            now = bin_counts(self._reference.shares[name].edges, values)
-            self._counts[name] = self._counts[name] * fade + now
+        sample = assessments[:: max(1, len(assessments) // BATCH_SAMPLE)]
+        fade = 0.5 ** (len(sample) / HALF_LIFE)
+        for name, values in zip(QUANTITIES, zip(*map(drift_quantities, sample), strict=True), strict=True):
+            added = bin_counts(self._reference.shares[name].edges, values)
+            self._counts[name] = self._counts[name] * fade + added
 
     def index(self, name: str) -> float:
-        """The population stability index of a quantity; NaN while too few sessions were seen."""
+        """Return the population stability index of a quantity; NaN with fewer than `ENOUGH` sessions."""
         if self._reference is None or self._counts[name].sum() < ENOUGH:
             return nan
         return stability_index(self._reference.shares[name].shares, self._counts[name])

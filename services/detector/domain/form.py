@@ -1,4 +1,4 @@
-"""Ratings in, forms out: a dyad's sessions in order, on one scale 0 to 1, whatever the instrument."""
+"""Turns a rating into a form: the session's marks on one scale 0 to 1, whatever the instrument."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,18 +20,18 @@ from services.runtime.process.errors import Reject
 
 
 class Form(Struct, frozen=True, gc=False):
-    """One session's form as the model sees it; marks are 0 to 1, NaN where there is none."""
+    """One session's form as the model reads it; marks are 0 to 1, NaN where one is missing."""
 
     rating_id: RatingId
     order: SessionOrder
     status: Status
-    """`RATED` or `DECLINED`: a withdrawn rating is no part of a history."""
+    """`RATED` or `DECLINED`: a withdrawn rating is not part of a history."""
     bond: float
     goal: float
     task: float
     overall: float
     answered: int
-    """How many items were answered; 0 when declined, 3 when only component scores came."""
+    """Number of items answered; 0 when declined, 3 when only component scores were sent."""
     spread: float
     """Standard deviation of the answered items after reversal, on 0 to 1; NaN for fewer than two."""
     top: float
@@ -41,11 +41,11 @@ class Form(Struct, frozen=True, gc=False):
 
 
 FORM_COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", "step", "declined")
-"""The order in which a form's numbers enter the features."""
+"""A form's numbers in the order in which the features read them."""
 
 
 def form_matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
-    """Forms as rows of `FORM_COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
+    """Return forms as rows of `FORM_COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
     rows = [
         (f.bond, f.goal, f.task, f.overall, f.answered, f.spread, f.top, f.step, f.status is Status.DECLINED)
         for f in forms
@@ -65,7 +65,7 @@ class ComponentScores(Protocol):
 
 
 class Rating(Protocol):
-    """What a form is made of; `schemas.events.SessionRated` and the fast spelling of it both are one."""
+    """The fields that a form is made from; `schemas.events.SessionRated` and its msgspec twin have them."""
 
     @property
     def rating_id(self) -> str: ...
@@ -84,11 +84,11 @@ class Rating(Protocol):
 
 
 def form_of(rating: Rating, instrument: Instrument) -> Form:
-    """The form of a rating that was given or declined.
+    """Return the form of a rating that was given or declined.
 
     Raises:
-        Reject: `invalid-marks`, when the marks do not fit the instrument or too many are missing; also when
-            the rating was withdrawn, which is no form.
+        Reject: `invalid-marks`, if the marks do not fit the instrument, too many are missing, or the rating
+            was withdrawn and so has no form.
     """
     order = session_order(rating)
     step = instrument.unit_step
@@ -99,24 +99,24 @@ def form_of(rating: Rating, instrument: Instrument) -> Form:
     if rating.status is Status.WITHDRAWN or marks is None:
         raise Reject(RejectionReason.INVALID_MARKS, "there are no marks to score")
     try:
-        found = score(instrument, marks)
+        scores = score(instrument, marks)
     except Refused:
         raise Reject(RejectionReason.INVALID_MARKS, "the marks do not fit the instrument") from None
     return Form(
         rating_id=RatingId(rating.rating_id),
         order=order,
         status=rating.status,
-        bond=_number(found.bond),
-        goal=_number(found.goal),
-        task=_number(found.task),
-        overall=_number(found.overall),
-        answered=found.answered,
-        # The spread of three component means says nothing about the noise of single items.
-        spread=_number(found.spread) if sent is None else nan,
-        top=found.top,
+        bond=_nan_if_missing(scores.bond),
+        goal=_nan_if_missing(scores.goal),
+        task=_nan_if_missing(scores.task),
+        overall=_nan_if_missing(scores.overall),
+        answered=scores.answered,
+        # The spread of three component means carries no information about the noise of single items.
+        spread=_nan_if_missing(scores.spread) if sent is None else nan,
+        top=scores.top,
         step=step,
     )
 
 
-def _number(mark: Mark) -> float:
+def _nan_if_missing(mark: Mark) -> float:
     return nan if mark is None else mark

@@ -1,4 +1,4 @@
-"""Many ratings in, the forms of those that were answered in full out: the same as one by one, but faster."""
+"""Turns many complete ratings into forms at once, with the same result as one by one, but faster."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from services.runtime.process.errors import Reject
 Floats = NDArray[np.float64]
 
 _FEW = 8
-"""So few of one instrument are as fast one by one."""
+"""With fewer ratings of one instrument, converting them one by one is as fast."""
 
 
 def forms_of(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | Reject | None]:
@@ -41,9 +41,12 @@ def _form_or_reject(rating: Rating, catalogue: Catalogue) -> Form | Reject | Non
 
 
 def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | None]:
-    """The form of each rating with a mark on a step for every item; None for any other: ask `form_of`."""
+    """Return the form of each rating that has a valid mark for every item; None for any other.
+
+    The ratings that get None are left to `form_of`, and so are those of rare instruments.
+    """
     forms: list[Form | None] = [None] * len(ratings)
-    same: defaultdict[str, list[int]] = defaultdict(list)
+    by_instrument: defaultdict[str, list[int]] = defaultdict(list)
     for number, rating in enumerate(ratings):
         items = rating.items
         if (
@@ -52,38 +55,39 @@ def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | N
             and rating.status is Status.RATED
             and None not in items
         ):
-            same[rating.instrument].append(number)
-    for name, numbers in same.items():
+            by_instrument[rating.instrument].append(number)
+    for name, numbers in by_instrument.items():
         try:
             instrument = catalogue.get(name)
         except UnknownInstrument:
             continue
-        right = [number for number in numbers if len(ratings[number].items or ()) == instrument.items]
-        if len(right) >= _FEW:
-            for number, form in zip(right, _forms([ratings[n] for n in right], instrument), strict=True):
+        complete = [number for number in numbers if len(ratings[number].items or ()) == instrument.items]
+        if len(complete) >= _FEW:
+            made = _forms([ratings[number] for number in complete], instrument)
+            for number, form in zip(complete, made, strict=True):
                 forms[number] = form
     return forms
 
 
 def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form | None]:
+    """Yield the form of each rating, all of one instrument; None where a mark is not one of its steps."""
     marks = np.array([rating.items for rating in ratings], dtype=np.float64)
-    on_step = _on_step(instrument, marks).tolist()
+    valid = _is_on_step(instrument, marks).tolist()
     shares = [instrument.share(item, marks[:, item - 1]) for item in range(1, instrument.items + 1)]
-    parts = [_mean([shares[place] for place in places]) for places in instrument.places]
+    components = [_mean([shares[place] for place in places]) for places in instrument.places]
     mean = _mean(shares)
     spread = np.sqrt(_mean([(share - mean) * (share - mean) for share in shares]))
     if instrument.items < 2:
         spread[:] = np.nan
     top = _mean([(share == 1.0).astype(np.float64) for share in shares])
-    nothing = np.full(len(ratings), np.nan)
-    columns = np.stack([part if part.size else nothing for part in (*parts, spread, top)], axis=1)
-    for rating, on, (bond, goal, task, overall, deviation, best) in zip(
-        ratings, on_step, columns.tolist(), strict=True
+    missing = np.full(len(ratings), np.nan)
+    columns = np.stack([part if part.size else missing for part in (*components, spread, top)], axis=1)
+    for rating, is_valid, (bond, goal, task, overall, deviation, best) in zip(
+        ratings, valid, columns.tolist(), strict=True
     ):
-        order = session_order(rating)
         form = Form(
             RatingId(rating.rating_id),
-            order,
+            session_order(rating),
             rating.status,
             bond,
             goal,
@@ -94,22 +98,22 @@ def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form |
             best,
             instrument.unit_step,
         )
-        yield form if on else None
+        yield form if is_valid else None
 
 
-def _on_step(instrument: Instrument, marks: Floats) -> NDArray[np.bool_]:
+def _is_on_step(instrument: Instrument, marks: Floats) -> NDArray[np.bool_]:
     steps = np.array(instrument.steps)
-    number = np.rint((marks - instrument.lowest) / instrument.step)
-    nearest = steps[np.clip(number, 0, steps.size - 1).astype(np.int64)]
-    on: NDArray[np.bool_] = (nearest == marks).all(axis=1)
-    return on
+    step_number = np.rint((marks - instrument.lowest) / instrument.step)
+    rounded = steps[np.clip(step_number, 0, steps.size - 1).astype(np.int64)]
+    valid: NDArray[np.bool_] = (rounded == marks).all(axis=1)
+    return valid
 
 
 def _mean(columns: Sequence[Floats]) -> Floats:
-    """(n,) of columns (n,); empty when there is none."""
+    """Return the mean (n,) of columns (n,); empty when there are no columns."""
     if not columns:
         return np.empty(0)
-    # One after the other, as `score` adds them up: in another order the last digit differs.
+    # Added one after the other, as `score` does: another order changes the last digit.
     total = columns[0].copy()
     for column in columns[1:]:
         total += column

@@ -1,6 +1,6 @@
-"""What holds for a practice that asks for nothing else."""
+"""Defines the settings of a practice that sets none of its own."""
 
 MAX_AGE_DAYS = 21
-"""Therapists are told of sessions at most so many days old."""
+"""Therapists are notified of sessions at most this many days old."""
 SENSITIVITIES = {"low": 2.0, "balanced": 5.0, "high": 10.0}
-"""What a practice may say instead of a number: flagged of 100 stable rated sessions."""
+"""Named false-alarm budgets: flagged sessions per 100 stable rated sessions."""

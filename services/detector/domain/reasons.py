@@ -1,17 +1,17 @@
-"""The closed lists of this service: why a record is rejected, and what became of a delivery."""
+"""Lists why a record is rejected, and how an accepted delivery can end."""
 
 from enum import StrEnum
 
 
 class RejectionReason(StrEnum):
-    """Why a record cannot be taken up."""
+    """Why a record cannot be processed."""
 
     UNDECODABLE = "undecodable"
-    """Its bytes are no event of this system. Counts for the fuse."""
+    """Its bytes are not an event of this system. Counts for the fuse."""
     UNEXPECTED_EVENT = "unexpected-event"
-    """An event that has no place on its topic. Counts for the fuse."""
+    """This event type is not allowed on its topic. Counts for the fuse."""
     UNKNOWN_INSTRUMENT = "unknown-instrument"
-    """No such instrument is described here."""
+    """The catalogue has no such instrument."""
     INVALID_MARKS = "invalid-marks"
     """The marks do not fit the instrument: their number, their range, or too many missing."""
     ID_REUSED = "id-reused"
@@ -21,7 +21,7 @@ class RejectionReason(StrEnum):
 
 
 class DeliveryOutcome(StrEnum):
-    """What became of an accepted delivery; every one ends as exactly one of these."""
+    """How an accepted delivery ended; each ends as exactly one of these."""
 
     ASSESSED = "assessed"
     SUPERSEDED = "superseded"

@@ -1,8 +1,8 @@
-"""What a model was made on, as a small file beside it: shares to compare with, and thresholds to start with.
+"""Describes the data a model was trained on: distributions to measure drift against, starting thresholds.
 
-`shares` says how the sessions of the training's worlds spread over bins of a few quantities: drift is
-measured against it. `thresholds` says from which risk on how many of 100 stable sessions were flagged there:
-a practice starts with it, until it has ratings enough for a threshold of its own.
+`shares` holds the distribution of the training's simulated sessions over bins of a few quantities.
+`thresholds` holds the risk from which a given number of 100 stable sessions were flagged there: a practice
+starts with it, until it has enough ratings for a threshold of its own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,13 @@ from services.detector.domain.assessment import Assessment
 Floats = NDArray[np.float64]
 
 QUANTITIES = ("risk", "level", "fall", "ratings")
-"""The risk; the form's mean mark; the largest fall of a component under its usual; how many forms so far."""
+"""The risk, the form's mean mark, the largest drop of a component below its baseline, the forms so far."""
 _LEAST_SHARE = 1e-4
+"""Stands for the share of an empty bin, whose logarithm would be infinite."""
 
 
 class Bins(BaseModel):
-    """Shares of sessions between edges: the first below `edges[0]`, the last from `edges[-1]` on."""
+    """Shares of sessions per bin: the first below `edges[0]`, the last from `edges[-1]` on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +32,7 @@ class Bins(BaseModel):
 
 
 class Reference(BaseModel):
-    """Of one model, named by its version."""
+    """The training data of one model, which its version names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,23 +40,28 @@ class Reference(BaseModel):
     sessions: int
     shares: dict[str, Bins]
     thresholds: dict[int, float]
-    """False alarms per 100 stable rated sessions, to the risk from which on they are flagged."""
+    """For each number of false alarms per 100 stable rated sessions, the risk from which on to flag."""
 
     def threshold_for(self, per_100: float) -> float:
-        """Between two of the thresholds in proportion; at their ends beyond them."""
-        known = sorted(self.thresholds)
-        values = [self.thresholds[each] for each in known]
-        return round(float(np.interp(per_100, known, values)), 6)
+        """Interpolate linearly between the known thresholds; beyond them the nearest one holds."""
+        budgets = sorted(self.thresholds)
+        values = [self.thresholds[budget] for budget in budgets]
+        return round(float(np.interp(per_100, budgets, values)), 6)
 
 
-def drift_quantities(found: Assessment) -> tuple[float, float, float, float]:
-    """One assessment's `QUANTITIES`; NaN where there is none."""
-    falls = [fall for one in found.components.values() if not isnan(fall := one.baseline - one.score)]
-    return found.risk, found.level, max(falls, default=nan), float(found.ratings)
+def drift_quantities(assessment: Assessment) -> tuple[float, float, float, float]:
+    """Return the `QUANTITIES` of one assessment; NaN where one is missing."""
+    drops = [part.baseline - part.score for part in assessment.components.values()]
+    largest = max((drop for drop in drops if not isnan(drop)), default=nan)
+    return assessment.risk, assessment.level, largest, float(assessment.ratings)
 
 
 def equal_share_bins(values: Sequence[float] | Floats, count: int = 10) -> Bins:
-    """Bins of about equally many values; fewer where many values are the same."""
+    """Return bins that hold about equally many values each; fewer bins where many values are equal.
+
+    >>> equal_share_bins([1.0] * 60 + [2.0] * 40)
+    Bins(edges=(2.0,), shares=(0.6, 0.4))
+    """
     known = np.asarray(values, dtype=np.float64)
     known = known[~np.isnan(known)]
     inner = np.quantile(known, np.arange(1, count) / count, method="inverted_cdf")
@@ -67,20 +73,29 @@ def equal_share_bins(values: Sequence[float] | Floats, count: int = 10) -> Bins:
 
 
 def bin_counts(edges: Sequence[float], values: Iterable[float]) -> Floats:
-    """How many of the values lie in each bin; NaN in none."""
+    """Count the values per bin, shape (edges + 1,); NaN is in none.
+
+    >>> bin_counts((0.2, 0.5), [0.1, 0.2, 0.49, 0.5]).tolist()
+    [1.0, 2.0, 1.0]
+    """
     known = np.array([value for value in values if not isnan(value)], dtype=np.float64)
-    places = np.searchsorted(np.asarray(edges), known, side="right")
-    return np.bincount(places, minlength=len(edges) + 1).astype(np.float64)
+    bins = np.searchsorted(np.asarray(edges), known, side="right")
+    return np.bincount(bins, minlength=len(edges) + 1).astype(np.float64)
 
 
 def stability_index(expected: Sequence[float], counts: Floats) -> float:
-    """Population stability index: the sum of (a - e) ln(a / e) over bins, of shares expected and found.
+    """Return the population stability index: the sum over bins of (a - e) ln(a / e).
 
-    Below .1 is usually read as stable, from .25 on as another population.
+    `e` is the expected share of a bin and `a` the actual one, from `counts` of shape (bins,). An index below
+    .1 is usually read as stable, one from .25 on as another population (Siddiqi, Credit Risk Scorecards,
+    2006).
+
+    >>> stability_index((0.5, 0.5), np.array([20.0, 20.0]))
+    0.0
     """
     total = float(counts.sum())
     index = 0.0
     for share, count in zip(expected, counts.tolist(), strict=True):
-        wanted, got = max(share, _LEAST_SHARE), max(count / total, _LEAST_SHARE)
-        index += (got - wanted) * log(got / wanted)
+        wanted, actual = max(share, _LEAST_SHARE), max(count / total, _LEAST_SHARE)
+        index += (actual - wanted) * log(actual / wanted)
     return index

@@ -1,7 +1,7 @@
-"""A practice's own thresholds and a session's times in, the threshold that counts there out.
+"""Chooses the threshold that applies to a session, and computes thresholds for a false-alarm budget.
 
-Rows are only ever added, each valid from a moment after it was computed; so whichever row a session takes, it
-takes the same one whenever it arrives or is replayed.
+A practice's thresholds are only ever added, each valid from a time after it was computed; so a session takes
+the same one whenever it arrives or is replayed.
 """
 
 from bisect import bisect_right
@@ -13,30 +13,35 @@ from math import exp, log
 import numpy as np
 
 DEFAULT_FALSE_ALARMS = 0.05
-"""The share that a model's own threshold is chosen for."""
+"""The share of stable sessions flagged at a model's own threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The risk from which on a session is flagged; `version` names where it comes from."""
+    """The risk from which a session is flagged; `version` identifies where it comes from."""
 
     version: str
     value: float
     valid_from: datetime | None = None
-    """None: the model's own, valid always."""
+    """None: the model's own, always valid."""
 
 
 def default_threshold(model_version: str, value: float) -> Threshold:
-    """The model's own threshold: until a practice has one."""
+    """Return the model's own threshold, which applies until a practice has one."""
     return Threshold(f"default-{model_version}", value)
 
 
 def threshold_at(
     rows: Sequence[Threshold], default: Threshold, session_at: datetime, accepted_at: datetime
 ) -> Threshold:
-    """The row valid at the session, or when its rating was accepted if that was earlier.
+    """Return the row valid at the session, or when its rating was accepted if that was earlier.
 
-    `rows` are in the order of `valid_from`.
+    `rows` are in the order of `valid_from`; before the first one `default` applies.
+
+    >>> from datetime import UTC
+    >>> own, day = Threshold("own-1", 0.4, datetime(2026, 1, 5, tzinfo=UTC)), datetime(2026, 1, 6, tzinfo=UTC)
+    >>> threshold_at([own], default_threshold("m1", 0.5), day, day).version
+    'own-1'
     """
     if not rows:
         return default
@@ -46,17 +51,26 @@ def threshold_at(
 
 
 def shifted_threshold(before: float, model_before: float, model_after: float) -> float:
-    """A practice's threshold for another budget: moved as far as the model's own, on the log-odds scale."""
-    odds = [log(value / (1 - value)) for value in (before, model_before, model_after)]
-    return round(1 / (1 + exp(-(odds[0] - odds[1] + odds[2]))), 6)
+    """Move a practice's threshold to another budget, as far as the model's own moves in log-odds.
+
+    All are risks between 0 and 1, exclusive; the result is rounded to 6 decimals.
+
+    >>> shifted_threshold(0.5, 0.2, 0.2)
+    0.5
+    """
+    own, old, new = (log(value / (1 - value)) for value in (before, model_before, model_after))
+    return round(1 / (1 + exp(-(own - old + new))), 6)
 
 
 def threshold_for_false_alarms(risks: Sequence[float], never_flagged: Sequence[float], share: float) -> float:
-    """The threshold at which `share` of the stable sessions are flagged, by the model's own risks.
+    """Return the threshold at which `share` of the stable sessions are flagged, by the model's own risks.
 
-    Solves sum((1 - p)[p >= threshold]) / sum(1 - p) = share, where only `risks` can be flagged and the sum
-    below is over `never_flagged` too: each session counts as stable with probability 1 - p, so no labels
-    are needed. All risks are 0 to 1; the answer is rounded to 6 decimals.
+    Solves sum((1 - p)[p >= threshold]) / sum(1 - p) = share, where only `risks` can be flagged and the sum in
+    the denominator includes `never_flagged`: each session counts as stable with probability 1 - p, so no
+    labels are needed. All risks are 0 to 1; the result is rounded to 6 decimals.
+
+    >>> threshold_for_false_alarms([0.1, 0.2, 0.3, 0.9], [], share=0.3)
+    0.6
     """
     ordered = np.sort(np.asarray(risks, dtype=np.float64))[::-1]
     total = float(np.sum(1.0 - ordered)) + sum(1.0 - risk for risk in never_flagged)

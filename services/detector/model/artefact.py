@@ -12,13 +12,13 @@ from zipfile import BadZipFile
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skops.io import dumps, get_untrusted_types, loads
 
-from services.detector.domain.detector import DyadForms
+from services.detector.domain.detector import DyadForms, HeartbeatHistory
 from services.detector.domain.reference import Reference
 from services.detector.features.extractor import FEATURES, FeatureExtractor
 from services.detector.model.classifier import Classifier, Scorer
 from services.detector.model.heartbeat_history import heartbeat_history
 from services.detector.model.recalibration import Recalibration
-from services.detector.model.trained_detector import Heartbeat, TrainedDetector
+from services.detector.model.trained_detector import TrainedDetector
 from services.runtime.process.errors import Halt
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -91,8 +91,8 @@ def libraries() -> dict[str, str]:
 def detector_of(classifier: Classifier, version: str, threshold: float) -> TrainedDetector:
     """A detector of a classifier in memory; its heartbeat expects what it scores itself."""
     history = tuple(heartbeat_history())
-    bare = _detector(classifier, version, threshold, Heartbeat(history, 0.0))
-    return _detector(classifier, version, threshold, Heartbeat(history, heartbeat_risks(bare)[-1]))
+    bare = _detector(classifier, version, threshold, HeartbeatHistory(history, 0.0))
+    return _detector(classifier, version, threshold, HeartbeatHistory(history, heartbeat_risks(bare)[-1]))
 
 
 def heartbeat_risks(detector: TrainedDetector) -> tuple[float, ...]:
@@ -105,7 +105,7 @@ def _detector(
     classifier: Classifier,
     version: str,
     threshold: float,
-    heartbeat: Heartbeat,
+    heartbeat: HeartbeatHistory,
     recalibration: Recalibration | None = None,
 ) -> TrainedDetector:
     return TrainedDetector(
@@ -174,7 +174,7 @@ def load_bare(folder: Path) -> TrainedDetector:
     _check(folder, manifest)
     classifier = _read_model(folder, manifest)
     history = tuple(heartbeat_history())
-    expected = Heartbeat(history, manifest.heartbeat_risks[-1])
+    expected = HeartbeatHistory(history, manifest.heartbeat_risks[-1])
     detector = _detector(classifier, manifest.version, manifest.threshold, expected, manifest.recalibration)
     risks = heartbeat_risks(detector)
     same = len(risks) == len(manifest.heartbeat_risks) and all(
@@ -196,7 +196,7 @@ def corrected(folder: Path, recalibration: Recalibration, version: str, threshol
     """
     load(folder)
     classifier = _read_model(folder, read_manifest(folder))
-    history = Heartbeat(tuple(heartbeat_history()), 0.0)
+    history = HeartbeatHistory(tuple(heartbeat_history()), 0.0)
     return _detector(classifier, version, threshold, history, recalibration)
 
 

@@ -42,22 +42,26 @@ class Blend:
     Neither weight is negative, so that the risk rises with all that both rise with.
     """
 
-    def __init__(self, trees: DecisionFunction, odds_at: int, weights: tuple[float, float, float]) -> None:
+    def __init__(
+        self, trees: DecisionFunction, log_odds_index: int, weights: tuple[float, float, float]
+    ) -> None:
         """The weights: of the trees' log-odds, of the filter's log-odds, and what is added to both.
 
         Args:
             trees: a fitted classifier.
-            odds_at: where the filter's log-odds stand among the features.
+            log_odds_index: where the filter's log-odds stand among the features.
             weights: as above; log-odds again.
         """
         self.trees = trees
-        self.odds_at = odds_at
+        self.log_odds_index = log_odds_index
         self.weights = weights
 
     def predict_proba(self, X: Floats) -> Floats:
         """(n, 2) P(no rupture), P(rupture)."""
         of_trees, of_odds, added = self.weights
-        chance = expit(of_trees * self.trees.decision_function(X) + of_odds * X[:, self.odds_at] + added)
+        chance = expit(
+            of_trees * self.trees.decision_function(X) + of_odds * X[:, self.log_odds_index] + added
+        )
         return np.stack([1 - chance, chance], axis=1)
 
 

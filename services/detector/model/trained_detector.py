@@ -1,13 +1,12 @@
 """Dyads' forms in, their assessments and snapshots out: features, score and explain in one pass."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.detector.domain.detector import DyadAssessments, DyadForms
-from services.detector.domain.form import Form, form_matrix
+from services.detector.domain.detector import DyadAssessments, DyadForms, HeartbeatHistory
+from services.detector.domain.form import form_matrix
 from services.detector.domain.reference import Reference
 from services.detector.features.extractor import FeatureExtractor
 from services.detector.model.batch_fold import FoldedForms, HistoryLengths, fold
@@ -26,14 +25,6 @@ class BadSnapshot(ValueError):
     """The bytes are no snapshot of this model: refold the dyad's history."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The fixed history, and the risk after its last form on the machine that trained the model."""
-
-    forms: tuple[Form, ...]
-    expected_risk: float
-
-
 class TrainedDetector:
     """A loaded model; implements `services.detector.domain.detector.Detector`."""
 
@@ -44,7 +35,7 @@ class TrainedDetector:
         threshold: float,
         features: FeatureExtractor,
         scorer: Scorer,
-        heartbeat: Heartbeat,
+        heartbeat: HeartbeatHistory,
         reference: Reference | None = None,
     ) -> None:
         self._version = version

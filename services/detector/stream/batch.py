@@ -1,6 +1,5 @@
 """What passes through the stages: one transaction's work, and the tools that the stages share."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -8,8 +7,8 @@ from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import BeatEvent
 from services.detector.domain.counts import BatchCounts
+from services.detector.domain.detector import HeartbeatHistory
 from services.detector.domain.dyad_work import Arrival, DyadWork
-from services.detector.domain.form import Form
 from services.detector.domain.practice import Models, ThresholdBook
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
@@ -30,18 +29,10 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """A fixed history, and the risk that the shipped model found at its end when it was trained."""
-
-    forms: Sequence[Form]
-    expected_risk: float
-
-
-@dataclass(frozen=True, slots=True)
 class Tools:
     """What the stages work with."""
 
     models: Models
     book: ThresholdBook
     catalogue: Catalogue
-    heartbeat: Heartbeat
+    heartbeat: HeartbeatHistory

@@ -18,9 +18,9 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating import RatingBody
 from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
-from services.detector.domain.detector import Detector
+from services.detector.domain.detector import Detector, HeartbeatHistory
 from services.detector.domain.practice import Models, ThresholdBook
-from services.detector.stream.batch import Heartbeat, Tools
+from services.detector.stream.batch import Tools
 from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Rejection, Transaction
@@ -176,7 +176,7 @@ def events(outgoing: Sequence[Outgoing], topic: topics.Topic) -> list[AnyEvent]:
 
 def tools_with(detector: Detector, *others: Detector) -> Tools:
     """Stages' tools around a detector."""
-    return Tools(Models(detector, *others), ThresholdBook(), Catalogue.load(), Heartbeat((), 0.1))
+    return Tools(Models(detector, *others), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1))
 
 
 @asynccontextmanager
