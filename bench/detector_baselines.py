@@ -80,7 +80,7 @@ async def without_the_model() -> None:
         clock=SystemClock(),
         tools=tools,
     )
-    await serve(service.app, HttpSettings(), beside=service.beside)
+    await serve(service.app, HttpSettings(), beside=service.background)
 
 
 class Loop:

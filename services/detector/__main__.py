@@ -1,11 +1,11 @@
-"""The detector process: `python -m services.detector`, settings from the environment, until SIGTERM."""
+"""Runs the detector (`python -m services.detector`) with settings from the environment until SIGTERM."""
 
 import gc
 import os
 import sys
 
 from schemas.instruments.settings import InstrumentSettings
-from services.detector.app import build, closed, load_tools
+from services.detector.app import build, load_tools, unavailable_app
 from services.detector.settings import DetectorSettings
 from services.runtime.http.server import serve
 from services.runtime.process.clock import SystemClock
@@ -32,9 +32,9 @@ async def run() -> None:
     try:
         tools = load_tools(settings, InstrumentSettings())
     except Halt as halt:
-        # No model, no score; the reason stands in readiness until a person has acted.
+        # Without a model nothing is scored. Readiness reports the reason until an operator has acted.
         get_logger().critical("halted", why=str(halt))
-        await serve(closed(str(halt), clock), HttpSettings())
+        await serve(unavailable_app(str(halt), clock), HttpSettings())
         return
     service = build(
         detector=settings,
@@ -45,12 +45,12 @@ async def run() -> None:
         tools=tools,
         checkpoint=checkpoint_from(os.environ),
     )
-    # What is here now stays: the collector need not walk over it with every batch. What a batch makes goes
-    # by itself when it is done, so looking for circles after every 700 objects finds nothing.
+    # Objects made so far live as long as the process, so the garbage collector need not visit them. A batch
+    # leaves no cycles behind, so frequent collections would find nothing.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    await serve(service.app, HttpSettings(), beside=service.beside)
+    await serve(service.app, HttpSettings(), beside=service.background)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The detector put together: settings in, the application and what runs beside it out."""
+"""Builds the detector from its settings: the results API, the consumer and the daily sweep."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from schemas.rejected import rejected_events
 from services.detector.domain.drift import DriftMonitor
 from services.detector.domain.practice import Models, ThresholdBook
 from services.detector.domain.reasons import RejectionReason
-from services.detector.jobs.daily_sweep import Sweep
+from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.results.balance import balance_router
@@ -46,22 +46,22 @@ from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
-READ = (topics.SESSION_RATED.name, topics.THERAPIST_RESPONDED.name)
+INPUT_TOPICS = (topics.SESSION_RATED.name, topics.THERAPIST_RESPONDED.name)
 
 
 @dataclass(frozen=True, slots=True)
 class DetectorService:
-    """The application, and what has to run beside it for as long as it answers."""
+    """The application and the background tasks that run as long as it does."""
 
     app: FastAPI
-    beside: tuple[Background, ...]
+    background: tuple[Background, ...]
     consumer: BatchConsumer
-    sweep: Sweep
+    sweep: DailySweep
     metrics: DetectorMetrics
 
 
 def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> Tools:
-    """The stages' tools around the models of the settings.
+    """Load the models and the instruments, and return the tools that the stages use.
 
     Raises:
         Halt: a model or an instrument's definition cannot be used.
@@ -85,7 +85,7 @@ def build(
     tools: Tools,
     checkpoint: Checkpoint = no_checkpoint,
 ) -> DetectorService:
-    """Build everything and connect to nothing yet."""
+    """Build the service without connecting to anything."""
     metrics = Metrics("detector", topics=[topic.name for topic in topics.ALL], reject_reasons=RejectionReason)
     own_metrics = DetectorMetrics(metrics.registry)
     own_metrics.model.info({"version": tools.models.default.version})
@@ -95,7 +95,7 @@ def build(
     consumer = BatchConsumer(
         "detector",
         ConsumedTopics(
-            READ, group=detector.group, co_partitioned=[topic.name for topic in topics.CO_PARTITIONED]
+            INPUT_TOPICS, group=detector.group, co_partitioned=[topic.name for topic in topics.CO_PARTITIONED]
         ),
         RecordHandling(
             _handler(tools, own_metrics, drift), rejected_events("detector", Outgoing), owner_of=whose
@@ -112,17 +112,17 @@ def build(
         clock=clock,
         checkpoint=checkpoint,
     )
-    sweep = Sweep(
+    sweep = DailySweep(
         consumer,
         tools,
         metrics=own_metrics,
         health=health,
         clock=clock,
         every_s=detector.sweep_every_s,
-        slice_=detector.sweep_slice,
+        max_dyads=detector.sweep_slice,
     )
-    rows = database.model_copy(update={"pool_max_size": detector.results_connections})
-    results = pool(rows, "results", read_only=True)
+    results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
+    results = pool(results_database, "results", read_only=True)
     app = application(results, CredentialStore(credentials_file, clock, added_by="`rapport practices add`"))
     app.include_router(health_router(health, metrics))
     return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
@@ -141,8 +141,8 @@ def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Han
     return handle
 
 
-def closed(why: str, clock: Clock) -> FastAPI:
-    """What answers when there is no model to score with: health only, never ready, with the reason."""
+def unavailable_app(why: str, clock: Clock) -> FastAPI:
+    """Return an application that only reports health: not ready, because no model can be used."""
     metrics = Metrics("detector")
     health = Health(clock, metrics)
     health.set_bad("model", why)
@@ -152,7 +152,7 @@ def closed(why: str, clock: Clock) -> FastAPI:
 
 
 def application(results: Pool, credentials: CredentialStore) -> FastAPI:
-    """The published doors over what the detector found."""
+    """Return the application with the endpoints of the results API."""
 
     @asynccontextmanager
     async def with_results(_app: FastAPI) -> AsyncIterator[None]:
@@ -160,7 +160,7 @@ def application(results: Pool, credentials: CredentialStore) -> FastAPI:
         yield
         await results.close()
 
-    # The interactive page of FastAPI loads scripts from elsewhere: it is not served here.
+    # FastAPI's interactive page loads scripts from other hosts, so it is not served.
     app = FastAPI(title="Rapport: results", version="1", docs_url=None, redoc_url=None, lifespan=with_results)
     problem.install(app)
     for router in (rating_router, rejection_router, episode_router, balance_router):

@@ -1,4 +1,4 @@
-"""The detector's metrics: typed, every label value 0 from the start, no practice or client in a label."""
+"""The detector's metrics. Every label value is 0 at start; no label names a practice or a client."""
 
 from functools import partial
 from math import nan
@@ -15,66 +15,74 @@ FORMS = (Status.RATED, Status.DECLINED)
 
 
 class DetectorMetrics:
-    """What the detector counts beside what the runtime counts; raised only for what was committed."""
+    """The detector's own metrics, updated only after a transaction is committed."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.ratings = Counter(
             "rapport_ratings",
-            "Deliveries of ratings by what became of them when they were read.",
+            "Deliveries of ratings by outcome at first reading.",
             ["outcome"],
             registry=registry,
         )
         self.published = Counter(
-            "rapport_assessments_published", "Assessments whose numbers were new.", registry=registry
+            "rapport_assessments_published",
+            "Assessments published because their numbers were new.",
+            registry=registry,
         )
         self.refolded = Counter(
-            "rapport_dyads_refolded", "Histories folded anew instead of going on.", registry=registry
+            "rapport_dyads_refolded",
+            "Dyads whose whole history was read again instead of continuing from a snapshot.",
+            registry=registry,
         )
         self.changes = Counter(
-            "rapport_episode_changes", "Changes of episodes.", ["change"], registry=registry
+            "rapport_episode_changes", "Changes of episodes by kind.", ["change"], registry=registry
         )
         self.told = Counter(
             "rapport_episode_changes_told",
-            "Changes of episodes that are to be told, or why they are kept back.",
+            "Changes of episodes passed on to the notifier as told, or kept back by reason.",
             ["told"],
             registry=registry,
         )
         self.sessions = Counter(
             "rapport_sessions_assessed",
-            "Sessions assessed for the first time, by whether a form was given.",
+            "Sessions assessed for the first time: rated, or with a declined form.",
             ["form"],
             registry=registry,
         )
         self.flagged = Counter(
             "rapport_sessions_flagged",
-            "Sessions that were flagged when they were assessed for the first time.",
+            "Sessions flagged at their first assessment.",
             registry=registry,
         )
         self.drift = Gauge(
             "rapport_drift_stability_index",
-            "Population stability index of what the shipped model sees, against its training; NaN: too few.",
+            "Population stability index of recent data against the shipped model's training; NaN: too few.",
             ["quantity"],
             registry=registry,
         )
         self.heartbeats = Counter(
-            "rapport_heartbeats_scored", "Heartbeats that were handed on.", registry=registry
+            "rapport_heartbeats_scored", "Heartbeats scored and passed on.", registry=registry
         )
         self.heartbeats_off = Counter(
             "rapport_heartbeats_off",
-            "Heartbeats whose risk was not the one that the model's manifest expects.",
+            "Heartbeats whose risk differed from the one in the model's manifest.",
             registry=registry,
         )
         self.last_heartbeat = Gauge(
             "rapport_last_heartbeat_timestamp_seconds",
-            "When a heartbeat was last handed on.",
+            "When a heartbeat was last passed on.",
             registry=registry,
         )
         self.last_sweep = Gauge(
             "rapport_last_sweep_timestamp_seconds",
-            "When the daily sweep last went over all partitions of this process.",
+            "When the daily sweep last finished all partitions of this process.",
             registry=registry,
         )
-        self.model = Info("rapport_model", "The model that scores by default.", registry=registry)
+        self.model = Info(
+            "rapport_model",
+            "The model that scores practices without a model of their own.",
+            registry=registry,
+        )
         for outcome in DeliveryOutcome:
             self.ratings.labels(outcome=outcome)
         for change in Change:
@@ -87,12 +95,12 @@ class DetectorMetrics:
             self.drift.labels(quantity=quantity).set(nan)
 
     def watch(self, drift: DriftMonitor) -> None:
-        """Ask for the indices of drift when somebody looks."""
+        """Compute the drift indices whenever the metrics are read."""
         for quantity in QUANTITIES:
             self.drift.labels(quantity=quantity).set_function(partial(drift.index, quantity))
 
     def add(self, counts: BatchCounts, at_s: float) -> None:
-        """Take over what happened in a batch that was committed at `at_s` (seconds since 1970)."""
+        """Add the counts of a batch that was committed at `at_s` (seconds since 1970)."""
         for outcome in DeliveryOutcome:
             self.ratings.labels(outcome=outcome).inc(counts[outcome])
         for change in Change:

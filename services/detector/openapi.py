@@ -1,4 +1,4 @@
-"""Builds the OpenAPI document of the results."""
+"""Returns the published OpenAPI document of the results API, without connecting to anything."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The detector's own settings (`DETECTOR_…`), read once at its start."""
+"""The detector's own settings (`DETECTOR_…`), read once at start."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,25 +11,25 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class DetectorSettings(BaseSettings):
-    """Which models are loaded, how large batches are, and when the sweep runs."""
+    """Models to load, sizes of batches, and times of the sweep."""
 
     model_config = SettingsConfigDict(env_prefix="DETECTOR_", frozen=True, extra="ignore")
 
     model_dir: Path | None = None
-    """The model that scores every practice that asks for none; left out: the shipped one."""
+    """Folder of the model that scores practices without a model of their own; default: the shipped model."""
     other_model_dirs: tuple[Path, ...] = ()
-    """Models that single practices are mapped to, as a JSON list."""
+    """Folders of the models that single practices use, as a JSON list."""
     max_records: Count = 2000
-    """The most records in one batch: under load, larger is faster."""
+    """Greatest number of records in a batch. Larger batches are faster under load."""
     strands: Count = 2
-    """So many transactions of a large batch at the same time, each over partitions of its own."""
+    """Number of concurrent transactions into which a large batch is split by partition."""
     batch_timeout_ms: Count = 20
-    """How long a batch waits for its first record; also what an idle detector adds to the latency."""
+    """How long a batch waits for its first record; an idle detector adds as much to the latency."""
     group: str = "rapport-detector"
-    """The consumer group; another one reads everything again."""
+    """The consumer group. A new group reads the topics from the beginning."""
     sweep_every_s: Seconds = 3600
-    """How often it is asked whether a new day has come; each day's sweep runs once per partition."""
+    """How often the detector checks for a new day; each day's sweep runs once per partition."""
     sweep_slice: Count = 500
-    """Dyads in one transaction of the sweep."""
+    """Greatest number of dyads in one transaction of the sweep."""
     results_connections: Count = 4
-    """Connections to PostgreSQL for the read doors."""
+    """Connections to PostgreSQL for the results API."""

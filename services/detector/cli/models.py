@@ -1,27 +1,25 @@
-"""`rapport labels export` and `rapport models`: answers out as labels, and which model scores whom."""
+"""The commands `rapport models list` and `rapport models activate`."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.detector.cli.database import run_with_database
 from services.runtime.process.cli_plugin import subcommands
 
 if TYPE_CHECKING:
     from services.runtime.postgres.connect import Connection
 
-Found = TypeVar("Found")
-
 _ACTIVATE_HELP = """
 Let a model score practices from now on.
 
-Sessions rated before stay as they were assessed, and so do their episodes; a rating that comes late is
-assessed, with all sessions after it, by the new model. Every detector must have loaded the model first
-(DETECTOR_OTHER_MODEL_DIRS): one that has not stands still rather than score with another. `--shipped` goes
-back to the model that scores everybody who asks for none.
+Earlier assessments and episodes stay as they are. When a rating arrives
+late, the new model assesses its session and all later ones. Every detector
+must already have loaded the model (DETECTOR_OTHER_MODEL_DIRS); a detector
+without it halts instead of scoring with another model. `--shipped` returns
+the practices to the shipped model.
 
 Examples:
 
@@ -33,46 +31,13 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    labels = typer.Typer(no_args_is_help=True, help="Therapists' answers, as labels to learn from.")
     models = subcommands(app, "models", "Which model scores which practice.")
-
-    @labels.callback()
-    def answers() -> None:
-        """Therapists' answers, as labels to learn from."""
-
-    labels.command(name="export")(export)
     models.command(name="list")(list_)
     models.command(name="activate", help=_ACTIVATE_HELP)(activate)
-    app.add_typer(labels, name="labels")
-
-
-def export(
-    practice: Annotated[list[str], typer.Option(help="A practice; may be given several times.")],
-    out: Annotated[Path, typer.Option(help="Where to write them (CSV).")],
-) -> None:
-    """Write what therapists answered, one line per episode: the session they were told of, and the answer.
-
-    The file holds pseudonymous references and answers about single clients: keep it like the ratings
-    themselves. Learn from it with: rapport train --ratings ratings.csv --labels labels.csv
-
-    Example:
-
-      rapport labels export --practice north --out labels.csv
-    """
-    from services.detector.files.label_file import write_labels
-    from services.detector.storage.responses import read_answers
-
-    async def read(conn: "Connection") -> list[tuple[object, ...]]:
-        return await read_answers(conn, practice)
-
-    rows = asyncio.run(_with_database(read))
-    with out.open("w", encoding="utf-8", newline="") as target:
-        count = write_labels(target, rows)
-    typer.echo(f"{count} answers written to {out}.")
 
 
 def list_() -> None:
-    """List practices: which model scores them, since when, and how many answers there are to learn from."""
+    """List the practices, each with its model and the number of answers to train on."""
     from rich.console import Console
 
     from services.detector.storage.model_activations import read_mapped
@@ -81,17 +46,17 @@ def list_() -> None:
     table = plain_table("Practices and their models")
     for title in ("practice", "model", "since", "answers"):
         table.add_column(title, justify="right" if title == "answers" else "left")
-    for one in asyncio.run(_with_database(read_mapped)):
-        since = one.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if one.since else ""
-        table.add_row(one.practice, one.version or "shipped", since, str(one.answers))
+    for practice in run_with_database(read_mapped):
+        since = practice.since.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if practice.since else ""
+        table.add_row(practice.practice, practice.version or "shipped", since, str(practice.answers))
     Console().print(table)
 
 
 def activate(
-    practice: Annotated[list[str], typer.Option(help="A practice; may be given several times.")],
-    model: Annotated[Path | None, typer.Option(help="The model's folder.")] = None,
+    practice: Annotated[list[str], typer.Option(help="A practice; may be repeated.")],
+    model: Annotated[Path | None, typer.Option(help="Folder of the model.")] = None,
     *,
-    shipped: Annotated[bool, typer.Option("--shipped", help="Back to the model of everybody else.")] = False,
+    shipped: Annotated[bool, typer.Option("--shipped", help="Return to the shipped model.")] = False,
 ) -> None:
     """Let a model score practices from now on."""
     from services.detector.storage.model_activations import UnknownPractice
@@ -106,24 +71,15 @@ def activate(
 
     try:
         version = None if model is None else _version(model)
-        asyncio.run(_with_database(change))
-    except (UnknownPractice, Halt) as why:
-        typer.secho(f"{why}\nNothing was changed.", err=True, fg="red")
+        run_with_database(change)
+    except (UnknownPractice, Halt) as error:
+        typer.secho(f"{error}\nNothing was changed.", err=True, fg="red")
         raise typer.Exit(1) from None
     typer.echo(f"From now on {version or 'the shipped model'} scores {', '.join(practice)}.")
 
 
 def _version(folder: Path) -> str:
-    """Loaded, so that nothing is activated that a detector would refuse."""
+    """Load the model, so that no model is activated that a detector would refuse; return its version."""
     from services.detector.model.artefact import load
 
     return load(folder).version
-
-
-async def _with_database(work: Callable[["Connection"], Awaitable[Found]]) -> Found:
-    from services.runtime.postgres.connect import connect
-    from services.runtime.process.settings import DatabaseSettings
-
-    conn = await connect(DatabaseSettings(), "rapport-models")
-    async with conn:
-        return await work(conn)

@@ -1,9 +1,9 @@
-"""What the detector lends to the command line: options of a practice, `why`, `doctor`, and its commands."""
+"""The detector's plugin for `rapport`: commands, options of a practice, and answers to `why` and `doctor`."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.detector.cli.score import register
+from services.detector.cli.commands import register
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
 from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
@@ -38,38 +38,38 @@ SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval
     (SELECT min(day) FROM detector.sweep),
     (SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL)
 """
-_WHY_KEPT = {
-    None: "the therapist is to be told",
+_KEPT_BACK_TEXTS = {
+    None: "the therapist gets a message",
     "historic": "kept back: the session is not after the practice's tell_from",
     "too-old": "kept back: the session is older than the practice's max_age_days",
-    "not-newest": "kept back: it does not hold at the newest session any more",
+    "not-newest": "kept back: it no longer holds at the newest session",
 }
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
-    """Store a practice's options; one that is not given keeps its value, or takes the default when new.
+    """Store a practice's options. An option that is not given keeps its value, or its default when new.
 
     Raises:
-        ValueError: an option cannot be used; the message says what is expected.
+        ValueError: an option is invalid; the message says what is expected.
     """
-    given = tenant.options
+    options = tenant.options
     await conn.execute(
         _PUT,
         {
             "id": tenant.id,
             "added_at": tenant.added_at,
-            "tell_from": _tell_from(given.get("tell_from"), tenant.added_at),
-            "max_age_days": _days(given.get("max_age_days")),
-            "false_alarms": _share(given.get("sensitivity")),
-            "set_tell_from": "tell_from" in given,
-            "set_max_age": "max_age_days" in given,
-            "set_false_alarms": "sensitivity" in given,
+            "tell_from": _tell_from(options.get("tell_from"), tenant.added_at),
+            "max_age_days": _days(options.get("max_age_days")),
+            "false_alarms": _share(options.get("sensitivity")),
+            "set_tell_from": "tell_from" in options,
+            "set_max_age": "max_age_days" in options,
+            "set_false_alarms": "sensitivity" in options,
         },
     )
-    if "model_version" in given:
+    if "model_version" in options:
         from services.detector.storage.model_activations import activate
 
-        await activate(conn, [tenant.id], given["model_version"] or None, datetime.now(UTC))
+        await activate(conn, [tenant.id], options["model_version"] or None, datetime.now(UTC))
 
 
 def _tell_from(text: str | None, added_at: datetime) -> datetime | None:
@@ -83,7 +83,7 @@ def _tell_from(text: str | None, added_at: datetime) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise ValueError(
-            "tell_from: expected a date and time with its zone, as 2026-11-20T00:00+01:00, or always"
+            "tell_from: expected a date and time with its zone, such as 2026-11-20T00:00+01:00, or always"
         )
     return moment
 
@@ -114,7 +114,7 @@ def _share(text: str | None) -> float:
 
 
 async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
-    """What became of a session's ratings, and what they changed."""
+    """Return what happened to a session's ratings, and which changes of episodes followed."""
     lines = []
     for row in await (await conn.execute(_RATINGS, (tenant, session))).fetchall():
         at, rating, status, current, partition, offset, revision, risk, threshold, flagged, step, episode = (
@@ -126,7 +126,9 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
         if not current:
             lines.append(TraceLine(None, f"rating {rating} superseded", "a newer version is current"))
         elif risk is None:
-            lines.append(TraceLine(None, f"rating {rating} withdrawn", "it is part of no history any more"))
+            lines.append(
+                TraceLine(None, f"rating {rating} withdrawn", "it no longer counts in the client's history")
+            )
         else:
             flag = "flagged" if flagged else "not flagged"
             where = f"; episode {episode}: {step}" if episode else ""
@@ -140,12 +142,12 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     for at, rating in await (await conn.execute(_DUPLICATES, (tenant, session))).fetchall():
         lines.append(TraceLine(at, f"rating {rating} delivered again", "a duplicate changes nothing"))
     for at, change, revision, kept in await (await conn.execute(_CHANGES, (tenant, session))).fetchall():
-        lines.append(TraceLine(at, f"episode {change} (revision {revision})", _WHY_KEPT[kept]))
+        lines.append(TraceLine(at, f"episode {change} (revision {revision})", _KEPT_BACK_TEXTS[kept]))
     return lines
 
 
 async def check(conn: Connection) -> list[CheckResult]:
-    """Whether events get out, what was rejected, and whether the sweep runs."""
+    """Check that events are published, count rejections of the last day, and check that the sweep runs."""
     row = await (await conn.execute(_STATE)).fetchone()
     waiting, rejected, swept, opened = row or (0, 0, None, 0)
     today = datetime.now().astimezone().date()
@@ -154,20 +156,20 @@ async def check(conn: Connection) -> list[CheckResult]:
         CheckResult(
             "detector outbox",
             Verdict.BAD if waiting else Verdict.GOOD,
-            f"{waiting} events wait for more than 5 minutes",
-            "see that the detector runs and Kafka answers" if waiting else "",
+            f"{waiting} events have waited for more than 5 minutes",
+            "check that the detector runs and Kafka answers" if waiting else "",
         ),
         CheckResult(
             "rejected ratings",
             Verdict.NOTICE if rejected else Verdict.GOOD,
-            f"{rejected} records were rejected within a day",
-            "look at GET /v1/rejections; `rapport rejected replay` publishes them again" if rejected else "",
+            f"{rejected} records were rejected in the last 24 hours",
+            "see GET /v1/rejections; `rapport rejected replay` publishes them again" if rejected else "",
         ),
         CheckResult(
             "daily sweep",
             Verdict.BAD if late else Verdict.GOOD,
-            f"last over all partitions on {swept}; {opened} episodes open" if swept else "not yet",
-            "see that a detector owns every partition" if late else "",
+            f"last complete on {swept}; {opened} episodes open" if swept else "has not run yet",
+            "check that a detector owns every partition" if late else "",
         ),
     ]
 
@@ -183,11 +185,13 @@ plugin = Plugin(
     name="detector",
     has_tables=True,
     tenant_options={
-        "tell_from": "Tell of sessions after this moment (with time zone), or always; default: when added.",
-        "max_age_days": f"Tell of sessions at most so many days old, or none; default {MAX_AGE_DAYS}.",
-        "sensitivity": "low, balanced or high, or false alarms per 100 stable sessions, 1 to 20; default"
-        " balanced: 5.",
-        "model_version": "Which loaded model scores; default: the shipped one.",
+        "tell_from": "Send messages about sessions after this time (with zone), or always; default: when"
+        " the practice is added.",
+        "max_age_days": "Send messages about sessions of at most this age in days, or none for any age;"
+        f" default: {MAX_AGE_DAYS}.",
+        "sensitivity": "low, balanced or high, or the false alarms per 100 stable sessions, from 1 to 20;"
+        " default: balanced (5).",
+        "model_version": "The loaded model that scores; default: the shipped one.",
     },
     register=register,
     put_tenant=put_tenant,

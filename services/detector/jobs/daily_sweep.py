@@ -1,7 +1,7 @@
-"""Once a day: dyads with an open episode and no session for long go through the same stages with the date.
+"""Sends dyads whose open episode has had no session for long through the stages, once a day.
 
-The day is a value: what a sweep decides depends on it and on the history alone. Each process sweeps the
-partitions it owns; a row per partition says up to which day it was done, whoever did it.
+The day is passed as a value: what a sweep decides depends only on it and on the history. Each process sweeps
+the partitions that it owns; a row per partition holds the last day that was swept, by whichever process.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ from services.runtime.process.log import describe, get_logger
 
 LOOP = "sweep"
 MAX_PAUSE_S = 60.0
-"""Well below the limit after which a loop counts as stuck."""
+"""Well below the time after which a loop counts as stuck."""
 THRESHOLDS_PARTITION = 0
-"""Whoever owns it renews the practices' thresholds."""
+"""The process that owns this partition renews the practices' thresholds."""
 
 _DONE = "SELECT partition FROM detector.sweep WHERE day >= %s AND partition = ANY(%s)"
 _MARK = """
@@ -42,29 +42,29 @@ WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id 
 _FIRST = UUID(int=0)
 
 
-class Lender(Protocol):
-    """What lends its transactions: the consumer."""
+class TransactionRunner(Protocol):
+    """Runs work in transactions: the consumer does."""
 
     def owned_partitions(self, topic: str) -> frozenset[int]:
-        """The partitions of a topic that are this process's to work on now."""
+        """Return the partitions of a topic that this process owns now."""
 
     async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
-        """Run work in a transaction of its own, and publish what it says."""
+        """Run work in a transaction of its own, and publish its events."""
 
 
-class Sweep:
-    """Runs beside the consumer, and borrows its transaction."""
+class DailySweep:
+    """Runs beside the consumer, in transactions of the consumer."""
 
     def __init__(
         self,
-        consumer: Lender,
+        consumer: TransactionRunner,
         tools: Tools,
         *,
         metrics: DetectorMetrics,
         health: Health,
         clock: Clock,
         every_s: float,
-        slice_: int,
+        max_dyads: int,
     ) -> None:
         self._consumer = consumer
         self._tools = tools
@@ -72,16 +72,16 @@ class Sweep:
         self._health = health
         self._clock = clock
         self._every_s = every_s
-        self._slice = slice_
+        self._max_dyads = max_dyads
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Ask for a new day every so often until stopped; what fails is tried again the next time."""
+        """Sweep each new day until stopped; a failed sweep is repeated after the next pause."""
         stopping = asyncio.create_task(self._stopping.wait())
         while not self._stopping.is_set():
             self._health.beat(LOOP)
             try:
-                await self.once(self._clock.now().date())
+                await self.sweep(self._clock.now().date())
             except Fault as fault:
                 get_logger().warning("sweep-postponed", why=describe(fault))
             except Exception as error:
@@ -92,61 +92,61 @@ class Sweep:
         self._health.end_loop(LOOP)
 
     async def stop(self) -> None:
-        """End after the slice in hand."""
+        """Stop after the current transaction."""
         self._stopping.set()
 
-    async def once(self, day: date) -> None:
-        """Sweep the partitions of this process that nobody swept on that day.
+    async def sweep(self, day: date) -> None:
+        """Sweep the partitions of this process that were not swept on that day.
 
         Raises:
-            Fault: the surroundings failed, or a model is missing; what was done stays done.
+            Fault: database or broker failed, or a model is missing; finished transactions remain.
         """
         if THRESHOLDS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
-        todo = await self._todo(day)
-        if not todo:
+        partitions = await self._unswept(day)
+        if not partitions:
             return
         after = _FIRST
         while not self._stopping.is_set():
-            swept = await self._sweep(day, todo, after)
-            if len(swept) < self._slice:
+            swept = await self._sweep_next(day, partitions, after)
+            if len(swept) < self._max_dyads:
                 break
             after = swept[-1]
         else:
             return
-        if THRESHOLDS_PARTITION in todo:
+        if THRESHOLDS_PARTITION in partitions:
             await self._consumer.transact(lambda tx: renew_thresholds(tx, self._tools.models))
-        await self._consumer.transact(lambda tx: _mark(tx, todo, day))
+        await self._consumer.transact(lambda tx: _mark(tx, partitions, day))
         self._metrics.last_sweep.set(self._clock.now().timestamp())
 
-    async def _todo(self, day: date) -> list[int]:
+    async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))
         done: set[int] = set()
 
-        async def look(tx: Transaction) -> None:
+        async def read_done(tx: Transaction) -> None:
             rows = await tx.conn.execute(_DONE, (day, owned))
             done.update(partition for (partition,) in await rows.fetchall())
 
         if owned:
-            await self._consumer.transact(look)
+            await self._consumer.transact(read_done)
         return [partition for partition in owned if partition not in done]
 
-    async def _sweep(self, day: date, partitions: Sequence[int], after: UUID) -> list[UUID]:
-        found: list[UUID] = []
+    async def _sweep_next(self, day: date, partitions: Sequence[int], after: UUID) -> list[UUID]:
+        swept: list[UUID] = []
 
         async def work(tx: Transaction) -> None:
-            batch = await due(tx, day, partitions, after, self._slice)
-            found[:] = list(batch.dyads)
+            batch = await due_dyads(tx, day, partitions, after, self._max_dyads)
+            swept[:] = list(batch.dyads)
             await run(batch, self._tools)
             at_s = tx.now.timestamp()
             tx.after_commit.append(lambda: self._metrics.add(batch.counts, at_s))
 
         await self._consumer.transact(work)
-        return found
+        return swept
 
 
-async def due(tx: Transaction, day: date, partitions: Sequence[int], after: UUID, limit: int) -> Batch:
-    """The next dyads of these partitions whose open episode has been without a session for too long."""
+async def due_dyads(tx: Transaction, day: date, partitions: Sequence[int], after: UUID, limit: int) -> Batch:
+    """Return up to `limit` dyads whose open episode has had no session for `SILENT_DAYS`, in a batch."""
     last = day - timedelta(days=SILENT_DAYS)
     rows = await (await tx.conn.execute(_DUE, (last, list(partitions), after, limit))).fetchall()
     batch = Batch(tx, day=day)

@@ -1,8 +1,9 @@
-"""Recent risks of a practice in, a threshold of its own out, for its false-alarm budget; never in the fold.
+"""Computes practices' own thresholds from their recent risks, for the share of false alarms that they accept.
 
-A row is added at most once a week, once there are enough sessions, and is valid from the next day on: what
-was decided before stays as it was. A practice that wants another sensitivity gets a row to start with within
-minutes: its last threshold, or the model's, moved as far as the model's own moves for that budget.
+A practice with enough sessions gets a new threshold at most once a week. It is valid from the next day on,
+so earlier decisions stay as they are. A practice that asks for another sensitivity gets a starting threshold
+within minutes: its last threshold, or the model's, moved as far as the model's own moves between the two
+shares.
 """
 
 from datetime import datetime, time, timedelta
@@ -19,12 +20,12 @@ from services.detector.domain.thresholds import (
 from services.runtime.outbox.transaction import Transaction
 
 ENOUGH_SESSIONS = 400
-"""Below this the model's own threshold is the better guess: the budget of 5 % would rest on 20 sessions."""
+"""With fewer, the model's own threshold is better: 5 % of 400 sessions are only 20 sessions."""
 RECENT_DAYS = 365
-AGAIN_DAYS = 7
+RENEWAL_DAYS = 7
 LOWEST, HIGHEST = 0.02, 0.98
 START_AFTER = timedelta(minutes=5)
-"""Longer than any transaction that may still be at work with the rows from before."""
+"""Longer than any transaction that may still use the earlier thresholds."""
 
 _RISKS = """
 SELECT p.practice_id, a.model_version, p.model_version, p.false_alarms,
@@ -57,10 +58,10 @@ UPDATE detector.practice SET thresholds = thresholds + 1 WHERE practice_id IN (S
 
 
 async def renew_thresholds(tx: Transaction, models: Models) -> None:
-    """Add a row for every practice that has enough recent sessions and no recent row."""
+    """Add a threshold for every practice that has enough recent sessions and no recent threshold."""
     values = {
         "since": tx.now - timedelta(days=RECENT_DAYS),
-        "computed": tx.now - timedelta(days=AGAIN_DAYS),
+        "computed": tx.now - timedelta(days=RENEWAL_DAYS),
         "enough": ENOUGH_SESSIONS,
     }
     rows = await (await tx.conn.execute(_RISKS, values)).fetchall()
@@ -78,12 +79,12 @@ async def renew_thresholds(tx: Transaction, models: Models) -> None:
 
 
 async def start_thresholds(tx: Transaction, models: Models) -> None:
-    """Add a row to start with for every practice that wants another budget than its last row was made for."""
+    """Add a starting threshold for every practice whose accepted share of false alarms has changed."""
     values = {"default_model": models.default.version, "default_share": DEFAULT_FALSE_ALARMS}
     rows = await (await tx.conn.execute(_LAST, values)).fetchall()
     for practice, mapped, share, last, last_share in rows:
         if not models.has(mapped):
-            continue  # its first rating says so, and halts; the others need not wait for it
+            continue  # the practice's next rating halts the consumer; the other practices need not wait
         model = models.of(mapped)
         reference = model.reference
         if reference is None or share == last_share:
@@ -107,5 +108,5 @@ async def _add(
 
 
 def next_midnight(now: datetime) -> datetime:
-    """The first moment of the next day, in the zone of `now`."""
+    """Return the start of the next day, in the time zone of `now`."""
     return datetime.combine(now.date() + timedelta(days=1), time.min, now.tzinfo)

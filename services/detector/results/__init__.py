@@ -1,1 +1,1 @@
-"""What was found, for those who sent the ratings: read-only doors over the detector's own tables."""
+"""The results API: read-only endpoints over the detector's tables."""

@@ -1,4 +1,4 @@
-"""GET /v1/balance: every accepted delivery of a practice by outcome, every episode told or kept back."""
+"""GET /v1/balance: counts a practice's deliveries by outcome, and its episodes told or kept back."""
 
 from typing import Annotated
 
@@ -21,8 +21,8 @@ SELECT kept_back, count(*) FROM detector.episode WHERE practice_id = %(practice)
 """
 
 
-class Deliveries(BaseModel):
-    """Accepted deliveries by what became of them; together they are all that was read so far."""
+class DeliveryCounts(BaseModel):
+    """Accepted deliveries by outcome; their sum is all that was read so far."""
 
     assessed: int = 0
     superseded: int = 0
@@ -31,39 +31,41 @@ class Deliveries(BaseModel):
     """By reason."""
 
 
-class Episodes(BaseModel):
-    """Episodes that were ever opened: each was told, or kept back for one reason."""
+class EpisodeCounts(BaseModel):
+    """All episodes ever opened. The therapist was told of each, or it was kept back for one reason."""
 
     opened: int
     told: int
     kept_back: dict[str, int]
 
 
-class Balance(BaseModel):
-    """One practice's numbers at one moment."""
+class PracticeBalance(BaseModel):
+    """One practice's counts, all taken at one moment."""
 
-    deliveries: Deliveries
-    episodes: Episodes
+    deliveries: DeliveryCounts
+    episodes: EpisodeCounts
 
 
 def balance_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
-    """The door to the balance."""
+    """Return the router with the endpoint."""
     router = APIRouter(prefix="/v1", tags=["balance"])
     Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
 
     @router.get("/balance")
-    async def balance(practice: Practice) -> Balance:
-        """Counts that add up, of one moment."""
-        named = {"practice": practice}
+    async def balance(practice: Practice) -> PracticeBalance:
+        """Return the practice's counts, all taken at one moment."""
+        parameters = {"practice": practice}
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            deliveries = await (await conn.execute(_DELIVERIES, named)).fetchall()
-            episodes: dict[str | None, int] = dict(await (await conn.execute(_EPISODES, named)).fetchall())
+            deliveries = await (await conn.execute(_DELIVERIES, parameters)).fetchall()
+            episodes: dict[str | None, int] = dict(
+                await (await conn.execute(_EPISODES, parameters)).fetchall()
+            )
         counts = {outcome: count for outcome, reason, count in deliveries if reason is None}
         rejected = {reason: count for _, reason, count in deliveries if reason is not None}
-        return Balance(
-            deliveries=Deliveries(**counts, rejected=rejected),
-            episodes=Episodes(
+        return PracticeBalance(
+            deliveries=DeliveryCounts(**counts, rejected=rejected),
+            episodes=EpisodeCounts(
                 opened=sum(episodes.values()),
                 told=episodes.get(None, 0),
                 kept_back={reason: count for reason, count in episodes.items() if reason is not None},

@@ -1,4 +1,4 @@
-"""What the read doors share: the connections they read with, and the practice a request may read."""
+"""What the endpoints share: the connection pool, and the practice that a request may read."""
 
 from collections.abc import Callable
 
@@ -14,5 +14,5 @@ Pool = AsyncConnectionPool[Connection]
 
 
 def practice_for(credentials: CredentialStore) -> Callable[..., str]:
-    """A dependency: the practice that the caller's key grants."""
+    """Return a FastAPI dependency that gives the practice of the caller's key."""
     return require_tenant(credentials, SCOPE)

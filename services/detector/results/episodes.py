@@ -1,4 +1,4 @@
-"""GET /v1/episodes and /v1/episodes/{id}: the episodes of a practice, each with its changes."""
+"""GET /v1/episodes and /v1/episodes/{id}: a practice's episodes with their changes and answers."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -27,8 +27,8 @@ WHERE practice_id = %s AND episode_id = %s ORDER BY answer_revision
 """
 
 
-class Episode(BaseModel):
-    """One episode as it stands: open, acknowledged, repaired, unrepaired, ended or withdrawn."""
+class EpisodeSummary(BaseModel):
+    """One episode with its state: open, acknowledged, repaired, unrepaired, ended or withdrawn."""
 
     episode_id: UUID
     revision: int
@@ -40,25 +40,25 @@ class Episode(BaseModel):
     opened_at: datetime
     closed_at: datetime | None
     kept_back: str | None
-    """Why nobody was told; None: the therapist was."""
+    """Why no message was sent; None when the therapist was told."""
 
 
 class EpisodePage(BaseModel):
-    """A page of episodes in the order in which they last changed; ask with `after=next` for what follows."""
+    """A page of episodes in the order of their last changes; `after=next` asks for the next page."""
 
-    episodes: list[Episode]
+    episodes: list[EpisodeSummary]
     next: str | None
-    """None when the page is empty: ask again later with the same `after`."""
+    """None when the page is empty; ask again later with the same `after`."""
 
 
-class ChangeSeen(BaseModel):
-    """One change, as it was published."""
+class PublishedChange(BaseModel):
+    """One change as it was published."""
 
     at: datetime
     data: EpisodeChanged
 
 
-class AnswerGiven(BaseModel):
+class TherapistAnswer(BaseModel):
     """One answer of the therapist."""
 
     answer_revision: int
@@ -66,16 +66,16 @@ class AnswerGiven(BaseModel):
     at: datetime
 
 
-class WholeEpisode(Episode):
-    """One episode with its changes, oldest first, and the trajectory of the last of them."""
+class EpisodeDetail(EpisodeSummary):
+    """One episode with its changes and answers, oldest first, and the trajectory of the last change."""
 
-    changes: list[ChangeSeen]
-    answers: list[AnswerGiven]
+    changes: list[PublishedChange]
+    answers: list[TherapistAnswer]
     trajectory: list[TrajectoryPoint]
 
 
 def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
-    """The doors to episodes."""
+    """Return the router with the two endpoints."""
     router = APIRouter(prefix="/v1", tags=["episodes"])
     Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
 
@@ -85,30 +85,30 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> EpisodePage:
-        """Episodes that changed after the cursor. One that changes again appears again."""
+        """Return episodes that changed after the cursor. An episode that changes again appears again."""
         start = paging.decode(after)
         async with pool.connection() as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
         last = paging.encode(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
-        return EpisodePage(episodes=[Episode(**_fields(row[2:])) for row in rows], next=last)
+        return EpisodePage(episodes=[EpisodeSummary(**_fields(row[2:])) for row in rows], next=last)
 
     @router.get("/episodes/{episode_id}")
-    async def episode(practice: Practice, episode_id: UUID) -> WholeEpisode:
-        """One episode, whole."""
+    async def episode(practice: Practice, episode_id: UUID) -> EpisodeDetail:
+        """Return one episode with all its changes."""
         async with pool.connection() as conn:
             row = await (await conn.execute(_ONE, (practice, episode_id))).fetchone()
             if row is None:
                 raise Problem(404, "Not found")
             changes = await (await conn.execute(_CHANGES, (episode_id,))).fetchall()
             answers = await (await conn.execute(_ANSWERS, (practice, episode_id))).fetchall()
-        seen = [ChangeSeen(at=at, data=EpisodeChanged.model_validate(data)) for at, data in changes]
-        return WholeEpisode(
+        published = [PublishedChange(at=at, data=EpisodeChanged.model_validate(data)) for at, data in changes]
+        return EpisodeDetail(
             **_fields(row),
-            changes=seen,
-            answers=[AnswerGiven(answer_revision=n, answer=a, at=at) for n, a, at in answers],
-            trajectory=list(seen[-1].data.trajectory) if seen else [],
+            changes=published,
+            answers=[TherapistAnswer(answer_revision=n, answer=a, at=at) for n, a, at in answers],
+            trajectory=list(published[-1].data.trajectory) if published else [],
         )
 
     return router

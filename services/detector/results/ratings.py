@@ -1,4 +1,4 @@
-"""GET /v1/ratings/{id}: what became of one rating, and of each time it was delivered."""
+"""GET /v1/ratings/{id}: the state of one rating, its assessment, and the outcome of each delivery."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,27 +31,27 @@ SELECT recorded_at, reason FROM detector.rejection WHERE tenant = %s AND subject
 """
 
 
-class Fate(StrEnum):
-    """What became of a rating."""
+class RatingState(StrEnum):
+    """The state of a rating."""
 
     PENDING = "pending"
-    """Not read yet. Also the answer for an id that was never sent: ingest's 202 is the proof of arrival."""
+    """Not read yet, or never sent. Only ingest's 202 proves that a rating has arrived."""
     ASSESSED = "assessed"
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
 
 
-class Delivery(BaseModel):
-    """One time that a rating with this id was accepted, and what became of it."""
+class RatingDelivery(BaseModel):
+    """One accepted delivery of a rating with this id, and its outcome."""
 
     outcome: DeliveryOutcome
     at: datetime
-    """When it was accepted; when it was rejected, for a rejection."""
+    """When it was accepted, or when it was rejected."""
     reason: str | None = None
 
 
-class Standing(BaseModel):
+class EpisodeStanding(BaseModel):
     """What the assessment means for the dyad's episode."""
 
     flagged: bool
@@ -63,45 +63,47 @@ class RatingStatus(BaseModel):
     """One rating: its state, the assessment if it is current, and every delivery of it."""
 
     id: str
-    status: Fate
+    status: RatingState
     reason: str | None = None
     assessment: AllianceAssessed | None = None
-    standing: Standing | None = None
-    deliveries: list[Delivery]
+    standing: EpisodeStanding | None = None
+    deliveries: list[RatingDelivery]
 
 
 def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
-    """The door to single ratings."""
+    """Return the router with the endpoint."""
     router = APIRouter(prefix="/v1", tags=["ratings"])
     Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
 
     @router.get("/ratings/{rating_id}", response_model_exclude_none=True)
     async def rating(practice: Practice, rating_id: Annotated[str, Path(max_length=128)]) -> RatingStatus:
-        """What became of one rating. `pending`: it was not read yet, or never sent."""
-        named = (practice, rating_id)
+        """Return the state of one rating. `pending` means that it was not read yet, or never sent."""
+        parameters = (practice, rating_id)
         async with pool.connection() as conn:
-            row = await (await conn.execute(_RATING, named)).fetchone()
-            duplicates = await (await conn.execute(_DUPLICATES, named)).fetchall()
-            rejections = await (await conn.execute(_REJECTIONS, named)).fetchall()
-        rejected = [Delivery(outcome=DeliveryOutcome.REJECTED, at=at, reason=why) for at, why in rejections]
+            row = await (await conn.execute(_RATING, parameters)).fetchone()
+            duplicates = await (await conn.execute(_DUPLICATES, parameters)).fetchall()
+            rejections = await (await conn.execute(_REJECTIONS, parameters)).fetchall()
+        rejected = [
+            RatingDelivery(outcome=DeliveryOutcome.REJECTED, at=at, reason=why) for at, why in rejections
+        ]
         if row is None:
-            status = Fate.REJECTED if rejected else Fate.PENDING
+            status = RatingState.REJECTED if rejected else RatingState.PENDING
             reason = rejected[-1].reason if rejected else None
             return RatingStatus(id=rating_id, status=status, reason=reason, deliveries=rejected)
-        return _known(rating_id, row, [at for (at,) in duplicates], rejected)
+        return _status_of(rating_id, row, [at for (at,) in duplicates], rejected)
 
     return router
 
 
-def _known(
-    rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], rejected: list[Delivery]
+def _status_of(
+    rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], rejected: list[RatingDelivery]
 ) -> RatingStatus:
-    accepted_at, current, practice, therapist, client, case, session, instrument, *found = row
+    accepted_at, current, practice, therapist, client, case, session, instrument, *assessment = row
     first = DeliveryOutcome.ASSESSED if current else DeliveryOutcome.SUPERSEDED
-    deliveries = [Delivery(outcome=first, at=accepted_at)]
-    deliveries += [Delivery(outcome=DeliveryOutcome.DUPLICATE, at=at) for at in duplicates]
-    revision, numbers, flagged, step, episode = found
-    answer = RatingStatus(id=rating_id, status=Fate(first.value), deliveries=deliveries + rejected)
+    deliveries = [RatingDelivery(outcome=first, at=accepted_at)]
+    deliveries += [RatingDelivery(outcome=DeliveryOutcome.DUPLICATE, at=at) for at in duplicates]
+    revision, numbers, flagged, step, episode = assessment
+    answer = RatingStatus(id=rating_id, status=RatingState(first.value), deliveries=deliveries + rejected)
     if numbers is None:
         return answer
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
@@ -111,6 +113,8 @@ def _known(
     return answer.model_copy(
         update={
             "assessment": AllianceAssessed.model_validate_json(encode(data)),
-            "standing": Standing(flagged=flagged, step=step, episode_id=str(episode) if episode else None),
+            "standing": EpisodeStanding(
+                flagged=flagged, step=step, episode_id=str(episode) if episode else None
+            ),
         }
     )

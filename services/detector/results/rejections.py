@@ -1,4 +1,4 @@
-"""GET /v1/rejections: what of a practice's ratings could not be taken up, and why."""
+"""GET /v1/rejections: a practice's rejected deliveries and the reasons."""
 
 from datetime import datetime
 from typing import Annotated
@@ -16,8 +16,8 @@ WHERE tenant = %(practice)s AND {paging.AFTER} ORDER BY {paging.ORDER} LIMIT %(l
 """
 
 
-class RejectionSeen(BaseModel):
-    """One delivery that was accepted and could not be taken up."""
+class RejectedDelivery(BaseModel):
+    """One delivery that ingest accepted and the detector rejected."""
 
     rating_id: str | None
     reason: str
@@ -26,15 +26,15 @@ class RejectionSeen(BaseModel):
 
 
 class RejectionPage(BaseModel):
-    """A page of rejections, oldest first; ask with `after=next` for what follows."""
+    """A page of rejections, oldest first; `after=next` asks for the next page."""
 
-    rejections: list[RejectionSeen]
+    rejections: list[RejectedDelivery]
     next: str | None
-    """None when the page is empty: ask again later with the same `after`."""
+    """None when the page is empty; ask again later with the same `after`."""
 
 
 def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
-    """The door to rejections."""
+    """Return the router with the endpoint."""
     router = APIRouter(prefix="/v1", tags=["rejections"])
     Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
 
@@ -44,17 +44,17 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> RejectionPage:
-        """Rejections after the cursor."""
+        """Return rejections after the cursor."""
         start = paging.decode(after)
         async with pool.connection() as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
         last = paging.encode(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
-        seen = [
-            RejectionSeen(rating_id=subject, reason=reason, detail=detail, rejected_at=at)
+        rejections = [
+            RejectedDelivery(rating_id=subject, reason=reason, detail=detail, rejected_at=at)
             for _, _, subject, reason, detail, at in rows
         ]
-        return RejectionPage(rejections=seen, next=last)
+        return RejectionPage(rejections=rejections, next=last)
 
     return router

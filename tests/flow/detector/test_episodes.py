@@ -7,7 +7,7 @@ from uuid import UUID
 from schemas import topics
 from schemas.envelope import EpisodeChangedEvent
 from schemas.events import Answer, EpisodeChanged
-from services.detector.jobs.daily_sweep import due
+from services.detector.jobs.daily_sweep import due_dyads
 from services.detector.stream.pipeline import run
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
@@ -141,7 +141,7 @@ async def test_what_is_not_relevant_is_silent_when_it_deepens(detector: Stage) -
 
 async def sweep(detector: Stage, day: date) -> list[Outgoing]:
     async def work(tx: Transaction) -> None:
-        await run(await due(tx, day, range(4), UUID(int=0), 100), detector.tools)
+        await run(await due_dyads(tx, day, range(4), UUID(int=0), 100), detector.tools)
 
     return await detector.transact(work)
 

@@ -85,7 +85,7 @@ async def test_why_tells_the_way_of_a_sessions_ratings(detector: Stage) -> None:
         "rating one delivered again",
         "episode opened (revision 1)",
     ]
-    assert lines[-1].why == "the therapist is to be told"
+    assert lines[-1].why == "the therapist gets a message"
 
 
 async def test_why_knows_nothing_of_another_practices_session(detector: Stage) -> None:

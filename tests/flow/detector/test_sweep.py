@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.detector.jobs.daily_sweep import Sweep
+from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.metrics import DetectorMetrics
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
@@ -36,16 +36,16 @@ class Borrowed:
         await self._detector.transact(work)
 
 
-def sweep_of(detector: Stage, owned: frozenset[int] = ALL, slice_: int = 100) -> Sweep:
+def sweep_of(detector: Stage, owned: frozenset[int] = ALL, max_dyads: int = 100) -> DailySweep:
     clock = ManualClock(NOW)
-    return Sweep(
+    return DailySweep(
         Borrowed(detector, owned),
         detector.tools,
         metrics=DetectorMetrics(CollectorRegistry()),
         health=Health(clock, Metrics("detector")),
         clock=clock,
         every_s=3600,
-        slice_=slice_,
+        max_dyads=max_dyads,
     )
 
 
@@ -66,13 +66,13 @@ async def states(detector: Stage) -> list[str]:
 
 
 async def test_a_sweep_goes_over_all_dyads_in_slices(five_open: Stage) -> None:
-    await sweep_of(five_open, slice_=2).once(LATER)
+    await sweep_of(five_open, max_dyads=2).sweep(LATER)
     assert await states(five_open) == ["unrepaired"] * 5
 
 
 async def test_a_sweep_leaves_the_partitions_of_others_alone(five_open: Stage) -> None:
     ((partition,),) = await five_open.rows("SELECT min(partition) FROM detector.dyad")
-    await sweep_of(five_open, frozenset([partition])).once(LATER)
+    await sweep_of(five_open, frozenset([partition])).sweep(LATER)
     ((left,),) = await five_open.rows("SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL")
     ((others,),) = await five_open.rows(
         "SELECT count(*) FROM detector.dyad WHERE partition <> %s", (partition,)
@@ -81,14 +81,14 @@ async def test_a_sweep_leaves_the_partitions_of_others_alone(five_open: Stage) -
 
 
 async def test_a_day_is_swept_once(five_open: Stage) -> None:
-    await sweep_of(five_open).once(LATER)
+    await sweep_of(five_open).sweep(LATER)
     again = sweep_of(five_open)
-    await again.once(LATER)
-    await again.once(LATER - timedelta(days=1))
+    await again.sweep(LATER)
+    await again.sweep(LATER - timedelta(days=1))
     assert await five_open.rows("SELECT DISTINCT day FROM detector.sweep") == [(LATER,)]
     assert isinstance(LATER, date)
 
 
 async def test_nothing_is_swept_while_no_partition_is_owned(five_open: Stage) -> None:
-    await sweep_of(five_open, frozenset()).once(LATER)
+    await sweep_of(five_open, frozenset()).sweep(LATER)
     assert await states(five_open) == ["open"] * 5

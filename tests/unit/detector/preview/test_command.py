@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from services.detector.cli.score import register
+from services.detector.cli.commands import register
 from tests.support.detector.tables import EXAMPLE, items, of, write
 
 
