@@ -14,7 +14,7 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.notifier.wiring import NotifierSettings, put_together
+from services.notifier.wiring import NotifierSettings, build_components
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import ConsumedTopics, RecordHandling
 from services.runtime.http.credentials import CredentialStore
@@ -37,7 +37,7 @@ _REASONS = ("unexpected-event",)
 
 
 async def run() -> None:
-    """Read the settings, put the parts together, and serve.
+    """Read the settings, put the components together, and serve.
 
     Raises:
         Halt: a setting cannot be used; the message says which.
@@ -59,7 +59,7 @@ async def run() -> None:
         reject_reasons=_REASONS,
     )
     health = Health(clock, metrics)
-    parts = put_together(own, database, metrics, health, clock)
+    components = build_components(own, database, metrics, health, clock)
     consumer = BatchConsumer(
         SERVICE,
         ConsumedTopics(
@@ -67,7 +67,7 @@ async def run() -> None:
             group="rapport-notifier",
             co_partitioned=[topic.name for topic in CO_PARTITIONED],
         ),
-        RecordHandling(parts.pipeline, rejected_events(SERVICE, Outgoing)),
+        RecordHandling(components.pipeline, rejected_events(SERVICE, Outgoing)),
         kafka=KafkaSettings(),
         database=database,
         metrics=metrics,
@@ -78,12 +78,12 @@ async def run() -> None:
     credentials = CredentialStore(
         CredentialSettings().credentials_file, clock, added_by="`rapport practices add`"
     )
-    app = build_app(parts.desk(consumer.transact), credentials, own.channels, health, metrics)
-    await parts.pool.open(wait=False)
+    app = build_app(components.page_context(consumer.transact), credentials, own.channels, health, metrics)
+    await components.pool.open(wait=False)
     try:
-        await serve(app, HttpSettings(), beside=[parts.worker, consumer])
+        await serve(app, HttpSettings(), beside=[components.worker, consumer])
     finally:
-        await parts.pool.close()
+        await components.pool.close()
 
 
 if __name__ == "__main__":

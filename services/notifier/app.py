@@ -9,9 +9,9 @@ from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.channels.registry import ChannelSettings
 from services.notifier.web.assets import asset_router
-from services.notifier.web.context import Desk
 from services.notifier.web.item_pages import item_router
-from services.notifier.web.security import GuardHeaders
+from services.notifier.web.page_context import PageContext
+from services.notifier.web.security import SecurityHeaders
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
@@ -24,7 +24,7 @@ _AGAIN_AFTER_S = "5"
 
 
 def build_app(
-    desk: Desk,
+    context: PageContext,
     credentials: CredentialStore,
     channel_settings: ChannelSettings,
     health: Health,
@@ -35,19 +35,19 @@ def build_app(
     app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None)
     problem.install(app)
     app.include_router(health_router(health, metrics))
-    app.include_router(therapist_router(desk.pool, credentials, channel_settings))
-    app.include_router(notification_router(desk.pool, credentials))
+    app.include_router(therapist_router(context.pool, credentials, channel_settings))
+    app.include_router(notification_router(context.pool, credentials))
     app.include_router(asset_router())
-    app.include_router(sign_in_router(desk))
-    app.include_router(item_router(desk))
-    app.add_middleware(GuardHeaders)
+    app.include_router(sign_in_router(context))
+    app.include_router(item_router(context))
+    app.add_middleware(SecurityHeaders)
 
     async def database_away(request: Request, _error: Exception) -> Response:
         if request.url.path.startswith("/v1/"):
             answer: Response = problem.Problem(503, "Not available now", "Send again in a moment.").response()
         else:
-            wording = desk.pages.wording(request)
-            answer = desk.pages.message(wording, "error.busy_title", "error.busy", status=503)
+            wording = context.pages.wording(request)
+            answer = context.pages.message(wording, "error.busy_title", "error.busy", status=503)
         answer.headers["Retry-After"] = _AGAIN_AFTER_S
         return answer
 

@@ -9,11 +9,11 @@ from schemas.events import Answer
 from schemas.topics import EPISODE_CHANGED
 from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import Outcome, Reason, outcome
-from services.notifier.domain.delivery import OPEN, State
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.decision import DecisionOutcome, DecisionReason, outcome_of
+from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
+from services.notifier.domain.planned_notification import PlannedNotification
 
-TOLD_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
+DECISION_LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
 
 
 class NotifierMetrics:
@@ -43,10 +43,10 @@ class NotifierMetrics:
             "When the oldest delivery that is still to be tried was decided on; 0 when there is none.",
             registry=registry,
         )
-        self.accepted_to_told = Histogram(
+        self.decision_latency = Histogram(
             "rapport_accepted_to_told_seconds",
             "From the acceptance of a rating to the decision to tell of what it changed.",
-            buckets=TOLD_SECONDS,
+            buckets=DECISION_LATENCY_BUCKETS_S,
             registry=registry,
         )
         self.heartbeat = Gauge(
@@ -66,23 +66,27 @@ class NotifierMetrics:
         )
         self._start_at_zero()
 
-    def count(self, notices: Iterable[Notice], now: datetime) -> None:
+    def count(self, notifications: Iterable[PlannedNotification], now: datetime) -> None:
         """Count what was decided; called once the decisions are committed."""
-        for notice in notices:
-            if notice.change is None:
-                self.decisions.labels("none", Outcome.SUPPRESSED.value, Reason.HEARTBEAT.value).inc()
+        for notification in notifications:
+            if notification.change is None:
+                self.decisions.labels(
+                    "none", DecisionOutcome.SUPPRESSED.value, DecisionReason.HEARTBEAT.value
+                ).inc()
                 continue
-            for channel, reason in notice.plan.items():
-                self.decisions.labels(channel.value, outcome(reason).value, reason.value).inc()
-            if notice.tells(Channel.INBOX):
-                self.accepted_to_told.observe(max(0.0, (now - notice.change.accepted_at).total_seconds()))
+            for channel, reason in notification.plan.items():
+                self.decisions.labels(channel.value, outcome_of(reason).value, reason.value).inc()
+            if notification.goes_to(Channel.INBOX):
+                self.decision_latency.observe(
+                    max(0.0, (now - notification.change.accepted_at).total_seconds())
+                )
 
     async def measure(self, conn: Connection) -> None:
         """Read the gauges from the tables, so that they are true in every process."""
         rows = await conn.execute(
             "SELECT channel, count(*), extract(epoch FROM min(created_at))::float FROM notifier.delivery"
             " WHERE state = ANY(%s) GROUP BY channel",
-            (list(OPEN),),
+            (list(OPEN_STATES),),
         )
         waiting = {channel: (count, oldest) for channel, count, oldest in await rows.fetchall()}
         for outgoing in OUTGOING:
@@ -98,13 +102,13 @@ class NotifierMetrics:
 
     def _start_at_zero(self) -> None:
         for channel in Channel:
-            for reason in Reason:
-                if reason is not Reason.HEARTBEAT:
-                    self.decisions.labels(channel.value, outcome(reason).value, reason.value)
-        self.decisions.labels("none", Outcome.SUPPRESSED.value, Reason.HEARTBEAT.value)
+            for reason in DecisionReason:
+                if reason is not DecisionReason.HEARTBEAT:
+                    self.decisions.labels(channel.value, outcome_of(reason).value, reason.value)
+        self.decisions.labels("none", DecisionOutcome.SUPPRESSED.value, DecisionReason.HEARTBEAT.value)
         for outgoing in OUTGOING:
             self.open_deliveries.labels(outgoing.value)
-            for state in State:
+            for state in DeliveryState:
                 self.attempts.labels(outgoing.value, state.value)
         for partition in range(EPISODE_CHANGED.partitions):
             self.heartbeat.labels(str(partition))

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.stages.decode import arrive
+from services.notifier.stages.decode import decode_records
 from services.notifier.stages.dedup import dedup
 from services.notifier.stages.inbox import inbox
 from services.notifier.stages.mute import mute
@@ -14,7 +14,7 @@ from services.notifier.stages.send import Defer, Send
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 
-Stage = Callable[[Transaction, list[Notice]], Awaitable[list[Notice]]]
+Stage = Callable[[Transaction, list[PlannedNotification]], Awaitable[list[PlannedNotification]]]
 
 
 class Pipeline:
@@ -33,7 +33,7 @@ class Pipeline:
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
-        notices = arrive(tx, records)
+        notifications = decode_records(tx, records)
         for stage in self.stages:
-            notices = await stage(tx, notices)
-        tx.after_commit.append(lambda: self._metrics.count(notices, tx.now))
+            notifications = await stage(tx, notifications)
+        tx.after_commit.append(lambda: self._metrics.count(notifications, tx.now))

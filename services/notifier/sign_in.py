@@ -13,7 +13,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from services.notifier.channels.channel import Purpose
 from services.notifier.channels.registry import Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.delivery import Delivery, State
+from services.notifier.domain.delivery import Delivery, DeliveryState
 from services.notifier.domain.therapist import Therapist
 from services.runtime.process.errors import Halt
 
@@ -32,7 +32,7 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class SignInLink:
     """A link that was mailed."""
 
     link_id: UUID
@@ -43,7 +43,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SignInSession:
     """Who is signed in. `csrf` must come back with every form."""
 
     practice_id: str
@@ -52,7 +52,7 @@ class Session:
     csrf: str = field(repr=False)
 
 
-class Links:
+class LinkSigner:
     """Signs what leaves the house. A token holds a random-looking id and nothing else."""
 
     def __init__(self, secret: bytes, public_url: str) -> None:
@@ -101,7 +101,7 @@ async def ensure_link(conn: Connection, delivery: Delivery, expires_at: datetime
     )
 
 
-async def find_link(conn: Connection, link_id: UUID, now: datetime) -> Link | None:
+async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLink | None:
     """A link as it stands."""
     row = await (
         await conn.execute(
@@ -113,7 +113,7 @@ async def find_link(conn: Connection, link_id: UUID, now: datetime) -> Link | No
     if row is None:
         return None
     state = LinkState.USED if row[3] else LinkState.EXPIRED if row[4] <= now else LinkState.GOOD
-    return Link(link_id, row[0], row[1], row[2], state)
+    return SignInLink(link_id, row[0], row[1], row[2], state)
 
 
 async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
@@ -126,7 +126,7 @@ async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
     return cursor.rowcount == 1
 
 
-async def start_session(conn: Connection, link: Link, now: datetime, lasts: timedelta) -> str:
+async def start_session(conn: Connection, link: SignInLink, now: datetime, lasts: timedelta) -> str:
     """Start a session and return its cookie: 256 random bits, of which only the hash is kept."""
     cookie = secrets.token_urlsafe(32)
     await conn.execute("DELETE FROM notifier.session WHERE expires_at <= %s", (now,))
@@ -138,7 +138,9 @@ async def start_session(conn: Connection, link: Link, now: datetime, lasts: time
     return cookie
 
 
-async def find_session(conn: Connection, cookie: str | None, links: Links, now: datetime) -> Session | None:
+async def find_session(
+    conn: Connection, cookie: str | None, links: LinkSigner, now: datetime
+) -> SignInSession | None:
     """The session of a cookie; None when there is none that still lasts."""
     if not cookie:
         return None
@@ -150,15 +152,15 @@ async def find_session(conn: Connection, cookie: str | None, links: Links, now: 
             (hashed, now),
         )
     ).fetchone()
-    return None if row is None else Session(row[0], row[1], hashed, links.csrf(hashed))
+    return None if row is None else SignInSession(row[0], row[1], hashed, links.csrf(hashed))
 
 
-async def end_session(conn: Connection, session: Session) -> None:
+async def end_session(conn: Connection, session: SignInSession) -> None:
     """Sign out."""
     await conn.execute("DELETE FROM notifier.session WHERE session_hash = %s", (session.session_hash,))
 
 
-async def ask_for_link(
+async def request_link(
     conn: Connection, therapist: Therapist, now: datetime, valid: timedelta
 ) -> UUID | None:
     """A new delivery that will mail a sign-in link; None when too many were asked for within the hour."""
@@ -175,13 +177,21 @@ async def ask_for_link(
     ).fetchone()
     if row is None or row[0] >= LINKS_PER_HOUR:
         return None
-    new = uuid4()
+    delivery_id = uuid4()
     await conn.execute(
         "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
         " created_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-        (new, Purpose.SIGN_IN.value, *key, Channel.EMAIL.value, State.PENDING.value, now, now + valid),
+        (
+            delivery_id,
+            Purpose.SIGN_IN.value,
+            *key,
+            Channel.EMAIL.value,
+            DeliveryState.PENDING.value,
+            now,
+            now + valid,
+        ),
     )
-    return new
+    return delivery_id
 
 
 def _hash(cookie: str) -> bytes:

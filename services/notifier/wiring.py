@@ -8,12 +8,12 @@ from psycopg_pool import AsyncConnectionPool
 from schemas.instruments.catalogue import BadDefinition, Catalogue
 from schemas.instruments.settings import InstrumentSettings
 from services.notifier.channels.registry import ChannelSettings, build_channels
-from services.notifier.deliveries.attempt import Deliver
-from services.notifier.deliveries.queue import Queue, jobs_pool
+from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
-from services.notifier.deliveries.worker import Worker
+from services.notifier.deliveries.sender import DeliverySender
+from services.notifier.deliveries.worker import DeliveryWorker
 from services.notifier.directory.store import Connection
-from services.notifier.inbox.respond import Transact
+from services.notifier.inbox.record_response import Transact
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.pipeline import Pipeline
 from services.notifier.settings import (
@@ -21,9 +21,9 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.notifier.sign_in import Links
-from services.notifier.web.context import Desk
-from services.notifier.web.rendering import Pages
+from services.notifier.sign_in import LinkSigner
+from services.notifier.web.page_context import PageContext
+from services.notifier.web.rendering import PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.postgres.connect import conninfo, pool
@@ -47,23 +47,23 @@ class NotifierSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class NotifierComponents:
     """What runs: the pipeline inside the consume loop, the worker beside it, the desk behind the door."""
 
     pool: AsyncConnectionPool[Connection]
     pipeline: Pipeline
-    worker: Worker
-    links: Links
-    queue: Queue
-    pages: Pages
+    worker: DeliveryWorker
+    links: LinkSigner
+    queue: DeliveryQueue
+    pages: PageRenderer
     metrics: NotifierMetrics
     catalogue: Catalogue
     settings: NotifierSettings
     clock: Clock
 
-    def desk(self, transact: Transact) -> Desk:
+    def page_context(self, transact: Transact) -> PageContext:
         """The desk, once there is something that stores answers."""
-        return Desk(
+        return PageContext(
             pool=self.pool,
             pages=self.pages,
             links=self.links,
@@ -76,9 +76,9 @@ class Parts:
         )
 
 
-def put_together(
+def build_components(
     settings: NotifierSettings, database: DatabaseSettings, metrics: Metrics, health: Health, clock: Clock
-) -> Parts:
+) -> NotifierComponents:
     """Everything, connected to nothing yet.
 
     Raises:
@@ -90,13 +90,13 @@ def put_together(
         raise Halt(str(bad)) from None
     own_metrics = NotifierMetrics(metrics.registry)
     secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
-    links = Links(secret, settings.web.public_url)
+    links = LinkSigner(secret, settings.web.public_url)
     wordings = Wordings.load()
     connections = pool(database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS}), "notifier-pages")
     back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
-    queue = Queue(back_off)
-    queue.works_with(
-        Deliver(
+    queue = DeliveryQueue(back_off)
+    queue.register(
+        DeliverySender(
             pool=connections,
             channels=build_channels(settings.channels, wordings),
             links=links,
@@ -107,10 +107,10 @@ def put_together(
         )
     )
     jobs = jobs_pool(conninfo(database, "notifier-jobs"), max_size=settings.worker.worker_concurrency + 3)
-    return Parts(
+    return NotifierComponents(
         pool=connections,
         pipeline=Pipeline(queue.defer, own_metrics),
-        worker=Worker(
+        worker=DeliveryWorker(
             queue=queue,
             jobs=jobs,
             pool=connections,
@@ -121,7 +121,7 @@ def put_together(
         ),
         links=links,
         queue=queue,
-        pages=Pages(settings.web, wordings),
+        pages=PageRenderer(settings.web, wordings),
         metrics=own_metrics,
         catalogue=catalogue,
         settings=settings,

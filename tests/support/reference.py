@@ -30,7 +30,7 @@ REASONS = {
     "services.ingest.refusal": ("Reason", "Why ingest refuses a rating"),
     "services.detector.domain.reasons": ("RejectionReason", "Why the detector rejects a record"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
-    "services.notifier.domain.decision": ("Reason", "Why the notifier told, or did not"),
+    "services.notifier.domain.decision": ("DecisionReason", "Why the notifier told, or did not"),
     "services.notifier.channels.channel": ("DeliveryReason", "How a delivery came to its state"),
 }
 ELSEWHERE = {

@@ -11,8 +11,8 @@ from pydantic import BaseModel
 
 from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import Outcome, Reason
-from services.notifier.domain.delivery import State
+from services.notifier.domain.decision import DecisionOutcome, DecisionReason
+from services.notifier.domain.delivery import DeliveryState
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import require_tenant
@@ -27,9 +27,9 @@ class Notification(BaseModel):
     revision: int
     change: str
     channel: Channel
-    outcome: Outcome
-    reason: Reason
-    state: State | None
+    outcome: DecisionOutcome
+    reason: DecisionReason
+    state: DeliveryState | None
     """How far the message has come; None when nothing was to be told."""
     accepted_at: datetime
     """When the rating that caused the change was accepted."""
@@ -37,7 +37,7 @@ class Notification(BaseModel):
     sent_at: datetime | None
 
 
-class Page(BaseModel):
+class NotificationPage(BaseModel):
     """A page of decisions, oldest first; ask with `after=next` for what follows."""
 
     notifications: list[Notification]
@@ -45,27 +45,27 @@ class Page(BaseModel):
     """None when the page is empty: ask again later with the same `after`."""
 
 
-class Balance(BaseModel):
+class MessageBalance(BaseModel):
     """What became of every change of this practice's episodes."""
 
-    messages: dict[Channel, dict[State, int]]
-    kept_back: dict[Reason, int]
+    messages: dict[Channel, dict[DeliveryState, int]]
+    kept_back: dict[DecisionReason, int]
     """Changes that were told nowhere, by reason."""
-    not_sent: dict[Channel, dict[Reason, int]]
+    not_sent: dict[Channel, dict[DecisionReason, int]]
     """Changes that were not sent over a channel, by reason."""
 
 
 def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
     """The doors to what was decided."""
     router = APIRouter(prefix="/v1", tags=["notifications"])
-    Practice = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    PracticeOptions = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.get("/notifications")
     async def notifications(
-        practice: Practice,
+        practice: PracticeOptions,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    ) -> Page:
+    ) -> NotificationPage:
         """Decisions in the order in which they were made; no page skips one that is still being written."""
         start = paging.decode(after)
         async with pool.connection() as conn:
@@ -83,10 +83,10 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
             )
             found = await rows.fetchall()
         last = paging.encode(paging.Cursor(int(found[-1][0]), found[-1][1])) if found else None
-        return Page(notifications=[_notification(row[2:]) for row in found], next=last)
+        return NotificationPage(notifications=[_notification(row[2:]) for row in found], next=last)
 
     @router.get("/balance")
-    async def balance(practice: Practice) -> Balance:
+    async def balance(practice: PracticeOptions) -> MessageBalance:
         """Counts that add up: each change is told or kept back, each message in exactly one state."""
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -95,13 +95,13 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
                 " GROUP BY 1, 2",
                 (practice,),
             )
-            decisions = [(Channel(a), Reason(b), n) for a, b, n in await decided.fetchall()]
+            decisions = [(Channel(a), DecisionReason(b), n) for a, b, n in await decided.fetchall()]
             delivered = await conn.execute(
                 "SELECT channel, state, count(*) FROM notifier.delivery WHERE practice_id = %s"
                 " AND purpose = 'episode' GROUP BY 1, 2",
                 (practice,),
             )
-            states = {(Channel(a), State(b)): n for a, b, n in await delivered.fetchall()}
+            states = {(Channel(a), DeliveryState(b)): n for a, b, n in await delivered.fetchall()}
         return _balance(decisions, states)
 
     return router
@@ -109,32 +109,32 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
 
 def _notification(row: Sequence[Any]) -> Notification:
     episode, revision, change, channel, outcome, reason, accepted_at, decided_at, state, finished_at = row
-    told_here = channel == Channel.INBOX.value and outcome == Outcome.TOLD.value
-    reached = State.SENT if told_here else State(state) if state else None
+    told_here = channel == Channel.INBOX.value and outcome == DecisionOutcome.TOLD.value
+    reached = DeliveryState.SENT if told_here else DeliveryState(state) if state else None
     return Notification(
         episode_id=episode,
         revision=revision,
         change=change,
         channel=Channel(channel),
-        outcome=Outcome(outcome),
-        reason=Reason(reason),
+        outcome=DecisionOutcome(outcome),
+        reason=DecisionReason(reason),
         state=reached,
         accepted_at=accepted_at,
         decided_at=decided_at,
-        sent_at=decided_at if told_here else finished_at if reached is State.SENT else None,
+        sent_at=decided_at if told_here else finished_at if reached is DeliveryState.SENT else None,
     )
 
 
 def _balance(
-    decisions: list[tuple[Channel, Reason, int]], states: dict[tuple[Channel, State], int]
-) -> Balance:
-    told = {Reason.TO_REVIEW, Reason.ITEM_UPDATED}
+    decisions: list[tuple[Channel, DecisionReason, int]], states: dict[tuple[Channel, DeliveryState], int]
+) -> MessageBalance:
+    told = {DecisionReason.TO_REVIEW, DecisionReason.ITEM_UPDATED}
     inbox = sum(n for channel, reason, n in decisions if channel is Channel.INBOX and reason in told)
     held = [(channel, reason, n) for channel, reason, n in decisions if reason not in told]
-    return Balance(
+    return MessageBalance(
         messages={
-            Channel.INBOX: {State.SENT: inbox},
-            **{one: {state: states.get((one, state), 0) for state in State} for one in OUTGOING},
+            Channel.INBOX: {DeliveryState.SENT: inbox},
+            **{one: {state: states.get((one, state), 0) for state in DeliveryState} for one in OUTGOING},
         },
         kept_back={reason: n for channel, reason, n in held if channel is Channel.INBOX},
         not_sent={one: {reason: n for channel, reason, n in held if channel is one} for one in OUTGOING},

@@ -58,11 +58,11 @@ def therapist_router(
 ) -> APIRouter:
     """The door to the directory."""
     router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
-    Practice = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    PracticeOptions = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.put("/{therapist_id}")
     async def put(
-        therapist_id: TherapistReference, entry: TherapistEntry, practice: Practice, response: Response
+        therapist_id: TherapistReference, entry: TherapistEntry, practice: PracticeOptions, response: Response
     ) -> StoredTherapist:
         """Say how a therapist is reached, replacing what was said before. 201 for a new one, else 200."""
         found = entry_errors(entry, settings)
@@ -75,7 +75,7 @@ def therapist_router(
         return _shown(stored)
 
     @router.get("/{therapist_id}")
-    async def get(therapist_id: TherapistReference, practice: Practice) -> StoredTherapist:
+    async def get(therapist_id: TherapistReference, practice: PracticeOptions) -> StoredTherapist:
         """How a therapist is reached."""
         async with pool.connection() as conn:
             found = await find_therapist(conn, practice, therapist_id)

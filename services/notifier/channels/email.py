@@ -52,7 +52,7 @@ class Email:
             async with self._server() as server:
                 await server.send_message(mail)
         except (SMTPException, OSError) as error:
-            return answer_to(error)
+            return result_of(error)
         return Sent()
 
     def compose(self, message: Message, address: str) -> EmailMessage:
@@ -98,7 +98,7 @@ class Email:
         )
 
 
-def answer_to(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetrying:
+def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetrying:
     """Whether what went wrong is worth another try: 4xx and silence are, 5xx is not."""
     match error:
         case SMTPRecipientsRefused():

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.notifier.cli.therapists import register
-from services.notifier.directory.store import Practice, find_practices, put_practice
+from services.notifier.directory.store import PracticeOptions, find_practices, put_practice
 from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _SWITCH = {"on": True, "off": False}
@@ -16,17 +16,17 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     Raises:
         ValueError: an option cannot be used; the message says what is expected.
     """
-    before = (await find_practices(conn, [tenant.id])).get(tenant.id, Practice(tenant.id))
+    before = (await find_practices(conn, [tenant.id])).get(tenant.id, PracticeOptions(tenant.id))
     template = tenant.options.get("client_url_template", before.client_url_template) or None
     if template is not None and not _is_template(template):
         raise ValueError(
             "client_url_template: expected a web address with {client_id} in it,"
             " as https://records.example.org/clients/{client_id}"
         )
-    messages = tenant.options.get("messages", "on" if before.told else "off").lower()
+    messages = tenant.options.get("messages", "on" if before.messages_on else "off").lower()
     if messages not in _SWITCH:
         raise ValueError("messages: expected on or off")
-    await put_practice(conn, Practice(tenant.id, _SWITCH[messages], template))
+    await put_practice(conn, PracticeOptions(tenant.id, _SWITCH[messages], template))
 
 
 def _is_template(text: str) -> bool:

@@ -46,15 +46,15 @@ def register(app: typer.Typer) -> None:
 
 def _import(file: Path, practice: str) -> int:
     from services.notifier.channels.registry import read_channel_settings
-    from services.notifier.directory.csv_import import BadRoster, read_roster
+    from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            found = read_roster(practice, lines, read_channel_settings())
+            found = read_therapist_table(practice, lines, read_channel_settings())
     except UnicodeDecodeError:
         typer.secho(f"{file} is not UTF-8: save it as CSV in UTF-8.", err=True, fg="red")
         return 1
-    except BadRoster as bad:
+    except TherapistTableError as bad:
         for row in bad.rows:
             typer.secho(f"line {row.line}: {row.field} {row.message}; expected {row.expected}", err=True)
         typer.secho(

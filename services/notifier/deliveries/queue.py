@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.directory.store import Connection
-from services.notifier.domain.delivery import OPEN
+from services.notifier.domain.delivery import OPEN_STATES
 
 SCHEMA = "notifier_jobs"
 QUEUE = "deliveries"
@@ -38,14 +38,14 @@ def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Conn
     )
 
 
-class Queue:
+class DeliveryQueue:
     """The queue of deliveries."""
 
     def __init__(self, back_off: BackOff) -> None:
         self.app = App(connector=PsycopgConnector())
         self._back_off = back_off
 
-    def works_with(self, deliver: Callable[[UUID], Awaitable[None]]) -> None:
+    def register(self, deliver: Callable[[UUID], Awaitable[None]]) -> None:
         """Say what a job does."""
 
         @self.app.task(name=DELIVER, queue=QUEUE, retry=self._back_off)
@@ -82,7 +82,7 @@ class Queue:
                 "SELECT delivery_id FROM notifier.delivery WHERE state = ANY(%s) AND NOT EXISTS (SELECT FROM"
                 " notifier_jobs.procrastinate_jobs WHERE queueing_lock = delivery_id::text"
                 " AND status IN ('todo', 'doing')) FOR UPDATE SKIP LOCKED",
-                (list(OPEN),),
+                (list(OPEN_STATES),),
             )
             orphans = [row[0] for row in await rows.fetchall()]
             if orphans:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.notifier.deliveries.queue import QUEUE, Queue
+from services.notifier.deliveries.queue import QUEUE, DeliveryQueue
 from services.notifier.directory.store import Connection
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import WorkerSettings
@@ -18,19 +18,19 @@ from services.runtime.process.log import describe, get_logger
 CHECK = "sender"
 LOOP = "sweep"
 
-_BEAT_S = 2.0
+_HEARTBEAT_S = 2.0
 _STALLED_AFTER_S = 10.0
-_GRACE_S = 10.0
-_LASTED_S = 30.0
+_SHUTDOWN_GRACE_S = 10.0
+_STABLE_AFTER_S = 30.0
 
 
-class Worker:
+class DeliveryWorker:
     """Runs procrastinate's worker and comes back by itself when PostgreSQL was away."""
 
     def __init__(
         self,
         *,
-        queue: Queue,
+        queue: DeliveryQueue,
         jobs: AsyncConnectionPool[Connection],
         pool: AsyncConnectionPool[Connection],
         settings: WorkerSettings,
@@ -53,8 +53,8 @@ class Worker:
         await self.jobs.open(wait=False)
         await self._queue.app.open_async(self.jobs)
         tasks = [
-            asyncio.create_task(self._again_and_again(self._work), name="deliveries"),
-            asyncio.create_task(self._again_and_again(self._sweep), name="sweep"),
+            asyncio.create_task(self._restart_on_failure(self._work), name="deliveries"),
+            asyncio.create_task(self._restart_on_failure(self._sweep), name="sweep"),
         ]
         await self._stopped.wait()
         # procrastinate takes the cancellation as a request: what is in flight is finished first.
@@ -69,7 +69,7 @@ class Worker:
         """Finish the attempts in flight."""
         self._stopped.set()
 
-    async def _again_and_again(self, part: Callable[[], Awaitable[None]]) -> None:
+    async def _restart_on_failure(self, part: Callable[[], Awaitable[None]]) -> None:
         back_off = Backoff(first_s=0.2, cap_s=10.0)
         while not self._stopped.is_set():
             began = self._clock.monotonic()
@@ -78,7 +78,7 @@ class Worker:
             except Exception as error:
                 self._health.set_bad(CHECK, describe(error))
                 get_logger().warning("sender-interrupted", error=describe(error))
-            if self._clock.monotonic() - began > _LASTED_S:
+            if self._clock.monotonic() - began > _STABLE_AFTER_S:
                 back_off.reset()
             await self._clock.sleep(back_off.next_s())
 
@@ -89,8 +89,8 @@ class Worker:
             concurrency=self._settings.worker_concurrency,
             fetch_job_polling_interval=1.0,
             install_signal_handlers=False,
-            shutdown_graceful_timeout=_GRACE_S,
-            update_heartbeat_interval=_BEAT_S,
+            shutdown_graceful_timeout=_SHUTDOWN_GRACE_S,
+            update_heartbeat_interval=_HEARTBEAT_S,
             stalled_worker_timeout=_STALLED_AFTER_S,
             delete_jobs="always",
         )

@@ -24,7 +24,7 @@ _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
 
 
 @dataclass(frozen=True, slots=True)
-class BadRow:
+class RowError:
     """One thing that is wrong with one line of the file."""
 
     line: int
@@ -33,15 +33,17 @@ class BadRow:
     expected: str
 
 
-class BadRoster(ValueError):
+class TherapistTableError(ValueError):
     """The table cannot be taken; nothing of it was stored."""
 
-    def __init__(self, rows: Iterable[BadRow]) -> None:
+    def __init__(self, rows: Iterable[RowError]) -> None:
         self.rows = tuple(rows)
         super().__init__(f"{len(self.rows)} faults")
 
 
-def read_roster(practice_id: str, lines: Iterable[str], settings: ChannelSettings) -> list[Therapist]:
+def read_therapist_table(
+    practice_id: str, lines: Iterable[str], settings: ChannelSettings
+) -> list[Therapist]:
     """The therapists in a table.
 
     Raises:
@@ -50,12 +52,12 @@ def read_roster(practice_id: str, lines: Iterable[str], settings: ChannelSetting
     reader = csv.DictReader(lines)
     wrong = list(_header_faults(reader.fieldnames or ()))
     if wrong:
-        raise BadRoster(wrong)
+        raise TherapistTableError(wrong)
     found: dict[str, tuple[int, Therapist]] = {}
     for row in reader:
         cells = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
         if None in row:
-            wrong.append(BadRow(reader.line_num, "", "has more cells than the header", "as many cells"))
+            wrong.append(RowError(reader.line_num, "", "has more cells than the header", "as many cells"))
             continue
         entry, row_faults = _row(cells, reader.line_num, settings)
         wrong += row_faults
@@ -65,26 +67,26 @@ def read_roster(practice_id: str, lines: Iterable[str], settings: ChannelSetting
         if reference in found:
             first = found[reference][0]
             wrong.append(
-                BadRow(reader.line_num, "therapist_id", f"was on line {first} already", "one line each")
+                RowError(reader.line_num, "therapist_id", f"was on line {first} already", "one line each")
             )
         found.setdefault(reference, (reader.line_num, to_therapist(practice_id, reference, entry)))
     if wrong:
-        raise BadRoster(wrong)
+        raise TherapistTableError(wrong)
     return [one for _, one in found.values()]
 
 
-def _header_faults(names: Iterable[str]) -> Iterator[BadRow]:
+def _header_faults(names: Iterable[str]) -> Iterator[RowError]:
     given = list(names)
     if "therapist_id" not in given:
-        yield BadRow(1, "therapist_id", "is missing", f"a header with some of {', '.join(COLUMNS)}")
+        yield RowError(1, "therapist_id", "is missing", f"a header with some of {', '.join(COLUMNS)}")
     for name in given:
         if name not in COLUMNS:
-            yield BadRow(1, name, "is not a column we know", f"some of {', '.join(COLUMNS)}")
+            yield RowError(1, name, "is not a column we know", f"some of {', '.join(COLUMNS)}")
 
 
 def _row(
     cells: Mapping[str, str], line: int, settings: ChannelSettings
-) -> tuple[TherapistEntry | None, list[BadRow]]:
+) -> tuple[TherapistEntry | None, list[RowError]]:
     fields: dict[str, object] = {
         name: cells[name] for name in ("address", "locale", "time_zone", "supervisor") if cells.get(name)
     }
@@ -102,14 +104,14 @@ def _row(
         entry = TherapistEntry.model_validate(fields)
     except ValidationError as error:
         found = field_errors(error)
-        return None, [*wrong, *(BadRow(line, one.field, one.message, one.expected) for one in found)]
-    wrong += [BadRow(line, one.field, one.message, one.expected) for one in entry_errors(entry, settings)]
+        return None, [*wrong, *(RowError(line, one.field, one.message, one.expected) for one in found)]
+    wrong += [RowError(line, one.field, one.message, one.expected) for one in entry_errors(entry, settings)]
     return entry, wrong
 
 
-def _reference_faults(text: str, line: int) -> Iterator[BadRow]:
+def _reference_faults(text: str, line: int) -> Iterator[RowError]:
     try:
         _REFERENCE.validate_python(text)
     except ValidationError:
         expected = "a pseudonymous reference: no blank, no mail address, at most 128 characters"
-        yield BadRow(line, "therapist_id", "is not a reference", expected)
+        yield RowError(line, "therapist_id", "is not a reference", expected)

@@ -26,11 +26,11 @@ def _columns() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Practice:
+class PracticeOptions:
     """What a practice wants of the messages to its therapists."""
 
     practice_id: str
-    told: bool = True
+    messages_on: bool = True
     """False: messages are switched off, the inbox included."""
     client_url_template: str | None = None
     """A link into the practice's own record, with `{client_id}` in it."""
@@ -94,22 +94,22 @@ async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
     return row is not None and bool(row[0])
 
 
-async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, Practice]:
+async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, PracticeOptions]:
     """Those of the practices that have options stored."""
     rows = await conn.execute(
         "SELECT practice_id, told, client_url_template FROM notifier.practice WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
     )
-    return {row[0]: Practice(*row) for row in await rows.fetchall()}
+    return {row[0]: PracticeOptions(*row) for row in await rows.fetchall()}
 
 
-async def put_practice(conn: Connection, practice: Practice) -> None:
+async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
     """Store a practice's options, replacing those that were stored; the same call again changes nothing."""
     await conn.execute(
         "INSERT INTO notifier.practice (practice_id, told, client_url_template) VALUES (%s, %s, %s)"
         " ON CONFLICT (practice_id) DO UPDATE SET told = excluded.told,"
         " client_url_template = excluded.client_url_template",
-        (practice.practice_id, practice.told, practice.client_url_template),
+        (practice.practice_id, practice.messages_on, practice.client_url_template),
     )
 
 

@@ -5,14 +5,14 @@ from enum import StrEnum
 from schemas.events import Change
 
 
-class Outcome(StrEnum):
+class DecisionOutcome(StrEnum):
     """What was decided about one change on one channel."""
 
     TOLD = "told"
     SUPPRESSED = "suppressed"
 
 
-class Reason(StrEnum):
+class DecisionReason(StrEnum):
     """Why a change was told, or was not, on one channel."""
 
     TO_REVIEW = "to-review"
@@ -44,7 +44,7 @@ class Reason(StrEnum):
     """How an episode went on, of which the therapist was never told that it began."""
 
 
-TELLING = frozenset({Reason.TO_REVIEW, Reason.ITEM_UPDATED})
+NOTIFYING_REASONS = frozenset({DecisionReason.TO_REVIEW, DecisionReason.ITEM_UPDATED})
 """The reasons of the outcome `told`; all others are reasons of `suppressed`."""
 
 SENT_CHANGES = frozenset({Change.OPENED, Change.DEEPENED})
@@ -52,6 +52,6 @@ SENT_CHANGES = frozenset({Change.OPENED, Change.DEEPENED})
 the next session; how an episode goes on stands in its inbox item, where the therapist looks anyway."""
 
 
-def outcome(reason: Reason) -> Outcome:
+def outcome_of(reason: DecisionReason) -> DecisionOutcome:
     """What was decided, given why."""
-    return Outcome.TOLD if reason in TELLING else Outcome.SUPPRESSED
+    return DecisionOutcome.TOLD if reason in NOTIFYING_REASONS else DecisionOutcome.SUPPRESSED

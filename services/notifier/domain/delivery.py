@@ -16,7 +16,7 @@ from services.notifier.channels.registry import Channel
 _NAMESPACE = UUID("0f2c5a3e-7d19-5b5e-9c55-2f6d3b1e8a42")
 
 
-class State(StrEnum):
+class DeliveryState(StrEnum):
     """How far a delivery has come."""
 
     PENDING = "pending"
@@ -26,15 +26,19 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-TRANSITIONS: dict[State, frozenset[State]] = {
-    State.PENDING: frozenset({State.SENT, State.RETRYING, State.FAILED, State.CANCELLED}),
-    State.RETRYING: frozenset({State.SENT, State.RETRYING, State.FAILED, State.CANCELLED}),
-    State.CANCELLED: frozenset({State.SENT}),
-    State.SENT: frozenset(),
-    State.FAILED: frozenset(),
+TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
+    DeliveryState.PENDING: frozenset(
+        {DeliveryState.SENT, DeliveryState.RETRYING, DeliveryState.FAILED, DeliveryState.CANCELLED}
+    ),
+    DeliveryState.RETRYING: frozenset(
+        {DeliveryState.SENT, DeliveryState.RETRYING, DeliveryState.FAILED, DeliveryState.CANCELLED}
+    ),
+    DeliveryState.CANCELLED: frozenset({DeliveryState.SENT}),
+    DeliveryState.SENT: frozenset(),
+    DeliveryState.FAILED: frozenset(),
 }
 
-OPEN = tuple(state.value for state in (State.PENDING, State.RETRYING))
+OPEN_STATES = tuple(state.value for state in (DeliveryState.PENDING, DeliveryState.RETRYING))
 """The states in which a delivery is still to be tried."""
 
 
@@ -50,20 +54,20 @@ class Delivery:
     change: str | None
     """`opened` or `deepened`; None for a sign-in link."""
     channel: Channel
-    state: State
+    state: DeliveryState
     attempts: int
     created_at: datetime
     give_up_at: datetime
 
 
-def may_become(state: State, wanted: State) -> bool:
+def may_become(state: DeliveryState, wanted: DeliveryState) -> bool:
     """Whether a delivery in `state` may go to `wanted`."""
     return wanted in TRANSITIONS[state]
 
 
-def predecessors(wanted: State) -> list[str]:
+def predecessors(wanted: DeliveryState) -> list[str]:
     """The states from which a delivery may go to `wanted`."""
-    return [state.value for state in State if may_become(state, wanted)]
+    return [state.value for state in DeliveryState if may_become(state, wanted)]
 
 
 def delivery_id(episode: UUID, revision: int, channel: Channel) -> UUID:

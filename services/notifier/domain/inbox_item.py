@@ -8,7 +8,7 @@ from services.notifier.domain.decision import SENT_CHANGES
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Entry:
+class EpisodeRevision:
     """One change of an episode. `shown`: neither kept back nor switched off."""
 
     revision: int
@@ -26,7 +26,7 @@ class ItemState:
     first_revision: int
 
 
-def fold(entries: Iterable[Entry]) -> ItemState | None:
+def fold_revisions(entries: Iterable[EpisodeRevision]) -> ItemState | None:
     """The item of an episode; None while the therapist was told nothing of it.
 
     A change that calls for attention counts only when it was shown. How an episode goes on counts always
@@ -40,6 +40,6 @@ def fold(entries: Iterable[Entry]) -> ItemState | None:
     return ItemState(visible[-1].change, visible[-1].revision, told[-1], told[0])
 
 
-def is_visible(entry: Entry, first_revision: int) -> bool:
+def is_visible(entry: EpisodeRevision, first_revision: int) -> bool:
     """Whether a change stands in the item that begins with `first_revision`."""
     return entry.revision >= first_revision and (entry.shown or entry.change not in SENT_CHANGES)

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from schemas.events import Answer, Change, EpisodeChanged
 from services.notifier.directory.store import Connection
-from services.notifier.domain.inbox_item import Entry, is_visible
+from services.notifier.domain.inbox_item import EpisodeRevision, is_visible
 
 _ITEM = (
     "SELECT i.episode_id, i.state, i.first_revision, i.told_at, i.answer_revision, i.answer, i.answered_at,"
@@ -19,7 +19,7 @@ _ITEM = (
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class StandingAnswer:
     """The answer that stands."""
 
     answer: Answer
@@ -27,25 +27,25 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class InboxItem:
     """One item: the change whose numbers are shown, and how the episode stands now."""
 
     episode_id: UUID
     state: Change
     told_at: datetime
     change: EpisodeChanged = field(repr=False)
-    given: Given | None
+    given: StandingAnswer | None
     first_revision: int
     history: Sequence[EpisodeChanged] = field(default=(), repr=False)
     """Every visible change, oldest first; only filled for a single item."""
 
     @property
-    def waits(self) -> bool:
+    def awaits_answer(self) -> bool:
         """Whether it still waits for the therapist."""
         return self.given is None and self.state in {Change.OPENED, Change.DEEPENED}
 
 
-async def list_items(conn: Connection, practice_id: str, therapist_id: str, at_most: int) -> list[Item]:
+async def list_items(conn: Connection, practice_id: str, therapist_id: str, at_most: int) -> list[InboxItem]:
     """The therapist's items, the newest session first."""
     rows = await conn.execute(
         f"{_ITEM} ORDER BY i.session_at DESC, i.episode_id LIMIT %s", (practice_id, therapist_id, at_most)
@@ -53,7 +53,7 @@ async def list_items(conn: Connection, practice_id: str, therapist_id: str, at_m
     return [_item(row) for row in await rows.fetchall()]
 
 
-async def find_item(conn: Connection, practice_id: str, therapist_id: str, episode: UUID) -> Item | None:
+async def find_item(conn: Connection, practice_id: str, therapist_id: str, episode: UUID) -> InboxItem | None:
     """One item of this therapist with its history; None when there is none for them."""
     row = await (
         await conn.execute(f"{_ITEM} AND i.episode_id = %s", (practice_id, therapist_id, episode))
@@ -68,19 +68,19 @@ async def find_item(conn: Connection, practice_id: str, therapist_id: str, episo
     history = [
         EpisodeChanged.model_validate(content)
         for revision, change, shown, content in await rows.fetchall()
-        if is_visible(Entry(revision, Change(change), shown), row[2])
+        if is_visible(EpisodeRevision(revision, Change(change), shown), row[2])
     ]
     return _item(row, history)
 
 
-def _item(row: TupleRow, history: Sequence[EpisodeChanged] = ()) -> Item:
+def _item(row: TupleRow, history: Sequence[EpisodeChanged] = ()) -> InboxItem:
     episode, state, first_revision, told_at, _, answer, answered_at, content = row
-    return Item(
+    return InboxItem(
         episode_id=episode,
         state=Change(state),
         told_at=told_at,
         change=EpisodeChanged.model_validate(content),
-        given=None if answer is None else Given(Answer(answer), answered_at),
+        given=None if answer is None else StandingAnswer(Answer(answer), answered_at),
         first_revision=first_revision,
         history=tuple(history),
     )

@@ -1,38 +1,38 @@
-"""Records in, notices out; a record that is none of ours is rejected alone, with the reason."""
+"""decode: reads the batch's records; a record that cannot be read is rejected alone, with the reason."""
 
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
 from schemas.envelope import EpisodeChangedEvent, HeartbeatEvent, decode
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Reject
 
 
-def arrive(tx: Transaction, records: Sequence[Record]) -> list[Notice]:
-    """The notices of a batch, in the order of its records."""
-    notices = []
+def decode_records(tx: Transaction, records: Sequence[Record]) -> list[PlannedNotification]:
+    """Return what a batch contains, in the order of its records."""
+    notifications = []
     for record in records:
         try:
-            notices.append(_notice(record))
+            notifications.append(_decode(record))
         except Reject as reject:
             tx.reject(record, reject)
-    return notices
+    return notifications
 
 
-def _notice(record: Record) -> Notice:
+def _decode(record: Record) -> PlannedNotification:
     if record.key is None or record.value is None:
-        raise Reject("undecodable", "a record without key or value", counts_for_fuse=True)
+        raise Reject("undecodable", "the record has no key or no value", counts_for_fuse=True)
     try:
         event = decode(record.value)
     except ValidationError as error:
-        # The error's own text may quote the payload: only say where it did not fit.
-        fields = sorted({".".join(map(str, one["loc"])) for one in error.errors(include_input=False)})
-        raise Reject(
-            "undecodable", f"does not fit: {', '.join(fields)[:200]}", counts_for_fuse=True
-        ) from None
+        # The error's own text may quote the payload: only the names of the fields are repeated.
+        fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)})
+        detail = f"these fields are not valid: {', '.join(fields)[:200]}"
+        raise Reject("undecodable", detail, counts_for_fuse=True) from None
     if not isinstance(event, EpisodeChangedEvent | HeartbeatEvent):
-        raise Reject("unexpected-event", f"{event.type} has no place on this topic", counts_for_fuse=True)
-    return Notice(event.data, record.partition, record.key)
+        detail = f"the event type {event.type} is not allowed on this topic"
+        raise Reject("unexpected-event", detail, counts_for_fuse=True)
+    return PlannedNotification(event.data, record.partition, record.key)

@@ -1,6 +1,6 @@
-"""dedup: lets each change of an episode pass once, and knows which came too late to be sent.
+"""dedup: lets each change of an episode pass once, and holds back those that came too late to be sent.
 
-The row in `notifier.change` is the claim: unique on (episode, revision), it lives as long as the episode.
+The row in `notifier.change` is the claim: unique on (episode, revision), and kept as long as the episode.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,34 +11,34 @@ from psycopg.types.json import Jsonb
 
 from schemas.events import EpisodeChanged
 from services.notifier.channels.registry import OUTGOING, Channel
-from services.notifier.domain.decision import Reason
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.decision import DecisionReason
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 
-async def dedup(tx: Transaction, notices: list[Notice]) -> list[Notice]:
-    """Drop what was here before; hold back on the outgoing channels what a later revision overtook."""
-    changes = [notice.change for notice in notices if notice.change is not None]
+async def dedup(tx: Transaction, notifications: list[PlannedNotification]) -> list[PlannedNotification]:
+    """Drop changes that were processed before; send none that a later revision of its episode overtook."""
+    changes = [change for notification in notifications if (change := notification.change) is not None]
     if not changes:
-        return notices
+        return notifications
     highest = await _lock(tx, {change.episode_id for change in changes})
-    new = iter(await _claim(tx, [notice for notice in notices if notice.change is not None]))
+    first_time = iter(await _claim(tx, notifications))
     passed = []
-    for notice in notices:
-        change = notice.change
+    for notification in notifications:
+        change = notification.change
         if change is None:
-            passed.append(notice)
-        elif next(new):
-            # In the order of the log, so that it makes no difference how the records were batched.
-            before = highest.get(change.episode_id, 0)
-            overtaken = change.revision < before
-            passed.append(notice.hold(Reason.OVERTAKEN, *OUTGOING) if overtaken else notice)
-            highest[change.episode_id] = max(change.revision, before)
+            passed.append(notification)
+        elif next(first_time):
+            # In the order of the log, so that the result does not depend on how the records were batched.
+            highest_before = highest.get(change.episode_id, 0)
+            held_back = notification.hold_back(DecisionReason.OVERTAKEN, *OUTGOING)
+            passed.append(held_back if change.revision < highest_before else notification)
+            highest[change.episode_id] = max(change.revision, highest_before)
     return passed
 
 
 async def _lock(tx: Transaction, episodes: Iterable[UUID]) -> dict[UUID, int]:
-    """Lock the episodes in key order, and tell the highest revision that was here of each."""
+    """Lock the episodes in key order, and return the highest revision stored of each."""
     ids = sorted(episodes)
     await tx.conn.execute(
         "INSERT INTO notifier.episode (episode_id) SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING", (ids,)
@@ -54,9 +54,9 @@ async def _lock(tx: Transaction, episodes: Iterable[UUID]) -> dict[UUID, int]:
     return {row[0]: row[1] for row in await rows.fetchall()}
 
 
-async def _claim(tx: Transaction, notices: Sequence[Notice]) -> list[bool]:
-    """Write the claims in order; for each notice whether it was the first of its change."""
-    rows = [_row(notice, notice.change, tx.now) for notice in notices if notice.change is not None]
+async def _claim(tx: Transaction, notifications: Sequence[PlannedNotification]) -> list[bool]:
+    """Write the claims in order; return for each change whether it was processed for the first time."""
+    rows = [_row(one, change, tx.now) for one in notifications if (change := one.change) is not None]
     async with tx.conn.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO notifier.change (episode_id, revision, change, shown, practice_id, therapist_id,"
@@ -69,18 +69,18 @@ async def _claim(tx: Transaction, notices: Sequence[Notice]) -> list[bool]:
         return [await result.fetchone() is not None async for result in cursor.results()]
 
 
-def _row(notice: Notice, change: EpisodeChanged, now: datetime) -> tuple[object, ...]:
+def _row(notification: PlannedNotification, change: EpisodeChanged, now: datetime) -> tuple[object, ...]:
     return (
         change.episode_id,
         change.revision,
         change.change.value,
-        notice.tells(Channel.INBOX),
+        notification.goes_to(Channel.INBOX),
         change.practice_id,
         change.therapist_id,
         change.client_id,
         change.case_id,
-        notice.partition,
-        notice.key,
+        notification.partition,
+        notification.key,
         change.session_id,
         change.session_at,
         change.accepted_at,

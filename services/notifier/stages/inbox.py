@@ -1,4 +1,4 @@
-"""inbox: writes one item per episode, exactly once, in the transaction in which the change was claimed."""
+"""inbox: writes one inbox item per episode, in the transaction in which the change was claimed."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -6,44 +6,50 @@ from uuid import UUID
 
 from schemas.events import Change
 from services.notifier.channels.registry import Channel
-from services.notifier.domain.decision import SENT_CHANGES, Reason
-from services.notifier.domain.inbox_item import Entry, ItemState, fold
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.decision import SENT_CHANGES, DecisionReason
+from services.notifier.domain.inbox_item import EpisodeRevision, ItemState, fold_revisions
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 
-async def inbox(tx: Transaction, notices: list[Notice]) -> list[Notice]:
-    """Bring the items of the batch's episodes up to date; hold back what follows nothing that was told."""
-    new = {(one.change.episode_id, one.change.revision) for one in notices if one.change is not None}
-    if not new:
-        return notices
-    entries = await _entries_before(tx, new)
-    passed, touched = [], set()
-    for notice in notices:
-        change = notice.change
-        if change is not None:
-            known = entries[change.episode_id]
-            known.append(Entry(change.revision, change.change, notice.tells(Channel.INBOX)))
-            touched.add(change.episode_id)
-            follows_nothing = fold(known) is None and change.change not in SENT_CHANGES
-            passed.append(notice.hold(Reason.NEVER_TOLD, Channel.INBOX) if follows_nothing else notice)
-        else:
-            passed.append(notice)
-    items = {episode: fold(entries[episode]) for episode in sorted(touched)}
+async def inbox(tx: Transaction, notifications: list[PlannedNotification]) -> list[PlannedNotification]:
+    """Bring the items of the batch's episodes up to date.
+
+    A change that follows an opening which was never shown is held back: there is no item to add it to.
+    """
+    changes = [change for notification in notifications if (change := notification.change) is not None]
+    if not changes:
+        return notifications
+    revisions = await _stored_revisions(tx, {(change.episode_id, change.revision) for change in changes})
+    passed = []
+    for notification in notifications:
+        change = notification.change
+        if change is None:
+            passed.append(notification)
+            continue
+        of_episode = revisions[change.episode_id]
+        shown = notification.goes_to(Channel.INBOX)
+        of_episode.append(EpisodeRevision(change.revision, change.change, shown))
+        has_item = fold_revisions(of_episode) is not None or change.change in SENT_CHANGES
+        held_back = notification.hold_back(DecisionReason.NEVER_TOLD, Channel.INBOX)
+        passed.append(notification if has_item else held_back)
+    episodes = sorted({change.episode_id for change in changes})
+    items = {episode: fold_revisions(revisions[episode]) for episode in episodes}
     await _write(tx, {episode: item for episode, item in items.items() if item is not None})
     return passed
 
 
-async def _entries_before(tx: Transaction, new: set[tuple[UUID, int]]) -> dict[UUID, list[Entry]]:
+async def _stored_revisions(tx: Transaction, new: set[tuple[UUID, int]]) -> dict[UUID, list[EpisodeRevision]]:
+    """Return the episodes' revisions that were stored before those of this batch."""
     rows = await tx.conn.execute(
         "SELECT episode_id, revision, change, shown FROM notifier.change WHERE episode_id = ANY(%s)",
         (sorted({episode for episode, _ in new}),),
     )
-    entries: dict[UUID, list[Entry]] = defaultdict(list)
+    revisions: dict[UUID, list[EpisodeRevision]] = defaultdict(list)
     for episode, revision, change, shown in await rows.fetchall():
         if (episode, revision) not in new:
-            entries[episode].append(Entry(revision, Change(change), shown))
-    return entries
+            revisions[episode].append(EpisodeRevision(revision, Change(change), shown))
+    return revisions
 
 
 async def _write(tx: Transaction, items: Mapping[UUID, ItemState]) -> None:

@@ -1,26 +1,30 @@
-"""mute: holds back what a practice, a therapist or the kind of change does not want told, with the reason."""
+"""mute: holds back what the practice or therapist does not want, or what needs no message."""
 
 from schemas.events import EpisodeChanged
 from services.notifier.channels.registry import OUTGOING, Channel
-from services.notifier.domain.decision import SENT_CHANGES, Reason
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.decision import SENT_CHANGES, DecisionReason
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.notifier.domain.therapist import DEFAULT_CHANNELS
 from services.runtime.outbox.transaction import Transaction
 
 
-async def mute(_tx: Transaction, notices: list[Notice]) -> list[Notice]:
-    """Hold back what is not wanted; the first reason that applies is the one that stays."""
-    return [_muted(one, one.change) if one.change is not None else one for one in notices]
+async def mute(_tx: Transaction, notifications: list[PlannedNotification]) -> list[PlannedNotification]:
+    """Hold back what is not wanted; the first reason that applies is the one that is recorded."""
+    return [_muted(one, change) if (change := one.change) is not None else one for one in notifications]
 
 
-def _muted(notice: Notice, change: EpisodeChanged) -> Notice:
-    if not notice.practice_told:
-        notice = notice.hold(Reason.PRACTICE_OFF, Channel.INBOX, *OUTGOING)
+def _muted(notification: PlannedNotification, change: EpisodeChanged) -> PlannedNotification:
+    therapist = notification.therapist
+    if not notification.messages_on:
+        notification = notification.hold_back(DecisionReason.PRACTICE_OFF, Channel.INBOX, *OUTGOING)
     if change.change not in SENT_CHANGES:
-        notice = notice.hold(Reason.QUIET_CHANGE, *OUTGOING)
-    chosen = notice.therapist.channels if notice.therapist else DEFAULT_CHANNELS
-    notice = notice.hold(Reason.NOT_CHOSEN, *(one for one in OUTGOING if one not in chosen))
-    if notice.therapist is not None and notice.therapist.quiet:
-        notice = notice.hold(Reason.THERAPIST_QUIET, *OUTGOING)
-    unknown = (one for one in OUTGOING if notice.therapist is None or not notice.therapist.reachable_by(one))
-    return notice.hold(Reason.NO_ADDRESS, *unknown)
+        notification = notification.hold_back(DecisionReason.QUIET_CHANGE, *OUTGOING)
+    chosen = therapist.channels if therapist is not None else DEFAULT_CHANNELS
+    not_chosen = [channel for channel in OUTGOING if channel not in chosen]
+    notification = notification.hold_back(DecisionReason.NOT_CHOSEN, *not_chosen)
+    if therapist is not None and therapist.quiet:
+        notification = notification.hold_back(DecisionReason.THERAPIST_QUIET, *OUTGOING)
+    unreachable = [
+        channel for channel in OUTGOING if therapist is None or not therapist.reachable_by(channel)
+    ]
+    return notification.hold_back(DecisionReason.NO_ADDRESS, *unreachable)

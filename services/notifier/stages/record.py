@@ -1,15 +1,15 @@
-"""record: every decision to tell or not to tell becomes a row with its reason."""
+"""record: stores every decision, to notify or to hold back, as a row with its reason."""
 
 from collections.abc import Sequence
 
 from schemas.events import HeartbeatSent
-from services.notifier.domain.decision import Reason, outcome
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.decision import DecisionReason, outcome_of
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 
-async def record(tx: Transaction, notices: list[Notice]) -> list[Notice]:
-    """Write the decisions of the batch; the pipeline ends here."""
+async def record(tx: Transaction, notifications: list[PlannedNotification]) -> list[PlannedNotification]:
+    """Write the decisions of the batch; this is the last stage."""
     rows = [
         (
             change.practice_id,
@@ -19,14 +19,14 @@ async def record(tx: Transaction, notices: list[Notice]) -> list[Notice]:
             change.revision,
             change.change.value,
             channel.value,
-            outcome(reason).value,
+            outcome_of(reason).value,
             reason.value,
             change.accepted_at,
             tx.now,
         )
-        for notice in notices
-        if (change := notice.change) is not None
-        for channel, reason in notice.plan.items()
+        for notification in notifications
+        if (change := notification.change) is not None
+        for channel, reason in notification.plan.items()
     ]
     if rows:
         async with tx.conn.cursor() as cursor:
@@ -36,12 +36,12 @@ async def record(tx: Transaction, notices: list[Notice]) -> list[Notice]:
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 rows,
             )
-    await _record_heartbeats(tx, [one.event for one in notices if isinstance(one.event, HeartbeatSent)])
-    return notices
+    await _record_heartbeats(tx, [one.event for one in notifications if isinstance(one.event, HeartbeatSent)])
+    return notifications
 
 
 async def _record_heartbeats(tx: Transaction, heartbeats: Sequence[HeartbeatSent]) -> None:
-    """One row per partition: the newest heartbeat that came through, suppressed as all of them are."""
+    """Keep one row per partition: the newest heartbeat that has passed every stage."""
     for heartbeat in sorted(heartbeats, key=lambda one: (one.partition, one.minute)):
         await tx.conn.execute(
             "INSERT INTO notifier.heartbeat (partition, minute, reason, risk, expected_risk, recorded_at)"
@@ -51,7 +51,7 @@ async def _record_heartbeats(tx: Transaction, heartbeats: Sequence[HeartbeatSent
             (
                 heartbeat.partition,
                 heartbeat.minute,
-                Reason.HEARTBEAT.value,
+                DecisionReason.HEARTBEAT.value,
                 heartbeat.risk,
                 heartbeat.expected_risk,
                 tx.now,

@@ -1,39 +1,42 @@
-"""route: finds who is to be told and over which channels, and holds back what the detector kept back."""
+"""route: looks up the therapist and the practice, and plans a notification over every channel."""
 
 from dataclasses import replace
 
 from schemas.events import EpisodeChanged
-from services.notifier.channels.registry import OUTGOING, Channel
+from services.notifier.channels.registry import Channel
 from services.notifier.directory.store import find_practices, find_therapists
-from services.notifier.domain.decision import SENT_CHANGES, Reason
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.decision import SENT_CHANGES, DecisionReason
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
-_PLANNED = (Channel.INBOX, *OUTGOING)
 
+async def route(tx: Transaction, notifications: list[PlannedNotification]) -> list[PlannedNotification]:
+    """Add therapist, practice and a first plan to each change; a heartbeat has no recipient.
 
-async def route(tx: Transaction, notices: list[Notice]) -> list[Notice]:
-    """Give each notice its therapist, its practice and a first plan. A heartbeat has no one to tell."""
-    changes = [notice.change for notice in notices if notice.change is not None]
+    What the detector kept back is held back from every channel, with the detector's reason.
+    """
+    changes = [change for notification in notifications if (change := notification.change) is not None]
     if not changes:
-        return notices
-    therapists = await find_therapists(tx.conn, [(c.practice_id, c.therapist_id) for c in changes])
-    practices = await find_practices(tx.conn, [c.practice_id for c in changes])
+        return notifications
+    therapists = await find_therapists(
+        tx.conn, [(change.practice_id, change.therapist_id) for change in changes]
+    )
+    practices = await find_practices(tx.conn, [change.practice_id for change in changes])
 
-    def routed(notice: Notice, change: EpisodeChanged) -> Notice:
+    def routed(notification: PlannedNotification, change: EpisodeChanged) -> PlannedNotification:
         practice = practices.get(change.practice_id)
-        found = replace(
-            notice,
+        planned = replace(
+            notification,
             therapist=therapists.get((change.practice_id, change.therapist_id)),
-            practice_told=practice is None or practice.told,
-            plan=dict.fromkeys(_PLANNED, _telling(change)),
+            messages_on=practice is None or practice.messages_on,
+            plan=dict.fromkeys(Channel, _notifying_reason(change)),
         )
         if change.kept_back is not None:
-            return found.hold(Reason(change.kept_back.value), *_PLANNED)
-        return found
+            return planned.hold_back(DecisionReason(change.kept_back.value), *Channel)
+        return planned
 
-    return [routed(one, one.change) if one.change is not None else one for one in notices]
+    return [routed(one, change) if (change := one.change) is not None else one for one in notifications]
 
 
-def _telling(change: EpisodeChanged) -> Reason:
-    return Reason.TO_REVIEW if change.change in SENT_CHANGES else Reason.ITEM_UPDATED
+def _notifying_reason(change: EpisodeChanged) -> DecisionReason:
+    return DecisionReason.TO_REVIEW if change.change in SENT_CHANGES else DecisionReason.ITEM_UPDATED

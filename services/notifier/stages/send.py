@@ -1,4 +1,4 @@
-"""send: enqueues mail and webhook in the transaction of the inbox item, and cancels what is withdrawn."""
+"""send: queues deliveries in the transaction of the inbox item, and cancels those of withdrawn episodes."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
@@ -8,43 +8,45 @@ from schemas.events import Change, EpisodeChanged
 from services.notifier.channels.channel import DeliveryReason, Purpose
 from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.delivery import State, delivery_id, predecessors
-from services.notifier.domain.notice import Notice
+from services.notifier.domain.delivery import DeliveryState, delivery_id, predecessors
+from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 Defer = Callable[[Connection, Sequence[UUID]], Awaitable[None]]
-"""Puts a job for each delivery into the queue, in the transaction that the connection is in."""
+"""Queues a job for each delivery, in the connection's open transaction."""
 
 GIVE_UP_AFTER = timedelta(days=3)
-"""How long a message is worth sending: sessions are weekly, and after three days the next one is near."""
+"""How long delivery is attempted: sessions are weekly, so that after three days the next one is near."""
 
 
 class Send:
-    """The stage that hands over to the channels which leave the house."""
+    """The stage that queues a delivery for each outgoing channel."""
 
     def __init__(self, defer: Defer) -> None:
         self._defer = defer
 
-    async def __call__(self, tx: Transaction, notices: list[Notice]) -> list[Notice]:
-        """Enqueue what is to be sent; notices go on unchanged."""
-        wanted: list[tuple[EpisodeChanged, Channel]] = []
-        for notice in notices:
-            change = notice.change
+    async def __call__(
+        self, tx: Transaction, notifications: list[PlannedNotification]
+    ) -> list[PlannedNotification]:
+        """Queue what goes out; the notifications are returned unchanged."""
+        outgoing: list[tuple[EpisodeChanged, Channel]] = []
+        for notification in notifications:
+            change = notification.change
             if change is None:
                 continue
             if change.change is Change.WITHDRAWN:
-                # What came before it in this batch is cancelled like what came long before.
-                await self._enqueue(tx, wanted)
-                wanted = []
+                # Deliveries that this very batch has queued are cancelled like those of earlier batches.
+                await self._enqueue(tx, outgoing)
+                outgoing = []
                 await _cancel(tx, change)
-            wanted += [(change, channel) for channel in OUTGOING if notice.tells(channel)]
-        await self._enqueue(tx, wanted)
-        return notices
+            outgoing += [(change, channel) for channel in OUTGOING if notification.goes_to(channel)]
+        await self._enqueue(tx, outgoing)
+        return notifications
 
-    async def _enqueue(self, tx: Transaction, wanted: Sequence[tuple[EpisodeChanged, Channel]]) -> None:
-        if not wanted:
+    async def _enqueue(self, tx: Transaction, outgoing: Sequence[tuple[EpisodeChanged, Channel]]) -> None:
+        if not outgoing:
             return
-        rows = [_row(change, channel, tx.now) for change, channel in wanted]
+        rows = [_row(change, channel, tx.now) for change, channel in outgoing]
         async with tx.conn.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, episode_id,"
@@ -52,7 +54,8 @@ class Send:
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 rows,
             )
-        await self._defer(tx.conn, [delivery_id(one.episode_id, one.revision, to) for one, to in wanted])
+        keys = [(change.episode_id, change.revision, channel) for change, channel in outgoing]
+        await self._defer(tx.conn, [delivery_id(*key) for key in keys])
 
 
 def _row(change: EpisodeChanged, channel: Channel, now: datetime) -> tuple[object, ...]:
@@ -65,22 +68,22 @@ def _row(change: EpisodeChanged, channel: Channel, now: datetime) -> tuple[objec
         change.revision,
         change.change.value,
         channel.value,
-        State.PENDING.value,
+        DeliveryState.PENDING.value,
         now,
         now + GIVE_UP_AFTER,
     )
 
 
 async def _cancel(tx: Transaction, change: EpisodeChanged) -> None:
-    # The job stays in the queue, finds the delivery cancelled, and sends nothing.
+    # The job stays in the queue; it finds the delivery cancelled and sends nothing.
     await tx.conn.execute(
         "UPDATE notifier.delivery SET state = %s, reason = %s, finished_at = %s, next_try_at = NULL"
         " WHERE episode_id = %s AND state = ANY(%s)",
         (
-            State.CANCELLED.value,
+            DeliveryState.CANCELLED.value,
             DeliveryReason.WITHDRAWN.value,
             tx.now,
             change.episode_id,
-            predecessors(State.CANCELLED),
+            predecessors(DeliveryState.CANCELLED),
         ),
     )

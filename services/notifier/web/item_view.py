@@ -10,10 +10,10 @@ from schemas.events import Answer, Change, Component, ComponentAssessment, Episo
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.validation_errors import Refused
-from services.notifier.directory.store import Practice
+from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist
-from services.notifier.inbox.items import Item
-from services.notifier.web.trajectory_chart import NARROW, WIDE, Picture, draw
+from services.notifier.inbox.items import InboxItem
+from services.notifier.web.trajectory_chart import NARROW, WIDE, TrajectoryChart, draw
 from services.notifier.wording import Wording
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
@@ -30,7 +30,7 @@ _KNOWN_AFTER = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ComponentRow:
     """One component in instrument units, as text."""
 
     name: str
@@ -52,12 +52,12 @@ class ItemView:
     withdrawn: bool
     what: tuple[str, ...]
     scale: str
-    moved: tuple[Moved, ...]
+    moved: tuple[ComponentRow, ...]
     sure: str | None
     likely: int | None
     """Of ten."""
     basis: str
-    pictures: tuple[Picture, ...]
+    charts: tuple[TrajectoryChart, ...]
     meaning: str
     question: str
     action: str
@@ -68,7 +68,7 @@ class ItemView:
 
 
 @dataclass(frozen=True, slots=True)
-class LineView:
+class ListEntryView:
     """An item in the list."""
 
     url: str
@@ -76,7 +76,7 @@ class LineView:
     moved: str
     next_session: str | None
     state: str
-    waits: bool
+    awaits_answer: bool
 
 
 def reference(practice_id: str, client_id: str) -> str:
@@ -84,7 +84,7 @@ def reference(practice_id: str, client_id: str) -> str:
     return hashlib.sha256(f"reference\x1f{practice_id}\x1f{client_id}".encode()).hexdigest()[:6]
 
 
-def line(item: Item, therapist: Therapist, wording: Wording) -> LineView:
+def line(item: InboxItem, therapist: Therapist, wording: Wording) -> ListEntryView:
     """The item as a line of the list."""
     change = item.change
     leading = change.leading_component
@@ -97,7 +97,7 @@ def line(item: Item, therapist: Therapist, wording: Wording) -> LineView:
             change=wording.signed(found.change),
         )
     upcoming = _next_session(change, therapist.zone, wording)
-    return LineView(
+    return ListEntryView(
         url=f"/items/{item.episode_id}",
         text=wording(
             "list.line",
@@ -105,14 +105,20 @@ def line(item: Item, therapist: Therapist, wording: Wording) -> LineView:
             reference=reference(change.practice_id, change.client_id),
         ),
         moved=moved,
-        next_session=wording("list.next_session", moment=upcoming) if upcoming and item.waits else None,
+        next_session=wording("list.next_session", moment=upcoming)
+        if upcoming and item.awaits_answer
+        else None,
         state=wording(f"state.{item.state.value}"),
-        waits=item.waits,
+        awaits_answer=item.awaits_answer,
     )
 
 
 def view(
-    item: Item, therapist: Therapist, practice: Practice | None, catalogue: Catalogue, wording: Wording
+    item: InboxItem,
+    therapist: Therapist,
+    practice: PracticeOptions | None,
+    catalogue: Catalogue,
+    wording: Wording,
 ) -> ItemView:
     """The item as a page."""
     change, zone = item.change, therapist.zone
@@ -136,10 +142,10 @@ def view(
         sure=_sure(likely, wording),
         likely=likely,
         basis=_basis(change.ratings, wording),
-        pictures=tuple(
-            picture
+        charts=tuple(
+            chart
             for frame in (WIDE, NARROW)
-            if (picture := draw(frame, latest.trajectory, shown_with, wording, zone)) is not None
+            if (chart := draw(frame, latest.trajectory, shown_with, wording, zone)) is not None
         ),
         meaning=wording(f"meaning.{meaning}"),
         question=wording(f"question.{meaning}"),
@@ -219,11 +225,11 @@ def _fallen_most(change: EpisodeChanged) -> tuple[Component, float, float] | Non
     return (spoken_of, *found[spoken_of])
 
 
-def _moved(change: EpisodeChanged, wording: Wording) -> Iterator[Moved]:
+def _moved(change: EpisodeChanged, wording: Wording) -> Iterator[ComponentRow]:
     for component in Component:
         found = change.components.get(component)
         if found is not None and not _is_empty(found):
-            yield Moved(
+            yield ComponentRow(
                 name=wording(f"component.{component.value}"),
                 score=wording("item.no_mark") if found.score is None else wording.number(found.score),
                 usual=wording("item.not_known") if found.usual is None else wording.number(found.usual),
@@ -271,7 +277,7 @@ def _unknown(change: EpisodeChanged, wording: Wording) -> Iterator[str]:
         yield wording(f"unknown.{key}")
 
 
-def _given(item: Item, wording: Wording, zone: ZoneInfo) -> str | None:
+def _given(item: InboxItem, wording: Wording, zone: ZoneInfo) -> str | None:
     if item.given is None:
         return None
     return wording(

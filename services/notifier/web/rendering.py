@@ -8,11 +8,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.notifier.domain.therapist import Therapist
 from services.notifier.settings import WebSettings
-from services.notifier.sign_in import Session
+from services.notifier.sign_in import SignInSession
 from services.notifier.wording import Wording, Wordings
 
 
-class Pages:
+class PageRenderer:
     """Renders for one deployment: its address, its languages."""
 
     def __init__(self, settings: WebSettings, wordings: Wordings) -> None:
@@ -38,7 +38,7 @@ class Pages:
         wording: Wording,
         *,
         status: int = 200,
-        session: Session | None = None,
+        session: SignInSession | None = None,
         **values: object,
     ) -> HTMLResponse:
         """A page."""
@@ -48,7 +48,7 @@ class Pages:
         return HTMLResponse(text, status, headers={"Content-Language": wording.language})
 
     def message(
-        self, wording: Wording, heading: str, text: str, *, status: int, session: Session | None = None
+        self, wording: Wording, heading: str, text: str, *, status: int, session: SignInSession | None = None
     ) -> HTMLResponse:
         """A page that says one thing."""
         return self.page(
@@ -60,7 +60,7 @@ class Pages:
             text=wording(text),
         )
 
-    def not_found(self, wording: Wording, session: Session | None = None) -> HTMLResponse:
+    def not_found(self, wording: Wording, session: SignInSession | None = None) -> HTMLResponse:
         """The page for what is not there, or is somebody else's: the two look the same."""
         return self.message(wording, "error.not_found_title", "error.not_found", status=404, session=session)
 

@@ -6,18 +6,18 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.notifier.sign_in import Session
+from services.notifier.sign_in import SignInSession
 
 COOKIE = "rapport_session"
 
-POLICY = (
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'none'"
 )
 """Styles and pictures of our own, forms to ourselves, nothing else: no script runs, no one else is asked."""
 
 _HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -26,7 +26,7 @@ _HEADERS = {
 }
 
 
-class GuardHeaders:
+class SecurityHeaders:
     """Adds the protecting headers to every answer; what is not static is stored by no one on the way."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -38,7 +38,7 @@ class GuardHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
@@ -46,14 +46,14 @@ class GuardHeaders:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, guarded)
+        await self._app(scope, receive, send_with_headers)
 
 
-def comes_from_elsewhere(request: Request) -> bool:
+def is_cross_site(request: Request) -> bool:
     """Whether the browser says that another site caused this request."""
     return request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
 
 
-def is_our_form(request: Request, session: Session, csrf: str) -> bool:
+def is_valid_form(request: Request, session: SignInSession, csrf: str) -> bool:
     """Whether a form was shown to this very session, on our own page."""
-    return not comes_from_elsewhere(request) and hmac.compare_digest(session.csrf.encode(), csrf.encode())
+    return not is_cross_site(request) and hmac.compare_digest(session.csrf.encode(), csrf.encode())

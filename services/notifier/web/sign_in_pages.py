@@ -9,18 +9,18 @@ from fastapi.responses import Response
 
 from services.notifier.directory.store import Connection, find_by_address, find_therapist
 from services.notifier.domain.therapist import Therapist
-from services.notifier.inbox import audit
+from services.notifier.inbox.audit_log import AuditAction, write_audit_row
 from services.notifier.sign_in import (
-    Link,
     LinkState,
-    ask_for_link,
+    SignInLink,
     end_session,
     find_link,
+    request_link,
     start_session,
     use_link,
 )
-from services.notifier.web.context import Desk
-from services.notifier.web.security import COOKIE, comes_from_elsewhere, is_our_form
+from services.notifier.web.page_context import PageContext
+from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form
 
 _SAME_ADDRESS = 5
 """One mailbox may serve a therapist in several practices: each gets a link of its own."""
@@ -28,32 +28,32 @@ _SAME_ADDRESS = 5
 Text = Annotated[str, Form(max_length=2000)]
 
 
-def sign_in_router(desk: Desk) -> APIRouter:
+def sign_in_router(context: PageContext) -> APIRouter:
     """The doors in and out."""
     router = APIRouter(include_in_schema=False)
-    pages = desk.pages
+    pages = context.pages
 
     @router.api_route("/sign-in", methods=["GET", "HEAD"])
     async def show(request: Request, token: Annotated[str, Query(max_length=2000)] = "") -> Response:
         # Mail scanners and previews open links: looking at this page must never use the link up.
-        async with desk.pool.connection() as conn:
-            link = await _link(desk, conn, token)
-        return _sign_in_page(desk, request, token, link)
+        async with context.pool.connection() as conn:
+            link = await _link(context, conn, token)
+        return _sign_in_page(context, request, token, link)
 
     @router.post("/sign-in")
     async def sign_in(request: Request, token: Text) -> Response:
-        if comes_from_elsewhere(request):
+        if is_cross_site(request):
             return pages.message(pages.wording(request), "error.form_title", "error.form", status=403)
-        now = desk.clock.now()
-        async with desk.pool.connection() as conn:
-            link = await _link(desk, conn, token)
+        now = context.clock.now()
+        async with context.pool.connection() as conn:
+            link = await _link(context, conn, token)
             if link is None or not await use_link(conn, link.link_id, now):
-                return _sign_in_page(desk, request, token, link)
-            lasts = timedelta(hours=desk.settings.session_hours)
+                return _sign_in_page(context, request, token, link)
+            lasts = timedelta(hours=context.settings.session_hours)
             cookie = await start_session(conn, link, now, lasts)
-            await audit.write(
+            await write_audit_row(
                 conn,
-                audit.Action.SIGNED_IN,
+                AuditAction.SIGNED_IN,
                 practice_id=link.practice_id,
                 therapist_id=link.therapist_id,
                 at=now,
@@ -66,34 +66,34 @@ def sign_in_router(desk: Desk) -> APIRouter:
             path=pages.base or "/",
             httponly=True,
             samesite="lax",
-            secure=desk.settings.is_secure,
+            secure=context.settings.is_secure,
         )
         return response
 
     @router.post("/sign-in/link")
     async def ask(request: Request, token: Text = "", address: Text = "") -> Response:
         wording = pages.wording(request)
-        if comes_from_elsewhere(request):
+        if is_cross_site(request):
             return pages.message(wording, "error.form_title", "error.form", status=403)
-        async with desk.pool.connection() as conn:
-            link = await _link(desk, conn, token)
+        async with context.pool.connection() as conn:
+            link = await _link(context, conn, token)
             for therapist in await _asking(conn, link, address.strip()):
-                await _mail_link(desk, conn, therapist)
+                await _mail_link(context, conn, therapist)
         # The same answer whether we know the address or not.
         return pages.message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
 
     @router.post("/sign-out")
     async def sign_out(request: Request, csrf: Text = "") -> Response:
-        async with desk.pool.connection() as conn:
-            who = await desk.who(request, conn)
-            if who is not None and is_our_form(request, who[0], csrf):
+        async with context.pool.connection() as conn:
+            who = await context.who(request, conn)
+            if who is not None and is_valid_form(request, who[0], csrf):
                 await end_session(conn, who[0])
-                await audit.write(
+                await write_audit_row(
                     conn,
-                    audit.Action.SIGNED_OUT,
+                    AuditAction.SIGNED_OUT,
                     practice_id=who[0].practice_id,
                     therapist_id=who[0].therapist_id,
-                    at=desk.clock.now(),
+                    at=context.clock.now(),
                 )
         response = pages.go("/sign-in")
         response.delete_cookie(COOKIE, path=pages.base or "/")
@@ -102,31 +102,31 @@ def sign_in_router(desk: Desk) -> APIRouter:
     return router
 
 
-async def _link(desk: Desk, conn: Connection, token: str) -> Link | None:
-    link_id: UUID | None = desk.links.read(token) if token else None
-    return None if link_id is None else await find_link(conn, link_id, desk.clock.now())
+async def _link(context: PageContext, conn: Connection, token: str) -> SignInLink | None:
+    link_id: UUID | None = context.links.read(token) if token else None
+    return None if link_id is None else await find_link(conn, link_id, context.clock.now())
 
 
-def _sign_in_page(desk: Desk, request: Request, token: str, link: Link | None) -> Response:
+def _sign_in_page(context: PageContext, request: Request, token: str, link: SignInLink | None) -> Response:
     state = link.state.value if link else "unknown" if token else None
-    return desk.pages.page(
+    return context.pages.page(
         "sign_in.html",
-        desk.pages.wording(request),
+        context.pages.wording(request),
         status=200 if state in {None, LinkState.GOOD.value} else 410,
         state=state,
         token=token,
     )
 
 
-async def _asking(conn: Connection, link: Link | None, address: str) -> list[Therapist]:
+async def _asking(conn: Connection, link: SignInLink | None, address: str) -> list[Therapist]:
     if link is not None:
         therapist = await find_therapist(conn, link.practice_id, link.therapist_id)
         return [therapist] if therapist is not None and therapist.address is not None else []
     return await find_by_address(conn, address, _SAME_ADDRESS) if address else []
 
 
-async def _mail_link(desk: Desk, conn: Connection, therapist: Therapist) -> None:
-    valid = timedelta(minutes=desk.settings.asked_link_minutes)
-    delivery = await ask_for_link(conn, therapist, desk.clock.now(), valid)
+async def _mail_link(context: PageContext, conn: Connection, therapist: Therapist) -> None:
+    valid = timedelta(minutes=context.settings.asked_link_minutes)
+    delivery = await request_link(conn, therapist, context.clock.now(), valid)
     if delivery is not None:
-        await desk.defer(conn, [delivery])
+        await context.defer(conn, [delivery])

@@ -13,7 +13,7 @@ _STEPS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class ChartFrame:
     """The box that is drawn in, the plot inside of it, and how much text it holds."""
 
     name: str
@@ -27,13 +27,13 @@ class Frame:
     most_dates: int
 
 
-WIDE = Frame("wide", 760, 320, left=52, right=640, top=16, bottom=270, label_gap=17, most_dates=7)
-NARROW = Frame("narrow", 380, 300, left=36, right=300, top=12, bottom=256, label_gap=16, most_dates=4)
+WIDE = ChartFrame("wide", 760, 320, left=52, right=640, top=16, bottom=270, label_gap=17, most_dates=7)
+NARROW = ChartFrame("narrow", 380, 300, left=36, right=300, top=12, bottom=256, label_gap=16, most_dates=4)
 """The same picture for a telephone: a smaller box, so that its letters stay as large as the text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class SessionDot:
     """One session's mean mark."""
 
     x: float
@@ -42,7 +42,7 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ComponentLine:
     """One component over the sessions, with the place of its name at the right end."""
 
     name: str
@@ -52,7 +52,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class AxisTick:
     """One labelled place on an axis."""
 
     at: float
@@ -60,7 +60,7 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SessionRow:
     """One session in words, for the table that says the same."""
 
     session: str
@@ -70,28 +70,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TrajectoryChart:
     """All that is drawn in one frame."""
 
-    frame: Frame
+    frame: ChartFrame
     title: str
     description: str
-    lines: tuple[Line, ...]
+    lines: tuple[ComponentLine, ...]
     mean_path: str
     usual_path: str
-    dots: tuple[Dot, ...]
+    dots: tuple[SessionDot, ...]
     flags: tuple[float, ...]
     empty: tuple[float, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
+    x_ticks: tuple[AxisTick, ...]
+    y_ticks: tuple[AxisTick, ...]
     column: float
-    rows: tuple[Row, ...]
+    rows: tuple[SessionRow, ...]
 
 
-class Scale:
+class VerticalScale:
     """The common scale 0 to 1 on the picture's height, cut at the quarter below the lowest value."""
 
-    def __init__(self, frame: Frame, values: Sequence[float], instrument: Instrument | None) -> None:
+    def __init__(self, frame: ChartFrame, values: Sequence[float], instrument: Instrument | None) -> None:
         self.frame = frame
         self._instrument = instrument
         lowest = min(values, default=0.0)
@@ -109,21 +109,21 @@ class Scale:
         span = self._instrument.highest - self._instrument.lowest
         return wording.number(self._instrument.lowest + value * span)
 
-    def ticks(self, wording: Wording) -> Iterator[Tick]:
+    def ticks(self, wording: Wording) -> Iterator[AxisTick]:
         """The quarters from the cut to the top."""
         for step in range(_STEPS + 1):
             value = step / _STEPS
             if value >= self._bottom:
-                yield Tick(self.y(value), self.in_units(value, wording))
+                yield AxisTick(self.y(value), self.in_units(value, wording))
 
 
 def draw(
-    frame: Frame,
+    frame: ChartFrame,
     points: Sequence[TrajectoryPoint],
     instrument: Instrument | None,
     wording: Wording,
     zone: ZoneInfo,
-) -> Picture | None:
+) -> TrajectoryChart | None:
     """The picture of a trajectory; None when there is nothing to draw."""
     means = [_mean(point) for point in points]
     if not any(mean is not None for mean in means):
@@ -131,11 +131,11 @@ def draw(
     series = {one: [getattr(point, one.value) for point in points] for one in Component}
     usual = [point.usual for point in points]
     known = [value for row in (*series.values(), usual) for value in row if value is not None]
-    scale = Scale(frame, known, instrument)
+    scale = VerticalScale(frame, known, instrument)
     column = (frame.right - frame.left) / len(points)
     xs = [round(frame.left + column * (index + 0.5), 1) for index in range(len(points))]
     drawn = {one: row for one, row in series.items() if any(value is not None for value in row)}
-    return Picture(
+    return TrajectoryChart(
         frame=frame,
         title=wording("chart.title"),
         description=_describe(points, means, scale, wording, zone),
@@ -143,7 +143,7 @@ def draw(
         mean_path=_path(xs, means, scale),
         usual_path=_path(xs, usual, scale),
         dots=tuple(
-            Dot(x, scale.y(mean), point.flagged)
+            SessionDot(x, scale.y(mean), point.flagged)
             for x, mean, point in zip(xs, means, points, strict=True)
             if mean is not None
         ),
@@ -161,7 +161,7 @@ def _mean(point: TrajectoryPoint) -> float | None:
     return sum(marks) / len(marks) if marks else None
 
 
-def _path(xs: Sequence[float], values: Sequence[float | None], scale: Scale) -> str:
+def _path(xs: Sequence[float], values: Sequence[float | None], scale: VerticalScale) -> str:
     """A line through what is there; a session without a mark is a gap."""
     parts, pen_down = [], False
     for x, value in zip(xs, values, strict=True):
@@ -172,15 +172,15 @@ def _path(xs: Sequence[float], values: Sequence[float | None], scale: Scale) -> 
 
 
 def _lines(
-    series: dict[Component, list[float | None]], xs: Sequence[float], scale: Scale, wording: Wording
-) -> Iterator[Line]:
+    series: dict[Component, list[float | None]], xs: Sequence[float], scale: VerticalScale, wording: Wording
+) -> Iterator[ComponentLine]:
     ends = {one: scale.y([v for v in row if v is not None][-1]) for one, row in series.items()}
     places = _apart(ends, scale.frame)
     for one, row in series.items():
-        yield Line(one.value, wording(f"component.{one.value}"), _path(xs, row, scale), places[one])
+        yield ComponentLine(one.value, wording(f"component.{one.value}"), _path(xs, row, scale), places[one])
 
 
-def _apart(wanted: dict[Component, float], frame: Frame) -> dict[Component, float]:
+def _apart(wanted: dict[Component, float], frame: ChartFrame) -> dict[Component, float]:
     """Labels pushed down until none covers another, and up again where that led below the picture."""
     places: dict[Component, float] = {}
     last = frame.top - frame.label_gap
@@ -192,23 +192,27 @@ def _apart(wanted: dict[Component, float], frame: Frame) -> dict[Component, floa
 
 
 def _dates(
-    points: Sequence[TrajectoryPoint], xs: Sequence[float], frame: Frame, wording: Wording, zone: ZoneInfo
-) -> Iterator[Tick]:
+    points: Sequence[TrajectoryPoint],
+    xs: Sequence[float],
+    frame: ChartFrame,
+    wording: Wording,
+    zone: ZoneInfo,
+) -> Iterator[AxisTick]:
     every = -(-len(points) // frame.most_dates)
     # Counted from the newest, which is the one that matters.
     for index in range(len(points) - 1, -1, -every):
-        yield Tick(xs[index], wording.day(points[index].session_at, zone))
+        yield AxisTick(xs[index], wording.day(points[index].session_at, zone))
 
 
 def _rows(
     points: Sequence[TrajectoryPoint],
     means: Sequence[float | None],
-    scale: Scale,
+    scale: VerticalScale,
     wording: Wording,
     zone: ZoneInfo,
-) -> Iterator[Row]:
+) -> Iterator[SessionRow]:
     for point, mean in zip(points, means, strict=True):
-        yield Row(
+        yield SessionRow(
             session=wording.moment(point.session_at, zone),
             mean=wording("chart.no_form") if mean is None else scale.in_units(mean, wording),
             usual="" if point.usual is None else scale.in_units(point.usual, wording),
@@ -219,7 +223,7 @@ def _rows(
 def _describe(
     points: Sequence[TrajectoryPoint],
     means: Sequence[float | None],
-    scale: Scale,
+    scale: VerticalScale,
     wording: Wording,
     zone: ZoneInfo,
 ) -> str:

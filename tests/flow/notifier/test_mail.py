@@ -106,10 +106,10 @@ async def test_a_delivery_without_a_job_is_taken_up_by_the_sweep(
     stage: Stage, mail_server: MailServer
 ) -> None:
     await stage.handle(changed())
-    async with stage.parts.pool.connection() as conn:
+    async with stage.components.pool.connection() as conn:
         await conn.execute("DELETE FROM notifier_jobs.procrastinate_jobs")
-    assert await stage.parts.queue.sweep(stage.parts.pool, 10) == 1
-    assert await stage.parts.queue.sweep(stage.parts.pool, 10) == 0
+    assert await stage.components.queue.sweep(stage.components.pool, 10) == 1
+    assert await stage.components.queue.sweep(stage.components.pool, 10) == 0
     await stage.work_off()
     assert len(mail_server.mails) == 1
 
@@ -118,10 +118,10 @@ async def test_an_attempt_whose_worker_died_is_taken_up_by_the_sweep(
     stage: Stage, mail_server: MailServer
 ) -> None:
     await stage.handle(changed())
-    async with stage.parts.pool.connection() as conn:
+    async with stage.components.pool.connection() as conn:
         # As a worker leaves it that was killed and whose heartbeat was given up.
         await conn.execute("UPDATE notifier_jobs.procrastinate_jobs SET status = 'doing', worker_id = NULL")
-    assert await stage.parts.queue.sweep(stage.parts.pool, 10) == 1
+    assert await stage.components.queue.sweep(stage.components.pool, 10) == 1
     await stage.work_off()
     assert len(mail_server.mails) == 1
 

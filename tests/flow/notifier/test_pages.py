@@ -8,7 +8,7 @@ import pytest
 
 from schemas.events import Answer, Change
 from schemas.topics import THERAPIST_RESPONDED
-from services.notifier.directory.store import Practice
+from services.notifier.directory.store import PracticeOptions
 from services.notifier.web.security import COOKIE
 from tests.support.detector.episodes import changed, episode_named, key_of
 from tests.support.notifier.batch_driver import Stage
@@ -104,7 +104,7 @@ async def test_a_mailbox_is_not_flooded_with_links(stage: Stage) -> None:
 async def test_the_item_shows_whose_what_moved_and_how_sure(stage: Stage) -> None:
     await stage.add(time_zone="Europe/Vienna")
     await stage.practice(
-        Practice("north", client_url_template="https://records.example/clients/{client_id}/notes")
+        PracticeOptions("north", client_url_template="https://records.example/clients/{client_id}/notes")
     )
     await stage.handle(changed())
     async with stage.browser() as browser:
@@ -187,7 +187,7 @@ async def test_another_therapists_item_does_not_exist(stage: Stage) -> None:
     ((mine,),) = await stage.rows("SELECT delivery_id FROM notifier.delivery WHERE therapist_id = 't-1'")
     await stage.work_off()
     async with stage.browser() as browser:
-        await browser.post("/sign-in", data={"token": stage.parts.links.token(mine)})
+        await browser.post("/sign-in", data={"token": stage.components.links.token(mine)})
         csrf = csrf_in(await browser.get(ITEM))
         seen, absent = await browser.get(theirs), await browser.get(f"/items/{episode_named('none')}")
         answered = await browser.post(f"{theirs}/answers", data={"answer": "discussed", "csrf": csrf})
@@ -256,7 +256,7 @@ async def test_who_viewed_and_answered_what_is_a_row(stage: Stage) -> None:
 
 
 async def test_what_a_client_is_called_cannot_break_the_page(stage: Stage) -> None:
-    await stage.practice(Practice("north", client_url_template="https://records.example/{client_id}"))
+    await stage.practice(PracticeOptions("north", client_url_template="https://records.example/{client_id}"))
     await stage.handle(changed(client='"><script>x</script>'))
     async with stage.browser() as browser:
         await signed_in(stage, browser)

@@ -6,7 +6,7 @@ import pytest
 from psycopg.rows import TupleRow
 
 from schemas.events import Change, HeartbeatSent, KeptBack
-from services.notifier.directory.store import Practice
+from services.notifier.directory.store import PracticeOptions
 from services.runtime.kafka.record import Record
 from tests.support.detector.episodes import NOW, changed, record_of
 from tests.support.notifier.batch_driver import Stage
@@ -44,7 +44,7 @@ async def test_a_quiet_therapist_gets_an_item_and_no_mail(stage: Stage) -> None:
 
 
 async def test_a_practice_that_switched_messages_off_is_told_nothing(stage: Stage) -> None:
-    await stage.practice(Practice("north", told=False))
+    await stage.practice(PracticeOptions("north", messages_on=False))
     await stage.handle(changed())
     assert ("opened", "inbox", "suppressed", "practice-off") in await stage.decisions()
     assert await stage.rows("SELECT FROM notifier.item") == []
@@ -173,7 +173,7 @@ async def test_a_rolled_back_batch_leaves_no_job_behind(stage: Stage) -> None:
         pass
 
     async def torn(tx: object) -> None:
-        await stage.parts.pipeline(tx, [record_of(changed())])  # type: ignore[arg-type] # as handed in
+        await stage.components.pipeline(tx, [record_of(changed())])  # type: ignore[arg-type] # as handed in
         raise TornError
 
     with pytest.raises(TornError):

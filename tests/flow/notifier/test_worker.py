@@ -14,11 +14,11 @@ from tests.support.service_stack import wait_until
 @asynccontextmanager
 async def working(stage: Stage) -> AsyncIterator[None]:
     """The worker as it runs in the service."""
-    task = asyncio.create_task(stage.parts.worker.run())
+    task = asyncio.create_task(stage.components.worker.run())
     try:
         yield
     finally:
-        await stage.parts.worker.stop()
+        await stage.components.worker.stop()
         await task
 
 
@@ -52,8 +52,8 @@ async def test_gauges_show_what_waits_and_the_newest_heartbeats(stage: Stage) ->
         HeartbeatSent(partition=2, minute=NOW, sent_at=NOW, risk=0.5, expected_risk=0.5),
         HeartbeatSent(partition=3, minute=NOW, sent_at=NOW, risk=0.4, expected_risk=0.5),
     )
-    async with stage.parts.pool.connection() as conn:
-        await stage.parts.metrics.measure(conn)
+    async with stage.components.pool.connection() as conn:
+        await stage.components.metrics.measure(conn)
     async with stage.browser() as anyone:
         page = (await anyone.get("/metrics")).text.splitlines()
     stamp = f"{NOW.timestamp():.10g}"

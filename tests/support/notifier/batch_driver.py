@@ -27,7 +27,7 @@ from schemas.rejected import rejected_events
 from services.notifier.app import build_app
 from services.notifier.channels.registry import Channel, read_channel_settings
 from services.notifier.deliveries.queue import QUEUE
-from services.notifier.directory.store import Practice, put_practice, put_therapist
+from services.notifier.directory.store import PracticeOptions, put_practice, put_therapist
 from services.notifier.domain.therapist import Therapist
 from services.notifier.settings import (
     MailSettings,
@@ -36,7 +36,7 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.notifier.wiring import NotifierSettings, Parts, put_together
+from services.notifier.wiring import NotifierComponents, NotifierSettings, build_components
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing, Record
@@ -77,7 +77,7 @@ class Stage:
     """The notifier on a stage: changes go in, and everything it did can be looked at."""
 
     url: str
-    parts: Parts
+    components: NotifierComponents
     app: FastAPI
     key: str
     clock: Clock
@@ -92,7 +92,7 @@ class Stage:
         """Hand in one batch of records."""
 
         async def work(tx: Transaction) -> None:
-            await self.parts.pipeline(tx, records)
+            await self.components.pipeline(tx, records)
 
         await self.transact(work)
 
@@ -132,14 +132,14 @@ class Stage:
             await put_therapist(conn, therapist)
         return therapist
 
-    async def practice(self, practice: Practice) -> None:
+    async def practice(self, practice: PracticeOptions) -> None:
         """Set a practice's options."""
         async with await AsyncConnection.connect(self.url) as conn:
             await put_practice(conn, practice)
 
     async def work_off(self) -> None:
         """Run every job that is due."""
-        await self.parts.queue.app.run_worker_async(
+        await self.components.queue.app.run_worker_async(
             queues=[QUEUE],
             wait=False,
             install_signal_handlers=False,
@@ -204,17 +204,17 @@ async def notifier_stage(
         worker=WorkerSettings(),
         instruments=InstrumentSettings(),
     )
-    parts = put_together(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
-    stage = Stage(url, parts, FastAPI(), key.secret, clock)
+    components = build_components(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
+    stage = Stage(url, components, FastAPI(), key.secret, clock)
     stage.app = build_app(
-        parts.desk(stage.transact), CredentialStore(credentials), own.channels, health, metrics
+        components.page_context(stage.transact), CredentialStore(credentials), own.channels, health, metrics
     )
-    jobs = parts.worker.jobs
-    await parts.pool.open()
+    jobs = components.worker.jobs
+    await components.pool.open()
     await jobs.open()
-    await parts.queue.app.open_async(jobs)
+    await components.queue.app.open_async(jobs)
     try:
         yield stage
     finally:
         await jobs.close()
-        await parts.pool.close()
+        await components.pool.close()

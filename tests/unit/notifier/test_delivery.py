@@ -3,26 +3,26 @@
 import pytest
 
 from services.notifier.channels.registry import Channel
-from services.notifier.domain.delivery import State, delivery_id, may_become, predecessors
+from services.notifier.domain.delivery import DeliveryState, delivery_id, may_become, predecessors
 from tests.support.detector.episodes import episode_named
 
-OPEN = {State.PENDING, State.RETRYING}
+OPEN_STATES = {DeliveryState.PENDING, DeliveryState.RETRYING}
 
 
-@pytest.mark.parametrize("state", State)
-@pytest.mark.parametrize("wanted", State)
+@pytest.mark.parametrize("state", DeliveryState)
+@pytest.mark.parametrize("wanted", DeliveryState)
 def test_only_what_is_open_moves_and_what_left_in_spite_of_a_cancellation_is_sent(
-    state: State, wanted: State
+    state: DeliveryState, wanted: DeliveryState
 ) -> None:
-    allowed = (state in OPEN and wanted is not State.PENDING) or (state, wanted) == (
-        State.CANCELLED,
-        State.SENT,
+    allowed = (state in OPEN_STATES and wanted is not DeliveryState.PENDING) or (state, wanted) == (
+        DeliveryState.CANCELLED,
+        DeliveryState.SENT,
     )
     assert may_become(state, wanted) == allowed
 
 
 def test_a_failure_follows_only_what_was_open() -> None:
-    assert set(predecessors(State.FAILED)) == {"pending", "retrying"}
+    assert set(predecessors(DeliveryState.FAILED)) == {"pending", "retrying"}
 
 
 def test_the_id_of_a_delivery_is_stable_and_its_own() -> None:

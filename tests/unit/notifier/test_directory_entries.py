@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from services.notifier.channels.registry import Channel
-from services.notifier.directory.csv_import import BadRoster, read_roster
+from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 from services.notifier.directory.entry import TherapistEntry, entry_errors
 from services.notifier.settings import WebhookSettings
 
@@ -62,7 +62,7 @@ def roster(*lines: str) -> list[str]:
 
 
 def test_a_table_is_read_whole() -> None:
-    found = read_roster(
+    found = read_therapist_table(
         "north",
         roster(
             "therapist_id,address,locale,time_zone,channels,quiet",
@@ -79,8 +79,8 @@ def test_a_table_is_read_whole() -> None:
 
 
 def test_every_fault_of_a_table_is_named_with_its_line() -> None:
-    with pytest.raises(BadRoster) as bad:
-        read_roster(
+    with pytest.raises(TherapistTableError) as bad:
+        read_therapist_table(
             "north",
             roster(
                 "therapist_id,address,time_zone,channels,quiet",
@@ -106,6 +106,6 @@ def test_every_fault_of_a_table_is_named_with_its_line() -> None:
 
 
 def test_a_table_without_its_key_column_or_with_a_strange_one_is_refused() -> None:
-    with pytest.raises(BadRoster) as bad:
-        read_roster("north", roster("name,address", "x,"), SETTINGS)
+    with pytest.raises(TherapistTableError) as bad:
+        read_therapist_table("north", roster("name,address", "x,"), SETTINGS)
     assert [row.field for row in bad.value.rows] == ["therapist_id", "name"]

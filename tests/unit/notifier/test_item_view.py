@@ -7,9 +7,9 @@ import pytest
 
 from schemas.events import Change, Component, EpisodeChanged, Movement
 from schemas.instruments.catalogue import Catalogue
-from services.notifier.directory.store import Practice
+from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist
-from services.notifier.inbox.items import Item
+from services.notifier.inbox.items import InboxItem
 from services.notifier.web.item_view import ItemView, reference, view
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, changed
@@ -20,8 +20,8 @@ THERAPIST = Therapist("north", "t-1", time_zone="America/New_York")
 
 
 def shown(change: EpisodeChanged, *, locale: str = "en", template: str | None = None) -> ItemView:
-    item = Item(change.episode_id, change.change, NOW, change, None, 1, (change,))
-    practice = Practice("north", client_url_template=template)
+    item = InboxItem(change.episode_id, change.change, NOW, change, None, 1, (change,))
+    practice = PracticeOptions("north", client_url_template=template)
     return view(item, replace(THERAPIST, locale=locale), practice, CATALOGUE, WORDINGS.of(locale))
 
 
@@ -81,7 +81,7 @@ def test_an_unknown_instrument_is_shown_without_its_units() -> None:
 def test_an_episode_without_components_and_history_still_reads() -> None:
     bare = changed(components={}, leading_component=None, movement=None, trajectory=(), risk=None)
     page = shown(bare)
-    assert (page.moved, page.pictures, page.sure) == ((), (), None)
+    assert (page.moved, page.charts, page.sure) == ((), (), None)
     (moved,) = page.what
     assert moved.startswith("Around the session of Wed 18 Nov, 05:00 the ratings moved")
     assert moved.endswith("is not clear yet.")
@@ -113,7 +113,7 @@ def test_where_the_leading_component_has_no_mark_the_one_that_fell_most_is_spoke
 def test_what_came_later_is_shown_with_its_session() -> None:
     opened = changed()
     repaired = changed(Change.REPAIRED, 2, session_at=opened.session_at + timedelta(days=7))
-    item = Item(opened.episode_id, Change.REPAIRED, NOW, opened, None, 1, (opened, repaired))
+    item = InboxItem(opened.episode_id, Change.REPAIRED, NOW, opened, None, 1, (opened, repaired))
     page = view(item, THERAPIST, None, CATALOGUE, WORDINGS.of("en"))
     assert page.history[1] == (
         "Wed 25 Nov, 05:00",

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.events import TrajectoryPoint
 from schemas.instruments.catalogue import Catalogue
-from services.notifier.web.trajectory_chart import NARROW, WIDE, Frame, Picture, draw
+from services.notifier.web.trajectory_chart import NARROW, WIDE, ChartFrame, TrajectoryChart, draw
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK, trajectory
 
@@ -16,7 +16,7 @@ SRS = Catalogue.load().get("srs")
 UTC = ZoneInfo("UTC")
 
 
-def picture(points: tuple[TrajectoryPoint, ...], frame: Frame = WIDE) -> Picture:
+def picture(points: tuple[TrajectoryPoint, ...], frame: ChartFrame = WIDE) -> TrajectoryChart:
     drawn = draw(frame, points, SRS, EN, UTC)
     assert drawn is not None
     return drawn
@@ -44,7 +44,7 @@ def test_flagged_sessions_are_marked() -> None:
 
 @pytest.mark.parametrize("frame", [WIDE, NARROW], ids=lambda frame: frame.name)
 @pytest.mark.parametrize("sessions", [1, 2, 5, 12, 60])
-def test_all_that_is_drawn_lies_inside_the_plot(frame: Frame, sessions: int) -> None:
+def test_all_that_is_drawn_lies_inside_the_plot(frame: ChartFrame, sessions: int) -> None:
     drawn = picture(trajectory(sessions), frame)
     assert all(
         frame.left <= dot.x <= frame.right and frame.top <= dot.y <= frame.bottom for dot in drawn.dots

@@ -19,14 +19,14 @@ from services.notifier.channels.channel import (
 from services.notifier.channels.registry import Channel
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
 from services.notifier.directory.store import Connection, find_therapist
-from services.notifier.domain.delivery import OPEN, Delivery, State, predecessors
+from services.notifier.domain.delivery import OPEN_STATES, Delivery, DeliveryState, predecessors
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.sign_in import Links, ensure_link
+from services.notifier.sign_in import LinkSigner, ensure_link
 from services.runtime.process.clock import Clock
 from services.runtime.process.log import get_logger
 
 
-class Deliver:
+class DeliverySender:
     """What the worker calls with each job."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Deliver:
         *,
         pool: AsyncConnectionPool[Connection],
         channels: Mapping[Channel, OutgoingChannel],
-        links: Links,
+        links: LinkSigner,
         back_off: BackOff,
         clock: Clock,
         metrics: NotifierMetrics,
@@ -58,7 +58,7 @@ class Deliver:
         now = self._clock.now()
         async with self._pool.connection() as conn:
             delivery = await load(conn, delivery_id)
-            if delivery is None or delivery.state not in OPEN:
+            if delivery is None or delivery.state not in OPEN_STATES:
                 return
             message = await self._message(conn, delivery, now)
         # No transaction is open while the other side takes its time.
@@ -98,13 +98,15 @@ class Deliver:
         next_try = None
         match result:
             case Sent():
-                state, reason = State.SENT, None
+                state, reason = DeliveryState.SENT, None
             case NotWorthRetrying(reason=reason):
-                state = State.FAILED
+                state = DeliveryState.FAILED
             case _:
                 next_try = self._back_off.next_try(now, attempts, delivery.give_up_at)
                 state, reason = (
-                    (State.RETRYING, result.reason) if next_try else (State.FAILED, DeliveryReason.TOO_LATE)
+                    (DeliveryState.RETRYING, result.reason)
+                    if next_try
+                    else (DeliveryState.FAILED, DeliveryReason.TOO_LATE)
                 )
         async with self._pool.connection() as conn:
             cursor = await conn.execute(
@@ -153,7 +155,7 @@ async def load(conn: Connection, delivery_id: UUID) -> Delivery | None:
         episode_id=row[4],
         change=row[5],
         channel=Channel(row[6]),
-        state=State(row[7]),
+        state=DeliveryState(row[7]),
         attempts=row[8],
         created_at=row[9],
         give_up_at=row[10],

@@ -10,22 +10,22 @@ from psycopg_pool import AsyncConnectionPool
 from schemas.instruments.catalogue import Catalogue
 from services.notifier.directory.store import Connection, find_therapist
 from services.notifier.domain.therapist import Therapist
-from services.notifier.inbox.respond import Transact
+from services.notifier.inbox.record_response import Transact
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import WebSettings
-from services.notifier.sign_in import Links, Session, find_session
-from services.notifier.web.rendering import Pages
+from services.notifier.sign_in import LinkSigner, SignInSession, find_session
+from services.notifier.web.rendering import PageRenderer
 from services.notifier.web.security import COOKIE
 from services.runtime.process.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class PageContext:
     """The parts that the pages share."""
 
     pool: AsyncConnectionPool[Connection]
-    pages: Pages
-    links: Links
+    pages: PageRenderer
+    links: LinkSigner
     settings: WebSettings
     catalogue: Catalogue
     clock: Clock
@@ -33,7 +33,7 @@ class Desk:
     defer: Callable[[Connection, Sequence[UUID]], Awaitable[None]]
     metrics: NotifierMetrics
 
-    async def who(self, request: Request, conn: Connection) -> tuple[Session, Therapist] | None:
+    async def who(self, request: Request, conn: Connection) -> tuple[SignInSession, Therapist] | None:
         """Who is signed in; None for nobody, or for someone who has left the directory since."""
         cookie = request.cookies.get(COOKIE)
         session = await find_session(conn, cookie, self.links, self.clock.now())

@@ -7,7 +7,7 @@ from uuid import UUID
 from services.notifier.directory.store import Connection
 
 
-class Action(StrEnum):
+class AuditAction(StrEnum):
     """What a therapist did."""
 
     SIGNED_IN = "signed-in"
@@ -18,9 +18,9 @@ class Action(StrEnum):
     UNDONE = "answer-undone"
 
 
-async def write(
+async def write_audit_row(
     conn: Connection,
-    action: Action,
+    action: AuditAction,
     *,
     practice_id: str,
     therapist_id: str,

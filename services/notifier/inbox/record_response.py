@@ -1,4 +1,4 @@
-"""respond: a therapist's click in, a stored answer and its `TherapistResponded` out, in one transaction."""
+"""Stores a therapist's answer and publishes its `TherapistResponded` event, in one transaction."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -7,8 +7,8 @@ from schemas.envelope import HEADERS, TherapistRespondedEvent, encode, envelope_
 from schemas.events import Answer, TherapistResponded
 from schemas.ids import EpisodeId, response_event_id
 from schemas.topics import THERAPIST_RESPONDED
-from services.notifier.inbox import audit
-from services.notifier.sign_in import Session
+from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+from services.notifier.sign_in import SignInSession
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
 
@@ -16,11 +16,11 @@ Transact = Callable[[Callable[[Transaction], Awaitable[None]]], Awaitable[None]]
 """Runs work in a transaction whose outbox is published, as `BatchConsumer.transact` does."""
 
 
-class NoSuchItem(Exception):
+class ItemNotFoundError(Exception):
     """This therapist has no such item."""
 
 
-async def respond(transact: Transact, session: Session, episode: UUID, answer: Answer) -> bool:
+async def record_response(transact: Transact, session: SignInSession, episode: UUID, answer: Answer) -> bool:
     """Store an answer and tell the detector; the same answer again changes nothing and returns False.
 
     Raises:
@@ -37,7 +37,7 @@ async def respond(transact: Transact, session: Session, episode: UUID, answer: A
     return stored
 
 
-async def _store(tx: Transaction, session: Session, episode: UUID, answer: Answer) -> bool:
+async def _store(tx: Transaction, session: SignInSession, episode: UUID, answer: Answer) -> bool:
     row = await (
         await tx.conn.execute(
             "SELECT answer_revision, answer, client_id, case_id, partition, record_key FROM notifier.item"
@@ -46,7 +46,7 @@ async def _store(tx: Transaction, session: Session, episode: UUID, answer: Answe
         )
     ).fetchone()
     if row is None:
-        raise NoSuchItem
+        raise ItemNotFoundError
     revision, standing, client_id, case_id, partition, key = row
     new = None if answer is Answer.UNDONE else answer.value
     if new == standing:
@@ -61,9 +61,9 @@ async def _store(tx: Transaction, session: Session, episode: UUID, answer: Answe
         "UPDATE notifier.item SET answer_revision = %s, answer = %s, answered_at = %s WHERE episode_id = %s",
         (revision, new, None if new is None else tx.now, episode),
     )
-    await audit.write(
+    await write_audit_row(
         tx.conn,
-        audit.Action.UNDONE if answer is Answer.UNDONE else audit.Action.ANSWERED,
+        AuditAction.UNDONE if answer is Answer.UNDONE else AuditAction.ANSWERED,
         practice_id=session.practice_id,
         therapist_id=session.therapist_id,
         at=tx.now,
