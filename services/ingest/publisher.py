@@ -12,6 +12,7 @@ from services.ingest.quota import Shares
 from services.runtime.http.health import STARTING, Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing
+from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.log import get_logger
@@ -49,11 +50,15 @@ class Publisher:
 
     async def run(self) -> None:
         """Keep the connection, until stopped: made again with growing pauses when it fails."""
-        pause_s = LOOK_S
+        backoff, pause_s = Backoff(first_s=2 * LOOK_S, cap_s=LONGEST_PAUSE_S), LOOK_S
         while not self._stopping.is_set():
             self._health.beat(LOOP)
             if not self._producer.ready:
-                pause_s = LOOK_S if await self._connect() else min(2 * pause_s, LONGEST_PAUSE_S)
+                if await self._connect():
+                    backoff.reset()
+                    pause_s = LOOK_S
+                else:
+                    pause_s = backoff.next_s()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()

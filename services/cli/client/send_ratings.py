@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from services.cli.client.api_client import ApiClient, RatingResult
+from services.runtime.process.backoff import Backoff
 
 GIVE_UP_S = 60.0
 """How long ingest may be away or overloaded before the delivery stops, to be resumed."""
+FIRST_PAUSE_S = 0.2
 PAUSE_AT_MOST_S = 5.0
 CHUNKS_PER_SECOND = 10
 
@@ -95,7 +97,7 @@ def _deliver_all(
 ) -> None:
     left = list(items)
     last_taken = time.monotonic()
-    pause = 0.2
+    backoff = Backoff(first_s=FIRST_PAUSE_S, cap_s=PAUSE_AT_MOST_S)
     while left:
         results = client.send_batch(practice, [item.body for item in left])
         again = []
@@ -105,7 +107,8 @@ def _deliver_all(
             else:
                 again.append((item, result))
         if len(again) < len(left):
-            last_taken, pause = time.monotonic(), 0.2
+            last_taken = time.monotonic()
+            backoff.reset()
         elif time.monotonic() - last_taken > GIVE_UP_S:
             raise IngestUnavailable(
                 f"ingest took nothing for {GIVE_UP_S:.0f} s; {report.done} lines are answered"
@@ -116,8 +119,7 @@ def _deliver_all(
                 result.status is None or result.reason == "broker-silent" for _, result in again
             )
             asked = max((result.retry_after_s for _, result in again if result.status), default=0.0)
-            time.sleep(min(max(pause, asked), PAUSE_AT_MOST_S))
-            pause *= 2
+            time.sleep(min(max(backoff.next_s(), asked), PAUSE_AT_MOST_S))
 
 
 def _chunks(items: Iterable[RatingToSend], size: int) -> Iterator[list[RatingToSend]]:

@@ -1,14 +1,12 @@
 """retry: the one place that decides whether and when to try again: back-off, jitter, deadline, cap."""
 
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
-_LONGEST_DOUBLING = 30
+from services.runtime.process.backoff import backoff_pause_s
 
 
 class TryAgain(Exception):
@@ -28,12 +26,10 @@ class BackOff(BaseRetryStrategy):
 
     first_s: float
     cap_s: float
-    chance: Callable[[], float] = random.random
 
     def wait_s(self, attempts: int) -> float:
         """Seconds to wait after this many failed attempts (1 or more)."""
-        doubled = self.first_s * 2.0 ** min(attempts - 1, _LONGEST_DOUBLING)
-        return min(doubled, self.cap_s) * (1 - self.chance() / 2)
+        return backoff_pause_s(attempts, first_s=self.first_s, cap_s=self.cap_s)
 
     def next_try(self, now: datetime, attempts: int, give_up_at: datetime) -> datetime | None:
         """When to try next; None when that would be after the deadline."""

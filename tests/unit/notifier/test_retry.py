@@ -1,5 +1,6 @@
 """When to try again: longer each time, never longer than the cap, never after the deadline."""
 
+import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,29 +10,29 @@ from services.notifier.deliveries.retry_policy import BackOff
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
 
-def _never() -> float:
-    return 0.0
-
-
-def _always() -> float:
-    return 1.0
+@pytest.fixture(autouse=True)
+def longest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the longest possible pause each time."""
+    monkeypatch.setattr(random, "uniform", lambda _low, high: high)
 
 
 def test_waits_double_up_to_the_cap() -> None:
-    patient = BackOff(first_s=10, cap_s=100, chance=_never)
+    patient = BackOff(first_s=10, cap_s=100)
     assert [patient.wait_s(attempts) for attempts in (1, 2, 3, 4, 5, 500)] == [10, 20, 40, 80, 100, 100]
 
 
-def test_chance_shortens_a_wait_by_at_most_half() -> None:
-    assert BackOff(first_s=10, cap_s=100, chance=_always).wait_s(1) == 5
+def test_chance_shortens_a_wait_by_at_most_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, _high: low)
+
+    assert BackOff(first_s=10, cap_s=100).wait_s(1) == 5
 
 
 def test_the_next_try_lies_after_the_wait() -> None:
-    patient = BackOff(first_s=10, cap_s=100, chance=_never)
+    patient = BackOff(first_s=10, cap_s=100)
     assert patient.next_try(NOW, 1, NOW + timedelta(days=1)) == NOW + timedelta(seconds=10)
 
 
 @pytest.mark.parametrize("attempts", [1, 9])
 def test_there_is_no_try_after_the_deadline(attempts: int) -> None:
-    patient = BackOff(first_s=10, cap_s=100, chance=_never)
+    patient = BackOff(first_s=10, cap_s=100)
     assert patient.next_try(NOW, attempts, NOW + timedelta(seconds=9)) is None

@@ -13,7 +13,6 @@ from services.runtime.kafka.producer import MAX_RECORD_BYTES, partition_of
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.positions import starting_offset
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.process.backoff import Backoff
 from services.runtime.process.errors import Halt, Reject, Retry
 from services.runtime.process.kill_points import LABELS, kill_at, no_checkpoint
 from services.runtime.process.metrics import RetryReason
@@ -91,23 +90,6 @@ def test_looking_ahead_counts_nothing() -> None:
         fuse.check([True] * 11)
 
     assert (fuse.in_a_row, fuse.in_window) == (0, 0)
-
-
-def test_pauses_double_to_the_cap_and_are_never_shorter_than_half() -> None:
-    longest = Backoff(first_s=1, cap_s=8, draw=lambda: 1.0)
-    shortest = Backoff(first_s=1, cap_s=8, draw=lambda: 0.0)
-
-    assert [longest.next_s() for _ in range(5)] == [1, 2, 4, 8, 8]
-    assert [shortest.next_s() for _ in range(5)] == [0.5, 1, 2, 4, 4]
-
-
-def test_after_a_success_pauses_begin_anew() -> None:
-    backoff = Backoff(first_s=1, cap_s=8, draw=lambda: 1.0)
-    backoff.next_s()
-    backoff.next_s()
-    backoff.reset()
-
-    assert backoff.next_s() == 1
 
 
 @pytest.mark.parametrize("partitions", [4, 24])
