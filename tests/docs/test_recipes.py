@@ -1,0 +1,206 @@
+"""Performs the recipes of CONTRIBUTING.md, step by step, on a copy of the tree."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.postgres import fresh_database
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Copy:
+    """A copy of the tree, and Python running in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def replace(self, path: str, before: str, after: str) -> None:
+        """Replace text that occurs exactly once in a file."""
+        text = (self.root / path).read_text(encoding="utf-8")
+        assert text.count(before) == 1, f"{path} contains {text.count(before)} times {before!r}"
+        (self.root / path).write_text(text.replace(before, after), encoding="utf-8")
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file that does not exist yet."""
+        with (self.root / path).open("x", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, path: str) -> str:
+        """Return the text of a file."""
+        return (self.root / path).read_text(encoding="utf-8")
+
+    def run(self, *words: str, environment: Mapping[str, str] | None = None, fails: bool = False) -> str:
+        """Run Python in the copy; return all its output. It must exit with 0, or with 1 where it `fails`."""
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RAPPORT_"))
+        }
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=self.root,
+            env=inherited | {"PYTHONPATH": str(self.root)} | dict(environment or {}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == int(fails), done.stdout
+        return done.stdout
+
+    def rapport(self, *words: str, environment: Mapping[str, str]) -> str:
+        """Run a command of `rapport` in the copy."""
+        return self.run("-m", "services.cli", *words, environment=environment)
+
+    def test(self, *words: str, fails: bool = False) -> str:
+        """Run tests in the copy."""
+        return self.run("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *words, fails=fails)
+
+    def make_reference(self) -> None:
+        """Do what `make reference` does."""
+        page = self.run("-m", "tests.support.reference")
+        (self.root / "docs" / "reference.md").write_text(page, encoding="utf-8")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Copy:
+    """The files that git tracks, and new ones that it does not ignore, as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    for name in listed:
+        if name and (ROOT / name).is_file():
+            target = tmp_path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target)
+    return Copy(tmp_path)
+
+
+def test_a_metric_is_added_with_its_definition_and_its_line_in_the_reference(copy: Copy) -> None:
+    copy.replace(
+        "services/ingest/metrics.py",
+        "        self.heartbeats = Counter(",
+        '        Counter("rapport_ingest_example", "An example.", registry=registry)\n'
+        "        self.heartbeats = Counter(",
+    )
+    copy.test("tests/docs/test_docs.py", "-k", "reference_is", fails=True)
+    before = copy.read("docs/reference.md")
+    copy.make_reference()
+    added = set(copy.read("docs/reference.md").splitlines()) - set(before.splitlines())
+
+    assert added == {"| `rapport_ingest_example` | An example. |"}
+
+
+# In one process: most of the time goes into importing the services.
+EXPORT_CHECK_AND_TEST = """
+import sys
+import pytest
+from services.cli.__main__ import application
+
+rapport = application()
+rapport(["schemas", "export"], standalone_mode=False)
+rapport(["schemas", "check"], standalone_mode=False)
+IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
+tests = ["tests/unit/schemas/test_events.py", "tests/unit/detector/test_contracts.py"]
+sys.exit(pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", "-W", IMPORTED, *tests]))
+"""
+
+
+def test_a_field_is_added_to_an_event_with_its_twin_and_a_golden_event(copy: Copy) -> None:
+    pairs = copy.read("tests/unit/detector/test_contracts.py")
+    twin = re.search(r"\(events\.TherapistResponded, (?:\w+\.)?(\w+)\)", pairs)
+    assert twin is not None
+    add_field(copy, "schemas/events.py", "TherapistResponded", "reply_s: int | None = None")
+    add_field(copy, "services/detector/contracts.py", twin[1], "reply_s: int | None = None")
+    golden = next((copy.root / "schemas" / "golden" / "therapist-responded.v1").glob("*.json"))
+    with_field = re.sub(r'(,"responded_at":"[^"]*")', r'\1,"reply_s":30', golden.read_text(encoding="utf-8"))
+    copy.write("schemas/golden/therapist-responded.v1/with-reply-time.json", with_field)
+
+    copy.run("-c", EXPORT_CHECK_AND_TEST)
+
+
+def add_field(copy: Copy, path: str, owner: str, line: str) -> None:
+    """Add a line at the end of a class."""
+    text = copy.read(path)
+    found = re.search(rf"^class {owner}\(.*?(?=\n\n\n)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"{path} has no class {owner}"
+    (copy.root / path).write_text(f"{text[: found.end()]}\n    {line}{text[found.end() :]}", encoding="utf-8")
+
+
+MIGRATION = '''"""Adds the time of an example to each practice."""
+
+from alembic import op
+
+revision = "{new}"
+down_revision = "{newest}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.execute("ALTER TABLE detector.practice ADD COLUMN example_at timestamptz")
+
+
+def downgrade() -> None:
+    """Remove the column."""
+    op.execute("ALTER TABLE detector.practice DROP COLUMN example_at")
+'''
+
+
+def test_a_table_is_changed_by_one_revision(copy: Copy, postgres_url: str) -> None:
+    versions = "deploy/postgres/detector/versions"
+    newest = max(file.name[:4] for file in (copy.root / versions).glob("[0-9]*.py"))
+    new = f"{int(newest) + 1:04}"
+    with fresh_database(postgres_url) as database:
+        copy.rapport("migrate", environment={"DATABASE_URL": database})
+        copy.write(f"{versions}/{new}_example.py", MIGRATION.format(new=new, newest=newest))
+        copy.rapport("migrate", environment={"DATABASE_URL": database})
+        with psycopg.connect(database) as connection:
+            column = connection.execute(
+                "SELECT data_type FROM information_schema.columns"
+                " WHERE table_schema = 'detector' AND table_name = 'practice' AND column_name = 'example_at'"
+            ).fetchone()
+
+    assert column == ("timestamp with time zone",)
+
+
+def test_a_sensitivity_is_changed_without_another_key(copy: Copy, postgres_url: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    with fresh_database(postgres_url) as database:
+        where = {"DATABASE_URL": database, "RAPPORT_CREDENTIALS_FILE": str(keys)}
+        copy.rapport("migrate", environment=where)
+        copy.rapport("practices", "add", "north", environment=where)
+        before = keys.read_bytes()
+        copy.rapport("practices", "set", "north", "--set", "sensitivity=low", environment=where)
+        low = false_alarms(database)
+        copy.replace(
+            "services/detector/domain/practice_defaults.py",
+            "SENSITIVITIES = {",
+            'SENSITIVITIES = {"lowest": 1.0, ',
+        )
+        copy.rapport("practices", "set", "north", "--set", "sensitivity=lowest", environment=where)
+        lowest = false_alarms(database)
+
+    assert (low, lowest) == (0.02, 0.01)
+    assert keys.read_bytes() == before
+
+
+def false_alarms(database: str) -> float:
+    """Return the share of false alarms that the practice `north` accepts."""
+    with psycopg.connect(database) as connection:
+        row = connection.execute(
+            "SELECT false_alarms FROM detector.practice WHERE practice_id = 'north'"
+        ).fetchone()
+    assert row is not None
+    return float(row[0])
