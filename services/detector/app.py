@@ -5,10 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
-from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
+from fastapi import FastAPI
 
 from schemas import topics
 from schemas.instruments.catalogue import BadDefinition
@@ -35,6 +32,7 @@ from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopi
 from services.runtime.consumer.order_of_effects import Handler
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.database_away import respond_while_database_away
 from services.runtime.http.health import Health, health_router
 from services.runtime.http.server import Background
 from services.runtime.kafka.record import Outgoing, Record
@@ -166,11 +164,5 @@ def application(results: Pool, credentials: CredentialStore) -> FastAPI:
     for router in (rating_router, rejection_router, episode_router, balance_router):
         app.include_router(router(results, credentials))
 
-    async def database_away(_request: Request, _error: Exception) -> Response:
-        answer = problem.Problem(503, "Not available now", "Send again in a moment.").response()
-        answer.headers["Retry-After"] = "5"
-        return answer
-
-    app.add_exception_handler(OperationalError, database_away)
-    app.add_exception_handler(PoolTimeout, database_away)
+    respond_while_database_away(app)
     return app

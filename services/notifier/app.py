@@ -2,8 +2,6 @@
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
-from psycopg import OperationalError
-from psycopg_pool import PoolTimeout
 
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
@@ -20,7 +18,6 @@ from services.runtime.process.metrics import Metrics
 
 TITLE = "Rapport: notifier"
 VERSION = "1"
-_AGAIN_AFTER_S = "5"
 
 
 def build_app(
@@ -42,15 +39,11 @@ def build_app(
     app.include_router(item_router(context))
     app.add_middleware(SecurityHeaders)
 
-    async def database_away(request: Request, _error: Exception) -> Response:
+    def unavailable(request: Request) -> Response:
         if request.url.path.startswith("/v1/"):
-            answer: Response = problem.Problem(503, "Not available now", "Send again in a moment.").response()
-        else:
-            wording = context.pages.wording(request)
-            answer = context.pages.message(wording, "error.busy_title", "error.busy", status=503)
-        answer.headers["Retry-After"] = _AGAIN_AFTER_S
-        return answer
+            return unavailable_problem(request)
+        wording = context.pages.wording(request)
+        return context.pages.message(wording, "error.busy_title", "error.busy", status=503)
 
-    app.add_exception_handler(OperationalError, database_away)
-    app.add_exception_handler(PoolTimeout, database_away)
+    respond_while_database_away(app, unavailable)
     return app
