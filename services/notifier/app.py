@@ -13,6 +13,7 @@ from services.notifier.web.security import SecurityHeaders
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.database_away import respond_while_database_away, unavailable_problem
 from services.runtime.http.health import Health, health_router
 from services.runtime.process.metrics import Metrics
 
