@@ -16,7 +16,7 @@ _UPPER_BOUNDS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxPro
 _EXACT = ("pattern", "format", "multipleOf", "const", "uniqueItems")
 
 
-class Use(Enum):
+class SchemaUse(Enum):
     """Says who writes and who reads the documents of a schema."""
 
     RECEIVED = "received"
@@ -41,16 +41,16 @@ def breaking_changes(earlier: Mapping[str, Document], current: Mapping[str, Docu
         elif name == "asyncapi.json":
             found += _topic_changes(name, old, new)
         else:
-            use = Use.PUBLISHED if name.startswith("events/") else Use.RECEIVED
+            use = SchemaUse.PUBLISHED if name.startswith("events/") else SchemaUse.RECEIVED
             found += [f"{name}: {change}" for change in schema_changes(old, new, use)]
     return found
 
 
-def schema_changes(old: Document, new: Document, use: Use) -> list[str]:
+def schema_changes(old: Document, new: Document, use: SchemaUse) -> list[str]:
     """Return what in the JSON Schema `new` breaks those who rely on `old`.
 
     >>> old = {"type": "object", "properties": {"note": {"type": "string"}}}
-    >>> schema_changes(old, {"type": "object", "properties": {}}, Use.PUBLISHED)
+    >>> schema_changes(old, {"type": "object", "properties": {}}, SchemaUse.PUBLISHED)
     ['note is gone']
     """
     return list(_Comparison(old, new, use).compare(old, new, ""))
@@ -74,14 +74,14 @@ def _topic_changes(name: str, old: Document, new: Document) -> Iterator[str]:
 class _Comparison:
     old_root: Document
     new_root: Document
-    use: Use
+    use: SchemaUse
 
     def compare(self, old: Document, new: Document, place: str) -> Iterator[str]:
         olds = alternatives(old, self.old_root)
         news = alternatives(new, self.new_root)
         for each in olds:
             yield from self._still_taken(each, news, place)
-        if self.use is Use.PUBLISHED:
+        if self.use is SchemaUse.PUBLISHED:
             kinds = {_kind(each) for each in olds}
             for each in news:
                 if _kind(each) not in kinds and "anything" not in kinds:
@@ -135,7 +135,7 @@ class _Comparison:
         was, now = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted(now - was):
             yield f"{_at(_in(place, name))} is required now: what was written before has none"
-        if self.use is Use.PUBLISHED:
+        if self.use is SchemaUse.PUBLISHED:
             for name in sorted((was - now) & set(after)):
                 yield f"{_at(_in(place, name))} may now be absent: who reads today relies on it"
         yield from self._others(old, new, place)

@@ -21,7 +21,7 @@ _WHEN = {
 }
 
 
-def words_for(field: str, error: dict[str, Any]) -> tuple[str, str] | None:
+def rating_message(field: str, error: dict[str, Any]) -> tuple[str, str] | None:
     """The words for an error in a rating's `field`; None where the general words do."""
     kind = error["type"]
     words = _RATING.get(kind)

@@ -1,4 +1,4 @@
-"""A rating as it is sent: bytes in, a validated body out, or complaints; with its hash, id and order."""
+"""A rating as it is sent: bytes in, a validated body out, or violations; with its hash, id and order."""
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -19,14 +19,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.error_messages import words_for
+from schemas.error_messages import rating_message
 from schemas.events import Scores, Status
 from schemas.ids import (
     PracticeId,
     RatingId,
     default_rating_id,
 )
-from schemas.validation_errors import Complaint, Refused, complaints_of
+from schemas.validation_errors import InvalidInput, Violation, violations_of
 
 MAX_ID_LENGTH = 128
 """Characters. Longer than any UUID, OID or URN in use; short enough for an index and a log line."""
@@ -125,19 +125,19 @@ def parse_rating(sent: bytes | str, now: datetime) -> RatingBody:
     """The rating in one JSON object.
 
     Raises:
-        Refused: with every complaint found.
+        InvalidInput: with every violation found.
     """
     try:
         body = RatingBody.model_validate_json(sent)
     except ValidationError as error:
-        raise Refused(complaints_of(error, words_for)) from None
-    complaints = check_times(body, now)
-    if complaints:
-        raise Refused(complaints)
+        raise InvalidInput(violations_of(error, rating_message)) from None
+    violations = check_times(body, now)
+    if violations:
+        raise InvalidInput(violations)
     return body
 
 
-def check_times(body: RatingBody, now: datetime) -> tuple[Complaint, ...]:
+def check_times(body: RatingBody, now: datetime) -> tuple[Violation, ...]:
     """What is wrong with the moments of a rating that was sent at `now` (aware)."""
     found = []
     soon = now + AHEAD
@@ -150,8 +150,8 @@ def check_times(body: RatingBody, now: datetime) -> tuple[Complaint, ...]:
     return tuple(found)
 
 
-def _too_far(field: str, expected: str) -> Complaint:
-    return Complaint(field, "lies in the far future", expected)
+def _too_far(field: str, expected: str) -> Violation:
+    return Violation(field, "lies in the far future", expected)
 
 
 _canonical = msgspec.json.Encoder().encode

@@ -1,8 +1,8 @@
-"""A table of ratings (CSV) in, rating bodies as they are sent out; one reader for every command.
+"""Reads a table of ratings (CSV) into rating bodies as a practice's system sends them.
 
-Columns: `client_id, therapist_id, session_id, session_at, instrument, item_1 …`, several instruments in one
-file allowed; optional `practice_id, id, case_id, status, next_session_at, recorded_at`, and `bond, goal,
-task` where a system keeps only scores. No marks at all: the form was declined.
+Columns: `client_id, therapist_id, session_id, session_at, instrument, item_1, item_2, …`; optionally
+`practice_id, id, case_id, status, next_session_at, recorded_at`, and `bond, goal, task` where a system keeps
+only component scores. One file may hold several instruments. A row without any mark is a declined form.
 """
 
 import csv
@@ -16,7 +16,7 @@ PRACTICE = "practice_id"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RatingRow:
     """One line of the table: its number in the file (the header is 1), whose it is, and the rating's body."""
 
     number: int
@@ -31,13 +31,13 @@ def item_columns(header: Iterable[str]) -> list[str]:
 
 
 def unread_columns(header: Iterable[str]) -> list[str]:
-    """Columns that are not read, and so never leave the file."""
+    """Return the columns that are not read, so that their content never leaves the file."""
     names = list(header)
     read = {*REQUIRED, *OPTIONAL, *SCORES, PRACTICE, *item_columns(names)}
     return [name for name in names if name not in read]
 
 
-class Columns:
+class RatingColumns:
     """Where a table's columns stand; makes rows of its cells.
 
     Raises:
@@ -70,13 +70,13 @@ class Columns:
             return None if filled is None else self.whose(filled)
         return (practice, client) if client or any(cell.strip() for cell in cells) else None
 
-    def row(self, cells: Sequence[str], number: int) -> Row | None:
+    def row(self, cells: Sequence[str], number: int) -> RatingRow | None:
         """The line's rating; None where it is blank."""
         values = self._filled(cells)
         if values is None:
             return None
         practice = None if self._practice is None else values[self._practice] or None
-        return Row(number, practice, self._body(values))
+        return RatingRow(number, practice, self._body(values))
 
     def _filled(self, cells: Sequence[str]) -> list[str] | None:
         values = [cell.strip() for cell in cells[: self._width]]
@@ -105,7 +105,7 @@ class Columns:
         return body
 
 
-def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[Row]:
+def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[RatingRow]:
     """The ratings of a table, in its order; `items_of` is the number of items by instrument id.
 
     A mark that is no number is passed on as it stands, so that whoever validates names the item.
@@ -114,7 +114,7 @@ def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[Row
         ValueError: a column is missing.
     """
     rows = csv.reader(lines)
-    columns = Columns(next(rows, []), items_of)
+    columns = RatingColumns(next(rows, []), items_of)
     for cells in rows:
         row = columns.row(cells, rows.line_num)
         if row is not None:

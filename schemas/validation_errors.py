@@ -1,4 +1,4 @@
-"""Validation errors in, complaints out: which field, what is wrong, what is expected. Never a value."""
+"""Validation errors in, violations out: which field, what is wrong, what is expected. Never a value."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ _POSITION = re.compile(r"line \d+ column \d+")
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class Violation:
     """One thing that is wrong with what was sent. Says nothing about the value, so it may be logged,
     except for `field` when it is unknown to us: that name came from the sender."""
 
@@ -24,27 +24,27 @@ class Complaint:
     expected: str
 
 
-class Refused(ValueError):
-    """What was sent cannot be taken; `complaints` says why, for its sender to read."""
+class InvalidInput(ValueError):
+    """What was sent cannot be taken; `violations` says why, for its sender to read."""
 
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
-        super().__init__("; ".join(f"{each.field}: {each.message}" for each in complaints))
-        self.complaints = tuple(complaints)
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(f"{each.field}: {each.message}" for each in violations))
+        self.violations = tuple(violations)
 
 
-Wording = Callable[[str, dict[str, Any]], tuple[str, str] | None]
+MessageFor = Callable[[str, dict[str, Any]], tuple[str, str] | None]
 """An error's field and pydantic's description of it in; message and expectation out; None: no own words."""
 
 
-def complaints_of(error: ValidationError, wording: Wording) -> tuple[Complaint, ...]:
-    """Every complaint in a validation error; `wording` is asked first, then the general words."""
+def violations_of(error: ValidationError, message_for: MessageFor) -> tuple[Violation, ...]:
+    """Every violation in a validation error; `message_for` is asked first, then the general words."""
     found = []
     for each in error.errors(include_url=False):
         place = each["loc"]
         field = _field(place)
-        own = wording(str(place[0]) if place else "", dict(each))
+        own = message_for(str(place[0]) if place else "", dict(each))
         message, expected = own or _general(dict(each))
-        found.append(Complaint(field, _item(place) + message, expected))
+        found.append(Violation(field, _item(place) + message, expected))
     return tuple(found)
 
 

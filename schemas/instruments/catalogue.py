@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, Va
 from schemas.events import Component
 from schemas.ids import InstrumentId
 from schemas.instruments.instrument import Instrument
-from schemas.validation_errors import Complaint, Refused
+from schemas.validation_errors import InvalidInput, Violation
 
 MOST_STEPS = 1000
 
@@ -25,7 +25,7 @@ Count = Annotated[int, Strict(), Field(ge=0)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
-class BadDefinition(ValueError):
+class InvalidDefinition(ValueError):
     """A definition cannot be used; the message names the file and every fault in it."""
 
     def __init__(self, name: str, faults: Iterable[str]) -> None:
@@ -33,12 +33,12 @@ class BadDefinition(ValueError):
         super().__init__("\n".join([f"{name}:", *(f"  {fault}" for fault in self.faults)]))
 
 
-class UnknownInstrument(Refused):
-    """There is no instrument with this id; the complaint lists the known ids."""
+class UnknownInstrument(InvalidInput):
+    """There is no instrument with this id; the violation lists the known ids."""
 
     def __init__(self, known: Iterable[str]) -> None:
         listed = ", ".join(sorted(known))
-        super().__init__([Complaint("instrument", "is not an instrument we know", f"one of {listed}")])
+        super().__init__([Violation("instrument", "is not an instrument we know", f"one of {listed}")])
 
 
 class _Missing(BaseModel):
@@ -136,8 +136,8 @@ class Catalogue:
         """Read the shipped definitions and those in the folder `own`, each a file `*.toml`.
 
         Raises:
-            BadDefinition: `own` is no folder, or a file in it cannot be read, breaks a rule, or defines an id
-                that another file defines.
+            InvalidDefinition: `own` is no folder, or a file in it cannot be read, breaks a rule, or defines
+                an id that another file defines.
         """
         files: dict[InstrumentId, str] = {}
         instruments = []
@@ -148,7 +148,7 @@ class Catalogue:
             instrument = _read_own(file)
             if instrument.id in files:
                 fault = f"id: {instrument.id} is already defined in {files[instrument.id]}: choose another id"
-                raise BadDefinition(str(file), [fault])
+                raise InvalidDefinition(str(file), [fault])
             instruments.append(instrument)
             files[instrument.id] = file.name
         return cls(instruments)
@@ -160,7 +160,7 @@ class Catalogue:
         40.0
 
         Raises:
-            UnknownInstrument: there is none; the complaint lists the known ids.
+            UnknownInstrument: there is none; the violation lists the known ids.
         """
         found = self._by_id.get(instrument_id)
         if found is None:
@@ -182,20 +182,20 @@ def read_definition(name: str, text: str) -> Instrument:
     """Return the instrument that the TOML text of a definition describes; errors name it by `name`.
 
     Raises:
-        BadDefinition: the text is not TOML, or breaks a rule.
+        InvalidDefinition: the text is not TOML, or breaks a rule.
     """
     try:
         fields: dict[str, Any] = tomllib.loads(text)
         return _Definition.model_validate(fields).instrument()
     except tomllib.TOMLDecodeError as error:
-        raise BadDefinition(name, [f"is not TOML: {error}"]) from None
+        raise InvalidDefinition(name, [f"is not TOML: {error}"]) from None
     except ValidationError as error:
-        raise BadDefinition(name, _faults(error)) from None
+        raise InvalidDefinition(name, _faults(error)) from None
 
 
 def _definitions(folder: Traversable) -> list[Traversable]:
     if not folder.is_dir():
-        raise BadDefinition(str(folder), ["is not a folder: give one that holds *.toml definitions"])
+        raise InvalidDefinition(str(folder), ["is not a folder: give one that holds *.toml definitions"])
     files = [file for file in folder.iterdir() if file.name.endswith(".toml")]
     return sorted(files, key=lambda file: file.name)
 
@@ -205,9 +205,9 @@ def _read_own(file: Traversable) -> Instrument:
         return read_definition(str(file), file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         fault = f"cannot be read ({type(error).__name__}): check its rights, and save it in UTF-8"
-        raise BadDefinition(str(file), [fault]) from None
-    except BadDefinition as bad:
-        raise BadDefinition(
+        raise InvalidDefinition(str(file), [fault]) from None
+    except InvalidDefinition as bad:
+        raise InvalidDefinition(
             str(file), [*bad.faults, "correct the file or take it out of the folder"]
         ) from None
 

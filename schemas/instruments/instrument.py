@@ -1,4 +1,4 @@
-"""One instrument as a value: its items, marks, components and limits, ready for scoring."""
+"""Describes one instrument: its items, marks, components and limits, prepared for scoring."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,26 +18,30 @@ Marks = TypeVar("Marks", float, "NDArray[np.float64]")
 
 @dataclass(frozen=True)
 class Instrument:
-    """A questionnaire without its wording. Item numbers start at 1; marks are in the instrument's unit."""
+    """A questionnaire without its wording. Items are numbered from 1; marks are in the instrument's unit."""
 
     id: InstrumentId
     title: str
     items: int
+    """Number of items."""
     lowest: float
+    """The lowest mark of an item."""
     highest: float
+    """The highest mark of an item."""
     step: float
+    """The distance between two neighbouring marks."""
     exact: bool
-    """Only marks on a step exist (boxes to tick); otherwise the step says how finely a line is read."""
+    """True when only marks on a step exist (boxes to tick); otherwise finer marks are accepted too."""
     reversed_items: frozenset[int]
     """Items on which a high mark speaks against the alliance."""
     components: dict[Component, tuple[int, ...]]
-    """Every item belongs to exactly one component; a component that is not asked for is absent."""
+    """The items of each component. Every item has one component; a component without items is absent."""
     missing_component: int
     """A component with more unanswered items than this has no score."""
     missing_total: int
     """A form with more unanswered items than this is refused."""
     cutoff: float | None
-    """The published total (the sum of all marks) below which attention is advised; None: none published."""
+    """The published total (sum of all marks) below which attention is advised; None when there is none."""
     source: str
     licence: str
 
@@ -48,47 +52,50 @@ class Instrument:
 
     @property
     def lowest_total(self) -> float:
-        """The lowest sum of all marks."""
+        """The lowest possible sum of all marks."""
         return self.items * self.lowest
 
     @property
     def highest_total(self) -> float:
-        """The highest sum of all marks: 40 for four lines from 0 to 10."""
+        """The highest possible sum of all marks: 40 for four lines from 0 to 10."""
         return self.items * self.highest
 
     @cached_property
-    def places(self) -> tuple[tuple[int, ...], ...]:
-        """For bond, goal, task and overall: where their marks stand in a list of all, from 0."""
+    def component_indices(self) -> tuple[tuple[int, ...], ...]:
+        """For bond, goal, task and overall: the indices, from 0, of their items in a form's list of marks."""
         return tuple(
             tuple(number - 1 for number in self.components.get(component, ())) for component in Component
         )
 
     @cached_property
-    def pickers(self) -> tuple[Callable[[Sequence[float]], Sequence[float]] | None, ...]:
-        """For bond, goal, task and overall: takes their marks out of a list of all; None where none are."""
+    def component_getters(self) -> tuple[Callable[[Sequence[float]], Sequence[float]] | None, ...]:
+        """For bond, goal, task and overall: a function that selects their values from a form's list.
+
+        None for a component without items.
+        """
         return tuple(
-            itemgetter(*places)
-            if len(places) > 1
-            else itemgetter(slice(places[0], places[0] + 1))
-            if places
+            itemgetter(*indices)
+            if len(indices) > 1
+            else itemgetter(slice(indices[0], indices[0] + 1))
+            if indices
             else None
-            for places in self.places
+            for indices in self.component_indices
         )
 
     @cached_property
-    def shares(self) -> tuple[dict[float, float], ...]:
-        """For each item: what each mark on a step is on the common scale, 1 the best."""
+    def scaled_marks(self) -> tuple[dict[float, float], ...]:
+        """For each item: the value of every mark on a step on the common scale 0 to 1, 1 the best."""
         return tuple(
-            {mark: self.share(item, mark) for mark in self.steps} for item in range(1, self.items + 1)
+            {mark: self.scale(item, mark) for mark in self.steps} for item in range(1, self.items + 1)
         )
 
     @cached_property
     def steps(self) -> tuple[float, ...]:
-        """All marks on a step, the lowest first."""
+        """All marks on a step, in ascending order."""
         count = round((self.highest - self.lowest) / self.step)
         return tuple(round(self.lowest + number * self.step, 9) for number in range(count + 1))
 
-    def share(self, item: int, mark: Marks) -> Marks:
-        """An item's mark, or an array of its marks, on the common scale 0 to 1, 1 the best."""
+    def scale(self, item: int, mark: Marks) -> Marks:
+        """Return an item's mark, or an array of its marks, on the common scale 0 to 1, 1 the best."""
         distance = self.highest - mark if item in self.reversed_items else mark - self.lowest
         return distance / (self.highest - self.lowest)

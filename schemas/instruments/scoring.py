@@ -1,177 +1,198 @@
-"""An instrument and its marks in, a form's scores on the common scale 0 to 1 out, and back to its units."""
+"""Scores a form on the common scale 0 to 1, and converts scores back to the instrument's units.
 
-from collections.abc import Sequence
+`schemas.instruments.batch_scoring` scores many complete forms at once, by the same arithmetic.
+"""
+
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import NamedTuple, cast
 
 from schemas.events import Component, Mark, Scores
 from schemas.instruments.instrument import Instrument
-from schemas.validation_errors import Complaint, Refused
+from schemas.validation_errors import InvalidInput, Violation
 
-_ON_STEP = 1e-6
-"""How far from a step, in steps, a mark may lie and still be on it: what decimals lose as binary numbers."""
+_STEP_TOLERANCE = 1e-6
+"""How far from a step, in steps, a mark still counts as on it: decimals lose digits as binary numbers."""
 
 _SCORED = (Component.BOND, Component.GOAL, Component.TASK)
 
 
 class FormScores(NamedTuple):
-    """One form on the common scale, 1 the best; None where there is no mark."""
+    """One form on the common scale 0 to 1, 1 the best; None where there is no mark."""
 
     bond: Mark
     goal: Mark
     task: Mark
     overall: Mark
     total: float
-    """Mean over all answered items; over the three components when only their scores came."""
+    """Mean of all answered items; of the three components when only their scores were sent."""
     answered: int
-    """Answered items; 3 when only component scores came."""
+    """Number of answered items; 3 when only component scores were sent."""
     spread: Mark
-    """Standard deviation (divided by n) of what was answered, after reversal; None for fewer than two."""
+    """Standard deviation (divided by n) of the answered items after reversal; None for fewer than two."""
     top: float
-    """Share of what was answered that is at the best mark, after reversal."""
+    """Share of the answered items that have the best mark, after reversal."""
 
 
-class BadMarks(Refused):
-    """The marks do not fit the instrument; each complaint names the item and what is expected."""
+class InvalidMarks(InvalidInput):
+    """The marks do not fit the instrument; each violation names the item and what is expected."""
 
 
-class TooManyMissing(BadMarks):
+class TooManyUnanswered(InvalidMarks):
     """Too few items are answered for a score."""
 
 
 def score(instrument: Instrument, marks: Sequence[Mark] | Scores) -> FormScores:
-    """The scores of a form: its items' marks in order (None: unanswered), or its component scores.
+    """Score a form from its items' marks in order (None: unanswered), or from its component scores.
 
-    A component is the mean of its answered items, and None when more than `missing_component` are
-    unanswered, or all.
+    A component's score is the mean of its answered items. It is None when more than `missing_component` of
+    them are unanswered, or all.
+
+    >>> from schemas.instruments.catalogue import Catalogue
+    >>> form = score(Catalogue.load().get("srs"), [9.0, 8.0, 10.0, 9.0])
+    >>> form.bond, form.total, form.top
+    (0.9, 0.9, 0.25)
 
     Raises:
-        TooManyMissing: more than `missing_total` items are unanswered, or no component has a score.
-        BadMarks: the number of marks is wrong, or one is out of range or between steps.
+        TooManyUnanswered: more than `missing_total` items are unanswered, or no component has a score.
+        InvalidMarks: the number of marks is wrong, or a mark is out of range or between two steps.
     """
     if isinstance(marks, Scores):
         return _from_scores(instrument, marks)
     return _from_items(instrument, marks)
 
 
-def to_units(instrument: Instrument, share: float) -> float:
-    """A component's score as the mark it stands for, to 6 decimals: .9 is 9.0 on a line from 0 to 10."""
-    return round(instrument.lowest + share * (instrument.highest - instrument.lowest), 6)
+def to_units(instrument: Instrument, value: float) -> float:
+    """Return a component's score (0 to 1) as a mark, to 6 decimals: .9 is 9.0 on a line from 0 to 10."""
+    return round(instrument.lowest + value * (instrument.highest - instrument.lowest), 6)
 
 
 def from_units(instrument: Instrument, mark: float) -> float:
-    """A mark of an item that is not reversed, or a component's mean mark, on the common scale."""
+    """Return a component's mean mark, or the mark of an item that is not reversed, on the scale 0 to 1."""
     return (mark - instrument.lowest) / (instrument.highest - instrument.lowest)
 
 
-def total_to_units(instrument: Instrument, share: float) -> float:
-    """A total as the sum of all marks (after reversal), to 6 decimals: .9 is 36.0 of 40.
+def total_to_units(instrument: Instrument, value: float) -> float:
+    """Return a total (0 to 1) as the sum of all marks after reversal, to 6 decimals: .9 is 36.0 of 40.
 
-    Where items are unanswered, it is the sum that their form would have with the mean of the others.
+    Where items are unanswered, this is the sum that the form would have if they had the mean of the others.
     """
-    return round(instrument.items * (instrument.lowest + share * (instrument.highest - instrument.lowest)), 6)
+    return round(instrument.items * (instrument.lowest + value * (instrument.highest - instrument.lowest)), 6)
 
 
 def _from_items(instrument: Instrument, marks: Sequence[Mark]) -> FormScores:
     if len(marks) != instrument.items:
-        raise BadMarks([Complaint("items", "has the wrong number of marks", _expected_count(instrument))])
+        raise InvalidMarks([Violation("items", "has the wrong number of marks", _expected_count(instrument))])
     looked_up = [
-        known.get(mark)  # None, unanswered, is no key
-        for known, mark in zip(instrument.shares, cast("Sequence[float]", marks), strict=True)
+        scaled.get(mark)  # None, unanswered, is no key
+        for scaled, mark in zip(instrument.scaled_marks, cast("Sequence[float]", marks), strict=True)
     ]
     if None not in looked_up:
-        return _from_full(instrument, cast("list[float]", looked_up))
-    shares: list[Mark] = []
+        return _from_complete(instrument, cast("list[float]", looked_up))
+    values: list[Mark] = []
     answers: list[float] = []
-    for known, mark in zip(instrument.shares, marks, strict=True):
+    for scaled, mark in zip(instrument.scaled_marks, marks, strict=True):
         if mark is None:
-            shares.append(None)
+            values.append(None)
             continue
-        share = known.get(mark)
-        if share is None:
-            share = _share_off_step(instrument, len(shares) + 1, marks)
-        shares.append(share)
-        answers.append(share)
+        value = scaled.get(mark)
+        if value is None:
+            value = _scale_off_step(instrument, len(values) + 1, marks)
+        values.append(value)
+        answers.append(value)
     if len(marks) - len(answers) > instrument.missing_total:
-        raise _too_many_missing(instrument)
+        raise _too_many_unanswered(instrument)
     bond, goal, task, overall = [
-        _mean([shares[place] for place in places], instrument.missing_component)
-        for places in instrument.places
+        _mean_of_answered([values[index] for index in indices], instrument.missing_component)
+        for indices in instrument.component_indices
     ]
     if bond is None and goal is None and task is None and overall is None:
-        raise _too_many_missing(instrument)
+        raise _too_many_unanswered(instrument)
     return _form(bond, goal, task, overall, answers)
 
 
-def _from_full(instrument: Instrument, shares: list[float]) -> FormScores:
-    # Most forms: every item is answered, on a step.
+def _from_complete(instrument: Instrument, values: list[float]) -> FormScores:
+    # The common case: every item is answered, on a step.
     bond, goal, task, overall = [
-        None if pick is None else sum(picked := pick(shares)) / len(picked) for pick in instrument.pickers
+        None if getter is None else _mean(getter(values)) for getter in instrument.component_getters
     ]
-    return _form(bond, goal, task, overall, shares)
+    return _form(bond, goal, task, overall, values)
 
 
-def _mean(shares: list[Mark], missing: int) -> Mark:
-    found = [share for share in shares if share is not None]
-    if not found or len(shares) - len(found) > missing:
+def _mean_of_answered(values: list[Mark], most_missing: int) -> Mark:
+    answers = [value for value in values if value is not None]
+    if not answers or len(values) - len(answers) > most_missing:
         return None
-    return sum(found) / len(found)
+    return _mean(answers)
 
 
 def _from_scores(instrument: Instrument, scores: Scores) -> FormScores:
     means = []
-    complaints = []
+    violations = []
     for component in _SCORED:
         mark = cast("float", getattr(scores, component))
         field = f"scores.{component}"
         if component not in instrument.components:
-            complaints.append(Complaint(field, "is not part of this instrument", "items"))
+            violations.append(Violation(field, "is not part of this instrument", "items"))
         elif not instrument.lowest <= mark <= instrument.highest:
             expected = f"the mean of its items after reversal, {_range(instrument)}"
-            complaints.append(Complaint(field, "is out of range", expected))
+            violations.append(Violation(field, "is out of range", expected))
         else:
             means.append(from_units(instrument, mark))
-    if complaints:
-        raise BadMarks(complaints)
+    if violations:
+        raise InvalidMarks(violations)
     bond, goal, task = means
     return _form(bond, goal, task, None, means)
 
 
 def _form(bond: Mark, goal: Mark, task: Mark, overall: Mark, answers: Sequence[float]) -> FormScores:
     answered = len(answers)
-    mean = sum(answers) / answered
+    mean = _mean(answers)
     spread = None
     if answered > 1:
-        spread = sqrt(sum([(off := share - mean) * off for share in answers]) / answered)
+        spread = sqrt(_mean([(off := value - mean) * off for value in answers]))
     return FormScores(bond, goal, task, overall, mean, answered, spread, answers.count(1.0) / answered)
 
 
-def _share_off_step(instrument: Instrument, item: int, marks: Sequence[Mark]) -> float:
+def _mean(values: Sequence[float]) -> float:
+    return _sum(values) / len(values)
+
+
+def _sum(values: Iterable[float]) -> float:
+    # From left to right, as `batch_scoring` adds arrays. Python's sum() compensates rounding errors from
+    # version 3.12 on: the last digit would depend on the version, and differ from the arrays'.
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+def _scale_off_step(instrument: Instrument, item: int, marks: Sequence[Mark]) -> float:
     mark = cast("float", marks[item - 1])
     if _fault(instrument, mark) is not None:
-        raise BadMarks(
+        raise InvalidMarks(
             [
-                Complaint("items", f"item {number} {fault[0]}", fault[1])
+                Violation("items", f"item {number} {fault[0]}", fault[1])
                 for number, each in enumerate(marks, start=1)
                 if each is not None and (fault := _fault(instrument, each)) is not None
             ]
         )
-    return instrument.share(item, mark)
+    return instrument.scale(item, mark)
 
 
 def _fault(instrument: Instrument, mark: float) -> tuple[str, str] | None:
     if not instrument.lowest <= mark <= instrument.highest:
         return "is out of range", _range(instrument)
     steps = (mark - instrument.lowest) / instrument.step
-    if instrument.exact and abs(steps - round(steps)) > _ON_STEP:
+    if instrument.exact and abs(steps - round(steps)) > _STEP_TOLERANCE:
         return "lies between two marks", f"{_range(instrument)}, in steps of {instrument.step:g}"
     return None
 
 
-def _too_many_missing(instrument: Instrument) -> TooManyMissing:
+def _too_many_unanswered(instrument: Instrument) -> TooManyUnanswered:
     least = instrument.items - instrument.missing_total
     expected = f"at least {least} of {instrument.items}; or status declined when the client gave no form"
-    return TooManyMissing([Complaint("items", "has too many unanswered items", expected)])
+    return TooManyUnanswered([Violation("items", "has too many unanswered items", expected)])
 
 
 def _expected_count(instrument: Instrument) -> str:

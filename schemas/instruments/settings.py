@@ -20,6 +20,6 @@ class InstrumentSettings(BaseSettings):
         """Return the shipped instruments and those of the folder.
 
         Raises:
-            BadDefinition: the folder or a file in it cannot be used; the message says what to correct.
+            InvalidDefinition: the folder or a file in it cannot be used; the message says what to correct.
         """
         return Catalogue.load(self.instruments_dir)

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from schemas import topics
-from schemas.instruments.catalogue import BadDefinition
+from schemas.instruments.catalogue import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.detector.domain.drift import DriftMonitor
@@ -66,7 +66,7 @@ def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> T
     """
     try:
         catalogue = instruments.catalogue()
-    except BadDefinition as bad:
+    except InvalidDefinition as bad:
         raise Halt(str(bad)) from None
     shipped = load(settings.model_dir or SHIPPED)
     others = [load(folder) for folder in settings.other_model_dirs]

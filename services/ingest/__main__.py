@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from schemas.instruments.catalogue import BadDefinition
+from schemas.instruments.catalogue import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from services.ingest.app import build
 from services.ingest.settings import IngestSettings, KeySettings
@@ -22,7 +22,7 @@ async def run() -> None:
     """
     try:
         instruments = InstrumentSettings().catalogue()
-    except BadDefinition as bad:
+    except InvalidDefinition as bad:
         raise Halt(str(bad)) from None
     ingest = build(
         ingest=IngestSettings(),

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from psycopg_pool import AsyncConnectionPool
 
-from schemas.instruments.catalogue import BadDefinition, Catalogue
+from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from services.notifier.channels.registry import ChannelSettings, build_channels
 from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
@@ -86,7 +86,7 @@ def build_components(
     """
     try:
         catalogue = settings.instruments.catalogue()
-    except BadDefinition as bad:
+    except InvalidDefinition as bad:
         raise Halt(str(bad)) from None
     own_metrics = NotifierMetrics(metrics.registry)
     secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()

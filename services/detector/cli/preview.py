@@ -53,7 +53,7 @@ def try_(
     ] = None,
 ) -> None:
     """Write the page and print how the table was read."""
-    from schemas.instruments.catalogue import BadDefinition
+    from schemas.instruments.catalogue import InvalidDefinition
     from schemas.instruments.settings import InstrumentSettings
     from services.detector.model.artefact import SHIPPED, load
     from services.detector.preview.page import render
@@ -74,7 +74,7 @@ def try_(
                 month_first=month_first,
                 progress=partial(bar, "clients"),
             )
-    except (UnusableTable, BadDefinition, Halt) as error:
+    except (UnusableTable, InvalidDefinition, Halt) as error:
         typer.secho(f"{error}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None
     target.write_text(render(contents), encoding="utf-8")

@@ -14,7 +14,7 @@ from schemas.ids import RatingId
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating_order import SessionOrder, session_order
-from schemas.validation_errors import Refused
+from schemas.validation_errors import InvalidInput
 from services.detector.domain.reasons import RejectionReason
 from services.runtime.process.errors import Reject
 
@@ -100,7 +100,7 @@ def form_of(rating: Rating, instrument: Instrument) -> Form:
         raise Reject(RejectionReason.INVALID_MARKS, "there are no marks to score")
     try:
         scores = score(instrument, marks)
-    except Refused:
+    except InvalidInput:
         raise Reject(RejectionReason.INVALID_MARKS, "the marks do not fit the instrument") from None
     return Form(
         rating_id=RatingId(rating.rating_id),

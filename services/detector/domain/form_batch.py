@@ -4,18 +4,16 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.events import Status
 from schemas.ids import RatingId
+from schemas.instruments.batch_scoring import score_complete
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
 from schemas.rating_order import session_order
 from services.detector.domain.form import Form, Rating, form_of
 from services.detector.domain.reasons import RejectionReason
 from services.runtime.process.errors import Reject
-
-Floats = NDArray[np.float64]
 
 _FEW = 8
 """With fewer ratings of one instrument, converting them one by one is as fast."""
@@ -72,18 +70,10 @@ def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | N
 def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form | None]:
     """Yield the form of each rating, all of one instrument; None where a mark is not one of its steps."""
     marks = np.array([rating.items for rating in ratings], dtype=np.float64)
-    valid = _is_on_step(instrument, marks).tolist()
-    shares = [instrument.share(item, marks[:, item - 1]) for item in range(1, instrument.items + 1)]
-    components = [_mean([shares[place] for place in places]) for places in instrument.places]
-    mean = _mean(shares)
-    spread = np.sqrt(_mean([(share - mean) * (share - mean) for share in shares]))
-    if instrument.items < 2:
-        spread[:] = np.nan
-    top = _mean([(share == 1.0).astype(np.float64) for share in shares])
-    missing = np.full(len(ratings), np.nan)
-    columns = np.stack([part if part.size else missing for part in (*components, spread, top)], axis=1)
-    for rating, is_valid, (bond, goal, task, overall, deviation, best) in zip(
-        ratings, valid, columns.tolist(), strict=True
+    scores = score_complete(instrument, marks)
+    columns = (scores.bond, scores.goal, scores.task, scores.overall, scores.spread, scores.top)
+    for rating, on_step, (bond, goal, task, overall, spread, top) in zip(
+        ratings, scores.on_step.tolist(), np.stack(columns, axis=1).tolist(), strict=True
     ):
         form = Form(
             RatingId(rating.rating_id),
@@ -94,28 +84,8 @@ def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form |
             task,
             overall,
             instrument.items,
-            deviation,
-            best,
+            spread,
+            top,
             instrument.unit_step,
         )
-        yield form if is_valid else None
-
-
-def _is_on_step(instrument: Instrument, marks: Floats) -> NDArray[np.bool_]:
-    steps = np.array(instrument.steps)
-    step_number = np.rint((marks - instrument.lowest) / instrument.step)
-    rounded = steps[np.clip(step_number, 0, steps.size - 1).astype(np.int64)]
-    valid: NDArray[np.bool_] = (rounded == marks).all(axis=1)
-    return valid
-
-
-def _mean(columns: Sequence[Floats]) -> Floats:
-    """Return the mean (n,) of columns (n,); empty when there are no columns."""
-    if not columns:
-        return np.empty(0)
-    # Added one after the other, as `score` does: another order changes the last digit.
-    total = columns[0].copy()
-    for column in columns[1:]:
-        total += column
-    mean: Floats = total / len(columns)
-    return mean
+        yield form if on_step else None

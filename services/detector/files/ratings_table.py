@@ -13,15 +13,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas import topics
-from schemas.error_messages import words_for
+from schemas.error_messages import rating_message
 from schemas.events import Scores
 from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import score
 from schemas.rating import LATEST, RatingBody, content_hash, rating_id
 from schemas.rating_order import dyad
-from schemas.ratings_csv import Row, read_rows
-from schemas.validation_errors import Refused, complaints_of
+from schemas.ratings_csv import RatingRow, read_rows
+from schemas.validation_errors import InvalidInput, violations_of
 from services.detector import contracts
 from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, SessionWork
@@ -56,7 +56,7 @@ class ClientRows:
     dyads: dict[object, DyadWork] = field(default_factory=dict)
     arrivals: list[Arrival] = field(default_factory=list)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: RatingRow) -> None:
         """Add a row of this client.
 
         Raises:
@@ -66,7 +66,7 @@ class ClientRows:
         try:
             body = RatingBody.model_validate(row.body)
         except ValidationError as error:
-            raise _invalid(row.number, Refused(complaints_of(error, words_for))) from None
+            raise _invalid(row.number, InvalidInput(violations_of(error, rating_message))) from None
         # Later than any moment that a rating may name, and in the order of the rows.
         accepted_at = LATEST + timedelta(microseconds=row.number)
         who = dyad(practice, body)
@@ -78,7 +78,7 @@ class ClientRows:
         self.arrivals.append(Arrival(record, log, rated_of(practice, body, accepted_at), work))
 
 
-def client_of(row: Row) -> ClientKey:
+def client_of(row: RatingRow) -> ClientKey:
     """Return the practice and the client of a row."""
     return row.practice_id or UNNAMED_PRACTICE, str(row.body["client_id"])
 
@@ -164,13 +164,13 @@ def _explained(arrival: Arrival, reject: Reject, catalogue: Catalogue) -> Invali
             (rating.items or ()) if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
         )
         score(catalogue.get(rating.instrument), marks)
-    except Refused as refused:
+    except InvalidInput as refused:
         return _invalid(number, refused)
     return InvalidRow(number, reject.detail)
 
 
-def _invalid(number: int, refused: Refused) -> InvalidRow:
+def _invalid(number: int, refused: InvalidInput) -> InvalidRow:
     return InvalidRow(
         number,
-        "; ".join(f"{c.field} {c.message}, expected {c.expected}" for c in refused.complaints),
+        "; ".join(f"{c.field} {c.message}, expected {c.expected}" for c in refused.violations),
     )

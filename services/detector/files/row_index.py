@@ -12,7 +12,7 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from schemas.ratings_csv import Columns, Row
+from schemas.ratings_csv import RatingColumns, RatingRow
 
 _BOM = b"\xef\xbb\xbf"
 _PROGRESS_EVERY = 10_000
@@ -46,7 +46,7 @@ class RowIndex:
             lines = _CountedLines(text, file)
             reader = csv.reader(lines)
             self.header = next(reader, [])
-            columns = Columns(self.header, items_of)
+            columns = RatingColumns(self.header, items_of)
             offset = lines.read_bytes
             for cells in reader:
                 client = columns.whose(cells)
@@ -93,7 +93,7 @@ class RowReader:
     """Reads single rows of a file by their spans; a context manager that closes the file."""
 
     def __init__(self, file: Path, header: Sequence[str], items_of: Mapping[str, int]) -> None:
-        self._columns = Columns(header, items_of)
+        self._columns = RatingColumns(header, items_of)
         self._file = file.open("rb")
 
     def __enter__(self) -> "RowReader":
@@ -102,7 +102,7 @@ class RowReader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def read(self, spans: Sequence[RowSpan]) -> Iterator[tuple[int, Row]]:
+    def read(self, spans: Sequence[RowSpan]) -> Iterator[tuple[int, RatingRow]]:
         """Yield the position and the content of each row."""
         file = self._file.fileno()
         for position, offset, size, number in spans:

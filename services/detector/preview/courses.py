@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from schemas.instruments.catalogue import Catalogue
-from schemas.ratings_csv import Row
+from schemas.ratings_csv import RatingRow
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.baseline_rules import totals, vendor
 from services.detector.domain.detector import Detector
@@ -45,7 +45,7 @@ class Course:
 
 
 def assess_courses(
-    rows: Sequence[Row], model: Detector, catalogue: Catalogue, progress: Callable[[int, int], None]
+    rows: Sequence[RatingRow], model: Detector, catalogue: Catalogue, progress: Callable[[int, int], None]
 ) -> tuple[list[Course], list[InvalidCell]]:
     """Return the courses in the order of their first rows, and the rows that the stream would reject.
 

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from schemas.error_messages import words_for
+from schemas.error_messages import rating_message
 from schemas.events import Scores
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
-from schemas.ratings_csv import Row
-from schemas.validation_errors import Complaint, Refused, complaints_of
+from schemas.ratings_csv import RatingRow
+from schemas.validation_errors import InvalidInput, Violation, violations_of
 from services.detector.preview.columns import SCORES, ColumnLayout
 from services.detector.preview.date_cells import DateFormat, guess_dates, has_zone
 from services.detector.preview.mark_cells import mark_of
@@ -43,7 +43,7 @@ class InvalidCell:
 class TableRatings:
     """The ratings of a table, and its invalid cells."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[RatingRow, ...]
     invalid: tuple[InvalidCell, ...]
     moments: dict[int, datetime]
     """The time of each row's session, in the file's own time zone."""
@@ -61,11 +61,11 @@ def parse_ratings(
     cells = table.column(columns.get("session_at") or "")
     dates = guess_dates(cells, month_first=month_first)
     parser = _RowParser(columns, questionnaire, dates)
-    rows: list[Row] = []
+    rows: list[RatingRow] = []
     invalid: list[InvalidCell] = []
     for line in table.lines:
         parsed = parser.parse(line)
-        if isinstance(parsed, Row):
+        if isinstance(parsed, RatingRow):
             rows.append(parsed)
         else:
             invalid += parsed
@@ -87,15 +87,15 @@ class _RowParser:
         self.moments: dict[int, datetime] = {}
         self.replaced = False
 
-    def parse(self, line: TableLine) -> Row | list[InvalidCell]:
+    def parse(self, line: TableLine) -> RatingRow | list[InvalidCell]:
         at = self._dates.read(self._cell(line, "session_at"))
         if at is None:
             expected = f"a date written like most of this column ({self._dates.written})"
-            return [self._invalid(line, Complaint("session_at", "is no date", expected))]
+            return [self._invalid(line, Violation("session_at", "is no date", expected))]
         instrument = self._questionnaire.of(self._cell(line, "instrument"))
         if instrument is None:
             known = ", ".join(sorted({str(one.id) for one in self._questionnaire.by_name.values()}))
-            return [self._invalid(line, Complaint("instrument", "is unknown", f"one of {known}"))]
+            return [self._invalid(line, Violation("instrument", "is unknown", f"one of {known}"))]
         body = self._body(line, at, instrument)
         try:
             rating = RatingBody.model_validate(body)
@@ -103,11 +103,11 @@ class _RowParser:
             if marks is not None:
                 score(instrument, marks)
         except ValidationError as error:
-            return [self._invalid(line, one) for one in complaints_of(error, words_for)]
-        except Refused as refused:
-            return [self._invalid(line, one) for one in refused.complaints]
+            return [self._invalid(line, one) for one in violations_of(error, rating_message)]
+        except InvalidInput as refused:
+            return [self._invalid(line, one) for one in refused.violations]
         self.moments[line.number] = at
-        return Row(line.number, self._reference(line, "practice_id") or None, body)
+        return RatingRow(line.number, self._reference(line, "practice_id") or None, body)
 
     def _cell(self, line: TableLine, role: str) -> str:
         column = self._columns.get(role)
@@ -148,17 +148,17 @@ class _RowParser:
             body["status"] = status
         return body
 
-    def _invalid(self, line: TableLine, complaint: Complaint) -> InvalidCell:
-        item = _ITEM.match(complaint.message)
-        role = complaint.field.split(".")[-1]
+    def _invalid(self, line: TableLine, violation: Violation) -> InvalidCell:
+        item = _ITEM.match(violation.message)
+        role = violation.field.split(".")[-1]
         column = self._columns.get(role) or role
-        message = complaint.message
-        if complaint.field == "items":
+        message = violation.message
+        if violation.field == "items":
             place = int(item[1]) if item else 0
             named = 0 < place <= len(self._columns.items)
             column = self._columns.items[place - 1] if named else "the marks"
             message = message[item.end() :] if item else message
-        expected = complaint.expected
+        expected = violation.expected
         for sent, written in _TABLE_WORDS:
             expected = expected.replace(sent, written)
         return InvalidCell(line.number, column, message, expected)

@@ -10,7 +10,7 @@ from schemas.instruments.scoring import score
 from schemas.rating import RatingBody, content_hash, parse_rating, rating_id
 from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
-from schemas.validation_errors import Complaint, Refused
+from schemas.validation_errors import InvalidInput, Violation
 from services.ingest.context import Door
 from services.ingest.refusal import Reason, Refusal
 from services.ingest.request_batch import Draft, Parcel, Scored
@@ -49,8 +49,8 @@ def _validate(door: Door, practice: PracticeId, draft: Draft) -> None:
     try:
         body = parse_rating(draft.line.body, door.clock.now())
         draft.scored = _scored(door, body)
-    except Refused as refused:
-        draft.refusal = _refusal(refused.complaints)
+    except InvalidInput as refused:
+        draft.refusal = _refusal(refused.violations)
         return
     hashed = content_hash(body)
     draft.rating_id = rating_id(practice, body, hashed)
@@ -65,8 +65,8 @@ def _scored(door: Door, body: RatingBody) -> Scored:
     return Scored(instrument, None if marks is None else score(instrument, marks))
 
 
-def _refusal(complaints: Sequence[Complaint]) -> Refusal:
-    errors = [FieldError(each.field, each.message, each.expected) for each in complaints[:MAX_ERRORS]]
+def _refusal(violations: Sequence[Violation]) -> Refusal:
+    errors = [FieldError(each.field, each.message, each.expected) for each in violations[:MAX_ERRORS]]
     if any(error.field == "body" and error.expected == "one JSON object" for error in errors):
         return Refusal(Reason.NOT_JSON, "Send one JSON object, in UTF-8.", errors)
     return Refusal(Reason.INVALID, "Correct the named fields and send the rating again.", errors)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from schemas.events import Answer, Change, Component, ComponentAssessment, EpisodeChanged, Movement
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from schemas.validation_errors import Refused
+from schemas.validation_errors import InvalidInput
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
@@ -164,7 +164,7 @@ def _instrument(catalogue: Catalogue, instrument_id: str) -> Instrument | None:
     # A practice may use an instrument that only the detector was given: the page then does without its units.
     try:
         return catalogue.get(instrument_id)
-    except Refused:
+    except InvalidInput:
         return None
 
 

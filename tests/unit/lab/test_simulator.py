@@ -22,7 +22,7 @@ from schemas.events import Scores, Status
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
-from schemas.validation_errors import Refused
+from schemas.validation_errors import InvalidInput
 from services.detector.domain.baseline_rules import previous, totals
 from services.detector.domain.form import FORM_COLUMNS, form_matrix
 
@@ -107,7 +107,7 @@ def test_cohorts_are_scored_as_single_forms_are() -> None:
             units = in_instrument_units(shape, small.marks[client, t].copy()).tolist()
             try:
                 expected = score(catalogue.get(shape.name), [None if x != x else x for x in units])  # noqa: PLR0124 - NaN
-            except Refused:
+            except InvalidInput:
                 continue
             row = dict(zip(FORM_COLUMNS, small.forms[client, t].tolist(), strict=True))
             assert expected.answered == row["answered"]
@@ -149,7 +149,7 @@ def _refusal(rating: object, catalogue: Catalogue) -> bool:
         if body.status is Status.RATED:
             marks = Scores(**body.scores.model_dump()) if body.scores else body.items
             score(catalogue.get(body.instrument), marks or ())
-    except (ValidationError, Refused):
+    except (ValidationError, InvalidInput):
         return True
     return False
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas.compatibility import Use, breaking_changes, schema_changes
+from schemas.compatibility import SchemaUse, breaking_changes, schema_changes
 from schemas.export import documents
 
 BEFORE: dict[str, Any] = {
@@ -64,9 +64,11 @@ BREAKS_BOTH = [
 ]
 
 
-@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("use", SchemaUse)
 @pytest.mark.parametrize(("path", "value", "message"), BREAKS_BOTH)
-def test_a_change_that_breaks_whoever_relies_on_it(path: str, value: object, message: str, use: Use) -> None:
+def test_a_change_that_breaks_whoever_relies_on_it(
+    path: str, value: object, message: str, use: SchemaUse
+) -> None:
     assert message in schema_changes(BEFORE, changed(path, value), use)
 
 
@@ -86,11 +88,11 @@ def test_a_change_that_breaks_only_readers_is_fine_for_what_we_receive(
     path: str, value: object, message: str
 ) -> None:
     now = changed(path, value)
-    assert message in schema_changes(BEFORE, now, Use.PUBLISHED)
-    assert schema_changes(BEFORE, now, Use.RECEIVED) == []
+    assert message in schema_changes(BEFORE, now, SchemaUse.PUBLISHED)
+    assert schema_changes(BEFORE, now, SchemaUse.RECEIVED) == []
 
 
-@pytest.mark.parametrize("use", Use)
+@pytest.mark.parametrize("use", SchemaUse)
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -105,7 +107,7 @@ def test_a_change_that_breaks_only_readers_is_fine_for_what_we_receive(
         ("$defs/Part/properties/new", {"type": "string"}),
     ],
 )
-def test_a_change_that_breaks_nobody(path: str, value: object, use: Use) -> None:
+def test_a_change_that_breaks_nobody(path: str, value: object, use: SchemaUse) -> None:
     assert schema_changes(BEFORE, changed(path, value), use) == []
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from schemas.events import Component
-from schemas.instruments.catalogue import BadDefinition, Catalogue, UnknownInstrument, read_definition
+from schemas.instruments.catalogue import Catalogue, InvalidDefinition, UnknownInstrument, read_definition
 from schemas.instruments.settings import InstrumentSettings
-from schemas.validation_errors import Complaint
+from schemas.validation_errors import Violation
 from tests.support.schemas.instruments import SMALL, folder_with_small
 
 
@@ -67,8 +67,8 @@ def test_the_step_on_the_common_scale() -> None:
 def test_an_unknown_instrument_is_answered_with_the_list() -> None:
     with pytest.raises(UnknownInstrument) as caught:
         Catalogue.load().get("SRS")
-    expected = Complaint("instrument", "is not an instrument we know", "one of srs, wai-9, wai-s, wai-sr")
-    assert (expected,) == caught.value.complaints
+    expected = Violation("instrument", "is not an instrument we know", "one of srs, wai-9, wai-s, wai-sr")
+    assert (expected,) == caught.value.violations
 
 
 def test_a_folder_adds_instruments(tmp_path: Path) -> None:
@@ -80,14 +80,14 @@ def test_a_folder_adds_instruments(tmp_path: Path) -> None:
 def test_an_id_that_is_shipped_cannot_be_defined_anew(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(SMALL.replace('"small"', '"srs"'))
     expected = r"/mine\.toml:\n  id: srs is already defined in the shipped srs\.toml: choose another id$"
-    with pytest.raises(BadDefinition, match=expected):
+    with pytest.raises(InvalidDefinition, match=expected):
         Catalogue.load(tmp_path)
 
 
 def test_an_id_is_defined_in_one_file_of_the_folder(tmp_path: Path) -> None:
     for name in ("a.toml", "b.toml"):
         (tmp_path / name).write_text(SMALL)
-    with pytest.raises(BadDefinition, match=r"/b\.toml:\n  id: small is already defined in a\.toml"):
+    with pytest.raises(InvalidDefinition, match=r"/b\.toml:\n  id: small is already defined in a\.toml"):
         Catalogue.load(tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_a_bad_file_in_the_folder_is_named_with_what_to_do(
 ) -> None:
     file = tmp_path / "mine.toml"
     file.write_bytes(content)
-    with pytest.raises(BadDefinition) as caught:
+    with pytest.raises(InvalidDefinition) as caught:
         Catalogue.load(tmp_path)
     assert str(caught.value).startswith(f"{file}:\n  ")
     assert message in str(caught.value)
@@ -116,7 +116,7 @@ def test_the_folder_is_named_by_a_variable(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadDefinition, match="is not a folder"):
+    with pytest.raises(InvalidDefinition, match="is not a folder"):
         Catalogue.load(tmp_path / "nowhere")
 
 
@@ -149,7 +149,7 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
 )
 def test_a_bad_definition_is_refused_with_the_reason(written: str, instead: str, message: str) -> None:
     assert written in SMALL
-    with pytest.raises(BadDefinition) as caught:
+    with pytest.raises(InvalidDefinition) as caught:
         read_definition("small.toml", SMALL.replace(written, instead))
     assert str(caught.value).startswith("small.toml:\n  ")
     assert message in str(caught.value)
@@ -158,6 +158,6 @@ def test_a_bad_definition_is_refused_with_the_reason(written: str, instead: str,
 def test_all_faults_of_a_definition_are_told_at_once() -> None:
     text = SMALL.replace("items = 2", "items = 3").replace("highest = 4", "highest = -1")
     with pytest.raises(
-        BadDefinition, match=r"highest must be greater than lowest; .*belongs to no component"
+        InvalidDefinition, match=r"highest must be greater than lowest; .*belongs to no component"
     ):
         read_definition("small.toml", text)

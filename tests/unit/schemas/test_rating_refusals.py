@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from schemas.rating import parse_rating
-from schemas.validation_errors import Refused
+from schemas.validation_errors import InvalidInput
 from tests.support.schemas.ratings import LEFT_OUT, NOW, rating, sent
 
 PSEUDONYM = "send a pseudonymous reference, without white space, control characters or @"
@@ -15,12 +15,12 @@ SECRET = "Jo.Doe"
 
 
 def refusal(body: bytes | str) -> list[tuple[str, str, str]]:
-    """The complaints about a body: field, message, expected."""
-    with pytest.raises(Refused) as caught:
+    """The violations about a body: field, message, expected."""
+    with pytest.raises(InvalidInput) as caught:
         parse_rating(body, NOW)
     assert SECRET not in str(caught.value)
-    assert SECRET not in repr(caught.value.complaints)
-    return [(each.field, each.message, each.expected) for each in caught.value.complaints]
+    assert SECRET not in repr(caught.value.violations)
+    return [(each.field, each.message, each.expected) for each in caught.value.violations]
 
 
 @pytest.mark.parametrize("field", ["id", "client_id", "therapist_id", "case_id", "session_id"])
@@ -138,7 +138,7 @@ def test_without_a_form_no_marks_are_needed(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "complaint"),
+    ("changes", "violation"),
     [
         ({"status": SECRET}, ("status", "is not a status", "rated, declined or withdrawn")),
         (
@@ -176,8 +176,8 @@ def test_without_a_form_no_marks_are_needed(status: str) -> None:
         ),
     ],
 )
-def test_every_other_mistake_is_named(changes: dict[str, object], complaint: tuple[str, str, str]) -> None:
-    assert [complaint] == refusal(sent(**changes))
+def test_every_other_mistake_is_named(changes: dict[str, object], violation: tuple[str, str, str]) -> None:
+    assert [violation] == refusal(sent(**changes))
 
 
 @pytest.mark.parametrize(

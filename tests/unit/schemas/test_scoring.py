@@ -10,14 +10,14 @@ from schemas.events import Mark, Scores
 from schemas.instruments.catalogue import Catalogue, read_definition
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import (
-    BadMarks,
-    TooManyMissing,
+    InvalidMarks,
+    TooManyUnanswered,
     from_units,
     score,
     to_units,
     total_to_units,
 )
-from schemas.validation_errors import Complaint
+from schemas.validation_errors import Violation
 from tests.support.schemas.instruments import SMALL
 
 CATALOGUE = Catalogue.load()
@@ -99,14 +99,14 @@ def test_a_component_with_too_few_answers_has_no_score(
 def test_a_form_with_too_many_missing_is_refused(instrument: str, missing: int, least: str) -> None:
     definition = CATALOGUE.get(instrument)
     marks = [None] * missing + [definition.highest] * (definition.items - missing)
-    with pytest.raises(TooManyMissing) as caught:
+    with pytest.raises(TooManyUnanswered) as caught:
         score(definition, marks)
     expected = f"at least {least}; or status declined when the client gave no form"
-    assert (Complaint("items", "has too many unanswered items", expected),) == caught.value.complaints
+    assert (Violation("items", "has too many unanswered items", expected),) == caught.value.violations
 
 
 @pytest.mark.parametrize(
-    ("instrument", "marks", "complaints"),
+    ("instrument", "marks", "violations"),
     [
         (
             "srs",
@@ -130,22 +130,22 @@ def test_a_form_with_too_many_missing_is_refused(instrument: str, missing: int, 
     ],
 )
 def test_marks_that_do_not_exist_are_refused(
-    instrument: str, marks: list[Mark], complaints: list[tuple[str, str]]
+    instrument: str, marks: list[Mark], violations: list[tuple[str, str]]
 ) -> None:
-    with pytest.raises(BadMarks) as caught:
+    with pytest.raises(InvalidMarks) as caught:
         score(CATALOGUE.get(instrument), marks)
-    assert complaints == [(each.message, each.expected) for each in caught.value.complaints]
-    assert {"items"} == {each.field for each in caught.value.complaints}
+    assert violations == [(each.message, each.expected) for each in caught.value.violations]
+    assert {"items"} == {each.field for each in caught.value.violations}
 
 
 def test_component_scores_out_of_range_are_refused_by_name() -> None:
-    with pytest.raises(BadMarks) as caught:
+    with pytest.raises(InvalidMarks) as caught:
         score(CATALOGUE.get("wai-sr"), Scores(bond=16, goal=0, task=3))
     expected = "the mean of its items after reversal, 1 to 5"
     assert [
-        Complaint("scores.bond", "is out of range", expected),
-        Complaint("scores.goal", "is out of range", expected),
-    ] == list(caught.value.complaints)
+        Violation("scores.bond", "is out of range", expected),
+        Violation("scores.goal", "is out of range", expected),
+    ] == list(caught.value.violations)
 
 
 def test_a_component_that_is_not_asked_for_has_no_score() -> None:
@@ -154,15 +154,15 @@ def test_a_component_that_is_not_asked_for_has_no_score() -> None:
 
 
 def test_scores_of_a_component_that_is_not_asked_for_are_refused() -> None:
-    with pytest.raises(BadMarks) as caught:
+    with pytest.raises(InvalidMarks) as caught:
         score(read_definition("small", SMALL), Scores(bond=1, goal=1, task=1))
-    assert (Complaint("scores.task", "is not part of this instrument", "items"),) == caught.value.complaints
+    assert (Violation("scores.task", "is not part of this instrument", "items"),) == caught.value.violations
 
 
 def test_a_form_none_of_whose_components_has_a_score_is_refused() -> None:
     text = SMALL.replace("items = 2", "items = 4").replace("[1], goal = [2]", "[1, 2], goal = [3, 4]")
     definition = read_definition("small", text.replace("total = 1", "total = 2"))
-    with pytest.raises(TooManyMissing):
+    with pytest.raises(TooManyUnanswered):
         score(definition, [1, None, 1, None])
 
 
@@ -173,7 +173,7 @@ instruments = st.sampled_from(INSTRUMENTS)
 def forms(draw: st.DrawFn) -> tuple[Instrument, list[float]]:
     """A complete form of any instrument."""
     instrument = draw(instruments)
-    marks = st.sampled_from(sorted(instrument.shares[0]))
+    marks = st.sampled_from(sorted(instrument.scaled_marks[0]))
     return instrument, draw(st.lists(marks, min_size=instrument.items, max_size=instrument.items))
 
 
