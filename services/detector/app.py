@@ -1,7 +1,6 @@
 """Builds the detector from its settings: the results API, the consumer and the daily sweep."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +16,7 @@ from services.detector.domain.reasons import RejectionReason
 from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
-from services.detector.results.balance import balance_router
-from services.detector.results.dependencies import Pool
-from services.detector.results.episodes import episode_router
-from services.detector.results.ratings import rating_router
-from services.detector.results.rejections import rejection_router
+from services.detector.results.application import results_application
 from services.detector.settings import DetectorSettings
 from services.detector.stream.batch import Tools
 from services.detector.stream.pipeline import process
@@ -30,9 +25,7 @@ from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import Handler
-from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.database_away import respond_while_database_away
 from services.runtime.http.health import Health, health_router
 from services.runtime.http.server import Background
 from services.runtime.kafka.record import Outgoing, Record
@@ -121,7 +114,9 @@ def build(
     )
     results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
     results = pool(results_database, "results", read_only=True)
-    app = application(results, CredentialStore(credentials_file, clock, added_by="`rapport practices add`"))
+    app = results_application(
+        results, CredentialStore(credentials_file, clock, added_by="`rapport practices add`")
+    )
     app.include_router(health_router(health, metrics))
     return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
 
@@ -146,23 +141,4 @@ def unavailable_app(why: str, clock: Clock) -> FastAPI:
     health.set_bad("model", why)
     app = FastAPI(title="Rapport: results", docs_url=None, redoc_url=None)
     app.include_router(health_router(health, metrics))
-    return app
-
-
-def application(results: Pool, credentials: CredentialStore) -> FastAPI:
-    """Return the application with the endpoints of the results API."""
-
-    @asynccontextmanager
-    async def with_results(_app: FastAPI) -> AsyncIterator[None]:
-        await results.open(wait=False)
-        yield
-        await results.close()
-
-    # FastAPI's interactive page loads scripts from other hosts, so it is not served.
-    app = FastAPI(title="Rapport: results", version="1", docs_url=None, redoc_url=None, lifespan=with_results)
-    problem.install(app)
-    for router in (rating_router, rejection_router, episode_router, balance_router):
-        app.include_router(router(results, credentials))
-
-    respond_while_database_away(app)
     return app

@@ -5,10 +5,10 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.detector.app import application
+from services.detector.results.application import results_application
 from services.runtime.http.credentials import CredentialStore
 
 
 def openapi() -> dict[str, Any]:
     """Return the published OpenAPI document of the results; connects to nothing."""
-    return application(AsyncConnectionPool(open=False), CredentialStore(Path())).openapi()
+    return results_application(AsyncConnectionPool(open=False), CredentialStore(Path())).openapi()

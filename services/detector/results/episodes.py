@@ -58,7 +58,7 @@ class PublishedChange(BaseModel):
     data: EpisodeChanged
 
 
-class TherapistAnswer(BaseModel):
+class EpisodeAnswer(BaseModel):
     """One answer of the therapist."""
 
     answer_revision: int
@@ -70,7 +70,7 @@ class EpisodeDetail(EpisodeSummary):
     """One episode with its changes and answers, oldest first, and the trajectory of the last change."""
 
     changes: list[PublishedChange]
-    answers: list[TherapistAnswer]
+    answers: list[EpisodeAnswer]
     trajectory: list[TrajectoryPoint]
 
 
@@ -107,7 +107,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         return EpisodeDetail(
             **_fields(row),
             changes=published,
-            answers=[TherapistAnswer(answer_revision=n, answer=a, at=at) for n, a, at in answers],
+            answers=[EpisodeAnswer(answer_revision=n, answer=a, at=at) for n, a, at in answers],
             trajectory=list(published[-1].data.trajectory) if published else [],
         )
 

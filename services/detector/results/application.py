@@ -1,0 +1,33 @@
+"""Builds the application that serves the results API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from services.detector.results.balance import balance_router
+from services.detector.results.dependencies import Pool
+from services.detector.results.episodes import episode_router
+from services.detector.results.ratings import rating_router
+from services.detector.results.rejections import rejection_router
+from services.runtime.http import problem
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.database_away import respond_while_database_away
+
+
+def results_application(results: Pool, credentials: CredentialStore) -> FastAPI:
+    """Return the application; it opens the pool at its start and closes it at its end."""
+
+    @asynccontextmanager
+    async def with_results(_app: FastAPI) -> AsyncIterator[None]:
+        await results.open(wait=False)
+        yield
+        await results.close()
+
+    # FastAPI's interactive page loads scripts from other hosts, so it is not served.
+    app = FastAPI(title="Rapport: results", version="1", docs_url=None, redoc_url=None, lifespan=with_results)
+    problem.install(app)
+    for router in (rating_router, rejection_router, episode_router, balance_router):
+        app.include_router(router(results, credentials))
+    respond_while_database_away(app)
+    return app
