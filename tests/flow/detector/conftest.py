@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.runtime.postgres.migrations import migrate
-from tests.support.detector.batch_driver import Stage, stage
+from tests.support.detector.batch_driver import DetectorDriver, detector_driver
 from tests.support.postgres import fresh_database
 
 
@@ -35,8 +35,8 @@ def database_url(new_database: NewDatabase) -> Iterator[str]:
 
 
 @pytest.fixture
-async def detector(database_url: str) -> AsyncIterator[Stage]:
+async def detector(database_url: str) -> AsyncIterator[DetectorDriver]:
     """The detector's stages over a fresh database, with the toy detector and one practice that wants all."""
-    async with stage(database_url) as ready:
+    async with detector_driver(database_url) as ready:
         await ready.practice()
         yield ready

@@ -9,7 +9,7 @@ from services.detector.app import load_tools
 from services.detector.settings import DetectorSettings
 from services.ingest.heartbeat import heartbeat
 from services.runtime.kafka.record import Record
-from tests.support.detector.batch_driver import Stage, events
+from tests.support.detector.batch_driver import DetectorDriver, events
 from tests.support.invariants import deliveries
 
 MINUTE = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -20,7 +20,7 @@ def beat(partition: int = 1, minute: datetime = MINUTE, offset: int = 0) -> Reco
     return Record(out.topic, partition, offset, 0, out.key, out.value)
 
 
-async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: Stage) -> None:
+async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: DetectorDriver) -> None:
     detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     out = await detector.feed([beat()])
     assert [(one.topic, one.partition) for one in out] == [
@@ -32,13 +32,13 @@ async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: Sta
     assert data.risk == data.expected_risk is not None
 
 
-async def test_a_heartbeat_that_is_read_again_stays_silent(detector: Stage) -> None:
+async def test_a_heartbeat_that_is_read_again_stays_silent(detector: DetectorDriver) -> None:
     detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     await detector.feed([beat()])
     assert await detector.feed([beat(), beat(offset=1)]) == []
 
 
-async def test_heartbeats_are_in_no_balance(detector: Stage) -> None:
+async def test_heartbeats_are_in_no_balance(detector: DetectorDriver) -> None:
     detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     await detector.feed([beat(), beat(2)])
     assert sum((await deliveries(detector.conn)).values()) == 0

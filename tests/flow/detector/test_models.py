@@ -15,7 +15,14 @@ from services.detector.cli.plugin import plugin
 from services.detector.files.label_file import Label, read_labels
 from services.detector.model.artefact import load
 from services.detector.storage.model_activations import UnknownPractice, activate, read_mapped
-from tests.support.detector.batch_driver import NOW, Stage, answer_of, body, stage, tools_with
+from tests.support.detector.batch_driver import (
+    NOW,
+    DetectorDriver,
+    answer_of,
+    body,
+    detector_driver,
+    tools_with,
+)
 from tests.support.detector.learning import learned
 from tests.support.detector.toy_detector import ToyDetector
 
@@ -24,12 +31,12 @@ LOW = (2.5, 2.5, 2.5)
 VERSIONS = "SELECT session_id, model_version FROM detector.assessment ORDER BY session_at"
 
 
-async def map_north(detector: Stage, version: str | None) -> None:
+async def map_north(detector: DetectorDriver, version: str | None) -> None:
     await activate(detector.conn, ["north"], version, NOW)
     await detector.conn.commit()
 
 
-async def test_a_new_model_scores_only_what_is_rated_after_its_activation(detector: Stage) -> None:
+async def test_a_new_model_scores_only_what_is_rated_after_its_activation(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(), ToyDetector("toy-2"))
     await detector.rate(body(-3, GOOD), body(-2, GOOD))
     before = await detector.rows("SELECT session_id, revision, risk FROM detector.assessment ORDER BY 1")
@@ -40,7 +47,7 @@ async def test_a_new_model_scores_only_what_is_rated_after_its_activation(detect
     assert [row for row in after if row[0] != "s-1"] == before
 
 
-async def test_a_late_rating_is_assessed_with_all_after_it_by_the_new_model(detector: Stage) -> None:
+async def test_a_late_rating_is_assessed_with_all_after_it_by_the_new_model(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(), ToyDetector("toy-2"))
     await detector.rate(body(-4, GOOD), body(-2, GOOD))
     await map_north(detector, "toy-2")
@@ -48,14 +55,14 @@ async def test_a_late_rating_is_assessed_with_all_after_it_by_the_new_model(dete
     assert await detector.rows(VERSIONS) == [("s-4", "toy-1"), ("s-3", "toy-2"), ("s-2", "toy-2")]
 
 
-async def test_other_practices_keep_their_model(detector: Stage) -> None:
+async def test_other_practices_keep_their_model(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(), ToyDetector("toy-2"))
     await map_north(detector, "toy-2")
     await detector.rate(body(-1, GOOD), practice="south")
     assert await detector.rows(VERSIONS) == [("s-1", "toy-1")]
 
 
-async def test_it_is_known_when_a_model_was_activated(detector: Stage) -> None:
+async def test_it_is_known_when_a_model_was_activated(detector: DetectorDriver) -> None:
     await map_north(detector, "toy-2")
     await activate(detector.conn, ["north"], "toy-2", NOW + timedelta(days=1))
     (north,) = await read_mapped(detector.conn)
@@ -65,7 +72,7 @@ async def test_it_is_known_when_a_model_was_activated(detector: Stage) -> None:
     assert (north.version, north.since) == (None, NOW + timedelta(days=2))
 
 
-async def test_a_practice_that_is_not_there_changes_none(detector: Stage) -> None:
+async def test_a_practice_that_is_not_there_changes_none(detector: DetectorDriver) -> None:
     with pytest.raises(UnknownPractice, match="east"):
         await activate(detector.conn, ["north", "east"], "toy-2", NOW)
     assert await detector.rows("SELECT model_version FROM detector.practice") == [(None,)]
@@ -111,7 +118,7 @@ def test_a_folder_that_holds_no_usable_model_is_not_activated(
 
 async def told_and_answered(url: str) -> None:
     """Three clients' episodes: one answered once, one twice, one with its answer taken back."""
-    async with stage(url) as detector:
+    async with detector_driver(url) as detector:
         await detector.practice()
         for client, answers in (
             ("a", ["discussed"]),

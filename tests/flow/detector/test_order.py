@@ -10,7 +10,14 @@ from psycopg import AsyncConnection
 from schemas import topics
 from services.runtime.kafka.record import Outgoing, Record
 from tests.flow.detector.conftest import NewDatabase
-from tests.support.detector.batch_driver import NOW, Row, Stage, body, record_of, stage
+from tests.support.detector.batch_driver import (
+    NOW,
+    DetectorDriver,
+    SentRating,
+    body,
+    detector_driver,
+    record_of,
+)
 from tests.support.invariants import (
     broken,
     current_assessments,
@@ -27,13 +34,13 @@ def history(seed: int) -> list[Record]:
     rng = random.Random(seed)  # noqa: S311 - a shuffle is no secret
     records: list[Record] = []
 
-    def accept(sent: Row, minutes: int) -> None:
+    def accept(sent: SentRating, minutes: int) -> None:
         accepted = NOW - timedelta(days=30) + timedelta(minutes=minutes)
         records.append(record_of(sent, len(records), accepted_at=accepted))
 
     for client in range(3):
         for week in range(-14, 0):
-            who: Row = {"client_id": f"client-{client}", "session_id": f"c{client}w{week}"}
+            who: SentRating = {"client_id": f"client-{client}", "session_id": f"c{client}w{week}"}
             fall = 2.0 if rng.random() < 0.3 else 0.0
             marks = [round(4.6 - fall - rng.random() * 0.4, 2) for _ in range(3)]
             minute = len(records)
@@ -78,7 +85,7 @@ async def test_any_shuffle_and_duplication_ends_in_the_same_assessments_and_epis
 ) -> None:
     records = history(seed)
     with new_database() as one, new_database() as other:
-        async with stage(one) as calm, stage(other) as wild:
+        async with detector_driver(one) as calm, detector_driver(other) as wild:
             for place in (calm, wild):
                 await place.practice()
             for record in records:
@@ -92,7 +99,9 @@ async def test_any_shuffle_and_duplication_ends_in_the_same_assessments_and_epis
                 assert ids_with_two_contents(place.outgoing) == []
 
 
-async def test_reading_everything_again_changes_nothing_and_publishes_nothing(detector: Stage) -> None:
+async def test_reading_everything_again_changes_nothing_and_publishes_nothing(
+    detector: DetectorDriver,
+) -> None:
     records = history(99)
     await detector.feed(records)
     before = await outcome(detector.conn), await detector.rows("SELECT count(*) FROM detector.duplicate")
@@ -101,7 +110,7 @@ async def test_reading_everything_again_changes_nothing_and_publishes_nothing(de
     assert before == after
 
 
-async def test_a_lost_snapshot_is_made_again(detector: Stage) -> None:
+async def test_a_lost_snapshot_is_made_again(detector: DetectorDriver) -> None:
     for week in (-3, -2):
         await detector.rate(body(week, (4.5, 4.5, 4.5)))
     await detector.rows("UPDATE detector.dyad SET snapshot = NULL RETURNING 1")

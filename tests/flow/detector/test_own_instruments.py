@@ -10,12 +10,12 @@ from schemas.instruments.settings import InstrumentSettings
 from services.detector.app import load_tools
 from services.detector.settings import DetectorSettings
 from services.runtime.process.errors import Halt
-from tests.support.detector.batch_driver import Stage, body, events, record_of
+from tests.support.detector.batch_driver import DetectorDriver, body, events, record_of
 from tests.support.schemas.instruments import folder_with_small
 
 
 async def test_a_fall_in_an_instrument_of_the_folder_is_assessed_by_the_shipped_model(
-    detector: Stage, tmp_path: Path
+    detector: DetectorDriver, tmp_path: Path
 ) -> None:
     settings = InstrumentSettings(instruments_dir=folder_with_small(tmp_path))
     detector.tools = load_tools(DetectorSettings(), settings)

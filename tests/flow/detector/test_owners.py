@@ -8,13 +8,13 @@ from psycopg import AsyncConnection
 from services.detector.stream.pipeline import process
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
-from tests.support.detector.batch_driver import NOW, Stage, body, record_of, stage
+from tests.support.detector.batch_driver import NOW, DetectorDriver, body, detector_driver, record_of
 from tests.support.invariants import broken
 
 GOOD = (4.5, 4.5, 4.5)
 
 
-async def _open(place: Stage, sent: dict[str, object], offset: int) -> None:
+async def _open(place: DetectorDriver, sent: dict[str, object], offset: int) -> None:
     await process(Transaction(place.conn, NOW, "cluster-1"), [record_of(sent, offset)], place.tools)
 
 
@@ -31,9 +31,9 @@ async def _until_it_waits(url: str) -> None:
     ids=["the same id", "the same session"],
 )  # fmt: skip
 async def test_a_claim_that_another_process_makes_at_the_same_moment_is_tried_again(
-    detector: Stage, database_url: str, other: dict[str, object]
+    detector: DetectorDriver, database_url: str, other: dict[str, object]
 ) -> None:
-    async with stage(database_url) as second:
+    async with detector_driver(database_url) as second:
         second.offset = 5
         await _open(detector, body(0, GOOD, id="one"), 0)
         waiting = asyncio.create_task(_open(second, body(0, GOOD, **other), 1))
@@ -47,8 +47,8 @@ async def test_a_claim_that_another_process_makes_at_the_same_moment_is_tried_ag
         assert await broken(detector.conn) == {}
 
 
-async def test_two_owners_of_a_dyad_lose_no_rating(detector: Stage, database_url: str) -> None:
-    async with stage(database_url) as second:
+async def test_two_owners_of_a_dyad_lose_no_rating(detector: DetectorDriver, database_url: str) -> None:
+    async with detector_driver(database_url) as second:
         second.offset = 5
         await _open(detector, body(-1, GOOD), 0)
         waiting = asyncio.create_task(second.rate(body(0, GOOD)))

@@ -13,13 +13,13 @@ from services.detector.cli.plugin import plugin
 from services.detector.storage.rejections import read_rejected
 from services.runtime.process.cli_plugin import Tenant
 from services.runtime.process.errors import Halt
-from tests.support.detector.batch_driver import NOW, Stage, body, record_of
+from tests.support.detector.batch_driver import NOW, DetectorDriver, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
 
 
-async def put(detector: Stage, **options: str) -> None:
+async def put(detector: DetectorDriver, **options: str) -> None:
     assert plugin.put_tenant is not None
     await plugin.put_tenant(detector.conn, Tenant("east", NOW, options))
     await detector.conn.commit()
@@ -28,12 +28,12 @@ async def put(detector: Stage, **options: str) -> None:
 EAST = "SELECT tell_from, max_age_days, false_alarms FROM detector.practice WHERE practice_id = 'east'"
 
 
-async def test_a_practice_is_told_from_when_it_was_added(detector: Stage) -> None:
+async def test_a_practice_is_told_from_when_it_was_added(detector: DetectorDriver) -> None:
     await put(detector)
     assert await detector.rows(EAST) == [(NOW, 21, 0.05)]
 
 
-async def test_options_are_stored_and_the_others_stay(detector: Stage) -> None:
+async def test_options_are_stored_and_the_others_stay(detector: DetectorDriver) -> None:
     await put(detector, tell_from="2026-01-01T00:00+01:00", max_age_days="none", sensitivity="8")
     await put(detector, max_age_days="30")
     moment = datetime(2025, 12, 31, 23, tzinfo=UTC)
@@ -41,12 +41,12 @@ async def test_options_are_stored_and_the_others_stay(detector: Stage) -> None:
 
 
 @pytest.mark.parametrize(("word", "share"), [("low", 0.02), ("balanced", 0.05), ("high", 0.1)])
-async def test_sensitivity_may_be_a_word(detector: Stage, word: str, share: float) -> None:
+async def test_sensitivity_may_be_a_word(detector: DetectorDriver, word: str, share: float) -> None:
     await put(detector, sensitivity=word)
     assert await detector.rows(EAST) == [(NOW, 21, share)]
 
 
-async def test_a_practice_may_be_told_about_all_sessions(detector: Stage) -> None:
+async def test_a_practice_may_be_told_about_all_sessions(detector: DetectorDriver) -> None:
     await put(detector, tell_from="always")
     assert await detector.rows(EAST) == [(None, 21, 0.05)]
 
@@ -63,18 +63,20 @@ async def test_a_practice_may_be_told_about_all_sessions(detector: Stage) -> Non
     ],
     ids=str,
 )
-async def test_an_option_that_cannot_be_used_is_refused(detector: Stage, options: dict[str, str]) -> None:
+async def test_an_option_that_cannot_be_used_is_refused(
+    detector: DetectorDriver, options: dict[str, str]
+) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(options))}: expected"):
         await put(detector, **options)
 
 
-async def test_a_practice_with_a_model_that_is_not_loaded_halts(detector: Stage) -> None:
+async def test_a_practice_with_a_model_that_is_not_loaded_halts(detector: DetectorDriver) -> None:
     await put(detector, model_version="another")
     with pytest.raises(Halt, match="another"):
         await detector.rate(body(0, GOOD), practice="east")
 
 
-async def test_why_tells_the_way_of_a_sessions_ratings(detector: Stage) -> None:
+async def test_why_tells_the_way_of_a_sessions_ratings(detector: DetectorDriver) -> None:
     await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
     await detector.rate(body(-1, LOW, id="one"), body(-1, LOW, id="one"))
     assert plugin.trace is not None
@@ -88,18 +90,18 @@ async def test_why_tells_the_way_of_a_sessions_ratings(detector: Stage) -> None:
     assert lines[-1].why == "the therapist gets a message"
 
 
-async def test_why_knows_nothing_of_another_practices_session(detector: Stage) -> None:
+async def test_why_knows_nothing_of_another_practices_session(detector: DetectorDriver) -> None:
     await detector.rate(body(-1, GOOD))
     assert plugin.trace is not None
     assert await plugin.trace(detector.conn, "east", "s-1") == []
 
 
-async def test_doctor_finds_a_healthy_detector_good(detector: Stage) -> None:
+async def test_doctor_finds_a_healthy_detector_good(detector: DetectorDriver) -> None:
     assert plugin.check is not None
     assert {one.verdict for one in await plugin.check(detector.conn)} == {"good"}
 
 
-async def test_doctor_notices_rejections(detector: Stage) -> None:
+async def test_doctor_notices_rejections(detector: DetectorDriver) -> None:
     await detector.rate(body(0, GOOD, instrument="nobody-knows"))
     await detector.rows("UPDATE detector.rejection SET recorded_at = now() RETURNING 1")
     assert plugin.check is not None
@@ -108,7 +110,7 @@ async def test_doctor_notices_rejections(detector: Stage) -> None:
     ]
 
 
-async def test_a_replay_has_the_bytes_and_the_key_that_were_rejected(detector: Stage) -> None:
+async def test_a_replay_has_the_bytes_and_the_key_that_were_rejected(detector: DetectorDriver) -> None:
     record = record_of(body(0, GOOD, instrument="nobody-knows"), 0)
     await detector.feed([record])
     (found,) = await read_rejected(detector.conn, tenant="north", reason=None, limit=10)

@@ -1,4 +1,4 @@
-"""The read doors: what became of ratings, rejections, episodes, the balance; own practices only."""
+"""The results API shows a practice its own ratings, rejections, episodes and balance, and nobody else's."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,23 +9,23 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from services.detector.app import application
+from services.detector.results.application import results_application
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
-from tests.support.detector.batch_driver import Stage, body
+from tests.support.detector.batch_driver import DetectorDriver, body
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
 
 
 @asynccontextmanager
-async def doors(url: str, folder: Path, practice: str) -> AsyncIterator[httpx.AsyncClient]:
+async def results_client(url: str, folder: Path, practice: str) -> AsyncIterator[httpx.AsyncClient]:
     keys = folder / "credentials.json"
     key = add_key(keys, grants=[practice], scopes=["results:read"])
     results = pool(DatabaseSettings(url=SecretStr(url)), "results", read_only=True)
-    app = application(results, CredentialStore(keys, SystemClock()))
+    app = results_application(results, CredentialStore(keys, SystemClock()))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         head = {"Authorization": f"Bearer {key.secret}"}
@@ -34,20 +34,26 @@ async def doors(url: str, folder: Path, practice: str) -> AsyncIterator[httpx.As
 
 
 @pytest.fixture
-async def north(detector: Stage, database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The doors with the key of the practice `north`."""
-    async with doors(database_url, tmp_path, "north") as client:
+async def north(
+    detector: DetectorDriver, database_url: str, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the key of the practice `north`."""
+    async with results_client(database_url, tmp_path, "north") as client:
         yield client
 
 
 @pytest.fixture
-async def south(detector: Stage, database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The doors with the key of another practice."""
-    async with doors(database_url, tmp_path, "south") as client:
+async def south(
+    detector: DetectorDriver, database_url: str, tmp_path: Path
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with the key of another practice."""
+    async with results_client(database_url, tmp_path, "south") as client:
         yield client
 
 
-async def test_an_assessed_rating_shows_its_assessment(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_an_assessed_rating_shows_its_assessment(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
     await detector.rate(body(0, GOOD, id="one"))
     answer = (await north.get("/v1/ratings/one")).json()
     assert (answer["status"], answer["assessment"]["risk"], answer["standing"]["flagged"]) == (
@@ -58,20 +64,26 @@ async def test_an_assessed_rating_shows_its_assessment(detector: Stage, north: h
     assert [one["outcome"] for one in answer["deliveries"]] == ["assessed"]
 
 
-async def test_every_delivery_of_a_rating_is_listed(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_every_delivery_of_a_rating_is_listed(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
     await detector.rate(body(0, GOOD, id="one"), body(0, GOOD, id="one"), body(0, LOW, id="one"))
     answer = (await north.get("/v1/ratings/one")).json()
     assert [one["outcome"] for one in answer["deliveries"]] == ["assessed", "duplicate", "rejected"]
 
 
-async def test_a_superseded_rating_says_so(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_a_superseded_rating_is_shown_as_superseded_without_an_assessment(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
     await detector.rate(body(0, GOOD, id="a"))
     await detector.rate(body(0, LOW, id="b"))
     answer = (await north.get("/v1/ratings/a")).json()
     assert (answer["status"], "assessment" in answer) == ("superseded", False)
 
 
-async def test_a_rejected_rating_says_why(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_a_rejected_rating_is_shown_with_the_reason(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
     await detector.rate(body(0, GOOD, id="one", instrument="nobody-knows"))
     answer = (await north.get("/v1/ratings/one")).json()
     assert (answer["status"], answer["reason"]) == ("rejected", "unknown-instrument")
@@ -85,7 +97,7 @@ async def test_a_rating_that_was_not_read_yet_is_pending(north: httpx.AsyncClien
     }
 
 
-async def test_the_balance_adds_up(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_the_balance_adds_up(detector: DetectorDriver, north: httpx.AsyncClient) -> None:
     await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
     await detector.rate(body(-1, LOW), body(-1, LOW), body(0, GOOD, instrument="nobody-knows"))
     assert (await north.get("/v1/balance")).json() == {
@@ -99,7 +111,9 @@ async def test_the_balance_adds_up(detector: Stage, north: httpx.AsyncClient) ->
     }
 
 
-async def test_an_episode_is_listed_and_shown_whole(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_an_episode_is_listed_and_shown_whole(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
     await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
     await detector.rate(body(-1, LOW))
     (listed,) = (await north.get("/v1/episodes")).json()["episodes"]
@@ -108,7 +122,9 @@ async def test_an_episode_is_listed_and_shown_whole(detector: Stage, north: http
     assert [one["data"]["change"] for one in shown["changes"]] == ["opened"]
 
 
-async def test_pages_follow_one_another_and_end_empty(detector: Stage, north: httpx.AsyncClient) -> None:
+async def test_pages_follow_one_another_and_end_empty(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
     await detector.rate(
         *[body(week, GOOD, instrument="nobody-knows", id=f"r{week}") for week in range(-5, 0)]
     )
@@ -124,7 +140,7 @@ async def test_pages_follow_one_another_and_end_empty(detector: Stage, north: ht
 
 
 async def test_what_belongs_to_another_practice_is_not_found(
-    detector: Stage, south: httpx.AsyncClient
+    detector: DetectorDriver, south: httpx.AsyncClient
 ) -> None:
     await detector.rate(*[body(week, GOOD, id=f"r{week}") for week in (-4, -3, -2)])
     await detector.rate(body(-1, LOW))
@@ -140,11 +156,13 @@ async def test_an_unknown_episode_is_not_found(north: httpx.AsyncClient) -> None
 
 
 @pytest.mark.parametrize("path", ["/v1/ratings/a", "/v1/rejections", "/v1/episodes", "/v1/balance"])
-async def test_nothing_is_shown_without_a_key(north: httpx.AsyncClient, path: str) -> None:
+async def test_nothing_is_shown_without_a_valid_key(north: httpx.AsyncClient, path: str) -> None:
     assert (await north.get(path, headers={"Authorization": "Bearer wrong"})).status_code == 401
 
 
-async def test_the_connections_of_the_doors_cannot_write(detector: Stage, database_url: str) -> None:
+async def test_the_connections_of_the_results_api_cannot_write(
+    detector: DetectorDriver, database_url: str
+) -> None:
     results = pool(DatabaseSettings(url=SecretStr(database_url)), "results", read_only=True)
     await results.open()
     try:

@@ -19,7 +19,7 @@ from services.detector.files.file_scorer import COLUMNS, Thresholds
 from services.detector.files.ratings_table import InvalidRow, rated_of
 from services.detector.files.score_file import Workers, score_file
 from services.detector.model.artefact import load
-from tests.support.detector.batch_driver import NOW, Row, body, record_of, stage
+from tests.support.detector.batch_driver import NOW, SentRating, body, detector_driver, record_of
 from tests.support.detector.toy_detector import ToyDetector
 
 HEADER = [
@@ -32,7 +32,7 @@ HEADER = [
 ]
 
 
-def ratings(seed: int) -> list[Row]:
+def ratings(seed: int) -> list[SentRating]:
     """Four clients' weekly ratings, sorted by time, with falls, empty forms and a correction."""
     rng = random.Random(seed)  # noqa: S311 - no secret
     rows = []
@@ -42,14 +42,14 @@ def ratings(seed: int) -> list[Row]:
             marks: list[float | None] | None = [level + rng.choice([-1, 0, 1]) for _ in range(9)]
             if rng.random() < 0.15:
                 marks = None
-            who: Row = {"client_id": f"client-{client}", "session_id": f"c{client}w{week}"}
+            who: SentRating = {"client_id": f"client-{client}", "session_id": f"c{client}w{week}"}
             rows.append(body(week, marks, **who))
             if rng.random() < 0.1:
                 rows.append(body(week, [3] * 9, **who))
     return rows
 
 
-def table(rows: list[Row], folder: Path) -> Path:
+def table(rows: list[SentRating], folder: Path) -> Path:
     file = folder / "ratings.csv"
     with file.open("w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target)
@@ -72,7 +72,7 @@ async def test_the_numbers_of_a_file_are_those_of_its_stream(
     database_url: str, tmp_path: Path, model: Detector
 ) -> None:
     rows = ratings(7)
-    async with stage(database_url, model) as detector:
+    async with detector_driver(database_url, model) as detector:
         await detector.practice("file")
         records = [
             record_of(row, n, practice="file", accepted_at=NOW + timedelta(seconds=n))
@@ -98,7 +98,7 @@ async def test_the_numbers_of_a_file_are_those_of_its_stream(
     ],
     ids=["items", "scores", "declined"],
 )
-def test_a_row_is_read_as_its_event_would_be(changes: Row) -> None:
+def test_a_row_is_read_as_its_event_would_be(changes: SentRating) -> None:
     sent = {key: value for key, value in body(-1).items() if key != "status"} | changes
     rating = RatingBody.model_validate(sent)
     practice = PracticeId("file")

@@ -5,14 +5,14 @@ from services.detector.domain.counts import BatchCounts, Count
 from services.detector.stream.pipeline import process
 from services.detector.stream.session_counts import new_assessments
 from services.runtime.outbox.transaction import Transaction
-from tests.support.detector.batch_driver import Stage, body, record_of
+from tests.support.detector.batch_driver import DetectorDriver, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
 InputRating = dict[str, object]
 
 
-async def counted(detector: Stage, *sent: InputRating) -> tuple[BatchCounts, int]:
+async def counted(detector: DetectorDriver, *sent: InputRating) -> tuple[BatchCounts, int]:
     """What a batch counts, and how many findings it gives."""
     kept: list[tuple[BatchCounts, int]] = []
 
@@ -27,13 +27,13 @@ async def counted(detector: Stage, *sent: InputRating) -> tuple[BatchCounts, int
     return kept[0]
 
 
-async def test_rated_declined_and_flagged_sessions_are_counted(detector: Stage) -> None:
+async def test_rated_declined_and_flagged_sessions_are_counted(detector: DetectorDriver) -> None:
     sent = [body(-4, GOOD), body(-3, GOOD), body(-2, GOOD), body(-1, LOW), body(0)]
     counts, found = await counted(detector, *sent)
     assert (counts[Status.RATED], counts[Status.DECLINED], counts[Count.FLAGGED], found) == (4, 1, 1, 5)
 
 
-async def test_a_session_that_is_assessed_again_is_not_counted_again(detector: Stage) -> None:
+async def test_a_session_that_is_assessed_again_is_not_counted_again(detector: DetectorDriver) -> None:
     await counted(detector, body(-4, GOOD), body(-2, GOOD), body(-1, GOOD))
     counts, found = await counted(detector, body(-3, GOOD))
     assert (counts[Status.RATED], found) == (1, 1)

@@ -11,7 +11,7 @@ from services.detector.jobs.renew_thresholds import (
     renew_thresholds,
     start_thresholds,
 )
-from tests.support.detector.batch_driver import NOW, Stage, body, tools_with
+from tests.support.detector.batch_driver import NOW, DetectorDriver, body, tools_with
 from tests.support.detector.toy_detector import ToyDetector
 
 GOOD = (4.5, 4.5, 4.5)
@@ -26,7 +26,7 @@ REFERENCE = Reference(
 )
 
 
-async def fill(detector: Stage) -> None:
+async def fill(detector: DetectorDriver) -> None:
     clients = ENOUGH_SESSIONS // 10 + 1
     for week in range(-12, -2):
         await detector.rate(
@@ -42,11 +42,11 @@ async def fill(detector: Stage) -> None:
         )
 
 
-async def renew(detector: Stage) -> None:
+async def renew(detector: DetectorDriver) -> None:
     await detector.transact(lambda tx: renew_thresholds(tx, detector.tools.models))
 
 
-async def test_a_row_is_added_once_a_week_when_there_are_enough_sessions(detector: Stage) -> None:
+async def test_a_row_is_added_once_a_week_when_there_are_enough_sessions(detector: DetectorDriver) -> None:
     await fill(detector)
     await renew(detector)
     await renew(detector)
@@ -56,13 +56,13 @@ async def test_a_row_is_added_once_a_week_when_there_are_enough_sessions(detecto
     assert (count, known) == (1, 1)
 
 
-async def test_too_few_sessions_give_no_row(detector: Stage) -> None:
+async def test_too_few_sessions_give_no_row(detector: DetectorDriver) -> None:
     await detector.rate(body(0, GOOD))
     await renew(detector)
     assert await detector.rows("SELECT count(*) FROM detector.threshold") == [(0,)]
 
 
-async def test_a_new_row_counts_from_the_next_day_on_only(detector: Stage) -> None:
+async def test_a_new_row_counts_from_the_next_day_on_only(detector: DetectorDriver) -> None:
     await fill(detector)
     await renew(detector)
     detector.now = NOW + timedelta(days=7)
@@ -74,12 +74,12 @@ async def test_a_new_row_counts_from_the_next_day_on_only(detector: Stage) -> No
     assert versions == [True, False]
 
 
-async def want(detector: Stage, per_100: float) -> None:
+async def want(detector: DetectorDriver, per_100: float) -> None:
     await detector.rows("UPDATE detector.practice SET false_alarms = %s RETURNING 1", (per_100 / 100,))
     await detector.transact(lambda tx: start_thresholds(tx, detector.tools.models))
 
 
-async def test_another_sensitivity_starts_with_a_row_within_minutes(detector: Stage) -> None:
+async def test_another_sensitivity_starts_with_a_row_within_minutes(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await want(detector, 2)
     assert await detector.rows(ROWS) == [(0.7, "toy-1")]
@@ -90,13 +90,13 @@ async def test_another_sensitivity_starts_with_a_row_within_minutes(detector: St
     assert versions == [False, True]
 
 
-async def test_the_default_sensitivity_needs_no_row_to_start_with(detector: Stage) -> None:
+async def test_the_default_sensitivity_needs_no_row_to_start_with(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await want(detector, 5)
     assert await detector.rows(ROWS) == []
 
 
-async def test_the_same_sensitivity_adds_one_row_only(detector: Stage) -> None:
+async def test_the_same_sensitivity_adds_one_row_only(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     for minute in range(3):
         detector.now = NOW + timedelta(minutes=minute)
@@ -104,7 +104,7 @@ async def test_the_same_sensitivity_adds_one_row_only(detector: Stage) -> None:
     assert await detector.rows(ROWS) == [(0.3, "toy-1")]
 
 
-async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: Stage) -> None:
+async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await fill(detector)
     await renew(detector)
@@ -116,7 +116,9 @@ async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: St
     assert started > own
 
 
-async def test_an_own_row_for_the_new_sensitivity_follows_with_the_next_sweep(detector: Stage) -> None:
+async def test_an_own_row_for_the_new_sensitivity_follows_with_the_next_sweep(
+    detector: DetectorDriver,
+) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await fill(detector)
     await renew(detector)
@@ -130,7 +132,7 @@ async def test_an_own_row_for_the_new_sensitivity_follows_with_the_next_sweep(de
 
 
 async def test_a_new_model_starts_with_its_own_threshold_for_the_sensitivity(
-    detector: Stage,
+    detector: DetectorDriver,
 ) -> None:
     other = REFERENCE.model_copy(update={"thresholds": {2: 0.8, 5: 0.6, 10: 0.4}})
     detector.tools = tools_with(ToyDetector(reference=REFERENCE), ToyDetector("toy-2", 0.6, reference=other))
@@ -141,7 +143,9 @@ async def test_a_new_model_starts_with_its_own_threshold_for_the_sensitivity(
     assert await detector.rows(ROWS) == [(0.7, "toy-1"), (0.8, "toy-2")]
 
 
-async def test_a_practice_whose_model_is_not_loaded_keeps_no_other_from_its_row(detector: Stage) -> None:
+async def test_a_practice_whose_model_is_not_loaded_keeps_no_other_from_its_row(
+    detector: DetectorDriver,
+) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await detector.practice("east")
     await detector.rows(

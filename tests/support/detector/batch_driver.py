@@ -31,16 +31,16 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 """When tests take place."""
 KEY_SECRET = b"a secret of thirty-two characters"
 PARTITIONS = 4
-Row = dict[str, Any]
+SentRating = dict[str, Any]
 
 
-def body(session: float, marks: Sequence[float | None] | None = None, **changes: object) -> Row:
+def body(session: float, marks: Sequence[float | None] | None = None, **changes: object) -> SentRating:
     """One weekly `wai-9` rating of the same client, sessions counted back from the day before `NOW`.
 
     `session` 0 is the newest, -1 the week before; marks: three numbers are bond, goal and task as scores.
     """
     at = NOW - timedelta(days=1) + timedelta(weeks=session)
-    sent: Row = {
+    sent: SentRating = {
         "client_id": "client-1",
         "therapist_id": "therapist-1",
         "session_id": f"s{session}",
@@ -57,7 +57,9 @@ def body(session: float, marks: Sequence[float | None] | None = None, **changes:
     return sent | changes
 
 
-def record_of(sent: Row, offset: int, *, practice: str = "north", accepted_at: datetime = NOW) -> Record:
+def record_of(
+    sent: SentRating, offset: int, *, practice: str = "north", accepted_at: datetime = NOW
+) -> Record:
     """A rating as ingest would have put it into the log."""
     rating = RatingBody.model_validate(sent)
     key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
@@ -65,7 +67,9 @@ def record_of(sent: Row, offset: int, *, practice: str = "north", accepted_at: d
     return Record(topics.SESSION_RATED.name, int(key[:4], 16) % PARTITIONS, offset, 0, key, value)
 
 
-def answer_of(sent: Row, episode: str, answer: Answer, revision: int, *, practice: str = "north") -> Record:
+def answer_of(
+    sent: SentRating, episode: str, answer: Answer, revision: int, *, practice: str = "north"
+) -> Record:
     """A therapist's answer as the notifier would have put it into the log."""
     rating = RatingBody.model_validate(sent)
     key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
@@ -95,7 +99,7 @@ def answer_of(sent: Row, episode: str, answer: Answer, revision: int, *, practic
 
 
 @dataclass
-class Stage:
+class DetectorDriver:
     """One detector's tables, and what it has said so far."""
 
     conn: AsyncConnection[TupleRow]
@@ -136,7 +140,7 @@ class Stage:
         return await self.transact(lambda tx: process(tx, records, self.tools))
 
     async def rate(
-        self, *sent: Row, practice: str = "north", accepted_at: datetime | None = None
+        self, *sent: SentRating, practice: str = "north", accepted_at: datetime | None = None
     ) -> list[Outgoing]:
         """Take these ratings through the flow as one batch."""
         records = []
@@ -180,11 +184,11 @@ def tools_with(detector: Detector, *others: Detector) -> Tools:
 
 
 @asynccontextmanager
-async def stage(url: str, detector: Detector | None = None) -> AsyncIterator[Stage]:
+async def detector_driver(url: str, detector: Detector | None = None) -> AsyncIterator[DetectorDriver]:
     """A fresh detector over the database at `url`, whose tables are there."""
     conn = await psycopg.AsyncConnection.connect(url)
     arrays.register(conn.adapters)
     try:
-        yield Stage(conn, tools_with(detector or ToyDetector()))
+        yield DetectorDriver(conn, tools_with(detector or ToyDetector()))
     finally:
         await conn.close()
