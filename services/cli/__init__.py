@@ -1,1 +1,1 @@
-"""The `rapport` command: starts, feeds, asks and explains the services, and imports none of them."""
+"""The `rapport` command: starts, feeds and inspects the services without importing them."""

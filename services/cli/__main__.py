@@ -1,4 +1,4 @@
-"""The `rapport` command: words in, the commands of the console and of every installed service out."""
+"""Assembles the `rapport` command from its own commands and those of the installed plugins."""
 
 import sys
 
@@ -8,25 +8,25 @@ from services.cli import plugins
 from services.cli.commands import demo, doctor, migrate, practices, schemas, send, topics, up, why
 
 COMMANDS = (demo, up, send, practices, why, doctor, topics, migrate, schemas)
-"""In the order in which a newcomer needs them."""
+"""In the order in which a new user needs them."""
 
 HELP = """
 Rapport notices when a therapeutic alliance deteriorates, and tells the therapist before the next session.
 
-To see it work:          [bold]rapport demo[/bold]
+See it work:             [bold]rapport demo[/bold]
 
-To run it here:          [bold]rapport up[/bold]
+Run it here:             [bold]rapport up[/bold]
 
-To send ratings:         [bold]rapport send ratings.csv --practice my-practice[/bold]
+Send ratings:            [bold]rapport send ratings.csv --practice my-practice[/bold]
 
-Why was I (not) told?    [bold]rapport why --practice my-practice --session s-17[/bold]
+Explain one session:     [bold]rapport why --practice my-practice --session s-17[/bold]
 
-Something is wrong:      [bold]rapport doctor[/bold]
+Check the installation:  [bold]rapport doctor[/bold]
 """
 
 
 def application() -> typer.Typer:
-    """The whole command: the console's own words, then what each installed service brings."""
+    """Return the command with its own commands first, then those of each plugin."""
     app = typer.Typer(
         help=HELP,
         no_args_is_help=True,
@@ -43,7 +43,7 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command that was typed."""
+    """Run the command line; a `Fault` ends it with its message and exit code 1."""
     from services.runtime.process.errors import Fault
 
     try:

@@ -1,4 +1,4 @@
-"""The environment and the running stack in, where things are out: the environment wins, then `rapport up`."""
+"""Finds the services, Kafka and PostgreSQL: from the environment, or else from what `rapport up` runs."""
 
 import os
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ RUN_UP = "start everything on this machine with `rapport up`"
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """What a command may ask for; what is missing ends the command with a sentence that says what to do."""
+    """How to reach each part; asking for an unknown one ends the command and says how to set it."""
 
     home: Home
     running: RunningStack | None
@@ -26,7 +26,7 @@ class Endpoints:
         if "DATABASE_URL" in os.environ:
             return DatabaseSettings()
         if self.running is None:
-            raise _missing(f"No database is known: set DATABASE_URL, or {RUN_UP}.")
+            raise _missing(f"No database is configured: set DATABASE_URL, or {RUN_UP}.")
         return DatabaseSettings(url=SecretStr(self.running.database_url))
 
     @property
@@ -35,24 +35,24 @@ class Endpoints:
         if "KAFKA_BOOTSTRAP_SERVERS" in os.environ:
             return KafkaSettings()
         if self.running is None:
-            raise _missing(f"No broker is known: set KAFKA_BOOTSTRAP_SERVERS, or {RUN_UP}.")
-        given = {name.removeprefix("KAFKA_").lower(): value for name, value in self.running.kafka.items()}
-        return KafkaSettings.model_validate(given)
+            raise _missing(f"No broker is configured: set KAFKA_BOOTSTRAP_SERVERS, or {RUN_UP}.")
+        settings = {name.removeprefix("KAFKA_").lower(): value for name, value in self.running.kafka.items()}
+        return KafkaSettings.model_validate(settings)
 
     @property
     def credentials(self) -> Path:
-        """The file of keys (`RAPPORT_CREDENTIALS_FILE`)."""
-        named = os.environ.get("RAPPORT_CREDENTIALS_FILE")
-        return Path(named) if named else self.home.credentials
+        """The file with the hashes of keys (`RAPPORT_CREDENTIALS_FILE`)."""
+        file = os.environ.get("RAPPORT_CREDENTIALS_FILE")
+        return Path(file) if file else self.home.credentials
 
     def url(self, service: str) -> str:
         """Return the base URL of `ingest`, `results` or `notifier` (`RAPPORT_INGEST_URL`, …)."""
         variable = f"RAPPORT_{service.upper()}_URL"
-        named = os.environ.get(variable)
-        if named:
-            return named.rstrip("/")
+        url = os.environ.get(variable)
+        if url:
+            return url.rstrip("/")
         if self.running is None:
-            raise _missing(f"No {service} is known: set {variable}, or {RUN_UP}.")
+            raise _missing(f"The address of {service} is not configured: set {variable}, or {RUN_UP}.")
         urls = {
             "ingest": self.running.ingest_url,
             "results": self.running.results_url,
@@ -62,7 +62,7 @@ class Endpoints:
 
 
 def find_endpoints() -> Endpoints:
-    """Look around once: the home folder and what runs there."""
+    """Read the home folder once and return the endpoints."""
     home = Home(default_home())
     return Endpoints(home, home.running())
 

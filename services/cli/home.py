@@ -1,4 +1,4 @@
-"""The local folder of everything that `rapport` starts on one machine: paths, secrets, who runs there now."""
+"""Manages the local folder of what `rapport` runs on one machine: data, logs, secrets, the running stack."""
 
 import json
 import os
@@ -10,12 +10,12 @@ from pathlib import Path
 
 
 def default_home() -> Path:
-    """`RAPPORT_HOME`, or `.rapport` in the current folder."""
+    """Return `RAPPORT_HOME`, or `.rapport` in the current folder."""
     return Path(os.environ.get("RAPPORT_HOME", ".rapport")).resolve()
 
 
 def free_port() -> int:
-    """A port on the loopback interface that nobody listens on."""
+    """Return a free TCP port on the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class RunningStack:
-    """Where a running stack is, as `rapport up` writes it down for the other commands. Holds no key."""
+    """The addresses that `rapport up` records for the other commands; it contains no key."""
 
     supervisor_pid: int
     ingest_url: str
@@ -33,38 +33,38 @@ class RunningStack:
     mail_url: str
     database_url: str
     kafka: Mapping[str, str]
-    """The environment that reaches its broker (`KAFKA_…`)."""
+    """The `KAFKA_…` environment of its broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Paths under one folder, and what is created there on first use."""
+    """The paths below one folder; subfolders and secrets are created on first use."""
 
     folder: Path
 
     @property
     def logs(self) -> Path:
-        """One log file per process."""
+        """The folder with one log file per process."""
         return self._created("logs")
 
     @property
     def postgres(self) -> Path:
-        """The database server's own folder; it survives restarts."""
+        """The data folder of the embedded PostgreSQL; it survives restarts."""
         self._created(".")
         return self.folder / "postgres"
 
     @property
     def credentials(self) -> Path:
-        """The keys' hashes and grants."""
+        """The file with the hashes and grants of keys."""
         return self._created("secrets") / "credentials.json"
 
     @property
     def processes(self) -> Path:
-        """Which processes were started here, so that a killed start can be cleared away."""
+        """The file with the ids of the processes started here, to end them after the command was killed."""
         return self._created(".") / "processes.json"
 
     def secret(self, name: str) -> Path:
-        """The file of a 256-bit secret, created with rights for the owner alone."""
+        """Return the file of a 256-bit secret; create it, readable by its owner only, when it is missing."""
         file = self._created("secrets") / name
         if not file.exists():
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -72,27 +72,27 @@ class Home:
                 out.write(secrets.token_hex(32))
         return file
 
-    def record_running(self, running: RunningStack) -> None:
-        """Write down what runs here now, for the owner alone to read."""
+    def record_running(self, stack: RunningStack) -> None:
+        """Record the running stack in a file that only its owner can read."""
         self._running_file.touch(mode=0o600)
-        self._running_file.write_text(json.dumps(asdict(running), indent=2))
+        self._running_file.write_text(json.dumps(asdict(stack), indent=2))
 
     def clear_running(self) -> None:
-        """Nothing runs here any more."""
+        """Remove the record of the running stack."""
         self._running_file.unlink(missing_ok=True)
 
     def running(self) -> RunningStack | None:
-        """What runs here now; None when nothing does."""
+        """Return the stack that runs here; None when its process has ended or nothing was recorded."""
         if not self._running_file.exists():
             return None
-        found = RunningStack(**json.loads(self._running_file.read_text()))
+        stack = RunningStack(**json.loads(self._running_file.read_text()))
         try:
-            os.kill(found.supervisor_pid, 0)
+            os.kill(stack.supervisor_pid, 0)
         except ProcessLookupError:
             return None
-        except PermissionError:
-            return found
-        return found
+        except PermissionError:  # the process exists and belongs to another user
+            return stack
+        return stack
 
     @property
     def _running_file(self) -> Path:

@@ -16,10 +16,10 @@ from pydantic import SecretStr
 
 from services.cli.admin import practices as practice_admin
 from services.cli.client.api_client import ApiClient
+from services.cli.client.mail_catcher_client import MailCatcherClient
 from services.cli.client.send_ratings import DeliveryReport, RatingToSend, send_ratings
 from services.cli.client.stack_access import StackAccess
 from services.cli.demo.balance import NetworkBalance, read_balance
-from services.cli.demo.therapist_message import MailCatcherClient
 from services.cli.demo.wait_settled import SettledState, wait_until_settled
 from services.cli.home import Home
 from services.cli.local.embedded import mail_catcher

@@ -1,4 +1,4 @@
-"""Kafka's admin door in; the topics as they are, and what is wrong with them, out."""
+"""Creates and configures the Kafka topics, and compares a cluster's topics with the contracts."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ TIMEOUT_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class TopicState:
-    """One topic as the cluster has it; `partitions` 0 where it is missing."""
+    """One topic of the cluster; `partitions` is 0 when the topic does not exist."""
 
     partitions: int
     replication: int
@@ -26,7 +26,7 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """The cluster's id, how many brokers it has, and the topics of this system."""
+    """The cluster's id, its number of brokers, and the state of each topic of this system."""
 
     id: str
     brokers: int
@@ -35,10 +35,10 @@ class Cluster:
 
 @asynccontextmanager
 async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected admin client.
+    """Yield a connected admin client.
 
     Raises:
-        aiokafka.errors.KafkaError: the cluster cannot be reached, or refuses.
+        aiokafka.errors.KafkaError: the cluster cannot be reached or refuses the request.
     """
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=TIMEOUT_MS)
     await admin.start()
@@ -49,34 +49,34 @@ async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
 
 
 async def describe_cluster(admin: AIOKafkaAdminClient, *, configs: bool = True) -> Cluster:
-    """What is there now."""
-    about = await admin.describe_cluster()
+    """Read the cluster's current topics; `configs` False leaves out their settings."""
+    description = await admin.describe_cluster()
     names = [topic.name for topic in ALL]
     described = {entry["topic"]: entry for entry in await admin.describe_topics(names)}
-    there = [name for name in names if described.get(name, {}).get("partitions")]
-    settings = await _configs(admin, there) if configs else {}
+    existing = [name for name in names if described.get(name, {}).get("partitions")]
+    settings = await _configs(admin, existing) if configs else {}
     topics = {}
     for name in names:
         partitions = described.get(name, {}).get("partitions") or []
         replication = min((len(partition["replicas"]) for partition in partitions), default=0)
         topics[name] = TopicState(len(partitions), replication, settings.get(name, {}))
-    return Cluster(about["cluster_id"], len(about["brokers"]), topics)
+    return Cluster(description["cluster_id"], len(description["brokers"]), topics)
 
 
 async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    found: dict[str, dict[str, str]] = {}
-    for answer in await admin.describe_configs(asked):
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    configs: dict[str, dict[str, str]] = {}
+    for answer in await admin.describe_configs(resources):
         for resource in answer.resources:
             _code, _message, _kind, name, entries = resource
-            found[name] = {entry[0]: entry[1] for entry in entries}
-    return found
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs
 
 
 def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
-    """The settings of a topic: PostgreSQL is the record, so it is finite; nothing lies on one node alone."""
+    """Return a topic's settings; retention is finite because PostgreSQL keeps the ratings."""
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(topic.retention_ms),
@@ -86,7 +86,7 @@ def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
 
 
 async def apply(admin: AIOKafkaAdminClient, replication: int | None = None) -> list[str]:
-    """Create what is missing and set what differs; returns one sentence for each thing done."""
+    """Create missing topics and correct settings; return one sentence for each change."""
     cluster = await describe_cluster(admin)
     factor = replication or min(REPLICATION, cluster.brokers)
     missing = [topic for topic in ALL if not cluster.topics[topic.name].partitions]
@@ -96,36 +96,36 @@ async def apply(admin: AIOKafkaAdminClient, replication: int | None = None) -> l
             for topic in missing
         ]
         await admin.create_topics(new, timeout_ms=TIMEOUT_MS)
-    done = [f"created {each.name}: {each.partitions} partitions, {factor} copies" for each in missing]
+    done = [f"created {topic.name}: {topic.partitions} partitions, {factor} copies" for topic in missing]
     for topic in ALL:
-        found = cluster.topics[topic.name]
-        wanted = wanted_config(topic, found.replication)
-        if found.partitions and any(found.config.get(name) != value for name, value in wanted.items()):
+        state = cluster.topics[topic.name]
+        wanted = wanted_config(topic, state.replication)
+        if state.partitions and any(state.config.get(name) != value for name, value in wanted.items()):
             await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, wanted)])
             done.append(f"set {topic.name} to {wanted}")
     return done
 
 
 def differences(cluster: Cluster, *, embedded: bool) -> list[str]:
-    """What is wrong with the topics: one sentence each, with what to do."""
+    """Return one sentence for each difference from the contracts; it ends with what to do."""
     wrong = []
     for topic in ALL:
-        found = cluster.topics[topic.name]
+        state = cluster.topics[topic.name]
         expected = EMBEDDED_PARTITIONS if embedded else topic.partitions
-        if not found.partitions:
-            # The embedded broker makes a topic when it is first used.
+        if not state.partitions:
+            # The embedded broker creates a topic on first use.
             wrong += [] if embedded else [f"{topic.name} is missing: run `rapport topics apply`"]
-        elif found.partitions != expected:
+        elif state.partitions != expected:
             wrong.append(
-                f"{topic.name} has {found.partitions} partitions and needs {expected}: keys would lie in "
-                "other partitions than those of the other topics; delete it and run `rapport topics apply`"
+                f"{topic.name} has {state.partitions} partitions and needs {expected}, or else the same key "
+                "has different partitions on different topics: delete it and run `rapport topics apply`"
             )
         elif not embedded:
-            wanted = wanted_config(topic, found.replication)
+            wanted = wanted_config(topic, state.replication)
             wrong += [
-                f"{topic.name} has {name}={found.config.get(name)} and needs {value}: "
+                f"{topic.name} has {name}={state.config.get(name)} and needs {value}: "
                 "run `rapport topics apply`"
                 for name, value in wanted.items()
-                if found.config.get(name) != value
+                if state.config.get(name) != value
             ]
     return wrong

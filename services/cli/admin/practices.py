@@ -1,4 +1,4 @@
-"""A practice and its options in: stored with every service that asks for them, and a key to send with."""
+"""Stores practices and their options with every service that keeps them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,27 +9,28 @@ from services.runtime.process.cli_plugin import Plugin, Tenant
 from services.runtime.process.settings import DatabaseSettings
 
 SCOPES = ("ratings:write", "results:read", "therapists:write")
+"""Scopes of a practice's key."""
 
 
 def option_help() -> dict[str, str]:
-    """Every option of a practice that an installed service declares, with its sentence of help."""
+    """Return the help text of every practice option that an installed service declares, by name."""
     return {name: text for plugin in plugins.installed() for name, text in plugin.tenant_options.items()}
 
 
-def parse_options(given: list[str]) -> dict[str, str]:
-    """`name=value` words as a mapping.
+def parse_options(words: list[str]) -> dict[str, str]:
+    """Return `name=value` words as a mapping.
 
     Raises:
-        ValueError: a word without `=`, or an option that no service declares.
+        ValueError: a word contains no `=`, or no service declares the option.
     """
     known = option_help()
     options = {}
-    for word in given:
+    for word in words:
         name, equals, value = word.partition("=")
         if not equals:
             raise ValueError(f"write an option as name=value, not {word!r}")
         if name not in known:
-            raise ValueError(f"no option is called {name!r}; there are {', '.join(sorted(known))}")
+            raise ValueError(f"there is no option {name!r}; the options are {', '.join(sorted(known))}")
         options[name] = value
     return options
 
@@ -37,18 +38,19 @@ def parse_options(given: list[str]) -> dict[str, str]:
 async def store_practice(
     database: DatabaseSettings, practice: str, options: Mapping[str, str], added_at: datetime | None = None
 ) -> None:
-    """Store a practice's options with every service, all or none.
+    """Store a practice's options with every service, in one transaction.
 
     Raises:
-        ValueError: an option's value does not fit.
+        ValueError: the value of an option is invalid.
     """
-    tenant_at = added_at or datetime.now(UTC)
+    tenant_added_at = added_at or datetime.now(UTC)
     connection = await connect(database, "rapport-practices")
     async with connection, connection.transaction():
         for plugin in plugins.installed():
             if plugin.put_tenant is not None:
-                await plugin.put_tenant(connection, Tenant(practice, tenant_at, _meant_for(plugin, options)))
+                tenant = Tenant(practice, tenant_added_at, _options_of(plugin, options))
+                await plugin.put_tenant(connection, tenant)
 
 
-def _meant_for(plugin: Plugin, options: Mapping[str, str]) -> dict[str, str]:
+def _options_of(plugin: Plugin, options: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in options.items() if name in plugin.tenant_options}

@@ -1,4 +1,4 @@
-"""The published HTTP doors in, plain values out: what any practice's system could do with the same key."""
+"""Calls the published HTTP interfaces of ingest, results and notifier with one key."""
 
 import ipaddress
 import json
@@ -11,16 +11,16 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 TIMEOUT_S = 30.0
-PAGE = 200
+PAGE_SIZE = 200
 
 
 class ApiError(RuntimeError):
-    """A door answered with an error; the message holds its own words and never the key."""
+    """A service answered with an error; the message quotes the answer and never contains the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class RatingResult:
-    """What became of one line of a batch; `status` None where no answer came: send it again."""
+    """Ingest's answer to one line of a batch; `status` is None when no answer arrived: send it again."""
 
     status: str | None
     reason: str = ""
@@ -31,13 +31,17 @@ class RatingResult:
 NO_ANSWER = RatingResult(None)
 
 
-def client(url: str) -> httpx.Client:
-    """A client for one base URL; a proxy of the environment is not asked for the way to loopback."""
+def http_client(url: str) -> httpx.Client:
+    """Return a client for one base URL; it uses the environment's proxy, except for this machine."""
     return httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=not is_loopback(url))
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL names this machine."""
+    """Return whether the URL's host is this machine.
+
+    >>> is_loopback("http://127.0.0.1:8080"), is_loopback("http://ingest:8080")
+    (True, False)
+    """
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -46,7 +50,7 @@ def is_loopback(url: str) -> bool:
 
 
 class ApiClient:
-    """Ingest, results and notifier behind one key; each call names the practice it acts for."""
+    """A client of ingest, results and notifier; each call names the practice it acts for."""
 
     def __init__(self, ingest: httpx.Client, results: httpx.Client, notifier: httpx.Client, key: str) -> None:
         self._ingest = ingest
@@ -57,96 +61,95 @@ class ApiClient:
     @classmethod
     @contextmanager
     def open(cls, ingest_url: str, results_url: str, notifier_url: str, key: str) -> Iterator[Self]:
-        """The doors while the block runs."""
-        with client(ingest_url) as ingest, client(results_url) as results, client(notifier_url) as notifier:
+        """Yield a client whose connections are closed at the end of the block."""
+        with (
+            http_client(ingest_url) as ingest,
+            http_client(results_url) as results,
+            http_client(notifier_url) as notifier,
+        ):
             yield cls(ingest, results, notifier, key)
 
     def instruments(self) -> dict[str, int]:
-        """How many items each instrument has, by id."""
-        listed = _json(self._ingest.get("/v1/instruments", headers=self._head(None)))
+        """Return the number of items of each instrument, by the instrument's id."""
+        listed = _json(self._ingest.get("/v1/instruments", headers=self._headers(None)))
         return {entry["id"]: entry["items"] for entry in listed["instruments"]}
 
     def send_batch(self, practice: str | None, lines: Sequence[bytes]) -> list[RatingResult]:
-        """Send ratings, one JSON object each; one result per line, in their order.
+        """Send ratings, each as one JSON object, and return one result per line in the same order.
 
         Raises:
-            ApiError: the batch as a whole is refused for good (wrong key, no such practice).
+            ApiError: ingest refuses the whole batch (wrong key, unknown practice).
         """
         results = [NO_ANSWER] * len(lines)
-        head = {**self._head(practice), "Content-Type": "application/x-ndjson"}
+        headers = {**self._headers(practice), "Content-Type": "application/x-ndjson"}
         content = b"\n".join(lines) + b"\n"
         try:
-            with self._ingest.stream("POST", "/v1/ratings/batch", content=content, headers=head) as answer:
+            with self._ingest.stream("POST", "/v1/ratings/batch", content=content, headers=headers) as answer:
                 if answer.status_code in {429, 503}:
-                    return [RatingResult("retry", retry_after_s=_retry_after(answer))] * len(lines)
+                    return [RatingResult("retry", retry_after_s=_retry_after_s(answer))] * len(lines)
                 if answer.status_code != httpx.codes.OK:
                     answer.read()
-                    raise _shut(answer)
+                    raise _error(answer)
                 for line in answer.iter_lines():
                     result = json.loads(line)
-                    # A batch that ends early says so in a line without a number.
+                    # A batch that ends early reports it in a line without a number.
                     if "line" in result:
-                        results[result["line"] - 1] = _line_result(result)
+                        results[result["line"] - 1] = _rating_result(result)
         except httpx.TransportError:
             return results
         return results
 
     def rating_status(self, practice: str | None, rating_id: str) -> str:
-        """What became of one rating: `pending` until it has an outcome."""
-        answer = self._results.get(f"/v1/ratings/{quote(rating_id, safe='')}", headers=self._head(practice))
-        return str(_json(answer)["status"])
+        """Return the outcome of one rating, or `pending` until it has one."""
+        path = f"/v1/ratings/{quote(rating_id, safe='')}"
+        return str(_json(self._results.get(path, headers=self._headers(practice)))["status"])
 
     def results_balance(self, practice: str | None) -> dict[str, Any]:
-        """Deliveries by outcome and episodes, of one practice."""
-        return _json(self._results.get("/v1/balance", headers=self._head(practice)))
+        """Return the counts of a practice's deliveries by outcome, and of its episodes."""
+        return _json(self._results.get("/v1/balance", headers=self._headers(practice)))
 
     def message_balance(self, practice: str | None) -> dict[str, Any]:
-        """Messages by channel and state, and what was kept back, of one practice."""
-        return _json(self._notifier.get("/v1/balance", headers=self._head(practice)))
+        """Return the counts of a practice's messages by channel and state, and of what was kept back."""
+        return _json(self._notifier.get("/v1/balance", headers=self._headers(practice)))
 
     def episodes(self, practice: str | None) -> Iterator[dict[str, Any]]:
-        """Every episode of one practice."""
+        """Yield every episode of a practice."""
         yield from self._pages(self._results, "/v1/episodes", "episodes", practice)
 
     def episode(self, practice: str | None, episode_id: str) -> dict[str, Any]:
-        """One episode with its changes and trajectory."""
-        return _json(self._results.get(f"/v1/episodes/{episode_id}", headers=self._head(practice)))
+        """Return one episode with its changes and trajectory."""
+        return _json(self._results.get(f"/v1/episodes/{episode_id}", headers=self._headers(practice)))
 
     def notifications(self, practice: str | None) -> Iterator[dict[str, Any]]:
-        """Every decision to tell or not to tell, of one practice."""
+        """Yield every decision of the notifier to send or keep back, for a practice."""
         yield from self._pages(self._notifier, "/v1/notifications", "notifications", practice)
 
-    def rejections(self, practice: str | None) -> Iterator[dict[str, Any]]:
-        """Every rejected record of one practice."""
-        yield from self._pages(self._results, "/v1/rejections", "rejections", practice)
-
     def put_therapist(self, practice: str | None, therapist: str, entry: Mapping[str, object]) -> None:
-        """Write one entry of the therapist directory."""
-        answer = self._notifier.put(
-            f"/v1/therapists/{therapist}", json=dict(entry), headers=self._head(practice)
-        )
+        """Store one entry of the therapist directory."""
+        path = f"/v1/therapists/{therapist}"
+        answer = self._notifier.put(path, json=dict(entry), headers=self._headers(practice))
         if answer.is_error:
-            raise _shut(answer)
+            raise _error(answer)
 
     def _pages(
-        self, door: httpx.Client, path: str, field: str, practice: str | None
+        self, client: httpx.Client, path: str, field: str, practice: str | None
     ) -> Iterator[dict[str, Any]]:
         after: str | None = None
         while True:
-            asked: dict[str, str | int] = {"limit": PAGE} | ({"after": after} if after else {})
-            page = _json(door.get(path, params=asked, headers=self._head(practice)))
+            params: dict[str, str | int] = {"limit": PAGE_SIZE} | ({"after": after} if after else {})
+            page = _json(client.get(path, params=params, headers=self._headers(practice)))
             yield from page[field]
-            # The end is an empty page: a short one may only mean that transactions were in flight.
+            # Only an empty page is the end: a short one may mean that transactions are still open.
             if not page[field] or page["next"] == after:
                 return
             after = page["next"]
 
-    def _head(self, practice: str | None) -> dict[str, str]:
-        head = {"Authorization": f"Bearer {self._key}"}
-        return head | ({"Rapport-Practice": practice} if practice else {})
+    def _headers(self, practice: str | None) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        return headers | ({"Rapport-Practice": practice} if practice else {})
 
 
-def _line_result(result: Mapping[str, Any]) -> RatingResult:
+def _rating_result(result: Mapping[str, Any]) -> RatingResult:
     reason = str(result.get("reason", ""))
     errors = result.get("errors") or []
     if errors:
@@ -155,7 +158,7 @@ def _line_result(result: Mapping[str, Any]) -> RatingResult:
     return RatingResult(str(result["status"]), reason, result.get("id"), retry_after)
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def _retry_after_s(answer: httpx.Response) -> float:
     try:
         return float(answer.headers.get("Retry-After", "1"))
     except ValueError:
@@ -164,16 +167,16 @@ def _retry_after(answer: httpx.Response) -> float:
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_error:
-        raise _shut(answer)
-    found: dict[str, Any] = answer.json()
-    return found
+        raise _error(answer)
+    body: dict[str, Any] = answer.json()
+    return body
 
 
-def _shut(answer: httpx.Response) -> ApiError:
+def _error(answer: httpx.Response) -> ApiError:
     request = answer.request
     try:
         problem = answer.json()
-        words = f"{problem.get('title', '')}. {problem.get('detail') or ''}".strip()
+        text = f"{problem.get('title', '')}. {problem.get('detail') or ''}".strip()
     except (json.JSONDecodeError, AttributeError):
-        words = answer.reason_phrase
-    return ApiError(f"{request.method} {request.url.path} answered {answer.status_code}: {words}")
+        text = answer.reason_phrase
+    return ApiError(f"{request.method} {request.url.path} answered {answer.status_code}: {text}")

@@ -1,4 +1,4 @@
-"""Ratings in order in, delivered through ingest's batch door; what is not answered is sent again."""
+"""Sends ratings to ingest in order, and sends again what was not answered."""
 
 import time
 from collections import Counter
@@ -10,14 +10,14 @@ from services.cli.client.api_client import ApiClient, RatingResult
 from services.runtime.process.backoff import Backoff
 
 GIVE_UP_S = 60.0
-"""How long ingest may be away or overloaded before the delivery stops, to be resumed."""
+"""How long ingest may be unreachable or overloaded before sending stops; it can be resumed."""
 FIRST_PAUSE_S = 0.2
-PAUSE_AT_MOST_S = 5.0
+LONGEST_PAUSE_S = 5.0
 CHUNKS_PER_SECOND = 10
 
 
 class IngestUnavailable(RuntimeError):
-    """Ingest did not take a rating for too long; `report.done` says from where to go on."""
+    """Ingest answered no rating for too long; `report.done` says where to resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,18 @@ class RatingToSend:
 
 @dataclass(slots=True)
 class DeliveryReport:
-    """What became of what was sent."""
+    """How many ratings were sent, and how ingest answered."""
 
     done: int = 0
+    """Ratings with a final answer."""
     accepted: int = 0
-    accepted_by_practice: Counter[str | None] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+    """Number of refused ratings by reason."""
     refused_lines: list[tuple[int, str]] = field(default_factory=list)
     sent_again: int = 0
-    """Lines sent once more for want of an answer: the only ones that may have been delivered twice."""
+    """Lines sent again because no answer arrived: only these may have been delivered twice."""
     accepted_ids: list[tuple[str | None, str]] | None = None
-    """Practice and id of each accepted rating, where somebody wants them: an empty list is filled."""
+    """Practice and id of each accepted rating; recorded only when this is a list."""
 
     @property
     def unverified(self) -> list[tuple[str | None, str]]:
@@ -52,29 +53,28 @@ class DeliveryReport:
         """
         return list(self.accepted_ids or []) if self.sent_again else []
 
-    def count(self, item: RatingToSend, result: RatingResult) -> None:
-        """Take one final answer in."""
+    def count(self, rating: RatingToSend, result: RatingResult) -> None:
+        """Count one final answer."""
         self.done += 1
         if result.status == "accepted":
             self.accepted += 1
-            self.accepted_by_practice[item.practice] += 1
             if self.accepted_ids is not None and result.rating_id is not None:
-                self.accepted_ids.append((item.practice, result.rating_id))
+                self.accepted_ids.append((rating.practice, result.rating_id))
         else:
             self.refused[result.reason.split(":")[0]] += 1
-            self.refused_lines.append((item.line, result.reason))
+            self.refused_lines.append((rating.line, result.reason))
 
 
 def send_ratings(
     client: ApiClient,
-    items: Iterable[RatingToSend],
+    ratings: Iterable[RatingToSend],
     report: DeliveryReport,
     *,
     rate: float | None = None,
     chunk: int = 1000,
     progress: Callable[[DeliveryReport], None] = lambda _report: None,
 ) -> None:
-    """Send all items in order, at most `rate` a second (None: as fast as ingest takes them).
+    """Send all ratings in order, at most `rate` a second (None: as fast as ingest answers).
 
     Raises:
         IngestUnavailable: ingest answered no rating for `GIVE_UP_S`.
@@ -83,46 +83,47 @@ def send_ratings(
     size = max(1, int(rate / CHUNKS_PER_SECOND)) if rate else chunk
     started = time.monotonic()
     sent = 0
-    for part in _chunks(items, size):
+    for part in _chunks(ratings, size):
         if rate:
             time.sleep(max(0.0, started + sent / rate - time.monotonic()))
-        for practice in dict.fromkeys(item.practice for item in part):
-            _deliver_all(client, practice, [item for item in part if item.practice == practice], report)
+        for practice in dict.fromkeys(rating.practice for rating in part):
+            own = [rating for rating in part if rating.practice == practice]
+            _send_until_answered(client, practice, own, report)
         sent += len(part)
         progress(report)
 
 
-def _deliver_all(
-    client: ApiClient, practice: str | None, items: Sequence[RatingToSend], report: DeliveryReport
+def _send_until_answered(
+    client: ApiClient, practice: str | None, ratings: Sequence[RatingToSend], report: DeliveryReport
 ) -> None:
-    left = list(items)
-    last_taken = time.monotonic()
-    backoff = Backoff(first_s=FIRST_PAUSE_S, cap_s=PAUSE_AT_MOST_S)
-    while left:
-        results = client.send_batch(practice, [item.body for item in left])
-        again = []
-        for item, result in zip(left, results, strict=True):
+    remaining = list(ratings)
+    last_answer = time.monotonic()
+    backoff = Backoff(first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+    while remaining:
+        results = client.send_batch(practice, [rating.body for rating in remaining])
+        unanswered = []
+        for rating, result in zip(remaining, results, strict=True):
             if result.status in {"accepted", "refused"}:
-                report.count(item, result)
+                report.count(rating, result)
             else:
-                again.append((item, result))
-        if len(again) < len(left):
-            last_taken = time.monotonic()
+                unanswered.append((rating, result))
+        if len(unanswered) < len(remaining):
+            last_answer = time.monotonic()
             backoff.reset()
-        elif time.monotonic() - last_taken > GIVE_UP_S:
+        elif time.monotonic() - last_answer > GIVE_UP_S:
             raise IngestUnavailable(
-                f"ingest took nothing for {GIVE_UP_S:.0f} s; {report.done} lines are answered"
+                f"Ingest answered nothing for {GIVE_UP_S:.0f} s; {report.done} ratings are sent"
             )
-        left = [item for item, _ in again]
-        if again:
+        remaining = [rating for rating, _ in unanswered]
+        if unanswered:
             report.sent_again += sum(
-                result.status is None or result.reason == "broker-silent" for _, result in again
+                result.status is None or result.reason == "broker-silent" for _, result in unanswered
             )
-            asked = max((result.retry_after_s for _, result in again if result.status), default=0.0)
-            time.sleep(min(max(backoff.next_s(), asked), PAUSE_AT_MOST_S))
+            wanted = max((result.retry_after_s for _, result in unanswered if result.status), default=0.0)
+            time.sleep(min(max(backoff.next_s(), wanted), LONGEST_PAUSE_S))
 
 
-def _chunks(items: Iterable[RatingToSend], size: int) -> Iterator[list[RatingToSend]]:
-    source = iter(items)
+def _chunks(ratings: Iterable[RatingToSend], size: int) -> Iterator[list[RatingToSend]]:
+    source = iter(ratings)
     while part := list(islice(source, size)):
         yield part

@@ -1,4 +1,4 @@
-"""Where a stack's client are and the key to them: all that the demonstration knows, near or far."""
+"""Holds what a client needs to reach a running stack: its URLs, a key and the practices of the key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from services.cli.client.api_client import ApiClient
 
 @dataclass(frozen=True, slots=True)
 class StackAccess:
-    """URLs and one network key with all scopes, which grants `practices`."""
+    """URLs, and one network key with all scopes that grants `practices`."""
 
     ingest_url: str
     results_url: str
@@ -17,10 +17,10 @@ class StackAccess:
     practices: tuple[str, ...]
     key: str = field(repr=False)
     mail_url: str | None = None
-    """Where the mail catcher shows what was sent; None where mail goes to real people."""
+    """URL of the mail catcher; None where mail goes to real people."""
 
     @contextmanager
     def open_client(self) -> Iterator[ApiClient]:
-        """The client while the block runs."""
+        """Yield a client of the stack for the duration of the block."""
         with ApiClient.open(self.ingest_url, self.results_url, self.notifier_url, self.key) as client:
             yield client

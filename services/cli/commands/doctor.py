@@ -1,4 +1,4 @@
-"""`rapport doctor`: a stack in, what is reachable, what is wrong and what to do out."""
+"""`rapport doctor`: checks the installation and says what to do about each problem."""
 
 import asyncio
 
@@ -6,10 +6,14 @@ import typer
 
 
 def doctor() -> None:
-    """Look at everything: Kafka, topics, PostgreSQL, tables, services, keys. Exit code 1 if something is bad.
+    """Check Kafka, topics, PostgreSQL, tables, services and keys. Exit code 1 if a check fails.
 
-    It looks at what `rapport up` runs, or where the environment points (KAFKA_…, DATABASE_…,
+    It checks what `rapport up` runs, or what the environment names (KAFKA_…, DATABASE_…,
     RAPPORT_INGEST_URL, RAPPORT_RESULTS_URL, RAPPORT_NOTIFIER_URL).
+
+    Example:
+
+      rapport doctor
     """
     from rich.console import Console
 
@@ -19,10 +23,10 @@ def doctor() -> None:
 
     endpoints = find_endpoints()
 
-    async def work() -> list[CheckResult]:
+    async def collect() -> list[CheckResult]:
         return [result async for result in run_checks(endpoints)]
 
-    results = asyncio.run(work())
+    results = asyncio.run(collect())
     colours = {Verdict.GOOD: "green", Verdict.NOTICE: "yellow", Verdict.BAD: "red"}
     console = Console(highlight=False, soft_wrap=True)
     for result in results:

@@ -1,4 +1,4 @@
-"""`rapport practices`: practices in, keys and stored options out; a key is shown once and kept as a hash."""
+"""`rapport practices`: manages practices, their options and their keys."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -9,8 +9,9 @@ import typer
 
 practices = typer.Typer(
     no_args_is_help=True,
-    help="Practices that send ratings: add, import, list, change options, rotate keys, status.",
+    help="Practices that send ratings: add or import them, set their options, list and rotate their keys.",
 )
+Practice = Annotated[str, typer.Argument(help="The practice's id.")]
 Options = Annotated[
     list[str] | None,
     typer.Option(
@@ -19,13 +20,15 @@ Options = Annotated[
 ]
 Network = Annotated[
     str | None,
-    typer.Option(help="Label of a network key that is to speak for this practice too; made if it is new."),
+    typer.Option(
+        help="Label of a network key that may act for this practice too; the key is created if it is missing."
+    ),
 ]
 
 
 @practices.command()
-def add(practice: str, option: Options = None, network: Network = None) -> None:
-    """Add a practice and show its key, once.
+def add(practice: Practice, option: Options = None, network: Network = None) -> None:
+    """Add a practice and show its key, once; only the key's hash is stored.
 
     Examples:
 
@@ -35,23 +38,15 @@ def add(practice: str, option: Options = None, network: Network = None) -> None:
 
       rapport practices add north --network my-network     (one key for many practices)
     """
-    from services.cli.admin import practices as practice_admin
     from services.cli.endpoints import find_endpoints
 
-    endpoints = find_endpoints()
-    _put(practice, option or [])
-    shown = _network_key(endpoints.credentials, network, practice) if network else None
-    if shown is None and network:
-        typer.echo(f"{practice} is added; the key of network {network} speaks for it now.")
+    credentials = find_endpoints().credentials
+    _store(practice, option or [])
+    key = _key_for(credentials, practice, network)
+    if key is None:
+        typer.echo(f"{practice} is added; the key of network {network} may act for it now.")
         return
-    if shown is None:
-        from services.runtime.http.credentials import add_key
-
-        label = f"practice {practice}"
-        shown = add_key(
-            endpoints.credentials, grants=[practice], scopes=practice_admin.SCOPES, label=label
-        ).secret
-    typer.echo(f"{practice} is added. Its key, shown this once:\n\n  {shown}\n")
+    typer.echo(f"{practice} is added. Its key is shown only once:\n\n  {key}\n")
     typer.echo("Send ratings with the header  Authorization: Bearer <key>")
     if network:
         typer.echo(f"A network key also needs  Rapport-Practice: {practice}")
@@ -59,10 +54,12 @@ def add(practice: str, option: Options = None, network: Network = None) -> None:
 
 @practices.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(exists=True, help="CSV: practice_id, and a column per option.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, help="CSV with the column practice_id and one column per option.")
+    ],
     network: Network = None,
 ) -> None:
-    """Add many practices from a CSV file; prints `practice_id,key` lines, the only time the keys are seen.
+    """Add many practices from a CSV file. It prints `practice_id,key` lines; the keys are shown only once.
 
     Example:
 
@@ -70,74 +67,65 @@ def import_(
     """
     import csv
 
-    from services.cli.admin import practices as practice_admin
     from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import add_key
 
-    endpoints = find_endpoints()
-    with file.open(newline="", encoding="utf-8-sig") as rows:
-        listed = [dict(row) for row in csv.DictReader(rows)]
-    if not listed or "practice_id" not in listed[0]:
-        typer.secho("The file needs a header line with a column practice_id.", err=True, fg="red")
+    credentials = find_endpoints().credentials
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        rows = [dict(row) for row in csv.DictReader(lines)]
+    if not rows or "practice_id" not in rows[0]:
+        typer.secho("The file needs a header line with the column practice_id.", err=True, fg="red")
         raise typer.Exit(2)
     typer.echo("practice_id,key")
-    for row in listed:
+    for row in rows:
         practice = row.pop("practice_id")
-        _put(practice, [f"{name}={value}" for name, value in row.items() if value])
-        if network:
-            key = _network_key(endpoints.credentials, network, practice) or ""
-        else:
-            label = f"practice {practice}"
-            key = add_key(
-                endpoints.credentials, grants=[practice], scopes=practice_admin.SCOPES, label=label
-            ).secret
-        typer.echo(f"{practice},{key}")
+        _store(practice, [f"{name}={value}" for name, value in row.items() if value])
+        typer.echo(f"{practice},{_key_for(credentials, practice, network) or ''}")
 
 
 @practices.command(name="set")
-def set_(practice: str, option: Options = None) -> None:
-    """Change options of a practice that is there already.
+def set_(practice: Practice, option: Options = None) -> None:
+    """Change options of a practice; its keys stay the same.
 
     Example:
 
       rapport practices set my-practice --set tell_from=2026-01-01T00:00:00Z
     """
-    _put(practice, option or [])
+    _store(practice, option or [])
     typer.echo(f"{practice}: stored.")
 
 
 @practices.command()
 def options() -> None:
-    """List the options a practice can have."""
-    from services.cli.admin import practices as practice_admin
+    """List the options of a practice."""
+    from services.cli.admin.practices import option_help
 
-    for name, text in sorted(practice_admin.option_help().items()):
+    for name, text in sorted(option_help().items()):
         typer.echo(f"{name}: {text}")
 
 
 @practices.command(name="list")
 def list_() -> None:
-    """List keys: whom they speak for, what they may do, until when. Never the keys themselves."""
+    """List the keys with their practices, scopes and expiry; never the keys themselves."""
     from rich.console import Console
     from rich.table import Table
 
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import read_keys
 
-    table = Table("key id", "label", "practices", "scopes", "ends", box=None, pad_edge=False)
+    table = Table("key id", "label", "practices", "scopes", "expires", box=None, pad_edge=False)
     for key in read_keys(find_endpoints().credentials):
-        ends = key.not_after.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if key.not_after else "never"
-        kind = f"{', '.join(key.grants)}{' (network)' if key.network else ''}"
-        table.add_row(key.key_id, key.label, kind, ", ".join(sorted(key.scopes)), ends)
+        expires = key.not_after.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if key.not_after else "never"
+        granted = f"{', '.join(key.grants)}{' (network)' if key.network else ''}"
+        table.add_row(key.key_id, key.label, granted, ", ".join(sorted(key.scopes)), expires)
     Console().print(table)
 
 
 @practices.command()
 def rotate(
     key_id: Annotated[str, typer.Argument(help="The key id that `rapport practices list` shows.")],
-    overlap: Annotated[int, typer.Option(help="Hours during which the old key still works.")] = 24,
+    overlap: Annotated[int, typer.Option(help="Number of hours for which the old key still works.")] = 24,
 ) -> None:
-    """Make a new key with the same rights; the old one ends after the overlap.
+    """Replace a key by a new one with the same rights; the old key expires after the overlap.
 
     Example:
 
@@ -146,22 +134,23 @@ def rotate(
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import rotate_key
 
+    credentials = find_endpoints().credentials
     try:
-        new = rotate_key(
-            find_endpoints().credentials, key_id, overlap=timedelta(hours=overlap), now=datetime.now(UTC)
-        )
+        new = rotate_key(credentials, key_id, overlap=timedelta(hours=overlap), now=datetime.now(UTC))
     except KeyError:
         typer.secho(f"No key has the id {key_id}; `rapport practices list` shows them.", err=True, fg="red")
         raise typer.Exit(2) from None
-    typer.echo(f"The new key, shown this once:\n\n  {new.secret}\n\nThe old one ends in {overlap} hours.")
+    typer.echo(
+        f"The new key is shown only once:\n\n  {new.secret}\n\nThe old key expires in {overlap} hours."
+    )
 
 
 @practices.command()
 def status(
-    practice: str,
-    key: Annotated[str, typer.Option(envvar="RAPPORT_KEY", help="A key with results:read.")],
+    practice: Practice,
+    key: Annotated[str, typer.Option(envvar="RAPPORT_KEY", help="A key with the scope results:read.")],
 ) -> None:
-    """What became of everything a practice sent: the same numbers its own systems can ask for.
+    """Show the counts of everything that a practice sent, by outcome, and of its messages, by state.
 
     Example:
 
@@ -173,41 +162,36 @@ def status(
     from services.cli.endpoints import find_endpoints
 
     endpoints = find_endpoints()
-    with ApiClient.open(
-        endpoints.url("ingest"), endpoints.url("results"), endpoints.url("notifier"), key
-    ) as client:
+    ingest, results, notifier = map(endpoints.url, ("ingest", "results", "notifier"))
+    with ApiClient.open(ingest, results, notifier, key) as client:
         Console().print_json(
             data={"results": client.results_balance(practice), "messages": client.message_balance(practice)}
         )
 
 
-def _put(practice: str, given: list[str]) -> None:
-    from services.cli.admin import practices as practice_admin
+def _store(practice: str, words: list[str]) -> None:
+    from services.cli.admin.practices import parse_options, store_practice
     from services.cli.endpoints import find_endpoints
 
     try:
-        asyncio.run(
-            practice_admin.store_practice(
-                find_endpoints().database, practice, practice_admin.parse_options(given)
-            )
-        )
+        asyncio.run(store_practice(find_endpoints().database, practice, parse_options(words)))
     except ValueError as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from None
 
 
-def _network_key(file: Path, label: str, practice: str) -> str | None:
-    """Let the network's key speak for the practice too; returns the key when it was made just now."""
-    from services.cli.admin import practices as practice_admin
+def _key_for(credentials: Path, practice: str, network: str | None) -> str | None:
+    """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
+    from services.cli.admin.practices import SCOPES
     from services.runtime.http.credentials import add_key, read_keys, set_grants
 
-    there = next((key for key in read_keys(file) if key.network and key.label == label), None)
-    if there is None:
-        return add_key(
-            file, grants=[practice], scopes=practice_admin.SCOPES, network=True, label=label
-        ).secret
-    if practice not in there.grants:
-        set_grants(file, there.key_id, [*there.grants, practice])
+    if network is None:
+        return add_key(credentials, grants=[practice], scopes=SCOPES, label=f"practice {practice}").secret
+    existing = next((key for key in read_keys(credentials) if key.network and key.label == network), None)
+    if existing is None:
+        return add_key(credentials, grants=[practice], scopes=SCOPES, network=True, label=network).secret
+    if practice not in existing.grants:
+        set_grants(credentials, existing.key_id, [*existing.grants, practice])
     return None
 
 

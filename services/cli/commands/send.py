@@ -1,4 +1,4 @@
-"""`rapport send`: a file of ratings in, delivered through ingest's door; every refused line is listed."""
+"""`rapport send`: sends a file of ratings to ingest and lists every refused line."""
 
 import hashlib
 import json
@@ -10,32 +10,37 @@ import typer
 if TYPE_CHECKING:
     from services.cli.client.send_ratings import DeliveryReport
 
-HISTORY = """Loading history: nobody is told about it. A practice is told only about sessions after its
-`tell_from`, which is the moment it was added, and at most 21 days old; everything before makes up each
-client's own usual. To be told about all of it anyway (for trying out):
+HISTORY = """Loading history sends no messages. Therapists are told only about sessions after their practice's
+`tell_from`, which is the moment the practice was added, and at most 21 days old; earlier sessions only
+establish what is usual for each client. To be told about all sessions (for a trial):
   rapport practices set PRACTICE --set tell_from=always --set max_age_days=none"""
-SHOWN_REFUSALS = 20
+REFUSALS_SHOWN = 20
 
 
 def send(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, or NDJSON with one rating a line.")
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, or NDJSON with one rating per line.")
     ],
-    key: Annotated[str, typer.Option(envvar="RAPPORT_KEY", help="A key with ratings:write.")],
+    key: Annotated[str, typer.Option(envvar="RAPPORT_KEY", help="A key with the scope ratings:write.")],
     *,
     practice: Annotated[
-        str | None, typer.Option(help="For a network key: whose ratings these are, unless the file says so.")
+        str | None, typer.Option(help="With a network key: the practice of ratings that name none.")
     ] = None,
-    history: Annotated[bool, typer.Option("--history", help="Explain what happens to old sessions.")] = False,
-    again: Annotated[
-        bool, typer.Option("--from-start", help="Forget that an earlier run was interrupted.")
+    history: Annotated[
+        bool, typer.Option("--history", help="Explain how old sessions are treated, then send.")
     ] = False,
-    rate: Annotated[float | None, typer.Option(help="At most so many ratings a second.")] = None,
+    from_start: Annotated[
+        bool,
+        typer.Option("--from-start", help="Send the whole file, even if an earlier run was interrupted."),
+    ] = False,
+    rate: Annotated[float | None, typer.Option(help="Largest number of ratings per second.")] = None,
 ) -> None:
-    """Send a file of ratings. Safe to repeat: the same rating again changes nothing and tells nobody.
+    """Send a file of ratings. Repeating it is safe: a rating that is sent again changes nothing.
 
-    Columns of a CSV: client_id, therapist_id, session_id, session_at, instrument, item_1 …; optional
-    practice_id, case_id, id, status, next_session_at, recorded_at. No marks at all: the form was declined.
+    Columns of a CSV: client_id, therapist_id, session_id, session_at, instrument, item_1 …; optional:
+    practice_id, case_id, id, status, next_session_at, recorded_at. A row without any mark is a declined form.
+
+    An interrupted run is resumed by the same command. Exit code 3 if ratings were refused.
 
     Examples:
 
@@ -53,48 +58,49 @@ def send(
         typer.echo(HISTORY)
     endpoints = find_endpoints()
     report = DeliveryReport()
-    note = _Note(endpoints.home.folder, file, practice)
-    if again:
-        note.forget()
-    skipped = note.done
+    resume_point = _ResumePoint(endpoints.home.folder, file, practice)
+    if from_start:
+        resume_point.remove()
+    skipped = resume_point.read()
     if skipped:
-        typer.echo(f"Going on after {skipped} ratings that an interrupted run delivered (--from-start: all).")
+        typer.echo(
+            f"Resuming after the {skipped} ratings that an interrupted run sent (--from-start sends all)."
+        )
     try:
         with ApiClient.open(endpoints.url("ingest"), "", "", key) as client:
-            items = list(read_ratings(file, practice, client.instruments()))
-            with progress_bar("sending", len(items), skipped) as advance:
+            ratings = list(read_ratings(file, practice, client.instruments()))
+            with progress_bar("sending", len(ratings), skipped) as advance:
 
-                def progress(now: DeliveryReport) -> None:
-                    note.write(skipped + now.done)
-                    advance(skipped + now.done)
+                def progress(report: DeliveryReport) -> None:
+                    resume_point.write(skipped + report.done)
+                    advance(skipped + report.done)
 
-                send_ratings(client, items[skipped:], report, rate=rate, progress=progress)
+                send_ratings(client, ratings[skipped:], report, rate=rate, progress=progress)
     except (IngestUnavailable, ApiError, ValueError) as error:
-        typer.secho(f"{error}. Run the same command again to go on.", err=True, fg="red")
+        typer.secho(f"{error}. Run the same command again to resume.", err=True, fg="red")
         raise typer.Exit(1) from None
-    note.forget()
-    _report(report)
+    resume_point.remove()
+    _print_report(report)
 
 
-def _report(report: "DeliveryReport") -> None:
+def _print_report(report: "DeliveryReport") -> None:
     typer.echo(f"{report.done} sent = {report.accepted} accepted + {report.done - report.accepted} refused")
-    for line, reason in report.refused_lines[:SHOWN_REFUSALS]:
+    for line, reason in report.refused_lines[:REFUSALS_SHOWN]:
         typer.echo(f"  line {line}: {reason}")
-    if len(report.refused_lines) > SHOWN_REFUSALS:
-        typer.echo(f"  … and {len(report.refused_lines) - SHOWN_REFUSALS} more")
+    if len(report.refused_lines) > REFUSALS_SHOWN:
+        typer.echo(f"  … and {len(report.refused_lines) - REFUSALS_SHOWN} more")
     if report.refused_lines:
         raise typer.Exit(3)
 
 
-class _Note:
-    """How far an interrupted run of the same file came; gone once a run is complete."""
+class _ResumePoint:
+    """The number of ratings of a file that an interrupted run sent; removed once a run is complete."""
 
     def __init__(self, home: Path, file: Path, practice: str | None) -> None:
         digest = hashlib.sha256(file.read_bytes() + (practice or "").encode()).hexdigest()[:16]
         self._path = home / "sending" / f"{digest}.json"
 
-    @property
-    def done(self) -> int:
+    def read(self) -> int:
         return int(json.loads(self._path.read_text())["done"]) if self._path.exists() else 0
 
     def write(self, done: int) -> None:
@@ -103,7 +109,7 @@ class _Note:
         new.write_text(json.dumps({"done": done}))
         new.replace(self._path)
 
-    def forget(self) -> None:
+    def remove(self) -> None:
         self._path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""`rapport up`: nothing but this machine in, a running Rapport out, until Ctrl-C."""
+"""`rapport up`: runs the whole system on this machine until Ctrl-C."""
 
 import asyncio
 import signal
@@ -14,10 +14,10 @@ FIRST_PRACTICE = "my-practice"
 
 
 def up() -> None:
-    """Start everything here and stay until Ctrl-C: broker, database, mail catcher and the three services.
+    """Start broker, database, mail catcher and the three services here, and run until Ctrl-C.
 
-    Without Kafka and PostgreSQL of your own it lends you both (a broker in memory: for trying out). Set
-    KAFKA_BOOTSTRAP_SERVERS or DATABASE_URL to use yours. What it stores lies in `.rapport/`.
+    It starts an embedded Kafka (in memory, for trials) and PostgreSQL; set KAFKA_BOOTSTRAP_SERVERS or
+    DATABASE_URL to use your own. Its data is in `.rapport/`.
 
     Then, in another terminal:
 
@@ -33,10 +33,10 @@ def up() -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     home = Home(default_home())
-    already = home.running()
-    if already is not None:
+    running = home.running()
+    if running is not None:
         typer.secho(
-            f"Rapport is up already (process {already.supervisor_pid}), ingest at {already.ingest_url}.",
+            f"Rapport is already running (process {running.supervisor_pid}), ingest at {running.ingest_url}.",
             err=True,
             fg="red",
         )
@@ -44,47 +44,50 @@ def up() -> None:
     try:
         with local_stack(
             home, database="rapport", fresh=False, embedded_only=False, echo=typer.echo
-        ) as local:
-            _first_practice(local)
-            typer.echo("\nRapport is up. Ctrl-C stops it.")
-            _stay(local)
-    except StartFailed as failed:
-        typer.secho(str(failed), err=True, fg="red")
+        ) as stack:
+            _add_first_practice(stack)
+            typer.echo("\nRapport is running. Ctrl-C stops it.")
+            _restart_ended_services(stack)
+    except StartFailed as error:
+        typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from None
-    typer.echo("IngestUnavailable.")
+    typer.echo("Stopped.")
 
 
-def _first_practice(local: "LocalStack") -> None:
-    from services.cli.admin import practices as practice_admin
+def _add_first_practice(stack: "LocalStack") -> None:
+    from services.cli.admin.practices import SCOPES, store_practice
     from services.runtime.http.credentials import add_key, read_keys
 
-    file = local.home.credentials
+    file = stack.home.credentials
     if any(FIRST_PRACTICE in key.grants for key in read_keys(file)):
         return
-    asyncio.run(practice_admin.store_practice(local.database, FIRST_PRACTICE, {}))
-    label = f"practice {FIRST_PRACTICE}"
-    key = add_key(file, grants=[FIRST_PRACTICE], scopes=practice_admin.SCOPES, label=label)
-    typer.echo(f"\nA first practice, {FIRST_PRACTICE}, with this key, shown this once:\n\n  {key.secret}\n")
+    asyncio.run(store_practice(stack.database, FIRST_PRACTICE, {}))
+    key = add_key(file, grants=[FIRST_PRACTICE], scopes=SCOPES, label=f"practice {FIRST_PRACTICE}")
     typer.echo(
-        f"  curl -s {local.running.ingest_url}/v1/ratings -H 'Authorization: Bearer {key.secret}' \\\n"
+        f"\nA first practice, {FIRST_PRACTICE}, is added. Its key is shown only once:\n\n  {key.secret}\n"
+    )
+    typer.echo("Send a first rating:\n")
+    typer.echo(
+        f"  curl -s {stack.running.ingest_url}/v1/ratings -H 'Authorization: Bearer {key.secret}' \\\n"
         '    -H \'Content-Type: application/json\' -d \'{"client_id": "c-1", "therapist_id": "t-1", '
         '"session_id": "s-1", "session_at": "2026-01-05T10:00:00+01:00", "instrument": "srs", '
         '"items": [9.2, 8.8, 9.0, 9.1]}\''
     )
 
 
-def _stay(local: "LocalStack") -> None:
+def _restart_ended_services(stack: "LocalStack") -> None:
+    """Restart services that end by themselves, until Ctrl-C."""
     try:
         while True:
-            ended = local.supervisor.ended()
-            if ended is not None:
-                process = local.supervisor.processes[ended]
+            name = stack.supervisor.ended_service()
+            if name is not None:
+                process = stack.supervisor.processes[name]
                 typer.secho(
-                    f"{ended} ended ({process.last_log_line()}); starting it again. Log: {process.log}",
+                    f"{name} ended ({process.last_log_line()}) and is started again. Log: {process.log}",
                     err=True,
                     fg="yellow",
                 )
-                local.supervisor.restart(ended)
+                stack.supervisor.restart(name)
             time.sleep(1)
     except KeyboardInterrupt:
         typer.echo("\nStopping …")

@@ -1,4 +1,4 @@
-"""`rapport why`: a practice and a session in, all that became of its ratings out, each with its reason."""
+"""`rapport why`: shows what happened to one session's ratings, and why."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -10,10 +10,10 @@ from services.runtime.process.cli_plugin import TraceLine
 
 
 def why(
-    practice: Annotated[str, typer.Option(help="The practice, as it is called in `rapport practices list`.")],
+    practice: Annotated[str, typer.Option(help="The practice's id.")],
     session: Annotated[str, typer.Option(help="The session_id that was sent.")],
 ) -> None:
-    """Why was the therapist (not) told? The whole way of one session's ratings, oldest first.
+    """Show why a therapist was told about a session or not: each step of its ratings, oldest first.
 
     Example:
 
@@ -22,8 +22,8 @@ def why(
     lines = asyncio.run(trace(practice, session))
     if not lines:
         typer.echo(
-            f"Nothing is known of session {session} of {practice}. Was it accepted? Ingest's answer to "
-            "the rating says so; an answer that never came means: send it again."
+            f"Nothing is known about session {session} of {practice}. Ingest's answer says whether the "
+            "rating was accepted; if no answer arrived, send it again."
         )
         raise typer.Exit(1)
     from rich.console import Console
@@ -36,7 +36,7 @@ def why(
 
 
 async def trace(practice: str, session: str) -> list[TraceLine]:
-    """What every service knows of it, merged by time; lines without a time stand last."""
+    """Return what every service knows about the session, by time; lines without a time come last."""
     from services.cli import plugins
     from services.cli.endpoints import find_endpoints
     from services.runtime.postgres.connect import connect
@@ -47,8 +47,8 @@ async def trace(practice: str, session: str) -> list[TraceLine]:
         for plugin in plugins.installed():
             if plugin.trace is not None:
                 lines += await plugin.trace(connection, practice, session)
-    last = datetime.max.replace(tzinfo=UTC)
-    return sorted(lines, key=lambda line: line.at or last)
+    end = datetime.max.replace(tzinfo=UTC)
+    return sorted(lines, key=lambda line: line.at or end)
 
 
 def _when(at: datetime | None) -> str:

@@ -1,1 +1,1 @@
-"""The demonstration: ratings streamed through the published doors, and every one of them accounted for."""
+"""Demonstrates the system: streams ratings through the published interfaces and accounts for each of them."""

@@ -12,7 +12,7 @@ OUTCOMES = ("assessed", "superseded", "duplicate")
 
 @dataclass(frozen=True, slots=True)
 class NetworkBalance:
-    """Some practices' numbers at one moment, or what changed between two."""
+    """The counts of some practices at one moment, or how they changed between two moments."""
 
     deliveries: Counter[str] = field(default_factory=Counter)
     """By outcome; a rejected one as `rejected: reason`."""
@@ -20,16 +20,16 @@ class NetworkBalance:
     """`opened`, `told`, and `kept back: reason`."""
     messages: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By channel and state."""
-    withheld: Counter[str] = field(default_factory=Counter)
-    """Decisions of the notifier not to send, by reason."""
+    kept_back: Counter[str] = field(default_factory=Counter)
+    """Changes of episodes that the notifier sent nowhere, by reason."""
 
     @property
     def delivered(self) -> int:
-        """How many accepted deliveries have an outcome."""
+        """Number of accepted deliveries that have an outcome."""
         return self.deliveries.total()
 
     def minus(self, before: Self) -> Self:
-        """What changed since `before`; an outcome that moved on counts below zero."""
+        """Return the change since `before`; a count that fell is negative."""
         return type(self)(*(_minus(getattr(self, name), getattr(before, name)) for name in self.__slots__))
 
 
@@ -60,8 +60,8 @@ def _add_messages(balance: NetworkBalance, answer: Mapping[str, Any]) -> None:
         for state, count in states.items():
             balance.messages[channel, state] += count
     for reason, count in answer["kept_back"].items():
-        balance.withheld[reason] += count
+        balance.kept_back[reason] += count
 
 
-def _minus(now: Counter[Any], before: Counter[Any]) -> Counter[Any]:
-    return Counter({name: now[name] - before[name] for name in dict.fromkeys([*now, *before])})
+def _minus(after: Counter[Any], before: Counter[Any]) -> Counter[Any]:
+    return Counter({name: after[name] - before[name] for name in dict.fromkeys([*after, *before])})

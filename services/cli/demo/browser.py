@@ -1,6 +1,6 @@
-"""A page's address and a session's cookies in, a browser window that is signed in out.
+"""Opens a page in the user's browser with the cookies of a signed-in session.
 
-Cookies belong to a host, not to a port: a page of ours on the same host, shown once, hands them over.
+Cookies belong to a host, not to a port: a page served once on the same host sets them and redirects.
 """
 
 import secrets
@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import typer
 
-WAIT_S = 30.0
+BROWSER_DEADLINE_S = 30.0
 
 
 def open_signed_in(url: str, cookies: Mapping[str, str], host: str = "127.0.0.1") -> bool:
-    """Open the page in the person's browser; False when no browser came for it in time."""
+    """Open the page in the user's browser; return False when no browser asked for it in time."""
     path = f"/{secrets.token_urlsafe(16)}"
 
-    class Once(BaseHTTPRequestHandler):
+    class CookieHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path != path:
                 self.send_error(HTTPStatus.NOT_FOUND)
@@ -29,15 +29,15 @@ def open_signed_in(url: str, cookies: Mapping[str, str], host: str = "127.0.0.1"
             self.send_header("Location", url)
             self.end_headers()
 
-        def log_message(self, format: str, *_values: object) -> None:  # noqa: A002 - http.server calls it so
-            """Say nothing."""
+        def log_message(self, format: str, *_values: object) -> None:  # noqa: A002 - http.server's signature
+            """Log nothing: the path is a secret."""
 
-    with HTTPServer((host, 0), Once) as door:
-        door.timeout = WAIT_S
-        came = []
-        door.handle_timeout = lambda: came.append(False)  # type: ignore[method-assign]
-        # Some browsers return only when they are closed, and all wait for our answer.
-        address = f"http://{host}:{door.server_port}{path}"
+    with HTTPServer((host, 0), CookieHandler) as server:
+        server.timeout = BROWSER_DEADLINE_S
+        timeouts = []
+        server.handle_timeout = lambda: timeouts.append(True)  # type: ignore[method-assign]
+        address = f"http://{host}:{server.server_port}{path}"
+        # In a thread: some browsers return only when they are closed, and all wait for this server's answer.
         threading.Thread(target=typer.launch, args=(address,), daemon=True).start()
-        door.handle_request()
-        return not came
+        server.handle_request()
+        return not timeouts

@@ -1,4 +1,4 @@
-"""What was planted and what was told in, how many were told, how early, how often wrongly out."""
+"""Compares alerts with the simulated truth: how many ruptures were detected, how early, how many falsely."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class ClientSession(NamedTuple):
-    """One session of one client, as the doors name it."""
+    """One session of one client, by the ids that the HTTP interfaces use."""
 
     practice: str
     client_id: str
@@ -16,31 +16,31 @@ class ClientSession(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DetectionFigures:
-    """How one way of telling did on ratings whose truth is known."""
+    """How one detection rule performed on ratings whose truth is known."""
 
-    told: int
-    """Planted ruptures of which at least one alert came while they were under way."""
-    sessions_until_told: float | None
-    """Median over the told ones: 0 is the rupture's first session."""
+    detected: int
+    """Ruptures with at least one alert while they were under way."""
+    median_sessions_to_alert: float | None
+    """Median over the detected ruptures; 0 is the rupture's first session. None: nothing was detected."""
     alerts: int
-    alerts_without_rupture: int
-    """Alerts at a session at which no rupture was under way."""
+    false_alerts: int
+    """Alerts at a session without a rupture under way."""
     clients_alerted: int
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionComparison:
-    """What was planted, and how Rapport and today's vendor rule did on the same ratings."""
+    """How many ruptures there were, and how Rapport and the vendor's rule performed on the same ratings."""
 
-    planted: int
+    ruptures: int
     clients: int
     sessions: int
     rapport: DetectionFigures
     vendor: DetectionFigures
 
 
-def compare_with_truth(truth: Mapping[str, Any], told: Iterable[ClientSession]) -> DetectionComparison:
-    """Compare; `told` are the sessions at which therapists were told of an episode."""
+def compare_with_truth(truth: Mapping[str, Any], alerts: Iterable[ClientSession]) -> DetectionComparison:
+    """Compare Rapport's alerts, and the vendor rule's, with `truth` as `rapport simulate` writes it."""
     dyads = truth["dyads"]
     vendor = [
         ClientSession(dyad["practice"], dyad["client_id"], session)
@@ -48,34 +48,36 @@ def compare_with_truth(truth: Mapping[str, Any], told: Iterable[ClientSession]) 
         for session in dyad["vendor_flags"]
     ]
     return DetectionComparison(
-        planted=sum(len(dyad["ruptures"]) for dyad in dyads),
+        ruptures=sum(len(dyad["ruptures"]) for dyad in dyads),
         clients=len(dyads),
         sessions=sum(len(dyad["sessions"]) for dyad in dyads),
-        rapport=_verdicts(dyads, told),
-        vendor=_verdicts(dyads, vendor),
+        rapport=_figures(dyads, alerts),
+        vendor=_figures(dyads, vendor),
     )
 
 
-def _verdicts(dyads: Iterable[Mapping[str, Any]], alerts: Iterable[ClientSession]) -> DetectionFigures:
+def _figures(dyads: Iterable[Mapping[str, Any]], alerts: Iterable[ClientSession]) -> DetectionFigures:
     by_client: dict[tuple[str, str], set[str]] = {}
     for alert in alerts:
         by_client.setdefault((alert.practice, alert.client_id), set()).add(alert.session_id)
-    waits: list[int] = []
-    wrong = total = 0
+    delays: list[int] = []
+    false_alerts = total = 0
     for dyad in dyads:
-        order = {session: place for place, session in enumerate(dyad["sessions"])}
+        index = {session: position for position, session in enumerate(dyad["sessions"])}
         alerted = by_client.get((dyad["practice"], dyad["client_id"]), set())
-        places = sorted(order[session] for session in alerted if session in order)
-        spans = [(order[one["first_session"]], order[one["last_session"]]) for one in dyad["ruptures"]]
-        total += len(places)
-        wrong += sum(not any(first <= place <= last for first, last in spans) for place in places)
-        for first, last in spans:
-            within = [place for place in places if first <= place <= last]
-            waits += [within[0] - first] if within else []
+        positions = sorted(index[session] for session in alerted if session in index)
+        ruptures = [
+            (index[rupture["first_session"]], index[rupture["last_session"]]) for rupture in dyad["ruptures"]
+        ]
+        total += len(positions)
+        false_alerts += sum(not any(first <= at <= last for first, last in ruptures) for at in positions)
+        for first, last in ruptures:
+            within = [at for at in positions if first <= at <= last]
+            delays += [within[0] - first] if within else []
     return DetectionFigures(
-        told=len(waits),
-        sessions_until_told=median(waits) if waits else None,
+        detected=len(delays),
+        median_sessions_to_alert=median(delays) if delays else None,
         alerts=total,
-        alerts_without_rupture=wrong,
+        false_alerts=false_alerts,
         clients_alerted=sum(bool(sessions) for sessions in by_client.values()),
     )

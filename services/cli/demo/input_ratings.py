@@ -1,4 +1,4 @@
-"""A size and a seed in, a simulated network's ratings and their truth out (by `rapport simulate`)."""
+"""Provides the demonstration's ratings: simulated by `rapport simulate`, or read from a file."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from services.cli.client.rating_files import read_ratings
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
-    """How large the network is."""
+    """Size of the simulated practice network."""
 
     clients: int = 200
     sessions: int = 12
@@ -24,56 +24,67 @@ class NetworkSize:
 
 @dataclass(frozen=True, slots=True)
 class InputRating:
-    """One rating to send, and what should become of it."""
+    """One rating to send, and the answer that the simulation expects."""
 
     practice: str
     body: dict[str, Any]
     expected: str | None
-    """`accepted` or `refused` where the simulation says so."""
+    """`accepted` or `refused`; None for ratings of a file."""
     why: str
+    """Why the simulation expects it."""
 
 
 def simulate_ratings(size: NetworkSize, seed: int, folder: Path) -> tuple[list[InputRating], dict[str, Any]]:
-    """The ratings in sending order, and the truth.
+    """Simulate a network; return its ratings in sending order, and the truth.
 
     Raises:
-        RuntimeError: the simulator failed; with its words.
+        RuntimeError: the simulator failed; the message quotes its output.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ratings, truth = folder / "ratings.ndjson", folder / "truth.json"
-    sizes = ["--practices", size.practices, "--therapists", size.therapists, "--clients", size.clients]
-    command = ["simulate", *sizes, "--sessions", size.sessions, "--seed", seed]
-    files = ["--ratings", ratings, "--truth", truth]
-    words = [sys.executable, "-m", "services.cli", *(str(word) for word in [*command, *files])]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    options = {
+        "practices": size.practices,
+        "therapists": size.therapists,
+        "clients": size.clients,
+        "sessions": size.sessions,
+        "seed": seed,
+        "ratings": ratings,
+        "truth": truth,
+    }
+    words = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "services.cli", "simulate", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"`rapport simulate` failed:\n{done.stdout}{done.stderr}")
     lines = [json.loads(line) for line in ratings.read_text().splitlines()]
-    sent = [InputRating(line["practice"], line["rating"], line["expect"], line["why"]) for line in lines]
-    return sent, json.loads(truth.read_text())
+    simulated = [InputRating(line["practice"], line["rating"], line["expect"], line["why"]) for line in lines]
+    return simulated, json.loads(truth.read_text())
 
 
-def practices_of(sent: Sequence[InputRating]) -> tuple[str, ...]:
-    """The practices in it, in order."""
-    return tuple(sorted({one.practice for one in sent}))
+def practices_of(ratings: Sequence[InputRating]) -> tuple[str, ...]:
+    """Return the practices of these ratings, sorted."""
+    return tuple(sorted({rating.practice for rating in ratings}))
 
 
-def therapists_of(sent: Sequence[InputRating]) -> list[tuple[str, str]]:
-    """The (practice, therapist) pairs in it, in order."""
+def therapists_of(ratings: Sequence[InputRating]) -> list[tuple[str, str]]:
+    """Return the (practice, therapist) pairs of the ratings that ingest should accept, sorted."""
     return sorted(
-        {(one.practice, str(one.body["therapist_id"])) for one in sent if one.expected != "refused"}
+        {
+            (rating.practice, str(rating.body["therapist_id"]))
+            for rating in ratings
+            if rating.expected != "refused"
+        }
     )
 
 
-def from_file(file: Path, practice: str) -> list[InputRating]:
-    """The ratings of a file of one's own; `practice` stands where the file names none.
+def ratings_from_file(file: Path, practice: str) -> list[InputRating]:
+    """Read the ratings of a file; `practice` applies where the file names none.
 
     Raises:
-        ValueError: a table lacks a column, or a line is no JSON.
+        ValueError: a required column is missing, or a line is not JSON.
     """
     instruments = InstrumentSettings().catalogue().item_counts()
-    sent = []
-    for item in read_ratings(file, practice, instruments):
-        body: dict[str, Any] = json.loads(item.body)
-        sent.append(InputRating(item.practice or practice, body, None, ""))
-    return sent
+    return [
+        InputRating(rating.practice or practice, json.loads(rating.body), None, "")
+        for rating in read_ratings(file, practice, instruments)
+    ]

@@ -1,4 +1,4 @@
-"""What was sent and what every stage says became of it in, one table and every mismatch out."""
+"""Reconciles what was sent with what every service reports, and names each mismatch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from services.cli.demo.wait_settled import SettledState
 
 @dataclass(frozen=True, slots=True)
 class CountLine:
-    """One line of the table: a name and a number; those that are `part` add up to the line above them."""
+    """One line of the table; consecutive lines with `part` add up to the last line without."""
 
     name: str
     count: int
@@ -20,7 +20,7 @@ class CountLine:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """The table, and what does not add up (empty: everything does)."""
+    """The table, and one sentence per mismatch."""
 
     lines: list[CountLine]
     mismatches: list[str]
@@ -35,53 +35,67 @@ def reconcile(
     unexpected: Sequence[str] = (),
     statuses: Mapping[str, int] | None = None,
 ) -> Reconciliation:
-    """Balance one run: `before` is the balance before it, `mails` what the catcher got during it,
-    `unexpected` what ingest took or refused against the simulation's word, `statuses` what was in the file.
+    """Balance one run.
+
+    Args:
+        report: how ingest answered.
+        before: the balance before the run.
+        settled: the state after the run.
+        mails: number of mails that the mail catcher received during the run; None without a mail catcher.
+        unexpected: sentences about ratings that ingest accepted or refused against the simulation.
+        statuses: number of ratings in the input by status.
     """
-    now = settled.balance.minus(before)
-    lines = [CountLine("ratings in", sum(statuses.values()))] if statuses else []
-    lines += [CountLine(status, n, part=True) for status, n in sorted((statuses or {}).items())]
-    lines += [CountLine("sent", report.done), CountLine("accepted", report.accepted, part=True)]
-    lines += [CountLine(f"refused: {reason}", n, part=True) for reason, n in sorted(report.refused.items())]
-    lines.append(CountLine("accepted", report.accepted))
-    lines += [CountLine(name, n, part=True) for name, n in now.deliveries.items() if n or ":" not in name]
-    lines.append(CountLine("episodes opened", now.episodes["opened"]))
-    lines += [CountLine(name, n, part=True) for name, n in now.episodes.items() if name != "opened"]
-    lines.append(CountLine("messages", now.messages.total()))
-    lines += [
-        CountLine(f"{channel}: {state}", n, part=True) for (channel, state), n in now.messages.items() if n
-    ]
-    if now.withheld.total():
-        lines.append(CountLine("changes of episodes told nowhere", now.withheld.total()))
-        lines += [CountLine(reason, n, part=True) for reason, n in sorted(now.withheld.items()) if n]
+    change = settled.balance.minus(before)
+    lines = _total("ratings in", dict(sorted(statuses.items()))) if statuses else []
+    refused = {f"refused: {reason}": count for reason, count in sorted(report.refused.items())}
+    lines += [CountLine("sent", report.done), *_parts({"accepted": report.accepted} | refused)]
+    deliveries = {name: count for name, count in change.deliveries.items() if count or ":" not in name}
+    lines += [CountLine("accepted", report.accepted), *_parts(deliveries)]
+    told = {name: count for name, count in change.episodes.items() if name != "opened"}
+    lines += [CountLine("episodes opened", change.episodes["opened"]), *_parts(told)]
+    messages = {f"{channel}: {state}": count for (channel, state), count in change.messages.items() if count}
+    lines += _total("messages", messages)
+    kept_back = {reason: count for reason, count in sorted(change.kept_back.items()) if count}
+    if kept_back:
+        lines += _total("changes of episodes kept back", kept_back)
     if mails is not None:
         lines.append(CountLine("mails in the mail catcher", mails))
-    return Reconciliation(lines, [*_mismatches(report, now, settled, mails), *unexpected])
+    return Reconciliation(lines, [*_mismatches(report, change, settled, mails), *unexpected])
+
+
+def _total(name: str, parts: Mapping[str, int]) -> list[CountLine]:
+    return [CountLine(name, sum(parts.values())), *_parts(parts)]
+
+
+def _parts(counts: Mapping[str, int]) -> list[CountLine]:
+    return [CountLine(name, count, part=True) for name, count in counts.items()]
 
 
 def _mismatches(
-    report: DeliveryReport, now: NetworkBalance, settled: SettledState, mails: int | None
+    report: DeliveryReport, change: NetworkBalance, settled: SettledState, mails: int | None
 ) -> list[str]:
-    found = [settled.unfinished] if settled.unfinished else []
+    mismatches = [settled.unfinished] if settled.unfinished else []
     refused = report.refused.total()
     if report.done != report.accepted + refused:
-        found.append(f"{report.done} were sent, but {report.accepted} accepted and {refused} refused")
-    # A line that got no answer was sent again and may be delivered twice; the second is a duplicate.
-    if not report.accepted <= now.delivered <= report.accepted + report.sent_again:
-        found.append(f"{report.accepted} were accepted, but the detector counts {now.delivered} deliveries")
-    kept = sum(n for name, n in now.episodes.items() if name.startswith("kept back"))
-    if now.episodes["opened"] != now.episodes["told"] + kept:
-        told = now.episodes["told"]
-        found.append(f"{now.episodes['opened']} episodes opened, but {told} told and {kept} kept back")
-    items = len({one["episode_id"] for one in settled.decisions if _is_told_in_inbox(one)})
+        mismatches.append(f"{report.done} were sent, but {report.accepted} accepted and {refused} refused")
+    # A line without an answer was sent again and may be delivered twice; the second is a duplicate.
+    if not report.accepted <= change.delivered <= report.accepted + report.sent_again:
+        mismatches.append(
+            f"{report.accepted} were accepted, but the detector counts {change.delivered} deliveries"
+        )
+    opened, told = change.episodes["opened"], change.episodes["told"]
+    kept_back = sum(count for name, count in change.episodes.items() if name.startswith("kept back"))
+    if opened != told + kept_back:
+        mismatches.append(f"{opened} episodes opened, but {told} told and {kept_back} kept back")
+    items = len({decision["episode_id"] for decision in settled.decisions if _is_inbox_item(decision)})
     told_ever = settled.balance.episodes["told"]
     if items != told_ever:
-        found.append(f"the detector counts {told_ever} episodes told, the notifier {items} inbox items")
-    sent = now.messages["email", "sent"]
+        mismatches.append(f"the detector counts {told_ever} episodes told, the notifier {items} inbox items")
+    sent = change.messages["email", "sent"]
     if mails is not None and mails != sent:
-        found.append(f"the notifier counts {sent} mails sent, the mail catcher got {mails}")
-    return found
+        mismatches.append(f"the notifier counts {sent} mails sent, the mail catcher received {mails}")
+    return mismatches
 
 
-def _is_told_in_inbox(decision: Mapping[str, Any]) -> bool:
+def _is_inbox_item(decision: Mapping[str, Any]) -> bool:
     return bool(decision["channel"] == "inbox" and decision["outcome"] == "told")

@@ -1,114 +1,116 @@
-"""A mail catcher in, one message as its therapist reads it out: the mail, and the page behind its button."""
+"""Shows one message as its therapist reads it: the mail, and the page behind its sign-in link."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
+from jinja2.filters import do_striptags
 
-from services.cli.client.api_client import client
-from services.cli.demo.html_text import Page
+from services.cli.client.mail_catcher_client import MailCatcherClient
 
 _LINK = re.compile(r"https?://\S+")
+_MAIN = re.compile(r"<main\b[^>]*>(.*)</main>", re.DOTALL)
+_NOT_READ = re.compile(r"<(nav|svg)\b.*?</\1>", re.DOTALL)
+_VISIBLE_MARKUP = (
+    (re.compile(r"</(th|td)>(?=<t)"), " | "),
+    (re.compile(r"<li\b[^>]*>"), "- "),
+    (re.compile(r"<button\b[^>]*>"), "[ "),
+    (re.compile(r"</button>"), " ]"),
+    (re.compile(r"</(p|li)>"), "\n"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class TherapistMessage:
-    """What left the house, and what stands behind the sign-in."""
+    """One mail and the page that its link opens."""
 
     to: str
     subject: str
     mail: str
     page: str
+    """The words of the page, one element per line."""
     url: str
     cookies: dict[str, str] = field(repr=False)
     """The session in which the page was read."""
 
 
-class MailCatcherClient:
-    """The mail catcher's pages."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def count(self) -> int:
-        """How many mails came in so far."""
-        return len(self.list())
-
-    def list(self) -> list[dict[str, Any]]:
-        """All mails, without their text."""
-        with client(self._url) as door:
-            mails: list[dict[str, Any]] = door.get("/mails").raise_for_status().json()
-        return mails
-
-    def read(self, number: int) -> dict[str, Any]:
-        """One mail."""
-        with client(self._url) as door:
-            mail: dict[str, Any] = door.get(f"/mails/{number}").raise_for_status().json()
-        return mail
-
-
 def address_of(practice: str, therapist: str) -> str:
-    """The address that the demonstration gives a therapist; `example` exists nowhere."""
+    """Return a therapist's address in the demonstration; the domain `example` is reserved."""
     return f"{therapist}@{practice}.example"
 
 
 def link_in(mail: str) -> str:
-    """The link in a mail's text.
+    """Return the first link in a mail's text.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the text contains no link.
+
+    >>> link_in("See http://127.0.0.1:1/sign-in?token=a.b-c.")
+    'http://127.0.0.1:1/sign-in?token=a.b-c'
     """
     found = _LINK.search(mail)
     if found is None:
-        raise ValueError("the mail holds no link")
+        raise ValueError("the mail contains no link")
     return found.group().rstrip(".,)>")
 
 
-def through(link: str, door: str) -> str:
-    """The same page by another door: therapists reach the pages elsewhere than those inside do."""
-    there = urlsplit(door)
-    return urlunsplit(urlsplit(link)._replace(scheme=there.scheme, netloc=there.netloc))
+def page_text(html: str) -> str:
+    """Return the words of a notifier page's main part, one line for each element.
+
+    >>> page_text("<main><h1>To review</h1>\\n<ul><li>A bad day</li></ul></main>")
+    'To review\\n- A bad day'
+    """
+    main = _MAIN.search(html)
+    text = _NOT_READ.sub("", main.group(1) if main else html)
+    for markup, visible in _VISIBLE_MARKUP:
+        text = markup.sub(visible, text)
+    lines = (do_striptags(line) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)
 
 
-def open_link(url: str) -> tuple[Page, str, dict[str, str]]:
-    """Open a mailed link and press the button behind it, like a browser: page, address, cookies.
+def sign_in(link: str) -> tuple[str, str, dict[str, str]]:
+    """Use a mailed sign-in link, as its page's button does; return the page behind it, its URL, the cookies.
 
     Raises:
-        httpx.HTTPStatusError: a page answered with an error.
-        ValueError: there is no button to press.
+        httpx.HTTPStatusError: the link is used up or unknown.
+        KeyError: the link has no token.
     """
+    url = httpx.URL(link)
     with httpx.Client(follow_redirects=True, timeout=10, trust_env=False) as browser:
-        first = browser.get(url).raise_for_status()
-        forms = [form for form in Page(first.text).forms if form.method == "post"]
-        if not forms:
-            raise ValueError("the page behind the mail's link has no button")
-        # A browser says where a form was pressed; pages that guard against forgery look at it.
-        head = {"Origin": str(first.url.copy_with(raw_path=b"/")).rstrip("/"), "Referer": str(first.url)}
-        there = urljoin(str(first.url), forms[0].action)
-        second = browser.post(there, data=forms[0].fields, headers=head).raise_for_status()
-        return Page(second.text), str(second.url), dict(browser.cookies)
+        answer = browser.post(url.copy_with(query=None), data={"token": url.params["token"]})
+        answer.raise_for_status()
+        return page_text(answer.text), str(answer.url), dict(browser.cookies)
 
 
 def read_message(
-    mails: MailCatcherClient, told: Sequence[dict[str, Any]], door: str
+    mails: MailCatcherClient, episodes: Sequence[dict[str, Any]], notifier_url: str
 ) -> tuple[TherapistMessage, dict[str, Any]] | None:
-    """The message of the first of these episodes that a mail leads to, read through the notifier's `door`."""
-    listed = mails.list()
-    for episode in told:
+    """Return the message about the first of these episodes that a mail leads to, and that episode.
+
+    The page is read at `notifier_url`: from a container the notifier's public address is not reachable.
+    """
+    received = mails.list()
+    for episode in episodes:
         address = address_of(episode["practice"], episode["therapist_id"])
-        for entry in (one for one in listed if address in one["recipients"]):
+        for entry in received:
+            if address not in entry["recipients"]:
+                continue
             mail = mails.read(entry["number"])
             try:
                 link = link_in(mail["text"])
-                page, url, cookies = open_link(through(link, door))
-            except (httpx.HTTPError, ValueError):
+                page, url, cookies = sign_in(_at_host_of(notifier_url, link))
+            except (httpx.HTTPError, ValueError, KeyError):
                 continue
             if str(episode["episode_id"]) in url:
-                shown = through(url, link)
-                return TherapistMessage(
-                    address, mail["subject"], mail["text"], page.text, shown, cookies
-                ), episode
+                public_url = _at_host_of(link, url)
+                message = TherapistMessage(address, mail["subject"], mail["text"], page, public_url, cookies)
+                return message, episode
     return None
+
+
+def _at_host_of(base: str, url: str) -> str:
+    target = urlsplit(base)
+    return urlunsplit(urlsplit(url)._replace(scheme=target.scheme, netloc=target.netloc))

@@ -1,4 +1,4 @@
-"""A stack that is still at work in, everything settled out: or the sentence that says what is not."""
+"""Waits until the system has processed everything it accepted, or says what is still unfinished."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,11 +9,11 @@ from services.cli.client.api_client import ApiClient
 from services.cli.client.stack_access import StackAccess
 from services.cli.demo.balance import NetworkBalance, read_balance
 
-QUIET_DEADLINE_S = 60.0
-"""How long nothing may move before the wait is given up."""
+NO_PROGRESS_DEADLINE_S = 60.0
+"""How long nothing may change before the wait is given up."""
 POLL_S = 0.2
 PENDING = "pending"
-WAITING = frozenset({"pending", "retrying"})
+UNSENT_STATES = frozenset({"pending", "retrying"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,58 +22,63 @@ class SettledState:
 
     balance: NetworkBalance
     episodes: list[dict[str, Any]] = field(default_factory=list)
-    """Each with `practice` beside what the door gives."""
+    """As the results API gives them, with `practice` added."""
     decisions: list[dict[str, Any]] = field(default_factory=list)
+    """As the notifier's API gives them, with `practice` added."""
     unfinished: str | None = None
-    """What was still under way when the wait was given up; None: nothing."""
+    """What was still unfinished when the wait was given up; None when everything is finished."""
 
 
 def wait_until_settled(
     stack: StackAccess,
     client: ApiClient,
     expected: int,
-    moved: Callable[[int], None],
+    progress: Callable[[int], None],
     unverified: Sequence[tuple[str | None, str]] = (),
 ) -> SettledState:
-    """Wait until `expected` deliveries have an outcome, every change of an episode is decided upon, and
-    every message is sent; `moved` hears how many deliveries have one.
+    """Wait until every delivery has an outcome, every change is decided upon, and every message is sent.
 
-    `unverified`: practice and id of ratings that are asked for one by one, because deliveries of others may
-    have come twice and then hide in the count that these are still under way.
+    Args:
+        stack: which practices to look at.
+        client: a client of that stack.
+        expected: number of deliveries that must have an outcome.
+        progress: is called with the number of deliveries that have one.
+        unverified: (practice, rating id) pairs to ask for one by one: where ratings may have been delivered
+            twice, counts alone cannot show that each of them has an outcome.
     """
-    last, since = None, time.monotonic()
+    last_state, since = None, time.monotonic()
     pending = list(unverified)
     while True:
         balance = read_balance(client, stack.practices)
-        moved(min(balance.delivered, expected))
-        unfinished = _behind(balance, expected)
+        progress(min(balance.delivered, expected))
+        unfinished = _unfinished(balance, expected)
         if unfinished is None and pending:
-            pending = [one for one in pending if client.rating_status(*one) == PENDING]
+            pending = [rating for rating in pending if client.rating_status(*rating) == PENDING]
             unfinished = f"{len(pending)} accepted ratings have no outcome yet" if pending else None
-            # What became of them stands in a balance that is read after them.
+            # The balance must be read after the statuses to include their outcomes.
             balance = read_balance(client, stack.practices)
         if unfinished is None:
-            settled = _gather(stack, client)
+            settled = _read_state(stack, client)
             if settled.unfinished is None:
                 return settled
             unfinished = settled.unfinished
         state = (balance, unfinished)
-        if state != last:
-            last, since = state, time.monotonic()
-        elif time.monotonic() - since > QUIET_DEADLINE_S:
+        if state != last_state:
+            last_state, since = state, time.monotonic()
+        elif time.monotonic() - since > NO_PROGRESS_DEADLINE_S:
             return SettledState(balance, unfinished=unfinished)
         time.sleep(POLL_S)
 
 
-def _behind(balance: NetworkBalance, expected: int) -> str | None:
+def _unfinished(balance: NetworkBalance, expected: int) -> str | None:
     if balance.delivered < expected:
         return f"{expected - balance.delivered} accepted ratings have no outcome yet"
-    waiting = sum(count for (_, state), count in balance.messages.items() if state in WAITING)
-    return f"{waiting} messages are not sent yet" if waiting else None
+    unsent = sum(count for (_, state), count in balance.messages.items() if state in UNSENT_STATES)
+    return f"{unsent} messages are not sent yet" if unsent else None
 
 
-def _gather(stack: StackAccess, client: ApiClient) -> SettledState:
-    # An episode that changed while the pages were read stands in two of them: the last is the newest.
+def _read_state(stack: StackAccess, client: ApiClient) -> SettledState:
+    # An episode that changed between two pages appears on both; the later one is newer.
     episodes = {
         str(episode["episode_id"]): {**episode, "practice": practice}
         for practice in stack.practices
@@ -84,20 +89,18 @@ def _gather(stack: StackAccess, client: ApiClient) -> SettledState:
         for practice in stack.practices
         for decision in client.notifications(practice)
     ]
-    decided = {(str(one["episode_id"]), one["revision"]) for one in decisions}
-    wanted = {
-        (str(one["episode_id"]), revision)
-        for one in episodes.values()
-        for revision in range(1, one["revision"] + 1)
+    decided = {(str(decision["episode_id"]), decision["revision"]) for decision in decisions}
+    changes = {
+        (episode_id, revision)
+        for episode_id, episode in episodes.items()
+        for revision in range(1, episode["revision"] + 1)
     }
-    missing = len(wanted - decided)
-    # Read again: a decision may have queued a message after the first look.
+    undecided = len(changes - decided)
+    # Read last: a decision may have queued a message since the first balance.
     balance = read_balance(client, stack.practices)
-    return SettledState(
-        balance,
-        list(episodes.values()),
-        decisions,
-        f"{missing} changes of episodes are not decided upon by the notifier yet"
-        if missing
-        else _behind(balance, 0),
+    unfinished = (
+        f"{undecided} changes of episodes are not decided upon by the notifier yet"
+        if undecided
+        else _unfinished(balance, 0)
     )
+    return SettledState(balance, list(episodes.values()), decisions, unfinished)

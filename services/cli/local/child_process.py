@@ -1,4 +1,4 @@
-"""One program as a child process: started with its own environment, logged to a file, waited for, ended."""
+"""Runs one Python module as a child process with its own environment and log file."""
 
 import json
 import os
@@ -15,15 +15,15 @@ import httpx
 STOP_DEADLINE_S = 15.0
 POLL_S = 0.05
 OWNED_PREFIXES = ("KAFKA_", "DATABASE_", "HTTP_", "RAPPORT_", "LOG_", "INGEST_", "DETECTOR_", "NOTIFIER_")
-"""Settings of the services: a child gets those meant for it and never a neighbour's."""
+"""Prefixes of the services' settings; a child does not inherit them, so it gets only its own."""
 
 
 class StartFailed(RuntimeError):
-    """A program did not become ready; the message holds the reason and where its log is."""
+    """A program did not become ready; the message names the reason and its log."""
 
 
 class ChildProcess:
-    """One program. `start` again after `stop` or `kill` uses the same environment and port."""
+    """One program; `start` after `stop` or `kill` uses the same environment and port again."""
 
     def __init__(
         self, name: str, argv: Sequence[str], environment: Mapping[str, str], log: Path, url: str
@@ -37,36 +37,36 @@ class ChildProcess:
 
     @property
     def pid(self) -> int | None:
-        """Its process id while it lives."""
+        """Process id while it runs; None otherwise."""
         return self._child.pid if self._child is not None and self._child.poll() is None else None
 
     @property
     def exit_code(self) -> int | None:
-        """How the last run ended; None while it runs or before it did."""
+        """Exit code of the last run; None while it runs or before the first start."""
         return self._child.poll() if self._child is not None else None
 
     def start(self, extra: Mapping[str, str] | None = None) -> None:
-        """Start it, with `extra` environment for this one run."""
+        """Start the program, with `extra` environment for this run."""
         if self.pid is not None:
             raise RuntimeError(f"{self.name} is running already")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(OWNED_PREFIXES)}
         environment = {**inherited, **self._environment, **(extra or {})}
         with self.log.open("ab") as out:
-            # A session of its own: Ctrl-C is for the supervisor, which stops its children in order.
+            # A session of its own: Ctrl-C must reach only the supervisor, which stops its children in order.
             self._child = subprocess.Popen(
                 self._argv, env=environment, stdout=out, stderr=out, start_new_session=True
             )
 
     def wait_ready(self, deadline_s: float) -> None:
-        """Return once `/readyz` is good.
+        """Return once `/readyz` answers 200.
 
         Raises:
-            StartFailed: it ended, or is not ready in time; with the checks that were not good.
+            StartFailed: it ended, or was not ready in time; the message names the failing checks.
         """
-        ends = time.monotonic() + deadline_s
+        deadline = time.monotonic() + deadline_s
         reasons = "it does not answer yet"
         with httpx.Client(timeout=1) as client:
-            while time.monotonic() < ends:
+            while time.monotonic() < deadline:
                 if self.pid is None:
                     raise StartFailed(
                         f"{self.name} ended while starting: {self.last_log_line()} ({self.log})"
@@ -83,7 +83,7 @@ class ChildProcess:
         raise StartFailed(f"{self.name} was not ready within {deadline_s:.0f} s: {reasons} ({self.log})")
 
     def wait_end(self, deadline_s: float) -> int:
-        """Its exit code, once it ended by itself.
+        """Wait until the program ends by itself and return its exit code.
 
         Raises:
             TimeoutError: it still runs after `deadline_s`.
@@ -96,12 +96,12 @@ class ChildProcess:
             raise TimeoutError(f"{self.name} still runs after {deadline_s:.0f} s") from None
 
     def signal_stop(self) -> None:
-        """Ask it to end, without waiting."""
+        """Send SIGTERM without waiting."""
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
 
     def stop(self) -> int | None:
-        """Ask it to end and wait; after the deadline it is killed. Returns the exit code."""
+        """Send SIGTERM, and SIGKILL after a deadline; return the exit code."""
         if self._child is None:
             return None
         self.signal_stop()
@@ -111,7 +111,7 @@ class ChildProcess:
             return self.kill()
 
     def kill(self) -> int | None:
-        """End it like a power cut (kill -9)."""
+        """Send SIGKILL; return the exit code."""
         if self._child is None:
             return None
         if self._child.poll() is None:
@@ -119,7 +119,7 @@ class ChildProcess:
         return self._child.wait()
 
     def last_log_line(self) -> str:
-        """The last line of its log, shortened."""
+        """Return the last line of the log, at most 500 characters."""
         if not self.log.exists():
             return "no log"
         lines = self.log.read_text(errors="replace").strip().splitlines()
@@ -131,4 +131,4 @@ def _reasons(answer: httpx.Response) -> str:
         checks: dict[str, Any] = answer.json().get("checks", {})
     except json.JSONDecodeError:
         return f"HTTP {answer.status_code}"
-    return "; ".join(f"{name}: {found}" for name, found in checks.items() if found != "good")
+    return "; ".join(f"{name}: {state}" for name, state in checks.items() if state != "good")

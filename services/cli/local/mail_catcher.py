@@ -1,10 +1,11 @@
-"""Mail in by SMTP, mail out as a page and as JSON, on loopback: a process of its own, nothing is sent on.
+"""Receives mail by SMTP and shows it as a page and as JSON; no mail is sent on.
 
     python -m services.cli.local.mail_catcher      prints `smtp-port http-port`
 
-`MAIL_CATCHER_HOST`, `MAIL_CATCHER_SMTP_PORT` and `MAIL_CATCHER_HTTP_PORT` put it on an address of your own.
+`MAIL_CATCHER_HOST`, `MAIL_CATCHER_SMTP_PORT` and `MAIL_CATCHER_HTTP_PORT` set its address; the defaults are
+loopback and free ports. It ends when its parent process ends.
 
-`GET /` is a page; `GET /mails?after=N` lists; `GET /mails/{number}` is one mail with its text.
+`GET /` is the page; `GET /mails?after=N` lists mails; `GET /mails/{number}` is one mail with its text.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ LARGEST_MAIL_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail as it came in; `text` is its plain text part."""
+    """One received mail; `text` is its plain-text part."""
 
     number: int
     received_at: str
@@ -42,13 +43,13 @@ class Mail:
 
 
 class Mailbox:
-    """Keeps what came in, in order, numbered from 1."""
+    """The received mails in order, numbered from 1."""
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd calls it so
-        """Take one mail in; the answer is SMTP's."""
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        """Store one mail; return the SMTP reply."""
         raw = envelope.content
         parsed: Message = message_from_bytes(raw if isinstance(raw, bytes) else b"", policy=modern)
         message = parsed if isinstance(parsed, EmailMessage) else EmailMessage()
@@ -64,28 +65,28 @@ class Mailbox:
                 text=body.get_content() if body else "",
             )
         )
-        return "250 Taken"
+        return "250 OK"
 
 
 def mail_app(mailbox: Mailbox) -> FastAPI:
-    """The pages over a mailbox."""
+    """Return the web application that shows a mailbox."""
     app = FastAPI(title="Mail catcher", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/mails")
     def mails(after: int = 0) -> list[dict[str, object]]:
-        """All mails numbered above `after`, without their text."""
+        """List the mails numbered above `after`, without their text."""
         return [{**asdict(mail), "text": None} for mail in mailbox.mails[max(after, 0) :]]
 
     @app.get("/mails/{number}")
     def mail(number: int) -> dict[str, object]:
-        """One mail with its text."""
+        """Return one mail with its text."""
         if not 1 <= number <= len(mailbox.mails):
             raise HTTPException(404, "no such mail")
         return asdict(mailbox.mails[number - 1])
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
-        """Everything that came in, newest first, with links that work."""
+        """Show all mails, newest first, with clickable links."""
         parts = [_as_html(mail) for mail in reversed(mailbox.mails)] or ["<p>No mail yet.</p>"]
         return (
             "<!doctype html><meta charset=utf-8><title>Mail</title>"
@@ -117,7 +118,7 @@ def listening_socket(protocol: str) -> socket.socket:
 
 
 async def serve() -> None:
-    """Serve both doors until SIGTERM or the parent's end."""
+    """Serve SMTP and HTTP until SIGTERM or the parent's end."""
     mailbox = Mailbox()
     smtp_socket, http_socket = listening_socket("SMTP"), listening_socket("HTTP")
     smtp = await asyncio.get_running_loop().create_server(
@@ -135,7 +136,7 @@ async def serve() -> None:
 
 
 def main() -> int:
-    """Run the catcher."""
+    """Run the mail catcher."""
     asyncio.run(serve())
     return 0
 

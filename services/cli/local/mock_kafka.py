@@ -1,8 +1,8 @@
-"""The embedded broker as a process of its own: prints its bootstrap address, ends when its parent ends.
+"""Runs the embedded Kafka broker: prints its bootstrap address, and ends when its parent process ends.
 
     python -m services.cli.local.mock_kafka
 
-It speaks Kafka's protocol, keeps everything in memory and starts empty: for trying out and for tests.
+It implements Kafka's protocol, keeps all records in memory and starts empty: for trials and tests.
 """
 
 import ctypes
@@ -26,29 +26,31 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "rd_kafka_mock_cluster_bootstraps": (_TEXT, [_ANY]),
     "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [_ANY, ctypes.c_int32]),
 }
-"""What is called of librdkafka: result and arguments, as rdkafka.h and rdkafka_mock.h have them."""
+"""Result and argument types of the librdkafka functions used here, from rdkafka.h and rdkafka_mock.h."""
 
 
 def start() -> tuple[str, object]:
-    """Start the broker; its address, and what must be kept for it to live.
+    """Start the broker; return its address, and an object that must stay referenced while it runs.
 
     Raises:
-        ImportError: the package that holds it is not installed.
+        ImportError: confluent-kafka is not installed.
     """
     from confluent_kafka import Producer
 
     quick = _start_without_delay()
     if quick is not None:
         return quick
-    # log_level 0: librdkafka announces its mock cluster as an emergency on stderr, and it is none.
+    # log_level 0: librdkafka would log its mock cluster as an emergency.
     host = Producer({"bootstrap.servers": "localhost:1", "test.mock.num.brokers": 1, "log_level": 0})
     broker = next(iter(host.list_topics(timeout=10).brokers.values()))
     return f"{broker.host}:{broker.port}", host
 
 
 def _start_without_delay() -> tuple[str, object] | None:
-    """The same broker through librdkafka itself, which alone can be told not to let a new group wait for
-    3 s for further members; None where the wheel keeps the library elsewhere."""
+    """Start the broker through librdkafka itself, without the delay of 3 s before a new group starts.
+
+    The Python package does not offer this setting. Returns None when the library is not found.
+    """
     import confluent_kafka
 
     package = Path(confluent_kafka.__file__).parent
@@ -83,17 +85,17 @@ def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     try:
-        address, kept = start()
+        address, broker = start()
     except ImportError:
         sys.stderr.write(
-            "The embedded broker needs the extra parts: pip install 'rapport[embedded]', "
+            "The embedded broker needs more packages: pip install 'rapport[embedded]', "
             "or set KAFKA_BOOTSTRAP_SERVERS to a Kafka of your own.\n"
         )
         return 1
     print(address, flush=True)
     when_parent_ends(ended.set)
     ended.wait()
-    del kept
+    del broker
     return 0
 
 

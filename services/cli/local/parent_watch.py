@@ -1,4 +1,4 @@
-"""The parent process's end in, this process's end out: helpers started by the command never outlive it."""
+"""Watches the parent process, so that processes started by the command end with it."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ PARENT_CHECK_S = 0.5
 
 
 def when_parent_ends(act: Callable[[], None]) -> threading.Thread:
-    """Call `act` once, from a thread of its own, when the process that started this one is gone."""
+    """Call `act` once, in a thread, when the process that started this one has ended."""
     parent = os.getppid()
     pause = threading.Event()
 

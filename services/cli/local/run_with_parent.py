@@ -12,7 +12,7 @@ from services.cli.local.parent_watch import when_parent_ends
 
 
 def main() -> None:
-    """Run the named module; ask it to end when the parent process is gone, however that ended."""
+    """Run the named module; send SIGTERM to this process when the parent process has ended."""
     module = sys.argv.pop(1)
     when_parent_ends(lambda: os.kill(os.getpid(), signal.SIGTERM))
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,4 +1,4 @@
-"""A home folder in, the whole of Rapport running on this machine out: broker, database, mail, services."""
+"""Runs the whole system on this machine: broker, database, mail catcher and services."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +20,7 @@ Echo = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class LocalStack:
-    """What runs, and how to reach it."""
+    """A running stack and how to reach it."""
 
     home: Home
     supervisor: Supervisor
@@ -32,13 +32,13 @@ class LocalStack:
 def local_stack(
     home: Home, *, database: str, fresh: bool, embedded_only: bool, echo: Echo
 ) -> Iterator[LocalStack]:
-    """Everything while the block runs; `echo` hears what starts and where it is.
+    """Run everything for the duration of the block; `echo` is called with a line for each part that starts.
 
-    `KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL` of the environment are used instead of the embedded parts,
-    unless `embedded_only`. `fresh` empties the embedded database first.
+    `KAFKA_BOOTSTRAP_SERVERS` and `DATABASE_URL` of the environment replace the embedded broker and database,
+    unless `embedded_only`. `fresh` deletes the embedded database first.
 
     Raises:
-        StartFailed: with the reason and the log to read.
+        StartFailed: a part did not start; the message names the reason and the log.
     """
     with ExitStack() as parts:
         kafka = parts.enter_context(_kafka(echo, embedded_only=embedded_only))
@@ -47,14 +47,14 @@ def local_stack(
         for service in services_with_tables():
             migrate(conninfo(settings, "up"), service)
         smtp_port, mail_url = parts.enter_context(mail_catcher())
-        echo(f"mail catcher          {mail_url}  (nothing leaves this machine)")
+        echo(f"mail catcher          {mail_url}  (no mail leaves this machine)")
         if not home.credentials.exists():
-            home.credentials.write_text('{"keys": []}\n')  # the services want a file from the start
+            home.credentials.write_text('{"keys": []}\n')  # the services do not start without the file
         supervisor = parts.enter_context(supervised(home, BackingServices(kafka, url, smtp_port)))
         running = _running_stack(supervisor, kafka, url, mail_url)
         home.record_running(running)
         parts.callback(home.clear_running)
-        echo(f"ingest                {running.ingest_url}  (try {running.ingest_url}/docs)")
+        echo(f"ingest                {running.ingest_url}  (try it: {running.ingest_url}/docs)")
         echo(f"detector and results  {running.results_url}")
         echo(f"notifier and inbox    {running.notifier_url}")
         echo(f"logs                  {home.logs}")
@@ -63,15 +63,15 @@ def local_stack(
 
 @contextmanager
 def _kafka(echo: Echo, *, embedded_only: bool) -> Iterator[Mapping[str, str]]:
-    given = {name: value for name, value in os.environ.items() if name.startswith("KAFKA_")}
-    if "KAFKA_BOOTSTRAP_SERVERS" in given and not embedded_only:
+    kafka = {name: value for name, value in os.environ.items() if name.startswith("KAFKA_")}
+    if "KAFKA_BOOTSTRAP_SERVERS" in kafka and not embedded_only:
         _apply_topics()
-        echo(f"Kafka                 {given['KAFKA_BOOTSTRAP_SERVERS']}  (from the environment)")
-        yield given
+        echo(f"Kafka                 {kafka['KAFKA_BOOTSTRAP_SERVERS']}  (from the environment)")
+        yield kafka
         return
-    with embedded_broker() as lent:
-        echo(f"Kafka, embedded       {lent['KAFKA_BOOTSTRAP_SERVERS']}  (in memory: for trying out)")
-        yield lent
+    with embedded_broker() as kafka:
+        echo(f"Kafka, embedded       {kafka['KAFKA_BOOTSTRAP_SERVERS']}  (in memory, for trials)")
+        yield kafka
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def _database(home: Home, name: str, echo: Echo, *, fresh: bool, embedded_only: 
         return
     with postgres(home) as server:
         url = with_database(server, name, fresh=fresh)
-        echo(f"PostgreSQL            {home.postgres}  (it survives restarts)")
+        echo(f"PostgreSQL            {home.postgres}  (survives restarts)")
         yield url
 
 

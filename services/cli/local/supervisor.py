@@ -1,7 +1,7 @@
-"""BackingServices in (broker, database, mail), the three services running out: started, waited for, stopped.
+"""Starts, supervises and stops the three services as processes of this machine.
 
-The order of starting is the order of the flow from its end, so that nobody writes to a topic before its
-reader is there; stopping goes the other way.
+Services start from the end of the flow, so that no topic is written before its reader runs, and stop in the
+order of the flow.
 """
 
 import contextlib
@@ -20,45 +20,49 @@ from services.cli.plugins import services_with_tables
 
 READY_DEADLINE_S = 45.0
 SERVICES = ("ingest", "detector", "notifier")
+"""In the order of the flow."""
 
 
 @dataclass(frozen=True, slots=True)
 class BackingServices:
-    """What the services are told of the world around them."""
+    """How the services reach the broker, the database and the mail server."""
 
     kafka: Mapping[str, str]
-    """The environment that reaches the broker (`KAFKA_…`)."""
+    """The `KAFKA_…` environment."""
     database_url: str
     smtp_port: int
 
 
 class Supervisor:
-    """The three services as processes on ports of their own, with the settings and secrets meant for each."""
+    """The three services as processes, each with its own port, settings and secrets."""
 
-    def __init__(self, home: Home, surroundings: BackingServices) -> None:
+    def __init__(self, home: Home, backing: BackingServices) -> None:
         self._home = home
         ports = {name: free_port() for name in SERVICES}
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        with_tables = services_with_tables()
         self.processes = {
             name: ChildProcess(
                 name,
                 ["-m", "services.cli.local.run_with_parent", f"services.{name}"],
-                {**_inherited_environment(name), **self._environment(name, port, surroundings)},
+                {
+                    **_inherited_environment(name),
+                    **self._environment(name, port, backing),
+                    **({"DATABASE_URL": backing.database_url} if name in with_tables else {}),
+                },
                 home.logs / f"{name}.log",
                 self.urls[name],
             )
             for name, port in ports.items()
         }
 
-    def _environment(self, name: str, port: int, around: BackingServices) -> dict[str, str]:
+    def _environment(self, name: str, port: int, backing: BackingServices) -> dict[str, str]:
         environment = {
-            **around.kafka,
+            **backing.kafka,
             "HTTP_HOST": "127.0.0.1",
             "HTTP_PORT": str(port),
             "RAPPORT_CREDENTIALS_FILE": str(self._home.credentials),
         }
-        if name in services_with_tables():
-            environment["DATABASE_URL"] = around.database_url
         if name == "ingest":
             environment["RAPPORT_KEY_SECRET_FILE"] = str(self._home.secret("record-key"))
             environment["INGEST_RESULTS_URL"] = self.urls["detector"]
@@ -67,25 +71,25 @@ class Supervisor:
                 "NOTIFIER_PUBLIC_URL": self.urls["notifier"],
                 "NOTIFIER_MAIL_FROM": "rapport@localhost",
                 "NOTIFIER_SMTP_HOST": "127.0.0.1",
-                "NOTIFIER_SMTP_PORT": str(around.smtp_port),
+                "NOTIFIER_SMTP_PORT": str(backing.smtp_port),
                 "NOTIFIER_SMTP_TLS": "none",
                 "NOTIFIER_SIGNING_SECRET_FILE": str(self._home.secret("signing")),
             }
         return environment
 
     def start(self) -> None:
-        """Start all three and return when all are ready.
+        """Start all services and return when all are ready.
 
         Raises:
-            StartFailed: one was not; those that run are stopped.
+            StartFailed: one did not become ready; all are stopped.
         """
         try:
             for name in reversed(SERVICES):
                 self.processes[name].start()
             self._record_pids()
-            ends = time.monotonic() + READY_DEADLINE_S
+            deadline = time.monotonic() + READY_DEADLINE_S
             for name in reversed(SERVICES):
-                self.processes[name].wait_ready(max(1.0, ends - time.monotonic()))
+                self.processes[name].wait_ready(max(1.0, deadline - time.monotonic()))
         except BaseException:
             self.stop()
             raise
@@ -98,43 +102,43 @@ class Supervisor:
         self.processes[name].wait_ready(READY_DEADLINE_S)
 
     def stop(self) -> dict[str, int | None]:
-        """Stop all in the order of the flow; returns their exit codes."""
+        """Stop all services in the order of the flow; return their exit codes."""
         codes = {name: self.processes[name].stop() for name in SERVICES}
         self._home.processes.unlink(missing_ok=True)
         return codes
 
-    def ended(self) -> str | None:
-        """The name of a service that ended by itself; None while all run."""
+    def ended_service(self) -> str | None:
+        """Return the name of a service that ended by itself; None while all run."""
         return next((name for name, process in self.processes.items() if process.pid is None), None)
 
     def _record_pids(self) -> None:
         pids = [process.pid for process in self.processes.values() if process.pid is not None]
-        # Process ids come round again: the time of birth tells ours from a stranger's.
-        born = {str(pid): psutil.Process(pid).create_time() for pid in pids if psutil.pid_exists(pid)}
-        self._home.processes.write_text(json.dumps(born))
+        # Process ids are reused: the start time shows whether an id is still that of our process.
+        started = {str(pid): psutil.Process(pid).create_time() for pid in pids if psutil.pid_exists(pid)}
+        self._home.processes.write_text(json.dumps(started))
 
 
 def stop_orphans(home: Home) -> int:
-    """End services of this home whose supervisor was killed; returns how many."""
+    """Stop services of this home whose supervisor was killed; return their number."""
     if not home.processes.exists():
         return 0
-    ended = 0
-    for pid, born in json.loads(home.processes.read_text()).items():
+    stopped = 0
+    for pid, started in json.loads(home.processes.read_text()).items():
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(int(pid))
-            if process.create_time() == born:
+            if process.create_time() == started:
                 process.terminate()
                 process.wait(10)
-                ended += 1
+                stopped += 1
     home.processes.unlink()
-    return ended
+    return stopped
 
 
 @contextmanager
-def supervised(home: Home, surroundings: BackingServices) -> Iterator[Supervisor]:
-    """The services while the block runs."""
+def supervised(home: Home, backing: BackingServices) -> Iterator[Supervisor]:
+    """Run the services for the duration of the block."""
     stop_orphans(home)
-    supervisor = Supervisor(home, surroundings)
+    supervisor = Supervisor(home, backing)
     supervisor.start()
     try:
         yield supervisor
@@ -143,6 +147,6 @@ def supervised(home: Home, surroundings: BackingServices) -> Iterator[Supervisor
 
 
 def _inherited_environment(name: str) -> dict[str, str]:
-    """What the caller's environment sets for this service (`INGEST_…`) and for all (`LOG_…`, instruments)."""
+    """Return the caller's settings for this service (`INGEST_…`) and for all (`LOG_…`, instruments)."""
     prefixes = (f"{name.upper()}_", "LOG_", "RAPPORT_INSTRUMENTS_DIR")
     return {key: value for key, value in os.environ.items() if key.startswith(prefixes)}

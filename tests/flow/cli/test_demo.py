@@ -59,6 +59,6 @@ def test_the_same_file_again_changes_nothing_and_tells_nobody(
     one, two = _numbers(first.stdout), _numbers(second.stdout)
     assert (one["assessed"], one["duplicate"], one["episodes opened"]) == (30, 0, 1)
     assert (two["assessed"], two["duplicate"], two["episodes opened"], two["messages"]) == (0, 30, 0, 0)
-    assert "Nobody was told anything new." in second.stdout
+    assert "No therapist was told anything new." in second.stdout
     assert (home_of_its_own / "demo" / "trajectory.png").stat().st_size > 0
     assert "behind the link" in first.stdout

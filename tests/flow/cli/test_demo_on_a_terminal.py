@@ -73,7 +73,7 @@ def test_o_opens_the_item_signed_in_and_enter_stops_everything(tmp_path: Path, h
         {**os.environ, "RAPPORT_HOME": str(home_of_its_own), "BROWSER": f"{browser} %s", "TERM": "xterm"},
     )  # fmt: skip
     try:
-        terminal.wait(lambda: "Enter stops everything" in terminal.shown, "the offer")
+        terminal.wait(lambda: "press Enter to stop everything" in terminal.shown, "the offer")
         children = psutil.Process(terminal.process.pid).children(recursive=True)
         terminal.press("o")
         terminal.wait(seen.exists, "the browser")

@@ -71,7 +71,7 @@ def test_an_interrupted_run_is_gone_on_with(ingest: Door, rapport: Rapport, tmp_
     skipped = done_so_far()
     second = rapport("send", str(file), environment=ingest.environment)
 
-    assert f"Going on after {skipped} ratings" in second.stdout
+    assert f"Resuming after the {skipped} ratings" in second.stdout
     assert f"{200 - skipped} sent = {200 - skipped} accepted" in second.stdout
 
 

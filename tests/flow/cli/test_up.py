@@ -132,7 +132,7 @@ def test_a_second_up_says_where_the_first_is(home: Path, rapport: Rapport) -> No
     done = rapport("up", environment={"RAPPORT_HOME": str(home)})
 
     assert done.returncode == 1
-    assert "up already" in done.stderr
+    assert "already running" in done.stderr
 
 
 def test_migrating_again_changes_nothing(home: Path, rapport: Rapport) -> None:
