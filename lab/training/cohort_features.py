@@ -32,7 +32,7 @@ def fold_forms(features: FeatureExtractor, forms: Floats) -> Floats:
         some = forms[begin : begin + _AT_ONCE]
         state = features.start(some.shape[0])
         for t in range(sessions):
-            step = features.step(state, some[:, t])
+            step = features.extract(state, some[:, t])
             out[begin : begin + _AT_ONCE, t] = step.features
             state = step.state
     return out

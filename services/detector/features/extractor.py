@@ -1,6 +1,6 @@
-"""A dyad's state and its next form in; features, findings that explain them, and the state after it out.
+"""Extracts the features of a form from a dyad's state, and folds the form into the state.
 
-The features are a fold over the history: `state = step(state, form).state`, for many dyads at once.
+The features are a fold over the history: `state = extract(state, form).state`, for many dyads at once.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from services.detector.features import client_statistics, recent_forms
 from services.detector.features.batch_sum import pairwise_sum
-from services.detector.features.filter_predict import Belief, channel_noise, predict
-from services.detector.features.filter_predict import start as no_belief
+from services.detector.features.client_statistics import Statistics
+from services.detector.features.filter_predict import Belief, channel_noise, initial_belief, predict
 from services.detector.features.filter_update import Likelihood, form_likelihood, update
-from services.detector.features.hypotheses import BACK, FilterSettings, HypothesisTables, hypothesis_tables
+from services.detector.features.hypotheses import (
+    COMPONENTS_FROM_CHANNELS,
+    FilterSettings,
+    HypothesisTables,
+    hypothesis_tables,
+)
 from services.detector.features.monotone_evidence import baseline_level, rupture_evidence
 from services.detector.features.observation import Observation, item_variance, observe
 from services.detector.features.state_layout import StateLayout
@@ -22,8 +27,9 @@ from services.detector.features.state_layout import StateLayout
 Floats = NDArray[np.float64]
 
 DIGITS = 6
-"""Features are rounded before the trees, so that another processor's last bits move nothing."""
+"""Decimals of a feature, so that the last bits of another processor change no decision of the trees."""
 
+# The names are stored in every model's manifest and must not change; "usual" in them is the baseline.
 RISING = (
     "odds",
     "fall",
@@ -46,7 +52,7 @@ RISING = (
     "below_usual_smoothed",
     "below_usual_overall",
 )
-"""Features that never fall when the whole form falls; the model may only rise with them."""
+"""Features that never decrease when the whole form is lowered; the risk may only increase with them."""
 
 FREE = (
     "odds_before",
@@ -77,7 +83,7 @@ FREE = (
     "answered",
     "step",
 )
-"""Features that rest on the forms before this one, or on its shape, which lowering all of it leaves alone."""
+"""Features of the forms before this one, or of its shape, which lowering all of it does not change."""
 
 FEATURES = RISING + FREE
 MONOTONE = (1,) * len(RISING) + (0,) * len(FREE)
@@ -86,135 +92,127 @@ _LEAST_CHANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one form of each of n dyads gave."""
+class Extraction:
+    """What one form of each of n dyads gives: the next state, the features, and numbers that explain them."""
 
     state: Floats
     """(n, width)"""
     features: Floats
-    """(n, features) in the order of `FEATURES`, rounded; NaN where nothing is known."""
-    usual: Floats
-    """(n, 4) usual bond, goal, task, overall before the form; NaN where no form was before."""
-    fall: Floats
-    """(n, 3) expected fall of bond, goal, task, by the belief after the form."""
-    everything: Floats
+    """(n, features) in the order of `FEATURES`, rounded; NaN where a feature is not known."""
+    baseline: Floats
+    """(n, 4) of bond, goal, task and overall before the form; NaN where no form was before."""
+    expected_drop: Floats
+    """(n, 3) of bond, goal and task, by the belief after the form."""
+    all_fell: Floats
     """(n,) P(all three components fell | a rupture)."""
     below_last: Floats
-    """(n,) how far the level lies under the last one; NaN where either is missing."""
-    trail: Floats
+    """(n,) how far the level is below the last one; NaN where either is missing."""
+    recent: Floats
     """(n, `recent_forms.WIDTH` + 3) bond, goal and task of this form and the rated ones before it."""
-    wobble: Floats
-    """(n, 3) variance of each channel from one form to the next."""
+    observation_variance: Floats
+    """(n, 3) variance of each channel around the baseline in a stable session."""
     rated: Floats
-    """(n,) rated forms up to and with this one."""
+    """(n,) rated forms up to and including this one."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
-    """A form taken in: what there was, what was seen of it, and what is believed after."""
+class _FilteredForm:
+    """A form after the filter's prediction and update: the statistics and beliefs before and after it."""
 
-    own: client_statistics.Parts
+    own: Statistics
     prior: Belief
-    usual: Floats
+    baseline: Floats
+    """(3, n) of bond, goal and task."""
     items: Floats
-    seen: Observation
-    fit: Likelihood
+    """(n,) variance of one item."""
+    observation: Observation
+    likelihood: Likelihood
     under: Floats
-    """(n,) how far the level lies under the usual one, as far as the form can say."""
+    """(n,) how far the level is below the baseline level, as far as the form shows it."""
     below: Floats
-    """(n,) the same in deviations."""
-    after: Belief
+    """(n,) the same in standard deviations."""
+    filtered: Belief
     posterior: Floats
-    compared: client_statistics.Parts
-    trail: Floats
-    trail_before: Floats
+    compared: Statistics
+    recent: Floats
+    earlier: Floats
 
 
 class FeatureExtractor:
-    """The features of one set of settings."""
+    """Computes features under one set of filter settings."""
 
     def __init__(self, settings: FilterSettings | None = None) -> None:
         self.names = FEATURES
         self.tables: HypothesisTables = hypothesis_tables(settings or FilterSettings())
         h = self.tables.hypotheses
-        filtered = {"weight": h, "filter_mean": 3 * h, "variance": 3, "filter_noise": 3}
-        widths = filtered | client_statistics.WIDTHS | {"trail": recent_forms.WIDTH}
+        filter_widths = {"weight": h, "filter_mean": 3 * h, "variance": 3, "filter_noise": 3}
+        widths = filter_widths | client_statistics.WIDTHS | {"earlier": recent_forms.WIDTH}
         self.layout = StateLayout(tuple(widths), tuple(widths.values()))
 
     def start(self, n: int) -> Floats:
-        """(n, width) the state of n dyads without a form."""
-        belief = no_belief(self.tables, n)
-        return self._join(belief, client_statistics.start(n) | {"trail": np.zeros((recent_forms.WIDTH, n))})
+        """Return the state (n, width) of n dyads without a form."""
+        earlier = np.zeros((recent_forms.WIDTH, n))
+        return self._join(initial_belief(self.tables, n), client_statistics.start(n), earlier)
 
-    def _join(self, belief: Belief, own: client_statistics.Parts) -> Floats:
-        return self.layout.join(
-            {
-                "weight": belief.weight,
-                "filter_mean": belief.mean,
-                "variance": belief.variance,
-                "filter_noise": belief.noise,
-            }
-            | own
-        )
+    def update_state(self, state: Floats, forms: Floats) -> Floats:
+        """Return the state (n, width) after a form whose features are not needed.
 
-    def pass_over(self, state: Floats, forms: Floats) -> Floats:
-        """(n, width) the state after a form of which nothing is to be said.
-
-        It is that of `step` but for the form's own odds, which only the next `client_statistics.LAGS` forms
-        see: pass over no form that lies closer to one of which something is to be said.
+        It is that of `extract` except for the form's own log-odds, which the next `client_statistics.LAGS`
+        forms read: call it only for forms that are further than that from one whose features are needed.
         """
-        taken = self._take(state, forms)
-        return self._after(taken, np.zeros(state.shape[0]))
+        form = self._filter(state, forms)
+        return self._next_state(form, np.zeros(state.shape[0]))
 
-    def step(self, state: Floats, forms: Floats) -> Step:
-        """Take one form of each dyad in.
+    def extract(self, state: Floats, forms: Floats) -> Extraction:
+        """Extract the features of one form of each dyad, and return them with the state after it.
 
         Args:
-            state: (n, width) from `start` or an earlier step.
-            forms: (n, columns) of `history.COLUMNS`.
+            state: (n, width) from `start` or an earlier form.
+            forms: (n, columns) of `FORM_COLUMNS`.
         """
-        taken = self._take(state, forms)
-        tables, own, prior, seen = self.tables, taken.own, taken.prior, taken.seen
-        odds, fall = rupture_evidence(tables, taken.fit, taken.below)
+        form = self._filter(state, forms)
+        tables, own, prior, observation = self.tables, form.own, form.prior, form.observation
+        log_odds, drop = rupture_evidence(tables, form.likelihood, form.below)
         before = pairwise_sum(prior.weight[1:])
-        found = taken.compared | {
-            "odds": odds,
-            "fall": fall,
-            "below_usual": np.where(seen.rated, taken.under, np.nan),
-            "below_usual_in_deviations": np.where(seen.rated, taken.below, np.nan),
+        features = form.compared | {
+            "odds": log_odds,
+            "fall": drop,
+            "below_usual": np.where(observation.rated, form.under, np.nan),
+            "below_usual_in_deviations": np.where(observation.rated, form.below, np.nan),
             "odds_before": np.log(np.maximum(before, _LEAST_CHANCE) / np.maximum(1 - before, _LEAST_CHANCE)),
-            "odds_last": own["odds"][0],
-            "odds_second_last": own["odds"][1],
-            "odds_third_last": own["odds"][2],
+            "odds_last": own["log_odds"][0],
+            "odds_second_last": own["log_odds"][1],
+            "odds_third_last": own["log_odds"][2],
             "baseline": prior.mean[0, 0],
             "baseline_spread": np.sqrt(prior.variance[0]),
             "noise": np.sqrt(prior.noise[0]),
             "contrast_noise": np.sqrt(prior.noise[1]),
-            "declined": seen.declined.astype(np.float64),
-            "bond_contrast": seen.channels[1] - prior.mean[1, 0],
-            "task_contrast": seen.channels[2] - prior.mean[2, 0],
-            "spread": seen.spread,
-            "straight_lined": seen.straight,
-            "item_deviation": np.sqrt(taken.items),
-            "answered": seen.answered,
-            "step": seen.step,
+            "declined": observation.declined.astype(np.float64),
+            "bond_contrast": observation.channels[1] - prior.mean[1, 0],
+            "task_contrast": observation.channels[2] - prior.mean[2, 0],
+            "spread": observation.spread,
+            "straight_lined": observation.straight,
+            "item_deviation": np.sqrt(form.items),
+            "answered": observation.answered,
+            "step": observation.step,
         }
-        rupture = taken.posterior[1 : tables.hypotheses]
-        expected_fall = pairwise_sum(rupture[:, None] * tables.fall.T[1:, :, None])
-        whole = pairwise_sum(rupture[-tables.depths :]) / np.maximum(pairwise_sum(rupture), _LEAST_CHANCE)
-        return Step(
-            state=self._after(taken, odds),
-            features=_together([found[name] for name in FEATURES]),
-            usual=self._shown_usual(taken.usual, own),
-            fall=expected_fall.T,
-            everything=whole,
-            below_last=taken.compared["below_last"],
-            trail=taken.trail.T,
-            wobble=recent_forms.wobble(channel_noise(prior.noise), seen).T,
-            rated=own["rated"][0] + seen.rated,
+        rupture = form.posterior[1 : tables.hypotheses]
+        expected_drop = pairwise_sum(rupture[:, None] * tables.drop.T[1:, :, None])
+        all_fell = pairwise_sum(rupture[-tables.depths :]) / np.maximum(pairwise_sum(rupture), _LEAST_CHANCE)
+        variance = recent_forms.observation_variance(channel_noise(prior.noise), observation)
+        return Extraction(
+            state=self._next_state(form, log_odds),
+            features=_rounded_columns([features[name] for name in FEATURES]),
+            baseline=self._known_baseline(form.baseline, own),
+            expected_drop=expected_drop.T,
+            all_fell=all_fell,
+            below_last=form.compared["below_last"],
+            recent=form.recent.T,
+            observation_variance=variance.T,
+            rated=own["rated"][0] + observation.rated,
         )
 
-    def _take(self, state: Floats, forms: Floats) -> _Taken:
+    def _filter(self, state: Floats, forms: Floats) -> _FilteredForm:
         n = state.shape[0]
         tables = self.tables
         parts = self.layout.split(state)
@@ -227,52 +225,64 @@ class FeatureExtractor:
         )
         first = (own["rated"][0] + own["declined"][0]) == 0
         prior = predict(tables, belief, first)
-        usual = self._usual(belief)
+        baseline = self._baseline(belief)
         items = item_variance(tables.settings, own["squares"][0], own["items"][0])
-        seen = observe(forms, usual, own["offset"][0], items)
-        fit = form_likelihood(tables, prior, seen)
-        centre, spread = baseline_level(fit)
-        level = np.where(seen.rated, seen.channels[0], centre)
-        # All that a form at the top says is that the level is nowhere below it.
-        under = np.where(seen.at_top, np.minimum(centre - level, 0.0), centre - level)
-        after, posterior = update(tables, prior, seen, fit)
-        return _Taken(
+        observation = observe(forms, baseline, own["offset"][0], items)
+        likelihood = form_likelihood(tables, prior, observation)
+        centre, spread = baseline_level(likelihood)
+        level = np.where(observation.rated, observation.channels[0], centre)
+        # A form at the top only shows that the level is nowhere below it.
+        under = np.where(observation.at_top, np.minimum(centre - level, 0.0), centre - level)
+        filtered, posterior = update(tables, prior, observation, likelihood)
+        return _FilteredForm(
             own=own,
             prior=prior,
-            usual=usual,
+            baseline=baseline,
             items=items,
-            seen=seen,
-            fit=fit,
+            observation=observation,
+            likelihood=likelihood,
             under=under,
             below=under / spread,
-            after=after,
+            filtered=filtered,
             posterior=posterior,
-            compared=client_statistics.compare(own, seen, usual),
-            trail=recent_forms.with_form(parts["trail"], seen, usual),
-            trail_before=parts["trail"],
+            compared=client_statistics.compare(own, observation, baseline),
+            recent=recent_forms.with_form(parts["earlier"], observation, baseline),
+            earlier=parts["earlier"],
         )
 
-    def _after(self, taken: _Taken, odds: Floats) -> Floats:
-        now = client_statistics.record(taken.own, taken.seen, taken.compared, taken.below, odds)
-        kept = {"trail": recent_forms.kept(taken.trail_before, taken.trail, taken.seen)}
-        return self._join(taken.after, now | kept)
+    def _next_state(self, form: _FilteredForm, log_odds: Floats) -> Floats:
+        own = client_statistics.update(form.own, form.observation, form.compared, form.below, log_odds)
+        earlier = recent_forms.next_earlier(form.earlier, form.recent, form.observation)
+        return self._join(form.filtered, own, earlier)
+
+    def _join(self, belief: Belief, own: Statistics, earlier: Floats) -> Floats:
+        return self.layout.join(
+            {
+                "weight": belief.weight,
+                "filter_mean": belief.mean,
+                "variance": belief.variance,
+                "filter_noise": belief.noise,
+                "earlier": earlier,
+            }
+            | own
+        )
 
     @staticmethod
-    def _usual(belief: Belief) -> Floats:
-        """(3, n) usual bond, goal, task: each hypothesis's baseline, weighted."""
+    def _baseline(belief: Belief) -> Floats:
+        """Return the baseline of bond, goal and task (3, n): each hypothesis's, weighted."""
         channels = pairwise_sum((belief.mean * belief.weight).swapaxes(0, 1))
-        return pairwise_sum(BACK.T[:, :, None] * channels[:, None])
+        return pairwise_sum(COMPONENTS_FROM_CHANNELS.T[:, :, None] * channels[:, None])
 
     @staticmethod
-    def _shown_usual(usual: Floats, own: client_statistics.Parts) -> Floats:
-        """(n, 4) as told: nothing is usual before the first form, or for a mark that never came."""
-        overall = pairwise_sum(usual) / 3 + own["offset"][0]
-        told = np.clip(np.concatenate([usual, overall[None]]), 0.0, 1.0)
-        seen_before = ~np.isnan(np.concatenate([own["component_ewma"], own["offset"]]))
-        return np.where(seen_before & (own["rated"] > 0), told, np.nan).T
+    def _known_baseline(baseline: Floats, own: Statistics) -> Floats:
+        """Return the baseline (n, 4) on the scale; NaN before the first form and for marks never given."""
+        overall = pairwise_sum(baseline) / 3 + own["offset"][0]
+        on_scale = np.clip(np.concatenate([baseline, overall[None]]), 0.0, 1.0)
+        ever_marked = ~np.isnan(np.concatenate([own["component_ewma"], own["offset"]]))
+        return np.where(ever_marked & (own["rated"] > 0), on_scale, np.nan).T
 
 
-def _together(columns: Sequence[Floats]) -> Floats:
-    """(n, columns) of columns (n,), rounded."""
+def _rounded_columns(columns: Sequence[Floats]) -> Floats:
+    """Return a rounded table (n, columns) of columns (n,)."""
     table: Floats = np.concatenate(columns).reshape(len(columns), -1)
     return table.round(DIGITS, out=table).T

@@ -1,4 +1,4 @@
-"""The last rated forms and one more in, the last of them out: what tells a slide from a sudden fall."""
+"""Keeps the last rated forms of each client, from which a slow slide can be told from a sudden fall."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,31 +8,36 @@ from services.detector.features.observation import Observation
 
 Floats = NDArray[np.float64]
 
-KEPT = 7
-"""Forms before the present one: as long as the longest slide (6 sessions; Gumz 2012) and one before it."""
-WIDTH = 3 * KEPT
+EARLIER_FORMS = 7
+"""Forms kept before the present one: the longest slide (6 sessions; Gumz et al. 2012) and one more."""
+WIDTH = 3 * EARLIER_FORMS
 """Bond, goal and task of each, the newest first; 0 where there was none yet."""
 _MOST_VARIANCE = 0.02
-"""Of a channel that the form says little about; no more is known of it than of any client's."""
+"""Upper bound of the measurement variance of a channel that the form hardly observes."""
 
 
-def with_form(trail: Floats, seen: Observation, usual: Floats) -> Floats:
-    """(WIDTH + 3, n): the present form before the kept ones (WIDTH, n).
+def with_form(earlier: Floats, observation: Observation, baseline: Floats) -> Floats:
+    """Return the present form followed by the earlier ones, shape (WIDTH + 3, n).
 
-    A missing component is taken to move with the level, around what is usual (3, n) for it.
+    A missing component is assumed to move with the level, around its baseline.
+
+    Args:
+        earlier: (WIDTH, n) from the state.
+        observation: the present forms.
+        baseline: (3, n) of bond, goal and task.
     """
-    level = seen.channels[0]
-    apart = usual - pairwise_sum(usual) / 3
-    parts = seen.components[:3]
-    return np.concatenate([np.where(np.isnan(parts), level + apart, parts), trail])
+    level = observation.channels[0]
+    offset = baseline - pairwise_sum(baseline) / 3
+    components = observation.components[:3]
+    return np.concatenate([np.where(np.isnan(components), level + offset, components), earlier])
 
 
-def kept(trail: Floats, whole: Floats, seen: Observation) -> Floats:
-    """(WIDTH, n) of the next state: without the oldest form, and as it was where none was given."""
-    return np.where(seen.rated, whole[:WIDTH], trail)
+def next_earlier(earlier: Floats, recent: Floats, observation: Observation) -> Floats:
+    """Return the earlier forms (WIDTH, n) of the next state; they stay where no form was given."""
+    return np.where(observation.rated, recent[:WIDTH], earlier)
 
 
-def wobble(session_noise: Floats, seen: Observation) -> Floats:
-    """(3, n) variance of each channel from one form to the next, were nothing to happen."""
-    noise: Floats = session_noise + np.minimum(seen.noise, _MOST_VARIANCE)
-    return noise
+def observation_variance(session_noise: Floats, observation: Observation) -> Floats:
+    """Return the variance (3, n) of each channel around the baseline in a stable session."""
+    variance: Floats = session_noise + np.minimum(observation.noise, _MOST_VARIANCE)
+    return variance

@@ -1,4 +1,4 @@
-"""Named parts of a dyad's state: one row of numbers a dyad, each of which fits in a float32 of a snapshot."""
+"""Lays out the named parts of a dyad's state in one row of numbers, each of which fits into a float32."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,9 +11,9 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class StateLayout:
-    """Where each part of a state row begins; parts follow one another in the order of their names.
+    """Names and widths of the parts of a state row, which follow one another in this order.
 
-    A part on its own has the dyads along its last axis: what is done to it then runs through memory in order.
+    A part by itself has the dyads along its last axis, so that operations on it run through memory in order.
     """
 
     names: tuple[str, ...]
@@ -21,24 +21,28 @@ class StateLayout:
 
     @property
     def width(self) -> int:
-        """Numbers in a row."""
+        """Return how many numbers a row has.
+
+        >>> StateLayout(("mean", "noise"), (3, 2)).width
+        5
+        """
         return sum(self.widths)
 
     def split(self, state: Floats) -> dict[str, Floats]:
-        """Each part, (width of the part, n), of a state (n, width)."""
-        turned = np.ascontiguousarray(state.T)
+        """Return the parts, each (width of the part, n), of a state (n, width)."""
+        transposed = np.ascontiguousarray(state.T)
         ends = list(accumulate(self.widths))
         return {
-            name: turned[end - width : end]
+            name: transposed[end - width : end]
             for name, width, end in zip(self.names, self.widths, ends, strict=True)
         }
 
     def join(self, parts: dict[str, Floats]) -> Floats:
-        """(n, width) a state of the given parts, in C order: float64 that a float32 can hold.
+        """Return the state (n, width) of these parts in C order: float64 numbers that a float32 can hold.
 
-        Rounded at every step and not only when it is stored, so that going on from a snapshot and folding a
-        history anew end in the same numbers.
+        They are rounded at every step, not only when stored, so that continuing from a snapshot and folding a
+        history again give the same numbers.
         """
         rows = [parts[name].reshape(width, -1) for name, width in zip(self.names, self.widths, strict=True)]
-        turned = np.concatenate(rows, dtype=np.float32, casting="same_kind")
-        return np.ascontiguousarray(turned.T, dtype=np.float64)
+        transposed = np.concatenate(rows, dtype=np.float32, casting="same_kind")
+        return np.ascontiguousarray(transposed.T, dtype=np.float64)

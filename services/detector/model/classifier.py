@@ -1,4 +1,4 @@
-"""Features in, risks out: calibrated trees on one thread, in numbers that are the same in every batch."""
+"""Scores features: calibrated trees on one thread, with risks that do not depend on the batch."""
 
 from threading import Lock
 from typing import Protocol
@@ -8,79 +8,77 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from threadpoolctl import ThreadpoolController
 
-Floats = NDArray[np.float64]
+from services.detector.domain.assessment import DIGITS
 
-DIGITS = 6
-"""Risks are rounded before they are compared, stored or published."""
+Floats = NDArray[np.float64]
 
 
 class DecisionFunction(Protocol):
-    """What is used of fitted trees."""
+    """The part of fitted trees that is used."""
 
     def decision_function(self, X: Floats) -> Floats:
-        """(n,) log-odds of a rupture."""
+        """Return the log-odds of a rupture, shape (n,)."""
 
 
 class Classifier(Protocol):
-    """What is used of a fitted scikit-learn classifier."""
+    """The part of a fitted scikit-learn classifier that is used."""
 
     def predict_proba(self, X: Floats) -> Floats:
-        """(n, 2) P(no rupture), P(rupture)."""
+        """Return P(no rupture) and P(rupture), shape (n, 2)."""
 
 
 class Correction(Protocol):
-    """Turns risks into others, elementwise, and never the order of two."""
+    """Maps risks to corrected risks, elementwise, without changing their order."""
 
     def of(self, risk: Floats) -> Floats:
-        """(n,) the corrected risks."""
+        """Return the corrected risks, shape (n,)."""
 
 
 class Blend:
-    """Trees and the filter's own odds, weighed together on cohorts that neither was fitted to.
+    """Weighs the trees' log-odds and the filter's own together; the weights are fitted on held-out cohorts.
 
-    The filter is the better judge where a caseload is unlike those trained on, the trees where it is not.
-    Neither weight is negative, so that the risk rises with all that both rise with.
+    The filter is the better judge of a caseload unlike those trained on, the trees of one like them.
+    Neither weight is negative, so that the risk is monotone wherever both inputs are.
     """
 
     def __init__(
         self, trees: DecisionFunction, log_odds_index: int, weights: tuple[float, float, float]
     ) -> None:
-        """The weights: of the trees' log-odds, of the filter's log-odds, and what is added to both.
+        """Blend fitted trees with one of the features.
 
         Args:
             trees: a fitted classifier.
-            log_odds_index: where the filter's log-odds stand among the features.
-            weights: as above; log-odds again.
+            log_odds_index: the column of the filter's log-odds among the features.
+            weights: of the trees' log-odds, of the filter's log-odds, and a constant added to both.
         """
         self.trees = trees
         self.log_odds_index = log_odds_index
         self.weights = weights
 
     def predict_proba(self, X: Floats) -> Floats:
-        """(n, 2) P(no rupture), P(rupture)."""
-        of_trees, of_odds, added = self.weights
-        chance = expit(
-            of_trees * self.trees.decision_function(X) + of_odds * X[:, self.log_odds_index] + added
-        )
-        return np.stack([1 - chance, chance], axis=1)
+        """Return P(no rupture) and P(rupture), shape (n, 2), for features (n, features)."""
+        of_trees, of_filter, constant = self.weights
+        filter_log_odds = X[:, self.log_odds_index]
+        risk = expit(of_trees * self.trees.decision_function(X) + of_filter * filter_log_odds + constant)
+        return np.stack([1 - risk, risk], axis=1)
 
 
 class Scorer:
-    """A fitted classifier that scores on one thread, whatever the surroundings allow."""
+    """Runs a fitted classifier on one thread, whatever the environment allows."""
 
     def __init__(self, classifier: Classifier, correction: Correction | None = None) -> None:
         self.classifier = classifier
         self._correction = correction
         self._threads = ThreadpoolController()
-        # The limit belongs to the process: two at a time would undo each other's.
-        self._one_at_a_time = Lock()
+        # The thread limit belongs to the process: two scorers at a time would undo each other's.
+        self._limit_lock = Lock()
 
     def score(self, features: Floats) -> Floats:
-        """(n,) P(a rupture is under way), rounded; `features` (n, features) in the order of training."""
+        """Return P(a rupture is under way), shape (n,), rounded, for features (n, features)."""
         if features.shape[0] == 0:
             return np.empty(0)
-        with self._one_at_a_time, self._threads.limit(limits=1):
-            chance: Floats = self.classifier.predict_proba(features)[:, 1]
+        with self._limit_lock, self._threads.limit(limits=1):
+            risk: Floats = self.classifier.predict_proba(features)[:, 1]
         if self._correction is not None:
-            chance = self._correction.of(chance)
-        return chance.clip(0.0, 1.0).round(DIGITS)
+            risk = self._correction.of(risk)
+        return risk.clip(0.0, 1.0).round(DIGITS)

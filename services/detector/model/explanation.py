@@ -1,4 +1,4 @@
-"""Risks and what the features found in, assessments out: which component leads, and how the marks moved."""
+"""Explains risks: the part of each component, the leading component, and how the marks moved."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,62 +25,87 @@ _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL
 
 @dataclass(frozen=True, slots=True)
 class ExplanationInputs:
-    """What the features found at n forms, gathered over the steps of a fold."""
+    """The numbers of n forms that their explanation needs; the fields of `Extraction` of the same names."""
 
-    usual: Floats
-    fall: Floats
-    everything: Floats
+    baseline: Floats
+    """(n, 4)"""
+    expected_drop: Floats
+    """(n, 3)"""
+    all_fell: Floats
+    """(n,)"""
     below_last: Floats
+    """(n,)"""
     rated: Floats
-    trail: Floats
-    wobble: Floats
+    """(n,)"""
+    recent: Floats
+    """(n, 3 * `movement.FORMS`)"""
+    observation_variance: Floats
+    """(n, 3)"""
 
 
-def _moved(forms: list[Form], found: ExplanationInputs) -> Iterator[MovementInputs]:
-    levels = RecentLevels(
-        found.trail, found.rated, np.ascontiguousarray(found.usual[:, :3]), found.fall, found.wobble
+def explain(forms: list[Form], risk: Floats, inputs: ExplanationInputs) -> list[Assessment]:
+    """Return one assessment per form; `risk` (n,) and `inputs` are those of the same forms in order."""
+    scores = np.array([(f.bond, f.goal, f.task, f.overall) for f in forms], dtype=np.float64).reshape(-1, 4)
+    parts = risk_shares(risk, inputs, scores)
+    rows = zip(
+        forms,
+        risk.tolist(),
+        parts.tolist(),
+        np.round(scores, DIGITS).tolist(),
+        np.round(inputs.baseline, DIGITS).tolist(),
+        np.argmax(parts, axis=1).tolist(),
+        _movement_inputs(forms, inputs),
+        strict=True,
     )
-    below, variance = below_baseline(levels)
-    columns = (
-        found.rated,
-        below[:, 0],
-        below[:, 1],
-        found.below_last,
-        found.everything,
-        slide_log_odds(below, variance, found.rated),
-    )
-    status = [form.status for form in forms]
-    return map(MovementInputs._make, zip(status, *(column.tolist() for column in columns), strict=True))
+    assessments = []
+    for form, form_risk, shares, marks, baseline, largest, moved in rows:
+        components = {
+            component: ComponentFinding(shares[index], marks[index], baseline[index])
+            for index, component in enumerate(_COMPONENTS)
+            if not (isnan(marks[index]) and isnan(baseline[index]))
+        }
+        leading = _COMPONENTS[largest] if shares[largest] > 0 else None
+        assessments.append(
+            Assessment(
+                risk=form_risk,
+                components=components,
+                leading=leading if leading in components else None,
+                movement=movement(moved),
+                ratings=int(moved.rated),
+                level=_level(form),
+            )
+        )
+    return assessments
 
 
-def risk_shares(risk: Floats, found: ExplanationInputs, scores: Floats) -> Floats:
-    """(n, 4) how much of the risk each of bond, goal, task and overall speaks for.
+def risk_shares(risk: Floats, inputs: ExplanationInputs, scores: Floats) -> Floats:
+    """Return the part of the risk that bond, goal, task and overall each account for, shape (n, 4).
 
-    In proportion to how far each is expected to have fallen, among those that this form marks; overall counts
-    for what it lies lower than all of them. They sum to at most the risk; all 0 where nothing is known of any
-    component.
+    The parts are in proportion to each component's expected drop, among the components that the form marks;
+    overall counts for how much lower it is than all of them. They sum to at most the risk; all are 0 where
+    nothing is known of any component.
 
     Args:
         risk: (n,) rounded.
-        found: of n forms.
-        scores: (n, 4) the forms' marks; NaN where there is none.
+        inputs: those of n forms.
+        scores: (n, 4) the forms' marks; NaN where one is missing.
     """
     n = risk.size
-    below = found.usual - scores
+    below = inputs.baseline - scores
     known = np.where(np.isnan(below[:, :3]), -np.inf, below[:, :3])
     lowest = np.where(np.isinf(known.max(axis=1)), 0.0, np.maximum(known.max(axis=1), 0.0))
     overall = np.nan_to_num(np.maximum(below[:, 3] - lowest, 0.0))
-    ever = ~np.isnan(np.where(np.isnan(found.usual), scores, found.usual))
+    ever_marked = ~np.isnan(np.where(np.isnan(inputs.baseline), scores, inputs.baseline))
     weights = np.zeros((n, 4))
-    weights[:, :3] = found.fall
-    weights[:, 3] = np.where(ever[:, :3].any(axis=1), np.where(overall > lowest, overall, 0.0), 1.0)
-    # A form speaks through the marks it has; only one without any is spoken for by what is known so far.
+    weights[:, :3] = inputs.expected_drop
+    weights[:, 3] = np.where(ever_marked[:, :3].any(axis=1), np.where(overall > lowest, overall, 0.0), 1.0)
+    # A form is explained by the marks it has; one without any, by the components known so far.
     marked = ~np.isnan(scores)
-    speaks = np.where(marked.any(axis=1, keepdims=True), marked, ever)
-    weights = np.where(speaks, weights, 0.0)
+    counted = np.where(marked.any(axis=1, keepdims=True), marked, ever_marked)
+    weights = np.where(counted, weights, 0.0)
     total = weights.sum(axis=1)
     share = weights / np.where(total > 0, total, 1.0)[:, None]
-    # Rounded down, and once more where three roundings of binary numbers add up to more than the whole.
+    # Rounded down, and once more where the sum of rounded binary numbers still exceeds the whole.
     scale = 10**DIGITS
     parts = np.floor(share * risk[:, None] * scale) / scale
     over = parts.sum(axis=1) > risk
@@ -89,45 +114,30 @@ def risk_shares(risk: Floats, found: ExplanationInputs, scores: Floats) -> Float
     return rounded
 
 
+def _movement_inputs(forms: list[Form], inputs: ExplanationInputs) -> Iterator[MovementInputs]:
+    levels = RecentLevels(
+        inputs.recent,
+        inputs.rated,
+        np.ascontiguousarray(inputs.baseline[:, :3]),
+        inputs.expected_drop,
+        inputs.observation_variance,
+    )
+    below, variance = below_baseline(levels)
+    columns = (
+        inputs.rated,
+        below[:, 0],
+        below[:, 1],
+        inputs.below_last,
+        inputs.all_fell,
+        slide_log_odds(below, variance, inputs.rated),
+    )
+    status = [form.status for form in forms]
+    return map(MovementInputs._make, zip(status, *(column.tolist() for column in columns), strict=True))
+
+
 def _level(form: Form) -> float:
-    whole = form.bond + form.goal + form.task  # NaN when one is missing
-    if not isnan(whole):
-        return round(whole / 3, DIGITS)
+    total = form.bond + form.goal + form.task  # NaN when one is missing
+    if not isnan(total):
+        return round(total / 3, DIGITS)
     parts = [mark for mark in (form.bond, form.goal, form.task) if not isnan(mark)]
     return round(sum(parts) / len(parts), DIGITS) if parts else round(form.overall, DIGITS)
-
-
-def explain(forms: list[Form], risk: Floats, found: ExplanationInputs) -> list[Assessment]:
-    """One assessment per form; `risk` (n,) and `found` are of the same forms in the same order."""
-    scores = np.array([(f.bond, f.goal, f.task, f.overall) for f in forms], dtype=np.float64).reshape(-1, 4)
-    parts = risk_shares(risk, found, scores)
-    leading = np.argmax(parts, axis=1).tolist()
-    rows = zip(
-        forms,
-        risk.tolist(),
-        parts.tolist(),
-        np.round(scores, DIGITS).tolist(),
-        np.round(found.usual, DIGITS).tolist(),
-        leading,
-        _moved(forms, found),
-        strict=True,
-    )
-    out = []
-    for form, chance, share, score, usual, most, moved in rows:
-        shown = {
-            component: ComponentFinding(share[place], score[place], usual[place])
-            for place, component in enumerate(_COMPONENTS)
-            if not (isnan(score[place]) and isnan(usual[place]))
-        }
-        lead = _COMPONENTS[most] if share[most] > 0 else None
-        out.append(
-            Assessment(
-                risk=chance,
-                components=shown,
-                leading=lead if lead in shown else None,
-                movement=movement(moved),
-                ratings=int(moved.rated),
-                level=_level(form),
-            )
-        )
-    return out

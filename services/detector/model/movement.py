@@ -1,8 +1,9 @@
-"""What the features found of forms in, the kind of movement towards each out.
+"""Names the kind of movement that led to a form: a slow slide, a sudden fall, a fall of everything, …
 
-Ways in which the marks may have fallen, suddenly or little by little and since when, are laid beside the last
-levels of what fell, each at the depth that fits it best. A slide is named where the slow ways together fit
-better than the sudden ones, a sudden fall where they fit clearly worse; in between it is not clear (yet).
+Courses that a fall may have taken, suddenly or slowly and since when, are fitted to the last levels of the
+components that fell, each at the depth that fits best. A slide is named where the slow courses together fit
+better than the sudden ones, a sudden fall where they fit clearly worse; in between the kind is not clear
+(yet).
 """
 
 from dataclasses import dataclass
@@ -12,157 +13,177 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.events import Movement, Status
-from services.detector.features.hypotheses import BACK
-from services.detector.features.recent_forms import KEPT
+from services.detector.features.hypotheses import COMPONENTS_FROM_CHANNELS
+from services.detector.features.recent_forms import EARLIER_FORMS
 
 Floats = NDArray[np.float64]
 
-FORMS = KEPT + 1
+FORMS = EARLIER_FORMS + 1
 _LONGEST_AGO = 6
-"""Sessions since the fall began, at most."""
+"""The longest time since a fall began, in sessions."""
 _SUDDEN = {1: 0.8, 2: 0.2}
 _SLOW = {3: 0.25, 4: 0.25, 5: 0.25, 6: 0.25}
-"""Sessions from the beginning of a fall to its full depth, and how frequent each is (Gumz 2012)."""
-_BEFORE = 2.0
-"""So many forms at what is usual are added before all others."""
+"""Sessions from the beginning of a fall to its full depth, and their probability (Gumz et al. 2012)."""
+_BASELINE_FORMS = 2.0
+"""Forms at the baseline that are added before all others."""
 _DEPTH_VARIANCE = 0.06
-"""Of how deep falls are: a fall deeper than is common fits less well."""
+"""Prior variance of a fall's depth: a fall deeper than is common fits less well."""
 _TAIL = 6
-"""Degrees of freedom of what is left over: one odd form says little."""
+"""Degrees of freedom of the residuals' Student distribution, so that one odd form carries little weight."""
 _LEAST = 1e-30
 _OWN_VARIANCE = 4e-4
-"""What no way of falling follows, beside the noise of the session and of the form."""
+"""Variance that no course follows, beside the noise of the session and of the form."""
 
 EARLY = 3
-"""With fewer rated forms nothing is usual yet, so a low level is all there is to say."""
-_CLEAR_FALL = 0.1
-_NO_FALL = 0.02
-_NO_FALL_BEFORE = 0.03
-"""A slide could be seen at the form before: a single step down, however small, is none."""
-_SLID, _AT_ONCE = -0.2, -0.4
-"""Log-odds of slow against sudden over which a fall is named a slide, and under which it is not.
+"""With fewer rated forms there is no baseline yet, and a low level is all that can be named."""
+_CLEAR_DROP = 0.1
+_NO_DROP = 0.02
+_NO_DROP_BEFORE = 0.03
+"""A slide shows at the form before; a single step down, however small, is not a slide."""
+_SLIDE_FROM, _SUDDEN_BELOW = -0.2, -0.4
+"""Log-odds of slow against sudden above which a fall is named a slide, and below which it is named sudden.
 
-Chosen, as `_ALL`, for the share named rightly of each kind on simulated cohorts: see docs/alerts.md.
+These and `_ALL_FROM` were chosen on simulated cohorts for the share of each kind that is named correctly; see
+docs/alerts.md.
 """
-_ALL = 0.35
-"""P(all three components fell | a rupture) from which a fall that is no slide is named as of everything."""
+_ALL_FROM = 0.35
+"""P(all three components fell | a rupture) from which a fall other than a slide is named as of everything."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecentLevels:
-    """What there is to see of n forms."""
+    """The last marks of n dyads, and what is needed to read a fall from them."""
 
-    trail: Floats
+    recent: Floats
     """(n, FORMS * 3) bond, goal and task of the last forms, the newest first; 0 where there was none."""
     rated: Floats
-    """(n,) rated forms up to and with this one."""
-    usual: Floats
-    """(n, 3) usual bond, goal and task before this form; NaN where none is known."""
-    fall: Floats
-    """(n, 3) expected fall of each."""
-    wobble: Floats
-    """(n, 3) variance of each channel from one form to the next."""
+    """(n,) rated forms up to and including this one."""
+    baseline: Floats
+    """(n, 3) of bond, goal and task before this form; NaN where it is not known."""
+    expected_drop: Floats
+    """(n, 3) of bond, goal and task."""
+    observation_variance: Floats
+    """(n, 3) of each channel."""
 
 
-class _Ways(NamedTuple):
+class _Courses(NamedTuple):
     sudden: int
-    """So many, before the slow ones."""
+    """Number of sudden courses; they come before the slow ones."""
     share: Floats
-    """(ways, FORMS) of its present depth that a fall has at each of the last forms, the newest first."""
-    chance: Floats
-    total: Floats
-    """(FORMS + 1, ways) mean share over so many forms and those before."""
+    """(courses, FORMS) the share of its present depth that a fall has at each form, the newest first."""
+    probability: Floats
+    """(courses,)"""
+    mean_share: Floats
+    """(FORMS + 1, courses) mean of `share` over that number of forms and the baseline forms before them."""
     squares: Floats
-    """(FORMS + 1, ways) squared deviations from that mean, summed."""
+    """(FORMS + 1, courses) sum of squared deviations from that mean."""
 
 
-def _ways() -> _Ways:
-    every = [(ago, *way) for some in (_SUDDEN, _SLOW) for ago in range(_LONGEST_AGO) for way in some.items()]
-    share = np.array([np.clip((ago - np.arange(FORMS) + 1) / length, 0.0, 1.0) for ago, length, _ in every])
-    none = np.zeros((1, len(every)))
-    first = np.concatenate([none, np.cumsum(share, axis=1).T])
+def _make_courses() -> _Courses:
+    courses = [
+        (ago, length, probability)
+        for lengths in (_SUDDEN, _SLOW)
+        for ago in range(_LONGEST_AGO)
+        for length, probability in lengths.items()
+    ]
+    forms_ago = np.arange(FORMS)
+    share = np.array([np.clip((ago - forms_ago + 1) / length, 0.0, 1.0) for ago, length, _ in courses])
+    none = np.zeros((1, len(courses)))
+    total = np.concatenate([none, np.cumsum(share, axis=1).T])
     squares = np.concatenate([none, np.cumsum(share * share, axis=1).T])
-    count = np.arange(FORMS + 1)[:, None] + _BEFORE
-    return _Ways(
+    count = np.arange(FORMS + 1)[:, None] + _BASELINE_FORMS
+    return _Courses(
         sudden=_LONGEST_AGO * len(_SUDDEN),
         share=share,
-        chance=np.array([chance for _, _, chance in every]),
-        total=first / count,
-        squares=squares - first * first / count,
+        probability=np.array([probability for _, _, probability in courses]),
+        mean_share=total / count,
+        squares=squares - total * total / count,
     )
 
 
-_WAYS = _ways()
+_COURSES = _make_courses()
 
 
 def below_baseline(levels: RecentLevels) -> tuple[Floats, Floats]:
-    """(n, FORMS) how far each of the last forms lies under usual in what fell; (n,) the variance of that."""
-    total = levels.fall.sum(axis=1, keepdims=True)
-    part = np.where(total > 0, levels.fall / np.where(total > 0, total, 1.0), 1 / 3)
-    there = np.arange(FORMS) < levels.rated[:, None]
-    gap = np.nan_to_num(levels.usual[:, None] - levels.trail.reshape(-1, FORMS, 3))
-    below = np.where(there, (gap * part[:, None]).sum(axis=2), 0.0)
-    channels = np.einsum("nc,ck->nk", part, BACK)
-    variance: Floats = (channels * channels * levels.wobble).sum(axis=1) + _OWN_VARIANCE
+    """Return how far each recent form is below the baseline, (n, FORMS), and the variance of that, (n,).
+
+    The components are weighted by their expected drops.
+    """
+    total = levels.expected_drop.sum(axis=1, keepdims=True)
+    weight = np.where(total > 0, levels.expected_drop / np.where(total > 0, total, 1.0), 1 / 3)
+    exists = np.arange(FORMS) < levels.rated[:, None]
+    gap = np.nan_to_num(levels.baseline[:, None] - levels.recent.reshape(-1, FORMS, 3))
+    below = np.where(exists, (gap * weight[:, None]).sum(axis=2), 0.0)
+    channels = np.einsum("nc,ck->nk", weight, COMPONENTS_FROM_CHANNELS)
+    variance: Floats = (channels * channels * levels.observation_variance).sum(axis=1) + _OWN_VARIANCE
     return below, variance
 
 
 def slide_log_odds(below: Floats, variance: Floats, rated: Floats) -> Floats:
-    """(n,) log-odds that what fell slid little by little, against that it fell at once; 0 where nothing fell.
+    """Return the log-odds (n,) of a slow slide against a sudden fall; 0 where nothing fell.
 
-    `below` and `variance` are of `below_usual`; `rated` (n,) are the forms so far.
+    `below` and `variance` come from `below_baseline`; `rated` (n,) counts the forms so far.
     """
-    odds = np.zeros(rated.size)
-    fell = np.nonzero(below[:, 0] > _NO_FALL)[0]
-    odds[fell] = _log_odds(below[fell], variance[fell], np.minimum(rated[fell], FORMS).astype(np.intp))
-    return odds
+    log_odds = np.zeros(rated.size)
+    fell = np.nonzero(below[:, 0] > _NO_DROP)[0]
+    count = np.minimum(rated[fell], FORMS).astype(np.intp)
+    log_odds[fell] = _slow_against_sudden(below[fell], variance[fell], count)
+    return log_odds
 
 
-def _log_odds(below: Floats, variance: Floats, count: NDArray[np.intp]) -> Floats:
-    whole = below.sum(axis=1)
-    # Least squares of each way over a level of its own; the depth is drawn to 0 by what is common.
-    along = np.einsum("nt,wt->nw", below, _WAYS.share) - whole[:, None] * _WAYS.total[count]
-    room = _WAYS.squares[count] + variance[:, None] / _DEPTH_VARIANCE
+def _slow_against_sudden(below: Floats, variance: Floats, count: NDArray[np.intp]) -> Floats:
+    total = below.sum(axis=1)
+    # Each course is fitted by least squares over a level of its own; the prior shrinks the depth to 0.
+    along = np.einsum("nt,wt->nw", below, _COURSES.share) - total[:, None] * _COURSES.mean_share[count]
+    scale = _COURSES.squares[count] + variance[:, None] / _DEPTH_VARIANCE
     explained = np.maximum(along, 0.0)
     explained *= explained
-    explained /= room
-    left = (below * below).sum(axis=1) - whole * whole / (count + _BEFORE)
-    surprise = np.maximum(left[:, None] - explained, 0.0) / variance[:, None]
-    # Of the likelihoods only the powers are needed: the tail's exponent is a whole number.
-    fit = 1.0 / (1.0 + surprise / _TAIL)
-    fit /= fit.max(axis=1, keepdims=True)
-    fit **= (_TAIL + FORMS) // 2
-    fit *= _WAYS.chance
-    sudden, slow = fit[:, : _WAYS.sudden].sum(axis=1), fit[:, _WAYS.sudden :].sum(axis=1)
-    odds: Floats = np.log(np.maximum(slow, _LEAST) / np.maximum(sudden, _LEAST))
-    return odds
+    explained /= scale
+    squares = (below * below).sum(axis=1) - total * total / (count + _BASELINE_FORMS)
+    residual = np.maximum(squares[:, None] - explained, 0.0) / variance[:, None]
+    # Student likelihoods up to a factor; as their exponent is a whole number, a power is enough.
+    likelihood = 1.0 / (1.0 + residual / _TAIL)
+    likelihood /= likelihood.max(axis=1, keepdims=True)
+    likelihood **= (_TAIL + FORMS) // 2
+    likelihood *= _COURSES.probability
+    sudden = likelihood[:, : _COURSES.sudden].sum(axis=1)
+    slow = likelihood[:, _COURSES.sudden :].sum(axis=1)
+    log_odds: Floats = np.log(np.maximum(slow, _LEAST) / np.maximum(sudden, _LEAST))
+    return log_odds
 
 
 class MovementInputs(NamedTuple):
-    """What `movement` looks at, of one form."""
+    """The numbers of one form that name its movement."""
 
     status: Status
     rated: float
+    """Rated forms up to and including this one."""
     below: float
-    """How far what fell lies under usual."""
+    """How far the components that fell are below the baseline."""
     below_before: float
-    """How far it lay under the same at the form before."""
+    """The same at the form before."""
     below_last: float
-    everything: float
-    slow: float
-    """Log-odds of a slide against a sudden fall."""
+    """How far the level is below that of the form before."""
+    all_fell: float
+    """P(all three components fell | a rupture)."""
+    slide_log_odds: float
+    """Log-odds of a slow slide against a sudden fall."""
 
 
 def movement(form: MovementInputs) -> Movement | None:
-    """How the marks moved towards a form; None when they did not move down, or how is not clear."""
+    """Return how the marks moved towards a form; None if they did not move down, or the kind is not clear.
+
+    >>> movement(MovementInputs(Status.RATED, 6.0, 0.3, 0.0, 0.3, 0.1, -2.0))
+    <Movement.SUDDEN_FALL: 'sudden-fall'>
+    """
     if form.status is Status.DECLINED:
         return Movement.DECLINED_FORMS
-    if form.rated < EARLY and not form.below_last >= _CLEAR_FALL:
+    if form.rated < EARLY and not form.below_last >= _CLEAR_DROP:
         return Movement.LOW_FROM_START
-    if not form.below > _NO_FALL:
+    if not form.below > _NO_DROP:
         return None
-    if form.slow > _SLID and form.below_before > _NO_FALL_BEFORE:
+    if form.slide_log_odds > _SLIDE_FROM and form.below_before > _NO_DROP_BEFORE:
         return Movement.SLOW_SLIDE
-    if form.everything >= _ALL:
+    if form.all_fell >= _ALL_FROM:
         return Movement.EVERYTHING
-    return Movement.SUDDEN_FALL if form.slow < _AT_ONCE else None
+    return Movement.SUDDEN_FALL if form.slide_log_odds < _SUDDEN_BELOW else None

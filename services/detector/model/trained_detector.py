@@ -1,6 +1,6 @@
-"""Dyads' forms in, their assessments and snapshots out: features, score and explain in one pass."""
+"""Assesses the forms of many dyads with a trained model: features, risks and explanations in one pass."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +9,16 @@ from services.detector.domain.detector import DyadAssessments, DyadForms, Heartb
 from services.detector.domain.form import form_matrix
 from services.detector.domain.reference import Reference
 from services.detector.features.extractor import FeatureExtractor
-from services.detector.model.batch_fold import FoldedForms, HistoryLengths, fold
+from services.detector.model.batch_fold import FoldedForms, HistoryLengths, fold_batch
 from services.detector.model.classifier import Classifier, Scorer
 from services.detector.model.explanation import explain
 from services.detector.model.floor_effect import possible_originals
+from services.detector.model.snapshot import decode_snapshots, encode_snapshots
 
 Floats = NDArray[np.float64]
 
-_FLOOR_AT_ONCE = 8
-"""Forms at the floor weighed together, with all that they may have been."""
-_MAGIC = b"RAP2"
-
-
-class BadSnapshot(ValueError):
-    """The bytes are no snapshot of this model: refold the dyad's history."""
+_FLOOR_BATCH = 8
+"""Forms at the floor that are scored together, each with all its possible originals."""
 
 
 class TrainedDetector:
@@ -47,71 +43,50 @@ class TrainedDetector:
 
     @property
     def version(self) -> str:
-        """Names the artefact."""
+        """Version of the artefact."""
         return self._version
 
     @property
     def classifier(self) -> Classifier:
-        """What makes risks of features."""
+        """The classifier that computes risks from features."""
         return self._scorer.classifier
 
     @property
     def threshold(self) -> float:
-        """The risk at which to flag until a practice has a threshold of its own."""
+        """The risk from which a session is flagged until a practice has a threshold of its own."""
         return self._threshold
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
-        """Assess every form of every dyad that is not known.
+        """Assess every form of every dyad that is not already assessed.
 
         Raises:
             BadSnapshot: a snapshot was not made by this model.
         """
-        states = self._states(dyads)
-        work = [HistoryLengths(len(dyad.forms), dyad.already_assessed) for dyad in dyads]
-        gathered = fold(
-            self._features, states, work, form_matrix([form for dyad in dyads for form in dyad.forms])
-        )
-        forms = [form for dyad in dyads for form in dyad.forms[dyad.already_assessed :]]
-        assessments = explain(forms, self._risk(gathered), gathered.found)
-        out, begin = [], 0
-        for snapshot, dyad in zip(_snapshots(states), dyads, strict=True):
-            end = begin + len(dyad.forms) - dyad.already_assessed
-            out.append(DyadAssessments(snapshot, assessments[begin:end]))
-            begin = end
-        return out
-
-    def _risk(self, gathered: FoldedForms) -> Floats:
-        """Of each form: the classifier's, and at the floor that of the riskiest form that ends as it."""
-        risk = self._scorer.score(gathered.features)
-        for begin in range(0, len(gathered.floor), _FLOOR_AT_ONCE):
-            some = gathered.floor[begin : begin + _FLOOR_AT_ONCE]
-            ways = [possible_originals(one.form) for one in some]
-            if not any(map(len, ways)):
-                continue
-            states = np.repeat(np.stack([one.state for one in some]), [len(way) for way in ways], axis=0)
-            might = self._scorer.score(self._features.step(states, np.concatenate(ways)).features)
-            rows = np.repeat([one.row for one in some], [len(way) for way in ways])
-            np.maximum.at(risk, rows, might)
-        return risk
-
-    def _states(self, dyads: Sequence[DyadForms]) -> Floats:
         states = self._features.start(len(dyads))
-        size = len(_MAGIC) + 4 * states.shape[1]
-        known = [dyad.snapshot for dyad in dyads if dyad.snapshot is not None]
-        if any(len(snapshot) != size or not snapshot.startswith(_MAGIC) for snapshot in known):
-            raise BadSnapshot("not a snapshot of this model: refold the history")
-        if known:
-            rows = [row for row, dyad in enumerate(dyads) if dyad.snapshot is not None]
-            together = np.frombuffer(b"".join(known), dtype=np.uint8).reshape(-1, size)
-            states[rows] = np.ascontiguousarray(together[:, len(_MAGIC) :]).view("<f4")
-        return states
+        decode_snapshots([dyad.snapshot for dyad in dyads], states)
+        lengths = [HistoryLengths(len(dyad.forms), dyad.already_assessed) for dyad in dyads]
+        columns = form_matrix([form for dyad in dyads for form in dyad.forms])
+        folded = fold_batch(self._features, states, lengths, columns)
+        forms = [form for dyad in dyads for form in dyad.forms[dyad.already_assessed :]]
+        assessments = explain(forms, self._risk(folded), folded.explanation)
+        results, begin = [], 0
+        for snapshot, dyad in zip(encode_snapshots(states), dyads, strict=True):
+            end = begin + len(dyad.forms) - dyad.already_assessed
+            results.append(DyadAssessments(snapshot, assessments[begin:end]))
+            begin = end
+        return results
 
-
-def _snapshots(states: Floats) -> Iterator[bytes]:
-    """Each dyad's state as the bytes that `_states` reads."""
-    numbers = states.astype("<f4").view(np.uint8)
-    magic = np.broadcast_to(np.frombuffer(_MAGIC, dtype=np.uint8), (states.shape[0], len(_MAGIC)))
-    together = np.concatenate([magic, numbers], axis=1)
-    size = together.shape[1]
-    packed = together.tobytes()
-    return (packed[at : at + size] for at in range(0, len(packed), size))
+    def _risk(self, folded: FoldedForms) -> Floats:
+        """Return each form's risk (n,); a form at the floor has that of its riskiest possible original."""
+        risk = self._scorer.score(folded.features)
+        for begin in range(0, len(folded.at_floor), _FLOOR_BATCH):
+            batch = folded.at_floor[begin : begin + _FLOOR_BATCH]
+            originals = [possible_originals(each.form) for each in batch]
+            counts = [len(forms) for forms in originals]
+            if not any(counts):
+                continue
+            states = np.repeat(np.stack([each.state for each in batch]), counts, axis=0)
+            features = self._features.extract(states, np.concatenate(originals)).features
+            rows = np.repeat([each.row for each in batch], counts)
+            np.maximum.at(risk, rows, self._scorer.score(features))
+        return risk

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from services.detector.domain.form import FORM_COLUMNS, form_matrix
 from services.detector.features.extractor import FeatureExtractor
-from services.detector.features.filter_predict import predict, start
+from services.detector.features.filter_predict import initial_belief, predict
 from services.detector.features.filter_update import form_likelihood, update
 from services.detector.features.hypotheses import FilterSettings, hypothesis_tables
 from services.detector.features.observation import observe, straight_lined
@@ -27,13 +27,13 @@ PLAIN = replace(
     outlier=1e-12,
     noise_weight=1e12,
     item_weight=1e12,
-    climb=0.0,
+    deepen=0.0,
     ease=0.0,
     onset=0.045,
     onset_first=0.004,
     repair=0.22,
-    wander=(1.6e-4, 1.0e-4, 1.0e-4),
-    usual_variance=(0.02, 0.008, 0.008),
+    baseline_walk=(1.6e-4, 1.0e-4, 1.0e-4),
+    baseline_variance=(0.02, 0.008, 0.008),
     noise=0.0026,
 )
 
@@ -45,7 +45,7 @@ def _normal(x: float, mean: float, variance: float) -> float:
 def _filtered(settings: FilterSettings, levels: list[float]) -> list[float]:
     """P(rupture) after each form, by the filter."""
     tables = hypothesis_tables(settings)
-    belief = start(tables, 1)
+    belief = initial_belief(tables, 1)
     out = []
     for number, row in enumerate(form_matrix(level_forms(levels))):
         prior = predict(tables, belief, np.array([number == 0]))
@@ -67,7 +67,7 @@ def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[floa
         chance = [0.0, 0.0]
         for course in product(range(tables.hypotheses), repeat=last):
             weight, before = 1.0, 0
-            mean, spread = np.array(settings.usual), np.array(settings.usual_variance)
+            mean, spread = np.array(settings.baseline_mean), np.array(settings.baseline_variance)
             for t, now in enumerate(course):
                 onset = settings.onset_first if t == 0 else settings.onset
                 weight *= _transition(settings, tables.onset, onset, before, now)
@@ -76,7 +76,7 @@ def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[floa
                 weight *= settings.given_ratio if now else 1.0
                 for channel in range(3):
                     m = mean[channel] + (settings.drift if channel == 0 else 0.0)
-                    p = spread[channel] + settings.wander[channel]
+                    p = spread[channel] + settings.baseline_walk[channel]
                     variance = float(p + noise[channel] + measured[channel])
                     seen = levels[t] if channel == 0 else 0.0
                     gap = float(seen - (m - tables.shift[channel, now]))
@@ -116,7 +116,7 @@ def test_the_first_form_is_weighed_exactly() -> None:
 def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> None:
     settings = FilterSettings()
     tables = hypothesis_tables(settings)
-    prior = predict(tables, start(tables, 1), np.array([False]))
+    prior = predict(tables, initial_belief(tables, 1), np.array([False]))
     item_var = np.array([settings.item_variance])
     columns = form_matrix(level_forms([0.5]))
     seen = observe(columns, np.full((3, 1), 0.78), np.array([np.nan]), item_var)
@@ -159,7 +159,7 @@ def test_a_declined_form_makes_a_rupture_somewhat_likelier() -> None:
     state = features.start(1)
     odds = []
     for one in [*level_forms([0.8, 0.8]), declined(2)]:
-        step = features.step(state, form_matrix([one]))
+        step = features.extract(state, form_matrix([one]))
         state = step.state
         odds.append(float(step.features[0, features.names.index("odds")]))
     assert odds[1] < odds[2] < 0
@@ -172,7 +172,7 @@ def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
     for number in range(1000):
         level = float(rng.choice([0.0, 1.0]))
         both = [level_forms([level])[0], declined(number)]
-        state = features.step(state, form_matrix(both)).state
+        state = features.extract(state, form_matrix(both)).state
     parts = features.layout.split(state)
     assert np.isfinite(parts["weight"]).all()
     assert np.isfinite(parts["filter_mean"]).all()

@@ -6,7 +6,8 @@ import pytest
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
 from services.detector.features.batch_sum import pairwise_sum
-from services.detector.model.trained_detector import BadSnapshot, TrainedDetector
+from services.detector.model.snapshot import BadSnapshot
+from services.detector.model.trained_detector import TrainedDetector
 
 
 @pytest.fixture(scope="module")

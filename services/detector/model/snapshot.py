@@ -1,0 +1,46 @@
+"""Encodes a dyad's state as bytes and back, so that a history need not be folded again."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+_MAGIC = b"RAP2"
+"""Marks the format of the bytes: this, then the state as little-endian float32."""
+
+
+class BadSnapshot(ValueError):
+    """The bytes are not a snapshot of this model: fold the dyad's history again."""
+
+
+def encode_snapshots(states: Floats) -> Iterator[bytes]:
+    """Yield each row of states (n, width), whose numbers must each fit into a float32, as bytes.
+
+    >>> states = np.array([[0.5, 2.0]])
+    >>> next(encode_snapshots(states))
+    b'RAP2\\x00\\x00\\x00?\\x00\\x00\\x00@'
+    """
+    numbers = states.astype("<f4").view(np.uint8)
+    magic = np.broadcast_to(np.frombuffer(_MAGIC, dtype=np.uint8), (states.shape[0], len(_MAGIC)))
+    joined = np.concatenate([magic, numbers], axis=1)
+    size = joined.shape[1]
+    packed = joined.tobytes()
+    return (packed[at : at + size] for at in range(0, len(packed), size))
+
+
+def decode_snapshots(snapshots: Sequence[bytes | None], states: Floats) -> None:
+    """Write the snapshots into their rows of states (n, width); rows whose snapshot is None stay.
+
+    Raises:
+        BadSnapshot: the bytes have another format or another width.
+    """
+    size = len(_MAGIC) + 4 * states.shape[1]
+    given = [snapshot for snapshot in snapshots if snapshot is not None]
+    if any(len(snapshot) != size or not snapshot.startswith(_MAGIC) for snapshot in given):
+        raise BadSnapshot("not a snapshot of this model: refold the history")
+    if given:
+        rows = [row for row, snapshot in enumerate(snapshots) if snapshot is not None]
+        joined = np.frombuffer(b"".join(given), dtype=np.uint8).reshape(-1, size)
+        states[rows] = np.ascontiguousarray(joined[:, len(_MAGIC) :]).view("<f4")
