@@ -1,53 +1,52 @@
-"""Wording: a locale and a key in, a sentence out; dates and numbers as that locale writes them."""
+"""Looks up the sentences of a language, and writes dates and numbers as a locale does."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 from babel.numbers import format_decimal
 
+from schemas.wording.sentences import LANGUAGES, MINUS, flatten, shared_sentences
+
 DEFAULT_LANGUAGE = "en"
-LANGUAGES = ("en", "de")
 _NO_SHARP_S = {"CH", "LI"}
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The sentences of one language, with the habits of one locale of it."""
+    """The sentences of one language, with dates and numbers in one of its locales."""
 
     language: str
     locale: Locale
     texts: Mapping[str, str]
 
     def __call__(self, key: str, **values: object) -> str:
-        """The sentence of that key, its places filled.
+        """Return the sentence of a key, with its places filled.
 
         Raises:
-            KeyError: there is no such sentence; a test holds the languages to the same keys.
+            KeyError: there is no such sentence; a test keeps the keys of all languages the same.
         """
         return self.texts[key].format(**values)
 
     def moment(self, at: datetime, zone: ZoneInfo) -> str:
-        """A weekday, a day and a time, as `Tue 18 Nov, 10:00`."""
+        """Return a weekday, a day and a time, such as `Tue 18 Nov, 10:00`."""
         return format_datetime(at, self.texts["format.moment"], tzinfo=zone, locale=self.locale)
 
     def day(self, at: datetime, zone: ZoneInfo) -> str:
-        """A day, as `18 Nov`."""
+        """Return a day, such as `18 Nov`."""
         return format_datetime(at, self.texts["format.day"], tzinfo=zone, locale=self.locale)
 
     def number(self, value: float) -> str:
-        """A mark with one decimal."""
+        """Return a rating with one decimal."""
         return format_decimal(value, "0.0", locale=self.locale)
 
     def signed(self, value: float) -> str:
-        """A change with its sign."""
+        """Return a change with one decimal and its sign."""
         text = format_decimal(abs(value), "0.0", locale=self.locale)
         return f"{MINUS if value < 0 else '+'}{text}"
 
@@ -60,16 +59,21 @@ class Wordings:
 
     @classmethod
     def load(cls) -> "Wordings":
-        """Read the files in `texts/`."""
+        """Read the files in `texts/`, and the sentences that other services share."""
         folder = resources.files("services.notifier") / "texts"
         read = {
             language: tomllib.loads((folder / f"{language}.toml").read_text("utf-8"))
             for language in LANGUAGES
         }
-        return cls({language: dict(_flat(tree)) for language, tree in read.items()})
+        return cls(
+            {
+                language: {**shared_sentences(language), **dict(flatten(tree))}
+                for language, tree in read.items()
+            }
+        )
 
     def of(self, locale: str) -> Wording:
-        """The wording for a locale such as `de-AT`; English where we have no texts in its language."""
+        """Return the wording for a locale such as `de-AT`; English when its language has no texts."""
         try:
             wanted = Locale.parse(locale, sep="-")
         except (UnknownLocaleError, ValueError):
@@ -82,7 +86,7 @@ class Wordings:
         return Wording(wanted.language, wanted, texts)
 
     def best(self, accept_language: str) -> Wording:
-        """The wording for what a browser asks for, before anyone has signed in."""
+        """Return the wording for the `Accept-Language` header of a browser that nobody has signed in with."""
         for part in accept_language.split(","):
             language = part.split(";")[0].strip().partition("-")[0].lower()
             if language in self._texts:
@@ -91,13 +95,5 @@ class Wordings:
 
     @property
     def texts(self) -> Mapping[str, Mapping[str, str]]:
-        """All sentences by language and key."""
+        """All sentences, by language and key."""
         return self._texts
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", str(value)

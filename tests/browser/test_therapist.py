@@ -135,14 +135,14 @@ def test_a_therapist_signs_in_by_link_reads_answers_and_takes_it_back(link: str,
         driver.get(link)
         press(driver, "Sign in")
         assert urlsplit(driver.current_url).path == f"/items/{episode_named('one')}"
-        assert driver.find_element(By.TAG_NAME, "h1").text == "Your client of Wed 18 Nov, 11:00"
+        assert driver.find_element(By.TAG_NAME, "h1").text == "Your client's session on Wed 18 Nov, 11:00"
         charts = driver.find_elements(By.CSS_SELECTOR, "svg.chart")
         assert [chart.is_displayed() for chart in charts] == [size == "desk", size == "telephone"]
         page_width = driver.execute_script("return document.documentElement.scrollWidth")
         assert page_width <= SIZES[size][0], "nothing has to be scrolled sideways"
 
         press(driver, "I will bring it up")
-        assert "You answered: I will bring it up" in driver.find_element(By.TAG_NAME, "main").text
+        assert "Your answer: I will bring it up" in driver.find_element(By.TAG_NAME, "main").text
         press(driver, "Undo")
         assert "You answered" not in driver.find_element(By.TAG_NAME, "main").text
         press(driver, "Sign out")

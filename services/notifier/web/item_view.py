@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from schemas.events import Answer, Change, Component, ComponentAssessment, EpisodeChanged, Movement
+from schemas.events import Answer, Change, Component, ComponentAssessment, EpisodeChanged
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.validation_errors import InvalidInput
+from schemas.wording.sentences import basis, certainty, likely_of_ten, topic
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
@@ -17,14 +18,6 @@ from services.notifier.web.trajectory_chart import NARROW, WIDE, TrajectoryChart
 from services.notifier.wording import Wording
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
-
-_MEANING = {
-    Movement.SLOW_SLIDE: "withdrawal",
-    Movement.DECLINED_FORMS: "withdrawal",
-    Movement.EVERYTHING: "everything",
-    Movement.LOW_FROM_START: "low",
-}
-"""Movements that mean something of their own; for the others the component that moved most speaks."""
 
 _KNOWN_AFTER = 3
 
@@ -123,11 +116,10 @@ def view(
     """The item as a page."""
     change, zone = item.change, therapist.zone
     instrument = _instrument(catalogue, change.instrument)
-    meaning = _meaning(change)
+    subject = topic(change.movement, change.leading_component)
     upcoming = _next_session(change, zone, wording)
     latest = next((one for one in reversed(item.history) if one.trajectory), change)
     shown_with = _instrument(catalogue, latest.instrument)
-    likely = _likely(change.risk)
     template = practice.client_url_template if practice else None
     return ItemView(
         title=wording("item.title", moment=wording.moment(change.session_at, zone)),
@@ -139,17 +131,17 @@ def view(
         what=tuple(_what(change, wording, zone)),
         scale=_scale(instrument, wording),
         moved=tuple(_moved(change, wording)),
-        sure=_sure(likely, wording),
-        likely=likely,
-        basis=_basis(change.ratings, wording),
+        sure=None if change.risk is None else certainty(wording.texts, change.risk),
+        likely=None if change.risk is None else likely_of_ten(change.risk),
+        basis=basis(wording.texts, change.ratings),
         charts=tuple(
             chart
             for frame in (WIDE, NARROW)
             if (chart := draw(frame, latest.trajectory, shown_with, wording, zone)) is not None
         ),
-        meaning=wording(f"meaning.{meaning}"),
-        question=wording(f"question.{meaning}"),
-        action=wording(f"action.{meaning}"),
+        meaning=wording(f"meaning.{subject}"),
+        question=wording("format.quotation", text=wording(f"question.{subject}")),
+        action=wording(f"action.{subject}"),
         unknown=tuple(_unknown(change, wording)),
         history=tuple(
             (wording.moment(one.session_at, zone), wording(f"history.{one.change.value}"))
@@ -172,12 +164,6 @@ def _next_session(change: EpisodeChanged, zone: ZoneInfo, wording: Wording) -> s
     return wording.moment(change.next_session_at, zone) if change.next_session_at else None
 
 
-def _meaning(change: EpisodeChanged) -> str:
-    if change.movement in _MEANING:
-        return _MEANING[change.movement]
-    return (change.leading_component or Component.OVERALL).value
-
-
 def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
     # An earlier episode may stand in the same history; only this one is meant.
     flagged = [
@@ -198,10 +184,9 @@ def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[
         )
     fallen = _fallen_most(change)
     if fallen is not None:
-        name = wording(f"component.long.{fallen[0].value}")
         yield wording(
             "movement.change",
-            component=name[0].upper() + name[1:],
+            component=wording(f"component.long.{fallen[0].value}"),
             score=wording.number(fallen[1]),
             usual=wording.number(fallen[1] - fallen[2]),
             change=wording.signed(fallen[2]),
@@ -251,23 +236,6 @@ def _scale(instrument: Instrument | None, wording: Wording) -> str:
         lowest=f"{instrument.lowest:g}",
         highest=f"{instrument.highest:g}",
     )
-
-
-def _likely(risk: float | None) -> int | None:
-    # Never ten of ten: the ratings alone cannot make it certain.
-    return None if risk is None else min(9, round(10 * risk))
-
-
-def _sure(likely: int | None, wording: Wording) -> str | None:
-    if likely is None:
-        return None
-    if likely == 0:
-        return wording("item.sure_never")
-    return wording("item.sure", likely=likely, unlikely=10 - likely)
-
-
-def _basis(ratings: int, wording: Wording) -> str:
-    return wording("item.basis_one") if ratings == 1 else wording("item.basis", ratings=ratings)
 
 
 def _unknown(change: EpisodeChanged, wording: Wording) -> Iterator[str]:

@@ -54,7 +54,7 @@ async def test_the_button_leads_to_the_item_and_works_once(stage: Stage) -> None
         first = await signed_in(stage, browser)
         assert first.headers["location"] == ITEM
         second = await browser.post("/sign-in", data={"token": await mailed_token(stage)})
-        assert (second.status_code, "used before" in second.text) == (410, True)
+        assert (second.status_code, "has already been used" in second.text) == (410, True)
 
 
 async def test_the_session_cookie_is_kept_from_scripts_and_other_sites(stage: Stage) -> None:
@@ -83,7 +83,7 @@ async def test_a_forged_token_opens_nothing(stage: Stage) -> None:
     token = await mailed_token(stage)
     async with stage.browser() as browser:
         page = await browser.post("/sign-in", data={"token": token[:-2] + "xx"})
-    assert (page.status_code, "not a link of ours" in page.text) == (410, True)
+    assert (page.status_code, "not one of our links" in page.text) == (410, True)
 
 
 async def test_asking_for_a_link_answers_the_same_for_a_known_and_an_unknown_address(stage: Stage) -> None:
@@ -110,15 +110,13 @@ async def test_the_item_shows_whose_what_moved_and_how_sure(stage: Stage) -> Non
     async with stage.browser() as browser:
         await signed_in(stage, browser)
         page = (await browser.get(ITEM)).text
-    assert "Your client of Wed 18 Nov, 11:00" in page
+    assert "Your client&#39;s session on Wed 18 Nov, 11:00" in page
     assert re.search(r"reference [0-9a-f]{6}\b", page)
     assert 'href="https://records.example/clients/c-canary-77/notes"' in page
-    assert (
-        "Agreement on goals was marked 4.9; about 8.6 is usual for this client (\N{MINUS SIGN}3.7)." in page
-    )
-    assert "Of 10 patterns like this one, about 7 go with" in page
+    assert "Agreement on goals was rated 4.9; usually about 8.6 (\N{MINUS SIGN}3.7)." in page
+    assert "In about 7 of 10 cases like this one" in page
     assert "<svg" in page
-    assert "nobody else unless you share it" in page
+    assert "shown only to you" in page
 
 
 async def test_the_item_speaks_tentatively(stage: Stage) -> None:
@@ -136,7 +134,7 @@ async def test_an_answer_is_published_with_the_records_key_and_partition(stage: 
         csrf = csrf_in(await browser.get(ITEM))
         answered = await browser.post(f"{ITEM}/answers", data={"answer": "will-discuss", "csrf": csrf})
         assert (answered.status_code, answered.headers["location"]) == (303, ITEM)
-        assert "You answered: I will bring it up" in (await browser.get(ITEM)).text
+        assert "Your answer: I will bring it up" in (await browser.get(ITEM)).text
     (out,) = stage.published
     assert (THERAPIST_RESPONDED.name, 3, key_of(changed())) == (out.topic, out.partition, out.key)
     (event,) = stage.answers()
@@ -225,7 +223,7 @@ async def test_a_withdrawn_item_says_so_and_asks_nothing(stage: Stage) -> None:
         await signed_in(stage, browser)
         await stage.handle(changed(Change.WITHDRAWN, 2))
         page = (await browser.get(ITEM)).text
-    assert "was corrected or taken back" in page
+    assert "was corrected or withdrawn" in page
     assert "4.9" not in page
     assert "/answers" not in page
 

@@ -26,7 +26,7 @@ def shown(change: EpisodeChanged, *, locale: str = "en", template: str | None = 
 
 
 def test_times_are_those_of_the_therapists_place() -> None:
-    assert shown(changed()).title == "Your client of Wed 18 Nov, 05:00"
+    assert shown(changed()).title == "Your client's session on Wed 18 Nov, 05:00"
 
 
 def test_the_clients_id_is_not_shown_and_its_reference_is_the_practices_own() -> None:
@@ -37,9 +37,9 @@ def test_the_clients_id_is_not_shown_and_its_reference_is_the_practices_own() ->
 @pytest.mark.parametrize(
     ("risk", "words"),
     [
-        (0.71, "about 7 go with"),
-        (0.999, "about 9 go with"),
-        (0.34, "about 3 go with"),
+        (0.71, "about 7 of 10"),
+        (0.999, "about 9 of 10"),
+        (0.34, "about 3 of 10"),
         (0.02, "hardly any"),
     ],
 )
@@ -59,7 +59,7 @@ def test_certainty_is_said_as_natural_frequencies_and_never_as_certain(risk: flo
         (Movement.EVERYTHING, Component.GOAL, "outside of therapy"),
         (Movement.SLOW_SLIDE, Component.GOAL, "step back quietly"),
         (Movement.DECLINED_FORMS, Component.BOND, "step back quietly"),
-        (Movement.LOW_FROM_START, Component.TASK, "way of marking"),
+        (Movement.LOW_FROM_START, Component.TASK, "way of rating"),
         (None, Component.TASK, "way of working"),
     ],
 )
@@ -83,8 +83,8 @@ def test_an_episode_without_components_and_history_still_reads() -> None:
     page = shown(bare)
     assert (page.moved, page.charts, page.sure) == ((), (), None)
     (moved,) = page.what
-    assert moved.startswith("Around the session of Wed 18 Nov, 05:00 the ratings moved")
-    assert moved.endswith("is not clear yet.")
+    assert moved.startswith("Around the session on Wed 18 Nov, 05:00 the ratings moved")
+    assert moved.endswith("whether at once or little by little.")
 
 
 def test_the_link_into_the_practices_record_is_quoted() -> None:
@@ -93,12 +93,12 @@ def test_the_link_into_the_practices_record_is_quoted() -> None:
 
 
 def test_the_sessions_over_which_it_shows_are_named() -> None:
-    assert shown(changed()).what[1] == "It shows in 2 sessions, from 11 Nov to 18 Nov."
+    assert shown(changed()).what[1] == "This shows in 2 sessions, from 11 Nov to 18 Nov."
 
 
 def test_sessions_of_an_earlier_episode_are_not_counted() -> None:
     change = changed(opened_at=NOW - timedelta(hours=2))
-    assert not any("It shows" in sentence for sentence in shown(change).what)
+    assert not any("This shows" in sentence for sentence in shown(change).what)
 
 
 def test_where_the_leading_component_has_no_mark_the_one_that_fell_most_is_spoken_of() -> None:
@@ -107,7 +107,7 @@ def test_where_the_leading_component_has_no_mark_the_one_that_fell_most_is_spoke
         **known,
         Component.GOAL: known[Component.GOAL].model_copy(update={"score": None, "change": None}),
     }
-    assert shown(changed(components=without)).what[2].startswith("The session as a whole was marked 7.3")
+    assert shown(changed(components=without)).what[2].startswith("The session as a whole was rated 7.3")
 
 
 def test_what_came_later_is_shown_with_its_session() -> None:
@@ -117,11 +117,11 @@ def test_what_came_later_is_shown_with_its_session() -> None:
     page = view(item, THERAPIST, None, CATALOGUE, WORDINGS.of("en"))
     assert page.history[1] == (
         "Wed 25 Nov, 05:00",
-        "The ratings came back to what is usual for this client.",
+        "The ratings are back to what is usual for this client.",
     )
 
 
 def test_the_page_is_complete_in_german() -> None:
     page = shown(changed(), locale="de-AT")
-    assert page.title == "Ihre Klientin oder Ihr Klient vom Mi. 18. Nov., 05:00"
-    assert "ist bei dieser Person etwa 8,6" in page.what[2]
+    assert page.title == "Sitzung vom Mi., 18. Nov., 05:00 Uhr"
+    assert "sonst etwa 8,6" in page.what[2]

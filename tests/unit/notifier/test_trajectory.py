@@ -69,8 +69,8 @@ def test_the_axis_is_in_the_instruments_units() -> None:
 def test_it_says_in_words_what_it_shows() -> None:
     words = picture(trajectory(9)).description
     assert words == (
-        "9 sessions from 23 Sep to 18 Nov. The last mark is 6.9; usual is 8.6."
-        " Marked sessions: 11 Nov, 18 Nov."
+        "9 sessions from 23 Sep to 18 Nov. The last rating is 6.9; usual is 8.6."
+        " Highlighted sessions: 11 Nov, 18 Nov."
     )
 
 

@@ -6,7 +6,8 @@ from string import Formatter
 import pytest
 
 from schemas.events import Answer, Change, Component, Movement
-from services.notifier.wording import LANGUAGES, Wordings
+from schemas.wording.sentences import LANGUAGES
+from services.notifier.wording import Wordings
 
 WORDINGS = Wordings.load()
 OTHERS = [language for language in LANGUAGES if language != "en"]

@@ -1,0 +1,1 @@
+"""Sentences for therapists that more than one service shows, in every language."""
