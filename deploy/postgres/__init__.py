@@ -1,1 +1,1 @@
-"""PostgreSQL's tables: one folder of migrations per service, and the tables that all services have."""
+"""Migrations of PostgreSQL: one folder for each service, and the tables that all services have."""

@@ -1,4 +1,4 @@
-"""Alembic's environment: an open connection in, the pending migrations of one service applied through it."""
+"""Applies the pending migrations of one service through an open connection (Alembic's environment)."""
 
 from alembic import context
 

@@ -1,6 +1,6 @@
-"""The tables that every consuming service has in its own schema: a schema's name in, SQL out.
+"""Builds the SQL of the tables that every consuming service has in its own schema.
 
-Each service's first migration creates them, and `services/runtime` reads and writes them.
+The first migration of each service creates them, and `services/runtime` reads and writes them.
 """
 
 import re
@@ -8,14 +8,14 @@ import re
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 _V1 = """
--- The Kafka cluster whose positions these are: another one is not read from until a person says so.
+-- The Kafka cluster that the positions belong to; another one is read only after an operator adopts it.
 CREATE TABLE {schema}.cluster (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     cluster_id text NOT NULL,
     adopted_at timestamptz NOT NULL DEFAULT now()
 );
 
--- The next offset to apply: all records below it have taken effect, in the same transaction as this row.
+-- The next offset to apply: the effects of all records below it were stored in the transaction of this row.
 CREATE TABLE {schema}.applied (
     cluster_id text NOT NULL,
     topic text NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE {schema}.applied (
     PRIMARY KEY (cluster_id, topic, partition)
 ) WITH (fillfactor = 50);
 
--- Raised at each assignment; a transaction of an earlier owner finds it raised and ends.
+-- Raised at each assignment; a transaction of an earlier owner sees a higher epoch and is rolled back.
 CREATE TABLE {schema}.epoch (
     topic text NOT NULL,
     partition integer NOT NULL,
@@ -32,8 +32,8 @@ CREATE TABLE {schema}.epoch (
     PRIMARY KEY (topic, partition)
 ) WITH (fillfactor = 50);
 
--- The final bytes of every record to publish. `batch` numbers the transaction, so that what it wrote is
--- deleted by one number; `partition` is null where the key decides.
+-- The final bytes of every record to publish. `batch` numbers the transaction, so that its rows are deleted
+-- by one number; `partition` is null where the key decides.
 CREATE SEQUENCE {schema}.outbox_batch;
 CREATE TABLE {schema}.outbox (
     batch bigint NOT NULL,
@@ -46,11 +46,11 @@ CREATE TABLE {schema}.outbox (
     written_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (batch, seq)
 ) WITH (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 20000);
--- The bytes are compressed already or too short to gain from it.
+-- The bytes are already compressed, or too short to benefit from compression.
 ALTER TABLE {schema}.outbox ALTER COLUMN value SET STORAGE EXTERNAL;
 
--- What could not be processed: the original bytes, where they lay, and why. Its place names a record, and
--- the id of its event is made from it.
+-- Records that could not be processed: the original bytes, their position in the log, and the reason. The
+-- position identifies a record, and the id of its event is derived from it.
 CREATE TABLE {schema}.rejection (
     cluster_id text NOT NULL,
     topic text NOT NULL,
@@ -73,11 +73,11 @@ CREATE INDEX rejection_by_subject ON {schema}.rejection (tenant, subject_id) WHE
 
 
 def create_v1(schema: str) -> str:
-    """The SQL that creates the runtime's tables, version 1, in `schema`.
+    """Return the SQL that creates version 1 of the runtime's tables in `schema`.
 
     Raises:
-        ValueError: the schema's name would need quoting.
+        ValueError: the name of the schema would need quoting.
     """
     if not _NAME.fullmatch(schema):
-        raise ValueError(f"{schema!r} is no plain schema name")
+        raise ValueError(f"{schema!r} is not a plain schema name")
     return _V1.format(schema=schema)

@@ -86,12 +86,12 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> EpisodePage:
         """Return episodes that changed after the cursor. An episode that changes again appears again."""
-        start = paging.decode(after)
+        start = paging.decode_cursor(after)
         async with pool.connection() as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
-        last = paging.encode(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        last = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         return EpisodePage(episodes=[EpisodeSummary(**_fields(row[2:])) for row in rows], next=last)
 
     @router.get("/episodes/{episode_id}")

@@ -45,12 +45,12 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> RejectionPage:
         """Return rejections after the cursor."""
-        start = paging.decode(after)
+        start = paging.decode_cursor(after)
         async with pool.connection() as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
-        last = paging.encode(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        last = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         rejections = [
             RejectedDelivery(rating_id=subject, reason=reason, detail=detail, rejected_at=at)
             for _, _, subject, reason, detail, at in rows

@@ -67,7 +67,7 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> NotificationPage:
         """Decisions in the order in which they were made; no page skips one that is still being written."""
-        start = paging.decode(after)
+        start = paging.decode_cursor(after)
         async with pool.connection() as conn:
             rows = await conn.execute(
                 f"""
@@ -82,7 +82,7 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
                 {"practice": practice, "limit": limit, **start.parameters},
             )
             found = await rows.fetchall()
-        last = paging.encode(paging.Cursor(int(found[-1][0]), found[-1][1])) if found else None
+        last = paging.encode_cursor(paging.Cursor(int(found[-1][0]), found[-1][1])) if found else None
         return NotificationPage(notifications=[_notification(row[2:]) for row in found], next=last)
 
     @router.get("/balance")

@@ -1,1 +1,1 @@
-"""HTTP server, health, credentials and error responses."""
+"""HTTP server, health, credentials, paging and error responses."""

@@ -1,7 +1,8 @@
-"""Credentials: the Authorization header in, the tenant that the caller may act for out.
+"""Stores API keys in a file and authenticates requests with them.
 
-A key is 256 random bits, shown once; the file keeps its SHA-256 (a slow hash guards guessable secrets, and no
-one guesses 256 bits). The file is replaced as a whole and read again when it changed, without a restart.
+A key is 256 random bits and is shown once; the file stores its SHA-256. (A slow hash protects guessable
+secrets; 256 random bits cannot be guessed.) Every change replaces the whole file, which running services read
+again.
 """
 
 import hashlib
@@ -26,22 +27,22 @@ PREFIX = "rpt_"
 
 
 class ApiKey(BaseModel):
-    """One key as the file keeps it: its hash and what it grants."""
+    """One key as the file stores it: its hash and its grants."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key_id: str
     sha256: str = Field(repr=False, pattern="^[0-9a-f]{64}$")
     grants: tuple[str, ...] = Field(min_length=1)
-    """The tenants it may act for."""
+    """The tenants that the key may act for."""
     network: bool = False
-    """The caller must name one of the grants with each request."""
+    """Whether each request must name one of the grants."""
     scopes: frozenset[str]
     not_after: AwareDatetime | None = None
     label: str = ""
 
 
-class _File(BaseModel):
+class _CredentialsFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[ApiKey, ...] = ()
@@ -49,7 +50,7 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who may act, with which key."""
+    """An authenticated caller: the tenant it acts for, and its key."""
 
     tenant: str
     key_id: str
@@ -57,42 +58,42 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """A key at the only moment at which it can be shown."""
+    """A new key with its secret, which cannot be shown again."""
 
     key_id: str
     secret: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class _LoadedKeys:
     stamp: tuple[int, int, int] | None = None
     by_hash: dict[str, ApiKey] | None = None
 
 
 class CredentialStore:
-    """The keys in one file, as they are now; `added_by` is the command that adds one, for messages."""
+    """The current keys in one file; messages name `added_by`, the command that adds a key."""
 
     def __init__(self, path: Path, clock: Clock | None = None, *, added_by: str = "the command line") -> None:
         self._path = path
         self._added_by = added_by
         self._clock = clock or SystemClock()
-        self._loaded = _Loaded()
+        self._loaded = _LoadedKeys()
 
     def keys(self) -> tuple[ApiKey, ...]:
-        """All keys, expired ones included.
+        """Return all keys, including expired ones.
 
         Raises:
-            Halt: the file is missing or no credentials file.
+            Halt: the file is missing or is not a credentials file.
         """
         return tuple(self._current().values())
 
     def authenticate(self, authorization: str | None, tenant_header: str | None, scope: str) -> Grant:
-        """Who calls, for which tenant.
+        """Return the caller and its tenant.
 
         Raises:
-            Problem: 401 no or unknown or expired key; 403 the key lacks `scope`; 400 a network key without
-                its header; 404 the tenant is not among the key's grants, existing or not.
-            Halt: the credentials file cannot be used and never could be.
+            Problem: 401 without a known, valid key; 403 when the key lacks `scope`; 400 for a network key
+                without its header; 404 when the tenant is not among the key's grants, existing or not.
+            Halt: the credentials file cannot be read, and has not been read before.
         """
         key = self._find(authorization)
         if key is None or (key.not_after is not None and key.not_after <= self._clock.now()):
@@ -121,7 +122,7 @@ class CredentialStore:
             return None
         digest = _sha256(secret.strip())
         key = self._current().get(digest)
-        # The look-up compares hashes, whose bits a caller cannot steer; the comparison is constant in time.
+        # The look-up compares hashes, whose bits a caller cannot choose; this comparison takes constant time.
         return key if key is not None and hmac.compare_digest(key.sha256, digest) else None
 
     def _current(self) -> dict[str, ApiKey]:
@@ -129,8 +130,8 @@ class CredentialStore:
             stat = self._path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
             if stamp != self._loaded.stamp:
-                # A file that cannot be read now leaves the last good state in force; `stamp` tries it again.
-                self._loaded = _Loaded(stamp, {key.sha256: key for key in read_keys(self._path)})
+                # When the file cannot be read, the keys read last stay valid; the next request tries again.
+                self._loaded = _LoadedKeys(stamp, {key.sha256: key for key in read_keys(self._path)})
         except (OSError, Halt):
             if self._loaded.by_hash is None:
                 raise Halt(
@@ -140,17 +141,17 @@ class CredentialStore:
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:
-    """The keys in a file; none when there is no file yet.
+    """Return the keys in a file; none when the file does not exist.
 
     Raises:
-        Halt: it is no credentials file.
+        Halt: it is not a credentials file.
     """
     if not path.exists():
         return ()
     try:
-        return _File.model_validate_json(path.read_bytes()).keys
+        return _CredentialsFile.model_validate_json(path.read_bytes()).keys
     except (ValidationError, OSError) as error:
-        raise Halt(f"{path} is no credentials file ({type(error).__name__})") from None
+        raise Halt(f"{path} is not a credentials file ({type(error).__name__})") from None
 
 
 def add_key(
@@ -162,10 +163,10 @@ def add_key(
     not_after: datetime | None = None,
     label: str = "",
 ) -> IssuedKey:
-    """Add a key and return it, the only time it can be seen.
+    """Add a key and return it with its secret, which cannot be shown again.
 
     Raises:
-        ValueError: no grant, or several for a key that is no network key.
+        ValueError: there is no grant, or several for a key that is not a network key.
     """
     if not grants or (len(grants) > 1 and not network):
         raise ValueError("a key grants one tenant; several need a network key")
@@ -184,10 +185,10 @@ def add_key(
 
 
 def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) -> IssuedKey:
-    """Add a key with the same grants; the old one ends after `overlap` (or earlier, if it did already).
+    """Add a key with the same grants; the old one expires after `overlap`, unless it expires earlier.
 
     Raises:
-        KeyError: no such key.
+        KeyError: there is no such key.
     """
     keys = read_keys(path)
     old = next((key for key in keys if key.key_id == key_id), None)
@@ -202,8 +203,8 @@ def set_grants(path: Path, key_id: str, grants: Sequence[str]) -> None:
     """Replace the tenants of a network key.
 
     Raises:
-        KeyError: no such key.
-        ValueError: no grant, or several for a key that is no network key.
+        KeyError: there is no such key.
+        ValueError: there is no grant, or several for a key that is not a network key.
     """
     keys = read_keys(path)
     old = next((key for key in keys if key.key_id == key_id), None)
@@ -221,9 +222,9 @@ def _sha256(secret: str) -> str:
 
 
 def _write(path: Path, keys: Sequence[ApiKey]) -> None:
-    text = json.dumps(_File(keys=tuple(keys)).model_dump(mode="json"), indent=2)
+    text = json.dumps(_CredentialsFile(keys=tuple(keys)).model_dump(mode="json"), indent=2)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Who may read it was decided when it was made: several services may share it through a group.
+    # Keep the rights that the file was created with: several services may share it through a group.
     rights = S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

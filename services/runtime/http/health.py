@@ -1,4 +1,4 @@
-"""Health: what works and what does not, with the reason, as /livez, /readyz and /metrics answer it."""
+"""Tracks what works and why not, and serves it at /livez, /readyz and /metrics."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,11 +12,11 @@ STARTING = "starting"
 
 
 class Health:
-    """Named checks, all bad until they are said to be good; ready only while all are good.
+    """Named checks, each bad until it is set good; the process is ready while all are good.
 
-    `loops` are background loops that must call `beat` at least every `stuck_after_s` seconds while they are
-    alive, pauses included: a loop that does not is stuck, and the process is not alive any more. A loop
-    that halted is not stuck: a person must act, and a restart would only hide the reason.
+    A background loop must call `beat` at least every `stuck_after_s` seconds, pauses included. A loop that
+    does not is stuck, and the process is no longer alive. A loop that halted is not stuck: an operator must
+    act, and a restart would only hide the reason.
     """
 
     def __init__(
@@ -32,53 +32,53 @@ class Health:
             self.set_bad(name, STARTING)
 
     def set_good(self, name: str) -> None:
-        """The named check is in order."""
+        """Mark the named check as good."""
         self._checks.add(name)
         self._bad.pop(name, None)
-        self._show(name)
+        self._update_metrics(name)
 
     def set_bad(self, name: str, why: str) -> None:
-        """The named check fails; `why` is shown to operators: no payloads, no secrets."""
+        """Mark the named check as bad; operators see `why`, which must contain no payload and no secret."""
         self._checks.add(name)
         self._bad[name] = why
-        self._show(name)
+        self._update_metrics(name)
 
     def beat(self, loop: str) -> None:
-        """The named loop goes round."""
+        """Note that the named loop is alive."""
         self._beats[loop] = self._clock.monotonic()
 
     def end_loop(self, loop: str) -> None:
-        """The named loop ended or halted on purpose: no beat is expected of it any more."""
+        """Expect no further beat of the named loop, because it ended or halted on purpose."""
         self._beats.pop(loop, None)
 
     @property
     def ready(self) -> bool:
-        """All checks are good."""
+        """Whether all checks are good."""
         return not self._bad
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """Why each bad check is bad."""
+        """The reason for each bad check."""
         return dict(self._bad)
 
     @property
     def stuck(self) -> tuple[str, ...]:
-        """The loops that have not gone round for too long."""
+        """The loops that have not called `beat` for too long."""
         now = self._clock.monotonic()
         return tuple(sorted(name for name, at in self._beats.items() if now - at > self._stuck_after_s))
 
     @property
     def checks(self) -> Mapping[str, str]:
-        """Every check with `good` or the reason why not."""
+        """Every check with `good` or the reason why it is bad."""
         return {name: self._bad.get(name, "good") for name in sorted(self._checks)}
 
-    def _show(self, name: str) -> None:
+    def _update_metrics(self, name: str) -> None:
         self._metrics.check_good.labels(check=name).set(0 if name in self._bad else 1)
         self._metrics.ready.set(1 if self.ready else 0)
 
 
 def health_router(health: Health, metrics: Metrics) -> APIRouter:
-    """The three doors of every service; none needs a broker or a database to answer."""
+    """Return the three routes of every service; none needs a broker or a database."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/livez")

@@ -1,9 +1,10 @@
-"""Cursors: a place in a table of ever-growing rows, as an opaque text that a caller hands back.
+"""Pages through append-only tables with opaque cursors, and never skips a row.
 
-A row is placed by (xid, seq): the transaction that wrote it and its number. Numbers alone are taken in one
-order and become visible in another, so a reader who saw 7 could miss a 6 that commits later. Rows are shown
-only when every transaction that could still write an earlier place has ended (`VISIBLE`): no page skips one.
-After a logical restore into a new cluster a stored `xid` may be ahead of the cluster's: set it to '0'.
+A row's position is (xid, seq): the transaction that wrote it, and its number. Numbers alone do not suffice:
+they are drawn in one order and become visible in another, so a reader who saw 7 could miss a 6 that commits
+later. A row is shown only when every transaction that could still write an earlier position has ended
+(`VISIBLE`). After a logical restore into a new cluster a stored `xid` may be ahead of the cluster's: set it
+to '0'.
 """
 
 import base64
@@ -13,51 +14,51 @@ from typing import NamedTuple
 
 from services.runtime.http.problem import FieldError, Problem
 
-_PLACE = struct.Struct(">QQ")
+_POSITION = struct.Struct(">QQ")
 
 VISIBLE = "xid < pg_snapshot_xmin(pg_current_snapshot())"
-"""Every transaction that is older than the oldest one still in flight."""
+"""True for rows whose transaction is older than the oldest one still in progress."""
 
 AFTER = f"(xid, seq) > (%(xid)s::text::xid8, %(seq)s) AND {VISIBLE}"
-"""The condition of a page; take its parameters from `Cursor.parameters`, order by `ORDER`."""
+"""The condition for the rows of a page; use `Cursor.parameters`, and order by `ORDER`."""
 
 ORDER = "xid, seq"
 
 
 class Cursor(NamedTuple):
-    """The place of the last row that was seen."""
+    """The position of the last row that the caller has read."""
 
     xid: int
     seq: int
 
     @property
     def parameters(self) -> dict[str, str | int]:
-        """The values for `AFTER`."""
+        """The parameters of `AFTER`."""
         return {"xid": str(self.xid), "seq": self.seq}
 
 
 START = Cursor(0, 0)
 
 
-def encode(cursor: Cursor) -> str:
-    """The opaque text of a place: URL-safe, no padding. It holds nothing that must be kept secret."""
-    return base64.urlsafe_b64encode(_PLACE.pack(*cursor)).rstrip(b"=").decode()
+def encode_cursor(cursor: Cursor) -> str:
+    """Return the cursor as opaque text: URL-safe, without padding. It contains nothing secret."""
+    return base64.urlsafe_b64encode(_POSITION.pack(*cursor)).rstrip(b"=").decode()
 
 
-def decode(text: str | None) -> Cursor:
-    """The place of an opaque text; None or empty: the start.
+def decode_cursor(text: str | None) -> Cursor:
+    """Return the cursor of an opaque text; the start for None and empty text.
 
     Raises:
-        Problem: 400, the text is none of ours.
+        Problem: 400, the text is not a cursor.
     """
     if not text:
         return START
     try:
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        xid, seq = _PLACE.unpack(base64.b64decode(padded, altchars=b"-_", validate=True))
+        xid, seq = _POSITION.unpack(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, struct.error, UnicodeEncodeError):
-        wrong = FieldError("after", "not a cursor", "the `next` of the page before, unchanged")
-        raise Problem(400, "Not a cursor", errors=[wrong]) from None
+        error = FieldError("after", "not a cursor", "the `next` of the page before, unchanged")
+        raise Problem(400, "Not a cursor", errors=[error]) from None
     if seq > 2**63 - 1:
         raise Problem(400, "Not a cursor", errors=[FieldError("after", "out of range")])
     return Cursor(xid, seq)

@@ -1,4 +1,4 @@
-"""Problems over HTTP (RFC 9457): what was wrong and what is expected; never what was sent."""
+"""Error responses (RFC 9457) that say what is wrong and what is expected, and never repeat what was sent."""
 
 import http
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ BLANK = "about:blank"
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is not as expected: its path, what is wrong, and what would be right."""
+    """One invalid field: its path, what is wrong, and what is expected."""
 
     field: str
     message: str
@@ -25,7 +25,7 @@ class FieldError:
 
 
 class Problem(Exception):
-    """An answer that is not what the caller hoped for; `detail` says what to do next."""
+    """An error response; `detail` says what the caller should do."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """The members of the answer."""
+        """Return the members of the response body."""
         body: dict[str, Any] = {"type": self.type, "title": self.title, "status": self.status}
         if self.detail:
             body["detail"] = self.detail
@@ -55,11 +55,11 @@ class Problem(Exception):
         return body
 
     def response(self) -> JSONResponse:
-        """The answer."""
+        """Return the response."""
         return JSONResponse(self.body(), self.status, self.headers, media_type=MEDIA_TYPE)
 
 
-# pydantic's own messages for these quote no input; all others are replaced by their type's name.
+# What is expected, by pydantic's error type; pydantic's own messages may quote the input.
 _EXPECTED = {
     "missing": "a value",
     "extra_forbidden": "no such field",
@@ -98,10 +98,10 @@ _LIMITS = {
 
 
 def field_errors(error: ValidationError | RequestValidationError) -> list[FieldError]:
-    """What pydantic found, with paths and expectations but without any value that was sent.
+    """Return pydantic's errors as paths and expectations, without any value that was sent.
 
-    A path holds field names of our models and positions only: the name of a field nobody knows was chosen
-    by the sender and could itself be personal data.
+    A path contains only field names of the models and positions: the sender chose the name of an unknown
+    field, and it could be personal data.
     """
     found: list[FieldError] = []
     for item in error.errors():
@@ -128,10 +128,10 @@ def _title(status: int) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the application answer as a problem."""
+    """Make the application respond to every error with a problem."""
 
     async def on_problem(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Problem)  # noqa: S101 - starlette hands over what it was registered for
+        assert isinstance(error, Problem)  # noqa: S101 - starlette passes the type it was registered for
         return error.response()
 
     async def on_validation(_request: Request, error: Exception) -> JSONResponse:
@@ -144,11 +144,11 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101 - as above
         return Problem(error.status_code, _title(error.status_code), headers=error.headers).response()
 
-    async def on_anything(_request: Request, _error: Exception) -> JSONResponse:
-        # The server logs it, without values.
+    async def on_unexpected(_request: Request, _error: Exception) -> JSONResponse:
+        # The server logs the error, without values.
         return Problem(500, "Internal error", "The fault is ours and was logged.").response()
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(Exception, on_anything)
+    app.add_exception_handler(Exception, on_unexpected)

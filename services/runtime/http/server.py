@@ -1,4 +1,4 @@
-"""Serving: an application in, an open port out, until a signal asks for the end."""
+"""Serves an application on a port, with its background work, until a signal stops it."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ from services.runtime.process.settings import HttpSettings
 
 
 class Background(Protocol):
-    """What runs beside the HTTP door: `run` returns after `stop`, which lets work in flight finish."""
+    """Work beside the HTTP server: after `stop`, `run` finishes what is in progress and returns."""
 
     async def run(self) -> None:
         """Work until stopped."""
 
     async def stop(self) -> None:
-        """Finish what is in flight and return."""
+        """Finish the work in progress and return."""
 
 
-class _Server(uvicorn.Server):
-    # uvicorn would raise the signal again after its shutdown, and the process would end as killed.
+class _SignalFreeServer(uvicorn.Server):
+    # uvicorn would raise the signal again after its shutdown, and the process would end as if killed.
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
 
 
 def stop_on_signals() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets."""
+    """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -68,14 +68,14 @@ def _bind(http: HttpSettings) -> socket.socket:
 async def serve(
     app: FastAPI, http: HttpSettings, *, beside: Sequence[Background] = (), stop: asyncio.Event | None = None
 ) -> None:
-    """Answer on `http` and run what is `beside` it until `stop` is set (default: SIGTERM or SIGINT).
+    """Serve `app` and run the work `beside` it until `stop` is set (by default by SIGTERM or SIGINT).
 
-    The port is open before anything beside it starts, so health answers while brokers are away. On the
-    way out what is beside stops first, readiness answering meanwhile. The event `listening` names the URL.
+    The port is open before the work beside it starts, so health responds while brokers are away. On shutdown
+    the work beside it stops first, and readiness still responds. The log event `listening` names the URL.
 
     Raises:
-        Halt: the port is taken.
-        Exception: whatever ended something beside it, after the rest was stopped.
+        Halt: the port is in use.
+        Exception: whatever ended a part of the work, after the rest was stopped.
     """
     stop = stop or stop_on_signals()
     bound = _bind(http)
@@ -89,27 +89,29 @@ async def serve(
         lifespan="on",
         timeout_graceful_shutdown=int(http.graceful_timeout_s),
     )
-    server = _Server(config)
-    door = asyncio.create_task(server.serve(sockets=[bound]), name="http")
+    server = _SignalFreeServer(config)
+    http_task = asyncio.create_task(server.serve(sockets=[bound]), name="http")
     try:
         await server.answering.wait()
         host, port = bound.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         get_logger().info("listening", url=f"http://{shown}:{port}", port=port)
-        await _until_stopped(stop, door, beside)
+        await _until_stopped(stop, http_task, beside)
     finally:
         server.should_exit = True
-        await door
+        await http_task
         bound.close()
 
 
-async def _until_stopped(stop: asyncio.Event, door: asyncio.Task[None], beside: Sequence[Background]) -> None:
+async def _until_stopped(
+    stop: asyncio.Event, http_task: asyncio.Task[None], beside: Sequence[Background]
+) -> None:
     running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in beside]
-    asked = asyncio.create_task(stop.wait())
+    stop_requested = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([asked, door, *running], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stop_requested, http_task, *running], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        asked.cancel()
+        stop_requested.cancel()
         get_logger().info("stopping")
         for part in reversed(beside):
             await part.stop()

@@ -1,4 +1,4 @@
-"""A request in, the tenant that its key grants out: the dependency of every door that is not ingest's."""
+"""Authenticates the requests of every API but ingest's, as a FastAPI dependency."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.runtime.http.credentials import CredentialStore
 
-# It only describes the key for the OpenAPI document; whether one is good is said by the store alone.
+# This only describes the key in the OpenAPI document; the store decides whether a key is valid.
 _KEY = HTTPBearer(
     auto_error=False,
     scheme_name="key",
@@ -17,7 +17,7 @@ _KEY = HTTPBearer(
 
 
 def require_tenant(credentials: CredentialStore, scope: str) -> Callable[..., str]:
-    """A dependency: the tenant a request may act for in this scope.
+    """Return a dependency that yields the tenant for which a request may act in this scope.
 
     Raises:
         Problem: 401, 403, 400 or 404, see `CredentialStore.authenticate`.

@@ -1,7 +1,7 @@
-"""Columns of values in, PostgreSQL's binary arrays out: for statements that write many rows with `unnest`.
+"""Encodes columns as PostgreSQL's binary arrays, for statements that write many rows with `unnest`.
 
-The driver dumps a list element by element in about .4 µs; these take .02 to .15, and a batch has dozens of
-columns. Each goes with a cast that names the array's type (`%b::float8[]`), because the value carries none.
+psycopg takes about .4 µs to encode an element of a list; these functions take .02 to .15 µs, and a batch has
+dozens of columns. Each array needs a cast that names its type (`%b::float8[]`), because it carries none.
 """
 
 import struct
@@ -34,7 +34,7 @@ _DAY_US = 86_400_000_000
 
 
 class Array:
-    """A column, ready to be sent."""
+    """A column in binary form."""
 
     __slots__ = ("data",)
 
@@ -47,27 +47,27 @@ _EMPTY = struct.Struct(">iiI")
 
 
 class _ArrayDumper(Dumper):
-    """Hands the bytes on as they are."""
+    """Sends the bytes unchanged."""
 
     format = pq.Format.BINARY
-    oid = 0  # the cast in the statement says what it is
+    oid = 0  # the cast in the statement names the type
 
     def dump(self, obj: Array) -> bytes:
         return obj.data
 
 
 def register(adapters: AdaptersMap) -> None:
-    """Let a connection (or all) send `Array`."""
+    """Allow a connection (or all of them) to send an `Array`."""
     adapters.register_dumper(Array, _ArrayDumper)
 
 
 def texts(values: Iterable[str | None]) -> Array:
-    """A `text[]`."""
+    """Encode a `text[]`."""
     return _variable(_TEXT, [None if v is None else v.encode() for v in values])
 
 
 def byteas(values: Iterable[bytes | None]) -> Array:
-    """A `bytea[]`."""
+    """Encode a `bytea[]`."""
     return _variable(_BYTEA, list(values))
 
 
@@ -85,12 +85,12 @@ def _variable(element: int, values: Sequence[bytes | None]) -> Array:
 
 
 def uuids(values: Iterable[UUID | None]) -> Array:
-    """A `uuid[]`."""
+    """Encode a `uuid[]`."""
     return _variable(_UUID, [None if v is None else v.bytes for v in values])
 
 
 def timestamps(values: Iterable[datetime | None]) -> Array:
-    """A `timestamptz[]` of aware moments."""
+    """Encode a `timestamptz[]` of aware datetimes."""
     return _fixed(_TIMESTAMPTZ, [None if v is None else _microseconds(v) for v in values], ">i8")
 
 
@@ -100,27 +100,27 @@ def _microseconds(moment: datetime) -> int:
 
 
 def dates(values: Iterable[date | None]) -> Array:
-    """A `date[]`."""
+    """Encode a `date[]`."""
     return _fixed(_DATE, [None if v is None else v.toordinal() - _EPOCH_DAY for v in values], ">i4")
 
 
 def ints(values: Iterable[int | None]) -> Array:
-    """An `int4[]`."""
+    """Encode an `int4[]`."""
     return _fixed(_INT4, list(values), ">i4")
 
 
 def bigints(values: Iterable[int | None]) -> Array:
-    """An `int8[]`."""
+    """Encode an `int8[]`."""
     return _fixed(_INT8, list(values), ">i8")
 
 
 def floats(values: Iterable[float | None]) -> Array:
-    """A `float8[]`; None is null, NaN stays NaN."""
+    """Encode a `float8[]`; None becomes null, NaN stays NaN."""
     return _fixed(_FLOAT8, list(values), ">f8")
 
 
 def booleans(values: Iterable[bool]) -> Array:
-    """A `boolean[]`."""
+    """Encode a `boolean[]`."""
     return _fixed(_BOOL, list(values), "?")
 
 

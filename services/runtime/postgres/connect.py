@@ -1,4 +1,4 @@
-"""PostgreSQL: settings in, connections out that never wait or idle without a limit."""
+"""Opens PostgreSQL connections with limits on waiting and idling."""
 
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -14,17 +14,17 @@ from services.runtime.process.settings import DatabaseSettings, read_secret
 Connection = AsyncConnection[TupleRow]
 
 SESSION: Mapping[str, str] = {
-    # A paused process that holds an open transaction would block the next owner for ever.
+    # Otherwise a paused process with an open transaction would block the next owner for ever.
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "5s",
-    # An answer that says "stored" means on disk.
+    # What a response calls stored must be on disk.
     "synchronous_commit": "on",
     "timezone": "UTC",
 }
 
 
 def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> str:
-    """The libpq connection string, password and session settings included: a secret, never to be logged."""
+    """Return the libpq connection string with password and session settings: a secret, never to be logged."""
     url = settings.url.get_secret_value()
     if urlsplit(url).scheme == "postgresql+psycopg":
         url = url.replace("+psycopg", "", 1)
@@ -34,7 +34,7 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
         "application_name": application_name,
         "connect_timeout": settings.connect_timeout_s,
         "options": f"{given.get('options') or ''} {session}".strip(),
-        # A server that vanished without a word is noticed within seconds, not hours.
+        # A server that vanished without closing the connection is noticed within seconds, not hours.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
@@ -50,10 +50,10 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
 
 
 async def connect(settings: DatabaseSettings, application_name: str) -> Connection:
-    """A connection that begins a transaction with its first statement.
+    """Return a connection that begins a transaction with its first statement.
 
     Raises:
-        psycopg.OperationalError: the server is away or refuses.
+        psycopg.OperationalError: the server is away or refuses the connection.
     """
     connection = await AsyncConnection.connect(conninfo(settings, application_name))
     arrays.register(connection.adapters)
@@ -63,7 +63,7 @@ async def connect(settings: DatabaseSettings, application_name: str) -> Connecti
 def pool(
     settings: DatabaseSettings, application_name: str, *, read_only: bool = False
 ) -> AsyncConnectionPool[Connection]:
-    """A pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
+    """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
 
     async def configure(connection: Connection) -> None:
         await connection.set_read_only(read_only)

@@ -1,4 +1,4 @@
-"""Migrations: a database and a service's name in, its tables at the wanted version out."""
+"""Migrates a service's tables with Alembic."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +16,15 @@ from services.runtime.process.errors import Halt
 
 FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "postgres"
 
-_LOCK = 7_301_845_206  # any number that nothing else locks: two replicas never migrate at once
+_LOCK = (
+    7_301_845_206  # an arbitrary number that nothing else locks, so that two replicas never migrate at once
+)
 
 
 def migrate(url: str, service: str, to: str = "head") -> None:
-    """Bring the tables of `service`, in its schema of the same name, to the version `to`.
+    """Migrate the tables of `service`, in the schema of the same name, to the version `to`.
 
-    `url` is a libpq URL or connection string. Doing it again changes nothing.
+    `url` is a libpq URL or connection string. Repeating the call changes nothing.
 
     Raises:
         Halt: the service has no migrations, or a newer version of it migrated the tables.
@@ -39,7 +41,7 @@ def migrate(url: str, service: str, to: str = "head") -> None:
 
 
 def pending(url: str, service: str) -> tuple[str, ...]:
-    """The migrations of `service` that the database lacks, oldest first.
+    """Return the migrations of `service` that the database lacks, oldest first.
 
     Raises:
         Halt: the service has no migrations, or a newer version of it migrated the tables.
@@ -83,7 +85,7 @@ def _config(service: str) -> Config:
 
 
 def _connection(url: str) -> Connection:
-    # Through `creator`, libpq reads the URL itself, with all that it may hold.
+    # With `creator`, libpq parses the URL itself and supports all of its options.
     plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(plain), poolclass=pool.NullPool

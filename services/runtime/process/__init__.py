@@ -1,1 +1,1 @@
-"""What every process needs: settings, log, metrics, clock, errors, back-off."""
+"""Settings, log, metrics, clock, errors and back-off of every process."""

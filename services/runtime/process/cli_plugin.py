@@ -1,6 +1,6 @@
-"""What a service lends to the command line, found through the entry points `rapport.plugins`.
+"""What a service contributes to the command line, found through the entry points `rapport.plugins`.
 
-The command line imports no service; a service that is installed adds its own commands and answers.
+The command line imports no service: an installed service adds its own commands and checks.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ Connection = AsyncConnection[TupleRow]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Who sends data, with the options (name to value, as text) that the services declare."""
+    """A tenant with its options, by name and as text; the services declare which options there are."""
 
     id: str
     added_at: datetime
@@ -27,7 +27,7 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class TraceLine:
-    """One thing that happened to a piece of work, and why."""
+    """One event in the history of a piece of work, and its cause."""
 
     at: datetime | None
     what: str
@@ -35,7 +35,7 @@ class TraceLine:
 
 
 class Verdict(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     GOOD = "good"
     NOTICE = "notice"
@@ -44,7 +44,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was checked, how it came out, what was found, and what to do about it."""
+    """What was checked, its verdict, what was found, and what to do about it."""
 
     name: str
     verdict: Verdict
@@ -53,7 +53,7 @@ class CheckResult:
 
 
 def subcommands(app: typer.Typer, name: str, summary: str) -> typer.Typer:
-    """Return the group of commands of this name, which several plugins may add to; makes it if need be."""
+    """Return the command group of this name, to which several plugins may add; create it if necessary."""
     for group in app.registered_groups:
         if group.name == name and group.typer_instance is not None:
             return group.typer_instance
@@ -64,19 +64,19 @@ def subcommands(app: typer.Typer, name: str, summary: str) -> typer.Typer:
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One service's part of the command line."""
+    """One service's contribution to the command line."""
 
     name: str
     tenant_options: Mapping[str, str] = field(default_factory=dict)
-    """Option name to one sentence of help."""
+    """One sentence of help for each option, by name."""
     register: Callable[[typer.Typer], None] | None = None
     """Adds the service's own commands."""
     put_tenant: Callable[[Connection, Tenant], Awaitable[None]] | None = None
-    """Stores a tenant's options; the same call again changes nothing. Raises ValueError on a bad option."""
+    """Stores a tenant's options, idempotently. Raises ValueError on an invalid option."""
     trace: Callable[[Connection, str, str], Awaitable[list[TraceLine]]] | None = None
-    """What happened to (tenant, piece of work), oldest first."""
+    """Returns the events of a piece of work, given its tenant and id, oldest first."""
     check: Callable[[Connection], Awaitable[list[CheckResult]]] | None = None
-    """What `doctor` asks of this service's tables."""
+    """Checks this service's tables for `rapport doctor`."""
     has_tables: bool = False
     """Whether the service keeps tables in a database schema that has its name."""
     openapi: Callable[[], dict[str, Any]] | None = None

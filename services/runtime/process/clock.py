@@ -1,4 +1,4 @@
-"""Time, as a value that is handed in: services use the system's, tests move their own."""
+"""Clocks that are passed in: services use the system's clock, tests move their own."""
 
 import asyncio
 import time
@@ -7,27 +7,27 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, how much has passed, and a pause."""
+    """Tells the time and sleeps."""
 
     def now(self) -> datetime:
-        """The time of day, aware, in UTC."""
+        """Return the current date and time, aware, in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment in the past; never goes back."""
+        """Return the seconds since a fixed moment; never goes back."""
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's clock."""
 
     def now(self) -> datetime:
-        """The time of day, aware, in UTC."""
+        """Return the current date and time, aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds since some moment in the past; never goes back."""
+        """Return the seconds since a fixed moment; never goes back."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:

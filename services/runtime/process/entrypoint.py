@@ -1,4 +1,4 @@
-"""A service's coroutine in, its process out: log configured first, an exit code that says how it ended."""
+"""Runs a service's coroutine as a process: configures the log first and returns an exit code."""
 
 from collections.abc import Callable, Coroutine
 
@@ -11,13 +11,13 @@ from services.runtime.process.settings import LogSettings
 
 
 def run_service(name: str, run: Callable[[], Coroutine[object, object, None]]) -> int:
-    """Run until stopped: 0 after SIGTERM; 1 when a person must act first, which the log says."""
+    """Run until stopped; return 0 after SIGTERM, 1 when an operator must act (the log says how)."""
     configure(LogSettings(), name)
     try:
         uvloop.run(run())
     except ValidationError as error:
-        # Names and kinds only: a setting's value may be a secret that stands in the wrong place.
-        wrong = [f"{each['loc'][0]}: {each['type']}" for each in error.errors(include_input=False)]
+        # Names and kinds of errors only: a value may be a secret that was put into the wrong setting.
+        wrong = [f"{item['loc'][0]}: {item['type']}" for item in error.errors(include_input=False)]
         get_logger().error("settings-invalid", settings=error.title, wrong=wrong)
         return 1
     except Halt as halt:

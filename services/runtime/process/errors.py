@@ -1,25 +1,25 @@
-"""Errors are instructions.
+"""Errors that say what the program does next.
 
 Fault
-├── Retry     the surroundings failed (broker or database away): back off, then the same work again
-├── Reject    this one record cannot be processed: store it with the reason, go on with the next
-└── Halt      going on would do harm: stop, show why in readiness and log, a person must act
+├── Retry     Kafka or PostgreSQL is away: pause, then repeat the same work
+├── Reject    this record cannot be processed: store it with the reason, continue with the next
+└── Halt      continuing would do harm: stop, show the reason in readiness and log, wait for an operator
 """
 
 
 class Fault(Exception):
-    """What a stage raises to say what is to be done; the message tells its reader what to do next."""
+    """An error whose type says what the program does next, and whose message says what its reader does."""
 
 
 class Retry(Fault):
-    """The surroundings failed: the same work is worth trying again after a pause."""
+    """Kafka, PostgreSQL or the network failed: the same work may succeed after a pause."""
 
 
 class Reject(Fault):
     """One record cannot be processed.
 
     `reason` is a code from a closed list, `detail` a sentence without personal data. `counts_for_fuse` is
-    true for records that cannot be decoded or processed, false for rejections the domain decides on.
+    true for records that cannot be decoded or processed, false for rejections by the domain's rules.
     """
 
     def __init__(self, reason: str, detail: str, *, counts_for_fuse: bool = False) -> None:
@@ -30,4 +30,4 @@ class Reject(Fault):
 
 
 class Halt(Fault):
-    """Going on would do harm; the message names the command or the change that repairs it."""
+    """Continuing would do harm; the message names the command or the change that repairs it."""

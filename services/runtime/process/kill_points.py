@@ -1,10 +1,4 @@
-"""Checkpoints: labels on the way of a batch, at which a fault test ends the process or raises.
-
-The labels, in the order in which a batch passes them:
-
-after-read, after-decode, before-commit-transaction, after-commit-transaction, after-publish-one,
-after-publish, before-commit-offset, after-commit-offset, after-delete-outbox
-"""
+"""Labels that a batch passes in order, at which a fault test ends the process or raises."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -24,7 +18,7 @@ LABELS = (
 )
 
 KILLED_EXIT_CODE = 137
-"""The exit code of a process that was killed (128 + SIGKILL), so that both deaths look alike."""
+"""The exit code after SIGKILL (128 + 9), so that a kill at a label looks like any other kill."""
 
 
 def no_checkpoint(_label: str) -> None:
@@ -32,23 +26,23 @@ def no_checkpoint(_label: str) -> None:
 
 
 def kill_at(spec: str | None) -> Checkpoint:
-    """A checkpoint that ends the process at once, without clean-up, at `label` or the nth `label:n`.
+    """Return a checkpoint that ends the process without clean-up, at `label` or at the nth `label:n`.
 
     Raises:
-        ValueError: no such label, or a count that is no positive number.
+        ValueError: there is no such label, or the count is not a positive number.
     """
     if not spec:
         return no_checkpoint
-    wanted, _, count = spec.partition(":")
-    if wanted not in LABELS:
-        raise ValueError(f"no checkpoint is called {wanted!r}; the labels are {', '.join(LABELS)}")
+    kill_label, _, count = spec.partition(":")
+    if kill_label not in LABELS:
+        raise ValueError(f"no checkpoint is called {kill_label!r}; the labels are {', '.join(LABELS)}")
     left = int(count or "1")
     if left < 1:
         raise ValueError(f"the count in {spec!r} must be 1 or more")
 
     def checkpoint(label: str) -> None:
         nonlocal left
-        if label == wanted:
+        if label == kill_label:
             left -= 1
             if left == 0:
                 os._exit(KILLED_EXIT_CODE)
@@ -57,5 +51,5 @@ def kill_at(spec: str | None) -> Checkpoint:
 
 
 def checkpoint_from(environment: Mapping[str, str]) -> Checkpoint:
-    """The checkpoint that the environment asks for (`RAPPORT_KILL_AT`): none in ordinary operation."""
+    """Return the checkpoint that `RAPPORT_KILL_AT` asks for; without it, one that does nothing."""
     return kill_at(environment.get("RAPPORT_KILL_AT"))

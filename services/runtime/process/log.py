@@ -1,7 +1,7 @@
-"""Logging: static event names and keyword fields in, one JSON object a line on standard output.
+"""Configures logging: static event names with keyword fields, one JSON object per line on standard output.
 
-An exception is shown as its types and the places in the code it passed. Its message is shown only for our own
-instructions (`Fault`), which are written without payloads; those of libraries may quote what they choked on.
+An exception is logged as its types and stack frames. Its message is logged only for `Fault`, whose messages
+contain no payloads; messages of libraries may quote the data that they failed on.
 """
 
 import logging
@@ -24,7 +24,7 @@ _MAX_FRAMES = 20
 
 
 def describe(error: BaseException) -> str:
-    """What may be said of an exception in logs and readiness: its type, our own message, an SQL state."""
+    """Return what logs and readiness may show of an exception: its type, a Fault's message, an SQL state."""
     name = type(error).__name__
     if isinstance(error, Fault):
         return f"{name}: {error}"
@@ -34,19 +34,19 @@ def describe(error: BaseException) -> str:
 
 
 def traceback_without_values(error: BaseException) -> list[dict[str, Any]]:
-    """The chain of exceptions, innermost last: what may be said of each and where it passed."""
+    """Return the chain of exceptions, its root cause last, each with its description and stack frames."""
     chain: list[dict[str, Any]] = []
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        chain.append({"error": describe(current), "at": _places(current.__traceback__)})
+        chain.append({"error": describe(current), "at": _frames(current.__traceback__)})
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return chain
 
 
-def _places(traceback: TracebackType | None) -> list[str]:
-    places = []
+def _frames(traceback: TracebackType | None) -> list[str]:
+    frames = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
         path = Path(code.co_filename)
@@ -54,9 +54,9 @@ def _places(traceback: TracebackType | None) -> list[str]:
             shown = Path(*path.parts[path.parts.index("site-packages") + 1 :])
         else:
             shown = path.relative_to(_ROOT) if path.is_relative_to(_ROOT) else Path(path.name)
-        places.append(f"{shown}:{traceback.tb_lineno} {code.co_name}")
+        frames.append(f"{shown}:{traceback.tb_lineno} {code.co_name}")
         traceback = traceback.tb_next
-    return places[-_MAX_FRAMES:]
+    return frames[-_MAX_FRAMES:]
 
 
 def _exception(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -70,15 +70,18 @@ def _exception(_logger: object, _method: str, event: EventDict) -> EventDict:
 
 
 def _first_line_of_foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
-    # asyncio writes the repr of a failed task, exception message included, below its first line.
+    # Below its first line, asyncio writes the repr of a failed task with the exception's message.
     event["event"] = str(event.get("event", "")).split("\n", 1)[0]
     event.pop("stack_info", None)
     return event
 
 
 class _OnceAMinute(logging.Filter):
-    """Lets each message of the Kafka client pass once a minute: while a broker is away it tries, and says so,
-    ten times a second. What matters of it is in our own lines, in readiness and in the metrics."""
+    """Passes each message of the Kafka client once a minute.
+
+    While a broker is away the client logs ten attempts a second. What matters of them is in this program's
+    own log lines, in readiness and in the metrics.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,7 +98,7 @@ class _OnceAMinute(logging.Filter):
 
 
 def configure(settings: LogSettings, service: str) -> None:
-    """Route structlog and the standard library's logging to standard output in one format."""
+    """Send the log lines of structlog and of the standard library to standard output in one format."""
 
     def add_service(_logger: object, _method: str, event: EventDict) -> EventDict:
         event["service"] = service
@@ -144,11 +147,11 @@ def configure(settings: LogSettings, service: str) -> None:
 
 
 def _without_values(value: object) -> str:
-    # What JSON does not know is named by its type: a repr could hold a payload.
+    # A value without a JSON form is shown by its type: its repr could contain a payload.
     return str(value) if isinstance(value, (Path, Mapping)) else f"<{type(value).__name__}>"
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
-    """A logger: `log.info("static-event-name", field=value)`; ids in the fields, never payloads."""
+    """Return a logger: `log.info("static-event-name", field=value)`; fields hold ids, never payloads."""
     logger: structlog.stdlib.BoundLogger = structlog.get_logger()
     return logger

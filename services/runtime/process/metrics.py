@@ -1,4 +1,4 @@
-"""The runtime's metrics: a typed vocabulary over a registry of its own, every label value 0 from the start.
+"""Defines the metrics that every service has; each label value is exported as 0 from the start.
 
 Times are exported as timestamps, never as ages; no label names a tenant or a subject.
 """
@@ -15,16 +15,16 @@ from prometheus_client.process_collector import ProcessCollector
 
 
 class RecordOutcome(StrEnum):
-    """What became of a record that was read."""
+    """What happened to a record that was read."""
 
     HANDLED = "handled"
     REJECTED = "rejected"
     SKIPPED = "skipped"
-    """Delivered again after it had been applied: nothing happens, nothing is published."""
+    """Delivered again after it was applied: it has no effect and publishes nothing."""
 
 
 class RetryReason(StrEnum):
-    """Which part of the surroundings failed."""
+    """Which part failed."""
 
     DATABASE = "database"
     KAFKA = "kafka"
@@ -37,7 +37,7 @@ BATCH_RECORDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
 class Metrics:
-    """All metrics that the runtime sets for one service; services register theirs in `registry`."""
+    """The runtime's metrics of one service; the service registers its own in `registry`."""
 
     def __init__(
         self, service: str, *, topics: Iterable[str] = (), reject_reasons: Iterable[str] = ()
@@ -48,59 +48,65 @@ class Metrics:
         GCCollector(registry=self.registry)
         self._reject_reasons = tuple(dict.fromkeys(("undecodable", "unprocessable", *reject_reasons)))
 
-        build = Info("rapport_build", "What runs here.", registry=self.registry)
+        build = Info("rapport_build", "Service, version and Python that run.", registry=self.registry)
         build.info({"service": service, "version": _version(), "python": sys.version.split()[0]})
         self.up = self._gauge("rapport_up", "1 while the process runs.")
         self.up.set(1)
-        self.ready = self._gauge("rapport_ready", "1 while all checks are good.")
+        self.ready = self._gauge("rapport_ready", "1 while every check is good.")
         self.check_good = self._gauge("rapport_check_good", "1 while the named check is good.", "check")
 
         self.records_read = self._counter("rapport_records_read", "Records read from Kafka.", "topic")
         self.record_outcomes = self._counter(
-            "rapport_record_outcomes", "Records done with, by outcome.", "topic", "outcome"
+            "rapport_record_outcomes", "Records handled, rejected or skipped.", "topic", "outcome"
         )
         self.rejections = self._counter("rapport_rejections", "Rejected records by reason.", "reason")
         self.records_published = self._counter(
             "rapport_records_published", "Records acknowledged by Kafka.", "topic"
         )
         self.retries = self._counter(
-            "rapport_retries", "Work tried again because the surroundings failed.", "reason"
+            "rapport_retries", "Work repeated because Kafka or PostgreSQL failed.", "reason"
         )
         self.commit_failures = self._counter("rapport_commit_failures", "Offset commits that failed.")
-        self.splits = self._counter("rapport_batch_splits", "Batches split in search of a bad record.")
+        self.splits = self._counter("rapport_batch_splits", "Batches halved to find a bad record.")
         self.rebalances = self._counter("rapport_rebalances", "Assignments of partitions to this process.")
 
         self.batch_seconds = self._seconds(
-            "rapport_batch_seconds", "From a batch read to its offsets committed."
+            "rapport_batch_seconds", "From reading a batch to committing its offsets."
         )
         self.transaction_seconds = self._seconds("rapport_transaction_seconds", "One PostgreSQL transaction.")
         self.publish_seconds = self._seconds(
-            "rapport_publish_seconds", "Publishing until the last acknowledgement."
+            "rapport_publish_seconds", "From publishing to the last acknowledgement."
         )
         self.commit_seconds = self._seconds("rapport_offset_commit_seconds", "One commit of offsets.")
         self.batch_records = Histogram(
             "rapport_batch_records", "Records in a batch.", buckets=BATCH_RECORDS, registry=self.registry
         )
 
-        place = ("topic", "partition")
-        self.lag = self._gauge("rapport_consumer_lag_records", "Records in the log not read yet.", *place)
-        self.position = self._gauge("rapport_consumer_position_offset", "The next offset to apply.", *place)
-        self.committed = self._gauge("rapport_consumer_committed_offset", "The committed offset.", *place)
-        self.assigned = self._gauge("rapport_consumer_assigned", "1 while the partition is ours.", *place)
-        self.caught_up = self._gauge("rapport_consumer_caught_up", "1 while nothing waits to be read.")
+        partition = ("topic", "partition")
+        self.lag = self._gauge(
+            "rapport_consumer_lag_records", "Records in the log that are not applied yet.", *partition
+        )
+        self.position = self._gauge(
+            "rapport_consumer_position_offset", "The next offset to apply.", *partition
+        )
+        self.committed = self._gauge("rapport_consumer_committed_offset", "The committed offset.", *partition)
+        self.assigned = self._gauge(
+            "rapport_consumer_assigned", "1 while the partition is assigned to this process.", *partition
+        )
+        self.caught_up = self._gauge("rapport_consumer_caught_up", "1 while all records are applied.")
         self.last_progress = self._gauge(
             "rapport_last_progress_timestamp_seconds",
-            "When the consume loop last went round without a fault.",
+            "When the consume loop last ran without a fault.",
         )
         self.last_batch = self._gauge(
-            "rapport_last_batch_timestamp_seconds", "When a batch was last done with, its offsets committed."
+            "rapport_last_batch_timestamp_seconds", "When the offsets of a batch were last committed."
         )
         self.outbox_waiting = self._gauge(
-            "rapport_outbox_rows_waiting", "Stored records whose publication has not been confirmed."
+            "rapport_outbox_rows_waiting", "Stored records that Kafka has not acknowledged yet."
         )
-        self.halted = self._gauge("rapport_halted", "1 while the consumer stands still until a person acts.")
+        self.halted = self._gauge("rapport_halted", "1 while the consumer is halted and needs an operator.")
         self.fuse_blown = self._gauge("rapport_fuse_blown", "1 after too many bad records.")
-        self.fuse_in_a_row = self._gauge("rapport_fuse_in_a_row", "Bad records in a row, so far.")
+        self.fuse_in_a_row = self._gauge("rapport_fuse_in_a_row", "Bad records in a row up to now.")
         self.fuse_share = self._gauge("rapport_fuse_share", "Share of bad records among the last 1,000.")
 
         for reason in RetryReason:
@@ -110,7 +116,7 @@ class Metrics:
         self.add_topics(topics)
 
     def add_topics(self, topics: Iterable[str]) -> None:
-        """Set every series of these topics to 0."""
+        """Export 0 for every series of these topics."""
         for topic in topics:
             self.records_read.labels(topic=topic)
             self.records_published.labels(topic=topic)
@@ -118,21 +124,21 @@ class Metrics:
                 self.record_outcomes.labels(topic=topic, outcome=outcome)
 
     def exposition(self) -> tuple[bytes, str]:
-        """The page that Prometheus reads, and its content type."""
+        """Return the page that Prometheus reads, and its content type."""
         return generate_latest(self.registry), CONTENT_TYPE_LATEST
 
-    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
-        return Gauge(name, what, labels, registry=self.registry)
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        return Gauge(name, description, labels, registry=self.registry)
 
-    def _counter(self, name: str, what: str, *labels: str) -> Counter:
-        return Counter(name, what, labels, registry=self.registry)
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(name, description, labels, registry=self.registry)
 
-    def _seconds(self, name: str, what: str) -> Histogram:
-        return Histogram(name, what, buckets=BATCH_S, registry=self.registry)
+    def _seconds(self, name: str, description: str) -> Histogram:
+        return Histogram(name, description, buckets=BATCH_S, registry=self.registry)
 
 
 def _version() -> str:
     try:
         return version("rapport")
-    except PackageNotFoundError:  # run from a folder that was never installed
+    except PackageNotFoundError:  # run from a folder without an installation
         return "unknown"

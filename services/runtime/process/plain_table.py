@@ -1,4 +1,4 @@
-"""A table for the terminal."""
+"""Makes tables for the terminal."""
 
 from rich import box
 from rich.table import Table

@@ -1,4 +1,4 @@
-"""Which part of the surroundings failed, if any: an exception in, the reason to try again out."""
+"""Decides from an exception whether to try again, and because of which failure."""
 
 import psycopg
 from aiokafka.errors import KafkaError
@@ -10,8 +10,8 @@ from services.runtime.process.metrics import RetryReason
 
 _DATABASE = (
     psycopg.OperationalError,  # away, restarting, a deadlock, a lock or serialisation that failed
-    psycopg.InterfaceError,  # the connection was closed under us
-    sql.IdleInTransactionSessionTimeout,  # we were paused for too long with the transaction open
+    psycopg.InterfaceError,  # the connection was closed meanwhile
+    sql.IdleInTransactionSessionTimeout,  # this process was paused for too long in a transaction
     sql.ReadOnlySqlTransaction,  # a standby that is about to be promoted
     sql.UndefinedTable,  # the migrations have not run yet
     sql.UndefinedColumn,
@@ -22,15 +22,15 @@ _DATABASE = (
 
 
 def retry_reason(error: BaseException) -> RetryReason | None:
-    """Why the same work is worth trying again; None: it would fail again, the data are at fault."""
+    """Return why the same work may succeed later; None when the data are at fault and it would fail again."""
     if isinstance(error, _DATABASE):
         return RetryReason.DATABASE
     if isinstance(error, KafkaError):
         return RetryReason.KAFKA
     if isinstance(error, Retry):
         cause = error.__cause__
-        named = None if cause is None else retry_reason(cause)
-        return named if named in {RetryReason.DATABASE, RetryReason.KAFKA} else RetryReason.PUBLISH
+        reason = None if cause is None else retry_reason(cause)
+        return reason if reason in {RetryReason.DATABASE, RetryReason.KAFKA} else RetryReason.PUBLISH
     if isinstance(error, Fault):
         return None
     if isinstance(error, TimeoutError | ConnectionError):

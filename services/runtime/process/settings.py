@@ -1,6 +1,6 @@
-"""Settings: environment variables in, frozen values out; secrets come from files named in them.
+"""Reads settings from environment variables into frozen values; secrets come from files that they name.
 
-Each is read once, in a service's `__main__`, and handed on; nothing else looks at the environment.
+A service reads each once, in its `__main__`, and passes it on.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 def read_secret(path: Path) -> SecretStr:
-    """The secret in a file, without the line break at its end.
+    """Return the secret in a file without its trailing line break.
 
     Raises:
         Halt: the file cannot be read or is empty; the message names the file and never its content.
@@ -32,7 +32,7 @@ def read_secret(path: Path) -> SecretStr:
 
 
 class KafkaSettings(BaseSettings):
-    """How to reach Kafka (`KAFKA_…`); the password is read from its file at every start."""
+    """How to connect to Kafka (`KAFKA_…`); the password is read from its file at every start."""
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_", frozen=True, extra="ignore")
 
@@ -41,57 +41,57 @@ class KafkaSettings(BaseSettings):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How the connection is protected."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    """How to sign in, with a SASL protocol."""
+    """How to sign in when the protocol is a SASL one."""
     sasl_username: str | None = None
-    """Who signs in."""
+    """The user name to sign in with."""
     sasl_password_file: Path | None = None
-    """A file that holds the password; read at every start."""
+    """A file that contains the password; it is read at every start."""
     ssl_ca_file: Path | None = None
-    """A file with the certificates to trust; left out: those of the system."""
+    """A file with the certificates to trust; by default those of the system."""
     embedded: bool = False
-    """The in-process broker: topics have 4 partitions and come on first use, a new cluster id is adopted."""
+    """Whether the broker is the embedded one: 4 partitions per topic, and a new cluster id is adopted."""
     client_id: str = "rapport"
-    """How the brokers call this client in their logs and quotas."""
+    """The name of this client in the brokers' logs and quotas."""
     group_instance_id: str | None = None
-    """Static membership: a restart within the session timeout moves no partition. Unique per replica."""
+    """Static membership: a restart within the session timeout moves no partition. Unique for each replica."""
     session_timeout_s: Seconds = 10
-    """So long a member may be silent before its partitions go to others."""
+    """How long a member may be silent before its partitions are assigned to others."""
     publish_deadline_s: Seconds = 10
     """How long one batch of records may wait for its acknowledgements before it is tried again."""
 
 
 class DatabaseSettings(BaseSettings):
-    """How to reach PostgreSQL (`DATABASE_…`)."""
+    """How to connect to PostgreSQL (`DATABASE_…`)."""
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_", frozen=True, extra="ignore")
 
     url: SecretStr
     """`postgresql://user@host/database`; the password may come from a file instead."""
     password_file: Path | None = None
-    """A file that holds the password."""
+    """A file that contains the password."""
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
-    """As libpq has it; `verify-full` checks certificate and name."""
+    """libpq's `sslmode`; `verify-full` checks certificate and host name."""
     ssl_ca_file: Path | None = None
-    """A file with the certificates to trust; left out: those of the system."""
+    """A file with the certificates to trust; by default those of the system."""
     connect_timeout_s: Annotated[int, Field(ge=1)] = 5
     """How long one attempt to connect may take."""
     pool_min_size: Annotated[int, Field(ge=0)] = 1
-    """Connections kept open for pages and doors."""
+    """Connections that are kept open for HTTP requests."""
     pool_max_size: Annotated[int, Field(ge=1)] = 4
-    """Connections at most for pages and doors; the consumer has one of its own."""
+    """The most connections for HTTP requests; the consumer has its own."""
 
 
 class HttpSettings(BaseSettings):
-    """Where a service answers (`HTTP_…`); port 0 takes a free one, which the event `listening` names."""
+    """Where a service listens (`HTTP_…`); port 0 picks a free port, which the log event `listening` names."""
 
     model_config = SettingsConfigDict(env_prefix="HTTP_", frozen=True, extra="ignore")
 
     host: str = "127.0.0.1"
-    """The address to answer on."""
+    """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
-    """The port to answer on."""
+    """The port to listen on."""
     graceful_timeout_s: Seconds = 10
-    """How long requests under way may take to finish after SIGTERM."""
+    """How long requests in progress may take to finish after SIGTERM."""
 
 
 class LogSettings(BaseSettings):
@@ -100,9 +100,9 @@ class LogSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LOG_", frozen=True, extra="ignore")
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least level that is logged."""
+    """The lowest level that is logged."""
     format: Literal["json", "console"] = "json"
-    """One JSON object a line, or lines for people."""
+    """One JSON object per line, or lines for people to read."""
 
 
 class FuseSettings(BaseSettings):
@@ -111,15 +111,15 @@ class FuseSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RAPPORT_FUSE_", frozen=True, extra="ignore")
 
     in_a_row: Annotated[int, Field(ge=1)] = 11
-    """So many undecodable or unprocessable records in a row stop the consumer."""
+    """This many undecodable or unprocessable records in a row stop the consumer."""
     of_last_1000: Annotated[int, Field(ge=1)] = 50
-    """So many among the last 1,000 stop the consumer."""
+    """This many among the last 1,000 records stop the consumer."""
 
 
 class CredentialSettings(BaseSettings):
-    """Which file holds the keys of those who may call (`RAPPORT_CREDENTIALS_FILE`)."""
+    """The file with the API keys (`RAPPORT_CREDENTIALS_FILE`)."""
 
     model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
 
     credentials_file: Path
-    """The file of keys and what they grant; read again when it changes."""
+    """The file of API keys and their grants; it is read again when it changes."""

@@ -7,7 +7,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.startup_checks import check_partitions
-from services.runtime.http.paging import START, Cursor, decode, encode
+from services.runtime.http.paging import START, Cursor, decode_cursor, encode_cursor
 from services.runtime.http.problem import Problem
 from services.runtime.kafka.producer import MAX_RECORD_BYTES, partition_of
 from services.runtime.kafka.record import Outgoing, Record
@@ -143,20 +143,20 @@ def test_a_refusal_by_kafka_is_told_from_a_silence() -> None:
 
 @pytest.mark.parametrize("cursor", [START, Cursor(1, 2), Cursor(2**64 - 1, 2**63 - 1)])
 def test_a_cursor_survives_the_way_there_and_back(cursor: Cursor) -> None:
-    assert decode(encode(cursor)) == cursor
+    assert decode_cursor(encode_cursor(cursor)) == cursor
 
 
 @pytest.mark.parametrize("text", ["x", "%", "AAAA", "é", "_" * 22, "A" * 40])
 def test_a_cursor_that_is_none_of_ours_is_a_problem(text: str) -> None:
     with pytest.raises(Problem) as caught:
-        decode(text)
+        decode_cursor(text)
 
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("text", [None, ""])
 def test_without_a_cursor_one_starts_at_the_beginning(text: str | None) -> None:
-    assert decode(text) == START
+    assert decode_cursor(text) == START
 
 
 def test_topics_with_different_partitions_halt() -> None:

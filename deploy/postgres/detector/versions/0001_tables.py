@@ -1,4 +1,4 @@
-"""The detector's tables: practices and thresholds, dyads, ratings and assessments, episodes and answers."""
+"""Creates the detector's tables: practices, thresholds, dyads, ratings, assessments, episodes, responses."""
 
 from alembic import op
 
@@ -10,19 +10,19 @@ branch_labels = None
 depends_on = None
 
 TABLES = """
--- Who sends ratings, and what they want to be told about.
+-- Practices that send ratings, and what they want to be notified about.
 CREATE TABLE practice (
     practice_id      text PRIMARY KEY,
     added_at         timestamptz NOT NULL,
-    tell_from        timestamptz,                   -- null: about all sessions
-    max_age_days     integer CHECK (max_age_days > 0), -- null: however long ago the session was
+    tell_from        timestamptz,                   -- null: all sessions
+    max_age_days     integer CHECK (max_age_days > 0), -- null: sessions of any age
     false_alarms     double precision NOT NULL DEFAULT 0.05
                      CHECK (false_alarms > 0 AND false_alarms < 1), -- per stable rated session
     model_version    text,                          -- null: the shipped model
-    thresholds       integer NOT NULL DEFAULT 0     -- rows in threshold: append-only, so the number says all
+    thresholds       integer NOT NULL DEFAULT 0     -- rows in threshold, which is append-only
 );
 
--- A practice's own thresholds: rows are only ever added.
+-- A practice's own thresholds; rows are only added.
 CREATE TABLE threshold (
     practice_id      text NOT NULL REFERENCES practice,
     version          text NOT NULL,
@@ -35,27 +35,27 @@ CREATE TABLE threshold (
     CHECK (valid_from > computed_at)
 );
 
--- One client with one therapist in one course of therapy: the row that is locked while anything changes.
+-- One client with one therapist in one course of therapy. Every change locks this row.
 CREATE TABLE dyad (
     dyad_id          uuid PRIMARY KEY,
     practice_id      text NOT NULL,
     therapist_id     text NOT NULL,
     client_id        text NOT NULL,
     case_id          text NOT NULL,
-    key              bytea NOT NULL,                -- of its events' records, and where they lie
+    key              bytea NOT NULL,                -- Kafka key and partition of its events
     partition        integer NOT NULL,
     history_revision bigint NOT NULL DEFAULT 0,     -- raised by every insertion or correction
     snapshot_revision bigint NOT NULL DEFAULT -1,
     snapshot_model   text NOT NULL DEFAULT '',
-    snapshot         bytea,                         -- null: too large, refolded from the history
-    decision         bytea,                         -- the fold's state, what was emitted, the answers
+    snapshot         bytea,                         -- null: too large, recomputed from the history
+    decision         bytea,                         -- episode state, what was emitted, the responses
     open_since       date                           -- day of the last session while an episode is open
 ) WITH (fillfactor = 50);
--- In the row itself and not compressed: it is written with every rating, and at most 4 kB.
+-- Stored in the row and uncompressed: it is written with every rating and has at most 4 kB.
 ALTER TABLE dyad ALTER snapshot SET STORAGE PLAIN;
 CREATE INDEX dyad_open ON dyad (open_since) WHERE open_since IS NOT NULL;
 
--- What was sent. The row is the claim on its id, and lives as long as the rating.
+-- Ratings as sent. The row claims the rating id for as long as the rating exists.
 CREATE TABLE rating (
     practice_id      text NOT NULL,
     rating_id        text NOT NULL,
@@ -71,16 +71,16 @@ CREATE TABLE rating (
     accepted_at      timestamptz NOT NULL,          -- the earliest of its deliveries
     content_hash     text NOT NULL,
     current          boolean NOT NULL,              -- false: superseded by another version of the same rating
-    cluster_id       text NOT NULL,                 -- where its first delivery lies in the log
+    cluster_id       text NOT NULL,                 -- position of its first delivery in the log
     partition        integer NOT NULL,
     "offset"         bigint NOT NULL,
     PRIMARY KEY (practice_id, rating_id)
 );
--- All versions of a rating side by side, and at most one of them in force, in whichever dyad.
+-- All versions of a rating are kept; at most one of them is current, in whichever dyad.
 CREATE UNIQUE INDEX rating_version ON rating (practice_id, client_id, session_id, instrument,
     (CASE WHEN current AND status <> 'withdrawn' THEN '' ELSE rating_id END));
 
--- Deliveries that claimed nothing because the rating was there already.
+-- Deliveries of ratings that were already stored.
 CREATE TABLE duplicate (
     cluster_id       text NOT NULL,
     partition        integer NOT NULL,
@@ -107,9 +107,9 @@ CREATE TABLE assessment (
     level            double precision,              -- mean mark, 0 to 1; null: no form
     may_flag         boolean NOT NULL,
     flagged          boolean NOT NULL,
-    step             text NOT NULL,                 -- what it did to the episode
+    step             text NOT NULL,                 -- its effect on the episode
     episode_id       uuid,
-    numbers          bytea NOT NULL,                -- MessagePack: all else that was published of it
+    numbers          bytea NOT NULL,                -- MessagePack: the other published values
     PRIMARY KEY (dyad_id, session_id, instrument)
 ) WITH (fillfactor = 90);
 
@@ -125,7 +125,7 @@ CREATE TABLE episode (
     opened_session   text NOT NULL,
     opened_at        timestamptz NOT NULL,
     closed_at        timestamptz,
-    kept_back        text,                          -- why it was never told; null: it was
+    kept_back        text,                          -- why it was kept back; null: it was published
     xid              xid8 NOT NULL DEFAULT pg_current_xact_id(),
     seq              bigint GENERATED ALWAYS AS IDENTITY
 );
@@ -145,7 +145,7 @@ CREATE TABLE episode_change (
 );
 CREATE INDEX episode_change_practice ON episode_change (practice_id);
 
--- What therapists answered; kept even when the episode is not known here.
+-- Therapists' responses; kept even when the episode is unknown here.
 CREATE TABLE response (
     episode_id       uuid NOT NULL,
     answer_revision  integer NOT NULL,
@@ -162,7 +162,7 @@ CREATE TABLE heartbeat (
     minute           text NOT NULL
 );
 
--- The days on which the sweep went over all dyads of a partition.
+-- The last day on which the sweep examined all dyads of a partition.
 CREATE TABLE sweep (
     partition        integer PRIMARY KEY,
     day              date NOT NULL
@@ -178,5 +178,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is no way back: the tables are the record."""
-    raise RuntimeError("there is no way back from the first tables: restore a backup instead")
+    """Refuse: the tables are the record."""
+    raise RuntimeError("the first tables cannot be downgraded: restore a backup instead")

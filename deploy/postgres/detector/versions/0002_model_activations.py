@@ -1,4 +1,4 @@
-"""Which model a practice was mapped to, since when: the history behind `practice.model_version`."""
+"""Adds the history of `practice.model_version`: which model scores a practice since when."""
 
 from alembic import op
 
@@ -18,10 +18,10 @@ CREATE TABLE detector.model_activation (
 
 
 def upgrade() -> None:
-    """Create the table; practices that are mapped already have no known day."""
+    """Create the table; for practices with a model of their own the date is unknown and no row is added."""
     op.execute(TABLE)
 
 
 def downgrade() -> None:
-    """Forget when models were activated; which one scores stays."""
+    """Drop the dates of activation; `practice.model_version` stays."""
     op.execute("DROP TABLE detector.model_activation")

@@ -1,4 +1,4 @@
-"""The notifier's tables: directory, changes, items, decisions, deliveries, sign-in; and the job queue."""
+"""Creates the notifier's tables (directory, changes, items, decisions, deliveries, sign-in) and job queue."""
 
 from alembic import op
 from procrastinate.schema import SchemaManager
@@ -34,10 +34,10 @@ CREATE TABLE notifier.therapist (
 );
 CREATE INDEX therapist_by_address ON notifier.therapist (lower(address));
 
--- One row per episode that was ever heard of: what is locked while its changes are folded.
+-- One row for each known episode; it is locked while the episode's changes are applied.
 CREATE TABLE notifier.episode (episode_id uuid PRIMARY KEY);
 
--- One row per change, told or not: the claim that makes it take effect once.
+-- One row for each change, notified or kept back: the claim that lets it take effect once.
 CREATE TABLE notifier.change (
     episode_id uuid NOT NULL REFERENCES notifier.episode ON DELETE CASCADE,
     revision integer NOT NULL,
@@ -127,7 +127,7 @@ CREATE TABLE notifier.delivery (
 CREATE INDEX delivery_open ON notifier.delivery (created_at) WHERE state IN ('pending', 'retrying');
 CREATE INDEX delivery_of_therapist ON notifier.delivery (practice_id, therapist_id, created_at);
 
--- A link that was mailed: the token in it is only this row's id, signed.
+-- A mailed sign-in link; its token is this row's id, signed.
 CREATE TABLE notifier.sign_in_link (
     link_id uuid PRIMARY KEY,
     practice_id text NOT NULL,
@@ -165,7 +165,7 @@ CREATE TABLE notifier.heartbeat (
 );
 """
 
-# The queue's functions find its tables in any session, so that a person can mend the queue in psql.
+# Lets the queue's functions find its tables in any session, so that an operator can repair it in psql.
 KEEP_PATH = """
 DO $$
 DECLARE one regprocedure;
@@ -186,9 +186,9 @@ def upgrade() -> None:
 
 
 def _create_job_queue() -> None:
-    # procrastinate names its objects without a schema: the search path of this transaction places them.
-    # Its later versions bring migrations of their own (procrastinate/sql/migrations): a revision that raises
-    # the library applies those newer than the version in the comment, in the same way.
+    # procrastinate creates its objects without a schema name, so this transaction's search path decides.
+    # Later versions of it contain migrations (procrastinate/sql/migrations): a revision that upgrades the
+    # library applies those newer than the version in the comment, in the same way.
     connection = op.get_bind()
     before = connection.exec_driver_sql("SELECT current_setting('search_path')").scalar_one()
     connection.exec_driver_sql("CREATE SCHEMA IF NOT EXISTS notifier_jobs")
