@@ -83,7 +83,7 @@ def try_(
     total = contents.figures.total
     typer.echo(
         f"{total.rated} rated sessions of {total.clients} clients: Rapport would have sent {total.messages} "
-        f"messages about {contents.figures.episodes} episodes; today's rule flags {total.flags} sessions."
+        f"messages in {contents.figures.episodes} episodes; today's rule flags {total.flags} sessions."
     )
     typer.echo(f"The page: {target}")
 

@@ -56,9 +56,9 @@ class FileScorer:
             practice = self._practice(dyad.who.practice_id)
             for session in dyad.sessions:
                 apply_threshold(session, practice)
-            _, seen = fold_episodes(NO_SESSIONS, [s.scored for s in dyad.sessions if s.scored is not None])
-            for session, one in zip(dyad.sessions, seen, strict=True):
-                session.seen = one
+            _, steps = fold_episodes(NO_SESSIONS, [s.scored for s in dyad.sessions if s.scored is not None])
+            for session, step in zip(dyad.sessions, steps, strict=True):
+                session.seen = step
         return dyads
 
     def _practice(self, id_: str) -> Practice:
@@ -66,19 +66,21 @@ class FileScorer:
         return Practice(id_, None, None, self._model, own, self._default)
 
     def _cells(self, session: SessionWork) -> tuple[str, ...]:
-        found, seen, rating, form = session.assessment, session.seen, session.version.rating, session.form
-        if found is None or seen is None or form is None:
+        assessment, step, rating, form = (
+            session.assessment, session.seen, session.version.rating, session.form
+        )  # fmt: skip
+        if assessment is None or step is None or form is None:
             raise AssertionError("a session of a file is always assessed")
         return (
             rating.session_id,
             rating.client_id,
-            _number(found.risk),
-            str(int(seen.flagged)),
-            found.leading.value if found.leading is not None else "",
+            _number(assessment.risk),
+            str(int(step.flagged)),
+            assessment.leading.value if assessment.leading is not None else "",
             _number(form.bond),
             _number(form.goal),
             _number(form.task),
-            seen.step,
+            step.step,
             self._model.version,
         )
 

@@ -83,7 +83,7 @@ def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
 
 
 def _course_session(session: SessionWork, by_rule: bool, by_fall: bool) -> CourseSession:  # noqa: FBT001 - facts of a session
-    form, found, seen = session.form, session.assessment, session.seen
-    if form is None or found is None or seen is None:
+    form, assessment, step = session.form, session.assessment, session.seen
+    if form is None or assessment is None or step is None:
         raise AssertionError("a session of a file is always assessed")
-    return CourseSession(row_number(session), form, found, seen, by_rule, by_fall)
+    return CourseSession(row_number(session), form, assessment, step, by_rule, by_fall)

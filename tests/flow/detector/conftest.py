@@ -1,4 +1,4 @@
-"""Fixtures of the detector's flow: the tables are made once, and copied for each test."""
+"""Fixtures of the detector's flow: the tables are migrated once and copied for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
@@ -13,14 +13,14 @@ from tests.support.postgres import fresh_database
 
 
 class NewDatabase(Protocol):
-    """Makes a database with the detector's tables; its URL."""
+    """Makes a database with the detector's tables and gives its URL."""
 
     def __call__(self) -> AbstractContextManager[str]: ...
 
 
 @pytest.fixture(scope="session")
 def new_database(postgres_url: str) -> Iterator[NewDatabase]:
-    """A way to a fresh database with the detector's tables."""
+    """Makes fresh databases with the detector's tables."""
     with fresh_database(postgres_url) as template:
         migrate(template, "detector")
         name = urlsplit(template).path.lstrip("/")
@@ -29,14 +29,14 @@ def new_database(postgres_url: str) -> Iterator[NewDatabase]:
 
 @pytest.fixture
 def database_url(new_database: NewDatabase) -> Iterator[str]:
-    """A fresh database with the detector's tables."""
+    """The URL of a fresh database with the detector's tables."""
     with new_database() as url:
         yield url
 
 
 @pytest.fixture
 async def detector(database_url: str) -> AsyncIterator[DetectorDriver]:
-    """The detector's stages over a fresh database, with the toy detector and one practice that wants all."""
+    """The toy detector over a fresh database, with one practice that gets messages about all sessions."""
     async with detector_driver(database_url) as ready:
         await ready.practice()
         yield ready

@@ -1,4 +1,4 @@
-"""Heartbeats run through, once per partition and minute, and leave no trace in the balance."""
+"""Heartbeats pass through once per partition and minute and leave no trace in the balance."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ async def test_a_heartbeat_goes_on_to_both_topics_in_its_partition(detector: Det
     assert data.risk == data.expected_risk is not None
 
 
-async def test_a_heartbeat_that_is_read_again_stays_silent(detector: DetectorDriver) -> None:
+async def test_a_heartbeat_that_is_read_again_publishes_nothing(detector: DetectorDriver) -> None:
     detector.tools = load_tools(DetectorSettings(), InstrumentSettings())
     await detector.feed([beat()])
     assert await detector.feed([beat(), beat(offset=1)]) == []

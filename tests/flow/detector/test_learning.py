@@ -1,4 +1,4 @@
-"""`rapport train --ratings --labels` on files of a simulated practice: a candidate, or why there is none."""
+"""`rapport train --ratings --labels` writes a candidate from a simulated practice, or gives the reason."""
 
 import csv
 from dataclasses import replace
@@ -25,10 +25,10 @@ HEAD = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A practice's ratings and what its attentive therapists said of everything they were told."""
+    """A practice's ratings, and its therapists' answers to every message, all of them right."""
     rng = np.random.default_rng([0, *b"many missing"])
     world = KINDS["many missing"](rng)
-    # Rarer than the model was made on: its risks are too high here.
+    # Ruptures are rarer than in the model's training, so its risks are too high here.
     world = replace(world, shape=WAI_SR, ruptures=replace(world.ruptures, hazard=0.012))
     cohort = simulate(rng, CLIENTS, world)
     folder = tmp_path_factory.mktemp("practice")
@@ -86,7 +86,7 @@ def test_a_better_candidate_is_written_and_can_be_used(
     assert candidate.reference.model_version == candidate.version
 
 
-def test_too_few_answers_write_nothing_and_say_why(
+def test_too_few_answers_are_refused_with_their_number_and_nothing_is_written(
     rapport: typer.Typer, files: tuple[Path, Path], tmp_path: Path
 ) -> None:
     ratings, labels = files

@@ -1,4 +1,4 @@
-"""Answers go out as labels, and a practice is mapped to what was learned from one moment on."""
+"""Answers are exported as labels, and a practice is scored by another model from its activation on."""
 
 import asyncio
 from datetime import timedelta
@@ -62,7 +62,7 @@ async def test_other_practices_keep_their_model(detector: DetectorDriver) -> Non
     assert await detector.rows(VERSIONS) == [("s-1", "toy-1")]
 
 
-async def test_it_is_known_when_a_model_was_activated(detector: DetectorDriver) -> None:
+async def test_the_time_of_a_models_activation_is_stored_once(detector: DetectorDriver) -> None:
     await map_north(detector, "toy-2")
     await activate(detector.conn, ["north"], "toy-2", NOW + timedelta(days=1))
     (north,) = await read_mapped(detector.conn)

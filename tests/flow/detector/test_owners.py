@@ -1,4 +1,4 @@
-"""Two processes on the same tables: rows are locked, and a claim is made once."""
+"""Two processes on the same tables: rows are locked, and each rating is claimed once."""
 
 import asyncio
 

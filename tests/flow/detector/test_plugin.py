@@ -1,4 +1,4 @@
-"""What the detector lends to the command line: a practice's options, why, doctor, score, replay, export."""
+"""The detector's plugin stores a practice's options, answers `why` and `doctor`, and adds commands."""
 
 import csv
 import json
@@ -28,12 +28,14 @@ async def put(detector: DetectorDriver, **options: str) -> None:
 EAST = "SELECT tell_from, max_age_days, false_alarms FROM detector.practice WHERE practice_id = 'east'"
 
 
-async def test_a_practice_is_told_from_when_it_was_added(detector: DetectorDriver) -> None:
+async def test_a_new_practice_gets_messages_about_sessions_after_it_was_added(
+    detector: DetectorDriver,
+) -> None:
     await put(detector)
     assert await detector.rows(EAST) == [(NOW, 21, 0.05)]
 
 
-async def test_options_are_stored_and_the_others_stay(detector: DetectorDriver) -> None:
+async def test_a_given_option_is_stored_and_the_others_keep_their_values(detector: DetectorDriver) -> None:
     await put(detector, tell_from="2026-01-01T00:00+01:00", max_age_days="none", sensitivity="8")
     await put(detector, max_age_days="30")
     moment = datetime(2025, 12, 31, 23, tzinfo=UTC)
@@ -46,7 +48,7 @@ async def test_sensitivity_may_be_a_word(detector: DetectorDriver, word: str, sh
     assert await detector.rows(EAST) == [(NOW, 21, share)]
 
 
-async def test_a_practice_may_be_told_about_all_sessions(detector: DetectorDriver) -> None:
+async def test_a_practice_may_ask_for_messages_about_all_sessions(detector: DetectorDriver) -> None:
     await put(detector, tell_from="always")
     assert await detector.rows(EAST) == [(None, 21, 0.05)]
 
@@ -76,7 +78,7 @@ async def test_a_practice_with_a_model_that_is_not_loaded_halts(detector: Detect
         await detector.rate(body(0, GOOD), practice="east")
 
 
-async def test_why_tells_the_way_of_a_sessions_ratings(detector: DetectorDriver) -> None:
+async def test_why_lists_what_happened_to_a_sessions_ratings_in_order(detector: DetectorDriver) -> None:
     await detector.rate(*[body(week, GOOD) for week in (-4, -3, -2)])
     await detector.rate(body(-1, LOW, id="one"), body(-1, LOW, id="one"))
     assert plugin.trace is not None
@@ -90,13 +92,13 @@ async def test_why_tells_the_way_of_a_sessions_ratings(detector: DetectorDriver)
     assert lines[-1].why == "the therapist gets a message"
 
 
-async def test_why_knows_nothing_of_another_practices_session(detector: DetectorDriver) -> None:
+async def test_why_shows_nothing_of_another_practices_session(detector: DetectorDriver) -> None:
     await detector.rate(body(-1, GOOD))
     assert plugin.trace is not None
     assert await plugin.trace(detector.conn, "east", "s-1") == []
 
 
-async def test_doctor_finds_a_healthy_detector_good(detector: DetectorDriver) -> None:
+async def test_doctor_finds_no_fault_with_a_healthy_detector(detector: DetectorDriver) -> None:
     assert plugin.check is not None
     assert {one.verdict for one in await plugin.check(detector.conn)} == {"good"}
 

@@ -23,7 +23,7 @@ from tests.support.service_stack import wait_until
 
 @contextmanager
 def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -> Iterator[ChildProcess]:
-    """A detector process, started."""
+    """Start a detector process, and stop it at the end."""
     port = free_port()
     environment = {
         **kafka_env,
@@ -54,12 +54,12 @@ async def send(backend: Backend, records: Sequence[Record]) -> None:
 
 
 def metrics_once_assessed(url: str, key: str) -> str:
-    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as door:
-        wait_until(lambda: door.get("/v1/ratings/one").json()["status"] == "assessed", "it is assessed")
-        return door.get("/metrics").text
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False) as client:
+        wait_until(lambda: client.get("/v1/ratings/one").json()["status"] == "assessed", "it is assessed")
+        return client.get("/metrics").text
 
 
-async def test_a_rating_goes_in_and_its_assessment_comes_out_and_can_be_read(
+async def test_a_rating_is_assessed_published_and_readable_over_http(
     backend: Backend, database_url: str, tmp_path: Path
 ) -> None:
     key = add_key(tmp_path / "credentials.json", grants=["north"], scopes=["results:read"])
@@ -83,7 +83,7 @@ async def test_a_rating_goes_in_and_its_assessment_comes_out_and_can_be_read(
 
 
 @pytest.mark.parametrize("file", ["model.skops", "manifest.json"])
-def test_without_its_model_it_is_never_ready_and_says_why(
+def test_without_its_model_it_is_never_ready_and_readiness_gives_the_reason(
     database_url: str, tmp_path: Path, file: str
 ) -> None:
     folder = tmp_path / "model"
@@ -93,15 +93,15 @@ def test_without_its_model_it_is_never_ready_and_says_why(
             (folder / one.name).write_bytes(one.read_bytes())
     nowhere = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
     with running(nowhere, database_url, tmp_path, DETECTOR_MODEL_DIR=str(folder)) as process:
-        door = httpx.Client(base_url=process.url, trust_env=False)
+        client = httpx.Client(base_url=process.url, trust_env=False)
 
         def checks() -> str:
             try:
-                return door.get("/readyz").text
+                return client.get("/readyz").text
             except httpx.TransportError:
                 return ""
 
         wait_until(lambda: "cannot be read" in checks(), "readiness says why")
-        assert door.get("/livez").status_code == 200
-        assert door.get("/v1/balance").status_code == 404
-        door.close()
+        assert client.get("/livez").status_code == 200
+        assert client.get("/v1/balance").status_code == 404
+        client.close()

@@ -1,4 +1,4 @@
-"""A file is scored as its stream is: the same numbers, row by row."""
+"""A file is scored to the same numbers as its stream, row by row."""
 
 import csv
 import io
@@ -98,7 +98,7 @@ async def test_the_numbers_of_a_file_are_those_of_its_stream(
     ],
     ids=["items", "scores", "declined"],
 )
-def test_a_row_is_read_as_its_event_would_be(changes: SentRating) -> None:
+def test_a_row_is_read_like_its_event(changes: SentRating) -> None:
     sent = {key: value for key, value in body(-1).items() if key != "status"} | changes
     rating = RatingBody.model_validate(sent)
     practice = PracticeId("file")
@@ -107,8 +107,8 @@ def test_a_row_is_read_as_its_event_would_be(changes: SentRating) -> None:
     assert rated_of(practice, rating, NOW) == event.data
 
 
-def test_rows_are_found_whatever_stands_in_them(tmp_path: Path) -> None:
-    """A byte order mark, letters of several bytes, line ends within quotes and blank rows move nothing."""
+def test_rows_are_read_whatever_their_cells_contain(tmp_path: Path) -> None:
+    """A byte order mark, letters of several bytes, line ends in quotes and blank rows shift no row."""
     file = tmp_path / "ratings.csv"
     row = "{},t,{},2026-01-0{}T10:00Z,wai-9,4,4,4,4,4,4,4,4,4,{}"
     lines = [
@@ -126,16 +126,16 @@ def test_rows_are_found_whatever_stands_in_them(tmp_path: Path) -> None:
     ]
 
 
-def test_helpers_give_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_give_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = table(ratings(3), tmp_path)
-    alone, helped = io.StringIO(), io.StringIO()
+    alone, by_workers = io.StringIO(), io.StringIO()
     score_file(file, alone, ToyDetector(), Catalogue.load())
     monkeypatch.setattr("services.detector.files.score_file._BATCH_ROWS", 1)
-    score_file(file, helped, ToyDetector(), Catalogue.load(), workers=Workers(2, ToyDetector))
-    assert helped.getvalue() == alone.getvalue()
+    score_file(file, by_workers, ToyDetector(), Catalogue.load(), workers=Workers(2, ToyDetector))
+    assert by_workers.getvalue() == alone.getvalue()
 
 
-def test_a_bad_row_is_named_by_helpers_too(tmp_path: Path) -> None:
+def test_an_invalid_row_is_named_by_workers_too(tmp_path: Path) -> None:
     file = table([body(-2, [4] * 9), body(-1, [9] * 9)], tmp_path)
     with pytest.raises(InvalidRow, match="row 3: items item 1 is out of range"):
         score_file(file, io.StringIO(), ToyDetector(), Catalogue.load(), workers=Workers(1, ToyDetector))
@@ -162,7 +162,7 @@ def test_the_first_session_and_a_declined_form_have_a_risk(tmp_path: Path) -> No
     assert [(line["risk"], line["bond"]) for line in lines] == [("0.1", "0.75"), ("0.2", "")]
 
 
-def test_a_bad_row_is_named_with_what_is_expected(tmp_path: Path) -> None:
+def test_an_invalid_row_is_named_with_what_is_expected(tmp_path: Path) -> None:
     file = table([body(-2, [4] * 9), body(-1, [9] * 9)], tmp_path)
     with pytest.raises(InvalidRow, match="row 3: items item 1 is out of range, expected 1 to 5"):
         scored(file, ToyDetector())

@@ -1,4 +1,4 @@
-"""A practice's own thresholds in the flow: computed for its budget, valid from the next day on."""
+"""A practice's own thresholds are computed for its share of false alarms and valid from the next day on."""
 
 from datetime import timedelta
 
@@ -46,7 +46,9 @@ async def renew(detector: DetectorDriver) -> None:
     await detector.transact(lambda tx: renew_thresholds(tx, detector.tools.models))
 
 
-async def test_a_row_is_added_once_a_week_when_there_are_enough_sessions(detector: DetectorDriver) -> None:
+async def test_a_threshold_is_added_once_a_week_when_there_are_enough_sessions(
+    detector: DetectorDriver,
+) -> None:
     await fill(detector)
     await renew(detector)
     await renew(detector)
@@ -56,13 +58,13 @@ async def test_a_row_is_added_once_a_week_when_there_are_enough_sessions(detecto
     assert (count, known) == (1, 1)
 
 
-async def test_too_few_sessions_give_no_row(detector: DetectorDriver) -> None:
+async def test_too_few_sessions_give_no_threshold(detector: DetectorDriver) -> None:
     await detector.rate(body(0, GOOD))
     await renew(detector)
     assert await detector.rows("SELECT count(*) FROM detector.threshold") == [(0,)]
 
 
-async def test_a_new_row_counts_from_the_next_day_on_only(detector: DetectorDriver) -> None:
+async def test_a_new_threshold_counts_from_the_next_day_on_only(detector: DetectorDriver) -> None:
     await fill(detector)
     await renew(detector)
     detector.now = NOW + timedelta(days=7)
@@ -79,7 +81,7 @@ async def want(detector: DetectorDriver, per_100: float) -> None:
     await detector.transact(lambda tx: start_thresholds(tx, detector.tools.models))
 
 
-async def test_another_sensitivity_starts_with_a_row_within_minutes(detector: DetectorDriver) -> None:
+async def test_another_sensitivity_gets_a_starting_threshold_within_minutes(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await want(detector, 2)
     assert await detector.rows(ROWS) == [(0.7, "toy-1")]
@@ -90,13 +92,13 @@ async def test_another_sensitivity_starts_with_a_row_within_minutes(detector: De
     assert versions == [False, True]
 
 
-async def test_the_default_sensitivity_needs_no_row_to_start_with(detector: DetectorDriver) -> None:
+async def test_the_default_sensitivity_needs_no_starting_threshold(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await want(detector, 5)
     assert await detector.rows(ROWS) == []
 
 
-async def test_the_same_sensitivity_adds_one_row_only(detector: DetectorDriver) -> None:
+async def test_the_same_sensitivity_adds_one_threshold_only(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     for minute in range(3):
         detector.now = NOW + timedelta(minutes=minute)
@@ -116,7 +118,7 @@ async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: De
     assert started > own
 
 
-async def test_an_own_row_for_the_new_sensitivity_follows_with_the_next_sweep(
+async def test_an_own_threshold_for_the_new_sensitivity_follows_with_the_next_sweep(
     detector: DetectorDriver,
 ) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
@@ -143,7 +145,7 @@ async def test_a_new_model_starts_with_its_own_threshold_for_the_sensitivity(
     assert await detector.rows(ROWS) == [(0.7, "toy-1"), (0.8, "toy-2")]
 
 
-async def test_a_practice_whose_model_is_not_loaded_keeps_no_other_from_its_row(
+async def test_a_practice_whose_model_is_not_loaded_does_not_block_other_practices(
     detector: DetectorDriver,
 ) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))

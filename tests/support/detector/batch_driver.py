@@ -1,4 +1,4 @@
-"""The detector's stages over a real PostgreSQL, without Kafka: events in, outgoing records and rows out."""
+"""Drives the detector's stages over a real PostgreSQL without Kafka."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -28,16 +28,17 @@ from services.runtime.postgres import arrays
 from tests.support.detector.toy_detector import ToyDetector
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-"""When tests take place."""
+"""The time at which tests take place."""
 KEY_SECRET = b"a secret of thirty-two characters"
 PARTITIONS = 4
 SentRating = dict[str, Any]
 
 
 def body(session: float, marks: Sequence[float | None] | None = None, **changes: object) -> SentRating:
-    """One weekly `wai-9` rating of the same client, sessions counted back from the day before `NOW`.
+    """Return one weekly `wai-9` rating of the same client.
 
-    `session` 0 is the newest, -1 the week before; marks: three numbers are bond, goal and task as scores.
+    Session 0 takes place on the day before `NOW`, session -1 a week earlier. Three marks are scores of bond,
+    goal and task; no marks mean a declined form.
     """
     at = NOW - timedelta(days=1) + timedelta(weeks=session)
     sent: SentRating = {
@@ -60,7 +61,7 @@ def body(session: float, marks: Sequence[float | None] | None = None, **changes:
 def record_of(
     sent: SentRating, offset: int, *, practice: str = "north", accepted_at: datetime = NOW
 ) -> Record:
-    """A rating as ingest would have put it into the log."""
+    """Return a rating as ingest writes it to the log."""
     rating = RatingBody.model_validate(sent)
     key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
     value = session_rated_value(PracticeId(practice), rating, accepted_at=accepted_at, key=key)
@@ -70,7 +71,7 @@ def record_of(
 def answer_of(
     sent: SentRating, episode: str, answer: Answer, revision: int, *, practice: str = "north"
 ) -> Record:
-    """A therapist's answer as the notifier would have put it into the log."""
+    """Return a therapist's answer as the notifier writes it to the log."""
     rating = RatingBody.model_validate(sent)
     key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
     data = TherapistResponded(
@@ -100,7 +101,7 @@ def answer_of(
 
 @dataclass
 class DetectorDriver:
-    """One detector's tables, and what it has said so far."""
+    """One detector over its database, with all records that it would have published so far."""
 
     conn: AsyncConnection[TupleRow]
     tools: Tools
@@ -136,13 +137,13 @@ class DetectorDriver:
         return tx.outgoing
 
     async def feed(self, records: Sequence[Record]) -> list[Outgoing]:
-        """Take one batch of records through the flow."""
+        """Process records as one batch, and return what it would publish."""
         return await self.transact(lambda tx: process(tx, records, self.tools))
 
     async def rate(
         self, *sent: SentRating, practice: str = "north", accepted_at: datetime | None = None
     ) -> list[Outgoing]:
-        """Take these ratings through the flow as one batch."""
+        """Process ratings as one batch, and return what it would publish."""
         records = []
         for one in sent:
             records.append(
@@ -152,13 +153,13 @@ class DetectorDriver:
         return await self.feed(records)
 
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query."""
+        """Return the rows of a query."""
         found = await (await self.conn.execute(sql, parameters)).fetchall()
         await self.conn.commit()
         return found
 
     async def practice(self, id_: str = "north", tell_from: datetime | None = None) -> None:
-        """Add a practice that is told about sessions after `tell_from` (None: about all), however old."""
+        """Add a practice that gets messages about sessions after `tell_from` (None: about all sessions)."""
         await self.conn.execute(
             "INSERT INTO detector.practice (practice_id, added_at, tell_from, max_age_days)"
             " VALUES (%s, %s, %s, %s)",
@@ -174,18 +175,18 @@ def _rejected(rejection: Rejection) -> Outgoing:
 
 
 def events(outgoing: Sequence[Outgoing], topic: topics.Topic) -> list[AnyEvent]:
-    """The events that go to a topic, read through their contract."""
+    """Return the events published to a topic, decoded by their contract."""
     return [decode(out.value) for out in outgoing if out.topic == topic.name]
 
 
 def tools_with(detector: Detector, *others: Detector) -> Tools:
-    """Stages' tools around a detector."""
+    """Return the stages' tools with these models; the first one is the default."""
     return Tools(Models(detector, *others), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1))
 
 
 @asynccontextmanager
 async def detector_driver(url: str, detector: Detector | None = None) -> AsyncIterator[DetectorDriver]:
-    """A fresh detector over the database at `url`, whose tables are there."""
+    """Yield a driver over the migrated database at `url`."""
     conn = await psycopg.AsyncConnection.connect(url)
     arrays.register(conn.adapters)
     try:

@@ -1,4 +1,4 @@
-"""Changes of episodes as the detector emits them, with canaries in what must never leave the house."""
+"""Makes changes of episodes as the detector publishes them, with canaries in private fields."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,12 +25,12 @@ _NAMES = UUID("5d0e7a52-62a0-4b7f-a1f5-6a3f2a7c9d10")
 
 
 def episode_named(name: str) -> EpisodeId:
-    """A stable episode id for a test."""
+    """Return a stable episode id for a test."""
     return EpisodeId(uuid5(_NAMES, name))
 
 
 def trajectory(sessions: int = 9, last: datetime = NOW) -> tuple[TrajectoryPoint, ...]:
-    """Weekly sessions that go well, one without a form, and two in which goals fall."""
+    """Return weekly sessions that go well, one without a form, and two at the end in which goals fall."""
     points = []
     for index in range(sessions):
         fell = index >= sessions - 2
@@ -68,7 +68,7 @@ def changed(
     ratings: int = 8,
     **more: object,
 ) -> EpisodeChanged:
-    """A change of an episode as the detector emits it."""
+    """Return a change of an episode as the detector publishes it."""
     values: dict[str, Any] = {
         "episode_id": episode_named(episode),
         "revision": revision,
@@ -100,13 +100,13 @@ def changed(
 
 
 def key_of(change: EpisodeChanged) -> bytes:
-    """The key under which the detector publishes."""
+    """Return the key under which the detector publishes the change."""
     dyad = Dyad(PracticeId(change.practice_id), TherapistId(change.therapist_id), ClientId(change.client_id))
     return record_key(b"test", dyad)
 
 
 def record_of(change: EpisodeChanged | HeartbeatSent, offset: int = 0, partition: int = 3) -> Record:
-    """The change or heartbeat as it lies in the topic."""
+    """Return the change or heartbeat as a record of the topic."""
     if isinstance(change, EpisodeChanged):
         key = key_of(change)
         event_id = episode_event_id(EpisodeId(change.episode_id), change.revision)

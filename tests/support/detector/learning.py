@@ -1,11 +1,11 @@
-"""What was learned, as a value: for tests that need a candidate and no answers."""
+"""Makes a learned correction for tests that need a candidate model but no answers."""
 
 from lab.training.label_correction import Learned, OnHeldOut
 from services.detector.model.recalibration import Recalibration
 
 
 def learned(intercept: float, slope: float = 1.0, threshold: float = 0.3) -> Learned:
-    """A correction that was found to be better."""
+    """Return a correction that did better than the shipped model on held-out answers."""
     return Learned(
         recalibration=Recalibration(intercept=intercept, slope=slope),
         threshold=threshold,

@@ -1,4 +1,4 @@
-"""The project's example as other systems would have written it."""
+"""Writes the example table as other systems would: other column names, separators and encodings."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ Cell = Callable[[dict[str, str]], str]
 
 
 def example() -> list[dict[str, str]]:
-    """The rows of the example."""
+    """Return the rows of the example."""
     with EXAMPLE.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
 
 def of(name: str) -> Cell:
-    """A cell as it stands."""
+    """Copy a cell of the example."""
     return lambda row: row[name]
 
 
@@ -29,7 +29,7 @@ def write(
     encoding: str = "utf-8",
     rows: Sequence[dict[str, str]] | None = None,
 ) -> Path:
-    """The example with these columns."""
+    """Write the example, or `rows`, with these columns."""
     with target.open("w", encoding=encoding, newline="") as lines:
         writer = csv.writer(lines, delimiter=separator)
         writer.writerow(columns)
@@ -39,7 +39,7 @@ def write(
 
 
 def items(prefix: str, count: int = 12, shown: Callable[[str], str] = str) -> dict[str, Cell]:
-    """The columns of marks under another name."""
+    """Return columns of marks named `prefix` and a number; `shown` changes how a mark is written."""
 
     def cell(number: int) -> Cell:
         return lambda row: shown(row[f"item_{number}"])

@@ -1,4 +1,4 @@
-"""What every test of `rapport try` needs: the shipped model and the instruments, read once."""
+"""Fixtures for tests of `rapport try`: the shipped model and the instruments, loaded once."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ def model() -> Detector:
 
 
 @pytest.fixture(scope="session")
-def tried(model: Detector) -> Preview:
+def preview(model: Detector) -> Preview:
     catalogue = Catalogue.load()
 
     def run(

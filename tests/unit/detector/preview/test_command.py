@@ -1,4 +1,4 @@
-"""`rapport try` as it is typed: the page, the guess, and what to do when something is missing."""
+"""The command `rapport try` writes the page, prints its guesses, and says what to do about errors."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def test_it_writes_the_page_and_shows_the_guess(tmp_path: Path) -> None:
     assert out.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
-def test_what_is_mapped_is_shown_as_told(tmp_path: Path) -> None:
+def test_a_mapped_column_is_shown_as_given(tmp_path: Path) -> None:
     columns = {"A": of("client_id"), "B": of("session_at")} | items("Q")
     file = write(tmp_path / "own.csv", columns)
     ran = _run(str(file), "--map", "client_id=A", "--instrument", "wai-sr")
@@ -38,7 +38,7 @@ def test_what_is_mapped_is_shown_as_told(tmp_path: Path) -> None:
     [(("--map", "client_id"), "FIELD=COLUMN"), (("--instrument", "abc"), "Known are srs, wai-9")],
     ids=["no column", "no such questionnaire"],
 )
-def test_what_cannot_be_used_is_said_and_nothing_written(
+def test_an_unusable_option_is_explained_and_nothing_is_written(
     words: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "page.html"

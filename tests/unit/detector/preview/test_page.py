@@ -1,4 +1,4 @@
-"""The page: the detector's own numbers, nothing of a bad row, and nothing that asks anybody for anything."""
+"""The page shows the detector's own numbers, no value of an invalid row, and requests nothing."""
 
 import csv
 import io
@@ -19,8 +19,8 @@ from tests.unit.detector.preview.conftest import Preview
 
 
 @pytest.fixture(scope="module")
-def contents(tried: Preview) -> PreviewContents:
-    return tried(EXAMPLE)
+def contents(preview: Preview) -> PreviewContents:
+    return preview(EXAMPLE)
 
 
 def _number(page: str, name: str) -> int:
@@ -29,7 +29,7 @@ def _number(page: str, name: str) -> int:
     return int(found[1])
 
 
-def test_its_messages_are_those_of_the_scores(contents: PreviewContents, model: Detector) -> None:
+def test_its_messages_are_those_of_rapport_score(contents: PreviewContents, model: Detector) -> None:
     scores = io.StringIO()
     score_file(EXAMPLE, scores, model, Catalogue.load())
     scores.seek(0)
@@ -68,14 +68,14 @@ def test_it_holds_no_reference_of_the_file(contents: PreviewContents) -> None:
     assert [name for name in told if name in page] == []
 
 
-def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Preview, tmp_path: Path) -> None:
+def test_bad_rows_are_named_by_row_and_column_and_left_out(preview: Preview, tmp_path: Path) -> None:
     rows = example()[1:60]
     rows[3] = rows[3] | {"item_2": "77"}
     rows[5] = rows[5] | {"session_at": "sometime"}
     rows[8] = rows[8] | {"instrument": "secret-form"}
     rows[9] = rows[9] | {"item_7": "much"}
     rows[11] = rows[11] | {"client_id": ""}
-    found = tried(write(tmp_path / "own.csv", {name: of(name) for name in rows[0]}, rows=rows))
+    found = preview(write(tmp_path / "own.csv", {name: of(name) for name in rows[0]}, rows=rows))
     named = [(one.row, one.column) for one in found.invalid]
     assert named == [(5, "item_2"), (7, "session_at"), (10, "instrument"), (11, "item_7"), (13, "client_id")]
     values = ("77", "sometime", "secret-form", "much")
@@ -85,10 +85,10 @@ def test_bad_rows_are_named_by_row_and_column_and_left_out(tried: Preview, tmp_p
     assert [value for value in values if f">{value}<" in page] == []
 
 
-def test_a_name_of_a_column_cannot_write_into_the_page(tried: Preview, tmp_path: Path) -> None:
+def test_a_name_of_a_column_cannot_write_into_the_page(preview: Preview, tmp_path: Path) -> None:
     columns = {name: of(name) for name in example()[0]}
     columns["therapist <script>x</script>"] = columns.pop("therapist_id")
-    page = render(tried(write(tmp_path / "own.csv", columns)))
+    page = render(preview(write(tmp_path / "own.csv", columns)))
     assert ("&lt;script&gt;" in page, "<script" in page) == (True, False)
 
 
@@ -125,12 +125,12 @@ def parsed(contents: PreviewContents) -> _Page:
     return page
 
 
-def test_it_asks_nobody_for_anything(contents: PreviewContents, parsed: _Page) -> None:
+def test_it_requests_nothing_from_anywhere(contents: PreviewContents, parsed: _Page) -> None:
     assert [address for address in parsed.fetched if not address.startswith("#")] == []
     assert re.findall(r"https?://|url\(|@import|<script", render(contents)) == []
 
 
-def test_it_is_closed_and_its_headings_and_pictures_can_be_read_aloud(parsed: _Page) -> None:
+def test_its_tags_are_closed_and_its_headings_and_charts_can_be_read_aloud(parsed: _Page) -> None:
     assert (parsed.open, parsed.unnamed) == ([], 0)
     levels = parsed.headings
     assert all(after <= before + 1 for before, after in pairwise(levels))
@@ -141,5 +141,5 @@ def test_it_ends_with_what_it_cannot_know(contents: PreviewContents) -> None:
     assert re.findall(r"<h2[^>]*>([^<]+)<", render(contents))[-1] == "What this page cannot know"
 
 
-def test_the_same_file_gives_the_same_page(contents: PreviewContents, tried: Preview) -> None:
-    assert render(contents) == render(tried(EXAMPLE))
+def test_the_same_file_gives_the_same_page(contents: PreviewContents, preview: Preview) -> None:
+    assert render(contents) == render(preview(EXAMPLE))

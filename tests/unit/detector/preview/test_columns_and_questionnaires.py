@@ -1,4 +1,4 @@
-"""Tables as practices have them: what stands where, and which questionnaire it is."""
+"""Columns, dates and questionnaires are guessed in tables as practices write them."""
 
 from datetime import datetime
 from pathlib import Path
@@ -29,89 +29,95 @@ SPANISH = _in("paciente_id", "terapeuta", "sesion", "fecha", "%Y-%m-%d")
 @pytest.mark.parametrize("columns", [GERMAN, ENGLISH, SPANISH], ids=["german", "english", "spanish"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"], ids=["comma", "semicolon", "tab"])
 def test_columns_under_other_names_are_found(
-    columns: dict[str, Cell], separator: str, tried: Preview, tmp_path: Path
+    columns: dict[str, Cell], separator: str, preview: Preview, tmp_path: Path
 ) -> None:
     file = write(tmp_path / "own.csv", columns | items("WAI_"), separator=separator)
-    found = tried(file)
+    found = preview(file)
     client, therapist, session, at = columns
     assert [client, therapist, session, at] == [
         found.columns.get(role) for role in ("client_id", "therapist_id", "session_id", "session_at")
     ]
 
 
-def test_accents_and_a_file_from_an_old_spreadsheet_are_read(tried: Preview, tmp_path: Path) -> None:
+def test_accents_and_a_file_from_an_old_spreadsheet_are_read(preview: Preview, tmp_path: Path) -> None:
     file = write(tmp_path / "own.csv", FRENCH | items("WAI "), separator=";", encoding="cp1252")
-    found = tried(file)
+    found = preview(file)
     assert (found.columns.get("therapist_id"), found.table.encoding) == ("Thérapeute", "Windows-1252")
 
 
-def test_decimal_commas_are_marks(tried: Preview, tmp_path: Path) -> None:
+def test_decimal_commas_are_marks(preview: Preview, tmp_path: Path) -> None:
     columns = GERMAN | items("Frage", shown=lambda mark: f"{mark},0" if mark else "")
-    found = tried(write(tmp_path / "own.csv", columns, separator=";"))
+    found = preview(write(tmp_path / "own.csv", columns, separator=";"))
     assert ((str(found.questionnaire.default and found.questionnaire.default.id), len(found.invalid)),
                                     found.figures.total.flags) == (("wai-sr", 0), 127)  # fmt: skip
 
 
-def test_a_date_without_zone_is_read_as_utc_and_said_to_be(tried: Preview, tmp_path: Path) -> None:
-    found = tried(write(tmp_path / "own.csv", GERMAN | items("WAI_"), separator=";"))
+def test_a_date_without_zone_is_read_as_utc_and_the_page_says_so(preview: Preview, tmp_path: Path) -> None:
+    found = preview(write(tmp_path / "own.csv", GERMAN | items("WAI_"), separator=";"))
     assert (found.ratings.zone_assumed, found.ratings.dates.written) == (True, "day, month, year")
 
 
-def test_months_first_are_noticed_by_days_after_the_twelfth(tried: Preview, tmp_path: Path) -> None:
-    found = tried(write(tmp_path / "own.csv", ENGLISH | items("WAI_")))
+def test_months_first_are_noticed_by_days_after_the_twelfth(preview: Preview, tmp_path: Path) -> None:
+    found = preview(write(tmp_path / "own.csv", ENGLISH | items("WAI_")))
     assert (found.ratings.dates.written, found.ratings.dates.ambiguous) == ("month, day, year", False)
 
 
-def test_twelve_items_up_to_five_are_likely_the_short_revised_form(tried: Preview, tmp_path: Path) -> None:
-    asked = tried(write(tmp_path / "own.csv", ENGLISH | items("Q"))).questionnaire
+def test_twelve_items_up_to_five_are_likely_the_short_revised_form(preview: Preview, tmp_path: Path) -> None:
+    asked = preview(write(tmp_path / "own.csv", ENGLISH | items("Q"))).questionnaire
     assert (str(asked.default and asked.default.id), asked.certainty) == ("wai-sr", "likely")
 
 
-def test_what_is_told_overrules_the_guess(tried: Preview, tmp_path: Path) -> None:
+def test_what_is_given_overrules_the_guess(preview: Preview, tmp_path: Path) -> None:
     file = write(tmp_path / "own.csv", {"Other client": of("session_id")} | ENGLISH | items("Q"))
-    found = tried(file, {"client_id": "PatientNo"}, "wai-s")
+    found = preview(file, {"client_id": "PatientNo"}, "wai-s")
     assert (
         found.columns.get("client_id"), str(found.questionnaire.default and found.questionnaire.default.id)
     ) == ("PatientNo", "wai-s")  # fmt: skip
 
 
-def test_four_lines_named_after_what_they_ask_are_a_session_rating(tried: Preview, tmp_path: Path) -> None:
+def test_four_columns_named_after_the_lines_of_the_scale_are_a_session_rating(
+    preview: Preview, tmp_path: Path
+) -> None:
     names = ("Beziehung", "Ziele", "Methode", "Gesamt")
     doubled = items("", shown=lambda mark: f"{2 * float(mark or 4)}".replace(".", ","))
     marks = dict(zip(names, doubled.values(), strict=False))
-    found = tried(write(tmp_path / "own.csv", GERMAN | marks, separator=";"))
+    found = preview(write(tmp_path / "own.csv", GERMAN | marks, separator=";"))
     assert (names, "srs") == (
         found.columns.items,
         str(found.questionnaire.default and found.questionnaire.default.id),
     )
 
 
-def test_a_table_without_clients_says_how_to_name_the_column(tried: Preview, tmp_path: Path) -> None:
+def test_a_table_without_clients_is_refused_with_the_option_that_names_them(
+    preview: Preview, tmp_path: Path
+) -> None:
     file = write(tmp_path / "own.csv", {"when": of("session_at")} | items("Q"))
     with pytest.raises(UnusableTable, match="--map client_id=COLUMN"):
-        tried(file)
+        preview(file)
 
 
-def test_marks_of_no_known_questionnaire_ask_which_one_it_is(tried: Preview, tmp_path: Path) -> None:
+def test_marks_that_fit_no_questionnaire_are_refused_with_the_option_that_names_it(
+    preview: Preview, tmp_path: Path
+) -> None:
     file = write(tmp_path / "own.csv", ENGLISH | items("Q", 7))
     with pytest.raises(UnusableTable, match="--instrument ID"):
-        tried(file)
+        preview(file)
 
 
-def test_a_mark_beyond_the_scale_is_not_repeated_in_what_was_seen(tried: Preview, tmp_path: Path) -> None:
+def test_a_mark_beyond_the_scale_is_not_repeated_in_the_evidence(preview: Preview, tmp_path: Path) -> None:
     rows = example()
     rows[5] = rows[5] | {"item_3": "777"}
-    seen = tried(write(tmp_path / "own.csv", ENGLISH | items("Q"), rows=rows)).questionnaire.evidence
+    seen = preview(write(tmp_path / "own.csv", ENGLISH | items("Q"), rows=rows)).questionnaire.evidence
     assert seen == "12 items, whole marks from 1 to 5"
 
 
-def test_a_column_that_does_not_exist_is_refused(tried: Preview) -> None:
+def test_a_column_that_does_not_exist_is_refused(preview: Preview) -> None:
     with pytest.raises(UnusableTable, match="no such column"):
-        tried(EXAMPLE, {"client_id": "PatientNo"})
+        preview(EXAMPLE, {"client_id": "PatientNo"})
 
 
-def test_names_instead_of_references_still_keep_clients_apart(tried: Preview, tmp_path: Path) -> None:
+def test_names_instead_of_references_still_keep_clients_apart(preview: Preview, tmp_path: Path) -> None:
     rows = [row | {"client_id": f"Ms {row['client_id']}"} for row in example()]
     columns = {name: of(name) for name in rows[0]}
-    found = tried(write(tmp_path / "own.csv", columns, rows=rows))
-    assert (tried(EXAMPLE).figures, True) == (found.figures, found.ratings.replaced)
+    found = preview(write(tmp_path / "own.csv", columns, rows=rows))
+    assert (preview(EXAMPLE).figures, True) == (found.figures, found.ratings.replaced)
