@@ -31,7 +31,8 @@ from lab.simulator.scenarios import KINDS
 from schemas.instruments.settings import InstrumentSettings
 from services.detector.domain.detector import Detector
 from services.detector.files.label_file import read_labels
-from services.detector.model.artefact import load, read_manifest
+from services.detector.model.artefact import load
+from services.detector.model.manifest import read_manifest
 from services.runtime.process.progress_bar import step_counter
 
 

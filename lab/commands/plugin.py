@@ -113,11 +113,11 @@ def _train_anew(out: Path, seed: int, cohorts: int, rows: int) -> None:
 def add_reference(folder: Path) -> None:
     """Put what the model in a folder was made on beside it."""
     from lab.training.reference import COHORTS, make_reference
-    from services.detector.model.artefact import load_bare, write_reference
+    from services.detector.model.artefact import load_without_reference, write_reference
     from services.runtime.process.progress_bar import step_counter
 
     with step_counter("reference", COHORTS) as told:
-        reference = make_reference(load_bare(folder), told)
+        reference = make_reference(load_without_reference(folder), told)
     write_reference(folder, reference)
 
 

@@ -9,7 +9,7 @@ from lab.evaluation.monotonicity import Lowered
 from lab.evaluation.share_of_optimum import OPTIMAL_TITLES, OptimalFigures, optimal_rows
 from lab.evaluation.subgroups import FAIRNESS_TITLES, Fairness, fairness_rows
 from lab.reports.movement_rows import MOVEMENT_TITLES, movement_rows
-from services.detector.model.artefact import Manifest
+from services.detector.model.manifest import Manifest
 
 _HEAD = """# Model card: `{version}`
 

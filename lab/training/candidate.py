@@ -12,15 +12,13 @@ import numpy as np
 from lab.training.label_correction import Learned
 from services.detector.domain.reference import Bins, Reference
 from services.detector.model.artefact import (
-    MANIFEST_FILE,
     MODEL_FILE,
-    Manifest,
-    corrected,
     heartbeat_risks,
-    read_manifest,
     read_reference,
+    recalibrated,
     write_reference,
 )
+from services.detector.model.manifest import MANIFEST_FILE, Manifest, read_manifest
 from services.detector.model.recalibration import Recalibration
 
 
@@ -36,7 +34,7 @@ def write_candidate(base: Path, out: Path, learned: Learned) -> Manifest:
     before = read_manifest(base)
     both = learned.recalibration.after(before.recalibration)
     version = _version(before.version, learned)
-    detector = corrected(base, both, version, learned.threshold)
+    detector = recalibrated(base, both, version, learned.threshold)
     manifest = before.model_copy(
         update={
             "version": version,

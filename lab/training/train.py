@@ -14,8 +14,8 @@ from threadpoolctl import threadpool_limits
 from lab.simulator.cohort import simulate
 from lab.training.cohort_features import fold_cohort
 from services.detector.features.extractor import FEATURES, MONOTONE, FeatureExtractor
-from services.detector.model.artefact import TrainingRecord
 from services.detector.model.classifier import Blend, Classifier, Scorer
+from services.detector.model.manifest import TrainingRecord
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]

@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.detector.model.artefact import MANIFEST_FILE, SHIPPED
+from services.detector.model.artefact import SHIPPED
+from services.detector.model.manifest import MANIFEST_FILE
 from tests.containers.compose_project import DETECTORS, SHIPPED_IN_IMAGE, Project, say, wait_until
 from tests.containers.newer_version import NewerVersion
 from tests.containers.open_batch import OpenBatch

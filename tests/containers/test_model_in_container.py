@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from testcontainers.core.container import DockerContainer
 
-from services.detector.model.artefact import MANIFEST_FILE, MODEL_FILE, SHIPPED
+from services.detector.model.artefact import MODEL_FILE, SHIPPED
+from services.detector.model.manifest import MANIFEST_FILE
 from tests.containers.compose_project import SHIPPED_IN_IMAGE, wait_until
 from tests.support.containers import settle_reaper
 

@@ -16,7 +16,8 @@ from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.instruments import WAI_SR
 from lab.simulator.item_responses import in_instrument_units
 from lab.simulator.scenarios import KINDS
-from services.detector.model.artefact import load, read_manifest
+from services.detector.model.artefact import load
+from services.detector.model.manifest import read_manifest
 
 CLIENTS = 900
 BEGAN = datetime(2025, 1, 6, 10, tzinfo=UTC)

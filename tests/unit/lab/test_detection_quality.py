@@ -4,8 +4,9 @@ import pytest
 
 from lab.evaluation.evaluate import KindFigures, evaluate_kind
 from lab.simulator.scenarios import KINDS
-from services.detector.model.artefact import SHIPPED, load, read_manifest
+from services.detector.model.artefact import SHIPPED, load
 from services.detector.model.classifier import Blend
+from services.detector.model.manifest import read_manifest
 from services.detector.model.trained_detector import TrainedDetector
 
 

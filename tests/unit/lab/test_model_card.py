@@ -17,7 +17,8 @@ from lab.optimal_filter import cache
 from lab.reports.model_card import card
 from lab.reports.movement_rows import movement_rows
 from lab.simulator.scenarios import KINDS
-from services.detector.model.artefact import SHIPPED, read_manifest
+from services.detector.model.artefact import SHIPPED
+from services.detector.model.manifest import read_manifest
 from services.detector.model.trained_detector import TrainedDetector
 
 FEW = ("as published, 12 items", "short treatments")
