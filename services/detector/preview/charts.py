@@ -26,7 +26,7 @@ class CourseDot:
 
 
 @dataclass(frozen=True, slots=True)
-class AxisTick:
+class ChartTick:
     """One labelled position on an axis."""
 
     at: float
@@ -50,8 +50,8 @@ class CourseChart:
     """x of the sessions without a form."""
     empty_with_message: tuple[float, ...]
     """x of the sessions without a form after which the therapist gets a message."""
-    x_ticks: tuple[AxisTick, ...]
-    y_ticks: tuple[AxisTick, ...]
+    x_ticks: tuple[ChartTick, ...]
+    y_ticks: tuple[ChartTick, ...]
 
 
 def mean_of(session: CourseSession) -> float | None:
@@ -99,7 +99,7 @@ def draw(sessions: Sequence[CourseSession], instrument: Instrument, day_of: DayO
         ),
         x_ticks=tuple(_dates(sessions, xs, day_of)),
         y_ticks=tuple(
-            AxisTick(y(step / _QUARTERS), f"{to_units(instrument, step / _QUARTERS):g}")
+            ChartTick(y(step / _QUARTERS), f"{to_units(instrument, step / _QUARTERS):g}")
             for step in range(_QUARTERS + 1)
             if step / _QUARTERS >= lowest
         ),
@@ -122,10 +122,10 @@ def _path(xs: Sequence[float], ys: Sequence[float | None]) -> str:
     return " ".join(parts)
 
 
-def _dates(sessions: Sequence[CourseSession], xs: Sequence[float], day_of: DayOf) -> list[AxisTick]:
+def _dates(sessions: Sequence[CourseSession], xs: Sequence[float], day_of: DayOf) -> list[ChartTick]:
     every = -(-len(sessions) // _MOST_DATES)
     return [
-        AxisTick(xs[place], f"{day_of(sessions[place]):%-d %b}") for place in range(0, len(sessions), every)
+        ChartTick(xs[place], f"{day_of(sessions[place]):%-d %b}") for place in range(0, len(sessions), every)
     ]
 
 
@@ -154,7 +154,7 @@ class WeeksChart:
     """The chart of the weeks: messages go up and today's flags go down from one line."""
 
     bars: tuple[WeekBar, ...]
-    x_ticks: tuple[AxisTick, ...]
+    x_ticks: tuple[ChartTick, ...]
     line: float
     height: float
     most: int
@@ -179,7 +179,7 @@ def draw_weeks(weeks: Sequence[Week]) -> WeeksChart:
         for x, week in zip(xs, weeks, strict=True)
     )
     ticks = tuple(
-        AxisTick(
+        ChartTick(
             xs[place], f"{weeks[place].monday:%-d %b %Y}" if place == 0 else f"{weeks[place].monday:%-d %b}"
         )
         for place in range(0, len(weeks), every)

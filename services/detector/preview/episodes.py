@@ -126,7 +126,5 @@ def _after(of_it: Sequence[CourseSession], sessions: Sequence[CourseSession], da
     if last.episode_step.step == "repaired":
         return f"By {day_of(last):%-d %B %Y} the ratings were back near what is usual for this client."
     if last is sessions[-1]:
-        return (
-            "The table ends for this client before it is clear whether the ratings are back to usual."
-        )
+        return "The table ends for this client before it is clear whether the ratings are back to usual."
     return "No session was rated for six weeks, so the episode was closed."

@@ -91,7 +91,7 @@ class _RowParser:
         at = self._dates.read(self._cell(line, "session_at"))
         if at is None:
             expected = f"a date written like most of this column ({self._dates.written})"
-            return [self._invalid(line, Violation("session_at", "is no date", expected))]
+            return [self._invalid(line, Violation("session_at", "is not a date", expected))]
         instrument = self._questionnaire.of(self._cell(line, "instrument"))
         if instrument is None:
             known = ", ".join(sorted({str(one.id) for one in self._questionnaire.by_name.values()}))
