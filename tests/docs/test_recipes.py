@@ -16,6 +16,27 @@ from tests.support.postgres import fresh_database
 ROOT = Path(__file__).resolve().parents[2]
 
 
+REVISION = '''"""Adds an example column."""
+
+from alembic import op
+
+revision = "{new}"
+down_revision = "{newest}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column."""
+    op.execute("{statement}")
+
+
+def downgrade() -> None:
+    """Refuse to go back."""
+    raise NotImplementedError
+'''
+
+
 class Copy:
     """A copy of the tree, and Python running in it."""
 
@@ -58,9 +79,18 @@ class Copy:
         """Run a command of `rapport` in the copy."""
         return self.run("-m", "services.cli", *words, environment=environment)
 
-    def test(self, *words: str, fails: bool = False) -> str:
+    def test(self, *words: str, environment: Mapping[str, str] | None = None, fails: bool = False) -> str:
         """Run tests in the copy."""
-        return self.run("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *words, fails=fails)
+        options = ["-q", "-n", "0", "-p", "no:cacheprovider"]
+        return self.run("-m", "pytest", *options, *words, environment=environment, fails=fails)
+
+    def add_revision(self, service: str, statement: str) -> None:
+        """Add a migration after the newest one of a service."""
+        versions = f"deploy/postgres/{service}/versions"
+        newest = max(file.name[:4] for file in (self.root / versions).glob("[0-9]*.py"))
+        new = f"{int(newest) + 1:04}"
+        text = REVISION.format(new=new, newest=newest, statement=statement)
+        self.write(f"{versions}/{new}_example.py", text)
 
     def make_reference(self) -> None:
         """Do what `make reference` does."""
@@ -137,34 +167,10 @@ def add_field(copy: Copy, path: str, owner: str, line: str) -> None:
     (copy.root / path).write_text(f"{text[: found.end()]}\n    {line}{text[found.end() :]}", encoding="utf-8")
 
 
-MIGRATION = '''"""Adds the time of an example to each practice."""
-
-from alembic import op
-
-revision = "{new}"
-down_revision = "{newest}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    """Add the column."""
-    op.execute("ALTER TABLE detector.practice ADD COLUMN example_at timestamptz")
-
-
-def downgrade() -> None:
-    """Remove the column."""
-    op.execute("ALTER TABLE detector.practice DROP COLUMN example_at")
-'''
-
-
 def test_a_table_is_changed_by_one_revision(copy: Copy, postgres_url: str) -> None:
-    versions = "deploy/postgres/detector/versions"
-    newest = max(file.name[:4] for file in (copy.root / versions).glob("[0-9]*.py"))
-    new = f"{int(newest) + 1:04}"
     with fresh_database(postgres_url) as database:
         copy.rapport("migrate", environment={"DATABASE_URL": database})
-        copy.write(f"{versions}/{new}_example.py", MIGRATION.format(new=new, newest=newest))
+        copy.add_revision("detector", "ALTER TABLE detector.practice ADD COLUMN example_at timestamptz")
         copy.rapport("migrate", environment={"DATABASE_URL": database})
         with psycopg.connect(database) as connection:
             column = connection.execute(
@@ -204,3 +210,100 @@ def false_alarms(database: str) -> float:
         ).fetchone()
     assert row is not None
     return float(row[0])
+
+
+SMS_SETTINGS = '''
+
+class SmsSettings(_NotifierSettings):
+    """How text messages are sent."""
+
+    sms_outbox_dir: Path = Path("sms")
+    """The folder from which a gateway takes text messages."""
+'''
+SMS_CHANNEL = '''"""Text messages: a link in a file that a gateway sends."""
+
+from services.notifier.channels.channel import (
+    ChannelDefinition,
+    Contact,
+    DeliveryReason,
+    Message,
+    NotWorthRetrying,
+    SendResult,
+    Sent,
+)
+from services.notifier.settings import SmsSettings
+from services.notifier.wording import Wordings
+
+
+class SmsContact(Contact):
+    """Where text messages go."""
+
+    number: str
+
+
+class Sms:
+    """Sends text messages."""
+
+    def __init__(self, settings: SmsSettings, _wordings: Wordings) -> None:
+        self._folder = settings.sms_outbox_dir
+
+    async def send(self, message: Message) -> SendResult:
+        """Leave one message for the gateway."""
+        contact = message.recipient.contact
+        if not isinstance(contact, SmsContact):
+            return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
+        (self._folder / contact.number).write_text(message.link)
+        return Sent()
+
+
+CHANNEL = ChannelDefinition(settings=SmsSettings, build=Sms, contact=SmsContact)
+'''
+SMS_TEST = """
+import os
+from pathlib import Path
+
+from tests.support.detector.episodes import changed
+
+
+async def test_an_opened_episode_is_sent_as_a_text_message(stage):
+    entry = {"channels": ["sms"], "sms": {"number": "0041"}}
+    async with stage.caller() as caller:
+        answer = await caller.put("/v1/therapists/t-1", json=entry)
+        assert answer.status_code in {200, 201, 204}, answer.text
+    await stage.handle(changed())
+    await stage.work_off()
+
+    assert ("sms", "sent", None) in await stage.states()
+    assert (Path(os.environ["NOTIFIER_SMS_OUTBOX_DIR"]) / "0041").read_text().startswith("http://rapport.example")
+"""
+
+
+def test_a_channel_is_added_with_its_module_its_settings_and_a_line_in_the_registry(
+    copy: Copy, tmp_path: Path
+) -> None:
+    settings = copy.read("services/notifier/settings.py")
+    (copy.root / "services" / "notifier" / "settings.py").write_text(settings + SMS_SETTINGS)
+    copy.write("services/notifier/channels/sms.py", SMS_CHANNEL)
+    copy.replace(
+        "services/notifier/channels/registry.py",
+        '    WEBHOOK = "webhook"\n',
+        '    WEBHOOK = "webhook"\n    SMS = "sms"\n',
+    )
+    copy.add_revision("notifier", "ALTER TABLE notifier.therapist ADD COLUMN sms_number text")
+    copy.write("tests/flow/notifier/test_sms.py", SMS_TEST)
+    copy.make_reference()
+
+    assert "| `NOTIFIER_SMS_OUTBOX_DIR` |" in copy.read("docs/reference.md")
+    copy.test("tests/flow/notifier/test_sms.py", environment={"NOTIFIER_SMS_OUTBOX_DIR": str(tmp_path)})
+
+
+def test_an_instrument_is_added_by_one_file(copy: Copy) -> None:
+    srs = copy.read("schemas/instruments/srs.toml")
+    own = srs.replace('id = "srs"', 'id = "house"').replace("highest = 10", "highest = 5").replace("36", "18")
+    copy.write("schemas/instruments/house.toml", own)
+
+    copy.test(
+        "tests/unit/schemas/test_instruments.py",
+        "tests/unit/schemas/test_scoring.py",
+        "tests/unit/lab/test_simulator.py",
+    )

@@ -9,6 +9,7 @@ import pytest
 from services.runtime.http.credentials import set_grants
 from tests.support.ingest.raw_connection import Wire
 from tests.support.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
+from tests.support.schemas.instruments import KNOWN
 
 
 def rating(name: str) -> dict[str, object]:
@@ -33,7 +34,7 @@ async def test_results_come_in_the_order_of_the_lines_and_good_ones_are_accepted
         {
             "field": "instrument",
             "message": "is not an instrument we know",
-            "expected": "one of srs, wai-9, wai-s, wai-sr",
+            "expected": KNOWN,
         }
     ]
     stored = {record.event["data"]["rating_id"] for record in await ingest.published("mixed")}

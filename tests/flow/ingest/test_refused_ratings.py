@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.support.ingest.running import RATING, Running
+from tests.support.schemas.instruments import KNOWN
 
 PSEUDONYM = "send a pseudonymous reference, without white space, control characters or @"
 MOMENT = "a date with time and time zone, such as 2026-11-20T10:00:00+01:00"
@@ -19,7 +20,7 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "an unknown instrument",
         {**RATING, "instrument": "ors"},
-        ("instrument", "is not an instrument we know", "one of srs, wai-9, wai-s, wai-sr"),
+        ("instrument", "is not an instrument we know", KNOWN),
     ),
     (
         "an item out of range",

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from schemas.envelope import CONTENT_TYPE, SessionRatedEvent, decode
 from schemas.ids import Dyad, record_key
+from schemas.instruments.catalogue import Catalogue
 from services.runtime.kafka.producer import partition_of
 from tests.support.backend import Backend
 from tests.support.ingest.running import RATING, SECRET, MovedClock, Running, running_ingest
@@ -119,5 +120,6 @@ async def test_the_door_reports_itself_ready_alive_and_counted(ingest: Running) 
 
 async def test_the_instruments_are_listed_as_data(ingest: Running) -> None:
     listed = (await ingest.http.get("/v1/instruments")).json()["instruments"]
-    assert [each["id"] for each in listed] == ["srs", "wai-9", "wai-s", "wai-sr"]
-    assert listed[0]["components"] == {"bond": [1], "goal": [2], "task": [3], "overall": [4]}
+    by_id = {each["id"]: each for each in listed}
+    assert by_id.keys() == {each.id for each in Catalogue.load()}
+    assert by_id["srs"]["components"] == {"bond": [1], "goal": [2], "task": [3], "overall": [4]}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from schemas.instruments.catalogue import Catalogue
+
 SMALL = """
 id = "small"
 title = "Two questions"
@@ -15,6 +17,9 @@ between_steps = "refused"
 components = {bond = [1], goal = [2]}
 missing = {component = 0, total = 1}
 """
+
+KNOWN = f"one of {', '.join(instrument.id for instrument in Catalogue.load())}"
+"""What a refusal of an unknown instrument lists."""
 
 
 def folder_with_small(parent: Path) -> Path:
