@@ -1,1 +1,1 @@
-"""Ratings come in over HTTP and leave as records that Kafka has acknowledged."""
+"""Receives ratings over HTTP, publishes them to Kafka, and accepts each once Kafka has acknowledged it."""

@@ -1,4 +1,4 @@
-"""The ingest process: `python -m services.ingest`, settings from the environment, until SIGTERM."""
+"""Runs ingest as a process: `python -m services.ingest`, configured by the environment, until SIGTERM."""
 
 import gc
 import sys
@@ -18,7 +18,7 @@ async def run() -> None:
     """Serve until stopped.
 
     Raises:
-        Halt: the settings cannot work.
+        Halt: a setting cannot be used.
     """
     try:
         instruments = InstrumentSettings().catalogue()
@@ -32,7 +32,8 @@ async def run() -> None:
         key_secret=KeySettings().secret(),
         clock=SystemClock(),
     )
-    # What is there now stays: left to the collector, every full collection stops all requests for 50 ms.
+    # The objects made so far live as long as the process. Frozen, they are left out of garbage collections,
+    # each of which would otherwise stop all requests for 50 ms.
     gc.collect()
     gc.freeze()
     await serve(ingest.app, HttpSettings(), beside=ingest.beside)

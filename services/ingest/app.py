@@ -1,4 +1,4 @@
-"""Ingest put together: settings in, the application and what runs beside it out."""
+"""Builds the ingest application and its background tasks from the settings."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,14 +10,14 @@ from starlette.types import Lifespan
 
 from schemas import topics
 from schemas.instruments.catalogue import Catalogue
-from services.ingest.context import Door, Stamp
+from services.ingest.context import AcceptanceClock, IngestContext
 from services.ingest.heartbeat import Heartbeats
 from services.ingest.metrics import IngestMetrics
 from services.ingest.openapi import texts
 from services.ingest.openapi.document import openapi
 from services.ingest.openapi.page import serve_docs
 from services.ingest.publisher import CHECK, Publisher
-from services.ingest.quota import Shares
+from services.ingest.quota import Quotas
 from services.ingest.routes import router
 from services.ingest.settings import IngestSettings
 from services.runtime.http import problem
@@ -31,12 +31,12 @@ from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import KafkaSettings
 
 LINGER_MS = 0
-"""While one request is on its way to a broker the next records gather anyway: a pause only costs time."""
+"""Records gather anyway while the broker processes the previous request: lingering only adds latency."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """The application, and what has to run beside it for as long as it answers."""
+    """The application, and the background tasks that run as long as it serves."""
 
     app: FastAPI
     beside: tuple[Background, ...]
@@ -51,45 +51,45 @@ def build(
     key_secret: bytes,
     clock: Clock,
 ) -> Ingest:
-    """Build everything and connect to nothing yet."""
+    """Build everything without connecting to anything yet."""
     metrics = Metrics("ingest", topics=[topics.SESSION_RATED.name])
     own_metrics = IngestMetrics(metrics.registry, ingest)
     health = Health(clock, metrics, checks=[CHECK])
-    shares = Shares(ingest, clock.monotonic)
+    quotas = Quotas(ingest, clock.monotonic)
     publisher = Publisher(
         Producer(kafka, metrics, linger_ms=LINGER_MS),
         expected_partitions=EMBEDDED_PARTITIONS if kafka.embedded else topics.PARTITIONS,
         deadline_s=ingest.ack_deadline_s,
-        shares=shares,
+        quotas=quotas,
         clock=clock,
         health=health,
         metrics=own_metrics,
     )
-    door = Door(
+    context = IngestContext(
         settings=ingest,
         credentials=CredentialStore(credentials_file, clock, added_by="`rapport practices add`"),
         key_secret=key_secret,
         instruments=instruments,
         clock=clock,
-        stamp=Stamp(clock.now),
-        shares=shares,
+        acceptance_clock=AcceptanceClock(clock.now),
+        quotas=quotas,
         publisher=publisher,
         metrics=own_metrics,
     )
 
     @asynccontextmanager
-    async def until_the_last_answer(_app: FastAPI) -> AsyncIterator[None]:
+    async def close_after_last_response(_app: FastAPI) -> AsyncIterator[None]:
         yield
         await publisher.close()
 
-    app = application(until_the_last_answer)
-    app.state.door = door
+    app = application(close_after_last_response)
+    app.state.context = context
     app.include_router(health_router(health, metrics))
     return Ingest(app, (publisher, Heartbeats(publisher, clock, health, own_metrics)))
 
 
 def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    """The doors without anything behind them: enough for the OpenAPI document."""
+    """Build the HTTP application alone, which is enough for the OpenAPI document."""
     app = FastAPI(
         title=texts.TITLE,
         version="1",

@@ -1,4 +1,4 @@
-"""Heartbeats: a clock in, one record per partition and minute out, so that silence downstream is loud."""
+"""Publishes one heartbeat per partition and minute, so that a break anywhere downstream is noticed."""
 
 import asyncio
 from datetime import datetime
@@ -9,7 +9,7 @@ from schemas.events import HeartbeatSent
 from schemas.ids import heartbeat_id
 from services.ingest.metrics import IngestMetrics
 from services.ingest.publisher import Publisher
-from services.ingest.request_batch import NOBODY
+from services.ingest.request_batch import NO_PRACTICE
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import Clock
@@ -17,12 +17,14 @@ from services.runtime.process.clock import Clock
 KEY = b"heartbeat"
 LOOP = "heartbeats"
 MINUTE_S = 60.0
-AGAIN_S = 2.0
+RETRY_S = 2.0
 
 
 def heartbeat(partition: int, now: datetime) -> Outgoing:
-    """The heartbeat of one partition for the minute that `now` (aware, UTC) lies in. Replicas that send the
-    same minute send the same id, so downstream it counts once."""
+    """Return the heartbeat of a partition for the minute of `now` (aware, UTC).
+
+    All replicas give the heartbeat of a minute the same id, so that it counts once downstream.
+    """
     minute = now.replace(second=0, microsecond=0)
     event_id = heartbeat_id(partition, f"{minute:%Y-%m-%dT%H:%MZ}")
     event = HeartbeatEvent.model_validate(
@@ -35,7 +37,7 @@ def heartbeat(partition: int, now: datetime) -> Outgoing:
 
 
 class Heartbeats:
-    """Sends them while it runs, one round at once and then one a minute."""
+    """Sends heartbeats to all partitions, once at the start and then every minute."""
 
     def __init__(self, publisher: Publisher, clock: Clock, health: Health, metrics: IngestMetrics) -> None:
         self._publisher = publisher
@@ -45,25 +47,25 @@ class Heartbeats:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Send until stopped. What Kafka does not take is sent again soon: same minute, same id."""
+        """Send until stopped. What Kafka does not acknowledge is soon sent again with the same id."""
         stopping = asyncio.create_task(self._stopping.wait())
         while not self._stopping.is_set():
             self._health.beat(LOOP)
             sent = await self._round()
-            pause_s = self._until_next_minute_s() if sent else AGAIN_S
+            pause_s = self._until_next_minute_s() if sent else RETRY_S
             pause = asyncio.create_task(self._clock.sleep(pause_s))
             await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
         self._health.end_loop(LOOP)
 
     async def stop(self) -> None:
-        """Send no further round."""
+        """Stop before the next round."""
         self._stopping.set()
 
     async def _round(self) -> bool:
         now = self._clock.now()
         records = [heartbeat(partition, now) for partition in range(self._publisher.partitions)]
-        if not all(await self._publisher.publish(NOBODY, records)):
+        if not all(await self._publisher.publish(NO_PRACTICE, records)):
             return False
         self._metrics.heartbeats.inc(len(records))
         self._metrics.last_heartbeat.set(self._clock.now().timestamp())

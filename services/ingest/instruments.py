@@ -1,4 +1,4 @@
-"""The instruments as `GET /v1/instruments` shows them: definitions in, plain data out."""
+"""Describes the instruments for `GET /v1/instruments`."""
 
 from pydantic import BaseModel, Field
 
@@ -8,31 +8,33 @@ from schemas.instruments.instrument import Instrument
 
 
 class Missing(BaseModel):
-    """How much may be left unanswered."""
+    """How many items may be unanswered."""
 
     component: int = Field(description="A component with more unanswered items than this has no score.")
     total: int = Field(description="A form with more unanswered items than this is refused.")
 
 
 class ShownInstrument(BaseModel):
-    """One instrument: facts for scoring, no item's wording. Items are numbered from 1."""
+    """One instrument: how it is scored, without the wording of its items. Items are numbered from 1."""
 
     id: str = Field(examples=["srs"])
     title: str = Field(examples=["Session Rating Scale"])
-    items: int = Field(description="How many marks a form has.", examples=[4])
+    items: int = Field(description="Number of items, and so of marks in a form.", examples=[4])
     lowest: float = Field(description="The lowest mark.", examples=[0])
     highest: float = Field(description="The highest mark.", examples=[10])
     step: float = Field(description="The distance between two marks.", examples=[0.1])
-    exact: bool = Field(description="Marks between two steps are refused.", examples=[False])
+    exact: bool = Field(description="True when marks between two steps are refused.", examples=[False])
     reversed_items: list[int] = Field(
         description="Items on which a high mark speaks against the alliance; send the mark as given."
     )
     components: dict[Component, list[int]] = Field(
-        description="Which items make up which component.",
+        description="The items of each component.",
         examples=[{"bond": [1], "goal": [2], "task": [3], "overall": [4]}],
     )
     missing: Missing
-    cutoff: float | None = Field(description="The published total below which attention is advised, if any.")
+    cutoff: float | None = Field(
+        description="The published total below which attention is advised, if there is one."
+    )
     source: str
     licence: str
 
@@ -43,12 +45,12 @@ class Instruments(BaseModel):
     instruments: list[ShownInstrument]
 
 
-def shown(catalogue: Catalogue) -> Instruments:
-    """The answer."""
-    return Instruments(instruments=[_shown(each) for each in catalogue])
+def describe_instruments(catalogue: Catalogue) -> Instruments:
+    """Return the description of every instrument in the catalogue."""
+    return Instruments(instruments=[_describe(instrument) for instrument in catalogue])
 
 
-def _shown(instrument: Instrument) -> ShownInstrument:
+def _describe(instrument: Instrument) -> ShownInstrument:
     return ShownInstrument(
         id=instrument.id,
         title=instrument.title,

@@ -1,75 +1,79 @@
-"""Ingest's metrics: counts and times by kind of request and reason; none by practice."""
+"""Defines ingest's metrics, labelled by kind of request and by reason, never by practice."""
 
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.ingest.refusal import Reason
+from services.ingest.refusal import RefusalReason
 from services.ingest.settings import IngestSettings
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)
 
 
-class Kind(StrEnum):
-    """The doors."""
+class RequestKind(StrEnum):
+    """The two ways to send ratings."""
 
     SINGLE = "single"
     BATCH = "batch"
 
 
 class IngestMetrics:
-    """All metrics that ingest adds to the runtime's."""
+    """The metrics that ingest adds to those of the runtime."""
 
     def __init__(self, registry: CollectorRegistry, settings: IngestSettings) -> None:
         self._accepted = Counter(
             "rapport_ingest_accepted",
-            "Ratings answered as accepted, each after its acknowledgement.",
+            "Ratings accepted, each after its acknowledgement by Kafka.",
             registry=registry,
         )
         refused = Counter(
             "rapport_ingest_refused",
-            "Ratings (or whole requests) not accepted, by reason.",
+            "Ratings, or whole requests, that were refused, by reason.",
             ("reason",),
             registry=registry,
         )
-        self._refused = {reason: refused.labels(reason=reason) for reason in Reason}
-        tried = Counter(
+        self._refused = {reason: refused.labels(reason=reason) for reason in RefusalReason}
+        dry_runs = Counter(
             "rapport_ingest_dry_runs",
-            "Ratings tried with dry_run, by outcome.",
+            "Ratings checked with dry_run, by outcome.",
             ("outcome",),
             registry=registry,
         )
-        self._tried_valid = tried.labels(outcome="valid")
-        self._tried_refused = tried.labels(outcome="refused")
+        self._dry_run_valid = dry_runs.labels(outcome="valid")
+        self._dry_run_refused = dry_runs.labels(outcome="refused")
         self.unacknowledged = Gauge(
             "rapport_ingest_unacknowledged_records",
-            "Records handed to Kafka whose acknowledgement is still out.",
+            "Records sent to Kafka that it has not acknowledged yet.",
             registry=registry,
         )
-        self.streams = Gauge("rapport_ingest_open_batches", "Batches being streamed.", registry=registry)
+        self.streams = Gauge(
+            "rapport_ingest_open_batches", "Batches that are being received.", registry=registry
+        )
         self.acknowledged_seconds = Histogram(
             "rapport_ingest_acknowledged_seconds",
-            "From records handed to Kafka to the last acknowledgement among them, or to the deadline.",
+            "Time from sending records to Kafka until the last is acknowledged, or the deadline.",
             buckets=SECONDS,
             registry=registry,
         )
         request = Histogram(
             "rapport_ingest_request_seconds",
-            "From a request's headers to the end of its answer.",
+            "Time from a request's headers to the end of its response.",
             ("kind",),
             buckets=SECONDS,
             registry=registry,
         )
-        self.request_seconds = {kind: request.labels(kind=kind) for kind in Kind}
+        self.request_seconds = {kind: request.labels(kind=kind) for kind in RequestKind}
         self.heartbeats = Counter(
-            "rapport_ingest_heartbeats", "Heartbeats that Kafka acknowledged.", registry=registry
+            "rapport_ingest_heartbeats", "Heartbeats acknowledged by Kafka.", registry=registry
         )
         self.last_heartbeat = Gauge(
             "rapport_ingest_last_heartbeat_timestamp_seconds",
-            "When Kafka last acknowledged a heartbeat for every partition.",
+            "When Kafka last acknowledged a heartbeat on every partition.",
             registry=registry,
         )
-        limit = Gauge("rapport_ingest_limit", "The limits of this replica.", ("limit",), registry=registry)
+        limit = Gauge(
+            "rapport_ingest_limit", "The limits set for this replica.", ("limit",), registry=registry
+        )
         for name in sorted(type(settings).model_fields):
             value = getattr(settings, name)
             if isinstance(value, int | float):
@@ -79,11 +83,11 @@ class IngestMetrics:
         """Count accepted ratings."""
         self._accepted.inc(ratings)
 
-    def refused(self, reason: Reason) -> None:
-        """Count one rating, or one request as a whole, that was not accepted."""
+    def refused(self, reason: RefusalReason) -> None:
+        """Count one refused rating, or one request that is refused as a whole."""
         self._refused[reason].inc()
 
-    def tried(self, *, valid: int, refused: int) -> None:
-        """Count what a dry run found."""
-        self._tried_valid.inc(valid)
-        self._tried_refused.inc(refused)
+    def count_dry_run(self, *, valid: int, refused: int) -> None:
+        """Count the ratings of a dry run by outcome."""
+        self._dry_run_valid.inc(valid)
+        self._dry_run_refused.inc(refused)

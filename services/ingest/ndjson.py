@@ -1,61 +1,66 @@
-"""NDJSON: pieces of a body in, whole numbered lines out; never more than one unfinished line is kept."""
+"""Splits an NDJSON body that arrives in chunks into numbered lines, buffering at most one unfinished line."""
 
 from typing import NamedTuple
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Line(NamedTuple):
-    """One line as it was sent; `body` is None where it is longer than a line may be."""
+class BodyLine(NamedTuple):
+    """One line as it was sent; `body` is None when the line is longer than allowed."""
 
     number: int
-    """Counted from 1, blank lines included, so that it is the number an editor shows."""
+    """Counted from 1 with blank lines, as an editor counts."""
     body: bytes | None
 
 
-class Lines:
-    """Cuts a stream into lines. A line ends with a line feed (a carriage return before it is white space to
-    JSON); blank lines are counted and otherwise ignored; the last line needs no line feed."""
+class LineSplitter:
+    """Splits a stream into lines at each line feed; the last line needs none.
+
+    Blank lines are counted and otherwise ignored. A carriage return before a line feed stays in the line: to
+    JSON it is white space.
+    """
 
     def __init__(self, max_line_bytes: int) -> None:
         self._max = max_line_bytes
         self._rest = b""
         self._rest_too_long = False
         self.count = 0
-        """Lines seen so far."""
+        """Number of lines so far."""
 
-    def feed(self, piece: bytes) -> list[Line]:
-        """The lines that `piece` completes."""
-        first, *others = piece.split(b"\n")
+    def feed(self, chunk: bytes) -> list[BodyLine]:
+        """Return the lines that `chunk` completes."""
+        first, *others = chunk.split(b"\n")
         if not others:
-            self._keep(first)
+            self._buffer(first)
             return []
         bodies = [b"" if self._rest_too_long else self._rest + first, *others[:-1]]
-        found = self._cut(bodies)
+        lines = self._number(bodies)
         self._rest, self._rest_too_long = b"", False
-        self._keep(others[-1])
-        return found
+        self._buffer(others[-1])
+        return lines
 
-    def end(self) -> list[Line]:
-        """The last line, where no line feed ended it. Only for a body that came whole: the last line of a
-        caller that went away may be half a line."""
-        return self._cut([self._rest]) if self._rest or self._rest_too_long else []
+    def end(self) -> list[BodyLine]:
+        """Return the last line if no line feed ended it.
 
-    def _keep(self, piece: bytes) -> None:
-        if len(self._rest) + len(piece) > self._max:
+        Call it only at the end of a complete body: a caller that disconnected may have sent half a line.
+        """
+        return self._number([self._rest]) if self._rest or self._rest_too_long else []
+
+    def _buffer(self, part: bytes) -> None:
+        if len(self._rest) + len(part) > self._max:
             self._rest, self._rest_too_long = b"", True
         elif not self._rest_too_long:
-            self._rest += piece
+            self._rest += part
 
-    def _cut(self, bodies: list[bytes]) -> list[Line]:
-        found = []
+    def _number(self, bodies: list[bytes]) -> list[BodyLine]:
+        lines = []
         too_long = self._rest_too_long
         for body in bodies:
             self.count += 1
             if too_long or len(body) > self._max:
-                found.append(Line(self.count, None))
+                lines.append(BodyLine(self.count, None))
             elif body and not body.isspace():
-                mark = self.count == 1 and body.startswith(_BYTE_ORDER_MARK)
-                found.append(Line(self.count, body[3:] if mark else body))
+                has_mark = self.count == 1 and body.startswith(_BYTE_ORDER_MARK)
+                lines.append(BodyLine(self.count, body[3:] if has_mark else body))
             too_long = False
-        return found
+        return lines

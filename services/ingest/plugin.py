@@ -1,4 +1,4 @@
-"""What ingest lends to the command line: its OpenAPI document."""
+"""Gives the command line ingest's OpenAPI document."""
 
 from typing import Any
 

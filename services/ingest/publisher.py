@@ -1,4 +1,4 @@
-"""Records in, acknowledged within the deadline or not; over one connection, made again when it fails."""
+"""Publishes records to Kafka, says which were acknowledged in time, and reconnects after failures."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from typing import Any
 from schemas import topics
 from schemas.ids import PracticeId
 from services.ingest.metrics import IngestMetrics
-from services.ingest.quota import Shares
+from services.ingest.quota import Quotas
 from services.runtime.http.health import STARTING, Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing
@@ -19,12 +19,12 @@ from services.runtime.process.log import get_logger
 
 CHECK = "kafka"
 LOOP = "connection"
-LOOK_S = 0.5
-LONGEST_PAUSE_S = 5.0
+CHECK_S = 0.5
+MAX_PAUSE_S = 5.0
 
 
 class Publisher:
-    """Hands records to Kafka and counts them until they are settled, also those nobody waits for any more."""
+    """Sends records and counts each until it is settled, also after its caller has stopped waiting."""
 
     def __init__(
         self,
@@ -32,31 +32,31 @@ class Publisher:
         *,
         expected_partitions: int,
         deadline_s: float,
-        shares: Shares,
+        quotas: Quotas,
         clock: Clock,
         health: Health,
         metrics: IngestMetrics,
     ) -> None:
         self._producer = producer
         self._deadline_s = deadline_s
-        self._shares = shares
+        self._quotas = quotas
         self._clock = clock
         self._health = health
         self._metrics = metrics
         self.partitions = expected_partitions
         self._stopping = asyncio.Event()
-        self._why_bad: str | None = STARTING
+        self._fault: str | None = STARTING
         self._settling: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Keep the connection, until stopped: made again with growing pauses when it fails."""
-        backoff, pause_s = Backoff(first_s=2 * LOOK_S, cap_s=LONGEST_PAUSE_S), LOOK_S
+        """Keep connected until stopped; reconnect with growing pauses after a failure."""
+        backoff, pause_s = Backoff(first_s=2 * CHECK_S, cap_s=MAX_PAUSE_S), CHECK_S
         while not self._stopping.is_set():
             self._health.beat(LOOP)
             if not self._producer.ready:
                 if await self._connect():
                     backoff.reset()
-                    pause_s = LOOK_S
+                    pause_s = CHECK_S
                 else:
                     pause_s = backoff.next_s()
             with contextlib.suppress(TimeoutError):
@@ -65,22 +65,22 @@ class Publisher:
         self._health.end_loop(LOOP)
 
     async def stop(self) -> None:
-        """Look after the connection no longer; it lasts until `close`, for requests still being answered."""
+        """Stop reconnecting. The connection stays until `close`, for requests still being processed."""
         self._stopping.set()
 
     async def close(self) -> None:
-        """Disconnect, after the last request was answered."""
+        """Disconnect; call it after the last response."""
         await self._producer.stop()
         for task in list(self._settling):
             task.cancel()
 
     async def publish(self, practice: PracticeId, records: Sequence[Outgoing]) -> list[bool]:
-        """Publish a practice's records, in their order; for each, whether it was acknowledged in time.
+        """Publish a practice's records in order; return for each whether it was acknowledged in time.
 
-        Those that were not may still reach the log: sent again with the same id, they count once.
+        A record that was not may still reach the log; sent again with the same id, it counts once.
         """
-        self._shares.hand_over(practice, len(records))
-        self._metrics.unacknowledged.set(self._shares.unacknowledged)
+        self._quotas.hand_over(practice, len(records))
+        self._metrics.unacknowledged.set(self._quotas.unacknowledged)
         futures: list[asyncio.Future[Any]] = []
         task = asyncio.create_task(self._settle(practice, records, futures))
         self._settling.add(task)
@@ -90,48 +90,48 @@ class Publisher:
         acknowledged = [_acknowledged(future) for future in futures]
         acknowledged += [False] * (len(records) - len(futures))
         if all(acknowledged):
-            self._show(None)
-        elif futures or not task.done():  # otherwise there is no connection, and the reason is shown already
-            self._show(f"no acknowledgement within {self._deadline_s:g} s")
+            self._report(None)
+        elif futures or not task.done():  # otherwise there is no connection, which is reported already
+            self._report(f"no acknowledgement within {self._deadline_s:g} s")
         return acknowledged
 
     async def _connect(self) -> bool:
         topic = topics.SESSION_RATED.name
         try:
             await self._producer.start()
-            found = await self._producer.partitions(topic)
+            partitions = await self._producer.partitions(topic)
         except Retry as error:
-            self._show(str(error))
+            self._report(str(error))
             return False
-        if found != self.partitions:
+        if partitions != self.partitions:
             raise Halt(
-                f"{topic} has {found} partitions and must have {self.partitions}, or ratings of one client "
-                "lose their order; see `rapport topics check`"
+                f"{topic} has {partitions} partitions but must have {self.partitions}, so that the ratings "
+                "of a client stay in order; see `rapport topics check`"
             )
-        self._show(None)
+        self._report(None)
         return True
 
-    def _show(self, why_bad: str | None) -> None:
-        if why_bad == self._why_bad:
+    def _report(self, fault: str | None) -> None:
+        if fault == self._fault:
             return
-        self._why_bad = why_bad
-        if why_bad is None:
+        self._fault = fault
+        if fault is None:
             get_logger().info("kafka-acknowledges")
             self._health.set_good(CHECK)
         else:
-            get_logger().warning("kafka-does-not-acknowledge", why=why_bad)
-            self._health.set_bad(CHECK, why_bad)
+            get_logger().warning("kafka-does-not-acknowledge", why=fault)
+            self._health.set_bad(CHECK, fault)
 
     async def _settle(
         self, practice: PracticeId, records: Sequence[Outgoing], futures: list[asyncio.Future[Any]]
     ) -> None:
         try:
-            with contextlib.suppress(Retry):  # nothing was handed over, and `futures` says so
+            with contextlib.suppress(Retry):  # nothing was sent, and `futures` stays empty
                 futures += await self._producer.enqueue(records)
             await self._producer.wait_acknowledged(futures)
         finally:
-            self._shares.settle(practice, len(records))
-            self._metrics.unacknowledged.set(self._shares.unacknowledged)
+            self._quotas.settle(practice, len(records))
+            self._metrics.unacknowledged.set(self._quotas.unacknowledged)
 
 
 def _acknowledged(future: asyncio.Future[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Each practice's share of one replica: its pace, its turn, its records and batches under way."""
+"""Limits each practice's use of a replica: ratings per second, open batches, unacknowledged records."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,30 +7,32 @@ from dataclasses import dataclass, field
 from schemas.ids import PracticeId
 from services.ingest.settings import IngestSettings
 
-KEPT_FOR_SINGLES = 0.2
-"""A batch leaves this part of the pace alone: a history on its way does not shut out today's ratings."""
-PRACTICE_PART = 0.5
-"""This part of the bound of unacknowledged records one practice may hold, so that others find room."""
+RESERVED_FOR_SINGLES = 0.2
+"""Share of the rate that batches leave free, so that loading a history does not block today's ratings."""
+MAX_PRACTICE_SHARE = 0.5
+"""Share of the unacknowledged records that one practice may hold, so that others find room."""
 
 
 class TokenBucket:
-    """Tokens come at a steady rate, up to one second's worth; each rating takes one."""
+    """Fills with tokens at a steady rate, up to one second's worth; each rating takes one."""
 
     def __init__(self, per_second: float, monotonic: Callable[[], float]) -> None:
         self._per_second = per_second
-        self._most = max(1.0, per_second)
+        self._capacity = max(1.0, per_second)
         self._monotonic = monotonic
-        self._tokens = self._most
+        self._tokens = self._capacity
         self._at = monotonic()
 
     def take(self, tokens: int, keep: float = 0.0) -> float:
-        """Take `tokens` and leave the part `keep` (0 to 1) of a full bucket; seconds to wait if that is not
-        possible now (nothing is taken then), else 0. More than a full bucket is lent to who finds it full.
+        """Take `tokens` and return 0, or take nothing and return the seconds to wait.
+
+        A share `keep` (0 to 1) of a full bucket must be left. A caller that finds the bucket full may take
+        more than it holds; the next ones then wait longer.
         """
         now = self._monotonic()
-        self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_second)
+        self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._per_second)
         self._at = now
-        missing = min(self._most, tokens + keep * self._most) - self._tokens
+        missing = min(self._capacity, tokens + keep * self._capacity) - self._tokens
         if missing > 1e-9:
             return missing / self._per_second
         self._tokens -= tokens
@@ -38,44 +40,46 @@ class TokenBucket:
 
 
 @dataclass(slots=True)
-class Share:
-    """What one practice uses of this replica now."""
+class PracticeQuota:
+    """What one practice currently uses of this replica."""
 
     bucket: TokenBucket
     queue: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Its batches wait for tokens one after the other."""
+    """Held while a batch of the practice waits for tokens: one batch at a time."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Its batches are validated one after the other, so that other practices' requests come in between."""
+    """Held while lines of the practice are validated, so that other practices' requests come in between."""
     streams: int = 0
+    """Open batches."""
     unacknowledged: int = 0
+    """Records sent to Kafka and not settled yet."""
 
 
-class Shares:
-    """All shares, and what they come to. Holds counts only, nothing of any rating."""
+class Quotas:
+    """The quotas of all practices and their sum. Holds counts only, no part of a rating."""
 
     def __init__(self, settings: IngestSettings, monotonic: Callable[[], float]) -> None:
         self._settings = settings
         self._monotonic = monotonic
-        self._shares: dict[PracticeId, Share] = {}
+        self._quotas: dict[PracticeId, PracticeQuota] = {}
         self._freed = asyncio.Event()
         self.unacknowledged = 0
 
-    def of(self, practice: PracticeId) -> Share:
-        """The practice's share. There are as many as the credentials grant, so none is ever dropped."""
-        share = self._shares.get(practice)
-        if share is None:
-            share = Share(TokenBucket(self._settings.ratings_per_second, self._monotonic))
-            self._shares[practice] = share
-        return share
+    def of(self, practice: PracticeId) -> PracticeQuota:
+        """Return the practice's quota. None is ever dropped: the credentials limit their number."""
+        quota = self._quotas.get(practice)
+        if quota is None:
+            quota = PracticeQuota(TokenBucket(self._settings.ratings_per_second, self._monotonic))
+            self._quotas[practice] = quota
+        return quota
 
     def has_room(self, practice: PracticeId) -> bool:
-        """Another record of the practice may be handed to Kafka."""
+        """Return whether the practice may send another record to Kafka."""
         most = self._settings.max_unacknowledged
         own = self.of(practice).unacknowledged
-        return self.unacknowledged < most and own < max(1, most * PRACTICE_PART)
+        return self.unacknowledged < most and own < max(1, most * MAX_PRACTICE_SHARE)
 
-    async def room(self, practice: PracticeId, within_s: float) -> bool:
-        """Wait until there is room; false when there was none for `within_s` seconds."""
+    async def wait_for_room(self, practice: PracticeId, within_s: float) -> bool:
+        """Wait until there is room; return False if there is none within `within_s` seconds."""
         try:
             async with asyncio.timeout(within_s):
                 while not self.has_room(practice):
@@ -86,12 +90,12 @@ class Shares:
         return True
 
     def hand_over(self, practice: PracticeId, records: int) -> None:
-        """Count records that were handed to Kafka."""
+        """Count records that are sent to Kafka."""
         self.of(practice).unacknowledged += records
         self.unacknowledged += records
 
     def settle(self, practice: PracticeId, records: int) -> None:
-        """Count records that Kafka acknowledged or gave up on, whether anyone still waits for them or not."""
+        """Count records that were acknowledged or failed, whether a caller still waits for them or not."""
         self.of(practice).unacknowledged -= records
         self.unacknowledged -= records
         self._freed.set()

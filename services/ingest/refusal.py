@@ -1,4 +1,4 @@
-"""Why a rating is not accepted: a closed list of reasons, and a refusal as the answers show it."""
+"""Defines the reasons for which ratings are refused, and how a refusal is worded in responses."""
 
 import math
 from collections.abc import Sequence
@@ -11,69 +11,75 @@ from services.runtime.http.problem import FieldError, Problem
 TYPE = "urn:rapport:problem:"
 
 
-class Reason(StrEnum):
-    """The reasons, as metrics label them and answers name them."""
+class RefusalReason(StrEnum):
+    """The reasons, as they label metrics and are named in responses."""
 
     CREDENTIALS = "credentials"
-    """No key, an unknown key, or one that does not grant this."""
+    """There is no key, it is unknown, or it does not grant this."""
     MEDIA_TYPE = "media-type"
-    """The body is not of the content type that this door takes."""
+    """The content type of the body is not supported."""
     TOO_LARGE = "too-large"
-    """The body, or a line of it, is over the limit."""
+    """The body or a line of it is longer than the limit."""
     TOO_SLOW = "too-slow"
-    """Nothing came for too long in the middle of a body; send again."""
+    """No data arrived for too long in the middle of a body; send it again."""
     TOO_MANY_LINES = "too-many-lines"
-    """The batch has more lines than the limit; send the rest in another."""
+    """The batch has more lines than the limit; send the rest in another batch."""
     TOO_MANY_STREAMS = "too-many-streams"
-    """The practice has as many batches open as it may; send again later."""
+    """The practice has as many open batches as it may have; send again later."""
     TOO_FAST = "too-fast"
-    """The practice is over its ratings per second; send again after the time given."""
+    """The practice sends more ratings per second than it may; send again after the time given."""
     OVERLOADED = "overloaded"
-    """Too many records wait for their acknowledgement; send again later."""
+    """Too many records are waiting to be stored; send again later."""
     BROKER_SILENT = "broker-silent"
     """Kafka did not acknowledge in time; send again with the same id."""
     NOT_JSON = "not-json"
-    """The body, or the line, is no JSON object."""
+    """The body or the line is not a JSON object."""
     INVALID = "invalid"
-    """A field is missing, unknown or wrong; the answer says which and what is expected."""
+    """A field is missing, unknown or wrong; the response names it and says what is expected."""
 
 
 SEND_AGAIN = frozenset(
-    {Reason.TOO_FAST, Reason.TOO_MANY_STREAMS, Reason.OVERLOADED, Reason.BROKER_SILENT, Reason.TOO_SLOW}
+    {
+        RefusalReason.TOO_FAST,
+        RefusalReason.TOO_MANY_STREAMS,
+        RefusalReason.OVERLOADED,
+        RefusalReason.BROKER_SILENT,
+        RefusalReason.TOO_SLOW,
+    }
 )
-"""Refusals that say nothing against the rating: the same one, with the same id, is welcome later."""
+"""Reasons that do not depend on the rating: sent again later with the same id, it can be accepted."""
 
-_ANSWERS: dict[Reason, tuple[int, str]] = {
-    Reason.MEDIA_TYPE: (415, "Content type not supported"),
-    Reason.TOO_LARGE: (413, "Too large"),
-    Reason.TOO_SLOW: (408, "Too slow"),
-    Reason.TOO_MANY_LINES: (413, "Too many lines"),
-    Reason.TOO_MANY_STREAMS: (429, "Too many batches at a time"),
-    Reason.TOO_FAST: (429, "Too many ratings"),
-    Reason.OVERLOADED: (503, "Overloaded"),
-    Reason.BROKER_SILENT: (503, "Not stored"),
-    Reason.NOT_JSON: (400, "Not JSON"),
-    Reason.INVALID: (422, "Not a valid rating"),
+_RESPONSES: dict[RefusalReason, tuple[int, str]] = {
+    RefusalReason.MEDIA_TYPE: (415, "Content type not supported"),
+    RefusalReason.TOO_LARGE: (413, "Too large"),
+    RefusalReason.TOO_SLOW: (408, "Too slow"),
+    RefusalReason.TOO_MANY_LINES: (413, "Too many lines"),
+    RefusalReason.TOO_MANY_STREAMS: (429, "Too many batches at a time"),
+    RefusalReason.TOO_FAST: (429, "Too many ratings"),
+    RefusalReason.OVERLOADED: (503, "Overloaded"),
+    RefusalReason.BROKER_SILENT: (503, "Not stored"),
+    RefusalReason.NOT_JSON: (400, "Not JSON"),
+    RefusalReason.INVALID: (422, "Not a valid rating"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One rating that is not accepted: why, and what its sender can do. Holds nothing that was sent."""
+    """Why a rating is refused and what its sender can do. Holds nothing that was sent."""
 
-    reason: Reason
+    reason: RefusalReason
     detail: str
     errors: Sequence[FieldError] = ()
     retry_after_s: float | None = None
 
     @property
     def retry_after(self) -> int:
-        """Whole seconds to wait, at least one."""
+        """Whole seconds to wait before sending again, at least one."""
         return max(1, math.ceil(self.retry_after_s or 0))
 
     def problem(self) -> Problem:
-        """The answer to a request that is refused as a whole."""
-        status, title = _ANSWERS[self.reason]
+        """Return the response to a request that is refused as a whole."""
+        status, title = _RESPONSES[self.reason]
         return Problem(
             status,
             title,
@@ -84,17 +90,17 @@ class Refusal:
         )
 
     def line(self, number: int, rating_id: str | None) -> dict[str, Any]:
-        """The result of one line of a batch."""
-        again = self.reason in SEND_AGAIN
+        """Return the result of one line of a batch."""
+        may_retry = self.reason in SEND_AGAIN
         result: dict[str, Any] = {"line": number}
-        if again and rating_id is not None:
+        if may_retry and rating_id is not None:
             result["id"] = rating_id
         result |= {
-            "status": "retry" if again else "refused",
+            "status": "retry" if may_retry else "refused",
             "reason": str(self.reason),
             "detail": self.detail,
         }
-        if again:
+        if may_retry:
             result["retry_after"] = self.retry_after
         if self.errors:
             result["errors"] = self.problem().body()["errors"]

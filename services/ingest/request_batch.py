@@ -1,61 +1,61 @@
-"""What travels through the stages: one rating, or one group of a batch's lines, and what became of each."""
+"""The values that go through the stages: a request's ratings, and what each stage finds out about them."""
 
 from dataclasses import dataclass, field
 
 from schemas.ids import PracticeId, RatingId
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import FormScores
-from services.ingest.ndjson import Line
+from services.ingest.ndjson import BodyLine
 from services.ingest.refusal import Refusal
 from services.runtime.kafka.record import Outgoing
 
-NOBODY = PracticeId("")
+NO_PRACTICE = PracticeId("")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What the headers say of who is calling."""
+    """What the headers say about the caller."""
 
     authorization: str | None = field(repr=False)
     practice: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """A form's scores, with the instrument that says their units; no scores for a form that has no marks."""
+class ScoredForm:
+    """A form's scores and the instrument that defines their units; None for a form without marks."""
 
     instrument: Instrument
     scores: FormScores | None
 
 
 @dataclass(slots=True)
-class Draft:
-    """One rating on its way: each stage fills in what it finds out, or says why it goes no further."""
+class RatingAttempt:
+    """One rating that a caller tries to send; each stage fills in its result, or the refusal."""
 
-    line: Line
+    line: BodyLine
     rating_id: RatingId | None = None
-    scored: Scored | None = None
+    scored: ScoredForm | None = None
     record: Outgoing | None = None
     refusal: Refusal | None = None
 
 
 @dataclass(slots=True)
-class Parcel:
-    """The ratings that go through the stages together, and on whose behalf."""
+class RequestBatch:
+    """The ratings that go through the stages together: a single one, or a group of a batch's lines."""
 
     caller: Caller
-    drafts: list[Draft]
-    practice: PracticeId = NOBODY
-    """Set by the first stage from the caller's key, never from what was sent."""
-    answer: bytes = b""
-    """Set by the last stage: the body of the answer, or a piece of it."""
+    attempts: list[RatingAttempt]
+    practice: PracticeId = NO_PRACTICE
+    """Set by the first stage from the caller's key, never from the body."""
+    response_body: bytes = b""
+    """Set by the last stage: the response's body, or the part of it for these lines."""
 
     @property
-    def going(self) -> list[Draft]:
-        """The drafts that nothing speaks against so far."""
-        return [draft for draft in self.drafts if draft.refusal is None]
+    def pending(self) -> list[RatingAttempt]:
+        """The attempts that are not refused so far."""
+        return [attempt for attempt in self.attempts if attempt.refusal is None]
 
     def refuse(self, refusal: Refusal) -> None:
-        """Refuse all that are still going, for one reason."""
-        for draft in self.going:
-            draft.refusal = refusal
+        """Refuse all pending attempts for one reason."""
+        for attempt in self.pending:
+            attempt.refusal = refusal

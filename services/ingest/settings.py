@@ -1,4 +1,4 @@
-"""Ingest's own settings: `INGEST_…`, and the file that holds the secret behind record keys."""
+"""Defines ingest's settings: its limits, and the file with the secret that record keys are hashed with."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,43 +16,43 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class IngestSettings(BaseSettings):
-    """The limits of one replica (`INGEST_…`); every one of them is a gauge in /metrics too."""
+    """The limits of one replica (`INGEST_…`); each is also a gauge in /metrics."""
 
     model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True, extra="ignore")
 
     max_body_bytes: Count = 16 * 1024
-    """One rating: the body of a single request, or one line of a batch."""
+    """Largest rating: the body of a single request, or one line of a batch."""
     max_batch_lines: Count = 10_000
-    """Lines that one batch may have."""
+    """Largest number of lines in one batch."""
     max_batch_bytes: Count = 16 * 1024 * 1024
-    """Bytes that one batch may have."""
+    """Largest size of one batch."""
     max_streams_per_practice: Count = 8
-    """Batches that one practice may have open at a time."""
+    """Largest number of batches that one practice may have open at a time."""
     max_unacknowledged: Count = 20_000
-    """Records handed to Kafka and not yet acknowledged; one practice may hold half of them."""
+    """Largest number of records that Kafka has not acknowledged yet; one practice may hold half of them."""
     ratings_per_second: Annotated[float, Field(gt=0)] = 2_000
-    """For each practice; a second's worth may come at once."""
+    """Ratings per second and practice; one second's worth may be sent at once."""
     ack_deadline_s: Seconds = 3
-    """How long Kafka may take to acknowledge before the caller is told to send again."""
+    """How long Kafka may take to acknowledge; after that the caller is asked to send again."""
     read_timeout_s: Seconds = 30
-    """How long a caller may send nothing in the middle of a body."""
+    """How long a caller may pause in the middle of a body."""
     results_url: str = ""
-    """Where `status_url` leads: empty for a path relative to the caller's own address of Rapport."""
+    """Address that `status_url` starts with; empty for a path relative to the caller's address of Rapport."""
 
 
 class KeySettings(BaseSettings):
-    """Which file holds the secret that hashes dyads into record keys (`RAPPORT_KEY_SECRET_FILE`)."""
+    """The file with the secret that record keys are hashed with (`RAPPORT_KEY_SECRET_FILE`)."""
 
     model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
 
     key_secret_file: Path
-    """At least 32 random bytes; dyads are hashed with it into the keys of records."""
+    """A file with at least 32 random bytes; record keys are hashes of dyads keyed with it."""
 
     def secret(self) -> bytes:
-        """The secret.
+        """Read the secret.
 
         Raises:
-            Halt: the file cannot be read, or its secret is too short to keep the hashes from being guessed.
+            Halt: the file cannot be read, or the secret is so short that hashes could be guessed.
         """
         secret = read_secret(self.key_secret_file).get_secret_value().encode()
         if len(secret) < MIN_SECRET_BYTES:

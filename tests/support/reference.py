@@ -27,7 +27,7 @@ PACKAGES = {
 SETTINGS = {"runtime": "services.runtime.process", "instruments": "schemas.instruments", **PACKAGES}
 """Where settings are defined; those of instruments are read by every service."""
 REASONS = {
-    "services.ingest.refusal": ("Reason", "Why ingest refuses a rating"),
+    "services.ingest.refusal": ("RefusalReason", "Why ingest refuses a rating"),
     "services.detector.domain.reasons": ("RejectionReason", "Why the detector rejects a record"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
     "services.notifier.domain.decision": ("DecisionReason", "Why the notifier told, or did not"),

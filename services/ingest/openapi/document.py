@@ -1,5 +1,6 @@
-"""The OpenAPI document: routes and their words in, one self-contained description out."""
+"""Builds the OpenAPI document from the routes, their texts and the models of bodies."""
 
+import json
 from typing import Any, Literal
 
 from fastapi import FastAPI
@@ -9,21 +10,21 @@ from pydantic.json_schema import models_json_schema
 
 from schemas.rating import RatingBody
 from services.ingest.openapi import texts
-from services.ingest.refusal import Reason
+from services.ingest.refusal import RefusalReason
 
 _REF = "#/components/schemas/{model}"
 
 
-class Accepted(BaseModel):
+class AcceptedRating(BaseModel):
     """A rating that is stored durably."""
 
-    id: str = Field(description="The rating's id: its own, or the one that follows from its content.")
+    id: str = Field(description="The rating's id: the one sent, or one derived from the content.")
     status: Literal["accepted"]
-    status_url: str = Field(description="Where to ask what became of it.")
+    status_url: str = Field(description="Where to ask for the rating's status and assessment.")
 
 
 class ComponentScores(BaseModel):
-    """A score for each component the instrument asks for; null where too much was unanswered."""
+    """A score for each component of the instrument; null where too many items are unanswered."""
 
     bond: float | None = None
     goal: float | None = None
@@ -31,27 +32,27 @@ class ComponentScores(BaseModel):
     overall: float | None = None
 
 
-class Valid(BaseModel):
-    """A rating that would be accepted."""
+class ValidRating(BaseModel):
+    """A rating that would be accepted (dry run)."""
 
     id: str
     status: Literal["valid"]
     scores: ComponentScores | None = Field(description="From 0 to 1, 1 the best; null without marks.")
-    in_units: ComponentScores | None = Field(description="The same in the instrument's units.")
+    in_units: ComponentScores | None = Field(description="The same scores in the instrument's units.")
 
 
 class ErrorInField(BaseModel):
-    """One thing that is wrong. Never holds a value that was sent."""
+    """One error in a field. Never contains a value that was sent."""
 
     field: str
     message: str
     expected: str | None = None
 
 
-class Problem(BaseModel):
-    """An error (RFC 9457): what was wrong and what to do."""
+class ProblemBody(BaseModel):
+    """An error (RFC 9457): what is wrong and what to do."""
 
-    type: str = Field(description="`about:blank`, or the reason as a URN.")
+    type: str = Field(description="The reason as a URN, or `about:blank`.")
     title: str
     status: int
     detail: str | None = None
@@ -59,14 +60,14 @@ class Problem(BaseModel):
 
 
 class LineResult(BaseModel):
-    """What became of one line of a batch."""
+    """The result of one line of a batch."""
 
     model_config = ConfigDict(use_enum_values=True)
 
-    line: int = Field(description="Its number in what was sent, from 1, blank lines counted.")
+    line: int = Field(description="The line's number in the batch, from 1, counting blank lines.")
     status: Literal["accepted", "valid", "refused", "retry", "stopped"]
     id: str | None = Field(None, description="The rating's id; absent when the line was refused.")
-    reason: Reason | None = None
+    reason: RefusalReason | None = None
     detail: str | None = None
     errors: list[ErrorInField] | None = None
     retry_after: int | None = Field(None, description="Seconds to wait before sending the line again.")
@@ -74,27 +75,33 @@ class LineResult(BaseModel):
     in_units: ComponentScores | None = None
 
 
+_BODIES: tuple[type[BaseModel], ...] = (RatingBody, AcceptedRating, ValidRating, ProblemBody, LineResult)
+_PUBLISHED_NAMES = {
+    "RatingBody": "Rating",
+    "AcceptedRating": "Accepted",
+    "ValidRating": "Valid",
+    "ProblemBody": "Problem",
+    "RefusalReason": "Reason",
+}
+"""Where the document names a schema otherwise than the class: clients generate their types from its names."""
+
+
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """The document of the application."""
+    """Return the application's document."""
     document = get_openapi(
         title=texts.TITLE,
         version=app.version,
-        summary="Takes in clients' ratings of therapy sessions.",
+        summary="Receives clients' ratings of therapy sessions.",
         description=texts.ABOUT,
         routes=app.routes,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": "/"}],
         tags=[
             {"name": "ratings", "description": "Send ratings, one or many."},
-            {"name": "instruments", "description": "What a rating may name."},
+            {"name": "instruments", "description": "The instruments that a rating may name."},
         ],
     )
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in (RatingBody, Accepted, Valid, Problem, LineResult)],
-        ref_template=_REF,
-    )
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas |= {name.replace("RatingBody", "Rating"): each for name, each in definitions["$defs"].items()}
+    document.setdefault("components", {}).setdefault("schemas", {}).update(_body_schemas())
     document["components"]["securitySchemes"] = {
         "key": {
             "type": "http",
@@ -103,3 +110,12 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         }
     }
     return document
+
+
+def _body_schemas() -> dict[str, Any]:
+    models: list[tuple[type[BaseModel], Literal["validation"]]] = [(body, "validation") for body in _BODIES]
+    _, definitions = models_json_schema(models, ref_template=_REF)
+    text = json.dumps(definitions["$defs"])
+    for name, published in _PUBLISHED_NAMES.items():
+        text = text.replace(f'"{_REF.format(model=name)}"', f'"{_REF.format(model=published)}"')
+    return {_PUBLISHED_NAMES.get(name, name): schema for name, schema in json.loads(text).items()}

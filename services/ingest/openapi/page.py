@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as a page to try it on, with nothing loaded from elsewhere."""
+"""Serves `/docs`, an interactive page of the OpenAPI document that loads nothing from other hosts."""
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -11,7 +11,7 @@ _ASSETS = "/docs/assets"
 
 
 def serve_docs(app: FastAPI) -> None:
-    """Add the page; its scripts and styles are Swagger UI's, as one of our packages carries them."""
+    """Add the page; the scripts and styles of Swagger UI come from an installed package."""
 
     @app.get("/docs", include_in_schema=False)
     def page() -> HTMLResponse:

@@ -1,25 +1,25 @@
-"""The words and examples around the doors, for the OpenAPI document and for `/docs`."""
+"""Texts and examples of the routes, for the OpenAPI document and its page."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from services.ingest.refusal import TYPE, Reason
+from services.ingest.refusal import TYPE, RefusalReason
 from services.runtime.http.problem import MEDIA_TYPE
 
-TITLE = "Rapport: ratings in"
+TITLE = "Rapport: send ratings"
 ABOUT = """
 Send clients' ratings of their therapy sessions; Rapport tells the therapist when the alliance deteriorates.
 
-1. Try a rating: `POST /v1/ratings?dry_run=true` checks it, scores it and stores nothing.
-2. Send ratings as they come with `POST /v1/ratings`, or a whole history with `POST /v1/ratings/batch`.
-3. Send again whatever got no answer, `429`, `503` or `retry`, with the same `id`: it counts once.
+1. Try a rating: `POST /v1/ratings?dry_run=true` checks and scores it and stores nothing.
+2. Send ratings as they arrive with `POST /v1/ratings`, or a whole history with `POST /v1/ratings/batch`.
+3. If a rating got no response, `429`, `503` or `retry`, send it again with the same `id`: it counts once.
 
-Authenticate with `Authorization: Bearer <key>`. A network's key names the practice in the header
-`Rapport-Practice`. All ids are pseudonymous references; names, addresses and free text have no place here.
-Errors are problems (RFC 9457); they name the field and what is expected, and never repeat a value.
+Authenticate with `Authorization: Bearer <key>`. With a network's key, name the practice in the header
+`Rapport-Practice`. All ids are pseudonymous references; do not send names, addresses or free text.
+Errors are problem details (RFC 9457). They name the field and say what is expected, and never repeat a value.
 """
-DRY_RUN = "Check and score only: nothing is stored or published, and the answer is 200 with the scores."
+DRY_RUN = "Only check and score the rating: nothing is stored, and the response is 200 with the scores."
 
 RATING = {
     "client_id": "c-7f3a91",
@@ -38,7 +38,7 @@ _SCORES = {key: value for key, value in RATING.items() if key != "items"} | {
     "recorded_at": "2026-11-20T10:52:00+01:00",
 }
 _ID = "5d0a5f0e-5ad9-5c1b-8f62-6a3d9a4f0c11"
-_SHOWN = {
+_SCORED = {
     "scores": {"bond": 0.92, "goal": 0.88, "task": 0.9, "overall": 0.91},
     "in_units": {"bond": 9.2, "goal": 8.8, "task": 9.0, "overall": 9.1},
 }
@@ -53,7 +53,9 @@ def _ndjson(lines: Sequence[dict[str, Any]]) -> str:
     return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
-def _problem(status: int, title: str, detail: str, reason: Reason | None, **more: object) -> dict[str, Any]:
+def _problem(
+    status: int, title: str, detail: str, reason: RefusalReason | None, **more: object
+) -> dict[str, Any]:
     example = {
         "type": TYPE + reason if reason else "about:blank",
         "title": title,
@@ -64,7 +66,7 @@ def _problem(status: int, title: str, detail: str, reason: Reason | None, **more
     return {"description": title, "content": {MEDIA_TYPE: {"schema": _ref("Problem"), "example": example}}}
 
 
-def _again(answer: dict[str, Any]) -> dict[str, Any]:
+def _retry_later(answer: dict[str, Any]) -> dict[str, Any]:
     seconds = {"description": "Seconds to wait before sending again.", "schema": {"type": "integer"}}
     return answer | {"headers": {"Retry-After": seconds}}
 
@@ -75,18 +77,20 @@ _CALLER_PROBLEMS: dict[int | str, dict[str, Any]] = {
     ),
     403: _problem(403, "Not allowed", "This key lacks the scope ratings:write.", None),
     404: {
-        "description": "Not found: this key does not speak for the practice in `Rapport-Practice`",
+        "description": "Not found: this key is not valid for the practice in `Rapport-Practice`",
         "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
     },
-    408: _problem(408, "Too slow", "Nothing came for 30 seconds.", Reason.TOO_SLOW),
-    413: _problem(413, "Too large", "The body may have at most 16384 bytes.", Reason.TOO_LARGE),
+    408: _problem(408, "Too slow", "No data arrived for 30 seconds.", RefusalReason.TOO_SLOW),
+    413: _problem(413, "Too large", "The body may have at most 16384 bytes.", RefusalReason.TOO_LARGE),
     415: _problem(
         415,
         "Content type not supported",
         "Send `Content-Type: …`, in UTF-8.",
-        Reason.MEDIA_TYPE,
+        RefusalReason.MEDIA_TYPE,
     ),
-    429: _again(_problem(429, "Too many ratings", "Wait, and send again with the same id.", Reason.TOO_FAST)),
+    429: _retry_later(
+        _problem(429, "Too many ratings", "Wait and send again with the same id.", RefusalReason.TOO_FAST)
+    ),
 }
 _CALLER = {
     "security": [{"key": []}],
@@ -95,7 +99,7 @@ _CALLER = {
             "name": "Rapport-Practice",
             "in": "header",
             "required": False,
-            "description": "For which practice; required with a network's key, which lists several.",
+            "description": "The practice; required with a network's key, which is valid for several.",
             "schema": {"type": "string"},
             "example": "practice-1",
         }
@@ -109,16 +113,16 @@ SEND_RATING: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {
-            "description": "Valid (only with `dry_run`): scores from 0 to 1, and in the instrument's units",
+            "description": "Valid (only with `dry_run`): scores from 0 to 1 and in the instrument's units",
             "content": {
                 "application/json": {
                     "schema": _ref("Valid"),
-                    "example": {"id": _ID, "status": "valid", **_SHOWN},
+                    "example": {"id": _ID, "status": "valid", **_SCORED},
                 }
             },
         },
         202: {
-            "description": "Accepted: stored durably",
+            "description": "Accepted: the rating is stored durably",
             "content": {
                 "application/json": {
                     "schema": _ref("Accepted"),
@@ -126,20 +130,20 @@ SEND_RATING: dict[str, Any] = {
                 }
             },
         },
-        400: _problem(400, "Not JSON", "Send one JSON object, in UTF-8.", Reason.NOT_JSON),
+        400: _problem(400, "Not JSON", "Send one JSON object, in UTF-8.", RefusalReason.NOT_JSON),
         422: _problem(
             422,
             "Not a valid rating",
             "Correct the named fields and send the rating again.",
-            Reason.INVALID,
+            RefusalReason.INVALID,
             errors=_ERRORS,
         ),
-        503: _again(
+        503: _retry_later(
             _problem(
                 503,
                 "Not stored",
-                "The rating was not acknowledged as stored. Send it again with the same id: it counts once.",
-                Reason.BROKER_SILENT,
+                "The rating may not be stored. Send it again with the same id: it counts once.",
+                RefusalReason.BROKER_SILENT,
             )
         ),
         **_CALLER_PROBLEMS,
@@ -152,8 +156,11 @@ SEND_RATING: dict[str, Any] = {
                 "application/json": {
                     "schema": _ref("Rating"),
                     "examples": {
-                        "rated": {"summary": "A form of four marks", "value": RATING},
-                        "scores": {"summary": "Component scores, where items are not kept", "value": _SCORES},
+                        "rated": {"summary": "A form with four marks", "value": RATING},
+                        "scores": {
+                            "summary": "Component scores instead of items",
+                            "value": _SCORES,
+                        },
                         "declined": {"summary": "The client gave no form", "value": _DECLINED},
                     },
                 }
@@ -174,7 +181,7 @@ SEND_BATCH: dict[str, Any] = {
     "response_model": None,
     "responses": {
         200: {
-            "description": "One result a line, in the order sent; with `dry_run`, `valid` and the scores",
+            "description": "One result per line, in the order sent; with `dry_run`, `valid` and the scores",
             "content": {
                 "application/x-ndjson": {"schema": _ref("LineResult"), "example": _ndjson(_LINES)},
             },
@@ -185,7 +192,7 @@ SEND_BATCH: dict[str, Any] = {
     | {
         "requestBody": {
             "required": True,
-            "description": "One rating a line (`application/x-ndjson`), sent whole or as a stream.",
+            "description": "One rating per line (`application/x-ndjson`), sent at once or as a stream.",
             "content": {
                 "application/x-ndjson": {"schema": _ref("Rating"), "example": _ndjson([RATING, _DECLINED])}
             },

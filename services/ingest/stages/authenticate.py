@@ -1,9 +1,9 @@
-"""First stage: the caller's headers in, the practice that is spoken for out."""
+"""First stage: finds out from the caller's key for which practice it sends ratings."""
 
 from schemas.ids import PracticeId
-from services.ingest.context import Door
-from services.ingest.refusal import Reason
-from services.ingest.request_batch import Parcel
+from services.ingest.context import IngestContext
+from services.ingest.refusal import RefusalReason
+from services.ingest.request_batch import RequestBatch
 from services.runtime.http.problem import Problem
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
@@ -11,22 +11,22 @@ from services.runtime.process.log import get_logger
 SCOPE = "ratings:write"
 
 
-async def authenticate(door: Door, parcel: Parcel) -> None:
-    """Find out for which practice the caller may send ratings. The payload has no say in it.
+async def authenticate(context: IngestContext, batch: RequestBatch) -> None:
+    """Set the batch's practice from the caller's key and the header `Rapport-Practice`, never from the body.
 
     Raises:
-        Problem: 401, 403, 400 or 404, as the credentials have it; 503 when they cannot be read at all.
+        Problem: 401, 403, 400 or 404 when the key does not allow it; 503 when the keys cannot be read.
     """
-    caller = parcel.caller
+    caller = batch.caller
     try:
-        grant = door.credentials.authenticate(caller.authorization, caller.practice, SCOPE)
+        grant = context.credentials.authenticate(caller.authorization, caller.practice, SCOPE)
     except Problem:
-        door.metrics.refused(Reason.CREDENTIALS)
+        context.metrics.refused(RefusalReason.CREDENTIALS)
         raise
     except Halt as halt:
-        door.metrics.refused(Reason.CREDENTIALS)
+        context.metrics.refused(RefusalReason.CREDENTIALS)
         get_logger().error("credentials-unreadable", why=str(halt))
         raise Problem(
             503, "Not ready", "The keys cannot be read. Send again later.", headers={"Retry-After": "5"}
         ) from None
-    parcel.practice = PracticeId(grant.tenant)
+    batch.practice = PracticeId(grant.tenant)

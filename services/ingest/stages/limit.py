@@ -1,39 +1,41 @@
-"""Second stage: how much, how fast. A single rating too many is refused at once; a batch is slowed down."""
+"""Second stage: applies the practice's quota. Excess single ratings are refused; batches are slowed down."""
 
-from services.ingest.context import Door
-from services.ingest.quota import KEPT_FOR_SINGLES
-from services.ingest.refusal import Reason, Refusal
-from services.ingest.request_batch import Parcel
+from services.ingest.context import IngestContext
+from services.ingest.quota import RESERVED_FOR_SINGLES
+from services.ingest.refusal import Refusal, RefusalReason
+from services.ingest.request_batch import RequestBatch
 
 OVERLOADED = Refusal(
-    Reason.OVERLOADED,
-    "Too many ratings wait for their acknowledgement. Send again with the same id.",
+    RefusalReason.OVERLOADED,
+    "Too many ratings are waiting to be stored. Send this one again with the same id.",
     retry_after_s=1,
 )
 
 
-async def refuse_excess(door: Door, parcel: Parcel) -> None:
-    """For single ratings: what is too fast or finds no room is refused at once, and may be sent again."""
-    wait_s = door.shares.of(parcel.practice).bucket.take(len(parcel.drafts))
+async def refuse_excess(context: IngestContext, batch: RequestBatch) -> None:
+    """For single ratings: refuse what exceeds the rate or finds no room; it may be sent again."""
+    wait_s = context.quotas.of(batch.practice).bucket.take(len(batch.attempts))
     if wait_s:
-        parcel.refuse(
+        batch.refuse(
             Refusal(
-                Reason.TOO_FAST,
-                "This practice sends more ratings than it may. Wait, send again with the same id, or send a "
-                "batch, which is paced.",
+                RefusalReason.TOO_FAST,
+                "This practice sends more ratings per second than it may. Wait and send again with the same "
+                "id, or send a batch: it is slowed down instead of refused.",
                 retry_after_s=wait_s,
             )
         )
-    elif not door.shares.has_room(parcel.practice):
-        parcel.refuse(OVERLOADED)
+    elif not context.quotas.has_room(batch.practice):
+        batch.refuse(OVERLOADED)
 
 
-async def pace(door: Door, parcel: Parcel) -> None:
-    """For batches: waiting is the answer to "too fast", for reading no further slows the sender down by
-    itself. Where there is no room for as long as an acknowledgement may take, the lines may be sent again."""
-    share = door.shares.of(parcel.practice)
-    async with share.queue:
-        while wait_s := share.bucket.take(len(parcel.drafts), keep=KEPT_FOR_SINGLES):
-            await door.clock.sleep(wait_s)
-        if not await door.shares.room(parcel.practice, door.settings.ack_deadline_s):
-            parcel.refuse(OVERLOADED)
+async def pace(context: IngestContext, batch: RequestBatch) -> None:
+    """For batches: wait until the rate allows the lines, which slows the sender down.
+
+    If no room is found for as long as an acknowledgement may take, refuse the lines; they may be sent again.
+    """
+    quota = context.quotas.of(batch.practice)
+    async with quota.queue:
+        while wait_s := quota.bucket.take(len(batch.attempts), keep=RESERVED_FOR_SINGLES):
+            await context.clock.sleep(wait_s)
+        if not await context.quotas.wait_for_room(batch.practice, context.settings.ack_deadline_s):
+            batch.refuse(OVERLOADED)

@@ -1,22 +1,22 @@
-"""Fourth stage: records in; each that Kafka acknowledged in time goes on, the others may be sent again."""
+"""Fourth stage: publishes the records; those not acknowledged in time are refused and may be sent again."""
 
-from services.ingest.context import Door
-from services.ingest.refusal import Reason, Refusal
-from services.ingest.request_batch import Parcel
+from services.ingest.context import IngestContext
+from services.ingest.refusal import Refusal, RefusalReason
+from services.ingest.request_batch import RequestBatch
 
 NOT_STORED = Refusal(
-    Reason.BROKER_SILENT,
-    "The rating was not acknowledged as stored. Send it again with the same id: it counts once.",
+    RefusalReason.BROKER_SILENT,
+    "The rating may not be stored. Send it again with the same id: it counts once.",
     retry_after_s=2,
 )
 
 
-async def publish(door: Door, parcel: Parcel) -> None:
-    """Publish what is still going, in order. A rating without an acknowledgement is never called accepted."""
-    sent = [(draft, draft.record) for draft in parcel.going if draft.record is not None]
+async def publish(context: IngestContext, batch: RequestBatch) -> None:
+    """Publish the pending records in order, and refuse those that Kafka does not acknowledge in time."""
+    sent = [(attempt, attempt.record) for attempt in batch.pending if attempt.record is not None]
     if not sent:
         return
-    acknowledged = await door.publisher.publish(parcel.practice, [record for _, record in sent])
-    for (draft, _), stored in zip(sent, acknowledged, strict=True):
+    acknowledged = await context.publisher.publish(batch.practice, [record for _, record in sent])
+    for (attempt, _), stored in zip(sent, acknowledged, strict=True):
         if not stored:
-            draft.refusal = NOT_STORED
+            attempt.refusal = NOT_STORED

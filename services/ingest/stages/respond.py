@@ -1,95 +1,98 @@
-"""Last stage: what became of the ratings in, what the caller reads out: nothing that was sent but the id."""
+"""Last stage: writes the response. Of what was sent it repeats only the rating's id."""
 
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from schemas.events import Component
+from schemas.events import Component, Mark
 from schemas.instruments.scoring import to_units
-from services.ingest.context import Door
-from services.ingest.request_batch import Draft, Parcel, Scored
+from services.ingest.context import IngestContext
+from services.ingest.request_batch import RatingAttempt, RequestBatch, ScoredForm
 
 _encoder = msgspec.json.Encoder()
 
 
-async def answer_accepted(door: Door, parcel: Parcel) -> None:
-    """For a single rating: where to ask what became of it.
+async def respond_accepted(context: IngestContext, batch: RequestBatch) -> None:
+    """For a single rating: its id and the address of its status.
 
     Raises:
         Problem: it was refused.
     """
-    (draft,) = parcel.drafts
-    _count(door, parcel)
-    if draft.refusal is not None:
-        raise draft.refusal.problem()
-    status_url = f"{door.settings.results_url.rstrip('/')}/v1/ratings/{draft.rating_id}"
-    parcel.answer = _encoder.encode({"id": draft.rating_id, "status": "accepted", "status_url": status_url})
+    (attempt,) = batch.attempts
+    _count(context, batch)
+    if attempt.refusal is not None:
+        raise attempt.refusal.problem()
+    status_url = f"{context.settings.results_url.rstrip('/')}/v1/ratings/{attempt.rating_id}"
+    batch.response_body = _encoder.encode(
+        {"id": attempt.rating_id, "status": "accepted", "status_url": status_url}
+    )
 
 
-async def answer_scores(door: Door, parcel: Parcel) -> None:
-    """For a single rating that was only tried: its scores.
+async def respond_scores(context: IngestContext, batch: RequestBatch) -> None:
+    """For a dry run of a single rating: its scores.
 
     Raises:
         Problem: it would be refused.
     """
-    (draft,) = parcel.drafts
-    _count_tried(door, parcel)
-    if draft.refusal is not None:
-        raise draft.refusal.problem()
-    parcel.answer = _encoder.encode(_valid(draft))
+    (attempt,) = batch.attempts
+    _count_dry_run(context, batch)
+    if attempt.refusal is not None:
+        raise attempt.refusal.problem()
+    batch.response_body = _encoder.encode(_valid(attempt))
 
 
-async def answer_lines(door: Door, parcel: Parcel) -> None:
-    """For a group of a batch: one result for each line."""
-    _count(door, parcel)
-    parcel.answer = _lines(parcel, lambda draft: {"id": draft.rating_id, "status": "accepted"})
+async def respond_lines(context: IngestContext, batch: RequestBatch) -> None:
+    """For a group of lines: one result for each."""
+    _count(context, batch)
+    batch.response_body = _lines(batch, lambda attempt: {"id": attempt.rating_id, "status": "accepted"})
 
 
-async def answer_lines_with_scores(door: Door, parcel: Parcel) -> None:
-    """For a group of a batch that was only tried: scores or errors for each line."""
-    _count_tried(door, parcel)
-    parcel.answer = _lines(parcel, _valid)
+async def respond_lines_with_scores(context: IngestContext, batch: RequestBatch) -> None:
+    """For a dry run of a group of lines: scores or errors for each."""
+    _count_dry_run(context, batch)
+    batch.response_body = _lines(batch, _valid)
 
 
-def _lines(parcel: Parcel, good: Callable[[Draft], dict[str, Any]]) -> bytes:
+def _lines(batch: RequestBatch, result_of: Callable[[RatingAttempt], dict[str, Any]]) -> bytes:
     return _encoder.encode_lines(
         [
-            {"line": draft.line.number, **good(draft)}
-            if draft.refusal is None
-            else draft.refusal.line(draft.line.number, draft.rating_id)
-            for draft in parcel.drafts
+            {"line": attempt.line.number, **result_of(attempt)}
+            if attempt.refusal is None
+            else attempt.refusal.line(attempt.line.number, attempt.rating_id)
+            for attempt in batch.attempts
         ]
     )
 
 
-def _valid(draft: Draft) -> dict[str, Any]:
-    return {"id": draft.rating_id, "status": "valid", **_shown(draft.scored)}
+def _valid(attempt: RatingAttempt) -> dict[str, Any]:
+    return {"id": attempt.rating_id, "status": "valid", **_scores(attempt.scored)}
 
 
-def _shown(scored: Scored | None) -> dict[str, Any]:
+def _scores(scored: ScoredForm | None) -> dict[str, Any]:
     if scored is None or scored.scores is None:
         return {"scores": None, "in_units": None}
-    shares = {each.value: getattr(scored.scores, each.value) for each in Component}
-    asked_for = {
-        name: share for name, share in shares.items() if Component(name) in scored.instrument.components
+    values: dict[str, Mark] = {
+        component.value: getattr(scored.scores, component.value)
+        for component in Component
+        if component in scored.instrument.components
     }
     return {
-        "scores": {name: None if share is None else round(share, 6) for name, share in asked_for.items()},
+        "scores": {name: None if value is None else round(value, 6) for name, value in values.items()},
         "in_units": {
-            name: None if share is None else to_units(scored.instrument, share)
-            for name, share in asked_for.items()
+            name: None if value is None else to_units(scored.instrument, value)
+            for name, value in values.items()
         },
     }
 
 
-def _count(door: Door, parcel: Parcel) -> None:
-    refused = [draft.refusal for draft in parcel.drafts if draft.refusal is not None]
-    door.metrics.accepted(len(parcel.drafts) - len(refused))
+def _count(context: IngestContext, batch: RequestBatch) -> None:
+    refused = [attempt.refusal for attempt in batch.attempts if attempt.refusal is not None]
+    context.metrics.accepted(len(batch.attempts) - len(refused))
     for refusal in refused:
-        door.metrics.refused(refusal.reason)
+        context.metrics.refused(refusal.reason)
 
 
-def _count_tried(door: Door, parcel: Parcel) -> None:
-    going = len(parcel.going)
-    door.metrics.tried(valid=going, refused=len(parcel.drafts) - going)
+def _count_dry_run(context: IngestContext, batch: RequestBatch) -> None:
+    valid = len(batch.pending)
+    context.metrics.count_dry_run(valid=valid, refused=len(batch.attempts) - valid)

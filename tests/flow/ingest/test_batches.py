@@ -90,7 +90,7 @@ async def test_too_many_lines_are_stopped_with_a_last_line_that_says_where(
             "status": "stopped",
             "reason": "too-many-lines",
             "detail": "A batch may have at most 2 lines. "
-            "Nothing from line 3 on was taken: send it in another batch.",
+            "Nothing from line 3 on was accepted: send it in another batch.",
         }
     ]
     assert [record.event["data"]["rating_id"] for record in stored] == ["a", "b"]
@@ -160,7 +160,7 @@ async def test_half_a_line_of_a_caller_that_went_away_is_not_looked_at(ingest: R
 
 async def test_a_key_that_loses_its_practice_stops_its_batch(ingest: Running) -> None:
     headers = ingest.key("", grants=["net-a", "net-b"], network=True) | {"Rapport-Practice": "net-b"}
-    key_id = ingest.ingest.app.state.door.credentials.keys()[-1].key_id
+    key_id = ingest.ingest.app.state.context.credentials.keys()[-1].key_id
     async with Wire(ingest.url) as wire:
         await wire.start_batch(headers)
         await wire.send(lines(rating("a")))

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it shows is what the doors do."""
+"""The OpenAPI document describes what the routes do."""
 
 import re
 from typing import Any

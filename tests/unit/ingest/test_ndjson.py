@@ -1,16 +1,16 @@
-"""Lines are the same however the stream was cut into pieces."""
+"""LineSplitter are the same however the stream was cut into pieces."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.ndjson import Line, Lines
+from services.ingest.ndjson import BodyLine, LineSplitter
 
 MAX_BYTES = 8
 
 
-def cut(body: bytes, sizes: list[int]) -> list[Line]:
+def cut(body: bytes, sizes: list[int]) -> list[BodyLine]:
     """The lines of a body that arrives in pieces of these sizes, over and over."""
-    reader, found, at, turn = Lines(MAX_BYTES), [], 0, 0
+    reader, found, at, turn = LineSplitter(MAX_BYTES), [], 0, 0
     while at < len(body):
         size = sizes[turn % len(sizes)]
         found += reader.feed(body[at : at + size])
@@ -31,7 +31,7 @@ def test_pieces_do_not_matter(body: bytes, sizes: list[int]) -> None:
 @given(body=BODIES)
 def test_lines_are_those_between_the_line_feeds_without_the_blank_ones(body: bytes) -> None:
     expected = [
-        Line(number, text if len(text) <= MAX_BYTES else None)
+        BodyLine(number, text if len(text) <= MAX_BYTES else None)
         for number, text in enumerate(body.split(b"\n"), start=1)
         if text.strip()
     ]
@@ -39,18 +39,18 @@ def test_lines_are_those_between_the_line_feeds_without_the_blank_ones(body: byt
 
 
 def test_no_more_than_one_line_is_kept_of_an_endless_one() -> None:
-    reader = Lines(MAX_BYTES)
+    reader = LineSplitter(MAX_BYTES)
     for _ in range(1_000):
         assert reader.feed(b"x" * 100) == []
     assert len(reader._rest) <= MAX_BYTES
-    assert reader.feed(b"\nok\n") == [Line(1, None), Line(2, b"ok")]
+    assert reader.feed(b"\nok\n") == [BodyLine(1, None), BodyLine(2, b"ok")]
 
 
 def test_half_a_line_is_given_out_only_at_the_end() -> None:
-    reader = Lines(MAX_BYTES)
-    assert reader.feed(b"one\ntwo") == [Line(1, b"one")]
-    assert reader.end() == [Line(2, b"two")]
+    reader = LineSplitter(MAX_BYTES)
+    assert reader.feed(b"one\ntwo") == [BodyLine(1, b"one")]
+    assert reader.end() == [BodyLine(2, b"two")]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
-    assert Lines(MAX_BYTES).feed(b"\xef\xbb\xbf{}\n") == [Line(1, b"{}")]
+    assert LineSplitter(MAX_BYTES).feed(b"\xef\xbb\xbf{}\n") == [BodyLine(1, b"{}")]

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.ids import PracticeId
-from services.ingest.quota import Shares, TokenBucket
+from services.ingest.quota import Quotas, TokenBucket
 from services.ingest.settings import IngestSettings
 
 LOUD, CALM = PracticeId("loud"), PracticeId("calm")
@@ -72,18 +72,18 @@ def test_a_pace_below_one_a_second_still_lets_one_through(time: Time) -> None:
 
 
 def test_one_practice_may_hold_half_of_the_bound(time: Time) -> None:
-    shares = Shares(IngestSettings(max_unacknowledged=10), time)
-    shares.hand_over(LOUD, 5)
-    assert (shares.has_room(LOUD), shares.has_room(CALM)) == (False, True)
-    shares.hand_over(CALM, 5)
-    assert (shares.has_room(CALM), shares.unacknowledged) == (False, 10)
-    shares.settle(LOUD, 5)
-    assert (shares.has_room(LOUD), shares.unacknowledged) == (True, 5)
+    quotas = Quotas(IngestSettings(max_unacknowledged=10), time)
+    quotas.hand_over(LOUD, 5)
+    assert (quotas.has_room(LOUD), quotas.has_room(CALM)) == (False, True)
+    quotas.hand_over(CALM, 5)
+    assert (quotas.has_room(CALM), quotas.unacknowledged) == (False, 10)
+    quotas.settle(LOUD, 5)
+    assert (quotas.has_room(LOUD), quotas.unacknowledged) == (True, 5)
 
 
 async def test_room_is_waited_for_no_longer_than_said(time: Time) -> None:
-    shares = Shares(IngestSettings(max_unacknowledged=1), time)
-    shares.hand_over(LOUD, 1)
-    assert await shares.room(LOUD, 0.01) is False
-    shares.settle(LOUD, 1)
-    assert await shares.room(LOUD, 0.01) is True
+    quotas = Quotas(IngestSettings(max_unacknowledged=1), time)
+    quotas.hand_over(LOUD, 1)
+    assert await quotas.wait_for_room(LOUD, 0.01) is False
+    quotas.settle(LOUD, 1)
+    assert await quotas.wait_for_room(LOUD, 0.01) is True
