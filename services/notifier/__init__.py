@@ -1,1 +1,1 @@
-"""Changes of episodes come in; a therapist is told, once, calmly; answers go out."""
+"""Tells therapists about changes of episodes, and publishes their answers."""

@@ -1,4 +1,4 @@
-"""The notifier as a process: settings from the environment in, a running service out, until SIGTERM."""
+"""Runs the notifier as a process, with settings from the environment, until SIGTERM."""
 
 import logging
 import os
@@ -37,13 +37,13 @@ _REASONS = ("unexpected-event",)
 
 
 async def run() -> None:
-    """Read the settings, put the components together, and serve.
+    """Read the settings, build the components, and serve.
 
     Raises:
         Halt: a setting cannot be used; the message says which.
         pydantic.ValidationError: a setting is missing or wrong.
     """
-    # The queue writes several lines a job, with its own words; what matters is in ours.
+    # procrastinate logs several lines a job; our own log lines contain what matters.
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     own = NotifierSettings(
         web=WebSettings(),

@@ -1,4 +1,4 @@
-"""The notifier's HTTP door: parts in, one application out with pages, published doors, health and metrics."""
+"""Builds the notifier's web application: pages, API, health checks and metrics."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -28,8 +28,8 @@ def build_app(
     health: Health,
     metrics: Metrics,
 ) -> FastAPI:
-    """The application; nothing is connected yet."""
-    # The interactive page of FastAPI loads scripts from elsewhere: it is not served here.
+    """Return the application; nothing is connected yet."""
+    # FastAPI's interactive documentation loads scripts from another site: it is not served here.
     app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None)
     problem.install(app)
     app.include_router(health_router(health, metrics))
@@ -44,7 +44,7 @@ def build_app(
         if request.url.path.startswith("/v1/"):
             return unavailable_problem(request)
         wording = context.pages.wording(request)
-        return context.pages.message(wording, "error.busy_title", "error.busy", status=503)
+        return context.pages.render_message(wording, "error.busy_title", "error.busy", status=503)
 
     respond_while_database_away(app, unavailable)
     return app

@@ -1,4 +1,4 @@
-"""The notifier's metrics: typed, every label value 0 from the start, no therapist or practice in a label."""
+"""Defines the notifier's metrics; every label value exists from the start, and none names a person."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -17,57 +17,57 @@ DECISION_LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60
 
 
 class NotifierMetrics:
-    """What the notifier counts beside what the runtime counts."""
+    """The notifier's own metrics, beside those of the runtime."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.decisions = Counter(
             "rapport_decisions",
-            "Decisions to tell or not to tell, by channel, outcome and reason.",
+            "Decisions to notify or to hold back, by channel, outcome and reason.",
             ["channel", "outcome", "reason"],
             registry=registry,
         )
         self.attempts = Counter(
             "rapport_delivery_attempts",
-            "Attempts to deliver, by channel and the state they led to.",
+            "Delivery attempts, by channel and resulting state.",
             ["channel", "state"],
             registry=registry,
         )
         self.open_deliveries = Gauge(
             "rapport_deliveries_open",
-            "Deliveries that are still to be tried.",
+            "Deliveries that are still to be attempted, by channel.",
             ["channel"],
             registry=registry,
         )
         self.oldest_open = Gauge(
             "rapport_delivery_oldest_open_timestamp_seconds",
-            "When the oldest delivery that is still to be tried was decided on; 0 when there is none.",
+            "Creation time of the oldest delivery that is still to be attempted; 0 when there is none.",
             registry=registry,
         )
         self.decision_latency = Histogram(
             "rapport_accepted_to_told_seconds",
-            "From the acceptance of a rating to the decision to tell of what it changed.",
+            "Seconds from the acceptance of a rating to the decision to notify its therapist.",
             buckets=DECISION_LATENCY_BUCKETS_S,
             registry=registry,
         )
         self.heartbeat = Gauge(
             "rapport_heartbeat_minute_timestamp_seconds",
-            "The minute of the newest heartbeat that came through, by partition.",
+            "Minute of the newest heartbeat that has passed every stage, by partition.",
             ["partition"],
             registry=registry,
         )
         self.heartbeat_wrong = Gauge(
             "rapport_heartbeat_risk_wrong",
-            "1 while the newest heartbeat's risk differs from the one expected, by partition.",
+            "1 while the risk of the newest heartbeat differs from the expected risk, by partition.",
             ["partition"],
             registry=registry,
         )
         self.answers = Counter(
-            "rapport_answers", "Answers of therapists, by kind.", ["answer"], registry=registry
+            "rapport_answers", "Answers of therapists, by answer.", ["answer"], registry=registry
         )
         self._start_at_zero()
 
     def count(self, notifications: Iterable[PlannedNotification], now: datetime) -> None:
-        """Count what was decided; called once the decisions are committed."""
+        """Count the decisions of a batch; called once they are committed."""
         for notification in notifications:
             if notification.change is None:
                 self.decisions.labels(
@@ -82,7 +82,7 @@ class NotifierMetrics:
                 )
 
     async def measure(self, conn: Connection) -> None:
-        """Read the gauges from the tables, so that they are true in every process."""
+        """Read the gauges from the tables, so that they are right in every process."""
         rows = await conn.execute(
             "SELECT channel, count(*), extract(epoch FROM min(created_at))::float FROM notifier.delivery"
             " WHERE state = ANY(%s) GROUP BY channel",

@@ -1,4 +1,4 @@
-"""The notifier's stages, in order: changes of episodes come in, a therapist is told once and calmly."""
+"""Lists the notifier's stages in order."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -18,7 +18,7 @@ Stage = Callable[[Transaction, list[PlannedNotification]], Awaitable[list[Planne
 
 
 class Pipeline:
-    """What the consume loop calls with each batch, inside its transaction."""
+    """Handles each batch of the consume loop, inside its transaction."""
 
     def __init__(self, defer: Defer, metrics: NotifierMetrics) -> None:
         self._metrics = metrics

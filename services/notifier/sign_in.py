@@ -1,4 +1,4 @@
-"""Sign-in: a mailed link in, a session out. Opening a link changes nothing; its button uses it once."""
+"""Signs therapists in: opening a mailed link changes nothing, the button behind it uses the link once."""
 
 import hashlib
 import hmac
@@ -18,13 +18,13 @@ from services.notifier.domain.therapist import Therapist
 from services.runtime.process.errors import Halt
 
 LINKS_PER_HOUR = 5
-"""How many links a therapist can ask for: enough for a slow mail server, too few to flood a mailbox."""
+"""Number of links a therapist can ask for: enough for a slow mail server, too few to flood a mailbox."""
 
 SHORTEST_SECRET_BYTES = 32
 
 
 class LinkState(StrEnum):
-    """What became of a link."""
+    """Whether a link can be used."""
 
     GOOD = "good"
     USED = "used"
@@ -44,7 +44,7 @@ class SignInLink:
 
 @dataclass(frozen=True, slots=True)
 class SignInSession:
-    """Who is signed in. `csrf` must come back with every form."""
+    """A signed-in therapist. Every form must send `csrf` back."""
 
     practice_id: str
     therapist_id: str
@@ -53,7 +53,7 @@ class SignInSession:
 
 
 class LinkSigner:
-    """Signs what leaves the house. A token holds a random-looking id and nothing else."""
+    """Signs links and forms. A token contains only the link's random id."""
 
     def __init__(self, secret: bytes, public_url: str) -> None:
         if len(secret) < SHORTEST_SECRET_BYTES:
@@ -66,27 +66,27 @@ class LinkSigner:
         self._csrf_key = hashlib.sha256(b"csrf" + secret).digest()
 
     def url(self, link_id: UUID) -> str:
-        """The address that is mailed."""
+        """Return the address of a link, as it is mailed."""
         return f"{self._public_url}/sign-in?token={self.token(link_id)}"
 
     def token(self, link_id: UUID) -> str:
-        """The signed token of a link."""
+        """Return the signed token of a link."""
         return str(self._signer.dumps(link_id.hex))
 
     def read(self, token: str) -> UUID | None:
-        """The link that a token names; None when we did not sign it."""
+        """Return the id of the link that a token names; None when its signature is not ours."""
         try:
             return UUID(hex=str(self._signer.loads(token)))
         except (BadSignature, ValueError):
             return None
 
     def csrf(self, session_hash: bytes) -> str:
-        """The value that forms of this session must send back."""
+        """Return the value that forms of this session must send back."""
         return hmac.new(self._csrf_key, session_hash, hashlib.sha256).hexdigest()
 
 
 async def ensure_link(conn: Connection, delivery: Delivery, expires_at: datetime) -> None:
-    """Make the delivery's link work until `expires_at`, unless it was used."""
+    """Make the delivery's link valid until `expires_at`, unless it was used."""
     await conn.execute(
         "INSERT INTO notifier.sign_in_link (link_id, practice_id, therapist_id, episode_id, expires_at)"
         " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE SET expires_at = excluded.expires_at"
@@ -102,7 +102,7 @@ async def ensure_link(conn: Connection, delivery: Delivery, expires_at: datetime
 
 
 async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLink | None:
-    """A link as it stands."""
+    """Return a link in its current state; None when it does not exist."""
     row = await (
         await conn.execute(
             "SELECT practice_id, therapist_id, episode_id, used_at, expires_at FROM notifier.sign_in_link"
@@ -117,7 +117,7 @@ async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLin
 
 
 async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
-    """Use a link up; False when it was used before or has expired."""
+    """Use a link up; return False when it was used before or has expired."""
     cursor = await conn.execute(
         "UPDATE notifier.sign_in_link SET used_at = %s WHERE link_id = %s AND used_at IS NULL"
         " AND expires_at > %s",
@@ -127,7 +127,7 @@ async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
 
 
 async def start_session(conn: Connection, link: SignInLink, now: datetime, lasts: timedelta) -> str:
-    """Start a session and return its cookie: 256 random bits, of which only the hash is kept."""
+    """Start a session and return its cookie: 256 random bits, of which only the hash is stored."""
     cookie = secrets.token_urlsafe(32)
     await conn.execute("DELETE FROM notifier.session WHERE expires_at <= %s", (now,))
     await conn.execute(
@@ -141,7 +141,7 @@ async def start_session(conn: Connection, link: SignInLink, now: datetime, lasts
 async def find_session(
     conn: Connection, cookie: str | None, links: LinkSigner, now: datetime
 ) -> SignInSession | None:
-    """The session of a cookie; None when there is none that still lasts."""
+    """Return the session of a cookie; None when there is none or it has expired."""
     if not cookie:
         return None
     hashed = _hash(cookie)
@@ -156,14 +156,14 @@ async def find_session(
 
 
 async def end_session(conn: Connection, session: SignInSession) -> None:
-    """Sign out."""
+    """End a session."""
     await conn.execute("DELETE FROM notifier.session WHERE session_hash = %s", (session.session_hash,))
 
 
 async def request_link(
     conn: Connection, therapist: Therapist, now: datetime, valid: timedelta
 ) -> UUID | None:
-    """A new delivery that will mail a sign-in link; None when too many were asked for within the hour."""
+    """Create a delivery that mails a sign-in link; None when the hour's limit of links is reached."""
     key = (therapist.practice_id, therapist.therapist_id)
     await conn.execute(
         "SELECT FROM notifier.therapist WHERE practice_id = %s AND therapist_id = %s FOR UPDATE", key

@@ -1,4 +1,4 @@
-"""Parts: settings in, everything the notifier is made of out, put together and not yet started."""
+"""Builds the notifier's components from its settings; none is started."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,7 +37,7 @@ _WEB_CONNECTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class NotifierSettings:
-    """The notifier's own settings, by what they are for."""
+    """The notifier's own settings, grouped by what they are for."""
 
     web: WebSettings
     channels: ChannelSettings
@@ -48,7 +48,7 @@ class NotifierSettings:
 
 @dataclass(frozen=True, slots=True)
 class NotifierComponents:
-    """What runs: the pipeline inside the consume loop, the worker beside it, the desk behind the door."""
+    """What runs: the pipeline in the consume loop, the worker beside it, and what the pages use."""
 
     pool: AsyncConnectionPool[Connection]
     pipeline: Pipeline
@@ -62,7 +62,7 @@ class NotifierComponents:
     clock: Clock
 
     def page_context(self, transact: Transact) -> PageContext:
-        """The desk, once there is something that stores answers."""
+        """Return what the pages use; `transact` stores answers."""
         return PageContext(
             pool=self.pool,
             pages=self.pages,
@@ -79,7 +79,7 @@ class NotifierComponents:
 def build_components(
     settings: NotifierSettings, database: DatabaseSettings, metrics: Metrics, health: Health, clock: Clock
 ) -> NotifierComponents:
-    """Everything, connected to nothing yet.
+    """Build every component; none is connected yet.
 
     Raises:
         Halt: a secret file or an instrument's definition cannot be used.

@@ -1,1 +1,1 @@
-"""The notifier's published doors: the directory, and what was told or not."""
+"""The notifier's published API: the directory of therapists, and what was sent or held back."""

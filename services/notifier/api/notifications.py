@@ -1,4 +1,4 @@
-"""/v1/notifications and /v1/balance: what was told or not, why, and how far each message has come."""
+"""Serves /v1/notifications and /v1/balance: what was sent or held back, why, and each message's state."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import DecisionOutcome, DecisionReason
+from services.notifier.domain.decision import NOTIFYING_REASONS, DecisionOutcome, DecisionReason
 from services.notifier.domain.delivery import DeliveryState
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
@@ -21,7 +21,7 @@ SCOPE = "results:read"
 
 
 class Notification(BaseModel):
-    """One decision about one change on one channel. `state` and `sent_at` are as they stand now."""
+    """The decision about one change on one channel. `state` and `sent_at` are current."""
 
     episode_id: UUID
     revision: int
@@ -30,43 +30,43 @@ class Notification(BaseModel):
     outcome: DecisionOutcome
     reason: DecisionReason
     state: DeliveryState | None
-    """How far the message has come; None when nothing was to be told."""
+    """State of the message; None when it was held back."""
     accepted_at: datetime
-    """When the rating that caused the change was accepted."""
+    """Time at which the rating that caused the change was accepted."""
     decided_at: datetime
     sent_at: datetime | None
 
 
 class NotificationPage(BaseModel):
-    """A page of decisions, oldest first; ask with `after=next` for what follows."""
+    """A page of decisions, oldest first; pass `next` as `after` to get the following page."""
 
     notifications: list[Notification]
     next: str | None
-    """None when the page is empty: ask again later with the same `after`."""
+    """None when the page is empty; ask again later with the same `after`."""
 
 
 class MessageBalance(BaseModel):
-    """What became of every change of this practice's episodes."""
+    """Counts of what happened to every change of this practice's episodes."""
 
     messages: dict[Channel, dict[DeliveryState, int]]
     kept_back: dict[DecisionReason, int]
-    """Changes that were told nowhere, by reason."""
+    """Changes that were held back from every channel, by reason."""
     not_sent: dict[Channel, dict[DecisionReason, int]]
-    """Changes that were not sent over a channel, by reason."""
+    """Changes that were held back from a channel, by reason."""
 
 
 def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
-    """The doors to what was decided."""
+    """Return the routes for decisions and their counts."""
     router = APIRouter(prefix="/v1", tags=["notifications"])
-    PracticeOptions = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    PracticeId = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.get("/notifications")
     async def notifications(
-        practice: PracticeOptions,
+        practice: PracticeId,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> NotificationPage:
-        """Decisions in the order in which they were made; no page skips one that is still being written."""
+        """List the decisions in the order in which they were made; no page skips one that commits later."""
         start = paging.decode_cursor(after)
         async with pool.connection() as conn:
             rows = await conn.execute(
@@ -86,8 +86,8 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
         return NotificationPage(notifications=[_notification(row[2:]) for row in found], next=last)
 
     @router.get("/balance")
-    async def balance(practice: PracticeOptions) -> MessageBalance:
-        """Counts that add up: each change is told or kept back, each message in exactly one state."""
+    async def balance(practice: PracticeId) -> MessageBalance:
+        """Count the decisions: each change is sent or held back, and each message is in exactly one state."""
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             decided = await conn.execute(
@@ -109,8 +109,8 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
 
 def _notification(row: Sequence[Any]) -> Notification:
     episode, revision, change, channel, outcome, reason, accepted_at, decided_at, state, finished_at = row
-    told_here = channel == Channel.INBOX.value and outcome == DecisionOutcome.TOLD.value
-    reached = DeliveryState.SENT if told_here else DeliveryState(state) if state else None
+    shown_in_inbox = channel == Channel.INBOX.value and outcome == DecisionOutcome.TOLD.value
+    reached = DeliveryState.SENT if shown_in_inbox else DeliveryState(state) if state else None
     return Notification(
         episode_id=episode,
         revision=revision,
@@ -121,16 +121,17 @@ def _notification(row: Sequence[Any]) -> Notification:
         state=reached,
         accepted_at=accepted_at,
         decided_at=decided_at,
-        sent_at=decided_at if told_here else finished_at if reached is DeliveryState.SENT else None,
+        sent_at=decided_at if shown_in_inbox else finished_at if reached is DeliveryState.SENT else None,
     )
 
 
 def _balance(
     decisions: list[tuple[Channel, DecisionReason, int]], states: dict[tuple[Channel, DeliveryState], int]
 ) -> MessageBalance:
-    told = {DecisionReason.TO_REVIEW, DecisionReason.ITEM_UPDATED}
-    inbox = sum(n for channel, reason, n in decisions if channel is Channel.INBOX and reason in told)
-    held = [(channel, reason, n) for channel, reason, n in decisions if reason not in told]
+    inbox = sum(
+        n for channel, reason, n in decisions if channel is Channel.INBOX and reason in NOTIFYING_REASONS
+    )
+    held = [(channel, reason, n) for channel, reason, n in decisions if reason not in NOTIFYING_REASONS]
     return MessageBalance(
         messages={
             Channel.INBOX: {DeliveryState.SENT: inbox},

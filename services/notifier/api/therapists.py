@@ -1,4 +1,4 @@
-"""/v1/therapists: a practice says how its therapists are reached; a webhook's secret is never given back."""
+"""Serves /v1/therapists: how a practice's therapists are reached; secrets are never returned."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +38,7 @@ _READABLE = {
     for name, field in model.model_fields.items()
     if field.repr
 }
-"""Published field to the channel and the field of its contact data; secrets are left out."""
+"""The published fields for contact data, each with its channel and field; secrets are left out."""
 
 if TYPE_CHECKING:
     StoredTherapist = _StoredFields
@@ -56,27 +56,28 @@ def therapist_router(
     credentials: CredentialStore,
     settings: ChannelSettings,
 ) -> APIRouter:
-    """The door to the directory."""
+    """Return the routes of the directory."""
     router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
-    PracticeOptions = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    PracticeId = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
 
     @router.put("/{therapist_id}")
     async def put(
-        therapist_id: TherapistReference, entry: TherapistEntry, practice: PracticeOptions, response: Response
+        therapist_id: TherapistReference, entry: TherapistEntry, practice: PracticeId, response: Response
     ) -> StoredTherapist:
-        """Say how a therapist is reached, replacing what was said before. 201 for a new one, else 200."""
-        found = entry_errors(entry, settings)
-        wrong = [FieldError(one.field, one.message, one.expected) for one in found]
-        if wrong:
-            raise Problem(422, "Not as expected", "Correct the named fields and send again.", errors=wrong)
+        """Store how a therapist is reached, replacing any earlier entry: 201 for a new one, else 200."""
+        errors = [
+            FieldError(error.field, error.message, error.expected) for error in entry_errors(entry, settings)
+        ]
+        if errors:
+            raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=errors)
         stored = to_therapist(practice, therapist_id, entry)
         async with pool.connection() as conn:
             response.status_code = 201 if await put_therapist(conn, stored) else 200
         return _shown(stored)
 
     @router.get("/{therapist_id}")
-    async def get(therapist_id: TherapistReference, practice: PracticeOptions) -> StoredTherapist:
-        """How a therapist is reached."""
+    async def get(therapist_id: TherapistReference, practice: PracticeId) -> StoredTherapist:
+        """Return how a therapist is reached."""
         async with pool.connection() as conn:
             found = await find_therapist(conn, practice, therapist_id)
         if found is None:

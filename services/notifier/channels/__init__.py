@@ -1,1 +1,1 @@
-"""The ways to a therapist, one file each. A channel says only whether to try again, and why."""
+"""The channels over which therapists are reached, one module each."""

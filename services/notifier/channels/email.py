@@ -1,4 +1,4 @@
-"""E-mail: a sentence and a link, over SMTP; a stable Message-ID makes a second copy recognisable."""
+"""Sends a sentence and a link by SMTP; a stable Message-ID makes a second copy recognisable."""
 
 import html
 from email.message import EmailMessage
@@ -34,7 +34,7 @@ _HTML = """<!doctype html>
 
 
 class Email:
-    """The mail channel of one server."""
+    """Sends e-mail over one mail server."""
 
     def __init__(self, settings: MailSettings, wordings: Wordings) -> None:
         self._settings = settings
@@ -44,7 +44,7 @@ class Email:
         self._password = read_secret(password).get_secret_value() if password else None
 
     async def send(self, message: Message) -> SendResult:
-        """Hand one mail to the server; what counts is its acceptance after DATA, not a tidy QUIT."""
+        """Hand one mail to the server; it counts as sent once accepted after DATA, even when QUIT fails."""
         if message.recipient.address is None:
             return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
         mail = self.compose(message, message.recipient.address)
@@ -56,7 +56,7 @@ class Email:
         return Sent()
 
     def compose(self, message: Message, address: str) -> EmailMessage:
-        """The mail: plain text, and the same as HTML. Nothing in it is about anyone."""
+        """Return the mail as plain text and as HTML; it says nothing about client or therapist."""
         wording = self._wordings.of(message.recipient.locale)
         key = _KEY[message.purpose]
         subject, sentence = wording(f"{key}.subject"), wording(f"{key}.sentence")
@@ -99,10 +99,10 @@ class Email:
 
 
 def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetrying:
-    """Whether what went wrong is worth another try: 4xx and silence are, 5xx is not."""
+    """Return whether an error is worth a retry: temporary refusals (4xx) and timeouts are, 5xx is not."""
     match error:
         case SMTPRecipientsRefused():
-            temporary = all(_is_temporary(one) for one in error.recipients)
+            temporary = all(_is_temporary(refusal) for refusal in error.recipients)
             return (
                 WorthRetrying(DeliveryReason.BUSY)
                 if temporary

@@ -1,4 +1,4 @@
-"""Webhook: an event's type and episode id, signed as Standard Webhooks says, to one URL of a therapist."""
+"""Sends an event's type and episode id to a therapist's URL, signed as Standard Webhooks prescribes."""
 
 import asyncio
 import base64
@@ -74,17 +74,17 @@ class ForbiddenTargetError(Exception):
 
 
 class Webhook:
-    """The webhook channel; `client` follows no redirects and reads no proxy from the environment."""
+    """Sends webhooks; it follows no redirects and reads no proxy from the environment."""
 
     def __init__(self, settings: WebhookSettings, _wordings: Wordings) -> None:
         self._settings = settings
 
     async def send(self, message: Message) -> SendResult:
-        """Post one event; any answer of 200 to 299 counts as taken."""
+        """Post one event; any status from 200 to 299 means that it was accepted."""
         contact = message.recipient.contact
         if not isinstance(contact, WebhookContact):
             return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
-        payload = body(message)
+        payload = webhook_body(message)
         headers = signed_headers(message, payload, contact.secret)
         try:
             status = await self._post(contact.url, payload, headers)
@@ -94,15 +94,15 @@ class Webhook:
             return WorthRetrying(DeliveryReason.TIMED_OUT)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, UnicodeError):
             return WorthRetrying(DeliveryReason.UNREACHABLE)
-        return _answer(status)
+        return result_of(status)
 
     async def _post(self, url: str, payload: str, headers: Mapping[str, str]) -> int:
         parts = urlsplit(url)
         if parts.scheme not in self._settings.schemes or not parts.hostname or parts.username:
             raise ForbiddenTargetError
         async with asyncio.timeout(self._settings.webhook_timeout_s):
-            # The name is resolved once and that address is used: a name that answers differently the
-            # second time cannot lead past the check.
+            # The name is resolved once and that address is used: a name that resolves differently the
+            # second time cannot evade the check.
             address = await self._resolve(parts.hostname, parts.port or _PORTS[parts.scheme])
             target = httpx.URL(url).copy_with(host=address)
             async with (
@@ -117,12 +117,12 @@ class Webhook:
                     extensions={"sni_hostname": parts.hostname},
                 ) as response,
             ):
-                # The body is nobody's business here and could be endless: it is not read.
+                # The response's body is not needed and could be endless: it is not read.
                 return response.status_code
 
     async def _resolve(self, host: str, port: int) -> str:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
+        resolved = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = [str(entry[4][0]) for entry in resolved]
         if not self._settings.allow_private_webhooks and not all(map(is_public, addresses)):
             raise ForbiddenTargetError
         return addresses[0]
@@ -132,10 +132,10 @@ _PORTS = {"https": 443, "http": 80}
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address lies outside of every private, local, reserved or multicast range."""
+    """Return whether an IP address is outside every private, local, reserved and multicast range."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        # An IPv4 address in IPv6 clothes is judged as what it is.
+        # An IPv4 address that is embedded in an IPv6 address is judged by itself.
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is not None:
             return is_public(str(inner))
@@ -144,8 +144,8 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-def body(message: Message) -> str:
-    """The JSON that is sent: what happened to which episode, nothing more. Equal at every attempt."""
+def webhook_body(message: Message) -> str:
+    """Return the JSON body: the kind of change and the episode's id. It is the same at every attempt."""
     return json.dumps(
         {
             "type": f"episode.{message.change}",
@@ -157,7 +157,7 @@ def body(message: Message) -> str:
 
 
 def signed_headers(message: Message, payload: str, secret: str) -> dict[str, str]:
-    """The headers of Standard Webhooks: a stable id, this attempt's time, the signature."""
+    """Return the headers of Standard Webhooks: a stable id, the time of this attempt, and the signature."""
     stable = f"msg_{message.delivery_id.hex}"
     return {
         "content-type": "application/json",
@@ -168,7 +168,8 @@ def signed_headers(message: Message, payload: str, secret: str) -> dict[str, str
     }
 
 
-def _answer(status: int) -> SendResult:
+def result_of(status: int) -> SendResult:
+    """Return whether a response's status means accepted, worth a retry, or refused for good."""
     if 200 <= status < 300:
         return Sent()
     if 300 <= status < 400:

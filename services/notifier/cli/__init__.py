@@ -1,1 +1,1 @@
-"""Commands that the notifier lends to `rapport`."""
+"""Commands that the notifier adds to `rapport`."""

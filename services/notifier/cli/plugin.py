@@ -1,4 +1,4 @@
-"""What the notifier lends to the command line: options of a practice, `why`, `doctor`, `therapists`."""
+"""Defines the notifier's part of `rapport`: a practice's options, `why`, `doctor` and `therapists`."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ _SWITCH = {"on": True, "off": False}
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
-    """Store a practice's options; one that is not given keeps its value, or takes the default when new.
+    """Store a practice's options; an option that is not given keeps its value, or takes its default when new.
 
     Raises:
         ValueError: an option cannot be used; the message says what is expected.
@@ -21,7 +21,7 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     if template is not None and not _is_template(template):
         raise ValueError(
             "client_url_template: expected a web address with {client_id} in it,"
-            " as https://records.example.org/clients/{client_id}"
+            " such as https://records.example.org/clients/{client_id}"
         )
     messages = tenant.options.get("messages", "on" if before.messages_on else "off").lower()
     if messages not in _SWITCH:
@@ -34,19 +34,19 @@ def _is_template(text: str) -> bool:
         parts = urlsplit(text)
     except ValueError:
         return False
-    # Only in what comes after the host: a client's id must never choose where the link leads.
+    # Only behind the host: a client's id must never choose where the link leads.
     behind_host = text.partition(parts.netloc)[2] if parts.netloc else ""
     return (
         parts.scheme in {"https", "http"}
         and bool(parts.hostname)
         and behind_host.count("{client_id}") == 1
         and text.count("{") == 1
-        and not any(one.isspace() for one in text)
+        and not any(character.isspace() for character in text)
     )
 
 
 async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
-    """What was decided about the changes that showed at a session, and how far each message came."""
+    """Return the decisions about the changes that a session caused, and the state of each message."""
     rows = await conn.execute(
         "SELECT d.decided_at, d.change, d.revision, d.channel, d.outcome, d.reason, m.state, m.reason,"
         " m.attempts, m.finished_at FROM notifier.decision d LEFT JOIN notifier.delivery m"
@@ -75,7 +75,7 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
 
 
 async def check(conn: Connection) -> list[CheckResult]:
-    """Whether messages get out, and whether anyone cannot be reached."""
+    """Check whether messages are sent in time, and whether every therapist can be reached."""
     row = await (
         await conn.execute(
             "SELECT count(*) FILTER (WHERE state IN ('pending', 'retrying')"
@@ -97,8 +97,8 @@ async def check(conn: Connection) -> list[CheckResult]:
         CheckResult(
             "messages waiting",
             Verdict.BAD if late else Verdict.GOOD,
-            f"{late} wait for more than 15 minutes",
-            "look at the mail server, then at `notifier.delivery.reason`" if late else "",
+            f"{late} have waited for more than 15 minutes",
+            "check the mail server, then read `notifier.delivery.reason`" if late else "",
         ),
         CheckResult(
             "messages failed",
@@ -109,7 +109,7 @@ async def check(conn: Connection) -> list[CheckResult]:
         CheckResult(
             "therapists without an address",
             Verdict.NOTICE if missing else Verdict.GOOD,
-            f"{missing} have something in their inbox and cannot be written to",
+            f"{missing} have an inbox item and no address to send messages to",
             "add them with `rapport therapists import`" if missing else "",
         ),
     ]
@@ -126,8 +126,8 @@ plugin = Plugin(
     name="notifier",
     has_tables=True,
     tenant_options={
-        "client_url_template": "A link into the practice's own record, with {client_id} in it.",
-        "messages": "on (default) or off: off tells the practice's therapists nothing.",
+        "client_url_template": "Link into the practice's own record, containing {client_id}.",
+        "messages": "on (default) or off; off sends and shows nothing to the practice's therapists.",
     },
     register=register,
     put_tenant=put_tenant,

@@ -1,4 +1,4 @@
-"""`rapport therapists …`: a table of therapists into the directory, all of them or none."""
+"""Defines `rapport therapists`, which imports a table of therapists into the directory."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ _IMPORT_HELP = """
 Import a table of therapists (CSV with a header) into a practice's directory.
 
 Columns: therapist_id (required), address, locale, time_zone, channels (separated by blanks),
-supervisor, quiet, webhook_url, webhook_secret. An empty cell takes the default; a therapist who is
-there already is replaced; one who is not in the file stays. When any line is wrong, nothing is stored
-and every fault is named.
+supervisor, quiet, webhook_url, webhook_secret. An empty cell takes the default. Existing entries are
+replaced; therapists who are not in the file are left as they are. When any line has an error, nothing
+is stored and every error is listed.
 
 Examples:
 
@@ -27,16 +27,16 @@ Examples:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of the notifier."""
-    therapists = typer.Typer(no_args_is_help=True, help="The directory: how therapists are reached.")
+    """Add the notifier's commands."""
+    therapists = typer.Typer(no_args_is_help=True, help="Manage the directory: how therapists are reached.")
 
     @therapists.callback()
     def directory() -> None:
-        """The directory: how therapists are reached."""
+        """Manage the directory: how therapists are reached."""
 
     @therapists.command(name="import", help=_IMPORT_HELP)
     def import_(
-        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV in UTF-8.")],
+        file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file in UTF-8.")],
         practice: Annotated[str, typer.Option(help="The practice they work in.")],
     ) -> None:
         raise typer.Exit(_import(file, practice))
@@ -58,7 +58,7 @@ def _import(file: Path, practice: str) -> int:
         for row in bad.rows:
             typer.secho(f"line {row.line}: {row.field} {row.message}; expected {row.expected}", err=True)
         typer.secho(
-            f"Nothing was stored. Correct these {len(bad.rows)} and import again.", err=True, fg="red"
+            f"Nothing was stored. Correct these {len(bad.rows)} errors and import again.", err=True, fg="red"
         )
         return 1
     return asyncio.run(_store(practice, found))
@@ -74,7 +74,7 @@ async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
     try:
         settings = DatabaseSettings()
     except ValidationError:
-        typer.secho("No database is known: set DATABASE_URL.", err=True, fg="red")
+        typer.secho("No database is set: set DATABASE_URL.", err=True, fg="red")
         return 2
     new = 0
     async with await connect(settings, "rapport-therapists") as conn:
@@ -87,5 +87,5 @@ async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
             return 1
         for therapist in therapists:
             new += await put_therapist(conn, therapist)
-    typer.echo(f"{len(therapists)} therapists are in the directory of {practice}, {new} of them new.")
+    typer.echo(f"Stored {len(therapists)} therapists in the directory of {practice}; {new} of them are new.")
     return 0

@@ -1,1 +1,1 @@
-"""Delivers queued e-mails and webhooks, with retries."""
+"""Delivers queued messages, with retries."""

@@ -1,9 +1,8 @@
-"""Jobs: deliveries in, attempts out, through procrastinate's queue in PostgreSQL.
+"""Queues deliveries as procrastinate jobs in PostgreSQL.
 
-A job is put into the queue in the very transaction that writes its delivery: there is never one without the
-other. procrastinate names its tables without a schema, so the search path of that transaction is set to
-theirs and set back. The sweep is a second line: it takes up jobs whose worker died, and gives a job to a
-delivery that has none (after a restore, or when a person has emptied the queue).
+A job is queued in the transaction that writes its delivery: neither exists without the other. procrastinate
+names its tables without a schema, so the search path of that transaction is set to theirs and set back. The
+sweep queues deliveries again whose worker died, or that have no job (after a restore, or an emptied queue).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +24,7 @@ _WAIT_S = 5.0
 
 
 def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Connection]:
-    """A pool whose connections see procrastinate's tables; not open yet."""
+    """Return a pool, not yet open, whose connections find procrastinate's tables."""
     options = conninfo.conninfo_to_dict(connection_string).get("options") or ""
     return AsyncConnectionPool(
         conninfo.make_conninfo(connection_string, options=f"{options} -c search_path={SCHEMA}".strip()),
@@ -46,14 +45,14 @@ class DeliveryQueue:
         self._back_off = back_off
 
     def register(self, deliver: Callable[[UUID], Awaitable[None]]) -> None:
-        """Say what a job does."""
+        """Register the function that a job calls with its delivery's id."""
 
         @self.app.task(name=DELIVER, queue=QUEUE, retry=self._back_off)
         async def attempt(delivery_id: str) -> None:
             await deliver(UUID(delivery_id))
 
     async def defer(self, conn: Connection, deliveries: Sequence[UUID]) -> None:
-        """Put a job for each delivery into the queue, in the transaction that `conn` is in.
+        """Queue a job for each delivery, in the open transaction of `conn`.
 
         Raises:
             psycopg.Error: as any statement on `conn`.
@@ -73,7 +72,7 @@ class DeliveryQueue:
         await conn.execute("SELECT set_config('search_path', %s, true)", before)
 
     async def sweep(self, pool: AsyncConnectionPool[Connection], stalled_after_s: float) -> int:
-        """Take up what a dead worker left behind and what has no job; returns how many jobs that were."""
+        """Queue again what a dead worker left and what has no job; return the number of jobs queued."""
         stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s))
         for job in stalled:
             await self.app.job_manager.retry_job(job)

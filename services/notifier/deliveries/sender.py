@@ -1,4 +1,4 @@
-"""deliver: one attempt at one delivery; its state is written before the queue hears of it."""
+"""Attempts one delivery, and stores the result before the queue reads it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ from services.runtime.process.log import get_logger
 
 
 class DeliverySender:
-    """What the worker calls with each job."""
+    """The function that the worker calls with each job."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DeliverySender:
         self._link_valid = link_valid
 
     async def __call__(self, delivery_id: UUID) -> None:
-        """Try once.
+        """Attempt the delivery once.
 
         Raises:
             TryAgain: it failed and is worth another attempt.
@@ -61,7 +61,7 @@ class DeliverySender:
             if delivery is None or delivery.state not in OPEN_STATES:
                 return
             message = await self._message(conn, delivery, now)
-        # No transaction is open while the other side takes its time.
+        # The transaction has ended: none stays open while the receiver takes its time to answer.
         result = await self._try(delivery, message, now)
         await self._write(delivery, result)
 
@@ -69,9 +69,9 @@ class DeliverySender:
         therapist = await find_therapist(conn, delivery.practice_id, delivery.therapist_id)
         if therapist is None:
             return None
-        # A link that was asked for ends with its delivery's deadline; one in a message is fresh each time.
-        asked_for = delivery.purpose is Purpose.SIGN_IN
-        expires_at = delivery.give_up_at if asked_for else now + self._link_valid
+        # A requested link expires with its delivery; a link in a message is valid anew at each attempt.
+        requested = delivery.purpose is Purpose.SIGN_IN
+        expires_at = delivery.give_up_at if requested else now + self._link_valid
         await ensure_link(conn, delivery, expires_at)
         return Message(
             delivery_id=delivery.delivery_id,
@@ -137,7 +137,7 @@ class DeliverySender:
 
 
 async def load(conn: Connection, delivery_id: UUID) -> Delivery | None:
-    """A delivery as it stands."""
+    """Return a delivery in its current state; None when it does not exist."""
     row = await (
         await conn.execute(
             "SELECT delivery_id, purpose, practice_id, therapist_id, episode_id, change, channel, state,"

@@ -1,4 +1,4 @@
-"""The worker: jobs in, attempts out, for as long as the service runs; and the sweep beside it."""
+"""Runs the worker that sends queued deliveries, and the sweep that queues those whose job was lost."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ _STABLE_AFTER_S = 30.0
 
 
 class DeliveryWorker:
-    """Runs procrastinate's worker and comes back by itself when PostgreSQL was away."""
+    """Runs procrastinate's worker, and starts it again after PostgreSQL was unavailable."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DeliveryWorker:
         health.set_bad(CHECK, "starting")
 
     async def run(self) -> None:
-        """Send until stopped."""
+        """Send deliveries until stopped."""
         await self.jobs.open(wait=False)
         await self._queue.app.open_async(self.jobs)
         tasks = [
@@ -57,7 +57,7 @@ class DeliveryWorker:
             asyncio.create_task(self._restart_on_failure(self._sweep), name="sweep"),
         ]
         await self._stopped.wait()
-        # procrastinate takes the cancellation as a request: what is in flight is finished first.
+        # procrastinate takes the cancellation as a request: attempts in flight are finished first.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -66,7 +66,7 @@ class DeliveryWorker:
         await self.jobs.close()
 
     async def stop(self) -> None:
-        """Finish the attempts in flight."""
+        """Stop once the attempts in flight are finished."""
         self._stopped.set()
 
     async def _restart_on_failure(self, part: Callable[[], Awaitable[None]]) -> None:
@@ -83,7 +83,7 @@ class DeliveryWorker:
             await self._clock.sleep(back_off.next_s())
 
     async def _work(self) -> None:
-        # Returns when one of its side tasks failed, and raises when its own statements did.
+        # It returns when one of its side tasks has failed, and raises when one of its own statements has.
         await self._queue.app.run_worker_async(
             queues=[QUEUE],
             concurrency=self._settings.worker_concurrency,

@@ -1,1 +1,1 @@
-"""Therapists: how each is reached, and imports of them."""
+"""The directory: how therapists are reached, and what their practices have chosen."""

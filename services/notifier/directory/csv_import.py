@@ -1,4 +1,4 @@
-"""A table of therapists in (CSV), directory entries out; all of them, or none and every row that is wrong."""
+"""Reads a CSV table of therapists into directory entries: either all of them, or every error in it."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """One thing that is wrong with one line of the file."""
+    """One error in one line of the table."""
 
     line: int
     field: str
@@ -34,54 +34,63 @@ class RowError:
 
 
 class TherapistTableError(ValueError):
-    """The table cannot be taken; nothing of it was stored."""
+    """The table contains errors; nothing of it was stored."""
 
     def __init__(self, rows: Iterable[RowError]) -> None:
         self.rows = tuple(rows)
-        super().__init__(f"{len(self.rows)} faults")
+        super().__init__(f"{len(self.rows)} errors in the table")
 
 
 def read_therapist_table(
     practice_id: str, lines: Iterable[str], settings: ChannelSettings
 ) -> list[Therapist]:
-    """The therapists in a table.
+    """Return the therapists in a table.
 
     Raises:
-        BadRoster: names every line and field that is wrong.
+        TherapistTableError: it names every line and field with an error.
     """
     reader = csv.DictReader(lines)
-    wrong = list(_header_faults(reader.fieldnames or ()))
-    if wrong:
-        raise TherapistTableError(wrong)
+    errors = list(_header_errors(reader.fieldnames or ()))
+    if errors:
+        raise TherapistTableError(errors)
     found: dict[str, tuple[int, Therapist]] = {}
     for row in reader:
         cells = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
         if None in row:
-            wrong.append(RowError(reader.line_num, "", "has more cells than the header", "as many cells"))
+            errors.append(
+                RowError(
+                    reader.line_num, "", "has more cells than the header", "the header's number of cells"
+                )
+            )
             continue
-        entry, row_faults = _row(cells, reader.line_num, settings)
-        wrong += row_faults
+        entry, row_errors = _row(cells, reader.line_num, settings)
+        errors += row_errors
         if entry is None:
             continue
         reference = cells["therapist_id"]
         if reference in found:
             first = found[reference][0]
-            wrong.append(
-                RowError(reader.line_num, "therapist_id", f"was on line {first} already", "one line each")
+            errors.append(
+                RowError(
+                    reader.line_num,
+                    "therapist_id",
+                    f"is already on line {first}",
+                    "one line a therapist",
+                )
             )
         found.setdefault(reference, (reader.line_num, to_therapist(practice_id, reference, entry)))
-    if wrong:
-        raise TherapistTableError(wrong)
+    if errors:
+        raise TherapistTableError(errors)
     return [one for _, one in found.values()]
 
 
-def _header_faults(names: Iterable[str]) -> Iterator[RowError]:
+def _header_errors(names: Iterable[str]) -> Iterator[RowError]:
     given = list(names)
     if "therapist_id" not in given:
         yield RowError(1, "therapist_id", "is missing", f"a header with some of {', '.join(COLUMNS)}")
     for name in given:
         if name not in COLUMNS:
-            yield RowError(1, name, "is not a column we know", f"some of {', '.join(COLUMNS)}")
+            yield RowError(1, name, "is not a known column", f"some of {', '.join(COLUMNS)}")
 
 
 def _row(
@@ -99,17 +108,17 @@ def _row(
         contact = {field: cells.get(column, "") for field, column in contact_columns(channel).items()}
         if any(contact.values()):
             fields[channel.value] = contact
-    wrong = list(_reference_faults(cells["therapist_id"], line))
+    errors = list(_reference_errors(cells["therapist_id"], line))
     try:
         entry = TherapistEntry.model_validate(fields)
     except ValidationError as error:
         found = field_errors(error)
-        return None, [*wrong, *(RowError(line, one.field, one.message, one.expected) for one in found)]
-    wrong += [RowError(line, one.field, one.message, one.expected) for one in entry_errors(entry, settings)]
-    return entry, wrong
+        return None, [*errors, *(RowError(line, one.field, one.message, one.expected) for one in found)]
+    errors += [RowError(line, one.field, one.message, one.expected) for one in entry_errors(entry, settings)]
+    return entry, errors
 
 
-def _reference_faults(text: str, line: int) -> Iterator[RowError]:
+def _reference_errors(text: str, line: int) -> Iterator[RowError]:
     try:
         _REFERENCE.validate_python(text)
     except ValidationError:

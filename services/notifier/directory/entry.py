@@ -52,11 +52,13 @@ else:
 def entry_errors(entry: TherapistEntry, settings: ChannelSettings) -> Iterator[ContactError]:
     """Yield what is wrong with an entry beyond its types; `settings` are those of the channels."""
     if entry.address is not None and not ADDRESS.fullmatch(entry.address):
-        yield ContactError("address", "is not a mail address", "one plain address, as someone@example.org")
+        yield ContactError("address", "is not a mail address", "an address such as someone@example.org")
     if not _is_locale(entry.locale):
-        yield ContactError("locale", "is not a known locale", "a language and perhaps a country, as de-AT")
+        yield ContactError(
+            "locale", "is not a known locale", "a language and perhaps a country, such as de-AT"
+        )
     if entry.time_zone not in TIME_ZONES:
-        yield ContactError("time_zone", "is not a known time zone", "a name as Europe/Vienna")
+        yield ContactError("time_zone", "is not a known time zone", "a name such as Europe/Vienna")
     for channel, model in contact_models().items():
         contact = entry.contact(channel)
         if contact is not None:

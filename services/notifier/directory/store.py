@@ -1,4 +1,4 @@
-"""The directory in PostgreSQL: therapists and practices in and out."""
+"""Reads and writes therapists and practices' options in PostgreSQL."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,19 +27,19 @@ def _columns() -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PracticeOptions:
-    """What a practice wants of the messages to its therapists."""
+    """What a practice has chosen for the messages to its therapists."""
 
     practice_id: str
     messages_on: bool = True
-    """False: messages are switched off, the inbox included."""
+    """False when messages are switched off, the inbox included."""
     client_url_template: str | None = None
-    """A link into the practice's own record, with `{client_id}` in it."""
+    """Link into the practice's own record, containing `{client_id}`."""
 
 
 async def find_therapists(
     conn: Connection, who: Collection[tuple[str, str]]
 ) -> Mapping[tuple[str, str], Therapist]:
-    """Those of the (practice id, therapist id) pairs that are in the directory."""
+    """Return those of the (practice id, therapist id) pairs that are in the directory."""
     practices, therapists = zip(*set(who), strict=True) if who else ((), ())
     rows = await conn.execute(
         f"SELECT {', '.join(_columns())} FROM notifier.therapist JOIN unnest(%s::text[], %s::text[])"
@@ -51,13 +51,13 @@ async def find_therapists(
 
 
 async def find_therapist(conn: Connection, practice_id: str, therapist_id: str) -> Therapist | None:
-    """One therapist, or None when not in the directory."""
+    """Return one therapist, or None when they are not in the directory."""
     found = await find_therapists(conn, [(practice_id, therapist_id)])
     return found.get((practice_id, therapist_id))
 
 
 async def find_by_address(conn: Connection, address: str, at_most: int) -> list[Therapist]:
-    """The therapists who read mail at this address, in any practice; upper and lower case are the same."""
+    """Return the therapists with this mail address, in any practice; letter case is ignored."""
     rows = await conn.execute(
         f"SELECT {', '.join(_columns())} FROM notifier.therapist WHERE lower(address) = lower(%s)"
         " ORDER BY practice_id, therapist_id LIMIT %s",
@@ -67,7 +67,7 @@ async def find_by_address(conn: Connection, address: str, at_most: int) -> list[
 
 
 async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
-    """Store a therapist, replacing what was stored; True when they are new to the directory."""
+    """Store a therapist, replacing the earlier entry; return True when they are new to the directory."""
     values = {
         "practice_id": therapist.practice_id,
         "therapist_id": therapist.therapist_id,
@@ -95,7 +95,7 @@ async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
 
 
 async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, PracticeOptions]:
-    """Those of the practices that have options stored."""
+    """Return the options of those practices that have stored some."""
     rows = await conn.execute(
         "SELECT practice_id, told, client_url_template FROM notifier.practice WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
@@ -104,7 +104,7 @@ async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, P
 
 
 async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
-    """Store a practice's options, replacing those that were stored; the same call again changes nothing."""
+    """Store a practice's options, replacing the earlier ones; repeating the call changes nothing."""
     await conn.execute(
         "INSERT INTO notifier.practice (practice_id, told, client_url_template) VALUES (%s, %s, %s)"
         " ON CONFLICT (practice_id) DO UPDATE SET told = excluded.told,"

@@ -6,52 +6,52 @@ from schemas.events import Change
 
 
 class DecisionOutcome(StrEnum):
-    """What was decided about one change on one channel."""
+    """Whether a change was sent or shown on one channel, or was held back."""
 
     TOLD = "told"
     SUPPRESSED = "suppressed"
 
 
 class DecisionReason(StrEnum):
-    """Why a change was told, or was not, on one channel."""
+    """Why a change was sent or shown on one channel, or was held back."""
 
     TO_REVIEW = "to-review"
-    """Told: there is something to review before the next session."""
+    """Sent or shown: there is something to review before the next session."""
     ITEM_UPDATED = "item-updated"
-    """Told in the inbox only: an item that is already there says how it went on."""
+    """Shown in the inbox only: an existing item states how the episode went on."""
 
     HISTORIC = "historic"
-    """Its session is not after the practice's `tell_from`."""
+    """The session is not after the practice's `tell_from` (a reason given by the detector)."""
     TOO_OLD = "too-old"
-    """Its session is older than the practice's age limit."""
+    """The session is older than the practice's age limit (a reason given by the detector)."""
     NOT_NEWEST = "not-newest"
-    """A later session is known, at which the change no longer holds; these three as the detector says."""
+    """The change no longer holds at the dyad's newest session (a reason given by the detector)."""
     HEARTBEAT = "heartbeat"
-    """It only proves that the way is open."""
+    """The event is a heartbeat, which only proves that the pipeline works."""
     PRACTICE_OFF = "practice-off"
-    """The practice has switched messages off: nothing is told, not even in the inbox."""
+    """The practice has switched messages off, the inbox included."""
     THERAPIST_QUIET = "therapist-quiet"
-    """The therapist asked for quiet: the inbox fills, nothing is sent."""
+    """The therapist asked for quiet: the inbox fills, and nothing is sent."""
     NO_ADDRESS = "no-address"
-    """Nobody said where to send it; the inbox item waits for the therapist to be added."""
+    """The directory has no address for this channel; the inbox item waits until the therapist is added."""
     NOT_CHOSEN = "not-chosen"
     """The therapist has not chosen this channel."""
     QUIET_CHANGE = "quiet-change"
-    """This kind of change is never sent, see `SENT_CHANGES`."""
+    """This kind of change is never sent; it only updates the inbox item."""
     OVERTAKEN = "overtaken"
-    """A later change of the same episode was here first."""
+    """A later change of the same episode was processed before."""
     NEVER_TOLD = "never-told"
-    """How an episode went on, of which the therapist was never told that it began."""
+    """The change continues an episode whose opening the therapist was never shown."""
 
 
 NOTIFYING_REASONS = frozenset({DecisionReason.TO_REVIEW, DecisionReason.ITEM_UPDATED})
-"""The reasons of the outcome `told`; all others are reasons of `suppressed`."""
+"""The reasons with the outcome `told`; all others have the outcome `suppressed`."""
 
 SENT_CHANGES = frozenset({Change.OPENED, Change.DEEPENED})
-"""The changes that are worth a message. Only these say something that a therapist would want to know before
-the next session; how an episode goes on stands in its inbox item, where the therapist looks anyway."""
+"""The changes that are worth a message: only these are something a therapist should know before the next
+session. Later states of an episode are shown in its inbox item, which the therapist visits anyway."""
 
 
 def outcome_of(reason: DecisionReason) -> DecisionOutcome:
-    """What was decided, given why."""
+    """Return the outcome that belongs to a reason."""
     return DecisionOutcome.TOLD if reason in NOTIFYING_REASONS else DecisionOutcome.SUPPRESSED

@@ -1,8 +1,8 @@
-"""A delivery as a state machine: one message to one therapist over one outgoing channel, and how it went.
+"""Defines a delivery, one message to one therapist over one outgoing channel, as a state machine.
 
 pending ──▶ sent | retrying | failed | cancelled
 retrying ──▶ sent | retrying | failed | cancelled
-cancelled ──▶ sent      the message had left the house when the cancellation came; what is true is written
+cancelled ──▶ sent      the message was already sent when the cancellation came, and is recorded as sent
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
 }
 
 OPEN_STATES = tuple(state.value for state in (DeliveryState.PENDING, DeliveryState.RETRYING))
-"""The states in which a delivery is still to be tried."""
+"""The states in which a delivery is still to be attempted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +61,15 @@ class Delivery:
 
 
 def may_become(state: DeliveryState, wanted: DeliveryState) -> bool:
-    """Whether a delivery in `state` may go to `wanted`."""
+    """Return whether a delivery may change from `state` to `wanted`."""
     return wanted in TRANSITIONS[state]
 
 
 def predecessors(wanted: DeliveryState) -> list[str]:
-    """The states from which a delivery may go to `wanted`."""
+    """Return the states from which a delivery may change to `wanted`."""
     return [state.value for state in DeliveryState if may_become(state, wanted)]
 
 
 def delivery_id(episode: UUID, revision: int, channel: Channel) -> UUID:
-    """The id of a delivery: stable, so that every attempt carries the same Message-ID or webhook-id."""
+    """Return a delivery's id. It is stable, so that every attempt has the same Message-ID or webhook-id."""
     return uuid5(_NAMESPACE, f"{episode}/{revision}/{channel.value}")

@@ -1,4 +1,4 @@
-"""The inbox: the changes of one episode in, in any order; what its item says out."""
+"""Computes what an inbox item shows from the changes of its episode, in whatever order they arrived."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.notifier.domain.decision import SENT_CHANGES
 
 @dataclass(frozen=True, slots=True, order=True)
 class EpisodeRevision:
-    """One change of an episode. `shown`: neither kept back nor switched off."""
+    """One change of an episode; `shown` when it was neither kept back nor switched off."""
 
     revision: int
     change: Change
@@ -18,7 +18,7 @@ class EpisodeRevision:
 
 @dataclass(frozen=True, slots=True)
 class ItemState:
-    """What an item says: how the episode stands, and the change whose numbers are shown."""
+    """What an item shows: the episode's state, and the revision of the change whose numbers are shown."""
 
     state: Change
     revision: int
@@ -27,19 +27,19 @@ class ItemState:
 
 
 def fold_revisions(entries: Iterable[EpisodeRevision]) -> ItemState | None:
-    """The item of an episode; None while the therapist was told nothing of it.
+    """Return the item of an episode; None as long as the therapist was shown nothing of it.
 
-    A change that calls for attention counts only when it was shown. How an episode goes on counts always
-    once there is an item, even when it was kept back: an item that says less than is known would mislead.
+    A change that calls for attention counts only when it was shown. Once there is an item, later states of
+    the episode always count, even when kept back: an item that shows less than is known would mislead.
     """
     ordered = sorted(entries)
-    told = [entry.revision for entry in ordered if entry.shown and entry.change in SENT_CHANGES]
-    if not told:
+    shown = [one.revision for one in ordered if one.shown and one.change in SENT_CHANGES]
+    if not shown:
         return None
-    visible = [entry for entry in ordered if is_visible(entry, told[0])]
-    return ItemState(visible[-1].change, visible[-1].revision, told[-1], told[0])
+    visible = [entry for entry in ordered if is_visible(entry, shown[0])]
+    return ItemState(visible[-1].change, visible[-1].revision, shown[-1], shown[0])
 
 
 def is_visible(entry: EpisodeRevision, first_revision: int) -> bool:
-    """Whether a change stands in the item that begins with `first_revision`."""
+    """Return whether a change is part of the item that begins with `first_revision`."""
     return entry.revision >= first_revision and (entry.shown or entry.change not in SENT_CHANGES)

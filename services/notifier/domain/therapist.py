@@ -1,4 +1,4 @@
-"""A therapist as the directory knows them: how to reach them, and in which language and time."""
+"""Defines a therapist of the directory: how they are reached, and their language and time zone."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from services.notifier.channels.channel import Contact
 from services.notifier.channels.registry import Channel, definition_of
 
 ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+\.[^@\s<>\"(),:;\\\[\]]+")
-"""One plain mail address; whether it exists only the mail server knows."""
+"""Matches one plain mail address; it cannot tell whether the address exists."""
 
 DEFAULT_CHANNELS = (Channel.INBOX, Channel.EMAIL)
 TIME_ZONES = frozenset(available_timezones())
@@ -32,7 +32,7 @@ class Therapist:
 
     @property
     def zone(self) -> ZoneInfo:
-        """The time zone in which this therapist reads times."""
+        """The time zone in which times are shown to this therapist."""
         return ZoneInfo(self.time_zone)
 
     def reachable_by(self, channel: Channel) -> bool:

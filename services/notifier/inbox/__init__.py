@@ -1,1 +1,1 @@
-"""Inbox items, the answers to them, and who read them."""
+"""Inbox items, the answers to them, and the log of who read them."""

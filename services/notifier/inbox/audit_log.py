@@ -1,4 +1,4 @@
-"""Audit: who signed in, viewed and answered what, as rows that are only ever added."""
+"""Logs who signed in, viewed and answered what, as rows that are never changed."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,7 @@ async def write_audit_row(
     at: datetime,
     episode_id: UUID | None = None,
 ) -> None:
-    """Add a row, in the transaction that `conn` is in."""
+    """Add a row, in the open transaction of `conn`."""
     await conn.execute(
         "INSERT INTO notifier.audit (at, practice_id, therapist_id, action, episode_id)"
         " VALUES (%s, %s, %s, %s, %s)",

@@ -1,4 +1,4 @@
-"""Items as they are read: a therapist in, their items out; those of others do not exist for them."""
+"""Reads a therapist's inbox items; items of other therapists are treated as missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _ITEM = (
 
 @dataclass(frozen=True, slots=True)
 class StandingAnswer:
-    """The answer that stands."""
+    """The therapist's current answer."""
 
     answer: Answer
     at: datetime
@@ -28,7 +28,7 @@ class StandingAnswer:
 
 @dataclass(frozen=True, slots=True)
 class InboxItem:
-    """One item: the change whose numbers are shown, and how the episode stands now."""
+    """One item: the change whose numbers are shown, and the episode's current state."""
 
     episode_id: UUID
     state: Change
@@ -37,16 +37,16 @@ class InboxItem:
     given: StandingAnswer | None
     first_revision: int
     history: Sequence[EpisodeChanged] = field(default=(), repr=False)
-    """Every visible change, oldest first; only filled for a single item."""
+    """Every visible change, oldest first; filled only when a single item is read."""
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether it still waits for the therapist."""
+        """Whether the therapist has yet to answer."""
         return self.given is None and self.state in {Change.OPENED, Change.DEEPENED}
 
 
 async def list_items(conn: Connection, practice_id: str, therapist_id: str, at_most: int) -> list[InboxItem]:
-    """The therapist's items, the newest session first."""
+    """Return the therapist's items, those with the newest session first."""
     rows = await conn.execute(
         f"{_ITEM} ORDER BY i.session_at DESC, i.episode_id LIMIT %s", (practice_id, therapist_id, at_most)
     )
@@ -54,7 +54,7 @@ async def list_items(conn: Connection, practice_id: str, therapist_id: str, at_m
 
 
 async def find_item(conn: Connection, practice_id: str, therapist_id: str, episode: UUID) -> InboxItem | None:
-    """One item of this therapist with its history; None when there is none for them."""
+    """Return one item of this therapist with its history; None when they have no such item."""
     row = await (
         await conn.execute(f"{_ITEM} AND i.episode_id = %s", (practice_id, therapist_id, episode))
     ).fetchone()

@@ -13,15 +13,15 @@ from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
 
 Transact = Callable[[Callable[[Transaction], Awaitable[None]]], Awaitable[None]]
-"""Runs work in a transaction whose outbox is published, as `BatchConsumer.transact` does."""
+"""Runs a function in a transaction whose outbox is published, as `BatchConsumer.transact` does."""
 
 
 class ItemNotFoundError(Exception):
-    """This therapist has no such item."""
+    """The therapist has no such item."""
 
 
 async def record_response(transact: Transact, session: SignInSession, episode: UUID, answer: Answer) -> bool:
-    """Store an answer and tell the detector; the same answer again changes nothing and returns False.
+    """Store an answer and publish it; return False, and change nothing, when it is already current.
 
     Raises:
         NoSuchItem: the item is not this therapist's.
@@ -84,6 +84,6 @@ async def _store(tx: Transaction, session: SignInSession, episode: UUID, answer:
             ),
         }
     )
-    # The detector must find it where the dyad's ratings are: same key, same partition number.
+    # The detector expects it beside the dyad's ratings: with the same key and partition number.
     tx.publish(Outgoing(THERAPIST_RESPONDED.name, key, encode(event), partition, HEADERS))
     return True

@@ -1,1 +1,1 @@
-"""The page behind the link: sign in, read, answer."""
+"""The pages on which a therapist signs in, reads an item and answers it."""

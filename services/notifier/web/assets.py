@@ -1,4 +1,4 @@
-"""/static: the one style sheet and the icon, read once and served from here."""
+"""Serves /static: the style sheet and the icon, read once."""
 
 from collections.abc import Mapping
 from importlib import resources
@@ -10,7 +10,7 @@ _TYPES = {"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
 
 
 def asset_router() -> APIRouter:
-    """The door to what pages are made of."""
+    """Return the route of the static files."""
     router = APIRouter(include_in_schema=False)
     folder = resources.files("services.notifier.web") / "static"
     files: Mapping[str, bytes] = {name: (folder / name).read_bytes() for name in _TYPES}

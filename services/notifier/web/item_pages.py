@@ -1,4 +1,4 @@
-"""/ and /items: what a therapist has to review, one item with its message, and their answer to it."""
+"""Serves / and /items: the list of items, the page of one item, and the form that answers it."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,7 +13,7 @@ from services.notifier.inbox.audit_log import AuditAction, write_audit_row
 from services.notifier.inbox.items import find_item, list_items
 from services.notifier.inbox.record_response import ItemNotFoundError, record_response
 from services.notifier.sign_in import SignInSession
-from services.notifier.web.item_view import line, view
+from services.notifier.web.item_view import item_view, list_entry_view
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import is_valid_form
 from services.runtime.process.errors import Retry
@@ -22,27 +22,27 @@ _MOST_ITEMS = 200
 
 
 def item_router(context: PageContext) -> APIRouter:
-    """The pages behind the sign-in."""
+    """Return the routes of the pages behind the sign-in."""
     router = APIRouter(include_in_schema=False)
     pages = context.pages
 
     @router.get("/")
     async def inbox(request: Request) -> Response:
         async with context.pool.connection() as conn:
-            who = await context.who(request, conn)
-            if who is None:
-                return pages.go("/sign-in")
-            session, therapist = who
+            visitor = await context.signed_in(request, conn)
+            if visitor is None:
+                return pages.redirect("/sign-in")
+            session, therapist = visitor
             items = await list_items(conn, session.practice_id, session.therapist_id, _MOST_ITEMS)
-            await _viewed(context, conn, session, AuditAction.LIST_VIEWED)
+            await _log_view(context, conn, session, AuditAction.LIST_VIEWED)
         wording = pages.wording(request, therapist)
-        lines = [line(item, therapist, wording) for item in items]
-        return pages.page(
+        entries = [list_entry_view(item, therapist, wording) for item in items]
+        return pages.render(
             "list.html",
             wording,
             session=session,
-            waiting=[one for one in lines if one.awaits_answer],
-            earlier=[one for one in lines if not one.awaits_answer],
+            waiting=[entry for entry in entries if entry.awaits_answer],
+            earlier=[entry for entry in entries if not entry.awaits_answer],
         )
 
     @router.get("/items/{episode}")
@@ -56,63 +56,69 @@ def item_router(context: PageContext) -> APIRouter:
         answer: Annotated[str, Form(max_length=50)] = "",
         csrf: Annotated[str, Form(max_length=200)] = "",
     ) -> Response:
-        return await _answered(context, request, episode, answer, csrf)
+        return await _save_answer(context, request, episode, answer, csrf)
 
     return router
 
 
-async def _answered(context: PageContext, request: Request, episode: str, answer: str, csrf: str) -> Response:
+async def _save_answer(
+    context: PageContext, request: Request, episode: str, answer: str, csrf: str
+) -> Response:
     pages = context.pages
     async with context.pool.connection() as conn:
-        who = await context.who(request, conn)
-    if who is None:
-        return pages.go("/sign-in")
-    session, therapist = who
+        visitor = await context.signed_in(request, conn)
+    if visitor is None:
+        return pages.redirect("/sign-in")
+    session, therapist = visitor
     wording = pages.wording(request, therapist)
     if not is_valid_form(request, session, csrf):
-        return pages.message(wording, "error.form_title", "error.form", status=403, session=session)
-    wanted, given = _uuid(episode), _answer(answer)
-    if wanted is None or given is None:
-        return pages.not_found(wording, session)
+        return pages.render_message(wording, "error.form_title", "error.form", status=403, session=session)
+    episode_id, given = _uuid(episode), _answer(answer)
+    if episode_id is None or given is None:
+        return pages.render_not_found(wording, session)
     try:
-        if await record_response(context.transact, session, wanted, given):
+        if await record_response(context.transact, session, episode_id, given):
             context.metrics.answers.labels(given.value).inc()
     except ItemNotFoundError:
-        return pages.not_found(wording, session)
+        return pages.render_not_found(wording, session)
     except (Retry, DatabaseError):
         return await _item_page(context, request, episode, failed=True)
-    return pages.go(f"/items/{wanted}")
+    return pages.redirect(f"/items/{episode_id}")
 
 
 async def _item_page(
     context: PageContext, request: Request, episode: str, *, failed: bool = False
 ) -> Response:
     async with context.pool.connection() as conn:
-        who = await context.who(request, conn)
-        if who is None:
-            return context.pages.go("/sign-in")
-        session, _ = who
-        wording = context.pages.wording(request, who[1])
-        wanted = _uuid(episode)
-        found = await find_item(conn, session.practice_id, session.therapist_id, wanted) if wanted else None
-        if found is None:
-            return context.pages.not_found(wording, session)
+        visitor = await context.signed_in(request, conn)
+        if visitor is None:
+            return context.pages.redirect("/sign-in")
+        session, _ = visitor
+        wording = context.pages.wording(request, visitor[1])
+        episode_id = _uuid(episode)
+        item = (
+            await find_item(conn, session.practice_id, session.therapist_id, episode_id)
+            if episode_id
+            else None
+        )
+        if item is None:
+            return context.pages.render_not_found(wording, session)
         practices = await find_practices(conn, [session.practice_id])
-        await _viewed(context, conn, session, AuditAction.ITEM_VIEWED, found.episode_id)
+        await _log_view(context, conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     practice = practices.get(session.practice_id)
-    return context.pages.page(
+    return context.pages.render(
         "item.html",
         wording,
         status=503 if failed else 200,
         session=session,
-        item=view(found, who[1], practice, context.catalogue, wording),
-        awaits_answer=found.awaits_answer,
-        episode_id=found.episode_id,
+        item=item_view(item, visitor[1], practice, context.catalogue, wording),
+        awaits_answer=item.awaits_answer,
+        episode_id=item.episode_id,
         failed=failed,
     )
 
 
-async def _viewed(
+async def _log_view(
     context: PageContext,
     conn: Connection,
     session: SignInSession,

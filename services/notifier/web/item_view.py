@@ -1,4 +1,4 @@
-"""An item in, the sentences of its page out. Pure: the same item reads the same, whoever renders it."""
+"""Turns an inbox item into the finished texts of its page; pure, so that it can be tested without a page."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _KNOWN_AFTER = 3
 
 @dataclass(frozen=True, slots=True)
 class ComponentRow:
-    """One component in instrument units, as text."""
+    """One component's ratings in the instrument's units, as text."""
 
     name: str
     score: str
@@ -35,7 +35,7 @@ class ComponentRow:
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
-    """What the page shows, each a finished text."""
+    """The finished texts of an item's page."""
 
     title: str
     reference: str
@@ -48,7 +48,7 @@ class ItemView:
     moved: tuple[ComponentRow, ...]
     sure: str | None
     likely: int | None
-    """Of ten."""
+    """The risk as a number of cases in ten."""
     basis: str
     charts: tuple[TrajectoryChart, ...]
     meaning: str
@@ -62,7 +62,7 @@ class ItemView:
 
 @dataclass(frozen=True, slots=True)
 class ListEntryView:
-    """An item in the list."""
+    """The finished texts of an item in the list."""
 
     url: str
     text: str
@@ -72,13 +72,13 @@ class ListEntryView:
     awaits_answer: bool
 
 
-def reference(practice_id: str, client_id: str) -> str:
-    """Six characters by which a therapist can tell clients apart without their id being shown."""
+def client_reference(practice_id: str, client_id: str) -> str:
+    """Return six characters that tell clients apart without showing their id."""
     return hashlib.sha256(f"reference\x1f{practice_id}\x1f{client_id}".encode()).hexdigest()[:6]
 
 
-def line(item: InboxItem, therapist: Therapist, wording: Wording) -> ListEntryView:
-    """The item as a line of the list."""
+def list_entry_view(item: InboxItem, therapist: Therapist, wording: Wording) -> ListEntryView:
+    """Return the texts of an item in the list."""
     change = item.change
     leading = change.leading_component
     found = change.components.get(leading) if leading else None
@@ -95,7 +95,7 @@ def line(item: InboxItem, therapist: Therapist, wording: Wording) -> ListEntryVi
         text=wording(
             "list.line",
             moment=wording.moment(change.session_at, therapist.zone),
-            reference=reference(change.practice_id, change.client_id),
+            reference=client_reference(change.practice_id, change.client_id),
         ),
         moved=moved,
         next_session=wording("list.next_session", moment=upcoming)
@@ -106,14 +106,14 @@ def line(item: InboxItem, therapist: Therapist, wording: Wording) -> ListEntryVi
     )
 
 
-def view(
+def item_view(
     item: InboxItem,
     therapist: Therapist,
     practice: PracticeOptions | None,
     catalogue: Catalogue,
     wording: Wording,
 ) -> ItemView:
-    """The item as a page."""
+    """Return the texts of an item's page."""
     change, zone = item.change, therapist.zone
     instrument = _instrument(catalogue, change.instrument)
     subject = topic(change.movement, change.leading_component)
@@ -123,14 +123,14 @@ def view(
     template = practice.client_url_template if practice else None
     return ItemView(
         title=wording("item.title", moment=wording.moment(change.session_at, zone)),
-        reference=wording("item.reference", reference=reference(change.practice_id, change.client_id)),
+        reference=wording("item.reference", reference=client_reference(change.practice_id, change.client_id)),
         client_url=template.replace("{client_id}", quote(change.client_id, safe="")) if template else None,
         next_session=wording("item.next_session", moment=upcoming) if upcoming else None,
         state=wording(f"state.{item.state.value}"),
         withdrawn=item.state is Change.WITHDRAWN,
-        what=tuple(_what(change, wording, zone)),
+        what=tuple(_what_changed(change, wording, zone)),
         scale=_scale(instrument, wording),
-        moved=tuple(_moved(change, wording)),
+        moved=tuple(_component_rows(change, wording)),
         sure=None if change.risk is None else certainty(wording.texts, change.risk),
         likely=None if change.risk is None else likely_of_ten(change.risk),
         basis=basis(wording.texts, change.ratings),
@@ -153,7 +153,7 @@ def view(
 
 
 def _instrument(catalogue: Catalogue, instrument_id: str) -> Instrument | None:
-    # A practice may use an instrument that only the detector was given: the page then does without its units.
+    # The detector may know an instrument that the notifier does not: the page then shows no units.
     try:
         return catalogue.get(instrument_id)
     except InvalidInput:
@@ -164,8 +164,8 @@ def _next_session(change: EpisodeChanged, zone: ZoneInfo, wording: Wording) -> s
     return wording.moment(change.next_session_at, zone) if change.next_session_at else None
 
 
-def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
-    # An earlier episode may stand in the same history; only this one is meant.
+def _what_changed(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
+    # The trajectory may include an earlier episode; only the sessions of this one are counted.
     flagged = [
         point.session_at
         for point in change.trajectory
@@ -182,7 +182,7 @@ def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[
             first=wording.day(min(flagged), zone),
             last=wording.day(max(flagged), zone),
         )
-    fallen = _fallen_most(change)
+    fallen = _component_to_name(change)
     if fallen is not None:
         yield wording(
             "movement.change",
@@ -195,22 +195,24 @@ def _what(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[
         yield wording("movement.deepened")
 
 
-def _fallen_most(change: EpisodeChanged) -> tuple[Component, float, float] | None:
-    """The component to speak of, its mark and its change: the leading one, or where it has no mark this time
-    the one that fell most."""
+def _component_to_name(change: EpisodeChanged) -> tuple[Component, float, float] | None:
+    """Return the component to name, its rating and its change.
+
+    That is the leading component, or the one that fell most when the leading one has no rating this time.
+    """
     found = {
-        one: (each.score, each.change)
-        for one, each in change.components.items()
-        if each.score is not None and each.change is not None
+        one: (values.score, values.change)
+        for one, values in change.components.items()
+        if values.score is not None and values.change is not None
     }
     if not found:
         return None
     leading = change.leading_component
-    spoken_of = leading if leading in found else min(found, key=lambda one: found[one][1])
-    return (spoken_of, *found[spoken_of])
+    named = leading if leading in found else min(found, key=lambda one: found[one][1])
+    return (named, *found[named])
 
 
-def _moved(change: EpisodeChanged, wording: Wording) -> Iterator[ComponentRow]:
+def _component_rows(change: EpisodeChanged, wording: Wording) -> Iterator[ComponentRow]:
     for component in Component:
         found = change.components.get(component)
         if found is not None and not _is_empty(found):

@@ -1,4 +1,4 @@
-"""Desk: what the pages work with, and who is sitting at it."""
+"""Holds what the pages use, and finds out who is signed in."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from services.runtime.process.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """The parts that the pages share."""
+    """What the pages share."""
 
     pool: AsyncConnectionPool[Connection]
     pages: PageRenderer
@@ -33,8 +33,8 @@ class PageContext:
     defer: Callable[[Connection, Sequence[UUID]], Awaitable[None]]
     metrics: NotifierMetrics
 
-    async def who(self, request: Request, conn: Connection) -> tuple[SignInSession, Therapist] | None:
-        """Who is signed in; None for nobody, or for someone who has left the directory since."""
+    async def signed_in(self, request: Request, conn: Connection) -> tuple[SignInSession, Therapist] | None:
+        """Return who is signed in; None for nobody, or for a therapist who has since left the directory."""
         cookie = request.cookies.get(COOKIE)
         session = await find_session(conn, cookie, self.links, self.clock.now())
         if session is None:

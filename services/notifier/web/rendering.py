@@ -1,4 +1,4 @@
-"""Pages: a template's name and its values in, an HTML answer out that loads nothing from elsewhere."""
+"""Renders templates into HTML pages that load nothing from other sites."""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ from services.notifier.wording import Wording, Wordings
 
 
 class PageRenderer:
-    """Renders for one deployment: its address, its languages."""
+    """Renders pages for one public address, in all languages."""
 
     def __init__(self, settings: WebSettings, wordings: Wordings) -> None:
         self._wordings = wordings
@@ -27,12 +27,12 @@ class PageRenderer:
         )
 
     def wording(self, request: Request, therapist: Therapist | None = None) -> Wording:
-        """The words for a therapist, or for a browser nobody has signed in with."""
+        """Return the wording for a therapist, or for a browser that nobody has signed in with."""
         if therapist is not None:
             return self._wordings.of(therapist.locale)
         return self._wordings.best(request.headers.get("accept-language", ""))
 
-    def page(
+    def render(
         self,
         template: str,
         wording: Wording,
@@ -41,17 +41,17 @@ class PageRenderer:
         session: SignInSession | None = None,
         **values: object,
     ) -> HTMLResponse:
-        """A page."""
+        """Return a page."""
         text = self._environment.get_template(template).render(
             t=wording, base=self.base, session=session, **values
         )
         return HTMLResponse(text, status, headers={"Content-Language": wording.language})
 
-    def message(
+    def render_message(
         self, wording: Wording, heading: str, text: str, *, status: int, session: SignInSession | None = None
     ) -> HTMLResponse:
-        """A page that says one thing."""
-        return self.page(
+        """Return a page with a heading and one paragraph."""
+        return self.render(
             "message.html",
             wording,
             status=status,
@@ -60,10 +60,12 @@ class PageRenderer:
             text=wording(text),
         )
 
-    def not_found(self, wording: Wording, session: SignInSession | None = None) -> HTMLResponse:
-        """The page for what is not there, or is somebody else's: the two look the same."""
-        return self.message(wording, "error.not_found_title", "error.not_found", status=404, session=session)
+    def render_not_found(self, wording: Wording, session: SignInSession | None = None) -> HTMLResponse:
+        """Return the page for an item that does not exist or belongs to somebody else; both look the same."""
+        return self.render_message(
+            wording, "error.not_found_title", "error.not_found", status=404, session=session
+        )
 
-    def go(self, path: str) -> RedirectResponse:
-        """On to another page, by GET."""
+    def redirect(self, path: str) -> RedirectResponse:
+        """Redirect to another page, which the browser then requests by GET."""
         return RedirectResponse(f"{self.base}{path}", 303)

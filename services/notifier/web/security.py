@@ -1,4 +1,4 @@
-"""Guard: what every answer carries and every form must bring, so that pages do only what they are asked."""
+"""Adds security headers to every response, and checks that a form comes from our own page."""
 
 import hmac
 
@@ -14,7 +14,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'none'"
 )
-"""Styles and pictures of our own, forms to ourselves, nothing else: no script runs, no one else is asked."""
+"""Allows our own styles, images and forms, and nothing else; no script may run."""
 
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -27,13 +27,13 @@ _HEADERS = {
 
 
 class SecurityHeaders:
-    """Adds the protecting headers to every answer; what is not static is stored by no one on the way."""
+    """Adds the security headers to every response; only static files may be cached."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -50,10 +50,10 @@ class SecurityHeaders:
 
 
 def is_cross_site(request: Request) -> bool:
-    """Whether the browser says that another site caused this request."""
+    """Return whether the browser states that another site caused this request."""
     return request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
 
 
 def is_valid_form(request: Request, session: SignInSession, csrf: str) -> bool:
-    """Whether a form was shown to this very session, on our own page."""
+    """Return whether a form was shown to this session, on our own page."""
     return not is_cross_site(request) and hmac.compare_digest(session.csrf.encode(), csrf.encode())

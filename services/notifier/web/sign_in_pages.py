@@ -1,4 +1,4 @@
-"""/sign-in and /sign-out: a mailed link opens a page, its button opens a session, another button ends it."""
+"""Serves /sign-in and /sign-out: a mailed link opens a page, and the button on it starts a session."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -22,20 +22,20 @@ from services.notifier.sign_in import (
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form
 
-_SAME_ADDRESS = 5
-"""One mailbox may serve a therapist in several practices: each gets a link of its own."""
+_MOST_PER_ADDRESS = 5
+"""The most therapists visitor are mailed a link at one address: one mailbox may serve several practices."""
 
 Text = Annotated[str, Form(max_length=2000)]
 
 
 def sign_in_router(context: PageContext) -> APIRouter:
-    """The doors in and out."""
+    """Return the routes for signing in and out."""
     router = APIRouter(include_in_schema=False)
     pages = context.pages
 
     @router.api_route("/sign-in", methods=["GET", "HEAD"])
     async def show(request: Request, token: Annotated[str, Query(max_length=2000)] = "") -> Response:
-        # Mail scanners and previews open links: looking at this page must never use the link up.
+        # Mail scanners and previews open links: opening this page must never use the link up.
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
         return _sign_in_page(context, request, token, link)
@@ -43,14 +43,14 @@ def sign_in_router(context: PageContext) -> APIRouter:
     @router.post("/sign-in")
     async def sign_in(request: Request, token: Text) -> Response:
         if is_cross_site(request):
-            return pages.message(pages.wording(request), "error.form_title", "error.form", status=403)
+            return pages.render_message(pages.wording(request), "error.form_title", "error.form", status=403)
         now = context.clock.now()
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
             if link is None or not await use_link(conn, link.link_id, now):
                 return _sign_in_page(context, request, token, link)
-            lasts = timedelta(hours=context.settings.session_hours)
-            cookie = await start_session(conn, link, now, lasts)
+            duration = timedelta(hours=context.settings.session_hours)
+            cookie = await start_session(conn, link, now, duration)
             await write_audit_row(
                 conn,
                 AuditAction.SIGNED_IN,
@@ -58,11 +58,11 @@ def sign_in_router(context: PageContext) -> APIRouter:
                 therapist_id=link.therapist_id,
                 at=now,
             )
-        response = pages.go(f"/items/{link.episode_id}" if link.episode_id else "/")
+        response = pages.redirect(f"/items/{link.episode_id}" if link.episode_id else "/")
         response.set_cookie(
             COOKIE,
             cookie,
-            max_age=int(lasts.total_seconds()),
+            max_age=int(duration.total_seconds()),
             path=pages.base or "/",
             httponly=True,
             samesite="lax",
@@ -74,28 +74,28 @@ def sign_in_router(context: PageContext) -> APIRouter:
     async def ask(request: Request, token: Text = "", address: Text = "") -> Response:
         wording = pages.wording(request)
         if is_cross_site(request):
-            return pages.message(wording, "error.form_title", "error.form", status=403)
+            return pages.render_message(wording, "error.form_title", "error.form", status=403)
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
-            for therapist in await _asking(conn, link, address.strip()):
+            for therapist in await _therapists_to_mail(conn, link, address.strip()):
                 await _mail_link(context, conn, therapist)
-        # The same answer whether we know the address or not.
-        return pages.message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
+        # The answer is the same whether the address is known or not.
+        return pages.render_message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
 
     @router.post("/sign-out")
     async def sign_out(request: Request, csrf: Text = "") -> Response:
         async with context.pool.connection() as conn:
-            who = await context.who(request, conn)
-            if who is not None and is_valid_form(request, who[0], csrf):
-                await end_session(conn, who[0])
+            visitor = await context.signed_in(request, conn)
+            if visitor is not None and is_valid_form(request, visitor[0], csrf):
+                await end_session(conn, visitor[0])
                 await write_audit_row(
                     conn,
                     AuditAction.SIGNED_OUT,
-                    practice_id=who[0].practice_id,
-                    therapist_id=who[0].therapist_id,
+                    practice_id=visitor[0].practice_id,
+                    therapist_id=visitor[0].therapist_id,
                     at=context.clock.now(),
                 )
-        response = pages.go("/sign-in")
+        response = pages.redirect("/sign-in")
         response.delete_cookie(COOKIE, path=pages.base or "/")
         return response
 
@@ -109,7 +109,7 @@ async def _link(context: PageContext, conn: Connection, token: str) -> SignInLin
 
 def _sign_in_page(context: PageContext, request: Request, token: str, link: SignInLink | None) -> Response:
     state = link.state.value if link else "unknown" if token else None
-    return context.pages.page(
+    return context.pages.render(
         "sign_in.html",
         context.pages.wording(request),
         status=200 if state in {None, LinkState.GOOD.value} else 410,
@@ -118,11 +118,11 @@ def _sign_in_page(context: PageContext, request: Request, token: str, link: Sign
     )
 
 
-async def _asking(conn: Connection, link: SignInLink | None, address: str) -> list[Therapist]:
+async def _therapists_to_mail(conn: Connection, link: SignInLink | None, address: str) -> list[Therapist]:
     if link is not None:
         therapist = await find_therapist(conn, link.practice_id, link.therapist_id)
         return [therapist] if therapist is not None and therapist.address is not None else []
-    return await find_by_address(conn, address, _SAME_ADDRESS) if address else []
+    return await find_by_address(conn, address, _MOST_PER_ADDRESS) if address else []
 
 
 async def _mail_link(context: PageContext, conn: Connection, therapist: Therapist) -> None:

@@ -1,4 +1,4 @@
-"""A trajectory in, the geometry of its picture out, which `templates/trajectory.svg` draws."""
+"""Computes the geometry of a trajectory's chart, which `templates/trajectory.svg` draws."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from schemas.instruments.instrument import Instrument
 from services.notifier.wording import Wording
 
 _STEPS = 4
-"""The scale is cut at a quarter: marks of clients who are content fill its upper part only."""
+"""The axis begins at a quarter of the scale: ratings of contented clients only fill its upper part."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChartFrame:
-    """The box that is drawn in, the plot inside of it, and how much text it holds."""
+    """The size of the drawing, the plot area in it, and the number of dates that fit below it."""
 
     name: str
     width: int
@@ -29,12 +29,12 @@ class ChartFrame:
 
 WIDE = ChartFrame("wide", 760, 320, left=52, right=640, top=16, bottom=270, label_gap=17, most_dates=7)
 NARROW = ChartFrame("narrow", 380, 300, left=36, right=300, top=12, bottom=256, label_gap=16, most_dates=4)
-"""The same picture for a telephone: a smaller box, so that its letters stay as large as the text."""
+"""The frames for a wide screen and for a telephone, where letters must be as large as the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionDot:
-    """One session's mean mark."""
+    """The mean rating of one session."""
 
     x: float
     y: float
@@ -43,7 +43,7 @@ class SessionDot:
 
 @dataclass(frozen=True, slots=True)
 class ComponentLine:
-    """One component over the sessions, with the place of its name at the right end."""
+    """One component over the sessions, and the height of its label at the right end."""
 
     name: str
     label: str
@@ -53,7 +53,7 @@ class ComponentLine:
 
 @dataclass(frozen=True, slots=True)
 class AxisTick:
-    """One labelled place on an axis."""
+    """A labelled position on an axis."""
 
     at: float
     label: str
@@ -61,7 +61,7 @@ class AxisTick:
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One session in words, for the table that says the same."""
+    """One session as a row of the table below the chart."""
 
     session: str
     mean: str
@@ -71,7 +71,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class TrajectoryChart:
-    """All that is drawn in one frame."""
+    """Everything that is drawn in one frame."""
 
     frame: ChartFrame
     title: str
@@ -89,7 +89,7 @@ class TrajectoryChart:
 
 
 class VerticalScale:
-    """The common scale 0 to 1 on the picture's height, cut at the quarter below the lowest value."""
+    """Maps the common scale, 0 to 1, to heights in the plot, from the quarter below the lowest value."""
 
     def __init__(self, frame: ChartFrame, values: Sequence[float], instrument: Instrument | None) -> None:
         self.frame = frame
@@ -98,19 +98,19 @@ class VerticalScale:
         self._bottom = max(0, min(_STEPS - 1, int((lowest - 0.02) * _STEPS))) / _STEPS
 
     def y(self, value: float) -> float:
-        """Where a value lies."""
+        """Return the vertical position of a value."""
         top, bottom = self.frame.top, self.frame.bottom
         return round(bottom - (value - self._bottom) / (1 - self._bottom) * (bottom - top), 1)
 
     def in_units(self, value: float, wording: Wording) -> str:
-        """A value in the instrument's units; in hundredths for an instrument we do not know."""
+        """Return a value in the instrument's units, or in hundredths when the instrument is unknown."""
         if self._instrument is None:
             return wording.number(100 * value)
         span = self._instrument.highest - self._instrument.lowest
         return wording.number(self._instrument.lowest + value * span)
 
     def ticks(self, wording: Wording) -> Iterator[AxisTick]:
-        """The quarters from the cut to the top."""
+        """Yield the quarters from the beginning of the axis to its top."""
         for step in range(_STEPS + 1):
             value = step / _STEPS
             if value >= self._bottom:
@@ -124,7 +124,7 @@ def draw(
     wording: Wording,
     zone: ZoneInfo,
 ) -> TrajectoryChart | None:
-    """The picture of a trajectory; None when there is nothing to draw."""
+    """Return the chart of a trajectory; None when it has no rating."""
     means = [_mean(point) for point in points]
     if not any(mean is not None for mean in means):
         return None
@@ -162,7 +162,7 @@ def _mean(point: TrajectoryPoint) -> float | None:
 
 
 def _path(xs: Sequence[float], values: Sequence[float | None], scale: VerticalScale) -> str:
-    """A line through what is there; a session without a mark is a gap."""
+    """Return an SVG path through the values, with a gap at each session without a rating."""
     parts, pen_down = [], False
     for x, value in zip(xs, values, strict=True):
         if value is not None:
@@ -181,7 +181,7 @@ def _lines(
 
 
 def _apart(wanted: dict[Component, float], frame: ChartFrame) -> dict[Component, float]:
-    """Labels pushed down until none covers another, and up again where that led below the picture."""
+    """Return label heights that do not overlap; all move up where one would leave the plot."""
     places: dict[Component, float] = {}
     last = frame.top - frame.label_gap
     for one in sorted(wanted, key=wanted.__getitem__):
@@ -199,7 +199,7 @@ def _dates(
     zone: ZoneInfo,
 ) -> Iterator[AxisTick]:
     every = -(-len(points) // frame.most_dates)
-    # Counted from the newest, which is the one that matters.
+    # Counted from the newest session, which must have its date.
     for index in range(len(points) - 1, -1, -every):
         yield AxisTick(xs[index], wording.day(points[index].session_at, zone))
 

@@ -117,8 +117,8 @@ def test_a_table_is_stored_and_stored_again_without_harm(database_url: str, tmp_
     file = tmp_path / "therapists.csv"
     file.write_text("therapist_id,address\nt-1,t1@north.example\nt-2,t2@north.example\n")
     first, second = imported(database_url, file, "north"), imported(database_url, file, "north")
-    assert "2 therapists are in the directory of north, 2 of them new" in first.stdout
-    assert "2 therapists are in the directory of north, 0 of them new" in second.stdout
+    assert "Stored 2 therapists in the directory of north; 2 of them are new" in first.stdout
+    assert "Stored 2 therapists in the directory of north; 0 of them are new" in second.stdout
     assert asyncio.run(_count(database_url)) == 2
 
 

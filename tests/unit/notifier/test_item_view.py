@@ -10,7 +10,7 @@ from schemas.instruments.catalogue import Catalogue
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
-from services.notifier.web.item_view import ItemView, reference, view
+from services.notifier.web.item_view import ItemView, client_reference, item_view
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, changed
 
@@ -22,7 +22,7 @@ THERAPIST = Therapist("north", "t-1", time_zone="America/New_York")
 def shown(change: EpisodeChanged, *, locale: str = "en", template: str | None = None) -> ItemView:
     item = InboxItem(change.episode_id, change.change, NOW, change, None, 1, (change,))
     practice = PracticeOptions("north", client_url_template=template)
-    return view(item, replace(THERAPIST, locale=locale), practice, CATALOGUE, WORDINGS.of(locale))
+    return item_view(item, replace(THERAPIST, locale=locale), practice, CATALOGUE, WORDINGS.of(locale))
 
 
 def test_times_are_those_of_the_therapists_place() -> None:
@@ -30,8 +30,8 @@ def test_times_are_those_of_the_therapists_place() -> None:
 
 
 def test_the_clients_id_is_not_shown_and_its_reference_is_the_practices_own() -> None:
-    assert shown(changed()).reference == f"reference {reference('north', 'c-canary-77')}"
-    assert reference("north", "c-canary-77") != reference("south", "c-canary-77")
+    assert shown(changed()).reference == f"reference {client_reference('north', 'c-canary-77')}"
+    assert client_reference("north", "c-canary-77") != client_reference("south", "c-canary-77")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_what_came_later_is_shown_with_its_session() -> None:
     opened = changed()
     repaired = changed(Change.REPAIRED, 2, session_at=opened.session_at + timedelta(days=7))
     item = InboxItem(opened.episode_id, Change.REPAIRED, NOW, opened, None, 1, (opened, repaired))
-    page = view(item, THERAPIST, None, CATALOGUE, WORDINGS.of("en"))
+    page = item_view(item, THERAPIST, None, CATALOGUE, WORDINGS.of("en"))
     assert page.history[1] == (
         "Wed 25 Nov, 05:00",
         "The ratings are back to what is usual for this client.",
