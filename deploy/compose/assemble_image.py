@@ -16,7 +16,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PROCESSES = ("ingest", "detector", "notifier", "console")
+PROCESSES = ("ingest", "detector", "notifier", "cli")
 UNUSED_ENDINGS = (".pyi", ".pyx", ".pxd", ".c", ".h", ".a", ".js.map", ".f90")
 UNUSED_FOLDERS = ("tests", "test", "include")
 UNUSED_STDLIB = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data", "venv")
@@ -26,7 +26,7 @@ SYSTEM = (
     "/etc/ld.so.cache",
     "/etc/os-release",
     "/usr/lib/os-release",
-    # Which packages these files came from: scanners for weaknesses read it.
+    # Vulnerability scanners read here which packages the files come from.
     "/var/lib/dpkg/status",
 )
 USERS = "root:x:0:0::/:\nrapport:x:10001:10000::/tmp:\n"
@@ -34,12 +34,12 @@ GROUPS = "root:x:0:\nrapport:x:10000:\n"
 
 
 def packages(environment: Path) -> Path:
-    """Where the environment's packages lie."""
+    """Return the folder of the environment's packages."""
     return next((environment / "lib").glob("python3*/site-packages"))
 
 
 def prune(site: Path) -> None:
-    """Delete tests, sources and stubs of packages; ours stay whole."""
+    """Delete tests, sources and stubs of third-party packages."""
     for part in sorted(site.iterdir()):
         if not part.is_dir() or part.name in OWN or part.suffix == ".dist-info":
             continue
@@ -51,7 +51,7 @@ def prune(site: Path) -> None:
 
 
 def compile_used(environment: Path) -> None:
-    """Compile what the processes import when they start, and everything of ours."""
+    """Compile our packages, and what the processes import when they start."""
     for stdlib in standard_library():
         for cache in list(stdlib.rglob("__pycache__")):
             shutil.rmtree(cache)
@@ -71,13 +71,13 @@ def compile_used(environment: Path) -> None:
 
 
 def standard_library() -> Iterator[Path]:
-    """The folders of the standard library."""
+    """Yield the folders of the standard library."""
     paths = sysconfig.get_paths()
     yield from {Path(paths["stdlib"]), Path(paths["platstdlib"])}
 
 
 def libraries(files: Iterable[Path]) -> set[Path]:
-    """Every shared library outside the environment that any of these asks the loader for."""
+    """Return every shared library that these files need, as the loader finds it."""
     needed = set()
     asked = [str(file) for file in files]
     done = subprocess.run(["ldd", *asked], capture_output=True, text=True, check=False)
@@ -90,7 +90,7 @@ def libraries(files: Iterable[Path]) -> set[Path]:
 
 
 def copy(source: Path, image: Path) -> None:
-    """Copy one file to the same place below `image`, with every link on the way to it."""
+    """Copy a file to the same path below `image`, with the symbolic links in its path."""
     for folder in reversed(source.parents):
         _link_or_folder(folder, image)
     target = image / source.relative_to("/")
@@ -116,7 +116,7 @@ def _link_or_folder(folder: Path, image: Path) -> None:
 
 
 def assemble(environment: Path, image: Path) -> None:
-    """Write the image's root."""
+    """Write the files of the image's root folder."""
     image.mkdir()
     python = environment / "bin" / "python"
     extensions = [file for file in environment.rglob("*.so*") if file.is_file()]
@@ -128,7 +128,7 @@ def assemble(environment: Path, image: Path) -> None:
     interpreter = python.readlink()
     while not interpreter.is_absolute():
         interpreter = (python.parent / interpreter).readlink()
-    # Threads ask for libgcc_s when they end, by name, without saying so beforehand.
+    # Threads load libgcc_s by name when they end; no file lists it as a dependency.
     by_name = (Path("/lib/x86_64-linux-gnu"), Path("/lib/aarch64-linux-gnu"))
     wanted = {interpreter, *libraries([interpreter.resolve(), *extensions])}
     wanted |= {folder / "libgcc_s.so.1" for folder in by_name if (folder / "libgcc_s.so.1").exists()}
@@ -142,7 +142,7 @@ def assemble(environment: Path, image: Path) -> None:
 
 
 def main() -> None:
-    """Prune, compile, assemble."""
+    """Prune and compile the environment, then write the image's root."""
     environment, image = Path(sys.argv[1]), Path(sys.argv[2])
     prune(packages(environment))
     compile_used(environment)

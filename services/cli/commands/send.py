@@ -77,7 +77,7 @@ def send(
 
                 send_ratings(client, ratings[skipped:], report, rate=rate, progress=progress)
     except (IngestUnavailable, ApiError, ValueError) as error:
-        typer.secho(f"{error}. Run the same command again to resume.", err=True, fg="red")
+        typer.secho(f"{str(error).rstrip('.')}. Run the same command again to resume.", err=True, fg="red")
         raise typer.Exit(1) from None
     resume_point.remove()
     _print_report(report)

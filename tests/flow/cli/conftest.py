@@ -1,4 +1,4 @@
-"""The command as people run it, and an ingest to send to."""
+"""Runs the `rapport` command as users do, and an ingest to send ratings to."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ Rapport = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class IngestStack:
     """An ingest on the embedded broker, the key of the practice `north`, and the environment for both."""
 
     url: str
@@ -32,22 +32,25 @@ class Door:
 
 @contextmanager
 def home_folder() -> Iterator[Path]:
-    """A folder for a database server: pytest's own would shut it out, for root's server runs as another user
-    and every new run of pytest makes that folder private again."""
+    """Yield a folder for a database server.
+
+    pytest's own folder does not work: root's server runs as another user, and every run of pytest makes its
+    folder private again.
+    """
     with tempfile.TemporaryDirectory(prefix="rapport-home-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 def home_of_its_own() -> Iterator[Path]:
-    """Such a folder for one test."""
+    """A home folder for one test."""
     with home_folder() as folder:
         yield folder
 
 
 @pytest.fixture
-def ingest(tmp_path: Path) -> Iterator[Door]:
-    """A running ingest; nobody reads what it publishes."""
+def ingest(tmp_path: Path) -> Iterator[IngestStack]:
+    """A running ingest; nothing reads what it publishes."""
     home = Home(tmp_path / "home")
     new = add_key(home.credentials, grants=["north"], scopes=practice_admin.SCOPES)
     with embedded_backend() as backend:
@@ -61,13 +64,13 @@ def ingest(tmp_path: Path) -> Iterator[Door]:
                 "RAPPORT_INGEST_URL": process.url,
                 "RAPPORT_KEY": new.secret,
             }
-            yield Door(process.url, new.secret, environment, home.folder)
+            yield IngestStack(process.url, new.secret, environment, home.folder)
         finally:
             process.stop()
 
 
 def command(*words: str) -> list[str]:
-    """The command line of `rapport`."""
+    """Return the command line of `rapport` with these words."""
     return [sys.executable, "-m", "services.cli", *words]
 
 

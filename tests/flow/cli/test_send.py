@@ -1,14 +1,19 @@
-"""`rapport send` delivers files, lists what is refused, and goes on where it was interrupted."""
+"""`rapport send` sends files, lists refused lines, and resumes an interrupted run."""
 
 import json
 import os
+import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.flow.cli.conftest import Door, Rapport, command
+import pytest
+
+from tests.flow.cli.conftest import IngestStack, Rapport, command
 from tests.support.service_stack import wait_until
 
 HEAD = "client_id,therapist_id,session_id,session_at,instrument,item_1,item_2,item_3,item_4"
+Send = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def _table(file: Path, rows: int, marks: str = "9,8,9,9") -> Path:
@@ -17,27 +22,32 @@ def _table(file: Path, rows: int, marks: str = "9,8,9,9") -> Path:
     return file
 
 
-def test_a_table_is_sent_and_summed_up(ingest: Door, rapport: Rapport, tmp_path: Path) -> None:
-    done = rapport("send", str(_table(tmp_path / "r.csv", 30)), environment=ingest.environment)
+@pytest.fixture
+def send(ingest: IngestStack, rapport: Rapport) -> Send:
+    """Run `rapport send` against the running ingest, without a terminal."""
+    return lambda file, *words: rapport("send", str(file), *words, environment=ingest.environment)
+
+
+def test_a_table_is_sent_and_counted(send: Send, tmp_path: Path) -> None:
+    done = send(_table(tmp_path / "r.csv", 30))
 
     assert done.returncode == 0, done.stderr
-    assert "30 sent = 30 accepted + 0 refused" in done.stdout
+    assert done.stdout.splitlines()[-1] == "30 sent = 30 accepted + 0 refused"
 
 
-def test_a_refused_line_is_named_with_its_reason_and_the_exit_code_says_so(
-    ingest: Door, rapport: Rapport, tmp_path: Path
-) -> None:
+def test_a_refused_line_is_listed_with_its_reason_and_sets_the_exit_code(send: Send, tmp_path: Path) -> None:
     file = _table(tmp_path / "r.csv", 2)
     file.write_text(file.read_text() + "c9,t1,s9,2026-01-05T10:00:00+00:00,srs,99,8,9,9\n")
 
-    done = rapport("send", str(file), environment=ingest.environment)
+    done = send(file)
 
     assert done.returncode == 3
-    assert "3 sent = 2 accepted + 1 refused" in done.stdout
-    assert "line 4: invalid: items" in done.stdout
+    counts, refusal = done.stdout.splitlines()[-2:]
+    assert counts == "3 sent = 2 accepted + 1 refused"
+    assert refusal.startswith("  line 4: invalid: items")
 
 
-def test_lines_of_ndjson_are_sent_as_they_stand(ingest: Door, rapport: Rapport, tmp_path: Path) -> None:
+def test_lines_of_ndjson_are_sent_unchanged(send: Send, tmp_path: Path) -> None:
     body = {
         "client_id": "c",
         "therapist_id": "t",
@@ -49,19 +59,20 @@ def test_lines_of_ndjson_are_sent_as_they_stand(ingest: Door, rapport: Rapport, 
     file = tmp_path / "r.ndjson"
     file.write_text(f"{json.dumps(body)}\nnot json\n")
 
-    done = rapport("send", str(file), environment=ingest.environment)
+    done = send(file)
 
-    assert "2 sent = 1 accepted + 1 refused" in done.stdout
-    assert "line 2: not-json" in done.stdout
+    counts, refusal = done.stdout.splitlines()[-2:]
+    assert counts == "2 sent = 1 accepted + 1 refused"
+    assert refusal.startswith("  line 2: not-json")
 
 
-def test_an_interrupted_run_is_gone_on_with(ingest: Door, rapport: Rapport, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(ingest: IngestStack, send: Send, tmp_path: Path) -> None:
     file = _table(tmp_path / "r.csv", 200)
     environment = {**os.environ, **ingest.environment}
-    notes = ingest.home / "sending"
+    folder = ingest.home / "sending"
 
     def done_so_far() -> int:
-        return max((int(json.loads(note.read_text())["done"]) for note in notes.glob("*.json")), default=0)
+        return max((int(json.loads(file.read_text())["done"]) for file in folder.glob("*.json")), default=0)
 
     with subprocess.Popen(
         command("send", str(file), "--rate", "100"), env=environment, stdout=subprocess.DEVNULL
@@ -69,34 +80,39 @@ def test_an_interrupted_run_is_gone_on_with(ingest: Door, rapport: Rapport, tmp_
         wait_until(lambda: done_so_far() >= 20, "20 ratings are sent")
         first.kill()
     skipped = done_so_far()
-    second = rapport("send", str(file), environment=ingest.environment)
+    second = send(file)
 
-    assert f"Resuming after the {skipped} ratings" in second.stdout
-    assert f"{200 - skipped} sent = {200 - skipped} accepted" in second.stdout
+    assert 20 <= skipped < 200
+    assert second.stdout.startswith(f"Resuming after the {skipped} ratings")
+    rest = 200 - skipped
+    assert second.stdout.splitlines()[-1] == f"{rest} sent = {rest} accepted + 0 refused"
 
 
-def test_a_complete_run_is_no_interrupted_one(ingest: Door, rapport: Rapport, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [(), ("--from-start",)], ids=["plainly", "from the start"])
+def test_a_complete_run_is_repeated_in_full(send: Send, tmp_path: Path, words: tuple[str, ...]) -> None:
     file = _table(tmp_path / "r.csv", 5)
-    rapport("send", str(file), environment=ingest.environment)
+    send(file)
 
-    again = rapport("send", str(file), environment=ingest.environment)
+    again = send(file, *words)
 
-    assert "5 sent = 5 accepted" in again.stdout
-
-
-def test_a_wrong_key_is_said_without_showing_it(ingest: Door, rapport: Rapport, tmp_path: Path) -> None:
-    done = rapport(
-        "send",
-        str(_table(tmp_path / "r.csv", 1)),
-        environment={**ingest.environment, "RAPPORT_KEY": "rpt_wrong"},
-    )
-
-    assert done.returncode == 1
-    assert "401" in done.stderr
-    assert "rpt_wrong" not in done.stdout + done.stderr
+    assert "Resuming" not in again.stdout
+    assert again.stdout.splitlines()[-1] == "5 sent = 5 accepted + 0 refused"
 
 
-def test_history_is_explained(ingest: Door, rapport: Rapport, tmp_path: Path) -> None:
-    done = rapport("send", str(_table(tmp_path / "r.csv", 1)), "--history", environment=ingest.environment)
+def test_a_wrong_key_is_reported_without_showing_it(
+    ingest: IngestStack, rapport: Rapport, tmp_path: Path
+) -> None:
+    environment = {**ingest.environment, "RAPPORT_KEY": "rpt_wrong"}
+    done = rapport("send", str(_table(tmp_path / "r.csv", 1)), environment=environment)
 
-    assert "tell_from" in done.stdout
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.match(r"POST /v1/ratings/batch answered 401: ", done.stderr)
+    assert "rpt_wrong" not in done.stderr
+
+
+def test_history_explains_who_is_told_and_then_sends(send: Send, tmp_path: Path) -> None:
+    done = send(_table(tmp_path / "r.csv", 1), "--history")
+
+    assert done.stdout.startswith("Loading history sends no messages.")
+    assert "rapport practices set PRACTICE --set tell_from=always" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 sent = 1 accepted + 0 refused"

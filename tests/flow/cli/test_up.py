@@ -1,10 +1,13 @@
-"""`rapport up` runs everything until it is told to stop; the other commands find it."""
+"""`rapport up` runs everything until Ctrl-C, and the other commands find what it runs."""
 
+import json
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,130 +15,150 @@ from services.cli.home import Home
 from tests.flow.cli.conftest import Rapport, command, home_folder
 from tests.support.service_stack import wait_until
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """The home of a running stack."""
+    """The home folder of a running stack."""
     with home_folder() as folder:
         yield from _running(folder)
 
 
 def _running(folder: Path) -> Iterator[Path]:
     environment = {**os.environ, "RAPPORT_HOME": str(folder)}
-    said = folder / "said"
+    output = folder / "output"
     with (
-        said.open("w") as out,
+        output.open("w") as out,
         subprocess.Popen(command("up"), env=environment, stdout=out, stderr=out) as up,
     ):
         try:
-            wait_until(lambda: up.poll() is not None or "Ctrl-C" in said.read_text(), "rapport up is up", 60)
-            assert up.poll() is None, said.read_text()
+            wait_until(lambda: up.poll() is not None or "Ctrl-C" in output.read_text(), "rapport is up", 60)
+            assert up.poll() is None, output.read_text()
             yield folder
         finally:
             up.send_signal(signal.SIGINT)
-            assert up.wait(60) == 0, said.read_text()
-    assert "IngestUnavailable." in said.read_text()
+            assert up.wait(60) == 0, output.read_text()
+    assert output.read_text().endswith("\nStopping …\nStopped.\n")
     assert Home(folder).running() is None
 
 
-def _key(home: Path) -> str:
-    return next(word for word in (home / "said").read_text().split() if word.startswith("rpt_"))
+@pytest.fixture
+def run(home: Path, rapport: Rapport) -> Run:
+    """Run a command beside the running stack, with the key of its first practice."""
+    key = re.search(r"rpt_\S+", (home / "output").read_text())
+    assert key is not None
+    environment = {"RAPPORT_HOME": str(home), "RAPPORT_KEY": key.group(), "COLUMNS": "200"}
+    return lambda *words: rapport(*words, environment=environment)
 
 
-def _sent(rapport: Rapport, home: Path, tmp_path: Path) -> dict[str, str]:
-    """Send one rating; returns the environment with the key."""
-    environment = {"RAPPORT_HOME": str(home), "RAPPORT_KEY": _key(home)}
+def _send_one(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "one.csv"
     file.write_text(
         "client_id,therapist_id,session_id,session_at,instrument,item_1,item_2,item_3,item_4\n"
         "c-1,t-1,s-1,2026-01-05T10:00:00+01:00,srs,9,8,9,9\n"
     )
-    done = rapport("send", str(file), environment=environment)
+    done = run("send", str(file))
     assert done.returncode == 0, done.stderr
-    return environment
 
 
-def test_the_first_practice_can_send_and_ask_why(home: Path, rapport: Rapport, tmp_path: Path) -> None:
-    environment = _sent(rapport, home, tmp_path)
+def test_the_first_practice_can_send_and_ask_why(run: Run, tmp_path: Path) -> None:
+    _send_one(run, tmp_path)
     words = ("why", "--practice", "my-practice", "--session", "s-1")
 
-    wait_until(lambda: "assessed" in rapport(*words, environment=environment).stdout, "it is assessed")
+    wait_until(lambda: "assessed" in run(*words).stdout, "the rating is assessed")
 
-    assert "accepted" in rapport(*words, environment=environment).stdout
+    steps = re.findall(r"rating \S+ (accepted|assessed).*", run(*words).stdout)
+    assert steps == ["accepted", "assessed"]
 
 
-def test_nothing_is_known_of_a_session_that_was_never_sent(home: Path, rapport: Rapport) -> None:
-    done = rapport(
-        "why", "--practice", "my-practice", "--session", "no-such", environment={"RAPPORT_HOME": str(home)}
-    )
+def test_why_says_that_an_unknown_session_is_unknown(run: Run) -> None:
+    done = run("why", "--practice", "my-practice", "--session", "no-such")
 
     assert done.returncode == 1
-    assert "Nothing is known" in done.stdout
+    assert done.stdout.startswith("Nothing is known about session no-such of my-practice.")
 
 
-def test_the_status_of_a_practice_counts_its_ratings(home: Path, rapport: Rapport, tmp_path: Path) -> None:
-    environment = _sent(rapport, home, tmp_path)
+def test_the_status_of_a_practice_counts_its_ratings(run: Run, tmp_path: Path) -> None:
+    _send_one(run, tmp_path)
 
-    assert '"deliveries"' in rapport("practices", "status", "my-practice", environment=environment).stdout
+    def deliveries() -> dict[str, Any]:
+        counts: dict[str, Any] = json.loads(run("practices", "status", "my-practice").stdout)["results"][
+            "deliveries"
+        ]
+        return counts
+
+    wait_until(lambda: deliveries()["assessed"] == 1, "the rating is counted as assessed")
+    assert deliveries()["rejected"] == {}
 
 
-def test_doctor_finds_nothing_bad(home: Path, rapport: Rapport) -> None:
-    done = rapport("doctor", environment={"RAPPORT_HOME": str(home)})
+def test_doctor_finds_nothing_bad_and_notices_that_the_broker_is_embedded(run: Run) -> None:
+    done = run("doctor")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "in memory only" in done.stdout
+    found = re.findall(r"^(good|notice|bad) +(.*?): ", done.stdout, re.MULTILINE)
+    assert [verdict for verdict, _ in found if verdict == "bad"] == []
+    assert ("notice", "Kafka replication") in found
+    names = {name for verdict, name in found if verdict == "good"}
+    assert {"Kafka", "topics", "PostgreSQL", "ingest", "detector", "notifier", "keys"} <= names
 
 
-def test_topics_of_the_embedded_broker_are_in_order_and_need_no_applying(
-    home: Path, rapport: Rapport
-) -> None:
-    environment = {"RAPPORT_HOME": str(home)}
+def test_the_topics_of_the_embedded_broker_match_and_need_no_applying(run: Run) -> None:
+    checked, applied = run("topics", "check"), run("topics", "apply")
 
-    assert rapport("topics", "check", environment=environment).returncode == 0
-    assert "nothing to do" in rapport("topics", "apply", environment=environment).stdout
+    assert (checked.returncode, applied.returncode) == (0, 0)
+    assert re.fullmatch(r"All topics of cluster \S+ match the contracts.\n", checked.stdout)
+    assert applied.stdout.endswith("with 4 partitions: nothing to do.\n")
 
 
-def test_a_practice_is_added_listed_and_its_key_rotated(home: Path, rapport: Rapport) -> None:
-    environment = {"RAPPORT_HOME": str(home)}
+def test_a_practice_is_added_listed_and_its_key_rotated(run: Run) -> None:
+    def keys() -> list[str]:
+        listed = run("practices", "list").stdout
+        assert "rpt_" not in listed
+        return [line.split()[0] for line in listed.splitlines() if "practice north" in line]
 
-    added = rapport("practices", "add", "north", "--set", "tell_from=always", environment=environment)
-    listed = rapport("practices", "list", environment=environment).stdout
-    key_id = next(line.split()[0] for line in listed.splitlines() if "practice north" in line)
-    rotated = rapport("practices", "rotate", key_id, "--overlap", "2", environment=environment)
+    added = run("practices", "add", "north", "--set", "tell_from=always")
+    (old_id,) = keys()
+    rotated = run("practices", "rotate", old_id, "--overlap", "2")
 
     assert added.returncode == 0, added.stderr
-    assert "rpt_" in added.stdout
-    assert "rpt_" not in listed
-    assert "ends in 2 hours" in rotated.stdout
+    assert len(re.findall(r"rpt_\S+", added.stdout)) == 1
+    assert rotated.stdout.endswith("The old key expires in 2 hours.\n")
+    assert set(re.findall(r"rpt_\S+", rotated.stdout)).isdisjoint(re.findall(r"rpt_\S+", added.stdout))
+    assert len(set(keys())) == 2
+    assert old_id in keys()
 
 
-def test_an_unknown_option_of_a_practice_is_refused_with_the_known_ones(home: Path, rapport: Rapport) -> None:
-    done = rapport(
-        "practices", "add", "south", "--set", "colour=blue", environment={"RAPPORT_HOME": str(home)}
-    )
+def test_an_unknown_option_of_a_practice_is_refused_with_the_known_ones(run: Run) -> None:
+    done = run("practices", "add", "south", "--set", "colour=blue")
 
     assert done.returncode == 2
-    assert "tell_from" in done.stderr
+    assert done.stderr.startswith("there is no option 'colour'; the options are ")
+    assert {"max_age_days", "sensitivity", "tell_from"} <= set(re.findall(r"\w+", done.stderr))
 
 
-def test_many_practices_are_imported_with_a_key_each(home: Path, rapport: Rapport, tmp_path: Path) -> None:
+def test_many_practices_are_imported_with_a_key_each(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "practices.csv"
     file.write_text("practice_id,tell_from\neast,always\nwest,\n")
 
-    lines = rapport("practices", "import", str(file), environment={"RAPPORT_HOME": str(home)}).stdout.split()
+    lines = [line.split(",") for line in run("practices", "import", str(file)).stdout.split()]
 
-    assert [line.split(",")[0] for line in lines] == ["practice_id", "east", "west"]
-    assert len({line.split(",")[1] for line in lines[1:]}) == 2
+    assert [practice for practice, _ in lines] == ["practice_id", "east", "west"]
+    assert [key.startswith("rpt_") for _, key in lines] == [False, True, True]
+    assert lines[1][1] != lines[2][1]
 
 
-def test_a_second_up_says_where_the_first_is(home: Path, rapport: Rapport) -> None:
-    done = rapport("up", environment={"RAPPORT_HOME": str(home)})
+def test_a_second_up_names_the_running_one(run: Run, home: Path) -> None:
+    running = Home(home).running()
+    assert running is not None
+
+    done = run("up")
 
     assert done.returncode == 1
-    assert "already running" in done.stderr
+    message = f"(process {running.supervisor_pid}), ingest at {running.ingest_url}."
+    assert done.stderr == f"Rapport is already running {message}
+"
 
 
-def test_migrating_again_changes_nothing(home: Path, rapport: Rapport) -> None:
-    done = rapport("migrate", environment={"RAPPORT_HOME": str(home)})
-
-    assert done.stdout.splitlines() == ["detector: up to date", "notifier: up to date"]
+def test_migrating_again_changes_nothing(run: Run) -> None:
+    assert run("migrate").stdout.splitlines() == ["detector: up to date", "notifier: up to date"]
