@@ -1,9 +1,9 @@
-# Every need has one command; CI runs the same ones.
+# One command for each task; CI runs the same commands.
 SHELL := /bin/bash
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && exit; done; echo python3)
 BIN := .venv/bin
 RATINGS ?=
-# What the optimal filter found, cohort by cohort: no model changes it, and a run that was stopped goes on from it.
+# Results of the optimal filter per cohort: they do not depend on the model, and a stopped run resumes from them.
 OPTIMAL_KEPT ?= .optimal
 CARD ?= services/detector/model/shipped/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all faults compose-test lint format bench kafka train evaluate schemas reference lock prepare prepare-dev clean
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 prepare:
@@ -20,65 +20,65 @@ prepare:
 prepare-dev:
 	@$(PYTHON) deploy/prepare.py dev
 
-demo: prepare ## ratings stream in, a therapist's message comes out, a page to open (RATINGS=file.csv for your own)
+demo: prepare ## stream simulated ratings through the whole system and show one message (RATINGS=file.csv: your own ratings)
 	@$(BIN)/rapport demo $(if $(RATINGS),--ratings $(RATINGS))
 
-up: prepare ## the same services without data, until Ctrl-C
+up: prepare ## run the services without data until Ctrl-C
 	@$(BIN)/rapport up
 
-test: prepare-dev ## the test suite on the embedded parts
-	@echo "The test suite on the embedded parts: about four minutes on two cores."
+test: prepare-dev ## run the tests that need no installed services
+	@echo "Tests with an embedded Kafka and PostgreSQL: about four minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
 
-test-all: prepare-dev ## the test suite with everything this machine has (real Kafka, containers, browser)
-	@echo "Everything this machine has: about twenty minutes on two cores."
+test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser)
+	@echo "All tests that this machine allows: about twenty minutes on two cores."
 	@$(PYTEST)
 
-faults: prepare-dev ## kill every service at every step, on a real Kafka
+faults: prepare-dev ## kill each service at each step, with a real Kafka
 	@$(PYTEST) tests/faults
 
-compose-test: prepare-dev ## build the image, start the whole stack, break it, mend it, remove it
+compose-test: prepare-dev ## build the images, then start, break, repair and remove the whole stack
 	@timeout --signal=INT --kill-after=40 440 $(PYTEST) tests/containers/stack.py -x
 
-lint: prepare-dev ## style, types, who may import whom, and contracts compatible with the last release
+lint: prepare-dev ## check style, types, imports, and that the published contracts stay compatible
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/rapport schemas check
 
-format: prepare-dev ## put the code into house style
+format: prepare-dev ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: prepare-dev ## throughput, latency and memory on a real Kafka, as medians and ratios
+bench: prepare-dev ## measure throughput, latency and memory with a real Kafka
 	$(BIN)/python -m bench
 
-kafka: prepare-dev ## a real Apache Kafka without containers (needs Maven and Java 17)
+kafka: prepare-dev ## run Apache Kafka without containers (needs Maven and Java 17)
 	@$(BIN)/python -m deploy.kafka.run
 
-train: prepare-dev ## rebuild the model artefact
+train: prepare-dev ## train the shipped model again
 	$(BIN)/rapport train --out services/detector/model/shipped
 
-evaluate: prepare-dev ## measure the model beside the optimal filter and write its card (hours once; QUICK=1: neither)
+evaluate: prepare-dev ## measure the model and the optimal filter, write the model card (first run: hours; QUICK=1: neither filter nor card)
 	$(BIN)/rapport evaluate $(if $(QUICK),,--optimal --optimal-kept $(OPTIMAL_KEPT) --card $(CARD))
 
-schemas: prepare-dev ## write the published contracts anew
+schemas: prepare-dev ## regenerate schemas/published
 	$(BIN)/rapport schemas export
 
-reference: prepare-dev ## write docs/reference.md anew
+reference: prepare-dev ## regenerate docs/reference.md
 	$(BIN)/python -m tests.support.reference > docs/reference.md
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
-# What the services' own lock holds already, at the same version.
-HELD := --no-emit-package attrs --no-emit-package numpy --no-emit-package packaging --no-emit-package python-dateutil --no-emit-package tzdata
+# Packages that requirements/services.txt already pins at the same version.
+PINNED := --no-emit-package attrs --no-emit-package numpy --no-emit-package packaging --no-emit-package python-dateutil --no-emit-package tzdata
 
-lock: prepare-dev ## resolve the dependencies anew
+lock: prepare-dev ## resolve and lock the dependencies again
 	$(LOCK) pyproject.toml -o requirements/services.txt
 	$(LOCK) pyproject.toml --extra embedded -o requirements/embedded.txt
 	$(LOCK) pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
-	$(LOCK) --group pyproject.toml:demo -c requirements/services.txt $(HELD) -o requirements/demo.txt
+	$(LOCK) --group pyproject.toml:demo -c requirements/services.txt $(PINNED) -o requirements/demo.txt
 
-clean: ## remove what was made here, but not the environment
+clean: ## remove generated files, but not .venv
 	rm -rf .rapport .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs

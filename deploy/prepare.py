@@ -1,6 +1,6 @@
-"""A fresh machine in, a ready `.venv/` out: checks first, one sentence each, then the locked requirements.
+"""Checks this machine and prepares `.venv/` from the locked requirements.
 
-Runs on the system's own Python with nothing but the standard library.
+It runs with the system's Python and needs only the standard library.
 """
 
 import argparse
@@ -22,7 +22,7 @@ NEEDED_GLIBC = (2, 28)
 NEEDED_MACOS = (13, 0)
 NEEDED_FREE_BYTES = 2_000_000_000
 SETS = ["services", "embedded", "dev"]
-"""Each holds all of the one before it."""
+"""Each set includes the one before it."""
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -30,7 +30,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def check_python() -> str:
-    """Say which Python runs; exit when it is too old."""
+    """Return a sentence about this Python; exit when it is too old."""
     if sys.version_info < NEEDED_PYTHON:
         sys.exit(
             f"Python {platform.python_version()} is too old: install Python 3.11 or newer, "
@@ -40,7 +40,7 @@ def check_python() -> str:
 
 
 def check_platform() -> str:
-    """Say which platform this is; exit when there are no ready-made packages for it."""
+    """Return a sentence about this platform; exit when no wheels exist for it."""
     system = platform.system()
     if system == "Linux":
         library, version = platform.libc_ver()
@@ -59,15 +59,15 @@ def check_platform() -> str:
 
 
 def check_disk() -> str:
-    """Say how much disk is free; exit when the environment would not fit."""
+    """Return a sentence about the free disk space; exit when the environment would not fit."""
     free = shutil.disk_usage(ROOT).free
     if free < NEEDED_FREE_BYTES and not VENV.exists():
         sys.exit(f"Only {free / 1e9:.1f} GB are free in {ROOT}: make room for 2 GB.")
-    return f"{free / 1e9:.0f} GB of disk are free, about 1 GB will be used."
+    return f"{free / 1e9:.0f} GB of disk are free; the environment needs about 1 GB."
 
 
 def fingerprint(lock: Path) -> str:
-    """What an environment was prepared from: it is prepared anew when any of this changes."""
+    """Return a hash of what the environment is prepared from; a change means to prepare it again."""
     digest = hashlib.sha256(f"{sys.version} {ROOT}".encode())
     for part in (lock, *(folder / "pyproject.toml" for folder in PACKAGES)):
         digest.update(part.read_bytes())
@@ -75,24 +75,24 @@ def fingerprint(lock: Path) -> str:
 
 
 def stamp(name: str) -> Path:
-    """Where it is written down that a set was installed, and from what."""
+    """Return the file that records the fingerprint from which a set was installed."""
     return VENV / f"prepared-{name}"
 
 
 def is_prepared(name: str) -> bool:
-    """Whether this set is installed from the lock as it is now."""
+    """Return whether this set is installed from the current lock."""
     lock = ROOT / "requirements" / f"{name}.txt"
     return stamp(name).exists() and stamp(name).read_text() == fingerprint(lock)
 
 
 def prepare(name: str) -> None:
-    """Create `.venv/` with `requirements/<name>.txt` and the `rapport` command, unless it is there."""
+    """Create `.venv/` with `requirements/<name>.txt` and the `rapport` command, unless it is up to date."""
     if any(is_prepared(wider) for wider in SETS[SETS.index(name) :]):
         return
     lock = ROOT / "requirements" / f"{name}.txt"
     for sentence in (check_python(), check_platform(), check_disk()):
         print(sentence, flush=True)
-    print(f"Preparing .venv/ from {lock.relative_to(ROOT)} (once, one to three minutes) …", flush=True)
+    print(f"Preparing .venv/ from {lock.relative_to(ROOT)} (only once; one to three minutes) …", flush=True)
     started = time.monotonic()
     if not (VENV / "bin" / "python").exists():
         venv.create(VENV, with_pip=True)

@@ -1,10 +1,10 @@
-"""A build stage's environment in, the files that a container needs to run it out: no shell, no tests.
+"""Assembles the root folder of the image from a build stage's environment, without a shell or tests.
 
     python -m deploy.compose.assemble_image /opt/rapport /image
 
-Imports what the processes import, so that exactly their modules are compiled; deletes from the environment
-what only developers need; copies the interpreter, its standard library and every shared library that any of
-these asks for into the folder that becomes the image's root.
+It deletes from the environment what only developers need, imports what the processes import so that exactly
+these modules are compiled, and copies the interpreter, its standard library and every shared library that
+they need into the folder that becomes the image's root.
 """
 
 import compileall

@@ -1,6 +1,6 @@
-"""The image's first process: a word in, that service or command running in this very process out.
+"""Runs the service or command that the first argument names, in this process.
 
-python -m deploy.compose.entrypoint ingest | detector | notifier | mail-catcher | any word of `rapport`
+python -m deploy.compose.entrypoint ingest | detector | notifier | mail-catcher | any command of `rapport`
 """
 
 import runpy
@@ -19,12 +19,12 @@ COMMAND = "services.cli"
 
 
 def module_for(word: str) -> str:
-    """The module that a word starts; words that are no process of their own belong to `rapport`."""
+    """Return the module that a word starts; other words are commands of `rapport`."""
     return MODULES.get(word, COMMAND)
 
 
 def main() -> None:
-    """Become what was asked for: no child process, so signals arrive where they are meant to."""
+    """Run the module without a child process, so that it receives the container's signals."""
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     module = module_for(word)
     sys.argv = ["rapport", *sys.argv[1:]] if module == COMMAND else [word, *sys.argv[2:]]

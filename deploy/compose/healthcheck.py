@@ -1,4 +1,4 @@
-"""What a container asks its own service: `/readyz` on HTTP_PORT in, exit code 0 when it is ready out."""
+"""Asks the container's own service whether it is ready: exit code 0 when `/readyz` answers 200."""
 
 import http.client
 import os
@@ -8,19 +8,19 @@ TIMEOUT_S = 2
 
 
 def main() -> int:
-    """Ask once; what is not ready is printed, which `docker inspect` shows."""
+    """Ask once and print the answer, which `docker inspect` shows."""
     port = int(os.environ.get("HTTP_PORT", "8080"))
-    door = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
-        door.request("GET", os.environ.get("RAPPORT_READY_PATH", "/readyz"))
-        answer = door.getresponse()
-        said = answer.read(2000).decode(errors="replace")
+        connection.request("GET", os.environ.get("RAPPORT_READY_PATH", "/readyz"))
+        answer = connection.getresponse()
+        body = answer.read(2000).decode(errors="replace")
     except OSError as error:
         sys.stdout.write(f"no answer on port {port}: {type(error).__name__}\n")
         return 1
     finally:
-        door.close()
-    sys.stdout.write(f"{said}\n")
+        connection.close()
+    sys.stdout.write(f"{body}\n")
     return 0 if answer.status == http.client.OK else 1
 
 

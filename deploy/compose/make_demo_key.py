@@ -1,7 +1,8 @@
-"""A running stack in, the demonstration's practices and the key that speaks for them out, made once.
+"""Adds the demonstration's practices to a running stack, and creates one network key for them.
 
-The practices are those that `rapport simulate` invents; they are told about sessions however old, because a
-demonstration sends twelve weeks in seconds. The key is shown once, so it is kept for the demonstration alone.
+The practices are those of `rapport simulate`. Their therapists are told about sessions of any age, because
+the demonstration sends twelve weeks of ratings in seconds. The key is shown only once, so it is
+stored in a file that only the demonstration can read.
 """
 
 import csv
@@ -17,10 +18,10 @@ NETWORK = "demo"
 
 
 def main() -> int:
-    """Write the key into the file named on the command line, unless it is there."""
+    """Write the key to the file named on the command line, unless the file exists."""
     file = Path(sys.argv[1])
     if file.exists():
-        sys.stdout.write("The demonstration's key is there already.\n")
+        sys.stdout.write("The demonstration's key exists already.\n")
         return 0
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as table:
         rows = csv.DictWriter(table, ["practice_id", *OPTIONS])
@@ -35,7 +36,7 @@ def main() -> int:
         return done.returncode
     keys = [row["key"] for row in csv.DictReader(io.StringIO(done.stdout)) if row["key"]]
     if not keys:
-        sys.stderr.write(f"A network key named {NETWORK} exists already, and cannot be shown again.\n")
+        sys.stderr.write(f"A network key named {NETWORK} exists already and cannot be shown again.\n")
         return 1
     file.write_text(keys[0])
     file.chmod(0o640)

@@ -1,8 +1,8 @@
-"""A volume in, the secrets of a stack out: made once, each file readable by the one service that needs it.
+"""Creates the secrets of a stack in a volume, each readable only by the service that needs it.
 
-Every service has a user id of its own, so that one volume can hold all secrets: file rights keep them apart.
-What exists is never changed, so this may run at every start. PostgreSQL gets no password of a service, only
-what verifies it.
+Every service has its own user id, so file permissions keep the secrets of one volume apart. Existing secrets
+are never changed, so this runs at every start. PostgreSQL gets only verifiers of the services' passwords, not
+the passwords.
 """
 
 import base64
@@ -22,8 +22,8 @@ SCRAM_ROUNDS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """One reader's folder; `mode` 0o2750 passes its group on to files that are made in it later."""
+class SecretFolder:
+    """The folder of one reader; mode 0o2750 gives files that are created in it later the folder's group."""
 
     name: str
     uid: int
@@ -32,20 +32,20 @@ class Folder:
 
 
 FOLDERS = (
-    Folder("ingest", INGEST),
-    Folder("detector", DETECTOR),
-    Folder("notifier", NOTIFIER),
-    Folder("operator", OPERATOR),
-    Folder("postgres", POSTGRES, POSTGRES),
-    Folder("grafana", GRAFANA, GRAFANA),
-    # Hashes of keys, not keys: written by the operator's commands, read by all three services.
-    Folder("keys", OPERATOR, mode=0o2750),
-    Folder("demo", OPERATOR, DEMO, mode=0o2750),
+    SecretFolder("ingest", INGEST),
+    SecretFolder("detector", DETECTOR),
+    SecretFolder("notifier", NOTIFIER),
+    SecretFolder("operator", OPERATOR),
+    SecretFolder("postgres", POSTGRES, POSTGRES),
+    SecretFolder("grafana", GRAFANA, GRAFANA),
+    # Hashes of keys, not keys: the operator's commands write them, all three services read them.
+    SecretFolder("keys", OPERATOR, mode=0o2750),
+    SecretFolder("demo", OPERATOR, DEMO, mode=0o2750),
 )
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
-    """What PostgreSQL stores instead of a password (RFC 5803)."""
+    """Return what PostgreSQL stores instead of a password (RFC 5803)."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ROUNDS)
     client = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
     server = hmac.digest(salted, b"Server Key", "sha256")
@@ -54,7 +54,7 @@ def scram_verifier(password: str, salt: bytes) -> str:
 
 
 def write_once(folder: Path, name: str, text: str, owner: tuple[int, int], mode: int = 0o400) -> None:
-    """Create a file with its rights before it is there to be read; one that exists stays as it is."""
+    """Create a file that is never readable by others, unless it exists."""
     file = folder / name
     if file.exists():
         return
@@ -69,7 +69,7 @@ def write_once(folder: Path, name: str, text: str, owner: tuple[int, int], mode:
 
 
 def make(root: Path) -> None:
-    """Make what is missing."""
+    """Create missing folders and secrets, and set their owners and modes."""
     root.chmod(0o755)
     for folder in FOLDERS:
         (root / folder.name).mkdir(exist_ok=True)
@@ -86,7 +86,7 @@ def make(root: Path) -> None:
 
 
 def _database_login(root: Path, service: str, uid: int) -> None:
-    # The verifier comes first: a password without one would never be mended.
+    # The verifier comes first: a password without one would never be repaired.
     file = root / service / "database-password"
     if file.exists():
         return
@@ -98,10 +98,10 @@ def _database_login(root: Path, service: str, uid: int) -> None:
 
 
 def main() -> int:
-    """Make them in the folder named on the command line."""
+    """Create the secrets in the folder named on the command line."""
     root = Path(sys.argv[1])
     make(root)
-    sys.stdout.write(f"The secrets are in place below {root}, each for its service alone.\n")
+    sys.stdout.write(f"The secrets below {root} exist; each is readable by its service only.\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Apache Kafka's jars: Maven fetches them once into `libs/`; anything missing is said in one sentence."""
+"""Fetches Apache Kafka's jars into `libs/` with Maven, once."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ _FETCHED = LIBS / "fetched-from-pom.xml"
 
 
 def missing() -> str | None:
-    """What this machine lacks for a real Kafka, as a sentence that says what to install; None: nothing."""
+    """Return a sentence that says what to install for a real Kafka; None when nothing is missing."""
     if shutil.which("java") is None:
         return "Java 17 or newer is not installed (Debian: apt-get install openjdk-17-jre-headless)"
     if not is_fetched() and shutil.which("mvn") is None:
@@ -20,15 +20,15 @@ def missing() -> str | None:
 
 
 def is_fetched() -> bool:
-    """Whether `libs/` holds what pom.xml names now."""
+    """Return whether `libs/` contains the jars that pom.xml names now."""
     return _FETCHED.exists() and _FETCHED.read_text() == POM.read_text()
 
 
 def fetch() -> Path:
-    """Return the folder of jars, fetching them first where needed (54 MB, about 7 s).
+    """Return the folder of jars; fetch them first if needed (54 MB, about 7 s).
 
     Raises:
-        RuntimeError: something is missing on this machine, or Maven could not fetch.
+        RuntimeError: Java or Maven is missing, or Maven could not fetch the jars.
     """
     lacking = missing()
     if lacking:

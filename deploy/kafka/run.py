@@ -1,8 +1,8 @@
-"""One real Kafka node (KRaft) without containers: a folder and a port in, a running broker out.
+"""Runs one Apache Kafka node (KRaft) without containers.
 
     python -m deploy.kafka.run [--folder .rapport/kafka] [--port 9092]
 
-Stays until Ctrl-C. The same folder and port again go on with the same records; tests kill and restart it.
+It runs until Ctrl-C. A later run with the same folder has the same records; tests kill and restart it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TOOL_OPTIONS = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 def free_port() -> int:
-    """A port on the loopback interface that nobody listens on."""
+    """Return a free TCP port on the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,13 +34,16 @@ def free_port() -> int:
 
 
 class KafkaNode:
-    """One broker and controller over a folder of its own; records live in the folder."""
+    """One Kafka broker and controller; its records are stored in its folder."""
 
     def __init__(
         self, folder: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
-        """`port` None: the one this folder had before, or else any free one; `settings` override or add to
-        those of server.properties, and may hold `@port@`, `@controller_port@` and `@folder@` as it does."""
+        """Prepare a node without starting it.
+
+        `port` None: the folder's previous port, or else a free one. `settings` override or extend
+        server.properties and may contain the same placeholders: `@port@`, `@controller_port@`, `@folder@`.
+        """
         self.folder = folder.resolve()
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,19 +58,19 @@ class KafkaNode:
 
     @property
     def bootstrap(self) -> str:
-        """The address that clients are given."""
+        """The address for clients."""
         return f"127.0.0.1:{self.port}"
 
     @property
     def log_file(self) -> Path:
-        """Where the broker's own log goes."""
+        """The broker's log file."""
         return self.folder / "kafka.log"
 
     def start(self) -> None:
-        """Format the folder if it is new, start the broker and return when it answers.
+        """Format the folder if it is new, start the broker, and return when it answers.
 
         Raises:
-            RuntimeError: it is running, something is missing here, or it is not ready in time.
+            RuntimeError: it runs already, Java or the jars are missing, or it is not ready in time.
         """
         if self.is_running():
             raise RuntimeError(f"Kafka in {self.folder} is running already")
@@ -78,12 +81,12 @@ class KafkaNode:
             self._format(classpath, config)
         java = ["java", *JAVA_OPTIONS, *self._logging(), "-cp", classpath, "kafka.Kafka", str(config)]
         with self.log_file.open("ab") as log:
-            # Its own session: Ctrl-C is for us, and we stop the broker in order.
+            # A session of its own: Ctrl-C must reach only this process, which stops the broker in order.
             self._process = subprocess.Popen(java, stdout=log, stderr=log, start_new_session=True)
         self._wait_until_ready()
 
     def stop(self) -> None:
-        """Stop cleanly: the next start needs no recovery."""
+        """Stop cleanly, so that the next start needs no recovery."""
         if self._process is None:
             return
         self._process.terminate()
@@ -95,19 +98,19 @@ class KafkaNode:
         self._process = None
 
     def kill(self) -> None:
-        """End it like a power cut (kill -9)."""
+        """Send SIGKILL."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def restart(self) -> None:
-        """Stop, and start with the same folder and port."""
+        """Stop and start with the same folder and port."""
         self.stop()
         self.start()
 
     def is_running(self) -> bool:
-        """Whether the broker's process lives."""
+        """Return whether the broker's process runs."""
         return self._process is not None and self._process.poll() is None
 
     def _logging(self) -> tuple[str, ...]:
@@ -156,7 +159,7 @@ class KafkaNode:
 def main() -> int:
     """Run one node in the foreground until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path(".rapport/kafka"), help="where its records live")
+    parser.add_argument("--folder", type=Path, default=Path(".rapport/kafka"), help="folder of its records")
     parser.add_argument("--port", type=int, default=9092, help="loopback port (default: %(default)s)")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Starts Kafka over its volume, with a cluster id of the volume's own: a new volume is a new cluster, which the
-# services notice and do not mistake for the one whose positions they know. The image's own script would write
-# its settings into the image, which is read-only here. Arguments are Kafka's: --override name=value.
+# Starts Kafka with the cluster id of its volume: a new volume is a new cluster, which the services detect. The
+# image's own script would write settings into the image, which is read-only here. Arguments are passed to
+# Kafka: --override name=value.
 set -euo pipefail
 folder=/var/lib/kafka/data
 if [ ! -s "$folder/cluster-id" ]; then

@@ -1,7 +1,6 @@
 #!/bin/sh
-# Roles of PostgreSQL, once, when its folder is new: the operator owns the tables and migrates them; each
-# service reads and writes its own schema and sees nothing of the others'. Holds no password: only what verifies
-# them, from the secrets volume.
+# Creates PostgreSQL's roles when its data folder is new: the operator owns and migrates the tables; each service
+# reads and writes its own schema only. The secrets volume provides verifiers, not passwords.
 set -eu
 psql --host=/var/run/postgresql --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
   --quiet --set=ON_ERROR_STOP=1 \

@@ -33,7 +33,7 @@ def _running(folder: Path) -> Iterator[Path]:
         subprocess.Popen(command("up"), env=environment, stdout=out, stderr=out) as up,
     ):
         try:
-            wait_until(lambda: up.poll() is not None or "Ctrl-C" in output.read_text(), "rapport is up", 60)
+            wait_until(lambda: up.poll() is not None or "Ctrl-C" in output.read_text(), "rapport is up", 100)
             assert up.poll() is None, output.read_text()
             yield folder
         finally:
@@ -156,8 +156,7 @@ def test_a_second_up_names_the_running_one(run: Run, home: Path) -> None:
 
     assert done.returncode == 1
     message = f"(process {running.supervisor_pid}), ingest at {running.ingest_url}."
-    assert done.stderr == f"Rapport is already running {message}
-"
+    assert done.stderr == f"Rapport is already running {message}\n"
 
 
 def test_migrating_again_changes_nothing(run: Run) -> None:
