@@ -17,8 +17,8 @@ import numpy as np
 
 from lab.product_path import forms_of
 from lab.simulator.cohort import simulate
-from lab.simulator.instruments import WAI_SR
 from lab.simulator.world import typical_world
+from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.form import Form
 from services.detector.model.artefact import load
@@ -30,7 +30,7 @@ SEED = 5
 def histories(dyads: int) -> list[list[Form]]:
     """So many clients' forms of all sessions, however many they would have come to."""
     rng = np.random.default_rng(SEED)
-    cohort = simulate(rng, dyads, typical_world(WAI_SR, rng), SESSIONS)
+    cohort = simulate(rng, dyads, typical_world(Catalogue.load().get("wai-sr"), rng), SESSIONS)
     cohort.present[:] = True
     return [forms_of(cohort, client) for client in range(dyads)]
 

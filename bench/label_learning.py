@@ -2,9 +2,8 @@
 
     python -m bench.label_learning [--clients 1500] [--seeds 3]
 
-Simulated practices of every kind that the model was not trained on answer so many of the episodes that they
-were told of; what was learned is measured on clients nobody learned from, against the truth. Prints the table
-of docs/learning.md; about ten minutes.
+The therapists of simulated practices, of every scenario, answer a number of alerts. What was learned is
+measured on other clients, against the truth. Prints the table of docs/learning.md; takes about ten minutes.
 """
 
 import argparse
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lab.studies.label_learning import Outcome, study
+from lab.studies.label_learning import StudyOutcome, study
 from lab.studies.simulated_answers import HABITS
 from services.detector.model.artefact import load
 
@@ -25,7 +24,7 @@ TITLES = (
 )  # fmt: skip
 
 
-def row(habits: str, count: int, some: Sequence[Outcome]) -> str:
+def row(habits: str, count: int, some: Sequence[StudyOutcome]) -> str:
     """One line of the table: before, and after what the practices did whose candidate was better."""
     before, tried = [one.before for one in some], [one.candidate for one in some]
     after = [one.candidate if one.activated else one.before for one in some]

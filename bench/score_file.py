@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lab.simulator.cohort import simulate
-from lab.simulator.instruments import SHIPPED
+from lab.simulator.instruments import catalogue_instruments
 from lab.simulator.item_responses import in_instrument_units
 from lab.simulator.world import typical_world
 
@@ -31,7 +31,8 @@ ORDERS = ("by-time", "by-client")
 AT_ONCE = 2_000
 HELPERS = 2
 BEGAN = datetime(2025, 1, 6, 10, tzinfo=UTC)
-ITEMS = max(len(shape.components) for shape in SHIPPED)
+INSTRUMENTS = catalogue_instruments()
+ITEMS = max(instrument.items for instrument in INSTRUMENTS)
 HEADER = (
     "practice_id", "client_id", "therapist_id", "session_id", "session_at", "instrument",
     *(f"item_{number}" for number in range(1, ITEMS + 1)),
@@ -55,9 +56,9 @@ def rows(seed: int = 1) -> Iterator[tuple[int, list[object]]]:
     rng = np.random.default_rng(seed)
     number = 0
     while True:
-        shape = SHIPPED[number // AT_ONCE % len(SHIPPED)]
-        cohort = simulate(rng, AT_ONCE, typical_world(shape, rng), 12)
-        marks = in_instrument_units(shape, cohort.marks.copy())
+        instrument = INSTRUMENTS[number // AT_ONCE % len(INSTRUMENTS)]
+        cohort = simulate(rng, AT_ONCE, typical_world(instrument, rng), 12)
+        marks = in_instrument_units(instrument, cohort.marks.copy())
         for client in range(AT_ONCE):
             number += 1
             who = [f"practice-{number % 20}", f"c{number}", f"t{number // 15}"]
@@ -68,7 +69,7 @@ def rows(seed: int = 1) -> Iterator[tuple[int, list[object]]]:
                     items = ["" if np.isnan(mark) else f"{mark:g}" for mark in marks[client, t].tolist()]
                     given[: len(items)] = items
                 at = (began + timedelta(weeks=t)).isoformat()
-                yield number % 180 + 7 * t, [*who, f"s{number}-{t}", at, shape.name, *given]
+                yield number % 180 + 7 * t, [*who, f"s{number}-{t}", at, instrument.id, *given]
 
 
 def write(file: Path, count: int, order: str) -> None:

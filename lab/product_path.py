@@ -1,4 +1,4 @@
-"""A cohort and a detector in, what the whole path says of it out: risks, flags and episodes per session."""
+"""Runs the detector's own path over whole histories: assessments, flags and episodes per session."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,84 +19,91 @@ from services.detector.domain.form import FORM_COLUMNS, Form
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_BEGAN = datetime(2020, 1, 6, 10, tzinfo=UTC)
+_FIRST_SESSION = datetime(2020, 1, 6, 10, tzinfo=UTC)
 _WEEK = timedelta(days=7)
-_AT = {name: place for place, name in enumerate(FORM_COLUMNS)}
+_COLUMN = {name: position for position, name in enumerate(FORM_COLUMNS)}
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One dyad: its forms, what the model found, and what was decided, in the order of its sessions."""
+class AssessedDyad:
+    """One dyad; the three sequences have one element per session, in the order of the sessions."""
 
     forms: Sequence[Form]
-    found: Sequence[Assessment]
-    seen: Sequence[EpisodeStep]
+    assessments: Sequence[Assessment]
+    decisions: Sequence[EpisodeStep]
+    """Whether each session is flagged, and its step in an episode."""
 
 
-def session_name(client: int, session: int) -> str:
-    """The id of a simulated session."""
+def simulated_session_id(client: int, session: int) -> str:
+    """Return the id of a simulated session.
+
+    >>> simulated_session_id(3, 12)
+    '3-012'
+    """
     return f"{client}-{session:03d}"
 
 
 def forms_of(cohort: Cohort, client: int) -> list[Form]:
-    """A simulated client's forms, a week apart."""
+    """Return the forms of a simulated client's sessions that took place, a week apart."""
     forms = []
     for t in np.nonzero(cohort.present[client])[0].tolist():
         row = cohort.forms[client, t].tolist()
-        name = session_name(client, t)
-        place = SessionOrder(_BEGAN + t * _WEEK, SessionId(name), InstrumentId(cohort.world.shape.name))
-        declined = row[_AT["declined"]] > 0
+        name = simulated_session_id(client, t)
+        instrument = InstrumentId(cohort.world.instrument.id)
+        declined = row[_COLUMN["declined"]] > 0
         forms.append(
             Form(
                 RatingId(name),
-                place,
+                SessionOrder(_FIRST_SESSION + t * _WEEK, SessionId(name), instrument),
                 Status.DECLINED if declined else Status.RATED,
                 bond=row[0],
                 goal=row[1],
                 task=row[2],
                 overall=row[3],
-                answered=int(row[_AT["answered"]]),
-                spread=row[_AT["spread"]],
-                top=row[_AT["top"]],
-                step=row[_AT["step"]],
+                answered=int(row[_COLUMN["answered"]]),
+                spread=row[_COLUMN["spread"]],
+                top=row[_COLUMN["top"]],
+                step=row[_COLUMN["step"]],
             )
         )
     return forms
 
 
-def judge(detector: Detector, histories: Sequence[Sequence[Form]]) -> list[Judged]:
-    """The detector's own path over whole histories, at its default threshold."""
+def assess_histories(detector: Detector, histories: Sequence[Sequence[Form]]) -> list[AssessedDyad]:
+    """Assess whole histories and fold them into episodes at the detector's default threshold."""
     results = detector.assess([DyadForms(None, forms) for forms in histories])
-    judged = []
+    dyads = []
     for forms, result in zip(histories, results, strict=True):
         sessions = [
-            session_risk(form.order, found, detector.threshold)
-            for form, found in zip(forms, result.assessments, strict=True)
+            session_risk(form.order, assessment, detector.threshold)
+            for form, assessment in zip(forms, result.assessments, strict=True)
         ]
-        _, seen = fold_episodes(NO_SESSIONS, sessions)
-        judged.append(Judged(forms, result.assessments, seen))
-    return judged
+        _, decisions = fold_episodes(NO_SESSIONS, sessions)
+        dyads.append(AssessedDyad(forms, result.assessments, decisions))
+    return dyads
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedCohort:
-    """What the path says of a cohort, all (n, t); False or NaN where no session took place."""
+class AssessedCohort:
+    """Arrays of shape (n, t) over clients and sessions; False or NaN where no session took place."""
 
     risk: Floats
     flagged: Bools
     opened: Bools
-    judged: Sequence[Judged]
+    """An episode opens at this session."""
+    dyads: Sequence[AssessedDyad]
+    """One per client."""
 
 
-def judge_cohort(detector: Detector, cohort: Cohort) -> JudgedCohort:
-    """Every session of a cohort."""
+def assess_cohort(detector: Detector, cohort: Cohort) -> AssessedCohort:
+    """Assess every session of a simulated cohort."""
     n, sessions = cohort.present.shape
-    judged = judge(detector, [forms_of(cohort, client) for client in range(n)])
+    dyads = assess_histories(detector, [forms_of(cohort, client) for client in range(n)])
     risk = np.full((n, sessions), np.nan)
     flagged, opened = np.zeros((n, sessions), dtype=np.bool_), np.zeros((n, sessions), dtype=np.bool_)
-    for client, one in enumerate(judged):
+    for client, dyad in enumerate(dyads):
         times = np.nonzero(cohort.present[client])[0]
-        risk[client, times] = [found.risk for found in one.found]
-        flagged[client, times] = [seen.flagged for seen in one.seen]
-        opened[client, times] = [seen.step == "opened" for seen in one.seen]
-    return JudgedCohort(risk, flagged, opened, judged)
+        risk[client, times] = [assessment.risk for assessment in dyad.assessments]
+        flagged[client, times] = [decision.flagged for decision in dyad.decisions]
+        opened[client, times] = [decision.step == "opened" for decision in dyad.decisions]
+    return AssessedCohort(risk, flagged, opened, dyads)

@@ -1,95 +1,69 @@
-"""`rapport evaluate`: a model in, its figures out: on the terminal, as page, as picture, as model card."""
+"""The command `rapport evaluate`: measures a model on simulated caseloads or on own ratings."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.console import Console
-
-from lab.evaluation.evaluate import evaluate
-from lab.evaluation.monotonicity import measure_all
-from lab.evaluation.practice_ratings import answered_figures, judge_own, own_figures, read_forms
-from lab.evaluation.share_of_optimum import Optimal
-from lab.reports.html_page import page
-from lab.reports.model_card import card
-from lab.reports.plots import NoPictures, draw
-from lab.reports.tables import (
-    Grid,
-    answered_grid,
-    confusion_grid,
-    kinds_grid,
-    leading_grid,
-    movement_grid,
-    optimal_grid,
-    own_grid,
-    promise_grid,
-    rules_grid,
-    shown,
-)
-from lab.simulator.scenarios import KINDS
-from schemas.instruments.settings import InstrumentSettings
-from services.detector.domain.detector import Detector
-from services.detector.files.label_file import read_labels
-from services.detector.model.artefact import load
-from services.detector.model.manifest import read_manifest
-from services.runtime.process.progress_bar import step_counter
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is measured on simulated cohorts."""
+def evaluate(
+    *,
+    model: Annotated[Path | None, typer.Option(help="A model's folder; by default the shipped one.")] = None,
+    clients: Annotated[int, typer.Option(min=20, help="Clients per simulated cohort.")] = 400,
+    seeds: Annotated[int, typer.Option(min=1, help="Cohorts per scenario.")] = 3,
+    ratings: Annotated[
+        Path | None, typer.Option(help="A table of your own ratings (CSV): measure flags on them instead.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Where to write the model card; only with --optimal is it complete.")
+    ] = None,
+    optimal: Annotated[
+        bool, typer.Option("--optimal", help="Also run the optimal filter, which takes minutes per cohort.")
+    ] = False,
+    particles: Annotated[
+        int, typer.Option(min=100, help="Particles of the optimal filter; more come closer to the optimum.")
+    ] = 4_000,
+    optimal_cohorts: Annotated[
+        int, typer.Option(min=1, help="Cohorts per scenario that the optimal filter is run on.")
+    ] = 3,
+    optimal_alike: Annotated[
+        bool, typer.Option("--optimal-alike", help="Do not tell the optimal filter how items differ.")
+    ] = False,
+    optimal_kept: Annotated[
+        Path | None,
+        typer.Option(help="A folder that caches the optimal filter's risks for the next run."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="With --ratings: therapists' answers, to measure the precision on."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="The HTML page to write; the plot (PNG) gets the same name.")
+    ] = Path("evaluation.html"),
+) -> None:
+    """Measure the detector beside today's rules, on simulated caseloads or on your own ratings.
 
-    clients: int
-    seeds: int
-    optimal: Optimal | None
-    """None: the optimal filter is not run."""
+    Examples:
 
+      rapport evaluate --clients 200 --seeds 1
 
-def on_cohorts(folder: Path, wanted: Wanted, out: Path, card_file: Path | None) -> None:
-    """Measure on simulated cohorts, print, and write `out` and the picture beside it."""
-    detector = load(folder)
-    with step_counter("measuring", len(KINDS) * wanted.seeds) as told:
-        results = evaluate(detector, wanted.clients, range(wanted.seeds), told, wanted.optimal)
-    grids = [
-        kinds_grid(results),
-        rules_grid(results),
-        promise_grid(results),
-        leading_grid(results),
-        movement_grid(results),
-        confusion_grid(results),
-    ]
-    if wanted.optimal:
-        grids.insert(1, optimal_grid(results))
-    about = f"{len(results)} simulated cohorts of {wanted.clients} clients, of kinds not trained on."
-    picture = None
-    try:
-        picture = draw(results)
-        out.with_suffix(".png").write_bytes(picture)
-    except NoPictures as why:
-        typer.secho(str(why), err=True, fg="yellow")
-    _show(detector, about, grids, out, picture)
-    if card_file is not None:
-        card_file.write_text(card(read_manifest(folder), results, measure_all(detector)), encoding="utf-8")
-        typer.echo(f"Model card written to {card_file}.")
+      rapport evaluate --optimal --optimal-kept .optimal --card MODEL_CARD.md
 
+      rapport evaluate --ratings ratings.csv --labels labels.csv
+    """
+    from lab.evaluation.share_of_optimum import OptimalFilterSettings
+    from lab.reports.evaluation_report import EvaluationSize, report_on_cohorts, report_on_practice
+    from services.detector.model.artefact import SHIPPED
 
-def on_own(folder: Path, ratings: Path, labels: Path | None, out: Path) -> None:
-    """Measure on a practice's own ratings, and on its therapists' answers where they are given."""
-    detector = load(folder)
-    forms = read_forms(ratings, InstrumentSettings().catalogue())
-    if forms.refused:
-        typer.echo(f"{forms.refused} rows are no valid rating and were left out.")
-    own = judge_own(detector, forms)
-    grids = [own_grid(own.rated, own_figures(own))]
-    if labels is not None:
-        grids.append(answered_grid(answered_figures(own, read_labels(labels))))
-    _show(detector, f"{own.rated} rated sessions of {len(own.keys)} dyads of your own.", grids, out, None)
-
-
-def _show(detector: Detector, about: str, grids: Sequence[Grid], out: Path, picture: bytes | None) -> None:
-    console = Console()
-    for grid in grids:
-        console.print(shown(grid))
-    out.write_text(page(detector.version, about, grids, picture), encoding="utf-8")
-    typer.echo(f"Written to {out}.")
+    folder = model or SHIPPED
+    if labels is not None and ratings is None:
+        raise typer.BadParameter("--labels needs the --ratings that the answers are about")
+    if ratings is not None:
+        report_on_practice(folder, ratings, labels, out)
+    else:
+        settings = (
+            OptimalFilterSettings(particles, optimal_cohorts, optimal_alike, optimal_kept)
+            if optimal
+            else None
+        )
+        report_on_cohorts(folder, EvaluationSize(clients, seeds, settings), out, card)

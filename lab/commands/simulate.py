@@ -1,52 +1,47 @@
-"""Sizes and a seed in, two files out: a practice network's ratings in sending order, and the truth."""
+"""The command `rapport simulate`: writes a simulated practice network to files."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-
-from lab.simulator.practice_network import ClientCourse, Sizes, simulate_network
-from lab.simulator.submissions import Sending, in_sending_order
+import typer
 
 
-def truth(courses: Iterable[ClientCourse], seed: int, end: datetime) -> dict[str, object]:
-    """What was planted: per dyad its sessions in order, its ruptures, and the vendor rule's flags on them."""
-    return {
-        "seed": seed,
-        "end": end.isoformat(),
-        "dyads": [
-            {
-                "practice": course.practice,
-                "therapist_id": course.therapist_id,
-                "client_id": course.client_id,
-                "case_id": "",
-                "instrument": course.instrument,
-                "sessions": [session.id for session in course.sessions],
-                "ruptures": [asdict(rupture) for rupture in course.ruptures],
-                "rupture_sessions": [s.id for s in course.sessions if s.rupture],
-                "vendor_flags": [s.id for s in course.sessions if s.vendor_flag],
-            }
-            for course in courses
-        ],
-    }
+def simulate(
+    *,
+    ratings: Annotated[Path, typer.Option(help="Where to write the ratings, one JSON object a line.")],
+    truth: Annotated[Path | None, typer.Option(help="Where to write the planted ruptures.")] = None,
+    practices: Annotated[int, typer.Option(min=1, help="Practices in the network.")] = 3,
+    therapists: Annotated[int, typer.Option(min=1, help="Therapists, over all practices.")] = 25,
+    clients: Annotated[int, typer.Option(min=1, help="Clients, over all practices.")] = 200,
+    sessions: Annotated[int, typer.Option(min=1, max=200, help="Weekly sessions per client.")] = 12,
+    seed: Annotated[int, typer.Option(help="The same seed and end give the same files.")] = 1,
+    end: Annotated[
+        str | None, typer.Option(help="Time after which nothing is sent; the current time by default.")
+    ] = None,
+) -> None:
+    """Write the ratings of a simulated practice network, and the ruptures planted in it.
 
-
-def write(
-    sizes: Sizes, seed: int, end: datetime, ratings: Path, truth_file: Path | None
-) -> tuple[list[ClientCourse], list[Sending]]:
-    """Write the files and return what is in them; the same arguments give the same bytes.
-
-    Each line of `ratings` is `{"practice", "rating", "expect": "accepted" | "refused", "why"}`.
+    The ratings are in sending order. Some are late, repeated, corrected, declined or withdrawn, and a few are
+    invalid. Send them with: rapport send FILE
     """
-    rng = np.random.default_rng(seed)
-    courses = simulate_network(rng, sizes, end)
-    sendings = in_sending_order(rng, courses, end)
-    with ratings.open("w", encoding="utf-8") as file:
-        for sending in sendings:
-            file.write(json.dumps(sending.line(), separators=(",", ":")) + "\n")
-    if truth_file is not None:
-        truth_file.write_text(json.dumps(truth(courses, seed, end), indent=1) + "\n", encoding="utf-8")
-    return courses, sendings
+    from lab.simulator.network_files import write_network
+    from lab.simulator.practice_network import NetworkSize
+
+    size = NetworkSize(practices, therapists, clients, sessions)
+    courses, submissions = write_network(size, seed, _end(end), ratings, truth)
+    invalid = sum(not submission.accepted for submission in submissions)
+    planted = sum(len(course.ruptures) for course in courses)
+    print(
+        f"{len(submissions)} ratings of {len(courses)} clients written to {ratings}: "
+        f"{len(submissions) - invalid} to be accepted, {invalid} to be refused; {planted} ruptures planted."
+    )
+
+
+def _end(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    end = datetime.fromisoformat(text)
+    if end.tzinfo is None:
+        raise typer.BadParameter("give the end with its time zone, such as 2026-11-20T18:00+00:00")
+    return end.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""A classifier and a cohort in, how well each of its parts would order the sessions alone out."""
+"""Measures how well each part of the classifier alone orders sessions by risk."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,26 @@ from services.detector.model.classifier import Blend, Classifier
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Areas under the precision-recall curve."""
+class PartScores:
+    """Areas under the precision-recall curve of three scores."""
 
     filter_alone: float
+    """The filter's log-odds."""
     trees_alone: float
+    """The trees' log-odds."""
     deviations_alone: float
-    """Of the level's distance from the client's usual one, in standard deviations: neither of the two."""
+    """How far the level is below the client's baseline, in standard deviations; uses neither of the two."""
 
 
-def parts(classifier: Classifier, cohort: Cohort) -> Parts | None:
-    """What the parts of a blend reach; None where the classifier is none."""
+def part_scores(classifier: Classifier, cohort: Cohort) -> PartScores | None:
+    """Return the scores of a blend's parts on a cohort; None for any other classifier."""
     if not isinstance(classifier, Blend):
         return None
     rows = fold_cohort(FeatureExtractor(), cohort)
-    at = FEATURES.index("below_usual_in_deviations")
-    # Declined forms have no level: nothing is said of them, as by a rule.
-    deviations = np.nan_to_num(rows.features[:, at], nan=-np.inf)
-    return Parts(
+    column = FEATURES.index("below_usual_in_deviations")
+    # Declined forms have no level; like the rules, this score never flags them.
+    deviations = np.nan_to_num(rows.features[:, column], nan=-np.inf)
+    return PartScores(
         filter_alone=ranking(rows.rupture, rows.features[:, classifier.log_odds_index]).auprc,
         trees_alone=ranking(rows.rupture, classifier.trees.decision_function(rows.features)).auprc,
         deviations_alone=ranking(rows.rupture, deviations).auprc,

@@ -1,4 +1,4 @@
-"""A cohort and what was said of it in, how often the explanation fits the simulator's truth out."""
+"""Measures how often the explanation of a detected rupture agrees with the simulator's truth."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,90 +7,88 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lab.evaluation.metrics import Spell, spells
-from lab.product_path import JudgedCohort
+from lab.evaluation.metrics import RuptureSpan, rupture_spans
+from lab.product_path import AssessedCohort
 from lab.simulator.cohort import Cohort
 from schemas.events import Component, Movement
 from services.detector.domain.episodes import EARLY_RATINGS
 
 COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK)
-_AT_ONCE = 0.45
-"""A fall is sudden when its first session brought so much of it: a ramp of one or two sessions, not three."""
-
-
+_SUDDEN_SHARE = 0.45
+"""A fall is sudden when its first session has at least this share of it: a ramp of one or two sessions."""
 AFTER = (0, 1, 2)
-"""Looked at: the first flag, and so many rated sessions of the same rupture after it."""
+"""Explanations are compared at the first flag, and one and two rated sessions later."""
 
 
-class Named(NamedTuple):
-    """What was said of a caught rupture."""
+class NamedMovement(NamedTuple):
+    """The movement that was named for a detected rupture, and the true one."""
 
     after: int
-    """Rated sessions since its first flag."""
+    """Rated sessions since the first flag."""
     true: Movement
     named: str
-    """Empty: none, which says that it is not clear."""
+    """Empty where none was named, because the marks do not show which."""
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """Of the ruptures that were caught."""
+class ExplanationCounts:
+    """Counts over detected ruptures."""
 
-    moved: Counter[Named] = field(default_factory=Counter)
-    """True kind of movement and the one that was named, with how often."""
+    movements: Counter[NamedMovement] = field(default_factory=Counter)
     leading: Counter[tuple[int, bool]] = field(default_factory=Counter)
-    """In how many components there was a fall, whether the deepest one was named at the first flag, and how
-    often."""
+    """By number of components that fell, and whether the deepest one was named at the first flag."""
 
-    def of(self, true: Movement, after: int = 0) -> Counter[str]:
-        """What was named where this was true, with how often."""
-        return Counter({one.named: n for one, n in self.moved.items() if one[:2] == (after, true)})
+    def named_for(self, true: Movement, after: int = 0) -> Counter[str]:
+        """Return how often each movement was named where `true` was the true one."""
+        return Counter(
+            {movement.named: n for movement, n in self.movements.items() if movement[:2] == (after, true)}
+        )
 
-    def add(self, other: "Explained") -> None:
-        """Take another one's counts in."""
-        self.moved.update(other.moved)
+    def add(self, other: "ExplanationCounts") -> None:
+        """Add the counts of `other`."""
+        self.movements.update(other.movements)
         self.leading.update(other.leading)
 
 
-def explained(cohort: Cohort, judged: JudgedCohort) -> Explained:
-    """Each caught rupture of the cohort: what was said at its first flag and after it, and what is true."""
-    out = Explained()
-    for spell, first in _caught(cohort, judged):
-        found = judged.judged[spell.client].found
-        for after, session in enumerate(_looked_at(cohort, spell, first)):
-            place = int(np.count_nonzero(cohort.present[spell.client, :session]))
-            true = true_movement(cohort, spell, session)
-            out.moved[Named(after, true, found[place].movement or "")] += 1
-            if after == 0 and not cohort.declined[spell.client, session]:
-                fall = cohort.courses.fall[spell.client, spell.begin : session + 1].max(axis=0)
-                named = found[place].leading is COMPONENTS[int(np.argmax(fall))]
-                out.leading[int((fall > 0).sum()), named] += 1
-    return out
+def count_explanations(cohort: Cohort, assessed: AssessedCohort) -> ExplanationCounts:
+    """Compare the explanations of each detected rupture with the truth, at its first flag and after it."""
+    counts = ExplanationCounts()
+    for span, first in _detected(cohort, assessed):
+        assessments = assessed.dyads[span.client].assessments
+        for after, session in enumerate(_compared_sessions(cohort, span, first)):
+            position = int(np.count_nonzero(cohort.present[span.client, :session]))
+            true = true_movement(cohort, span, session)
+            counts.movements[NamedMovement(after, true, assessments[position].movement or "")] += 1
+            if after == 0 and not cohort.declined[span.client, session]:
+                fall = cohort.courses.fall[span.client, span.begin : session + 1].max(axis=0)
+                is_named = assessments[position].leading is COMPONENTS[int(np.argmax(fall))]
+                counts.leading[int((fall > 0).sum()), is_named] += 1
+    return counts
 
 
-def _looked_at(cohort: Cohort, spell: Spell, first: int) -> list[int]:
-    rated = cohort.present[spell.client] & ~cohort.declined[spell.client]
-    later = np.nonzero(rated[first + 1 : spell.end])[0] + first + 1
+def _compared_sessions(cohort: Cohort, span: RuptureSpan, first: int) -> list[int]:
+    rated = cohort.present[span.client] & ~cohort.declined[span.client]
+    later = np.nonzero(rated[first + 1 : span.end])[0] + first + 1
     return [first, *later[: AFTER[-1]].tolist()]
 
 
-def _caught(cohort: Cohort, judged: JudgedCohort) -> Iterator[tuple[Spell, int]]:
-    for spell in spells(cohort.rupture & cohort.present):
-        flags = np.nonzero(judged.flagged[spell.client, spell.begin : spell.end])[0]
+def _detected(cohort: Cohort, assessed: AssessedCohort) -> Iterator[tuple[RuptureSpan, int]]:
+    for span in rupture_spans(cohort.rupture & cohort.present):
+        flags = np.nonzero(assessed.flagged[span.client, span.begin : span.end])[0]
         if flags.size:
-            yield spell, spell.begin + int(flags[0])
+            yield span, span.begin + int(flags[0])
 
 
-def true_movement(cohort: Cohort, spell: Spell, session: int) -> Movement:
-    """What happened up to a session, as the simulator made it."""
-    client = spell.client
+def true_movement(cohort: Cohort, span: RuptureSpan, session: int) -> Movement:
+    """Return the movement that the simulator made up to a session of the rupture."""
+    client = span.client
     rated = cohort.present[client] & ~cohort.declined[client]
     if cohort.declined[client, session]:
         return Movement.DECLINED_FORMS
     if np.count_nonzero(rated[: session + 1]) < EARLY_RATINGS:
         return Movement.LOW_FROM_START
-    fall = cohort.courses.fall[client, spell.begin : spell.end]
+    fall = cohort.courses.fall[client, span.begin : span.end]
     depth = fall.mean(axis=1)
-    if depth[0] < _AT_ONCE * depth.max():
+    if depth[0] < _SUDDEN_SHARE * depth.max():
         return Movement.SLOW_SLIDE
     return Movement.EVERYTHING if np.all(fall[0] > 0) else Movement.SUDDEN_FALL

@@ -1,6 +1,6 @@
-"""A cohort and a model in, the false alarms that came where so many were promised out.
+"""Compares the rate of false alarms that a threshold was chosen for with the rate on new clients.
 
-Half of the clients are those that the practice has rated so far; what is measured is measured on the others.
+A practice's own threshold is chosen on the clients with even numbers; all rates are measured on the others.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.product_path import JudgedCohort
+from lab.product_path import AssessedCohort
 from lab.simulator.cohort import Cohort
 from services.detector.domain.detector import Detector
 from services.detector.domain.episodes import may_flag
@@ -24,45 +24,54 @@ _SESSIONS = {STARTS[1]: 400, STARTS[2]: 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """One promise on one cohort."""
+class FalseAlarmRate:
+    """The promised and the observed rate on one cohort, per 100 stable rated sessions."""
 
     promised: float
-    """Flagged of 100 stable rated sessions."""
     threshold: str
-    """One of `STARTS`: where the threshold comes from."""
-    found: float
+    """One of `STARTS`: what the threshold was chosen on."""
+    observed: float
 
 
-def kept(detector: Detector, cohort: Cohort, judged: JudgedCohort) -> list[Kept]:
-    """Every sensitivity with every kind of threshold; a model without a reference starts balanced only."""
-    able = flaggable(cohort, judged)
+def false_alarm_rates(detector: Detector, cohort: Cohort, assessed: AssessedCohort) -> list[FalseAlarmRate]:
+    """Measure every sensitivity with every kind of threshold.
+
+    Without a reference, the model's own threshold is known for the balanced sensitivity only.
+    """
+    may_be_flagged = flaggable(cohort, assessed)
     early = np.arange(cohort.present.shape[0]) % 2 == 0
-    known = cohort.present & early[:, None]
+    rated_so_far = cohort.present & early[:, None]
     stable = cohort.present & ~early[:, None] & ~cohort.declined & ~cohort.rupture
-    out = []
+    rates = []
     for promised in SENSITIVITIES.values():
         for start in STARTS:
-            threshold = _threshold(detector, promised, start, judged.risk[known], able[known])
+            threshold = _threshold(
+                detector, promised, start, assessed.risk[rated_so_far], may_be_flagged[rated_so_far]
+            )
             if threshold is not None:
-                flagged = able[stable] & (judged.risk[stable] >= threshold)
-                out.append(Kept(promised, start, 100 * float(flagged.mean())))
-    return out
+                flagged = may_be_flagged[stable] & (assessed.risk[stable] >= threshold)
+                rates.append(FalseAlarmRate(promised, start, 100 * float(flagged.mean())))
+    return rates
 
 
-def _threshold(detector: Detector, promised: float, start: str, risk: Floats, able: Bools) -> float | None:
+def _threshold(
+    detector: Detector, promised: float, start: str, risk: Floats, may_be_flagged: Bools
+) -> float | None:
     if start == START:
         if promised == SENSITIVITIES["balanced"]:
             return detector.threshold
         return None if detector.reference is None else detector.reference.threshold_for(promised)
-    most = _SESSIONS[start]
-    some, can = risk[:most], able[:most]
-    return threshold_for_false_alarms(some[can].tolist(), some[~can].tolist(), promised / 100)
+    sessions = _SESSIONS[start]
+    risk, may_be_flagged = risk[:sessions], may_be_flagged[:sessions]
+    return threshold_for_false_alarms(
+        risk[may_be_flagged].tolist(), risk[~may_be_flagged].tolist(), promised / 100
+    )
 
 
-def flaggable(cohort: Cohort, judged: JudgedCohort) -> Bools:
-    """(n, t) whether the session may be flagged at all, were its risk high enough."""
-    able = np.zeros(cohort.present.shape, dtype=np.bool_)
-    for client, one in enumerate(judged.judged):
-        able[client, np.nonzero(cohort.present[client])[0]] = [may_flag(found) for found in one.found]
-    return able
+def flaggable(cohort: Cohort, assessed: AssessedCohort) -> Bools:
+    """Return (n, t) whether a session would be flagged if its risk were high enough."""
+    may_be_flagged = np.zeros(cohort.present.shape, dtype=np.bool_)
+    for client, dyad in enumerate(assessed.dyads):
+        times = np.nonzero(cohort.present[client])[0]
+        may_be_flagged[client, times] = [may_flag(assessment) for assessment in dyad.assessments]
+    return may_be_flagged

@@ -1,4 +1,4 @@
-"""Risks and the truth in, figures out: ranking, calibration, what was caught and how late, what was false."""
+"""Measures scores against the truth: ranking, calibration, and the share and delay of detected ruptures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,83 +13,87 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """How well a score orders sessions: areas under the ROC curve and under the precision-recall curve."""
+    """Areas under the ROC curve and under the precision-recall curve (average precision)."""
 
     auroc: float
     auprc: float
 
 
 def ranking(rupture: Bools, score: Floats) -> Ranking:
-    """Of sessions, `rupture` and `score` (n,); minus infinity where a rule has nothing to say."""
+    """Rank n sessions; `rupture` and `score` (n,), minus infinity where a rule does not apply."""
     lowest = np.where(np.isneginf(score), score[np.isfinite(score)].min(initial=0.0) - 1.0, score)
     return Ranking(float(roc_auc_score(rupture, lowest)), float(average_precision_score(rupture, lowest)))
 
 
 def calibration_error(rupture: Bools, risk: Floats, bins: int = 10) -> float:
-    """Expected calibration error over bins of equally many sessions."""
+    """Return the expected calibration error over bins of equal size; `rupture` and `risk` (n,).
+
+    >>> calibration_error(np.array([True, False, True, True]), np.array([0.5, 0.5, 1.0, 1.0]), bins=2)
+    0.0
+    """
     order = np.argsort(risk, kind="stable")
     gaps = [
-        abs(float(risk[some].mean()) - float(rupture[some].mean())) * some.size
-        for some in np.array_split(order, bins)
-        if some.size
+        abs(float(risk[members].mean()) - float(rupture[members].mean())) * members.size
+        for members in np.array_split(order, bins)
+        if members.size
     ]
     return sum(gaps) / risk.size
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
-    """A stretch of a client's sessions with a rupture under way: from `begin` up to before `end`."""
+class RuptureSpan:
+    """One rupture: a client's sessions from `begin` to before `end`, numbered from 0."""
 
     client: int
     begin: int
     end: int
 
 
-def spells(rupture: Bools) -> Iterator[Spell]:
-    """The ruptures in (n, t) sessions; those that did not take place are False."""
+def rupture_spans(rupture: Bools) -> Iterator[RuptureSpan]:
+    """Yield the ruptures in (n, t) sessions; sessions that did not take place are False.
+
+    >>> list(rupture_spans(np.array([[False, True, True, False]])))
+    [RuptureSpan(client=0, begin=1, end=3)]
+    """
     edges = np.diff(np.pad(rupture.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     clients, begins = np.nonzero(edges > 0)
     _, ends = np.nonzero(edges < 0)
     for client, begin, end in zip(clients.tolist(), begins.tolist(), ends.tolist(), strict=True):
-        yield Spell(client, begin, end)
+        yield RuptureSpan(client, begin, end)
 
 
 @dataclass(frozen=True, slots=True)
-class Caught:
-    """What became of the ruptures that had at least one rated session."""
+class DetectionFigures:
+    """How many ruptures with at least one rated session were detected, and how late."""
 
     ruptures: int
-    caught: int
+    detected: int
+    """Ruptures flagged at one of their rated sessions."""
     at_once: int
-    """Caught at their first rated session."""
-    sessions_until: tuple[int, ...]
-    """For each one caught: rated sessions from its first to the one flagged; 0 is at once."""
+    """Ruptures flagged at their first rated session."""
+    delays: tuple[int, ...]
+    """For each detected rupture, the rated sessions from its first to the first flagged one."""
 
     @property
     def share(self) -> float:
-        """Of the ruptures, those flagged while under way."""
-        return self.caught / max(self.ruptures, 1)
+        """Detected ruptures over all ruptures."""
+        return self.detected / max(self.ruptures, 1)
 
     @property
     def share_at_once(self) -> float:
-        """Of the ruptures, those flagged at their first rated session."""
+        """Ruptures flagged at their first rated session over all ruptures."""
         return self.at_once / max(self.ruptures, 1)
 
-    @property
-    def median_sessions(self) -> float:
-        """Of those caught; NaN when none is."""
-        return float(np.median(self.sessions_until)) if self.sessions_until else float("nan")
 
-
-def caught(rupture: Bools, rated: Bools, flagged: Bools) -> Caught:
-    """All (n, t); a rupture is caught by a flag at one of its rated sessions."""
+def detection_figures(rupture: Bools, rated: Bools, flagged: Bools) -> DetectionFigures:
+    """Return how many ruptures are flagged at one of their rated sessions; all arguments (n, t)."""
     total, delays = 0, []
-    for spell in spells(rupture):
-        seen = np.nonzero(rated[spell.client, spell.begin : spell.end])[0] + spell.begin
-        if seen.size == 0:
+    for span in rupture_spans(rupture):
+        sessions = np.nonzero(rated[span.client, span.begin : span.end])[0] + span.begin
+        if sessions.size == 0:
             continue
         total += 1
-        hits = np.nonzero(flagged[spell.client, seen])[0]
+        hits = np.nonzero(flagged[span.client, sessions])[0]
         if hits.size:
             delays.append(int(hits[0]))
-    return Caught(total, len(delays), sum(delay == 0 for delay in delays), tuple(delays))
+    return DetectionFigures(total, len(delays), sum(delay == 0 for delay in delays), tuple(delays))

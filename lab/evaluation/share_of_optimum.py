@@ -1,4 +1,4 @@
-"""A detector's and the optimal filter's risks in, how much of what is possible the detector reaches out."""
+"""Measures which share of the optimal filter's precision and detection a detector reaches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,30 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
-from lab.evaluation.metrics import calibration_error, caught
-from lab.optimal_filter.cache import first_clients, kept_risk
+from lab.evaluation.metrics import calibration_error, detection_figures
+from lab.optimal_filter.cache import cached_risk, first_clients
 from lab.simulator.cohort import Cohort
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 _SEEDS = 1000, 1001
-"""Of the filter's two runs; they have nothing to do with the cohort's."""
-_AGAIN = 10
-"""One in so many clients is followed a second time, by as many particles of its own."""
+"""Seeds of the filter's two runs, independent of the cohort's."""
+_SECOND_RUN_EVERY = 10
+"""One in this many clients is filtered a second time, to see how far two runs differ."""
 
 
 @dataclass(frozen=True, slots=True)
-class Optimal:
-    """How the optimal filter is to be run."""
+class OptimalFilterSettings:
+    """How to run the optimal filter."""
 
     particles: int
     cohorts: int
-    """Beside so many cohorts of each kind."""
-    alike: bool
-    """It takes all items for alike, as one must who has seen no other client's marks."""
-    kept: Path | None
-    """A folder: risks are read from it where they are known, and left in it; None to keep none."""
+    """Number of cohorts of each scenario to run it on."""
+    ignore_item_offsets: bool
+    """It assumes equal items, as a detector must that has not seen other clients' marks."""
+    cache: Path | None
+    """A folder for the filter's risks (`lab/optimal_filter/cache.py`); None caches nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ class OptimalFigures:
     """AUPRC of the detector over that of the optimal filter."""
     share_low: float
     share_high: float
-    """90 of 100 draws of clients with replacement give a share between these."""
-    caught_at_budget: float
-    """Share of ruptures caught at the cut that flags the budget of stable sessions."""
-    caught_share: float
-    """Of the ruptures that the optimal filter catches so, the share that the detector catches so: a ratio."""
+    """90 of 100 bootstrap draws of clients give a share between these two."""
+    detected_at_budget: float
+    """Share of ruptures that the optimal filter detects when it flags the budget of stable sessions."""
+    detected_share: float
+    """That share of the detector over that of the optimal filter."""
     calibration_error: float
     doubled: float
-    """AUPRC with twice the particles over that without, of the clients followed twice."""
+    """AUPRC of the mean of two runs over the mean AUPRC of each: the gain from twice the particles."""
     runs_differ: float
     """Mean absolute difference of the risks of the two runs."""
 
@@ -59,10 +59,13 @@ class OptimalFigures:
 def share_interval(
     rupture: Bools, risk: Floats, optimal: Floats, present: Bools, draws: int = 200
 ) -> tuple[float, float]:
-    """5th and 95th percentile of AUPRC(risk) / AUPRC(optimal) over draws of clients; all (n, t)."""
+    """Return the 5th and 95th percentile of AUPRC(risk) / AUPRC(optimal) over bootstrap draws of clients.
+
+    The arrays have the shape (n, t).
+    """
     rng = np.random.default_rng(0)
     clients = [np.nonzero(row)[0] for row in present]
-    rows = [(rupture[i, at], risk[i, at], optimal[i, at]) for i, at in enumerate(clients)]
+    rows = [(rupture[i, times], risk[i, times], optimal[i, times]) for i, times in enumerate(clients)]
     shares = []
     for _ in range(draws):
         drawn = [rows[i] for i in rng.integers(len(rows), size=len(rows)).tolist()]
@@ -73,91 +76,61 @@ def share_interval(
     return low, high
 
 
-def caught_at(budget: float, cohort: Cohort, risk: Floats) -> float:
-    """Share of the ruptures caught at the cut that flags `budget` of 100 stable rated sessions."""
+def detected_at(budget: float, cohort: Cohort, risk: Floats) -> float:
+    """Return the share of ruptures detected at the cut that flags `budget` of 100 stable rated sessions."""
     rated = cohort.present & ~cohort.declined
     rupture = cohort.rupture & cohort.present
     cut = float(np.quantile(risk[rated & ~rupture], 1 - budget / 100, method="higher"))
-    return caught(rupture, rated, rated & (np.nan_to_num(risk) > cut)).share
+    return detection_figures(rupture, rated, rated & (np.nan_to_num(risk) > cut)).share
 
 
-def optimal_figures(cohort: Cohort, risk: Floats, budget: float, asked: Optimal) -> OptimalFigures:
-    """Run the filter on a cohort beside a detector's `risk` (n, t), NaN where no session took place."""
-    particles, kept = asked.particles, asked.kept
+def optimal_figures(
+    cohort: Cohort, risk: Floats, budget: float, settings: OptimalFilterSettings
+) -> OptimalFigures:
+    """Run the filter on a cohort, and compare with a detector's `risk` (n, t).
+
+    The risk is NaN where no session took place; `budget` is per 100 stable rated sessions.
+    """
+    particles, cache = settings.particles, settings.cache
     present, rupture = cohort.present, cohort.rupture & cohort.present
-    if asked.alike:
+    if settings.ignore_item_offsets:
         cohort = replace(cohort, item_offsets=np.zeros_like(cohort.item_offsets))
-    best = kept_risk(cohort, _SEEDS[0], particles, kept)
-    some = first_clients(cohort, -(-present.shape[0] // _AGAIN))
-    again = kept_risk(some, _SEEDS[1], particles, kept)
-    one, other, twice = best[: len(again)][some.present], again[some.present], rupture[: len(again)]
+    best = cached_risk(cohort, _SEEDS[0], particles, cache)
+    twice = first_clients(cohort, -(-present.shape[0] // _SECOND_RUN_EVERY))
+    again = cached_risk(twice, _SEEDS[1], particles, cache)
+    runs = best[: len(again)][twice.present], again[twice.present]
     truth = rupture[present]
     auprc = float(average_precision_score(truth, best[present]))
     low, high = share_interval(rupture, risk, best, present)
-    reachable = caught_at(budget, cohort, best)
+    reachable = detected_at(budget, cohort, best)
     return OptimalFigures(
         particles=particles,
         auprc=auprc,
         share=float(average_precision_score(truth, risk[present])) / auprc,
         share_low=low,
         share_high=high,
-        caught_at_budget=reachable,
-        caught_share=caught_at(budget, cohort, risk) / reachable if reachable else 1.0,
+        detected_at_budget=reachable,
+        detected_share=detected_at(budget, cohort, risk) / reachable if reachable else 1.0,
         calibration_error=calibration_error(truth, best[present]),
-        doubled=_doubled(twice[some.present], one, other),
-        runs_differ=float(np.abs(one - other).mean()),
+        doubled=_doubled(rupture[: len(again)][twice.present], *runs),
+        runs_differ=float(np.abs(runs[0] - runs[1]).mean()),
     )
 
 
-def _doubled(truth: Bools, one: Floats, other: Floats) -> float:
-    """AUPRC of two runs' mean over that of each; 1 where no client followed twice had a rupture."""
+def _doubled(truth: Bools, first_run: Floats, second_run: Floats) -> float:
+    """Return the AUPRC of the mean of two runs over the mean AUPRC of each; 1 where there is no rupture."""
     if not truth.any():
         return 1.0
     first, second, both = (
-        float(average_precision_score(truth, each)) for each in (one, other, (one + other) / 2)
+        float(average_precision_score(truth, risk))
+        for risk in (first_run, second_run, (first_run + second_run) / 2)
     )
     return both / ((first + second) / 2)
 
 
-OPTIMAL_TITLES = (
-    "kind of cohort",
-    "AUPRC of the optimal filter",
-    "share of it",
-    "90 % interval",
-    "caught at 5, share",
-    "calibration error",
-    "AUPRC with twice the particles, ratio",
-    "risks of two runs differ by",
-)
-
-
 def over_cohorts(runs: Sequence[OptimalFigures]) -> tuple[float, float, float]:
-    """The mean share of some cohorts, and its 90 % interval; their clients were drawn independently."""
+    """Return the mean share over cohorts and its 90 % interval, given that their clients are independent."""
     share = float(np.mean([run.share for run in runs]))
     below = float(np.linalg.norm([run.share - run.share_low for run in runs])) / len(runs)
     above = float(np.linalg.norm([run.share_high - run.share for run in runs])) / len(runs)
     return share, share - below, share + above
-
-
-def optimal_rows(kinds: Sequence[tuple[str, Sequence[OptimalFigures]]]) -> list[tuple[str, ...]]:
-    """One row a kind under `OPTIMAL_TITLES`."""
-    rows: list[tuple[str, ...]] = []
-    for name, runs in kinds:
-        share, low, high = over_cohorts(runs)
-        figures = [
-            (run.auprc, run.caught_share, run.calibration_error, run.doubled, run.runs_differ) for run in runs
-        ]
-        auprc, found, off, doubled, differ = np.mean(figures, axis=0).tolist()
-        rows.append(
-            (
-                name,
-                f"{auprc:.3f}",
-                f"{share:.2f}",
-                f"{low:.2f}-{high:.2f}",
-                f"{found:.2f}",
-                f"{off:.3f}",
-                f"{doubled:.3f}",
-                f"{differ:.3f}",
-            )
-        )
-    return rows

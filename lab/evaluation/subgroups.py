@@ -1,4 +1,4 @@
-"""A cohort and what was said of it in, who is flagged how often out, falsely and rightly."""
+"""Counts false alarms and detected ruptures by subgroups of clients."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,54 +7,56 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.evaluation.metrics import spells
-from lab.product_path import JudgedCohort
+from lab.evaluation.metrics import rupture_spans
+from lab.product_path import AssessedCohort
 from lab.simulator.cohort import Cohort
 
 Floats = NDArray[np.float64]
 
-PARTS = ("lowest third", "middle third", "highest third")
+THIRDS = ("lowest third", "middle third", "highest third")
 
 
-class Who(NamedTuple):
-    """A group of clients, and what it is a group by."""
+class Subgroup(NamedTuple):
+    """A group of clients who have something in common."""
 
     by: str
+    """The property that defines it, such as `mean level`."""
     group: str
+    """Its value, such as `lowest third`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fairness:
-    """Counts by group."""
+class SubgroupCounts:
+    """Counts by subgroup."""
 
-    stable: Counter[Who] = field(default_factory=Counter)
+    stable: Counter[Subgroup] = field(default_factory=Counter)
     """Rated sessions without a rupture under way."""
-    false: Counter[Who] = field(default_factory=Counter)
-    """Those of them that were flagged."""
-    ruptures: Counter[Who] = field(default_factory=Counter)
-    """With at least one rated session."""
-    caught: Counter[Who] = field(default_factory=Counter)
-    """Those of them that were flagged while under way."""
+    false: Counter[Subgroup] = field(default_factory=Counter)
+    """Stable sessions that were flagged."""
+    ruptures: Counter[Subgroup] = field(default_factory=Counter)
+    """Ruptures with at least one rated session."""
+    detected: Counter[Subgroup] = field(default_factory=Counter)
+    """Ruptures that were flagged at one of their rated sessions."""
 
-    def add(self, other: "Fairness") -> None:
-        """Take another one's counts in."""
+    def add(self, other: "SubgroupCounts") -> None:
+        """Add the counts of `other`."""
         for own, more in (
             (self.stable, other.stable),
             (self.false, other.false),
             (self.ruptures, other.ruptures),
-            (self.caught, other.caught),
+            (self.detected, other.detected),
         ):
             own.update(more)
 
 
 def _thirds(values: Floats) -> list[str]:
-    """(n,) the third of the cohort that each client's value lies in."""
+    """Return, for each of n clients, the third of the cohort that its value is in."""
     low, high = np.quantile(values, (1 / 3, 2 / 3)).tolist()
-    return [PARTS[int(value > low) + int(value > high)] for value in values.tolist()]
+    return [THIRDS[int(value > low) + int(value > high)] for value in values.tolist()]
 
 
-def fairness(cohort: Cohort, judged: JudgedCohort) -> Fairness:
-    """By the client's mean level, spread, number of sessions and forms not given, and by instrument."""
+def count_by_subgroup(cohort: Cohort, assessed: AssessedCohort) -> SubgroupCounts:
+    """Count by the client's mean level, spread, number of sessions and missing forms, and by instrument."""
     present = cohort.present
     rated = present & ~cohort.declined
     count = np.maximum(rated.sum(axis=1), 1)
@@ -67,41 +69,20 @@ def fairness(cohort: Cohort, judged: JudgedCohort) -> Fairness:
         "own spread": _thirds(spread),
         "sessions": _thirds(present.sum(axis=1).astype(np.float64)),
         "forms not given": ["none" if not share else "some" for share in missing.tolist()],
-        "instrument": [cohort.world.shape.name] * present.shape[0],
+        "instrument": [str(cohort.world.instrument.id)] * present.shape[0],
     }
     rupture = cohort.rupture & present
     stable = (rated & ~rupture).sum(axis=1).tolist()
-    false = (judged.flagged & rated & ~rupture).sum(axis=1).tolist()
-    out = Fairness()
-    for by, named in groups.items():
-        for client, group in enumerate(named):
-            out.stable[Who(by, group)] += stable[client]
-            out.false[Who(by, group)] += false[client]
-        for spell in spells(rupture):
-            inside = slice(spell.begin, spell.end)
-            if rated[spell.client, inside].any():
-                who = Who(by, named[spell.client])
-                out.ruptures[who] += 1
-                out.caught[who] += bool((judged.flagged & rated)[spell.client, inside].any())
-    return out
-
-
-FAIRNESS_TITLES = ("clients by", "", "false of 100 stable", "ruptures caught, of 100", "ruptures")
-
-
-def fairness_rows(found: Fairness) -> list[tuple[str, ...]]:
-    """One row a group under `FAIRNESS_TITLES`."""
-    return [
-        (
-            *who,
-            f"{100 * found.false[who] / max(stable, 1):.1f}",
-            f"{100 * found.caught[who] / max(found.ruptures[who], 1):.0f}",
-            str(found.ruptures[who]),
-        )
-        for who, stable in sorted(found.stable.items(), key=_order)
-    ]
-
-
-def _order(one: tuple[Who, int]) -> tuple[str, int, str]:
-    who, _ = one
-    return who.by, PARTS.index(who.group) if who.group in PARTS else 0, who.group
+    false = (assessed.flagged & rated & ~rupture).sum(axis=1).tolist()
+    counts = SubgroupCounts()
+    for by, group_of in groups.items():
+        for client, group in enumerate(group_of):
+            counts.stable[Subgroup(by, group)] += stable[client]
+            counts.false[Subgroup(by, group)] += false[client]
+        for span in rupture_spans(rupture):
+            sessions = slice(span.begin, span.end)
+            if rated[span.client, sessions].any():
+                subgroup = Subgroup(by, group_of[span.client])
+                counts.ruptures[subgroup] += 1
+                counts.detected[subgroup] += bool((assessed.flagged & rated)[span.client, sessions].any())
+    return counts

@@ -1,4 +1,4 @@
-"""A cohort in, the optimal filter's risks out: from a folder where they are known; no model changes them."""
+"""Caches the optimal filter's risks in a folder: they depend on the cohort, not on the evaluated model."""
 
 import hashlib
 from dataclasses import replace
@@ -8,45 +8,48 @@ import numpy as np
 
 from lab.optimal_filter.particle_filter import Floats, optimal_risk
 from lab.simulator.cohort import Cohort
-from lab.simulator.ruptures import Courses
+from lab.simulator.ruptures import LatentCourses
 
-_FILTER = 2
-"""Raise it when the filter changes: what was kept is then worked out again."""
+_FILTER_VERSION = 2
+"""Increase it when the filter changes, so that cached risks are computed again."""
 
 
 def first_clients(cohort: Cohort, clients: int) -> Cohort:
-    """A cohort of the first `clients` of its clients."""
-    some = slice(0, clients)
+    """Return a cohort of the first `clients` of its clients."""
+    first = slice(0, clients)
     courses = cohort.courses
     return replace(
         cohort,
-        forms=cohort.forms[some],
-        marks=cohort.marks[some],
-        declined=cohort.declined[some],
-        present=cohort.present[some],
-        courses=Courses(
-            courses.fall[some], courses.under_way[some], courses.unrepaired[some], courses.bad_day[some]
+        forms=cohort.forms[first],
+        marks=cohort.marks[first],
+        declined=cohort.declined[first],
+        present=cohort.present[first],
+        courses=LatentCourses(
+            courses.fall[first], courses.under_way[first], courses.unrepaired[first], courses.bad_day[first]
         ),
-        therapist=cohort.therapist[some],
+        therapist=cohort.therapist[first],
     )
 
 
-def kept_name(cohort: Cohort, seed: int, particles: int) -> str:
-    """The file's name: another whenever anything differs that the risks depend on."""
-    told = hashlib.sha256(repr((_FILTER, seed, particles, cohort.world)).encode())
+def cache_file_name(cohort: Cohort, seed: int, particles: int) -> str:
+    """Return a name that differs whenever anything differs that the risks depend on."""
+    digest = hashlib.sha256(repr((_FILTER_VERSION, seed, particles, cohort.world)).encode())
     for part in (cohort.item_offsets, cohort.marks, cohort.declined, cohort.present):
-        told.update(np.ascontiguousarray(part).tobytes())
-    return f"optimal-{told.hexdigest()[:20]}.npy"
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return f"optimal-{digest.hexdigest()[:20]}.npy"
 
 
-def kept_risk(cohort: Cohort, seed: int, particles: int, folder: Path | None) -> Floats:
-    """(n, t) of `optimal_risk`; with a folder, read from it or written to it."""
+def cached_risk(cohort: Cohort, seed: int, particles: int, folder: Path | None) -> Floats:
+    """Return `optimal_risk` (n, t), read from the folder if it is there and else written to it.
+
+    Without a folder nothing is cached.
+    """
     if folder is None:
         return optimal_risk(cohort, seed, particles)
-    file = folder / kept_name(cohort, seed, particles)
+    file = folder / cache_file_name(cohort, seed, particles)
     if file.exists():
-        known: Floats = np.load(file)
-        return known
+        cached: Floats = np.load(file)
+        return cached
     risk = optimal_risk(cohort, seed, particles)
     folder.mkdir(parents=True, exist_ok=True)
     np.save(file, risk)

@@ -1,8 +1,8 @@
-"""Guesses and the next form in, what may have happened to each since out, chosen with the form in view.
+"""Proposes for each particle whether a rupture or a bad day begins at a session, with the form in view.
 
-For each guess several candidates are drawn: nothing new, ruptures that begin, bad days. One is picked by how
-well it explains the form, as a rough normal reckoning has it; the weights make up for the picking, so that
-the roughness costs precision only. Clients' traits are picked likewise at the first form.
+Each particle gets several candidates: no event, ruptures that begin, bad days. One of them is sampled by its
+approximate fit to the form, under a t approximation of the likelihood, and the particle's weight corrects
+for that, so the approximation costs precision but no bias. The traits are sampled likewise at the first form.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -10,261 +10,308 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.optimal_filter.observation_model import Asked
-from lab.optimal_filter.particles import TRAITS, Bools, Floats, Sums
+from lab.optimal_filter.observation_model import FormMoments
+from lab.optimal_filter.particles import TRAITS, Bools, Floats, Precomputed
 from lab.simulator.cohort import OVERALL_NOISE
-from lab.simulator.ruptures import Onsets, bad_day_falls, draw_onsets
+from lab.simulator.ruptures import Onsets, draw_bad_days, draw_onsets
 
-EACH = 3
-"""Candidates of each sort."""
-_OFTEN, _AT_MOST = 8.0, (0.25, 0.15)
-"""Ruptures and bad days are picked as if they were up to eight times as frequent, up to these chances."""
-_REACH = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
+CANDIDATES = 3
+"""Ruptures per particle, and bad days per particle."""
+_BOOST, _MAX_BOOSTED = 8.0, (0.25, 0.15)
+"""Ruptures and bad days are proposed up to eight times as often as they occur, up to these probabilities."""
+_LOADING = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
 _SPREAD = np.array([1.0, 1.0, 1.0, 1 / 3 + OVERALL_NOISE**2], np.float32)[:, None]
-_LEAST = 1e-30
-_BLIND = 0.15
+_MIN_PROBABILITY = 1e-30
+_UNGUIDED_SHARE = 0.15
+"""Share of draws that ignore the form, so that weights are bounded."""
 _POOL = 1 << 14
-_FIRST_CANDIDATES = 8
+_TRAIT_CANDIDATES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """How well a form would fit, roughly: independent parts (4, n) and one that they have in common."""
+class FormLikelihood:
+    """A t approximation of P(form | expected alliance) for n particles.
 
-    precise: Floats
-    """(4, n) one over the variance of each felt component, without what they have in common."""
-    shared: Floats
+    Its scale matrix is diagonal (own noise) plus rank one (the noise that all components share).
+    """
+
+    precision: Floats
+    """(4, n) one over the variance of each felt component, without the common noise."""
+    common: Floats
     """(n,) the common noise's variance over one plus its information."""
-    asked: Floats
+    mean: Floats
     """(4, n) what the form asks for."""
-    scale: Floats
-    """(n,) log density at its middle, up to a constant."""
+    log_scale: Floats
+    """(n,) log density at the mode, up to a constant."""
     power: np.float32
-    tail: np.float32
+    degrees_of_freedom: np.float32
 
     def log_fit(self, expected: Floats) -> Floats:
-        """(n,) log-chance of the form, up to a constant, when `expected` (4, n) is felt but for noise."""
-        gap = self.asked - expected
-        weighed = self.precise * gap
-        common = (weighed * _REACH).sum(axis=0)
-        far = (weighed * gap).sum(axis=0) - self.shared * common * common
-        log: Floats = self.scale + self.power * np.log1p(np.maximum(far, 0) / self.tail)
+        """Return (n,) log P(form), up to a constant, where `expected` (4, n) is felt without noise."""
+        gap = self.mean - expected
+        weighted = self.precision * gap
+        common = (weighted * _LOADING).sum(axis=0)
+        distance = (weighted * gap).sum(axis=0) - self.common * common * common
+        log: Floats = self.log_scale + self.power * np.log1p(
+            np.maximum(distance, 0) / self.degrees_of_freedom
+        )
         return log
 
 
-def outlook(sums: Sums, own: Floats, yea: Bools, asked: Asked) -> Outlook:
-    """Of n guesses whose noise has the standard deviation `own` (n,)."""
-    row = yea.astype(np.intp)
-    apart, shared = (own * sums.apart) ** 2, (own * sums.shared) ** 2
-    precise: Floats = np.float32(1) / (asked.variance.astype(np.float32).T[:, row] + _SPREAD * apart)
-    told = (precise * _REACH * _REACH).sum(axis=0)
-    tail = np.float32(sums.world.tail)
-    return Outlook(
-        precise=precise,
-        shared=shared / (1 + shared * told),
-        asked=asked.mean.astype(np.float32).T[:, row],
-        scale=0.5 * (np.log(precise).sum(axis=0) - np.log(1 + shared * told)),
-        power=np.float32(-(tail + 4) / 2),
-        tail=tail,
+def approximate_likelihood(
+    precomputed: Precomputed, own_sd: Floats, yea_sayer: Bools, moments: FormMoments
+) -> FormLikelihood:
+    """Return the approximation for n particles whose noise has the standard deviation `own_sd` (n,)."""
+    row = yea_sayer.astype(np.intp)
+    own, common = (own_sd * precomputed.own_weight) ** 2, (own_sd * precomputed.common_weight) ** 2
+    precision: Floats = np.float32(1) / (moments.variance.astype(np.float32).T[:, row] + _SPREAD * own)
+    information = (precision * _LOADING * _LOADING).sum(axis=0)
+    df = np.float32(precomputed.world.degrees_of_freedom)
+    return FormLikelihood(
+        precision=precision,
+        common=common / (1 + common * information),
+        mean=moments.mean.astype(np.float32).T[:, row],
+        log_scale=0.5 * (np.log(precision).sum(axis=0) - np.log(1 + common * information)),
+        power=np.float32(-(df + 4) / 2),
+        degrees_of_freedom=df,
     )
 
 
-class Choice:
-    """Picks for clients of one world."""
+class EventSampler:
+    """Samples events and traits for the particles of one world's clients."""
 
-    def __init__(self, rng: np.random.Generator, sums: Sums) -> None:
-        """What may begin is drawn once, and used from anywhere in it."""
-        self._rng, self._sums, self._ruptures = rng, sums, sums.world.ruptures
-        self._onsets = draw_onsets(rng, self._ruptures, _POOL)
+    def __init__(self, rng: np.random.Generator, precomputed: Precomputed) -> None:
+        """Draw a pool of possible onsets and bad days; candidates are taken from it."""
+        self._rng, self._precomputed = rng, precomputed
+        self._parameters = precomputed.world.ruptures
+        self._onsets = draw_onsets(rng, self._parameters, _POOL)
         first = self._onsets.weights * (self._onsets.depth / self._onsets.ramp)[:, None]
-        self._first_fall: Floats = np.ascontiguousarray(first.T, dtype=np.float32)
-        bad = bad_day_falls(rng, self._ruptures, np.ones(_POOL, dtype=np.bool_))
-        self._bad_fall: Floats = np.ascontiguousarray(bad.T, dtype=np.float32)
+        self._onset_fall: Floats = np.ascontiguousarray(first.T, dtype=np.float32)
+        bad_days = draw_bad_days(rng, self._parameters, np.ones(_POOL, dtype=np.bool_))
+        self._bad_day_fall: Floats = np.ascontiguousarray(bad_days.T, dtype=np.float32)
 
-    def look(self, likely: Outlook | None, expected: Floats, own: Floats) -> "Look":
-        """Which ruptures and bad days are worth trying for a client at this session, over all guesses.
+    def proposals(
+        self, likelihood: FormLikelihood | None, expected: Floats, own_sd: Floats
+    ) -> "EventProposals":
+        """Return which ruptures and bad days fit the form, judged for all particles together.
 
         Args:
-            likely: of the form; None when there is none.
-            expected: (4, n) what would be felt if nothing held the client down.
-            own: (n,) standard deviation of the innovations.
+            likelihood: of the form; None when there is none.
+            expected: (4, n) the alliance as felt without any fall.
+            own_sd: (n,) standard deviation of the innovations.
         """
-        if likely is None:
-            return Look(None, None)
+        if likelihood is None:
+            return EventProposals(None, None)
         middle = expected.mean(axis=1, keepdims=True)
-        wide = (1 / likely.precise).mean(axis=1, keepdims=True) + expected.var(axis=1, keepdims=True)
-        precise = 1 / wide
-        shared = np.float32((own * own).mean()) * self._sums.shared**2
-        told = (precise * _REACH * _REACH).sum(axis=0)
-        rough = replace(
-            likely,
-            precise=precise,
-            shared=shared / (1 + shared * told),
-            asked=likely.asked.mean(axis=1, keepdims=True),
-            scale=np.zeros(1, np.float32),
+        variance = (1 / likelihood.precision).mean(axis=1, keepdims=True) + expected.var(
+            axis=1, keepdims=True
         )
-        pools = (self._first_fall, self._bad_fall)
-        return Look(*(_Cast(self._rng, rough.log_fit(_lowered(middle, pool))) for pool in pools))
+        precision = 1 / variance
+        common = np.float32((own_sd * own_sd).mean()) * self._precomputed.common_weight**2
+        information = (precision * _LOADING * _LOADING).sum(axis=0)
+        pooled = replace(
+            likelihood,
+            precision=precision,
+            common=common / (1 + common * information),
+            mean=likelihood.mean.mean(axis=1, keepdims=True),
+            log_scale=np.zeros(1, np.float32),
+        )
+        pools = (self._onset_fall, self._bad_day_fall)
+        return EventProposals(
+            *(_WeightedPool(self._rng, pooled.log_fit(_lowered(middle, pool))) for pool in pools)
+        )
 
-    def _drawn(self, look: "Look", fall: Floats) -> "_Drawn":
+    def _candidates(self, proposals: "EventProposals", fall: Floats) -> "_Candidates":
         size = fall.shape[1]
-        ruptures = [self._some(look.ruptures, size) for _ in range(EACH)]
-        days = [self._some(look.days, size) for _ in range(EACH)]
-        downs = [fall]
-        downs += [np.maximum(fall, self._first_fall.take(some, axis=1)) for some, _ in ruptures]
-        bad = [self._bad_fall.take(some, axis=1) for some, _ in days]
-        downs += [np.maximum(fall, some) for some in bad]
-        downs.append(np.maximum(downs[1], bad[0]))
-        rarer = [ratio for _, ratio in (*ruptures, *days)]
-        ratios = np.stack([np.ones(size), *rarer, rarer[0] * rarer[EACH]])
-        return _Drawn([some for some, _ in ruptures], bad, downs, ratios)
+        ruptures = [self._from_pool(proposals.ruptures, size) for _ in range(CANDIDATES)]
+        days = [self._from_pool(proposals.bad_days, size) for _ in range(CANDIDATES)]
+        falls = [fall]
+        falls += [np.maximum(fall, self._onset_fall.take(which, axis=1)) for which, _ in ruptures]
+        bad_days = [self._bad_day_fall.take(which, axis=1) for which, _ in days]
+        falls += [np.maximum(fall, bad_day) for bad_day in bad_days]
+        falls.append(np.maximum(falls[1], bad_days[0]))
+        ratios = [ratio for _, ratio in (*ruptures, *days)]
+        importance = np.stack([np.ones(size), *ratios, ratios[0] * ratios[CANDIDATES]])
+        return _Candidates([which for which, _ in ruptures], bad_days, falls, importance)
 
-    def _some(self, cast: "_Cast | None", size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        if cast is None:
-            places = (np.arange(size) + int(self._rng.integers(_POOL))) % _POOL
-            return places, np.ones(size)
-        return cast.draw(size)
+    def _from_pool(
+        self, pool: "_WeightedPool | None", size: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        if pool is None:
+            positions = (np.arange(size) + int(self._rng.integers(_POOL))) % _POOL
+            return positions, np.ones(size)
+        return pool.draw(size)
 
-    def _tilted(self, chance: NDArray[np.float64]) -> NDArray[np.float64]:
-        bad = self._ruptures.bad_day
-        most_rupture, most_bad = _AT_MOST
-        return _masses(
-            np.maximum(chance, np.minimum(_OFTEN * chance, most_rupture)),
-            np.full(chance.size, max(bad, min(_OFTEN * bad, most_bad))),
+    def _boosted(self, onset: NDArray[np.float64]) -> NDArray[np.float64]:
+        bad_day = self._parameters.bad_day
+        max_onset, max_bad_day = _MAX_BOOSTED
+        return _candidate_probabilities(
+            np.maximum(onset, np.minimum(_BOOST * onset, max_onset)),
+            np.full(onset.size, max(bad_day, min(_BOOST * bad_day, max_bad_day))),
         )
 
-    def fit(
-        self, look: "Look", likely: Outlook, expected: Floats, fall: Floats, chance: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """(n,) roughly the log-chance of the form, whatever happens; arguments as of `happened`."""
-        drawn = self._drawn(look, fall)
-        log = np.stack([likely.log_fit(_lowered(expected, down)) for down in drawn.downs])
-        most = log.max(axis=0)
-        weighed = self._tilted(chance) * drawn.ratios * np.exp(log - most)
-        found: NDArray[np.float64] = most + np.log(weighed.sum(axis=0))
-        return found
-
-    def happened(
+    def log_predictive(
         self,
-        look: "Look",
-        likely: Outlook | None,
+        proposals: "EventProposals",
+        likelihood: FormLikelihood,
         expected: Floats,
         fall: Floats,
-        chance: NDArray[np.float64],
-    ) -> "Happened":
-        """What begins at this session.
+        onset: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """Return (n,) approximately log P(form), summed over the candidates; arguments as of `sample`."""
+        candidates = self._candidates(proposals, fall)
+        log = np.stack([likelihood.log_fit(_lowered(expected, lowered)) for lowered in candidates.falls])
+        highest = log.max(axis=0)
+        weighted = self._boosted(onset) * candidates.importance * np.exp(log - highest)
+        predictive: NDArray[np.float64] = highest + np.log(weighted.sum(axis=0))
+        return predictive
+
+    def sample(
+        self,
+        proposals: "EventProposals",
+        likelihood: FormLikelihood | None,
+        expected: Floats,
+        fall: Floats,
+        onset: NDArray[np.float64],
+    ) -> "SampledEvents":
+        """Sample what begins at this session.
 
         Args:
-            look: at this form.
-            likely: of the form; None when there is none.
-            expected: (4, n) what would be felt if nothing held the client down.
-            fall: (3, n) how far ruptures that go on hold the client down.
-            chance: (n,) that a rupture begins.
+            proposals: for this form.
+            likelihood: of the form; None when there is none.
+            expected: (4, n) the alliance as felt without any fall.
+            fall: (3, n) of ruptures that began earlier.
+            onset: (n,) P(a rupture begins).
         """
-        size = chance.size
-        drawn = self._drawn(look, fall)
-        prior = _masses(chance, np.full(size, self._ruptures.bad_day)) * drawn.ratios
-        picked = self._tilted(chance) * drawn.ratios
-        if likely is not None:
-            log = np.stack([likely.log_fit(_lowered(expected, down)) for down in drawn.downs])
-            fitting = picked * np.exp(log - log.max(axis=0))
-            # Some are picked whatever the form says, so that no weight can explode.
-            picked = (1 - _BLIND) * fitting / fitting.sum(axis=0) + _BLIND * picked / picked.sum(axis=0)
-        total = picked.cumsum(axis=0)
-        which = (self._rng.random(size) * total[-1] >= total).sum(axis=0)
-        last = len(drawn.downs) - 1
-        which = np.minimum(which, last)
-        at = np.arange(size)
-        share = picked[which, at] / total[-1]
-        begins = (which >= 1) & (which <= EACH) | (which == last)
-        turn = np.where(which == last, 0, which - 1)[begins]
-        new = np.stack(drawn.ruptures)[turn, at[begins]]
-        day = np.where(which == last, 0, np.maximum(which - 1 - EACH, 0))
-        return Happened(
-            down=np.stack(drawn.downs)[which, :, at].T,
-            bad=np.where(which > EACH, np.stack(drawn.bad)[day, :, at].T, np.float32(0)),
+        size = onset.size
+        candidates = self._candidates(proposals, fall)
+        prior = (
+            _candidate_probabilities(onset, np.full(size, self._parameters.bad_day)) * candidates.importance
+        )
+        proposed = self._boosted(onset) * candidates.importance
+        if likelihood is not None:
+            log = np.stack([likelihood.log_fit(_lowered(expected, lowered)) for lowered in candidates.falls])
+            fitting = proposed * np.exp(log - log.max(axis=0))
+            proposed = (1 - _UNGUIDED_SHARE) * fitting / fitting.sum(
+                axis=0
+            ) + _UNGUIDED_SHARE * proposed / proposed.sum(axis=0)
+        cumulative = proposed.cumsum(axis=0)
+        which = (self._rng.random(size) * cumulative[-1] >= cumulative).sum(axis=0)
+        both = len(candidates.falls) - 1
+        which = np.minimum(which, both)
+        column = np.arange(size)
+        share = proposed[which, column] / cumulative[-1]
+        begins = (which >= 1) & (which <= CANDIDATES) | (which == both)
+        rupture = np.where(which == both, 0, which - 1)[begins]
+        onset_index = np.stack(candidates.ruptures)[rupture, column[begins]]
+        day = np.where(which == both, 0, np.maximum(which - 1 - CANDIDATES, 0))
+        return SampledEvents(
+            fall=np.stack(candidates.falls)[which, :, column].T,
+            bad_day=np.where(
+                which > CANDIDATES, np.stack(candidates.bad_days)[day, :, column].T, np.float32(0)
+            ),
             begins=begins,
-            onsets=Onsets(*(getattr(self._onsets, field.name)[new] for field in fields(Onsets))),
-            log_weight=np.log(np.maximum(prior[which, at] / np.maximum(share, _LEAST), _LEAST)),
+            onsets=Onsets(*(getattr(self._onsets, field.name)[onset_index] for field in fields(Onsets))),
+            log_weight=np.log(
+                np.maximum(prior[which, column] / np.maximum(share, _MIN_PROBABILITY), _MIN_PROBABILITY)
+            ),
         )
 
-    def traits(self, yea: Bools, asked: Asked) -> tuple[Floats, NDArray[np.float64]]:
-        """Traits (6, n) that make the first form likely, and their log-weights (n,)."""
-        size, sums, rng = yea.size, self._sums, self._rng
-        kept = np.zeros((TRAITS, size), np.float32)
-        kept_log = np.full(size, -np.inf)
+    def sample_traits(self, yea_sayer: Bools, moments: FormMoments) -> tuple[Floats, NDArray[np.float64]]:
+        """Sample traits (6, n) that fit the first form, and return them with their log-weights (n,)."""
+        size, precomputed, rng = yea_sayer.size, self._precomputed, self._rng
+        chosen = np.zeros((TRAITS, size), np.float32)
+        chosen_log = np.full(size, -np.inf)
         total = np.full(size, -np.inf)
         nothing = np.zeros((5, size), np.float32)
-        for _ in range(_FIRST_CANDIDATES):
-            new = rng.standard_normal((TRAITS, size), dtype=np.float32)
-            steady = sums.steady(new)
-            expected = sums.felt(steady, 0, nothing, nothing[:3])
-            log = outlook(sums, steady.own_sd, yea, asked).log_fit(expected).astype(np.float64)
+        for _ in range(_TRAIT_CANDIDATES):
+            candidate = rng.standard_normal((TRAITS, size), dtype=np.float32)
+            static = precomputed.static_traits(candidate)
+            expected = precomputed.felt(static, 0, nothing, nothing[:3])
+            likelihood = approximate_likelihood(precomputed, static.own_sd, yea_sayer, moments)
+            log = likelihood.log_fit(expected).astype(np.float64)
             total = np.logaddexp(total, log)
-            takes = np.log(rng.random(size)) < log - total
-            np.copyto(kept, new, where=takes)
-            np.copyto(kept_log, log, where=takes)
-        return kept, total - np.log(_FIRST_CANDIDATES) - kept_log
+            is_taken = np.log(rng.random(size)) < log - total
+            np.copyto(chosen, candidate, where=is_taken)
+            np.copyto(chosen_log, log, where=is_taken)
+        return chosen, total - np.log(_TRAIT_CANDIDATES) - chosen_log
 
 
-class _Cast:
-    """Draws from a pool, mostly what fits."""
+class _WeightedPool:
+    """Draws elements of a pool, mostly those that fit the form."""
 
-    def __init__(self, rng: np.random.Generator, log: Floats) -> None:
-        likely = np.exp(log - log.max(), dtype=np.float64)
-        chance = (1 - _BLIND) * likely / likely.sum() + _BLIND / log.size
-        self._rng, self._rarer, self._total = rng, 1 / (chance * log.size), np.cumsum(chance)
+    def __init__(self, rng: np.random.Generator, log_fit: Floats) -> None:
+        fit = np.exp(log_fit - log_fit.max(), dtype=np.float64)
+        probability = (1 - _UNGUIDED_SHARE) * fit / fit.sum() + _UNGUIDED_SHARE / log_fit.size
+        self._rng, self._importance = rng, 1 / (probability * log_fit.size)
+        self._cumulative = np.cumsum(probability)
         self._sorted = np.empty(0, dtype=np.intp)
 
     def draw(self, size: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Places in the pool, and how much likelier each is in it than it was drawn."""
+        """Draw positions in the pool (size,), and return them with prior over proposal probability."""
         if self._sorted.size != size:
-            places = (np.arange(size) + self._rng.random(size)) / size * self._total[-1]
-            self._sorted = np.minimum(np.searchsorted(self._total, places), self._total.size - 1)
-        # Guesses stand in no order, so turning the draws round is as good as drawing again.
+            points = (np.arange(size) + self._rng.random(size)) / size * self._cumulative[-1]
+            self._sorted = np.minimum(np.searchsorted(self._cumulative, points), self._cumulative.size - 1)
+        # Particles are in random order, so rotating the draws is as good as drawing again.
         which = np.roll(self._sorted, int(self._rng.integers(size)))
-        return which, self._rarer[which]
+        return which, self._importance[which]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What is worth trying; None where anything is."""
+class EventProposals:
+    """Distributions to propose events from; None stands for the prior."""
 
-    ruptures: _Cast | None
-    days: _Cast | None
+    ruptures: _WeightedPool | None
+    bad_days: _WeightedPool | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
+class _Candidates:
+    """In the order: no event, `CANDIDATES` ruptures, `CANDIDATES` bad days, a rupture and a bad day."""
+
     ruptures: list[NDArray[np.intp]]
-    bad: list[Floats]
-    downs: list[Floats]
-    ratios: NDArray[np.float64]
-    """(candidates, n) how much likelier each is than it was drawn."""
+    """(n,) each: positions in the pool of onsets."""
+    bad_days: list[Floats]
+    """(3, n) each."""
+    falls: list[Floats]
+    """(3, n) for every candidate."""
+    importance: NDArray[np.float64]
+    """(candidates, n) prior over proposal probability of its draws from the pools."""
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """What was picked for each of n guesses."""
+class SampledEvents:
+    """What was sampled for n particles."""
 
-    down: Floats
-    """(3, n) how far everything together holds each component down."""
-    bad: Floats
-    """(3, n) how far bad days do."""
+    fall: Floats
+    """(3, n) how far ruptures and bad days together lower each component."""
+    bad_day: Floats
+    """(3, n) how far bad days alone do."""
     begins: Bools
+    """(n,) a rupture begins."""
     onsets: Onsets
-    """Of those that begin."""
+    """One for each that begins."""
     log_weight: NDArray[np.float64]
+    """(n,) log of prior over proposal probability."""
 
 
-def _masses(rupture: NDArray[np.float64], bad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(candidates, n) chances: nothing, each rupture, each bad day, both at once."""
-    each_rupture, each_bad = rupture * (1 - bad) / EACH, (1 - rupture) * bad / EACH
-    return np.stack([(1 - rupture) * (1 - bad), *[each_rupture] * EACH, *[each_bad] * EACH, rupture * bad])
+def _candidate_probabilities(
+    rupture: NDArray[np.float64], bad_day: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (candidates, n) prior probabilities, in the order of `_Candidates`."""
+    per_rupture, per_day = rupture * (1 - bad_day) / CANDIDATES, (1 - rupture) * bad_day / CANDIDATES
+    return np.stack(
+        [
+            (1 - rupture) * (1 - bad_day),
+            *[per_rupture] * CANDIDATES,
+            *[per_day] * CANDIDATES,
+            rupture * bad_day,
+        ]
+    )
 
 
-def _lowered(expected: Floats, down: Floats) -> Floats:
-    lower: Floats = np.empty((4, down.shape[1]), np.float32)
-    np.subtract(expected[:3], down, out=lower[:3])
-    np.subtract(expected[3], down.sum(axis=0) / np.float32(3), out=lower[3])
-    return lower
+def _lowered(expected: Floats, fall: Floats) -> Floats:
+    lowered: Floats = np.empty((4, fall.shape[1]), np.float32)
+    np.subtract(expected[:3], fall, out=lowered[:3])
+    np.subtract(expected[3], fall.sum(axis=0) / np.float32(3), out=lowered[3])
+    return lowered

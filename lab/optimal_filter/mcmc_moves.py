@@ -1,173 +1,194 @@
-"""Guesses in, the same guesses moved about out, without changing what they stand for as a whole.
+"""Moves particles by Metropolis-Hastings steps that leave their posterior distribution unchanged.
 
-Picking the likelier guesses over and over leaves few different ones, first of all in what was drawn long ago.
-So each is moved by steps of Metropolis and Hastings, which leave the posterior as it is: traits, while
-what was felt stays; and what was felt at single sessions, while traits stay.
+Repeated resampling leaves few distinct values, most of all of what was drawn early (the traits). These moves
+restore diversity (resample-move; Gilks & Berzuini 2001). There are moves of the traits that keep the alliance
+as felt, of the latest rupture's depth, and of the noise at single sessions that keep the traits.
 """
 
 import numpy as np
 
 from lab.optimal_filter.observation_model import FormTables
-from lab.optimal_filter.particles import COMMON, TRAITS, Bools, Floats, Guesses, Steady, Sums
+from lab.optimal_filter.particles import COMMON, TRAITS, Bools, Floats, Particles, Precomputed, StaticTraits
 from lab.simulator.cohort import OVERALL_NOISE
-from lab.simulator.instruments import OVERALL
-from lab.simulator.ruptures import DEPTHS, LEAST_WEIGHT, QUICK_BACK
+from lab.simulator.instruments import OVERALL, item_components
+from lab.simulator.ruptures import DEPTH_BOUNDS, MIN_WEIGHT, QUICK_RECOVERY
 from lab.simulator.world import World
 
 _EDGE = 1e-6
-_SMALLEST, _LARGEST = 0.25, 1.3
-"""Steps are so many times the spread there is; drawn for each guess."""
+_MIN_SCALE, _MAX_SCALE = 0.25, 1.3
+"""Factors of the step size, drawn log-uniformly for each particle."""
 
 
-class Moves:
-    """Moves guesses at clients of one world."""
+class McmcMoves:
+    """Moves particles of one world's clients, in place."""
 
-    def __init__(self, rng: np.random.Generator, sums: Sums, world: World) -> None:
-        self._rng, self._sums, self._world = rng, sums, world
-        self._asked = 4 if OVERALL in world.shape.components else 3
-        share = world.common
-        self._common_sd = np.float32(1 / np.sqrt(1 + 4 * share / (1 - share)))
+    def __init__(self, rng: np.random.Generator, precomputed: Precomputed, world: World) -> None:
+        self._rng, self._precomputed, self._world = rng, precomputed, world
+        self._rated_components = 4 if OVERALL in item_components(world.instrument) else 3
+        common = world.common
+        self._common_sd = np.float32(1 / np.sqrt(1 + 4 * common / (1 - common)))
 
     def _scales(self, size: int) -> Floats:
-        low, high = np.log(_SMALLEST), np.log(_LARGEST)
+        low, high = np.log(_MIN_SCALE), np.log(_MAX_SCALE)
         drawn = self._rng.random(size, dtype=np.float32)
         scales: Floats = np.exp(np.float32(low) + np.float32(high - low) * drawn)
         return scales
 
-    def _accepted(self, log_ratio: Floats) -> Bools:
+    def _accept(self, log_ratio: Floats) -> Bools:
         draws = self._rng.random(log_ratio.size, dtype=np.float32)
         accepted: Bools = np.log(draws + np.float32(1e-30)) < log_ratio
         return accepted
 
-    def traits(self, guesses: Guesses, sessions: int) -> None:
-        """Move what stays the same, along the difference of two other guesses; what was felt stays."""
-        size, rng = guesses.size, self._rng
-        one, other = rng.integers(1, size, 2).tolist()
-        shift = np.roll(guesses.traits, one, axis=1) - np.roll(guesses.traits, other, axis=1)
-        shift *= self._scales(size) * np.float32(2.38 / np.sqrt(2 * TRAITS))
-        self._try(guesses, sessions, guesses.traits + shift, None, None)
+    def traits(self, particles: Particles, sessions: int) -> None:
+        """Move the traits along the difference of two other particles; the alliance as felt stays.
 
-    def _try(
-        self, guesses: Guesses, sessions: int, new: Floats, down: Floats | None, more: Floats | None
-    ) -> Bools:
-        """Go over to other traits (6, n), and to what holds down (t, 3, n), where that is accepted: (n,).
-
-        What was felt stays. `more` (n,) is added to the logarithm of how much likelier the new guess is.
+        This is the step of differential evolution MCMC (ter Braak 2006).
         """
-        old, noise = guesses.traits, guesses.noise[:sessions]
-        before, after = self._sums.steady(old), self._sums.steady(new)
-        moved = self._same_felt(noise, before, after)
-        if down is not None:
-            moved[:, :3] += (down - guesses.down[:sessions]) / (after.own_sd * self._sums.apart)
-        log = np.float32(0.5) * ((old * old).sum(axis=0) - (new * new).sum(axis=0))
-        log += self._sums.log_noise(moved) - self._sums.log_noise(noise)
-        log += np.float32(self._asked * sessions) * np.log(before.own_sd / after.own_sd)
-        if more is not None:
-            log += more
-        yes = self._accepted(log)
-        np.copyto(guesses.traits, new, where=yes)
-        np.copyto(noise, moved, where=yes)
-        if down is not None:
-            np.copyto(guesses.down[:sessions], down, where=yes)
-        return yes
+        size, rng = particles.size, self._rng
+        first, second = rng.integers(1, size, 2).tolist()
+        shift = np.roll(particles.traits, first, axis=1) - np.roll(particles.traits, second, axis=1)
+        shift *= self._scales(size) * np.float32(2.38 / np.sqrt(2 * TRAITS))
+        self._propose(particles, sessions, particles.traits + shift, None, None)
 
-    def _same_felt(self, noise: Floats, before: Steady, after: Steady) -> Floats:
-        """The noise (t, 5, n) with which other traits feel the same."""
+    def _propose(
+        self,
+        particles: Particles,
+        sessions: int,
+        traits: Floats,
+        fall: Floats | None,
+        log_ratio: Floats | None,
+    ) -> Bools:
+        """Move to other traits (6, n) and another fall (t, 3, n) where that is accepted; return where (n,).
+
+        The alliance as felt stays: the noise makes up for the difference. `log_ratio` (n,) is added to the
+        logarithm of the acceptance ratio.
+        """
+        old, noise = particles.traits, particles.noise[:sessions]
+        before, after = self._precomputed.static_traits(old), self._precomputed.static_traits(traits)
+        moved = self._compensating_noise(noise, before, after)
+        if fall is not None:
+            moved[:, :3] += (fall - particles.fall[:sessions]) / (after.own_sd * self._precomputed.own_weight)
+        log = np.float32(0.5) * ((old * old).sum(axis=0) - (traits * traits).sum(axis=0))
+        log += self._precomputed.log_noise(moved) - self._precomputed.log_noise(noise)
+        log += np.float32(self._rated_components * sessions) * np.log(before.own_sd / after.own_sd)
+        if log_ratio is not None:
+            log += log_ratio
+        accepted = self._accept(log)
+        np.copyto(particles.traits, traits, where=accepted)
+        np.copyto(noise, moved, where=accepted)
+        if fall is not None:
+            np.copyto(particles.fall[:sessions], fall, where=accepted)
+        return accepted
+
+    def _compensating_noise(self, noise: Floats, before: StaticTraits, after: StaticTraits) -> Floats:
+        """Return the noise (t, 5, n) with which other traits give the same felt alliance."""
+        precomputed = self._precomputed
         ratio = before.own_sd / after.own_sd
         moved = noise * ratio
-        moved += (ratio - 1) * (self._sums.shared / self._sums.apart) * noise[:, COMMON : COMMON + 1]
-        # An overall alliance that no form asks for is not felt: its noise stays as it is.
-        moved[:, self._asked :] = noise[:, self._asked :]
-        scale = 1 / (after.own_sd * self._sums.apart)
+        common = noise[:, COMMON : COMMON + 1]
+        moved += (ratio - 1) * (precomputed.common_weight / precomputed.own_weight) * common
+        # Without an overall item, the overall alliance is not observed: its noise stays as it is.
+        moved[:, self._rated_components :] = noise[:, self._rated_components :]
+        scale = 1 / (after.own_sd * precomputed.own_weight)
         offsets = before.offsets - after.offsets
         for session in range(noise.shape[0]):
-            lower = self._sums.level(before, session) - self._sums.level(after, session)
-            moved[session, :3] += (offsets + lower) * scale
+            level = precomputed.level(before, session) - precomputed.level(after, session)
+            moved[session, :3] += (offsets + level) * scale
         return moved
 
-    def depth(self, guesses: Guesses, sessions: int) -> None:
-        """Move depth and components of each latest rupture; in some, person or offsets make up for it."""
-        rng, size, episodes = self._rng, guesses.size, guesses.episodes
-        ruptures = self._world.ruptures
-        if not episodes.had_one.any() or ruptures.depth_log_sd <= 0:
+    def depth(self, particles: Particles, sessions: int) -> None:
+        """Move the depth and the components of each latest rupture.
+
+        In about 70 of 100 particles the person's level or the component offsets move along, so that the
+        level during the rupture stays the same.
+        """
+        rng, size, states = self._rng, particles.size, particles.ruptures
+        parameters = self._world.ruptures
+        if not states.had_one.any() or parameters.depth_log_sd <= 0:
             return
         scale = self._scales(size)
-        middle, sd = np.float32(np.log(ruptures.depth)), np.float32(ruptures.depth_log_sd)
-        old = episodes.depth.astype(np.float32)
-        within = episodes.had_one & (old > DEPTHS[0] + _EDGE) & (old < DEPTHS[1] - _EDGE)
-        place = (np.log(np.where(within, old, 1)) - middle) / sd
-        other = place + scale * np.float32(0.4) * rng.standard_normal(size, dtype=np.float32)
-        depth = np.exp(middle + sd * other)
-        within &= (depth > DEPTHS[0] + _EDGE) & (depth < DEPTHS[1] - _EDGE)
-        weights = episodes.weights.T.astype(np.float32)
+        median, sd = np.float32(np.log(parameters.depth)), np.float32(parameters.depth_log_sd)
+        old = states.depth.astype(np.float32)
+        lowest, deepest = DEPTH_BOUNDS[0] + _EDGE, DEPTH_BOUNDS[1] - _EDGE
+        movable = states.had_one & (old > lowest) & (old < deepest)
+        z = (np.log(np.where(movable, old, 1)) - median) / sd
+        new_z = z + scale * np.float32(0.4) * rng.standard_normal(size, dtype=np.float32)
+        depth = np.exp(median + sd * new_z)
+        movable &= (depth > lowest) & (depth < deepest)
+        weights = states.weights.T.astype(np.float32)
         free = (weights > 0) & (weights < 1)
         step = np.float32(0.2) * scale * rng.standard_normal((3, size), dtype=np.float32)
-        turned = np.where(free, weights + step, weights)
-        within &= ((turned > LEAST_WEIGHT) & (turned < 1) | ~free).all(axis=0)
-        fall = depth * turned
-        down = np.maximum(guesses.share[:sessions, None] * fall, guesses.rest[:sessions])
-        deeper = fall - old * weights
-        traits = guesses.traits.copy()
-        way = rng.random(size, dtype=np.float32)
-        if self._sums.person_sd > 0:
-            traits[0] += np.where(way < 0.35, deeper.sum(axis=0) / 3 / self._sums.person_sd, 0)
+        new_weights = np.where(free, weights + step, weights)
+        movable &= ((new_weights > MIN_WEIGHT) & (new_weights < 1) | ~free).all(axis=0)
+        new_fall = depth * new_weights
+        fall = np.maximum(
+            particles.rupture_share[:sessions, None] * new_fall, particles.other_fall[:sessions]
+        )
+        deeper = new_fall - old * weights
+        traits = particles.traits.copy()
+        compensation = rng.random(size, dtype=np.float32)
+        if self._precomputed.person_sd > 0:
+            person = deeper.sum(axis=0) / 3 / self._precomputed.person_sd
+            traits[0] += np.where(compensation < 0.35, person, 0)
         if self._world.component_sd > 0:
-            traits[3:] += np.where(way > 0.65, deeper / np.float32(self._world.component_sd), 0)
-        more = np.float32(0.5) * (place * place - other * other)
-        more[~within] = -np.inf
-        yes = self._try(guesses, sessions, traits, down, more)
-        episodes.depth[yes] = depth[yes]
-        episodes.weights[yes] = turned.T[yes]
+            offsets = deeper / np.float32(self._world.component_sd)
+            traits[3:] += np.where(compensation > 0.65, offsets, 0)
+        log_ratio = np.float32(0.5) * (z * z - new_z * new_z)
+        log_ratio[~movable] = -np.inf
+        accepted = self._propose(particles, sessions, traits, fall, log_ratio)
+        states.depth[accepted] = depth[accepted]
+        states.weights[accepted] = new_weights.T[accepted]
 
-    def ends(self, guesses: Guesses) -> None:
-        """Draw anew when ruptures at full depth will end, and how: nothing tells of it before."""
-        episodes, rng = guesses.episodes, self._rng
-        at_full = episodes.age >= episodes.ramp
-        open_ended = episodes.active & ~episodes.lasting & at_full
-        open_ended &= episodes.age < episodes.ramp + episodes.hold
-        if open_ended.any():
-            count = int(open_ended.sum())
-            so_far = (episodes.age - episodes.ramp)[open_ended]
-            episodes.hold[open_ended] = so_far + rng.geometric(1 / self._world.ruptures.hold, count)
-            episodes.back[open_ended] = np.where(rng.random(count) < QUICK_BACK, 1, 2)
+    def repair_times(self, particles: Particles) -> None:
+        """Draw from the prior when ruptures at full depth end, and how: no form depends on it yet."""
+        states, rng = particles.ruptures, self._rng
+        is_open = states.active & ~states.lasting & (states.age >= states.ramp)
+        is_open &= states.age < states.ramp + states.hold
+        if is_open.any():
+            count = int(is_open.sum())
+            held = (states.age - states.ramp)[is_open]
+            states.hold[is_open] = held + rng.geometric(1 / self._world.ruptures.hold, count)
+            states.recovery[is_open] = np.where(rng.random(count) < QUICK_RECOVERY, 1, 2)
 
-    def session(self, guesses: Guesses, session: int, sessions: int, form: FormTables | None) -> None:
-        """Move what was felt at one of `sessions` sessions."""
-        sums, size = self._sums, guesses.size
-        steady = sums.steady(guesses.traits)
-        noise = guesses.noise[session]
+    def session(self, particles: Particles, session: int, sessions: int, form: FormTables | None) -> None:
+        """Move the noise, and so the alliance as felt, at one of `sessions` sessions."""
+        precomputed, size = self._precomputed, particles.size
+        static = precomputed.static_traits(particles.traits)
+        noise = particles.noise[session]
         step = self._rng.standard_normal((5, size), dtype=np.float32)
         step *= self._scales(size)
         step[COMMON] *= self._common_sd
         if form is not None:
-            row = guesses.yea.astype(np.intp)
-            precise = 1 / form.asked.variance.astype(np.float32).T[:, row]
-            own = steady.own_sd * sums.apart
-            precise *= own * own
-            precise[3] *= np.float32(OVERALL_NOISE**2)
-            step[:COMMON] /= np.sqrt(1 + precise)
-        # The others make up for the common noise: together they are felt as before, but for their own steps.
-        step[:COMMON] -= step[COMMON] * (sums.shared / sums.apart)
+            row = particles.yea_sayer.astype(np.intp)
+            precision = 1 / form.moments.variance.astype(np.float32).T[:, row]
+            own = static.own_sd * precomputed.own_weight
+            precision *= own * own
+            precision[3] *= np.float32(OVERALL_NOISE**2)
+            step[:COMMON] /= np.sqrt(1 + precision)
+        # The components' own noise makes up for the common step, so that only their own steps are felt.
+        step[:COMMON] -= step[COMMON] * (precomputed.common_weight / precomputed.own_weight)
         new = noise + step
-        log = sums.log_prior(self._fresh(guesses, session, new)) - sums.log_prior(
-            self._fresh(guesses, session, noise)
+        log = precomputed.log_prior(self._innovations(particles, session, new)) - precomputed.log_prior(
+            self._innovations(particles, session, noise)
         )
         if session + 1 < sessions:
-            after = guesses.noise[session + 1]
-            log += sums.log_prior((after - sums.carried * new) / sums.fresh)
-            log -= sums.log_prior((after - sums.carried * noise) / sums.fresh)
-        form_log = guesses.form_log[session]
+            following = particles.noise[session + 1]
+            carried, scale = precomputed.autocorrelation, precomputed.innovation_sd
+            log += precomputed.log_prior((following - carried * new) / scale)
+            log -= precomputed.log_prior((following - carried * noise) / scale)
+        old_likelihood = particles.form_log_likelihood[session]
         if form is not None:
-            felt = sums.felt(steady, session, new, guesses.down[session])
-            told = form.log_chance(self._world, felt, guesses.yea)
-            log += told - form_log
-        yes = self._accepted(log)
-        np.copyto(noise, new, where=yes)
+            felt = precomputed.felt(static, session, new, particles.fall[session])
+            likelihood = form.log_likelihood(self._world, felt, particles.yea_sayer)
+            log += likelihood - old_likelihood
+        accepted = self._accept(log)
+        np.copyto(noise, new, where=accepted)
         if form is not None:
-            np.copyto(form_log, told, where=yes)
+            np.copyto(old_likelihood, likelihood, where=accepted)
 
-    def _fresh(self, guesses: Guesses, session: int, noise: Floats) -> Floats:
+    def _innovations(self, particles: Particles, session: int, noise: Floats) -> Floats:
         if session == 0:
             return noise
-        fresh: Floats = (noise - self._sums.carried * guesses.noise[session - 1]) / self._sums.fresh
-        return fresh
+        carried = self._precomputed.autocorrelation * particles.noise[session - 1]
+        innovations: Floats = (noise - carried) / self._precomputed.innovation_sd
+        return innovations

@@ -1,93 +1,103 @@
-"""What is expected of a session and the form given in, noise that explains the form out, with its weights.
+"""Proposes a session's noise with the form in view, and weighs it against the simulator's distribution.
 
-Drawn blindly, most noise would explain nothing. So it is drawn around what the form asks for, from
-distributions with tails as heavy as the noise's own, and weighed by how much less often the simulator would
-have drawn it. Some of it is drawn as if the noise were three times as wide: a single far-off session
-is either that or a fall, and both must be guessed well. How well this is done changes the weights'
-spread, not what they add up to.
+Noise drawn from the prior would rarely explain the form. It is therefore drawn around what the form asks
+for, from t distributions with the prior's degrees of freedom, and weighed by prior over proposal density.
+Some draws take the noise's standard deviation to be about three times as large, because a single
+outlying session is either large noise or a fall, and both need enough particles. A poor proposal increases
+the variance of the weights, not their expectation (importance sampling; Chopin & Papaspiliopoulos 2020).
 """
 
 import numpy as np
 
-from lab.optimal_filter.observation_model import Asked
-from lab.optimal_filter.particles import COMMON, Bools, Floats, Sums
+from lab.optimal_filter.observation_model import FormMoments
+from lab.optimal_filter.particles import COMMON, Bools, Floats, Precomputed
 from lab.simulator.cohort import OVERALL_NOISE
 
 _POOL = 1 << 19
-_BLIND = np.float32(0.15)
-_STRAY = np.float32(0.25)
-"""Share of draws from the wide distribution, and how precise its centre takes the noise to be."""
-_STRAY_PRECISION = np.float32(0.1)
+_PRIOR_SHARE = np.float32(0.15)
+"""Share of draws from the prior, so that no weight exceeds 1 / .15."""
+_WIDE_SHARE = np.float32(0.25)
+"""Share of the other draws from the wide distribution."""
+_WIDE_PRECISION = np.float32(0.1)
+"""Precision that the wide distribution takes the noise to have; the noise's own is 1."""
 
 
-class Guide:
-    """Draws one session's innovations (5, n) in the order of `optimal_guesses.Guesses.noise`."""
+class NoiseProposal:
+    """Draws one session's innovations (5, n), in the order of `Particles.noise`, for clients of one world."""
 
-    def __init__(self, rng: np.random.Generator, sums: Sums) -> None:
-        """Of one world. The heavy-tailed numbers are drawn once and used from anywhere in them."""
-        self._rng, self._sums = rng, sums
-        tail = sums.world.tail
-        self._tail = np.float32(tail)
-        pool = rng.standard_t(tail, size=_POOL) * np.sqrt((tail - 2) / tail)
+    def __init__(self, rng: np.random.Generator, precomputed: Precomputed) -> None:
+        """Draw a pool of t-distributed numbers; later draws are contiguous parts of it."""
+        self._rng, self._precomputed = rng, precomputed
+        df = precomputed.world.degrees_of_freedom
+        self._df = np.float32(df)
+        pool = rng.standard_t(df, size=_POOL) * np.sqrt((df - 2) / df)
         self._pool: Floats = pool.astype(np.float32)
 
-    def blind(self, rows: int, size: int) -> Floats:
-        """(rows, size) innovations as the simulator draws them, of variance 1."""
+    def from_prior(self, rows: int, size: int) -> Floats:
+        """Draw (rows, size) innovations of variance 1 as the simulator does."""
         count = rows * size
         start = int(self._rng.integers(max(self._pool.size - count, 1)))
         if count > self._pool.size:
             return np.resize(self._pool, (rows, size))
         return self._pool[start : start + count].reshape(rows, size)
 
-    def draw(self, expected: Floats, own: Floats, yea: Bools, asked: Asked) -> tuple[Floats, Floats]:
-        """Innovations (5, n) and their log-weights (n,).
+    def draw(
+        self, expected: Floats, own_sd: Floats, yea_sayer: Bools, moments: FormMoments
+    ) -> tuple[Floats, Floats]:
+        """Draw innovations (5, n), and return them with their log-weights (n,).
 
         Args:
-            expected: (4, n) what would be felt without innovations.
-            own: (n,) standard deviation of the innovations on the scale of what is felt.
-            yea: (n,) who marks everything high.
-            asked: what the form asks for.
+            expected: (4, n) the alliance as felt without innovations.
+            own_sd: (n,) standard deviation of the innovations on the scale of what is felt.
+            yea_sayer: (n,)
+            moments: of the felt components given the form.
         """
-        drawn = np.empty((5, own.size), np.float32)
-        row = yea.astype(np.intp)
-        tail = self.blind(5, own.size)
-        blind = self._rng.random(own.size, dtype=np.float32) < _BLIND
-        doubt = asked.variance.astype(np.float32).T[:, row]
-        gap = asked.mean.astype(np.float32).T[:, row] - expected
-        shared, apart = own * self._sums.shared, own * self._sums.apart
-        reach = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
+        drawn = np.empty((5, own_sd.size), np.float32)
+        row = yea_sayer.astype(np.intp)
+        prior = self.from_prior(5, own_sd.size)
+        from_prior = self._rng.random(own_sd.size, dtype=np.float32) < _PRIOR_SHARE
+        variance = moments.variance.astype(np.float32).T[:, row]
+        gap = moments.mean.astype(np.float32).T[:, row] - expected
+        common, own = own_sd * self._precomputed.common_weight, own_sd * self._precomputed.own_weight
+        loading = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
         spread = np.array([1.0, 1.0, 1.0, 1 / 3 + OVERALL_NOISE**2], np.float32)[:, None]
-        pull = reach * shared / (doubt + spread * apart * apart)
+        pull = loading * common / (variance + spread * own * own)
         drawn[COMMON], log = self._toward(
-            tail[COMMON], blind, (pull * gap).sum(axis=0), (pull * reach * shared).sum(axis=0)
+            prior[COMMON], from_prior, (pull * gap).sum(axis=0), (pull * loading * common).sum(axis=0)
         )
-        gap -= reach * shared * drawn[COMMON]
+        gap -= loading * common * drawn[COMMON]
         for part in range(3):
-            weight = apart / doubt[part]
-            drawn[part], more = self._toward(tail[part], blind, weight * gap[part], weight * apart)
+            weight = own / variance[part]
+            drawn[part], more = self._toward(prior[part], from_prior, weight * gap[part], weight * own)
             log += more
-        last = np.float32(OVERALL_NOISE) * apart
-        left = gap[3] - apart * drawn[:3].sum(axis=0) / np.float32(3)
-        drawn[3], more = self._toward(tail[3], blind, last * left / doubt[3], last * last / doubt[3])
+        last = np.float32(OVERALL_NOISE) * own
+        left = gap[3] - own * drawn[:3].sum(axis=0) / np.float32(3)
+        drawn[3], more = self._toward(
+            prior[3], from_prior, last * left / variance[3], last * last / variance[3]
+        )
         log += more
-        # log is of guided over blind; weights are of blind over both kinds of draws together.
-        return drawn, -np.logaddexp(np.log(1 - _BLIND) + log, np.log(_BLIND))
+        # `log` is of guided over prior density; weights are of the prior over the mixture of both.
+        return drawn, -np.logaddexp(np.log(1 - _PRIOR_SHARE) + log, np.log(_PRIOR_SHARE))
 
-    def _toward(self, tail: Floats, blind: Bools, pull: Floats, precision: Floats) -> tuple[Floats, Floats]:
-        """Draws (n,) around what the form asks for, and how much likelier than blindly (n,), as logs."""
-        stray = self._rng.random(pull.size, dtype=np.float32) < _STRAY
-        near, far = precision + np.float32(1), precision + _STRAY_PRECISION
-        near_sd, far_sd = 1 / np.sqrt(near), 1 / np.sqrt(far)
-        near_at, far_at = pull / near, pull / far
-        value = np.where(stray, far_at + far_sd * tail, near_at + near_sd * tail)
-        np.copyto(value, tail, where=blind)
-        close, wide = (value - near_at) / near_sd, (value - far_at) / far_sd
-        guided = (1 - _STRAY) * self._density(close) / near_sd + _STRAY * self._density(wide) / far_sd
+    def _toward(
+        self, prior: Floats, from_prior: Bools, pull: Floats, precision: Floats
+    ) -> tuple[Floats, Floats]:
+        """Draw (n,) around what the form asks for; return them and (n,) log guided over prior density."""
+        is_wide = self._rng.random(pull.size, dtype=np.float32) < _WIDE_SHARE
+        near, wide = precision + np.float32(1), precision + _WIDE_PRECISION
+        near_sd, wide_sd = 1 / np.sqrt(near), 1 / np.sqrt(wide)
+        near_mean, wide_mean = pull / near, pull / wide
+        value = np.where(is_wide, wide_mean + wide_sd * prior, near_mean + near_sd * prior)
+        np.copyto(value, prior, where=from_prior)
+        near_z, wide_z = (value - near_mean) / near_sd, (value - wide_mean) / wide_sd
+        guided = (1 - _WIDE_SHARE) * self._density(near_z) / near_sd + _WIDE_SHARE * self._density(
+            wide_z
+        ) / wide_sd
         log: Floats = np.log(guided / self._density(value))
         return value, log
 
     def _density(self, value: Floats) -> Floats:
-        """Up to a constant, which cancels out."""
-        base = 1 + value * value / (self._tail - 2)
-        density: Floats = np.exp(-(self._tail + 1) / 2 * np.log(base))
+        """Return the t density up to a constant, which cancels out."""
+        base = 1 + value * value / (self._df - 2)
+        density: Floats = np.exp(-(self._df + 1) / 2 * np.log(base))
         return density

@@ -1,10 +1,12 @@
-"""A cohort and its own parameters in, the best that anyone could say of its forms out: P(rupture | forms).
+"""Computes P(rupture | forms so far) given the simulator's true parameters, by a particle filter.
 
-A particle filter over the simulator's own model: each particle is a guess at a client, moved from session to
-session as the simulator would, and weighed by how well it explains the form given and that the client came at
-all. It knows what no detector knows: the cohort's parameters, down to how its items differ. Rare beginnings
-are proposed more often than they happen, noise is proposed where the form asks for it, both weighed
-accordingly; after every form the guesses that are kept are moved about (`optimal_moves`).
+This is the upper bound for any detector that sees one client's forms: the filter knows the cohort's own
+parameters, including how its items differ. Each particle is a possible client. It moves from session to
+session as the simulator's clients do, and is weighted by the probability of its form and of its presence.
+Events and noise are proposed with the form in view (`event_proposals`, `noise_proposals`), the particles are
+resampled systematically before and after each form (an auxiliary particle filter; Pitt & Shephard 1999), and
+MCMC moves rejuvenate them (`mcmc_moves`). Background: Chopin & Papaspiliopoulos (2020), An Introduction to
+Sequential Monte Carlo.
 """
 
 from collections.abc import Callable
@@ -13,13 +15,25 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.optimal_filter.event_proposals import Choice, Look, Outlook, outlook
-from lab.optimal_filter.mcmc_moves import Moves
-from lab.optimal_filter.noise_proposals import Guide
-from lab.optimal_filter.observation_model import FormChances, FormTables
-from lab.optimal_filter.particles import TRAITS, Guesses, Sums
-from lab.simulator.cohort import Cohort, chance_declined, chance_to_stop
-from lab.simulator.ruptures import Episodes, begin, chance_of_onset, go_on, held_down, none_yet
+from lab.optimal_filter.event_proposals import (
+    EventProposals,
+    EventSampler,
+    FormLikelihood,
+    approximate_likelihood,
+)
+from lab.optimal_filter.mcmc_moves import McmcMoves
+from lab.optimal_filter.noise_proposals import NoiseProposal
+from lab.optimal_filter.observation_model import FormTableBuilder, FormTables
+from lab.optimal_filter.particles import TRAITS, Particles, Precomputed
+from lab.simulator.cohort import Cohort, decline_probability, drop_out_probability
+from lab.simulator.ruptures import (
+    RuptureStates,
+    advance,
+    close_and_measure,
+    initial_states,
+    onset_probability,
+    start_ruptures,
+)
 from lab.simulator.world import World
 
 Floats = NDArray[np.float64]
@@ -27,200 +41,229 @@ Floats32 = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 PARTICLES = 4_000
-_FIRST = 2
-"""So many times more particles at the first form, and half as many at each one after that.
+_INITIAL_FACTOR = 2
+"""Factor of the number of particles at the first form, which informs most about the traits.
 
-The first forms tell most about what stays the same over all sessions.
+Their number halves at each later form until it is the one asked for.
 """
-_LEAST = 1e-300
-_LONG = 2
-_LEAST_SHARE, _MOST_OFTEN = 0.2, 30.0
+_MIN_PROBABILITY = 1e-300
+_BOOST = 8.0
+"""Yea-sayers are proposed up to this many times as often as they occur."""
+_LONG_RUPTURE = 2
+"""Sessions since onset."""
+_MIN_SHARE, _MAX_BOOST = 0.2, 30.0
+"""Resampling gives each fate at least this share of the particles, up to this many times its weight."""
 _TRAIT_MOVES = 1
-_EARLIER = 2
-"""So many earlier sessions are moved after each form, besides the last one."""
+_EARLIER_SESSIONS = 2
+"""Earlier sessions whose noise is moved after each form, besides the last one."""
 
 
-def _more_often(rng: np.random.Generator, chance: Floats, at_most: float) -> tuple[Bools, Floats]:
-    """Events that happen with `chance` (n,), proposed up to eight times as often: (which, log-weights)."""
-    proposed = np.maximum(chance, np.minimum(8 * chance, at_most))
-    happens = rng.random(chance.size) < proposed
-    weight = np.where(happens, chance / np.maximum(proposed, _LEAST), (1 - chance) / (1 - proposed))
-    return happens, np.log(np.maximum(weight, _LEAST))
+def _boosted_draw(rng: np.random.Generator, probability: Floats, at_most: float) -> tuple[Bools, Floats]:
+    """Draw events (n,) more often than their probability (n,), and return them with their log-weights."""
+    proposed = np.maximum(probability, np.minimum(_BOOST * probability, at_most))
+    happens = rng.random(probability.size) < proposed
+    weight = np.where(
+        happens, probability / np.maximum(proposed, _MIN_PROBABILITY), (1 - probability) / (1 - proposed)
+    )
+    return happens, np.log(np.maximum(weight, _MIN_PROBABILITY))
 
 
-class Filter:
-    """The optimal filter of one world."""
+class OptimalFilter:
+    """The particle filter for clients of one world."""
 
     def __init__(self, rng: np.random.Generator, world: World) -> None:
         self._rng, self._world = rng, world
-        self._sums = Sums(world)
-        self._choice = Choice(rng, self._sums)
-        self._guide = Guide(rng, self._sums)
-        self._moves = Moves(rng, self._sums, world)
+        self._precomputed = Precomputed(world)
+        self._events = EventSampler(rng, self._precomputed)
+        self._noise = NoiseProposal(rng, self._precomputed)
+        self._moves = McmcMoves(rng, self._precomputed, world)
 
-    def follow(self, forms: list[FormTables | None], particles: int = PARTICLES) -> Floats:
-        """(t,) P(a rupture is under way | forms so far) of one client; None for a form that was declined."""
-        guesses = self._start(_FIRST * particles, len(forms))
+    def filter(self, forms: list[FormTables | None], particles: int = PARTICLES) -> Floats:
+        """Return (t,) P(a rupture is under way | forms so far) for one client; None is a declined form."""
+        population = self._initial(_INITIAL_FACTOR * particles, len(forms))
         risk = np.empty(len(forms))
         for session, form in enumerate(forms):
-            look = None
+            proposals = None
             if session > 0 and form is not None:
-                guesses, look = self._ahead(guesses, session, form)
-            under_way = self._move(guesses, session, form, look)
-            declines = chance_declined(self._world, np.array(session), under_way)
-            chance = declines if form is None else 1 - declines
-            guesses.log_weight += np.log(np.maximum(chance, _LEAST))
-            guesses.log_weight -= guesses.log_weight.max()
-            weight = np.exp(guesses.log_weight)
+                population, proposals = self._preselect(population, session, form)
+            under_way = self._propagate(population, session, form, proposals)
+            declines = decline_probability(self._world, np.array(session), under_way)
+            probability = declines if form is None else 1 - declines
+            population.log_weight += np.log(np.maximum(probability, _MIN_PROBABILITY))
+            population.log_weight -= population.log_weight.max()
+            weight = np.exp(population.log_weight)
             weight /= weight.sum()
             risk[session] = weight @ under_way
-            keep = max(particles, weight.size // 2)
+            count = max(particles, weight.size // 2)
             if session + 1 < len(forms):
-                guesses = self._kept(guesses, weight, keep, session + 1)
-                self._stir(guesses, session, forms)
+                population = self._resample(population, weight, count, session + 1)
+                self._rejuvenate(population, session, forms)
         return np.clip(risk, 0.0, 1.0)
 
-    def _ahead(self, guesses: Guesses, session: int, form: FormTables) -> tuple[Guesses, Look]:
-        """The guesses from which the form can be explained, more often; weights make up for it."""
-        sums = self._sums
-        steady = sums.steady(guesses.traits)
-        before = guesses.noise[session - 1] * sums.carried
-        free = sums.felt(steady, session, before, np.zeros((3, guesses.size), np.float32))
-        likely = outlook(sums, sums.fresh * steady.own_sd, guesses.yea, form.asked)
-        episodes = Episodes(*(getattr(guesses.episodes, field.name).copy() for field in fields(Episodes)))
-        chance = chance_of_onset(self._world.ruptures, episodes)
-        go_on(episodes)
-        held = np.ascontiguousarray(held_down(episodes)[0].T, dtype=np.float32)
-        look = self._choice.look(likely, free, sums.fresh * steady.own_sd)
-        log = self._choice.fit(look, likely, free, held, chance)
-        ahead = np.exp(guesses.log_weight + log - (guesses.log_weight + log).max())
-        picked = self._kept(guesses, ahead / ahead.sum(), guesses.size, session, -log)
-        return picked, look
+    def _preselect(
+        self, particles: Particles, session: int, form: FormTables
+    ) -> tuple[Particles, EventProposals]:
+        """Resample by how well each particle can explain the coming form; weights correct for that."""
+        precomputed = self._precomputed
+        static = precomputed.static_traits(particles.traits)
+        carried = particles.noise[session - 1] * precomputed.autocorrelation
+        expected = precomputed.felt(static, session, carried, np.zeros((3, particles.size), np.float32))
+        own_sd = precomputed.innovation_sd * static.own_sd
+        likelihood = approximate_likelihood(precomputed, own_sd, particles.yea_sayer, form.moments)
+        states = RuptureStates(
+            *(getattr(particles.ruptures, field.name).copy() for field in fields(RuptureStates))
+        )
+        onset = onset_probability(self._world.ruptures, states)
+        advance(states)
+        fall = np.ascontiguousarray(close_and_measure(states)[0].T, dtype=np.float32)
+        proposals = self._events.proposals(likelihood, expected, own_sd)
+        log = self._events.log_predictive(proposals, likelihood, expected, fall, onset)
+        weight = np.exp(particles.log_weight + log - (particles.log_weight + log).max())
+        selected = self._resample(particles, weight / weight.sum(), particles.size, session, -log)
+        return selected, proposals
 
-    def _kept(
-        self, guesses: Guesses, weight: Floats, keep: int, sessions: int, more: Floats | float = 0.0
-    ) -> Guesses:
-        """`keep` guesses, as often as their weight says, but of each fate (n,) not too few.
+    def _resample(
+        self,
+        particles: Particles,
+        weight: Floats,
+        count: int,
+        sessions: int,
+        log_correction: Floats | float = 0.0,
+    ) -> Particles:
+        """Return `count` particles in proportion to their weight, but with enough of each fate.
 
-        How likely a rupture is that has gone on for long is compared with a lower level over many sessions:
-        too few guesses at either would make that comparison a matter of chance.
+        The fates are: no rupture, a recent one, a long one. The probability of a long rupture rests on a
+        comparison with a lower level over many sessions, which too few particles of either would leave to
+        chance. Weights correct for the shares; `log_correction` (n,) is added to them.
         """
-        episodes = guesses.episodes
-        fate = np.where(episodes.active, 1 + (episodes.age >= _LONG), 0)
+        states = particles.ruptures
+        fate = np.where(states.active, 1 + (states.age >= _LONG_RUPTURE), 0)
         mass = np.bincount(fate, weights=weight, minlength=3)
-        wanted = np.maximum(mass, np.minimum(_LEAST_SHARE, _MOST_OFTEN * mass))
-        often = (wanted / np.maximum(mass, _LEAST))[fate]
-        often /= often @ weight
-        which = self._resampled(weight * often, keep)
-        kept = guesses.picked(which, sessions)
-        kept.log_weight = (more - np.log(np.maximum(often, _LEAST)))[which]
-        return kept
+        target = np.maximum(mass, np.minimum(_MIN_SHARE, _MAX_BOOST * mass))
+        boost = (target / np.maximum(mass, _MIN_PROBABILITY))[fate]
+        boost /= boost @ weight
+        which = self._systematic(weight * boost, count)
+        resampled = particles.select(which, sessions)
+        resampled.log_weight = (log_correction - np.log(np.maximum(boost, _MIN_PROBABILITY)))[which]
+        return resampled
 
-    def _start(self, size: int, sessions: int) -> Guesses:
-        yea, log_weight = _more_often(self._rng, np.full(size, self._world.yea_sayers), 0.3)
-        # Each guess has a therapist of its own: what colleagues' clients say is not used.
-        return Guesses(
+    def _initial(self, size: int, sessions: int) -> Particles:
+        yea_sayer, log_weight = _boosted_draw(self._rng, np.full(size, self._world.yea_sayers), 0.3)
+        # Each particle has a therapist of its own: the forms of the therapist's other clients are not used.
+        return Particles(
             traits=self._rng.standard_normal((TRAITS, size), dtype=np.float32),
-            yea=yea,
+            yea_sayer=yea_sayer,
             noise=np.zeros((sessions, 5, size), np.float32),
-            down=np.zeros((sessions, 3, size), np.float32),
-            share=np.zeros((sessions, size), np.float32),
-            rest=np.zeros((sessions, 3, size), np.float32),
-            form_log=np.zeros((sessions, size), np.float32),
-            episodes=none_yet(size),
+            fall=np.zeros((sessions, 3, size), np.float32),
+            rupture_share=np.zeros((sessions, size), np.float32),
+            other_fall=np.zeros((sessions, 3, size), np.float32),
+            form_log_likelihood=np.zeros((sessions, size), np.float32),
+            ruptures=initial_states(size),
             unrepaired=np.zeros(size, dtype=np.bool_),
             log_weight=log_weight,
         )
 
-    def _move(self, guesses: Guesses, session: int, form: FormTables | None, look: Look | None) -> Bools:
-        """One session on: (n,) whether a rupture is under way."""
-        world, sums, size = self._world, self._sums, guesses.size
-        if session == 0 and form is not None:
-            guesses.traits, weight = self._choice.traits(guesses.yea, form.asked)
-            guesses.log_weight += weight
-        steady = sums.steady(guesses.traits)
-        before = guesses.noise[session - 1] * sums.carried if session else guesses.noise[0]
-        own = steady.own_sd * (sums.fresh if session else np.float32(1))
-        likely = None if form is None else outlook(sums, own, guesses.yea, form.asked)
-        free = sums.felt(steady, session, before, np.zeros((3, size), np.float32))
-        look = look or self._choice.look(likely, free, own)
-        under_way = self._go_on(guesses, session, look, likely, free)
-        if form is None:
-            fresh = sums.fresh if session else np.float32(1)
-            guesses.noise[session] = before + fresh * self._guide.blind(5, size)
-            return under_way
-        expected = sums.felt(steady, session, before, guesses.down[session])
-        innovations, more = self._guide.draw(expected, own, guesses.yea, form.asked)
-        guesses.noise[session] = before + (own / steady.own_sd) * innovations
-        felt = sums.felt(steady, session, guesses.noise[session], guesses.down[session])
-        told = form.log_chance(world, felt, guesses.yea)
-        guesses.form_log[session] = told
-        guesses.log_weight += more
-        guesses.log_weight += told
-        return under_way
-
-    def _go_on(
-        self, guesses: Guesses, session: int, look: Look, likely: Outlook | None, free: Floats32
+    def _propagate(
+        self, particles: Particles, session: int, form: FormTables | None, proposals: EventProposals | None
     ) -> Bools:
-        """What holds down at this session: (n,) whether a rupture is under way."""
-        episodes, size = guesses.episodes, guesses.size
-        chance, fall, under_way = np.zeros(size), np.zeros((size, 3)), np.zeros(size, dtype=np.bool_)
-        if session > 0:
-            stayed = 1 - chance_to_stop(self._world, guesses.unrepaired)
-            guesses.log_weight += np.log(np.maximum(stayed, _LEAST))
-            chance = chance_of_onset(self._world.ruptures, episodes)
-            go_on(episodes)
-            fall, under_way = held_down(episodes)
-        held = np.ascontiguousarray(fall.T, dtype=np.float32)
-        new = self._choice.happened(look, likely, free, held, chance)
-        begin(episodes, new.begins, new.onsets)
-        episodes.rest[new.begins] = 1
-        under_way |= new.begins
-        guesses.unrepaired = under_way & episodes.lasting
-        guesses.down[session] = new.down
-        guesses.rest[session] = new.bad
-        share = fall.max(axis=1) / np.maximum(episodes.depth, _LEAST)
-        guesses.share[session] = np.where(new.begins, 1 / episodes.ramp, share)
-        earlier = slice(0, session), slice(None), new.begins
-        guesses.rest[earlier] = guesses.down[earlier]
-        guesses.share[:session, new.begins] = 0
-        guesses.log_weight += new.log_weight
+        """Move to the next session, weigh by the form, and return (n,) whether a rupture is under way."""
+        world, precomputed, size = self._world, self._precomputed, particles.size
+        if session == 0 and form is not None:
+            particles.traits, weight = self._events.sample_traits(particles.yea_sayer, form.moments)
+            particles.log_weight += weight
+        static = precomputed.static_traits(particles.traits)
+        carried = particles.noise[0]
+        if session:
+            carried = particles.noise[session - 1] * precomputed.autocorrelation
+        own_sd = static.own_sd * (precomputed.innovation_sd if session else np.float32(1))
+        likelihood = None
+        if form is not None:
+            likelihood = approximate_likelihood(precomputed, own_sd, particles.yea_sayer, form.moments)
+        expected = precomputed.felt(static, session, carried, np.zeros((3, size), np.float32))
+        proposals = proposals or self._events.proposals(likelihood, expected, own_sd)
+        under_way = self._propagate_ruptures(particles, session, proposals, likelihood, expected)
+        if form is None:
+            scale = precomputed.innovation_sd if session else np.float32(1)
+            particles.noise[session] = carried + scale * self._noise.from_prior(5, size)
+            return under_way
+        expected = precomputed.felt(static, session, carried, particles.fall[session])
+        innovations, log_weight = self._noise.draw(expected, own_sd, particles.yea_sayer, form.moments)
+        particles.noise[session] = carried + (own_sd / static.own_sd) * innovations
+        felt = precomputed.felt(static, session, particles.noise[session], particles.fall[session])
+        form_log_likelihood = form.log_likelihood(world, felt, particles.yea_sayer)
+        particles.form_log_likelihood[session] = form_log_likelihood
+        particles.log_weight += log_weight
+        particles.log_weight += form_log_likelihood
         return under_way
 
-    def _stir(self, guesses: Guesses, session: int, forms: list[FormTables | None]) -> None:
-        sessions = session + 1
-        earlier = self._rng.permutation(session)[:_EARLIER].tolist()
-        for at in (session, *earlier):
-            self._moves.session(guesses, at, sessions, forms[at])
-        for _ in range(_TRAIT_MOVES):
-            self._moves.traits(guesses, sessions)
-            self._moves.depth(guesses, sessions)
-        self._moves.ends(guesses)
+    def _propagate_ruptures(
+        self,
+        particles: Particles,
+        session: int,
+        proposals: EventProposals,
+        likelihood: FormLikelihood | None,
+        expected: Floats32,
+    ) -> Bools:
+        """Set the fall of this session, and return (n,) whether a rupture is under way."""
+        states, size = particles.ruptures, particles.size
+        onset, fall, under_way = np.zeros(size), np.zeros((size, 3)), np.zeros(size, dtype=np.bool_)
+        if session > 0:
+            stayed = 1 - drop_out_probability(self._world, particles.unrepaired)
+            particles.log_weight += np.log(np.maximum(stayed, _MIN_PROBABILITY))
+            onset = onset_probability(self._world.ruptures, states)
+            advance(states)
+            fall, under_way = close_and_measure(states)
+        ongoing = np.ascontiguousarray(fall.T, dtype=np.float32)
+        events = self._events.sample(proposals, likelihood, expected, ongoing, onset)
+        start_ruptures(states, events.begins, events.onsets)
+        states.pause[events.begins] = 1
+        under_way |= events.begins
+        particles.unrepaired = under_way & states.lasting
+        particles.fall[session] = events.fall
+        particles.other_fall[session] = events.bad_day
+        share = fall.max(axis=1) / np.maximum(states.depth, _MIN_PROBABILITY)
+        particles.rupture_share[session] = np.where(events.begins, 1 / states.ramp, share)
+        earlier = slice(0, session), slice(None), events.begins
+        particles.other_fall[earlier] = particles.fall[earlier]
+        particles.rupture_share[:session, events.begins] = 0
+        particles.log_weight += events.log_weight
+        return under_way
 
-    def _resampled(self, weight: Floats, keep: int) -> NDArray[np.intp]:
-        """`keep` particles, systematically: each as often as its weight, to less than one; in any order."""
-        places = (np.arange(keep) + self._rng.random()) / keep
-        which = np.minimum(np.searchsorted(np.cumsum(weight), places), weight.size - 1)
+    def _rejuvenate(self, particles: Particles, session: int, forms: list[FormTables | None]) -> None:
+        sessions = session + 1
+        earlier = self._rng.permutation(session)[:_EARLIER_SESSIONS].tolist()
+        for moved in (session, *earlier):
+            self._moves.session(particles, moved, sessions, forms[moved])
+        for _ in range(_TRAIT_MOVES):
+            self._moves.traits(particles, sessions)
+            self._moves.depth(particles, sessions)
+        self._moves.repair_times(particles)
+
+    def _systematic(self, weight: Floats, count: int) -> NDArray[np.intp]:
+        """Return (count,) indices by systematic resampling, in random order."""
+        points = (np.arange(count) + self._rng.random()) / count
+        which = np.minimum(np.searchsorted(np.cumsum(weight), points), weight.size - 1)
         self._rng.shuffle(which)
         return which
 
 
 def optimal_risk(
-    cohort: Cohort, seed: int = 0, particles: int = PARTICLES, told: Callable[[int], None] | None = None
+    cohort: Cohort, seed: int = 0, particles: int = PARTICLES, progress: Callable[[int], None] | None = None
 ) -> Floats:
-    """(n, t) the optimal filter's risk at every session that took place, NaN elsewhere.
+    """Return (n, t) the optimal filter's risk at every session that took place, NaN elsewhere.
 
-    The same cohort, seed and number of particles give the same risks; `told` hears how many clients are done.
+    The same cohort, seed and number of particles give the same risks. `progress` gets the number of clients
+    done.
     """
-    chances = FormChances(cohort.world, cohort.item_offsets)
-    best = Filter(np.random.default_rng([seed, 0]), cohort.world)
+    builder = FormTableBuilder(cohort.world, cohort.item_offsets)
+    optimal_filter = OptimalFilter(np.random.default_rng([seed, 0]), cohort.world)
     risk = np.full(cohort.present.shape, np.nan)
     for client in range(len(risk)):
         times = np.nonzero(cohort.present[client])[0].tolist()
         forms = [
-            None if cohort.declined[client, t] else chances.tables(cohort.marks[client, t]) for t in times
+            None if cohort.declined[client, t] else builder.tables(cohort.marks[client, t]) for t in times
         ]
-        risk[client, times] = best.follow(forms, particles)
-        if told is not None:
-            told(client + 1)
+        risk[client, times] = optimal_filter.filter(forms, particles)
+        if progress is not None:
+            progress(client + 1)
     return risk

@@ -1,201 +1,206 @@
-"""Figures in, tables out: as values, that a terminal and a page show alike."""
+"""Makes titled tables of results, as values that a terminal and an HTML page show alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rich.table import Table
 
-from lab.evaluation.evaluate import KindFigures
+from lab.evaluation.evaluate import ScenarioFigures
 from lab.evaluation.false_alarm_rates import STARTS
-from lab.evaluation.practice_ratings import Answered, OwnFigures
-from lab.evaluation.share_of_optimum import optimal_rows
-from lab.reports.model_card import by_kind, leading_share, optimal_runs
-from lab.reports.movement_rows import MOVEMENT_TITLES, explained_in, movement_rows
+from lab.evaluation.practice_figures import AnsweredFigures, PracticeFigures
+from lab.reports.rows import (
+    MOVEMENT_COLUMNS,
+    RULE_COLUMNS,
+    leading_share,
+    median_delays,
+    movement_rows,
+    optimal_rows,
+    optimal_runs,
+    rule_rows,
+    scenario_rows,
+    total_explanations,
+)
 from schemas.events import Movement
 from services.runtime.process.plain_table import plain_table
 
-BESIDE = ("vendor rule", "EWMA")
-"""The rules shown beside Rapport kind by kind; the others stand in the second table."""
+_NEAR = (0.4, 1.6)
+"""A false alarm rate is near the promised one between these multiples of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """One table: the first column says what the row is about, the others are figures."""
+class ResultTable:
+    """One table: the first column names the row, the others hold figures."""
 
     title: str
-    head: tuple[str, ...]
+    columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
 
-def shown(grid: Grid) -> Table:
-    """A grid for a terminal."""
-    table = plain_table(grid.title)
-    table.caption = grid.note or None
-    for place, title in enumerate(grid.head):
+def for_terminal(table: ResultTable) -> Table:
+    """Return the table as rich prints it."""
+    printed = plain_table(table.title)
+    printed.caption = table.note or None
+    for number, title in enumerate(table.columns):
         widest = max((len(word) for word in title.split()), default=0)
-        table.add_column(title, justify="right" if place else "left", no_wrap=not place, min_width=widest)
-    for row in grid.rows:
-        table.add_row(*row)
-    return table
+        printed.add_column(title, justify="right" if number else "left", no_wrap=not number, min_width=widest)
+    for row in table.rows:
+        printed.add_row(*row)
+    return printed
 
 
-def _mean(values: Iterable[float]) -> float:
-    return float(np.mean(list(values)))
+def evaluation_tables(results: Sequence[ScenarioFigures]) -> list[ResultTable]:
+    """Return all tables of an evaluation on simulated cohorts."""
+    return [
+        scenario_table(results),
+        *([optimal_table(results)] if optimal_runs(results) else []),
+        rule_table(results),
+        false_alarm_table(results),
+        leading_table(results),
+        movement_table(results),
+        confusion_table(results),
+    ]
 
 
-def kinds_grid(results: Sequence[KindFigures]) -> Grid:
-    """Per kind of cohort: how well the risk orders sessions, beside today's rules."""
-    names = [rule.name for rule in results[0].rules]
-    places = [names.index(name) for name in BESIDE]
-    rows = []
-    for name, runs in {**by_kind(results), "mean": list(results)}.items():
-        figures = [
-            (
-                run.model.ranking.auprc,
-                *(run.rules[place].ranking.auprc for place in places),
-                run.model.ranking.auroc,
-                run.model.false_per_100_stable,
-                run.model.caught.share,
-                run.model.caught.share_at_once,
-                run.calibration_error,
-            )
-            for run in runs
-        ]
-        own, *areas, auroc, false, caught, once, off = np.mean(figures, axis=0).tolist()
-        cells = [f"{value:.2f}" for value in (own, *areas, auroc)]
-        rows.append((name, *cells, f"{false:.1f}", *(f"{value:.2f}" for value in (caught, once, off))))
-    return Grid(
-        "Unseen kinds of cohort: areas under the precision-recall curve, and flags",
-        ("kind", "Rapport", *(name.split()[0] for name in BESIDE), "AUROC", "false", "caught", "once", "off"),
-        tuple(rows),
-        "false: of 100 stable sessions; once: caught at the first rated session; off: calibration error.",
+def scenario_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show per scenario how well the risk orders sessions, beside today's rules."""
+    rules = [rule.name.split()[0] for rule in results[0].rules]
+    return ResultTable(
+        "Scenarios: areas under the precision-recall curve, and flags",
+        (
+            "scenario",
+            "rupture",
+            "Rapport",
+            *rules,
+            "AUROC",
+            "flagged",
+            "false",
+            "opened",
+            "detected",
+            "once",
+            "calibration",
+        ),
+        tuple(scenario_rows(results)),
+        "rupture: sessions in a rupture, of 100; flagged and opened: of 100 rated sessions; false: of 100 "
+        "stable ones; once: detected at the first rated session; calibration: calibration error.",
     )
 
 
-def rules_grid(results: Sequence[KindFigures]) -> Grid:
-    """Over all cohorts: flags, false alarms, ruptures caught and how late, for each way of flagging."""
-    rows = []
-    for place in range(1 + len(results[0].rules)):
-        ways = [(run.model, *run.rules)[place] for run in results]
-        delays = [session for way in ways for session in way.caught.sessions_until]
-        rows.append(
-            (
-                ways[0].name,
-                f"{_mean(way.flagged_per_100 for way in ways):.1f}",
-                f"{_mean(way.false_per_100_stable for way in ways):.1f}",
-                f"{_mean(way.caught.share for way in ways):.2f}",
-                f"{_mean(way.caught.share_at_once for way in ways):.2f}",
-                f"{np.median(delays):.0f}" if delays else "",
-                f"{_mean(way.caught_at_budget for way in ways):.2f}",
-            )
-        )
+def rule_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show flags, false alarms, detection and delay of each way of flagging, over all cohorts."""
     right, count = leading_share(results)
-    return Grid(
+    delays = median_delays(results)
+    return ResultTable(
         "Each way of flagging, over all cohorts",
-        ("", "flagged", "false", "caught", "once", "sessions", "caught at 5"),
-        tuple(rows),
-        "flagged: of 100 rated; sessions: median until caught; "
-        "caught at 5: were 5 of 100 stable ones flagged. "
-        f"Right component named first: {100 * right:.0f} of 100 (of {count} in one component).",
+        (*RULE_COLUMNS, "median rated sessions until detected"),
+        tuple((*row, delay) for row, delay in zip(rule_rows(results), delays, strict=True)),
+        f"The right component is named first in {100 * right:.0f} of 100 detected ruptures of one component"
+        f" (of {count}).",
     )
 
 
-def optimal_grid(results: Sequence[KindFigures]) -> Grid:
-    """Per kind: the optimal filter, and how much of it the detector reaches."""
-    return Grid(
-        "Beside the optimal filter, which knows each cohort's own parameters",
-        ("kind", "AUPRC", "share", "90 %", "caught", "off", "x 2", "move"),
-        tuple((name.strip("*"), *cells) for name, *cells in optimal_rows(optimal_runs(results))),
-        "share: of its AUPRC that Rapport reaches, with its interval over clients; caught: share of what it "
-        "catches at 5 false of 100; off: calibration error; x 2: AUPRC with twice the "
-        "particles, as a ratio; move: how far the risks of two runs lie apart.",
+def optimal_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show per scenario the optimal filter, and which share of it the detector reaches."""
+    return ResultTable(
+        "The optimal filter, which knows each cohort's own parameters",
+        ("scenario", "AUPRC", "share", "90 %", "detected", "calibration", "doubled", "differ"),
+        tuple(optimal_rows(optimal_runs(results))),
+        "share: Rapport's AUPRC over the filter's, with its interval over clients; detected: the same of the "
+        "ruptures detected at 5 false alarms of 100; calibration: calibration error; doubled: AUPRC with "
+        "twice the particles, as a ratio; differ: mean difference between the risks of two runs.",
     )
 
 
-def promise_grid(results: Sequence[KindFigures]) -> Grid:
-    """For each sensitivity and kind of threshold: the false alarms that came, over all cohorts."""
-    kept = [one for run in results for one in run.kept]
+def false_alarm_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show for each sensitivity and kind of threshold the observed false alarm rates, over all cohorts."""
+    rates = [rate for run in results for rate in run.false_alarm_rates]
+    low_factor, high_factor = _NEAR
     rows = []
-    for promised in sorted({one.promised for one in kept}):
+    for promised in sorted({rate.promised for rate in rates}):
         for start in STARTS:
-            found = np.array(
-                [one.found for one in kept if (one.promised, one.threshold) == (promised, start)]
+            observed = np.array(
+                [rate.observed for rate in rates if (rate.promised, rate.threshold) == (promised, start)]
             )
-            if found.size:
-                near = np.mean((found >= 0.4 * promised) & (found <= 1.6 * promised))
-                low, middle, high = np.quantile(found, [0.05, 0.5, 0.95]).tolist()
-                cells = (
-                    f"{found.mean():.1f}",
-                    f"{middle:.1f}",
-                    f"{low:.1f} to {high:.1f}",
-                    f"{100 * near:.0f}",
+            if observed.size:
+                is_near = (observed >= low_factor * promised) & (observed <= high_factor * promised)
+                low, median, high = np.quantile(observed, [0.05, 0.5, 0.95]).tolist()
+                rows.append(
+                    (
+                        f"{promised:g} promised, threshold {start}",
+                        f"{observed.mean():.1f}",
+                        f"{median:.1f}",
+                        f"{low:.1f} to {high:.1f}",
+                        f"{100 * np.mean(is_near):.0f}",
+                    )
                 )
-                rows.append((f"{promised:g} promised, threshold {start}", *cells))
-    return Grid(
-        "False alarms of 100 stable sessions, where so many were promised",
+    return ResultTable(
+        "False alarms of 100 stable sessions, beside the promised rate",
         ("", "mean", "median", "90 of 100 practices", "near"),
         tuple(rows),
-        f"{len(results)} simulated practices; near: of 100 practices, those between .4 and 1.6 times what was"
-        " promised (5 promised: 2 to 8).",
+        f"{len(results)} simulated practices; near: of 100 practices, those with .4 to 1.6 times the promised"
+        " rate (5 promised: 2 to 8).",
     )
 
 
-def movement_grid(results: Sequence[KindFigures]) -> Grid:
-    """The kind of movement that was named, beside the simulator's truth."""
-    return Grid(
-        "Kind of movement of a caught rupture, of 100",
-        ("truly", *MOVEMENT_TITLES[1:]),
+def movement_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show how often the true movement was named."""
+    return ResultTable(
+        "Kind of movement of a detected rupture, of 100",
+        MOVEMENT_COLUMNS,
         tuple(movement_rows(results)),
         "not clear: no kind is named, and the message says so.",
     )
 
 
-def confusion_grid(results: Sequence[KindFigures]) -> Grid:
-    """Which kind was named in place of which, at the first flag."""
-    total = explained_in(results)
-    names = [*(one.value for one in Movement), ""]
-    found = [(true, total.of(true)) for true in Movement]
-    return Grid(
+def confusion_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show which movement was named in place of which, at the first flag."""
+    total = total_explanations(results)
+    names = [*(movement.value for movement in Movement), ""]
+    counts = [(true, total.named_for(true)) for true in Movement]
+    return ResultTable(
         "Kind of movement at the first flag: true in rows, named in columns",
-        ("truly", *(name or "not clear" for name in names)),
-        tuple((true.value, *(str(named[name]) for name in names)) for true, named in found if named.total()),
+        ("true movement", *(name or "not clear" for name in names)),
+        tuple((true.value, *(str(named[name]) for name in names)) for true, named in counts if named.total()),
     )
 
 
-def leading_grid(results: Sequence[KindFigures]) -> Grid:
-    """Whether the component that fell deepest was named at the first flag."""
-    total = explained_in(results)
+def leading_table(results: Sequence[ScenarioFigures]) -> ResultTable:
+    """Show how often the component with the deepest fall was named at the first flag."""
+    total = total_explanations(results)
     rows = []
-    for fallen in (1, 2, 3):
-        right, wrong = total.leading[fallen, True], total.leading[fallen, False]
+    for components in (1, 2, 3):
+        right, wrong = total.leading[components, True], total.leading[components, False]
         share = f"{100 * right / (right + wrong):.0f}" if right + wrong else ""
-        rows.append((f"fall in {fallen} of 3 components", str(right + wrong), share))
-    return Grid(
-        "Leading component at the first flag of a caught rupture",
+        rows.append((f"fall in {components} of 3 components", str(right + wrong), share))
+    return ResultTable(
+        "Leading component at the first flag of a detected rupture",
         ("", "ruptures", "deepest one named, of 100"),
         tuple(rows),
     )
 
 
-def own_grid(rated: int, ways: Sequence[tuple[str, OwnFigures]]) -> Grid:
-    """A practice's own ratings: what each way of flagging would have flagged."""
-    return Grid(
+def practice_table(rated: int, figures: Sequence[tuple[str, PracticeFigures]]) -> ResultTable:
+    """Show what each way of flagging would have flagged of a practice's own ratings."""
+    return ResultTable(
         f"Your own ratings: {rated} rated sessions (per 100 of them)",
-        ("", "flagged", "opened", "back at the next", "of 100 clients"),
+        ("", "flagged", "opened", "recovered at the next", "of 100 clients"),
         tuple(
-            (name, *(f"{value:.1f}" for value in (one.flagged, one.opened, one.back_at_next, one.clients)))
-            for name, one in ways
+            (
+                name,
+                *(f"{value:.1f}" for value in (one.flagged, one.opened, one.recovered_at_next, one.clients)),
+            )
+            for name, one in figures
         ),
-        "opened: runs of flagged sessions begun, for Rapport episodes; back at the next: flagged although"
-        " half of the fall is back at the very next rated session.",
+        "opened: Rapport's episodes, or a rule's runs of flagged sessions; recovered at the next: flagged"
+        " although half of the fall is regained at the next rated session; of 100 clients: flagged at least"
+        " once.",
     )
 
 
-def answered_grid(ways: Sequence[tuple[str, Answered]]) -> Grid:
-    """Of the sessions that therapists answered about, those that each way flags, and how many were right."""
-    return Grid(
+def answered_table(figures: Sequence[tuple[str, AnsweredFigures]]) -> ResultTable:
+    """Show how many of the sessions that therapists answered about each way flags, and how many rightly."""
+    return ResultTable(
         "Sessions that therapists answered about",
         ("", "answered", "flagged", "of these a rupture was seen", "precision"),
         tuple(
@@ -206,7 +211,7 @@ def answered_grid(ways: Sequence[tuple[str, Answered]]) -> Grid:
                 str(one.right),
                 f"{one.right / one.flagged:.2f}" if one.flagged else "",
             )
-            for name, one in ways
+            for name, one in figures
         ),
-        "Answers are about sessions that were told, so this says nothing of what was missed.",
+        "Answers exist only for sessions with an alert, so these figures do not show missed ruptures.",
     )

@@ -1,51 +1,99 @@
-"""The forms of simulated instruments: which items belong to which component, and what marks they take."""
+"""Chooses the instruments of simulated cohorts: those of the catalogue, and invented ones.
 
-from dataclasses import dataclass
+A catalogue's instrument is simulated as its definition (TOML) describes it. What a definition cannot tell is
+taken from two rules: an instrument whose step is finer than `LINE_STEP` is read off lines and is marked
+higher than one with boxes to tick (see `lab/simulator/world.py`), and unanswered items are equally likely to
+be any of the items.
+"""
+
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
+from schemas.events import Component
+from schemas.ids import InstrumentId
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.instrument import Instrument
+
 BOND, GOAL, TASK, OVERALL = range(4)
+"""Positions of the components in arrays, in the order of `schemas.events.Component`."""
+LINE_STEP = 0.05
+"""Instruments with a finer step than this share of their range are lines, read to the millimetre."""
+DRAW_ORDER = ("srs", "wai-sr", "wai-s", "wai-9")
+"""The instruments that are drawn first, in this order: a seed gives the same cohorts as long as it stays."""
 
 
-@dataclass(frozen=True, slots=True)
-class ItemShape:
-    """An instrument as the simulator sees it; marks run from `lowest` to `highest` by `step`."""
-
-    name: str
-    components: tuple[int, ...]
-    """Each item's component (`BOND`, `GOAL`, `TASK` or `OVERALL`), in the order of the items."""
-    lowest: float
-    highest: float
-    step: float
-    reversed_items: tuple[int, ...] = ()
-    """Places, from 0, of the items where a high mark is a bad one."""
-
-    @property
-    def step_share(self) -> float:
-        """The step on the common scale 0 to 1."""
-        return self.step / (self.highest - self.lowest)
+@cache
+def catalogue_instruments() -> tuple[Instrument, ...]:
+    """Return all shipped instruments: those of `DRAW_ORDER`, then any others by id."""
+    catalogue = Catalogue.load()
+    others = sorted(str(instrument.id) for instrument in catalogue if instrument.id not in DRAW_ORDER)
+    return tuple(catalogue.get(name) for name in (*DRAW_ORDER, *others))
 
 
-def _by_place(bond: str, goal: str, task: str, overall: str = "") -> tuple[int, ...]:
-    # Instruments are published as lists of item numbers, from 1.
-    owner = {
-        int(number): component
-        for component, numbers in enumerate((bond, goal, task, overall))
-        for number in numbers.split()
+def has_lines(instrument: Instrument) -> bool:
+    """Return whether an instrument is read off lines."""
+    return instrument.unit_step < LINE_STEP
+
+
+def cutoff_share(instrument: Instrument) -> float | None:
+    """Return the published cutoff as a share of the highest total; None when none is published.
+
+    >>> cutoff_share(Catalogue.load().get("srs"))
+    0.9
+    """
+    return None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
+
+
+def item_components(instrument: Instrument) -> tuple[int, ...]:
+    """Return each item's component (`BOND`, `GOAL`, `TASK` or `OVERALL`), in the order of the items.
+
+    >>> item_components(Catalogue.load().get("srs"))
+    (0, 1, 2, 3)
+    """
+    component_of = {
+        position: component
+        for component, positions in enumerate(instrument.component_indices)
+        for position in positions
     }
-    return tuple(owner[number] for number in sorted(owner))
+    return tuple(component_of[position] for position in range(instrument.items))
 
 
-SRS = ItemShape("srs", _by_place("1", "2", "3", "4"), 0, 10, 0.1)
-WAI_SR = ItemShape("wai-sr", _by_place("3 5 7 9", "4 6 8 11", "1 2 10 12"), 1, 5, 1)
-WAI_S = ItemShape("wai-s", _by_place("3 5 7 9", "4 6 10 11", "1 2 8 12"), 1, 7, 1, (3, 9))
-WAI_9 = ItemShape("wai-9", _by_place("7 8 9", "4 5 6", "1 2 3"), 1, 5, 1)
+def invent_instrument(
+    name: str,
+    components: Sequence[int],
+    lowest: float,
+    highest: float,
+    step: float,
+    *,
+    cutoff: float | None = None,
+) -> Instrument:
+    """Return an instrument with one item per element of `components`; any of its items may be unanswered."""
+    items = {
+        component: tuple(number for number, owner in enumerate(components, start=1) if owner == position)
+        for position, component in enumerate(Component)
+    }
+    return Instrument(
+        id=InstrumentId(name),
+        title=name,
+        items=len(components),
+        lowest=lowest,
+        highest=highest,
+        step=step,
+        exact=True,
+        reversed_items=frozenset(),
+        components={component: numbers for component, numbers in items.items() if numbers},
+        missing_component=len(components),
+        missing_total=len(components),
+        cutoff=cutoff,
+        source="invented for the simulator",
+        licence="none",
+    )
 
-SHIPPED = (SRS, WAI_SR, WAI_S, WAI_9)
 
-
-def draw_generic(rng: np.random.Generator) -> ItemShape:
-    """An instrument nobody has: few or many items of 5 or 7 steps, a line of 10 or of 100 points."""
+def draw_invented(rng: np.random.Generator) -> Instrument:
+    """Draw an instrument that does not exist: 3 to 25 items, each with 5 to 101 possible marks."""
     per_component = int(rng.choice([1, 1, 2, 3, 4, 6, 8]))
     components = (BOND, GOAL, TASK) * per_component
     if rng.random() < 0.3:
@@ -53,11 +101,12 @@ def draw_generic(rng: np.random.Generator) -> ItemShape:
     lowest, highest, step = [(1, 5, 1), (1, 7, 1), (0, 10, 1), (0, 100, 1), (0, 4, 1), (1, 6, 1)][
         int(rng.integers(6))
     ]
-    return ItemShape("generic", components, lowest, highest, step)
+    return invent_instrument("generic", components, lowest, highest, step)
 
 
-def draw_shape(rng: np.random.Generator) -> ItemShape:
-    """One of the shipped instruments or, one time in three, a generic one."""
+def draw_instrument(rng: np.random.Generator) -> Instrument:
+    """Draw one of the shipped instruments or, with probability 1/3, an invented one."""
     if rng.random() < 1 / 3:
-        return draw_generic(rng)
-    return SHIPPED[int(rng.integers(len(SHIPPED)))]
+        return draw_invented(rng)
+    shipped = catalogue_instruments()
+    return shipped[int(rng.integers(len(shipped)))]

@@ -1,4 +1,4 @@
-"""A simulated network in, its ratings in sending order out, with all that goes wrong in practice."""
+"""Lists a simulated network's ratings in the order they are sent, with the errors that occur in practice."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,23 @@ from uuid import UUID
 
 import numpy as np
 
-from lab.simulator.practice_network import ClientCourse, Session
+from lab.simulator.practice_network import ClientCourse, SimulatedSession
 
-LATE = 0.03
-DOUBLED = 0.02
-CORRECTED = 0.015
-WITHDRAWN = 0.008
-WITHOUT_ID = 0.1
-_INVALID_EVERY = 300
-"""One invalid rating for about so many valid ones."""
+LATE_SHARE = 0.03
+REPEATED_SHARE = 0.02
+CORRECTED_SHARE = 0.015
+WITHDRAWN_SHARE = 0.008
+WITHOUT_ID_SHARE = 0.1
+_VALID_PER_INVALID = 300
+_MIN_INVALID = 6
+"""At least one invalid rating of each kind."""
 
 Body = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
-    """One rating as it is sent, whether ingest should accept it, and why it is there."""
+class Submission:
+    """One rating as it is sent, whether ingest should accept it, and what it is an example of."""
 
     at: datetime
     practice: str
@@ -31,7 +32,7 @@ class Sending:
     why: str
 
     def line(self) -> dict[str, object]:
-        """As a line of the NDJSON file."""
+        """Return the object that one line of the NDJSON file holds."""
         return {
             "practice": self.practice,
             "rating": self.rating,
@@ -40,7 +41,9 @@ class Sending:
         }
 
 
-def _body(course: ClientCourse, session: Session, recorded_at: datetime, rating_id: str | None) -> Body:
+def _body(
+    course: ClientCourse, session: SimulatedSession, recorded_at: datetime, rating_id: str | None
+) -> Body:
     body: Body = {} if rating_id is None else {"id": rating_id}
     body |= {
         "client_id": course.client_id,
@@ -62,8 +65,8 @@ def _rating_id(rng: np.random.Generator) -> str:
     return str(UUID(bytes=rng.bytes(16), version=4))
 
 
-def _corrected(session: Session) -> list[float | None]:
-    """The session's marks with the first two that differ exchanged: a plausible slip of the pen."""
+def _corrected(session: SimulatedSession) -> list[float | None]:
+    """Return the marks with the first mark exchanged for the next that differs: a plausible slip."""
     marks = list(session.items or ())
     for place in range(1, len(marks)):
         if marks[place] != marks[0] and marks[place] is not None and marks[0] is not None:
@@ -72,37 +75,41 @@ def _corrected(session: Session) -> list[float | None]:
     return marks
 
 
-def _sendings(
-    rng: np.random.Generator, course: ClientCourse, session: Session, end: datetime
-) -> Iterator[Sending]:
+def _submissions(
+    rng: np.random.Generator, course: ClientCourse, session: SimulatedSession, end: datetime
+) -> Iterator[Submission]:
     chance = rng.random(4)
     wait = timedelta(hours=1, minutes=int(rng.integers(60)))
-    late = bool(chance[0] < LATE)
+    late = bool(chance[0] < LATE_SHARE)
     if late:
         wait += timedelta(days=int(rng.integers(3, 21)))
     first = min(session.at + wait, end)
-    rating_id = None if rng.random() < WITHOUT_ID else _rating_id(rng)
+    rating_id = None if rng.random() < WITHOUT_ID_SHARE else _rating_id(rng)
     body = _body(course, session, first, rating_id)
     why = "declined" if session.items is None else ("late" if late else "in time")
-    yield Sending(first, course.practice, body, accepted=True, why=why)
-    if chance[1] < DOUBLED:
+    yield Submission(first, course.practice, body, accepted=True, why=why)
+    if chance[1] < REPEATED_SHARE:
         again = min(first + timedelta(minutes=int(rng.integers(1, 3000))), end)
-        yield Sending(again, course.practice, body, accepted=True, why="sent twice")
+        yield Submission(again, course.practice, body, accepted=True, why="sent twice")
     later = min(first + timedelta(hours=int(rng.integers(2, 72))), end)
     if later <= first:
         return
-    if chance[2] < CORRECTED and session.items is not None and _corrected(session) != list(session.items):
+    if (
+        chance[2] < CORRECTED_SHARE
+        and session.items is not None
+        and _corrected(session) != list(session.items)
+    ):
         changed = _body(course, session, later, _rating_id(rng)) | {"items": _corrected(session)}
-        yield Sending(later, course.practice, changed, accepted=True, why="corrected")
-    # Sessions in a rupture stay, so that the truth can be told against what was sent.
-    elif chance[3] < WITHDRAWN and not session.rupture:
+        yield Submission(later, course.practice, changed, accepted=True, why="corrected")
+    # Sessions in a rupture are never withdrawn, so that every planted rupture can be found in the ratings.
+    elif chance[3] < WITHDRAWN_SHARE and not session.rupture:
         back = _body(course, session, later, _rating_id(rng)) | {"status": "withdrawn"}
         back.pop("items", None)
-        yield Sending(later, course.practice, back, accepted=True, why="withdrawn")
+        yield Submission(later, course.practice, back, accepted=True, why="withdrawn")
 
 
-def _spoilt(body: Body, kind: int) -> tuple[Body, str]:
-    """A valid body made invalid in one of six ways."""
+def _made_invalid(body: Body, kind: int) -> tuple[Body, str]:
+    """Return the body made invalid in one of six ways, and the name of the way."""
     items = body.get("items")
     marks = list(items) if isinstance(items, list) else [1, 2, 3]
     ways: tuple[tuple[Body, str], ...] = (
@@ -117,19 +124,21 @@ def _spoilt(body: Body, kind: int) -> tuple[Body, str]:
     return body | change, why
 
 
-def in_sending_order(rng: np.random.Generator, courses: list[ClientCourse], end: datetime) -> list[Sending]:
-    """All ratings of a network in the order they are sent, none later than `end`."""
-    sent = [
-        sending
+def submissions_in_order(
+    rng: np.random.Generator, courses: list[ClientCourse], end: datetime
+) -> list[Submission]:
+    """Return all ratings of a network in the order they are sent, none later than `end`."""
+    submissions = [
+        submission
         for course in courses
         for session in course.sessions
-        for sending in _sendings(rng, course, session, end)
+        for submission in _submissions(rng, course, session, end)
     ]
-    rated = [s for s in sent if "items" in s.rating]
-    invalid = max(6, len(sent) // _INVALID_EVERY) if rated else 0
+    with_items = [one for one in submissions if "items" in one.rating]
+    invalid = max(_MIN_INVALID, len(submissions) // _VALID_PER_INVALID) if with_items else 0
     for kind in range(invalid):
-        model = rated[int(rng.integers(len(rated)))]
-        body, why = _spoilt(model.rating | {"id": _rating_id(rng)}, kind)
-        sent.append(Sending(model.at, model.practice, body, accepted=False, why=why))
-    # Equal moments keep the order in which they were made: a rating before its own correction.
-    return sorted(sent, key=lambda s: s.at)
+        original = with_items[int(rng.integers(len(with_items)))]
+        body, why = _made_invalid(original.rating | {"id": _rating_id(rng)}, kind)
+        submissions.append(Submission(original.at, original.practice, body, accepted=False, why=why))
+    # The sort is stable: at equal moments a rating comes before its own correction.
+    return sorted(submissions, key=lambda submission: submission.at)

@@ -1,90 +1,102 @@
-"""Broad priors in, one cohort's own parameters out: every simulated caseload lives in its own world.
+"""Draws the parameters of one simulated cohort from broad priors: every caseload has its own world.
 
 Levels, spreads and depths are on the common scale 0 to 1 (marks 1 to 5: (mark - 1) / 4). The centres of the
-priors are the figures of the IMPLEMENT trial (Flückiger et al. 2016) and, for ruptures, Gumz 2012, McLaughlin
-2014, Stevens 2007 and Larsson 2018; their widths are meant to hold any caseload.
+priors are the figures of the IMPLEMENT trial (Flückiger et al. 2016) and, for ruptures, of Gumz 2012,
+McLaughlin 2014, Stevens 2007 and Larsson 2018. The widths are chosen to cover any caseload.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lab.simulator.instruments import ItemShape, draw_shape
+from lab.simulator.instruments import draw_instrument, has_lines
+from schemas.instruments.instrument import Instrument
 
 
 @dataclass(frozen=True, slots=True)
-class RuptureWorld:
-    """How often ruptures come, how they look, and what else looks like them."""
+class RuptureParameters:
+    """How often ruptures begin, what shape they have, and how often a bad day looks like one."""
 
     hazard: float
-    """P(a rupture begins at a session | none under way), before the first one."""
+    """P(a rupture begins at a session | none is under way), before the first one."""
     repeat: float
-    """The hazard is multiplied by this after a repair."""
+    """Factor of the hazard after a first rupture."""
     shapes: tuple[float, float, float]
-    """Shares of V (fall and return), slow slide (with or without sudden repair), and unrepaired."""
+    """Shares of V (fall and return), slow slide, and unrepaired ruptures."""
     mix: tuple[float, float, float]
     """Shares of ruptures in one, two and three components."""
     depth: float
-    """Median depth of the leading component's fall."""
+    """Median fall of the leading component."""
     depth_log_sd: float
     hold: float
-    """Mean number of sessions at full depth of a V."""
+    """Mean number of sessions at full depth, for ruptures that are repaired."""
     bad_day: float
-    """P(one session is low for reasons that are no rupture)."""
+    """P(a session is low for a reason other than a rupture)."""
     bad_day_depth: float
+    """Median fall of the leading component on a bad day."""
 
 
 @dataclass(frozen=True, slots=True)
-class MissingWorld:
-    """Forms not given, half given, and clients who stop coming."""
+class MissingParameters:
+    """Declined forms, unanswered items, and drop-out."""
 
     declined: float
     """P(declined) at the first session."""
     declined_growth: float
-    """The odds of declining are multiplied by this every session."""
+    """Factor of the odds of declining, per session."""
     declined_in_rupture: float
-    """The odds of declining are multiplied by this during a rupture."""
+    """Factor of the odds of declining during a rupture."""
     partial: float
-    """Share of forms with unanswered items."""
+    """Share of forms with unanswered items, where the instrument allows any."""
     drop_out: float
     """Hazard of stopping treatment per session."""
     drop_out_in_rupture: float
+    """Factor of that hazard during a rupture that will not be repaired."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """The parameters of one cohort."""
 
-    shape: ItemShape
+    instrument: Instrument
     sessions: float
-    """Median number of sessions a client has, before drop-out."""
+    """Median number of planned sessions."""
     level: float
+    """Mean level at the eighth session."""
     level_sd: float
+    """Standard deviation of level between clients of one therapist."""
     therapist_sd: float
+    """Standard deviation of level between therapists."""
     slope: float
-    """Rise per session over the first fifteen."""
+    """Mean rise per session up to the sixteenth."""
     slope_sd: float
+    """Standard deviation of the rise between clients."""
     own_sd: float
     """Median over clients of the standard deviation of a client's session-to-session noise."""
     own_log_sd: float
+    """Standard deviation between clients of the logarithm of that."""
     own_level_tilt: float
-    """log own spread falls by this per unit of level: clients near the top vary less."""
-    tail: float
-    """Degrees of freedom of the noise; small is heavy-tailed."""
+    """Fall of the same logarithm per unit of level: clients near the top vary less."""
+    degrees_of_freedom: float
+    """Of the t-distributed noise; fewer make heavier tails."""
     autocorrelation: float
+    """Of the noise, from one session to the next."""
     common: float
-    """Share of the noise's variance that bond, goal and task have in common."""
+    """Share of the noise's variance that all components have in common."""
     component_offsets: tuple[float, float, float]
+    """Mean offsets of bond, goal and task from the level."""
     component_sd: float
     """Standard deviation between clients of a component's own offset."""
     item_noise: float
+    """Standard deviation of a single mark around its component."""
     item_offset_sd: float
+    """Standard deviation between the items' offsets from their components."""
     yea_sayers: float
-    """Share of clients who mark nearly everything at the top."""
+    """Share of clients who mark nearly everything at the top (yea-sayers)."""
     straight: float
-    """Share of forms with the same mark on every item."""
-    ruptures: RuptureWorld
-    missing: MissingWorld
+    """Share of forms with the same mark on every item (straight-lined)."""
+    ruptures: RuptureParameters
+    missing: MissingParameters
 
 
 def _simplex(rng: np.random.Generator, weights: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -92,10 +104,10 @@ def _simplex(rng: np.random.Generator, weights: tuple[float, float, float]) -> t
     return one, two, three
 
 
-def draw_ruptures(rng: np.random.Generator, sessions: float) -> RuptureWorld:
-    """A cohort's ruptures: between 15 and 65 of 100 clients have one over `sessions` sessions."""
+def draw_ruptures(rng: np.random.Generator, sessions: float) -> RuptureParameters:
+    """Draw a cohort's ruptures; 15 to 65 of 100 clients have one within `sessions` sessions."""
     share = rng.uniform(0.15, 0.65)
-    return RuptureWorld(
+    return RuptureParameters(
         hazard=float(-np.log1p(-share) / max(sessions - 1, 3)),
         repeat=rng.uniform(0.5, 2.5),
         shapes=_simplex(rng, (5.0, 3.0, 2.5)),
@@ -108,9 +120,9 @@ def draw_ruptures(rng: np.random.Generator, sessions: float) -> RuptureWorld:
     )
 
 
-def draw_missing(rng: np.random.Generator) -> MissingWorld:
-    """A cohort's gaps: up to a quarter of the forms declined, more often in a rupture."""
-    return MissingWorld(
+def draw_missing(rng: np.random.Generator) -> MissingParameters:
+    """Draw how often forms are missing: up to a quarter, and more often in a rupture."""
+    return MissingParameters(
         declined=float(rng.beta(1.5, 18.0)),
         declined_growth=rng.uniform(1.0, 1.15),
         declined_in_rupture=float(np.exp(rng.uniform(0.0, 1.4))),
@@ -120,15 +132,14 @@ def draw_missing(rng: np.random.Generator) -> MissingWorld:
     )
 
 
-def draw_world(rng: np.random.Generator, shape: ItemShape | None = None) -> World:
-    """One cohort's parameters from the priors; `shape` fixes its instrument."""
-    shape = shape or draw_shape(rng)
+def draw_world(rng: np.random.Generator, instrument: Instrument | None = None) -> World:
+    """Draw one cohort's parameters from the priors, and its instrument too unless one is given."""
+    instrument = instrument or draw_instrument(rng)
     sessions = float(np.clip(np.exp(rng.normal(np.log(11), 0.45)), 4, 26))
-    lines = shape.step_share < 0.05
     return World(
-        shape=shape,
+        instrument=instrument,
         sessions=sessions,
-        level=float(np.clip(rng.normal(0.86 if lines else 0.76, 0.08), 0.5, 0.97)),
+        level=float(np.clip(rng.normal(0.86 if has_lines(instrument) else 0.76, 0.08), 0.5, 0.97)),
         level_sd=rng.uniform(0.08, 0.17),
         therapist_sd=rng.uniform(0.0, 0.05),
         slope=rng.normal(0.006, 0.005),
@@ -136,7 +147,7 @@ def draw_world(rng: np.random.Generator, shape: ItemShape | None = None) -> Worl
         own_sd=float(np.exp(rng.normal(np.log(0.062), 0.35))),
         own_log_sd=rng.uniform(0.15, 0.5),
         own_level_tilt=rng.uniform(0.0, 3.0),
-        tail=rng.uniform(3.0, 12.0),
+        degrees_of_freedom=rng.uniform(3.0, 12.0),
         autocorrelation=0.6 * float(rng.beta(1.3, 2.2)),
         common=rng.uniform(0.2, 0.75),
         component_offsets=(rng.normal(0.02, 0.04), rng.normal(-0.03, 0.04), rng.normal(0.01, 0.04)),
@@ -150,9 +161,9 @@ def draw_world(rng: np.random.Generator, shape: ItemShape | None = None) -> Worl
     )
 
 
-def typical_world(shape: ItemShape, rng: np.random.Generator) -> World:
-    """A caseload in the middle of the priors, for shows of the whole system rather than for training."""
-    world = draw_world(rng, shape)
+def typical_world(instrument: Instrument, rng: np.random.Generator) -> World:
+    """Return a cohort in the middle of the priors, for demonstrations and scenarios rather than training."""
+    world = draw_world(rng, instrument)
     ruptures = replace(
         world.ruptures,
         hazard=0.035,
@@ -165,7 +176,7 @@ def typical_world(shape: ItemShape, rng: np.random.Generator) -> World:
     missing = replace(world.missing, declined=0.06, declined_in_rupture=2.0, partial=0.05, drop_out=0.015)
     return replace(
         world,
-        level=0.9 if shape.step_share < 0.05 else 0.78,
+        level=0.9 if has_lines(instrument) else 0.78,
         level_sd=0.09,
         own_sd=0.05,
         own_log_sd=0.3,

@@ -1,6 +1,6 @@
-"""Worlds and habits of therapists in, what learning from their answers does to the risk out.
+"""Studies what learning from therapists' answers does to the risk, for different habits of answering.
 
-Each practice learns from one caseload and is measured on clients that it has never seen, against the truth.
+Each practice learns from one caseload and is measured on other clients of the same world, against the truth.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,21 +10,21 @@ import numpy as np
 
 from lab.evaluation.false_alarm_rates import flaggable
 from lab.evaluation.metrics import calibration_error
-from lab.product_path import JudgedCohort, judge_cohort
+from lab.product_path import AssessedCohort, assess_cohort
 from lab.simulator.cohort import Cohort, simulate
-from lab.simulator.scenarios import KINDS
-from lab.studies.simulated_answers import HABITS, answers
-from lab.training.label_correction import NotEnough, learn_from
+from lab.simulator.scenarios import SCENARIOS
+from lab.studies.simulated_answers import HABITS, simulate_answers
+from lab.training.label_correction import BUDGET_SHARE, TooFewLabels, learn_from
 from services.detector.domain.detector import Detector
 from services.detector.model.recalibration import Recalibration
 
-FRESH = 600
+NEW_CLIENTS = 600
 """Clients to measure on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
-    """A risk beside the truth, over the rated sessions of fresh clients."""
+class RiskQuality:
+    """How well a risk agrees with the truth, over the rated sessions of new clients."""
 
     log_loss: float
     calibration_error: float
@@ -32,85 +32,95 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One practice: what its answers led to."""
+class StudyOutcome:
+    """What the answers of one practice led to."""
 
-    kind: str
+    scenario: str
     habits: str
     labels: int
     refused: bool
-    """Nothing was learned: too few answers, or all alike."""
+    """Nothing was learned: too few answers, or nearly all alike."""
     activated: bool
-    """The candidate was better on held-out dyads, so that a person may activate it."""
-    before: Quality
-    candidate: Quality
-    """As before where nothing was learned."""
+    """The candidate was better on held-out dyads, so a person may activate it."""
+    before: RiskQuality
+    candidate: RiskQuality
+    """Equal to `before` where nothing was learned."""
 
 
 @dataclass(frozen=True, slots=True)
-class Practice:
-    """A caseload that was told of episodes, and clients of the same world that nobody learned from."""
+class SimulatedPractice:
+    """A caseload to learn from, and new clients of the same world to measure on."""
 
-    kind: str
-    known: Cohort
-    judged: JudgedCohort
-    fresh: Cohort
-    judged_fresh: JudgedCohort
+    scenario: str
+    caseload: Cohort
+    assessed: AssessedCohort
+    new_clients: Cohort
+    assessed_new: AssessedCohort
     detector: Detector
 
 
-def practice(detector: Detector, kind: str, seed: int, clients: int) -> Practice:
-    """A practice of `clients` clients, and `FRESH` others."""
-    rng = np.random.default_rng([seed, 5, *kind.encode()])
-    world = KINDS[kind](rng)
-    known, fresh = simulate(rng, clients, world), simulate(rng, FRESH, world)
-    return Practice(
-        kind, known, judge_cohort(detector, known), fresh, judge_cohort(detector, fresh), detector
+def simulate_practice(detector: Detector, scenario: str, seed: int, clients: int) -> SimulatedPractice:
+    """Simulate a practice of `clients` clients, and `NEW_CLIENTS` new ones."""
+    rng = np.random.default_rng([seed, 5, *scenario.encode()])
+    world = SCENARIOS[scenario](rng)
+    caseload, new = simulate(rng, clients, world), simulate(rng, NEW_CLIENTS, world)
+    return SimulatedPractice(
+        scenario, caseload, assess_cohort(detector, caseload), new, assess_cohort(detector, new), detector
     )
 
 
 def study(
-    detector: Detector, clients: int, seeds: Sequence[int], counts: Sequence[int], told: Callable[[str], None]
-) -> list[Outcome]:
-    """Every kind of cohort, habit and number of answers."""
-    out: list[Outcome] = []
-    for kind in KINDS:
+    detector: Detector,
+    clients: int,
+    seeds: Sequence[int],
+    counts: Sequence[int],
+    progress: Callable[[str], None],
+) -> list[StudyOutcome]:
+    """Study every scenario, seed, habit and number of answers; `progress` gets each scenario's name."""
+    out: list[StudyOutcome] = []
+    for scenario in SCENARIOS:
         for seed in seeds:
-            out.extend(outcomes(practice(detector, kind, seed, clients), seed, counts))
-            told(kind)
+            out.extend(outcomes(simulate_practice(detector, scenario, seed, clients), seed, counts))
+            progress(scenario)
     return out
 
 
-def outcomes(one: Practice, seed: int, counts: Sequence[int]) -> Iterator[Outcome]:
-    """What each habit's answers lead to, were they so many; fewer than asked for are left out."""
+def outcomes(practice: SimulatedPractice, seed: int, counts: Sequence[int]) -> Iterator[StudyOutcome]:
+    """Yield what each habit and number of answers leads to; skip numbers that the alerts do not reach."""
     rng = np.random.default_rng([seed, 6])
-    threshold = one.detector.threshold
-    before = quality(one.fresh, one.judged_fresh, None, threshold)
+    threshold = practice.detector.threshold
+    before = quality(practice.new_clients, practice.assessed_new, None, threshold)
     for habits in HABITS:
-        for most in counts:
-            labelled = answers(rng, habits, one.known, one.judged, most)
-            if labelled.said.rupture.size < most:
+        for count in counts:
+            labelled = simulate_answers(rng, habits, practice.caseload, practice.assessed, count)
+            if labelled.answers.rupture.size < count:
                 continue
             try:
-                found = learn_from(labelled, one.judged.judged, threshold, share=0.05)
-            except NotEnough:
-                yield Outcome(one.kind, habits.name, most, True, False, before, before)
+                correction = learn_from(labelled, practice.assessed.dyads, threshold, share=BUDGET_SHARE)
+            except TooFewLabels:
+                yield StudyOutcome(practice.scenario, habits.name, count, True, False, before, before)
                 continue
-            after = quality(one.fresh, one.judged_fresh, found.recalibration, found.threshold)
-            yield Outcome(one.kind, habits.name, most, False, found.is_better, before, after)
+            after = quality(
+                practice.new_clients, practice.assessed_new, correction.recalibration, correction.threshold
+            )
+            yield StudyOutcome(
+                practice.scenario, habits.name, count, False, correction.is_better, before, after
+            )
 
 
 def quality(
-    cohort: Cohort, judged: JudgedCohort, recalibration: Recalibration | None, threshold: float
-) -> Quality:
-    """How a risk does on a cohort."""
+    cohort: Cohort, assessed: AssessedCohort, recalibration: Recalibration | None, threshold: float
+) -> RiskQuality:
+    """Return how well a risk, corrected or not, agrees with the truth on a cohort."""
     rated = cohort.present & ~cohort.declined
-    risk = judged.risk[rated] if recalibration is None else recalibration.of(judged.risk[rated])
+    risk = assessed.risk[rated]
+    if recalibration is not None:
+        risk = recalibration.apply(risk)
     rupture = cohort.rupture[rated]
-    flagged = (risk >= threshold) & flaggable(cohort, judged)[rated]
-    held = np.clip(np.where(rupture, risk, 1 - risk), 1e-6, 1)
-    return Quality(
-        log_loss=float(-np.log(held).mean()),
+    flagged = (risk >= threshold) & flaggable(cohort, assessed)[rated]
+    probability = np.clip(np.where(rupture, risk, 1 - risk), 1e-6, 1)
+    return RiskQuality(
+        log_loss=float(-np.log(probability).mean()),
         calibration_error=calibration_error(rupture, risk),
         false_per_100_stable=100 * float(flagged[~rupture].mean()),
     )

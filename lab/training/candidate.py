@@ -1,6 +1,6 @@
-"""A model's folder and what was learned in, a candidate's folder out: the same trees, a corrected risk.
+"""Writes a candidate model: the trees of its base, and a corrected risk.
 
-The base model is loaded first, so that a candidate is never made from a file that would be refused.
+The base is loaded first, so that no candidate is made from a model that would be refused.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.training.label_correction import Learned
+from lab.training.label_correction import LabelCorrection
 from services.detector.domain.reference import Bins, Reference
 from services.detector.model.artefact import (
     MODEL_FILE,
@@ -22,25 +22,25 @@ from services.detector.model.manifest import MANIFEST_FILE, Manifest, read_manif
 from services.detector.model.recalibration import Recalibration
 
 
-def write_candidate(base: Path, out: Path, learned: Learned) -> Manifest:
-    """Write the candidate into `out`, which is made if need be; its manifest.
+def write_candidate(base: Path, out: Path, correction: LabelCorrection) -> Manifest:
+    """Write the candidate into the folder `out` and return its manifest.
 
     Raises:
-        Unusable: the base cannot be used.
+        Unusable: the base cannot be loaded.
         ValueError: `out` is the base itself.
     """
     if out.resolve() == base.resolve():
         raise ValueError("a candidate is a folder of its own: choose another --out")
     before = read_manifest(base)
-    both = learned.recalibration.after(before.recalibration)
-    version = _version(before.version, learned)
-    detector = recalibrated(base, both, version, learned.threshold)
+    recalibration = correction.recalibration.after(before.recalibration)
+    version = _version(before.version, correction)
+    detector = recalibrated(base, recalibration, version, correction.threshold)
     manifest = before.model_copy(
         update={
             "version": version,
-            "threshold": learned.threshold,
+            "threshold": correction.threshold,
             "heartbeat_risks": heartbeat_risks(detector),
-            "recalibration": both,
+            "recalibration": recalibration,
             "learned_from": before.version,
             "reference_sha256": None,
         }
@@ -50,26 +50,26 @@ def write_candidate(base: Path, out: Path, learned: Learned) -> Manifest:
     (out / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     reference = read_reference(base, before)
     if reference is not None:
-        write_reference(out, _corrected(reference, learned.recalibration, version))
+        write_reference(out, _corrected_reference(reference, correction.recalibration, version))
     return manifest
 
 
-def _corrected(reference: Reference, recalibration: Recalibration, version: str) -> Reference:
-    # A correction keeps the order of risks: the same sessions lie between the same edges, corrected.
-    def of(risk: float) -> float:
-        return round(float(recalibration.of(np.array([risk]))[0]), 6)
+def _corrected_reference(reference: Reference, recalibration: Recalibration, version: str) -> Reference:
+    # A correction keeps the order of risks, so each bin keeps its share and only its edges are corrected.
+    def corrected_risk(risk: float) -> float:
+        return round(float(recalibration.apply(np.array([risk]))[0]), 6)
 
     risks = reference.shares["risk"]
-    moved = Bins(edges=tuple(of(edge) for edge in risks.edges), shares=risks.shares)
+    bins = Bins(edges=tuple(corrected_risk(edge) for edge in risks.edges), shares=risks.shares)
     return reference.model_copy(
         update={
             "model_version": version,
-            "shares": {**reference.shares, "risk": moved},
-            "thresholds": {budget: of(value) for budget, value in reference.thresholds.items()},
+            "shares": {**reference.shares, "risk": bins},
+            "thresholds": {budget: corrected_risk(value) for budget, value in reference.thresholds.items()},
         }
     )
 
 
-def _version(base: str, learned: Learned) -> str:
-    told = f"{base} {learned.recalibration.model_dump_json()} {learned.threshold}"
-    return f"{base.partition('+')[0]}+{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+def _version(base: str, correction: LabelCorrection) -> str:
+    content = f"{base} {correction.recalibration.model_dump_json()} {correction.threshold}"
+    return f"{base.partition('+')[0]}+{hashlib.sha256(content.encode()).hexdigest()[:8]}"

@@ -1,11 +1,14 @@
-"""A model in, what it was made on out: worlds of the training's own draw, scored by the whole path."""
+"""Makes the reference of a model: the distribution of its assessments on cohorts drawn as for training.
+
+Drift figures compare a practice with it, and a practice's first threshold is taken from it.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.product_path import judge_cohort
+from lab.product_path import assess_cohort
 from lab.simulator.cohort import simulate
 from services.detector.domain.detector import Detector
 from services.detector.domain.reference import QUANTITIES, Reference, drift_quantities, equal_share_bins
@@ -16,20 +19,23 @@ SEED = 77
 COHORTS = 300
 CLIENTS = 40
 BUDGETS = tuple(range(1, 21))
+"""Flagged sessions per 100 stable ones, for which the reference has a threshold."""
 
 
 def make_reference(
-    detector: Detector, told: Callable[[str], None], cohorts: int = COHORTS, seed: int = SEED
+    detector: Detector, progress: Callable[[str], None], cohorts: int = COHORTS, seed: int = SEED
 ) -> Reference:
-    """The reference of a model; the same seed gives the same."""
+    """Return the reference of a model; the same seed gives the same. `progress` is called once per cohort."""
     values: list[tuple[float, ...]] = []
     stable: list[Floats] = []
     for child in np.random.SeedSequence(seed).spawn(cohorts):
         cohort = simulate(np.random.default_rng(child), CLIENTS)
-        judged = judge_cohort(detector, cohort)
-        values.extend(drift_quantities(found) for one in judged.judged for found in one.found)
-        stable.append(judged.risk[cohort.present & ~cohort.declined & ~cohort.rupture])
-        told("reference")
+        assessed = assess_cohort(detector, cohort)
+        values.extend(
+            drift_quantities(assessment) for dyad in assessed.dyads for assessment in dyad.assessments
+        )
+        stable.append(assessed.risk[cohort.present & ~cohort.declined & ~cohort.rupture])
+        progress("reference")
     risks = np.concatenate(stable)
     return Reference(
         model_version=detector.version,

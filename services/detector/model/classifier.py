@@ -30,7 +30,7 @@ class Classifier(Protocol):
 class Correction(Protocol):
     """Maps risks to corrected risks, elementwise, without changing their order."""
 
-    def of(self, risk: Floats) -> Floats:
+    def apply(self, risk: Floats) -> Floats:
         """Return the corrected risks, shape (n,)."""
 
 
@@ -80,5 +80,5 @@ class Scorer:
         with self._limit_lock, self._threads.limit(limits=1):
             risk: Floats = self.classifier.predict_proba(features)[:, 1]
         if self._correction is not None:
-            risk = self._correction.of(risk)
+            risk = self._correction.apply(risk)
         return risk.clip(0.0, 1.0).round(DIGITS)

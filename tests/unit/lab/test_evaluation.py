@@ -1,4 +1,4 @@
-"""What `rapport evaluate` measures is measured rightly, and written where it says."""
+"""`rapport evaluate` measures what it states, and writes it where it is told to."""
 
 import csv
 from dataclasses import replace
@@ -11,15 +11,16 @@ from typer.testing import CliRunner
 
 from lab.commands.plugin import plugin
 from lab.evaluation.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
-from lab.evaluation.explanation_accuracy import explained, true_movement
-from lab.evaluation.false_alarm_rates import STARTS, kept
-from lab.evaluation.metrics import Spell, caught
-from lab.evaluation.practice_ratings import answered_figures, judge_own, read_forms
-from lab.evaluation.subgroups import Who, fairness
-from lab.product_path import judge_cohort
+from lab.evaluation.explanation_accuracy import count_explanations, true_movement
+from lab.evaluation.false_alarm_rates import STARTS, false_alarm_rates
+from lab.evaluation.metrics import RuptureSpan, detection_figures
+from lab.evaluation.practice_figures import answered_figures, assess_practice
+from lab.evaluation.subgroups import Subgroup, count_by_subgroup
+from lab.practice_histories import read_histories
+from lab.product_path import assess_cohort
 from lab.simulator.cohort import Cohort, simulate
-from lab.simulator.ruptures import Courses
-from lab.simulator.scenarios import KINDS
+from lab.simulator.ruptures import LatentCourses
+from lab.simulator.scenarios import SCENARIOS
 from schemas.events import Movement
 from schemas.instruments.catalogue import Catalogue
 from services.detector.files.label_file import Label
@@ -30,18 +31,18 @@ SESSIONS = 8
 
 @pytest.fixture(scope="module")
 def cohort() -> Cohort:
-    """A cohort of a kind that the model was not trained on."""
+    """A cohort of a scenario that the model was not trained on."""
     rng = np.random.default_rng(3)
-    return simulate(rng, 400, KINDS["as published, 12 items"](rng))
+    return simulate(rng, 400, SCENARIOS["as published, 12 items"](rng))
 
 
 def with_fall(cohort: Cohort, falls: list[list[float]], declined: list[int]) -> Cohort:
-    """One client whose components are held down so much at each session."""
+    """Return one client whose components fall by this much at each session."""
     fall = np.array(falls)[None]
     shape = fall.shape[:2]
     missing = np.zeros(shape, dtype=np.bool_)
     missing[0, declined] = True
-    courses = Courses(fall, fall.max(axis=2) > 0, np.zeros(shape, dtype=np.bool_), np.zeros_like(fall))
+    courses = LatentCourses(fall, fall.max(axis=2) > 0, np.zeros(shape, dtype=np.bool_), np.zeros_like(fall))
     return replace(cohort, courses=courses, declined=missing, present=np.ones(shape, dtype=np.bool_))
 
 
@@ -65,18 +66,17 @@ def test_the_true_movement_is_that_of_the_simulator(
 ) -> None:
     one = with_fall(cohort, falls, declined)
     begin = next(t for t, fall in enumerate(falls) if max(fall) > 0)
-    assert true_movement(one, Spell(0, begin, len(falls)), session) is expected
+    assert true_movement(one, RuptureSpan(0, begin, len(falls)), session) is expected
 
 
 def test_every_caught_rupture_is_explained_once(cohort: Cohort) -> None:
-    judged = judge_cohort(load(), cohort)
-    found = explained(cohort, judged)
+    counts = count_explanations(cohort, assess_cohort(load(), cohort))
     with_form = sum(
         count
-        for (after, truth, _), count in found.moved.items()
+        for (after, truth, _), count in counts.movements.items()
         if after == 0 and truth is not Movement.DECLINED_FORMS
     )
-    assert sum(found.leading.values()) == with_form > 50
+    assert sum(counts.leading.values()) == with_form > 50
 
 
 def test_a_perfect_score_has_full_precision_at_every_recall() -> None:
@@ -99,19 +99,58 @@ def test_risk_and_truth_are_summed_by_bin() -> None:
     assert found.shape == (RISK_EDGES.size - 1, 3)
 
 
-def test_own_thresholds_keep_what_was_promised(cohort: Cohort) -> None:
-    found = {
-        (one.promised, one.threshold): one.found for one in kept(load(), cohort, judge_cohort(load(), cohort))
-    }
+def test_own_thresholds_come_near_the_promised_rate_of_false_alarms(cohort: Cohort) -> None:
+    rates = false_alarm_rates(load(), cohort, assess_cohort(load(), cohort))
+    found = {(rate.promised, rate.threshold): rate.observed for rate in rates}
     assert {promised for promised, _ in found} == {2.0, 5.0, 10.0}
     assert {start for _, start in found} == set(STARTS)
     assert 2 <= found[5.0, STARTS[2]] <= 8
     assert found[2.0, STARTS[2]] < found[5.0, STARTS[2]] < found[10.0, STARTS[2]]
 
 
+def write_table(file: Path, rows: list[dict[str, str]]) -> Path:
+    """Write ratings in `wai-9`, the same mark for every item."""
+    same = {"client_id": "c", "therapist_id": "t", "instrument": "wai-9"}
+    written = [
+        same
+        | {name: value for name, value in row.items() if name != "mark"}
+        | {f"item_{number}": row["mark"] for number in range(1, 10)}
+        for row in rows
+    ]
+    with file.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.DictWriter(target, list(dict.fromkeys(name for row in written for name in row)))
+        writer.writeheader()
+        writer.writerows(written)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("recorded", "bond"), [(("", ""), 1.0), (("2026-01-03T10:00Z", "2026-01-02T10:00Z"), 0.0)]
+)
+def test_of_two_versions_of_a_rating_the_latest_recorded_counts_and_else_the_later_row(
+    tmp_path: Path, recorded: tuple[str, str], bond: float
+) -> None:
+    rows = [
+        {"session_id": "s1", "session_at": "2026-01-01T10:00Z", "recorded_at": at, "mark": mark}
+        for at, mark in zip(recorded, ("1", "5"), strict=True)
+    ]
+    file = write_table(tmp_path / "own.csv", [*rows, rows[0] | {"session_id": "s2", "mark": "9"}])
+    histories = read_histories(file, Catalogue.load())
+    assert [[form.bond for form in dyad.forms] for dyad in histories.dyads] == [[bond]]
+    assert histories.invalid_rows == 1
+
+
+def test_a_withdrawn_rating_is_in_no_history(tmp_path: Path) -> None:
+    first = {"session_id": "s1", "session_at": "2026-01-01T10:00Z", "status": "rated", "mark": "4"}
+    second = first | {"session_id": "s2", "session_at": "2026-01-08T10:00Z"}
+    file = write_table(tmp_path / "own.csv", [first, second, second | {"status": "withdrawn", "mark": ""}])
+    [dyad] = read_histories(file, Catalogue.load()).dyads
+    assert [form.order.session_id for form in dyad.forms] == ["s1"]
+
+
 @pytest.fixture
 def rapport() -> typer.Typer:
-    """A command line with the detector's commands."""
+    """A command line with the lab's commands."""
     app = typer.Typer()
     assert plugin.register is not None
     plugin.register(app)
@@ -119,7 +158,7 @@ def rapport() -> typer.Typer:
 
 
 def own_table(file: Path) -> Path:
-    """Two clients, of whom one falls from the best marks to the worst at the sixth session."""
+    """Write the ratings of two clients, of whom one falls to the lowest marks at the sixth session."""
     rows = [
         [client, "t", f"{client}{week}", f"2026-01-{1 + 3 * week:02d}T10:00Z", "wai-9", *[mark] * 9]
         for client, fallen in (("a", 1), ("b", 5))
@@ -132,13 +171,13 @@ def own_table(file: Path) -> Path:
 
 
 def test_precision_counts_flagged_answers_that_saw_a_rupture(tmp_path: Path) -> None:
-    own = judge_own(load(), read_forms(own_table(tmp_path / "own.csv"), Catalogue.load()))
+    practice = assess_practice(load(), read_histories(own_table(tmp_path / "own.csv"), Catalogue.load()))
     labels = [
         Label("", "a", "a5", "t", rupture=True),
         Label("", "b", "b5", "t", rupture=False),
         Label("", "b", "not there", "t", rupture=True),
     ]
-    found = dict(answered_figures(own, labels))
+    found = dict(answered_figures(practice, labels))
     assert (found["Rapport"].answered, found["Rapport"].flagged, found["Rapport"].right) == (2, 1, 1)
 
 
@@ -149,7 +188,7 @@ def test_evaluating_on_cohorts_writes_page_and_picture(rapport: typer.Typer, tmp
     assert done.exit_code == 0, done.output
     text = page.read_text()
     for title in (
-        "Unseen kinds",
+        "Scenarios",
         "Each way of flagging",
         "False alarms",
         "Leading component",
@@ -175,22 +214,21 @@ def test_evaluating_on_own_ratings_shows_every_rule_and_the_precision(
 
 
 def test_every_grouping_of_clients_counts_each_session_and_each_rupture_once(cohort: Cohort) -> None:
-    judged = judge_cohort(load(), cohort)
-    found = fairness(cohort, judged)
+    assessed = assess_cohort(load(), cohort)
+    counts = count_by_subgroup(cohort, assessed)
     rated = cohort.present & ~cohort.declined
     rupture = cohort.rupture & cohort.present
-    all_caught = caught(rupture, rated, judged.flagged)
-    flagged = judged.flagged & rated & ~rupture
-    for by in {who.by for who in found.stable}:
-        counts = [
-            sum(n for who, n in counted.items() if who.by == by)
-            for counted in (found.stable, found.false, found.ruptures, found.caught)
+    detection = detection_figures(rupture, rated, assessed.flagged)
+    flagged = assessed.flagged & rated & ~rupture
+    for by in {group.by for group in counts.stable}:
+        sums = [
+            sum(n for group, n in counter.items() if group.by == by)
+            for counter in (counts.stable, counts.false, counts.ruptures, counts.detected)
         ]
-        totals = [(rated & ~rupture).sum(), flagged.sum(), all_caught.ruptures, all_caught.caught]
-        assert counts == totals
+        assert sums == [(rated & ~rupture).sum(), flagged.sum(), detection.ruptures, detection.detected]
 
 
-def test_clients_are_grouped_by_what_they_are(cohort: Cohort) -> None:
+def test_clients_are_grouped_by_level_missing_forms_and_instrument(cohort: Cohort) -> None:
     forms = cohort.forms.copy()
     forms[:, :, :3] = np.linspace(0.1, 0.9, 400)[:, None, None]
     flat = replace(
@@ -200,9 +238,11 @@ def test_clients_are_grouped_by_what_they_are(cohort: Cohort) -> None:
         declined=np.zeros_like(cohort.declined),
     )
     flat.declined[:10, 3] = True
-    found = fairness(flat, judge_cohort(load(), flat))
+    counts = count_by_subgroup(flat, assess_cohort(load(), flat))
     stable = (~flat.rupture & ~flat.declined).sum(axis=1)
-    low = Who("mean level", "lowest third")
-    assert found.stable[low] == stable[:133].sum() or found.stable[low] == stable[:134].sum()
-    assert found.stable[Who("forms not given", "some")] == stable[:10].sum()
-    assert {who.group for who in found.stable if who.by == "instrument"} == {cohort.world.shape.name}
+    low = Subgroup("mean level", "lowest third")
+    assert counts.stable[low] in (stable[:133].sum(), stable[:134].sum())
+    assert counts.stable[Subgroup("forms not given", "some")] == stable[:10].sum()
+    assert {group.group for group in counts.stable if group.by == "instrument"} == {
+        cohort.world.instrument.id
+    }

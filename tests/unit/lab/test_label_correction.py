@@ -1,116 +1,125 @@
-"""Learning from answers corrects a wrong risk, keeps the order, and is not led astray by careless ones."""
+"""Learning from answers corrects a wrong risk, keeps the order, and resists careless answers."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lab.studies.label_learning import Outcome, outcomes, practice
+from lab.studies.label_learning import StudyOutcome, outcomes, simulate_practice
 from lab.training.label_correction import (
-    LEAST_LABELS,
-    LEAST_OF_EACH,
-    LEAST_THERAPISTS,
-    Labelled,
-    Learned,
-    NotEnough,
+    MIN_LABELS,
+    MIN_LABELS_OF_EACH,
+    MIN_THERAPISTS,
+    LabelCorrection,
+    LabelledSessions,
+    TooFewLabels,
     check_enough,
     learn_from,
 )
+from lab.training.recalibration_fit import TherapistAnswers, fit_recalibration
 from services.detector.files.label_file import COLUMNS, read_labels
 from services.detector.model.artefact import load
-from services.detector.model.recalibration import Recalibration, Said, log_odds, recalibrate
+from services.detector.model.recalibration import Recalibration, log_odds
 
 RNG = np.random.default_rng
 
 
-def said(seed: int, count: int, *, shift: float = 0.0, careless: bool = False) -> Said:
-    """Answers where the true log odds are the risk's plus `shift`; careless: half of ten therapists."""
+def answers(seed: int, count: int, *, shift: float = 0.0, careless: bool = False) -> TherapistAnswers:
+    """Simulate answers where the true log-odds are the risk's plus `shift`.
+
+    With `careless`, half of ten therapists answer without looking.
+    """
     rng = RNG(seed)
     risk = rng.uniform(0.3, 0.95, count)
     truth = rng.random(count) < 1 / (1 + np.exp(-(log_odds(risk) + shift)))
     therapist = rng.integers(10, size=count)
     if careless:
         truth = np.where(therapist < 5, rng.random(count) < 0.1, truth)
-    return Said(risk, truth, [str(one) for one in therapist])
+    return TherapistAnswers(risk, truth, [str(one) for one in therapist])
 
 
-def learned_of(one: Said) -> Learned:
-    count = one.risk.size
-    labelled = Labelled(one, np.full(count, np.nan), [str(number) for number in range(count)])
+def learn(answers: TherapistAnswers) -> LabelCorrection:
+    """Learn from answers of as many dyads, without other sessions."""
+    count = answers.risk.size
+    labelled = LabelledSessions(answers, np.full(count, np.nan), [str(number) for number in range(count)])
     return learn_from(labelled, [], 0.33, share=0.05)
 
 
 def test_without_answers_nothing_is_corrected() -> None:
-    assert recalibrate(Said(np.empty(0), np.empty(0, dtype=np.bool_), [])) == Recalibration()
+    assert (
+        fit_recalibration(TherapistAnswers(np.empty(0), np.empty(0, dtype=np.bool_), [])) == Recalibration()
+    )
 
 
 def test_risks_that_are_too_high_are_lowered() -> None:
-    found = recalibrate(said(1, 400, shift=-0.8))
+    found = fit_recalibration(answers(1, 400, shift=-0.8))
     assert found.intercept == pytest.approx(-0.8, abs=0.25)
 
 
 def test_a_right_risk_is_left_nearly_alone() -> None:
-    found = recalibrate(said(2, 400))
-    assert abs(found.of(np.array([0.5]))[0] - 0.5) < 0.06
+    found = fit_recalibration(answers(2, 400))
+    assert abs(found.apply(np.array([0.5]))[0] - 0.5) < 0.06
 
 
 def test_careless_therapists_count_for_little() -> None:
-    found = recalibrate(said(3, 400, careless=True)).of(np.array([0.5]))[0]
+    found = fit_recalibration(answers(3, 400, careless=True)).apply(np.array([0.5]))[0]
     assert abs(found - 0.5) < 0.1
 
 
 def test_however_many_answers_there_are_the_correction_is_bounded() -> None:
-    never = Said(np.full(5000, 0.9), np.zeros(5000, dtype=np.bool_), ["one"] * 5000)
-    odds = log_odds(recalibrate(never).of(np.array([0.1, 0.5, 0.9]))) - log_odds(np.array([0.1, 0.5, 0.9]))
+    never = TherapistAnswers(np.full(5000, 0.9), np.zeros(5000, dtype=np.bool_), ["one"] * 5000)
+    odds = log_odds(fit_recalibration(never).apply(np.array([0.1, 0.5, 0.9]))) - log_odds(
+        np.array([0.1, 0.5, 0.9])
+    )
     assert np.all(np.abs(odds) < 2)
 
 
 def test_a_correction_keeps_the_order_of_risks() -> None:
     risk = np.linspace(0, 1, 1001)
-    assert np.all(np.diff(recalibrate(said(4, 80, shift=0.6)).of(risk)) >= 0)
+    assert np.all(np.diff(fit_recalibration(answers(4, 80, shift=0.6)).apply(risk)) >= 0)
 
 
 def test_a_corrected_risk_does_not_depend_on_its_batch() -> None:
     risk = RNG(9).random(513)
     found = Recalibration(intercept=-0.3, slope=1.1)
-    assert np.array_equal(found.of(risk), np.concatenate([found.of(one) for one in np.split(risk, 513)]))
+    assert np.array_equal(
+        found.apply(risk), np.concatenate([found.apply(one) for one in np.split(risk, 513)])
+    )
 
 
 def test_two_corrections_are_one() -> None:
     first, second = Recalibration(intercept=0.3, slope=0.8), Recalibration(intercept=-0.2, slope=1.2)
     risk = np.array([0.01, 0.4, 0.9])
-    np.testing.assert_allclose(second.after(first).of(risk), second.of(first.of(risk)), rtol=1e-12)
+    np.testing.assert_allclose(second.after(first).apply(risk), second.apply(first.apply(risk)), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
     ("count", "yes", "therapists", "why"),
     [
-        (LEAST_LABELS - 1, 30, 9, f"{LEAST_LABELS} are needed"),
-        (LEAST_LABELS, LEAST_OF_EACH - 1, 9, f"{LEAST_OF_EACH} of each"),
-        (LEAST_LABELS, LEAST_LABELS - LEAST_OF_EACH + 1, 9, f"{LEAST_OF_EACH} of each"),
-        (LEAST_LABELS, 30, LEAST_THERAPISTS - 1, f"{LEAST_THERAPISTS} are needed"),
+        (MIN_LABELS - 1, 30, 9, f"{MIN_LABELS} are needed"),
+        (MIN_LABELS, MIN_LABELS_OF_EACH - 1, 9, f"{MIN_LABELS_OF_EACH} of each"),
+        (MIN_LABELS, MIN_LABELS - MIN_LABELS_OF_EACH + 1, 9, f"{MIN_LABELS_OF_EACH} of each"),
+        (MIN_LABELS, 30, MIN_THERAPISTS - 1, f"{MIN_THERAPISTS} are needed"),
     ],
 )
 def test_too_little_is_refused_with_the_reason(count: int, yes: int, therapists: int, why: str) -> None:
     who = [str(number % therapists) for number in range(count)]
-    with pytest.raises(NotEnough, match=why):
-        check_enough(Said(np.full(count, 0.5), np.arange(count) < yes, who))
+    with pytest.raises(TooFewLabels, match=why):
+        check_enough(TherapistAnswers(np.full(count, 0.5), np.arange(count) < yes, who))
 
 
 def test_answers_that_do_not_go_with_the_risk_teach_nothing() -> None:
     rng = RNG(5)
-    random = Said(rng.uniform(0.3, 0.95, 200), rng.random(200) < 0.2, [str(n % 12) for n in range(200)])
-    found = learn_from(
-        Labelled(random, np.full(200, np.nan), [str(n) for n in range(200)]), [], 0.33, share=0.05
+    random = TherapistAnswers(
+        rng.uniform(0.3, 0.95, 200), rng.random(200) < 0.2, [str(n % 12) for n in range(200)]
     )
+    found = learn(random)
     assert not found.is_better
 
 
 def test_attentive_answers_to_a_wrong_risk_are_learned_from() -> None:
-    wrong = said(6, 300, shift=-0.8)
-    found = learn_from(
-        Labelled(wrong, np.full(300, np.nan), [str(n) for n in range(300)]), [], 0.33, share=0.05
-    )
+    wrong = answers(6, 300, shift=-0.8)
+    found = learn(wrong)
     assert found.is_better
     assert found.after.log_loss < found.before.log_loss
     assert found.after.mean_risk < found.before.mean_risk
@@ -138,13 +147,13 @@ def test_an_unknown_answer_is_named_by_its_row(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def by_habit() -> dict[str, Outcome]:
+def by_habit() -> dict[str, StudyOutcome]:
     """A practice whose risks are wrong: what 200 answers lead to, for clients that were not learned from."""
-    one = practice(load(), "many missing", 0, 900)
-    return {outcome.habits: outcome for outcome in outcomes(one, 0, (200,))}
+    practice = simulate_practice(load(), "many missing", 0, 900)
+    return {outcome.habits: outcome for outcome in outcomes(practice, 0, (200,))}
 
 
-def test_attentive_therapists_make_the_risk_of_new_clients_better(by_habit: dict[str, Outcome]) -> None:
+def test_attentive_therapists_make_the_risk_of_new_clients_better(by_habit: dict[str, StudyOutcome]) -> None:
     found = by_habit["attentive"]
     assert found.activated
     assert found.candidate.log_loss < found.before.log_loss
@@ -152,5 +161,5 @@ def test_attentive_therapists_make_the_risk_of_new_clients_better(by_habit: dict
 
 
 @pytest.mark.parametrize("habits", ["all careless", "all click it away"])
-def test_careless_therapists_change_nothing(by_habit: dict[str, Outcome], habits: str) -> None:
+def test_careless_therapists_change_nothing(by_habit: dict[str, StudyOutcome], habits: str) -> None:
     assert not by_habit[habits].activated

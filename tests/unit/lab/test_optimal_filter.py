@@ -1,4 +1,4 @@
-"""The optimal filter: equal to enumeration where that is possible, sure of itself, and never behind."""
+"""The optimal filter agrees with enumeration, is calibrated, and is at least as good as the detector."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,35 +8,36 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from lab.evaluation import share_of_optimum
 from lab.evaluation.metrics import calibration_error, ranking
 from lab.evaluation.share_of_optimum import (
-    Optimal,
     OptimalFigures,
+    OptimalFilterSettings,
     optimal_figures,
     over_cohorts,
     share_interval,
 )
-from lab.optimal_filter.cache import first_clients, kept_name, kept_risk
-from lab.optimal_filter.mcmc_moves import Moves
-from lab.optimal_filter.noise_proposals import Guide
-from lab.optimal_filter.observation_model import FormChances
+from lab.optimal_filter.cache import cache_file_name, cached_risk, first_clients
+from lab.optimal_filter.mcmc_moves import McmcMoves
+from lab.optimal_filter.noise_proposals import NoiseProposal
+from lab.optimal_filter.observation_model import FormTableBuilder
 from lab.optimal_filter.particle_filter import Floats, optimal_risk
-from lab.optimal_filter.particles import TRAITS, Guesses, Sums
-from lab.product_path import judge_cohort
-from lab.simulator.cohort import Cohort, Traits, felt, mix_noise, simulate
-from lab.simulator.instruments import BOND, GOAL, TASK, ItemShape
-from lab.simulator.ruptures import none_yet
-from lab.simulator.scenarios import KINDS
+from lab.optimal_filter.particles import TRAITS, Particles, Precomputed
+from lab.product_path import assess_cohort
+from lab.simulator.cohort import ClientTraits, Cohort, felt_alliance, mix_noise, simulate
+from lab.simulator.instruments import BOND, GOAL, TASK, invent_instrument
+from lab.simulator.ruptures import initial_states
+from lab.simulator.scenarios import SCENARIOS
 from lab.simulator.world import World, draw_world
 from services.detector.model.artefact import SHIPPED, load
 
-_SHAPE = ItemShape("three", (BOND, GOAL, TASK), 1, 5, 1)
+_INSTRUMENT = invent_instrument("three", (BOND, GOAL, TASK), 1, 5, 1)
 _SESSIONS = 4
 
 
 def _plain_world() -> World:
-    """Nothing varies but when ruptures begin, which component falls, how long, and the items' noise."""
-    world = KINDS["as published, 12 items"](np.random.default_rng(0))
+    """Return a world in which only the ruptures' onset, component and length vary, and the items' noise."""
+    world = SCENARIOS["as published, 12 items"](np.random.default_rng(0))
     ruptures = replace(
         world.ruptures,
         hazard=0.2,
@@ -51,7 +52,7 @@ def _plain_world() -> World:
     missing = replace(world.missing, declined=0.2, declined_growth=1.1, declined_in_rupture=2.0, partial=0.0)
     return replace(
         world,
-        shape=_SHAPE,
+        instrument=_INSTRUMENT,
         level=0.75,
         level_sd=0.0,
         therapist_sd=0.0,
@@ -97,7 +98,7 @@ Past = dict[tuple[_Rupture | None, bool], float]
 
 
 def _next(past: Past) -> Past:
-    """Every way on from every state (the rupture not yet over, and whether there was ever one)."""
+    """Return the next session's states: the rupture that is not over, and whether there was ever one."""
     after: Past = {}
     for (rupture, had_one), chance in past.items():
         if rupture is not None:
@@ -127,7 +128,7 @@ def _chance_of(cohort: Cohort, marks: Floats | None, fall: tuple[float, ...], od
 
 
 def _enumerated(cohort: Cohort, client: int) -> list[float]:
-    """P(rupture | forms so far) by adding up every course there is."""
+    """Return P(rupture | forms so far) by summation over all courses."""
     past: Past = {(None, False): 1.0}
     risks = []
     for t in np.nonzero(cohort.present[client])[0].tolist():
@@ -149,7 +150,7 @@ def _enumerated(cohort: Cohort, client: int) -> list[float]:
     return risks
 
 
-def test_in_a_small_world_the_filter_says_what_adding_up_every_course_says() -> None:
+def test_in_a_small_world_the_filter_agrees_with_summation_over_all_courses() -> None:
     cohort = simulate(np.random.default_rng(5), 12, _plain_world(), _SESSIONS)
     assert cohort.declined[cohort.present].any()
     risk = np.mean([optimal_risk(cohort, seed, particles=2000) for seed in range(4)], axis=0)
@@ -158,16 +159,16 @@ def test_in_a_small_world_the_filter_says_what_adding_up_every_course_says() -> 
         assert _enumerated(cohort, client) == pytest.approx(found, abs=0.025)
 
 
-def test_the_chances_of_all_marks_of_an_item_add_up_to_one() -> None:
+def test_the_probabilities_of_all_marks_of_an_item_add_up_to_one() -> None:
     world = replace(_plain_world(), straight=0.0)
-    chances = FormChances(world, np.array([0.1, -0.1, 0.0]))
+    builder = FormTableBuilder(world, np.array([0.1, -0.1, 0.0]))
     felt = np.array([[0.4, 1.3], [0.9, -0.2], [0.7, 0.0], [0.5, 0.0]], dtype=np.float32)
     yea = np.array([False, True])
     total = np.zeros(2)
     for mark in (0.0, 0.25, 0.5, 0.75, 1.0):
         marks = np.array([np.nan, mark, np.nan])
-        total += np.exp(chances.tables(marks).log_chance(world, felt, yea))
-    # What is felt is read off a table: exact at its points only.
+        total += np.exp(builder.tables(marks).log_likelihood(world, felt, yea))
+    # Tables are interpolated: they are exact at their points only.
     assert total.tolist() == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
@@ -175,12 +176,12 @@ def test_the_chances_of_all_marks_of_an_item_add_up_to_one() -> None:
 def cohort() -> Cohort:
     """A cohort large enough for calibration, in short treatments."""
     rng = np.random.default_rng(8)
-    return simulate(rng, 120, KINDS["short treatments"](rng))
+    return simulate(rng, 120, SCENARIOS["short treatments"](rng))
 
 
 @pytest.fixture(scope="module")
 def risk(cohort: Cohort) -> Floats:
-    """What 1,000 particles say of it."""
+    """The risks with 1,000 particles."""
     return optimal_risk(cohort, particles=1000)
 
 
@@ -190,9 +191,9 @@ def test_its_risks_are_as_frequent_as_they_say(cohort: Cohort, risk: Floats) -> 
 
 
 def test_it_orders_sessions_at_least_as_well_as_the_detector(cohort: Cohort, risk: Floats) -> None:
-    judged = judge_cohort(load(SHIPPED), cohort)
+    assessed = assess_cohort(load(SHIPPED), cohort)
     present, truth = cohort.present, cohort.rupture[cohort.present]
-    assert ranking(truth, risk[present]).auprc >= ranking(truth, judged.risk[present]).auprc
+    assert ranking(truth, risk[present]).auprc >= ranking(truth, assessed.risk[present]).auprc
 
 
 def test_the_same_seed_gives_the_same_risks_and_another_seed_others(cohort: Cohort) -> None:
@@ -201,83 +202,95 @@ def test_the_same_seed_gives_the_same_risks_and_another_seed_others(cohort: Coho
     assert one.tolist() != other.tolist()
 
 
-def test_another_run_says_much_the_same(cohort: Cohort, risk: Floats) -> None:
+def test_runs_with_different_seeds_differ_little(cohort: Cohort, risk: Floats) -> None:
     again = optimal_risk(first_clients(cohort, 30), seed=9, particles=1000)
     assert np.nanmean(np.abs(again - risk[:30])) < 0.03
 
 
-def test_guesses_feel_what_the_simulator_says_of_the_same_client() -> None:
+def test_particles_feel_the_same_as_the_simulators_clients() -> None:
     world = draw_world(np.random.default_rng(2))
     rng = np.random.default_rng(3)
-    sums = Sums(world)
-    steady = sums.steady(rng.standard_normal((TRAITS, 50), dtype=np.float32))
+    precomputed = Precomputed(world)
+    static = precomputed.static_traits(rng.standard_normal((TRAITS, 50), dtype=np.float32))
     noise = rng.standard_normal((50, 5)).astype(np.float32)
-    down = rng.random((50, 3)).astype(np.float32)
+    fall = rng.random((50, 3)).astype(np.float32)
     person, slope, own_sd, offsets = (
-        part.astype(np.float64) for part in (steady.person, steady.slope, steady.own_sd, steady.offsets.T)
+        part.astype(np.float64) for part in (static.person, static.slope, static.own_sd, static.offsets.T)
     )
     mixed = mix_noise(world, noise[:, None].astype(np.float64))
-    traits = Traits(person, slope, own_sd, offsets)
-    told = felt(world, traits, np.array([4]), mixed, down[:, None].astype(np.float64))[:, 0]
-    found = sums.felt(steady, 4, noise.T, down.T).T
-    assert told.ravel().tolist() == pytest.approx(found.ravel().tolist(), abs=1e-5)
+    traits = ClientTraits(person, slope, own_sd, offsets)
+    expected = felt_alliance(world, traits, np.array([4]), mixed, fall[:, None].astype(np.float64))[:, 0]
+    felt = precomputed.felt(static, 4, noise.T, fall.T).T
+    assert felt.ravel().tolist() == pytest.approx(expected.ravel().tolist(), abs=1e-5)
 
 
-def test_moves_leave_guesses_as_likely_as_they_were() -> None:
+def test_moves_leave_the_distribution_of_particles_unchanged() -> None:
     world = draw_world(np.random.default_rng(2))
     rng = np.random.default_rng(4)
-    sums = Sums(world)
-    guide, moves = Guide(rng, sums), Moves(rng, sums, world)
+    precomputed = Precomputed(world)
+    proposal, moves = NoiseProposal(rng, precomputed), McmcMoves(rng, precomputed, world)
     size, sessions = 20_000, 3
     noise = np.empty((sessions, 5, size), np.float32)
-    noise[0] = guide.blind(5, size)
+    noise[0] = proposal.from_prior(5, size)
     for session in (1, 2):
-        noise[session] = sums.carried * noise[session - 1] + sums.fresh * guide.blind(5, size)
+        carried = precomputed.autocorrelation * noise[session - 1]
+        noise[session] = carried + precomputed.innovation_sd * proposal.from_prior(5, size)
     nothing = np.zeros((sessions, 3, size), np.float32)
-    guesses = Guesses(
+    particles = Particles(
         traits=rng.standard_normal((TRAITS, size), dtype=np.float32),
-        yea=np.zeros(size, dtype=np.bool_),
+        yea_sayer=np.zeros(size, dtype=np.bool_),
         noise=noise,
-        down=nothing.copy(),
-        share=nothing[:, 0].copy(),
-        rest=nothing.copy(),
-        form_log=nothing[:, 0].copy(),
-        episodes=none_yet(size),
+        fall=nothing.copy(),
+        rupture_share=nothing[:, 0].copy(),
+        other_fall=nothing.copy(),
+        form_log_likelihood=nothing[:, 0].copy(),
+        ruptures=initial_states(size),
         unrepaired=np.zeros(size, dtype=np.bool_),
         log_weight=np.zeros(size),
     )
-    before = guesses.traits.copy()
+    before = particles.traits.copy()
     for _ in range(10):
-        moves.traits(guesses, sessions)
-        moves.session(guesses, 1, sessions, None)
-    assert (guesses.traits != before).mean() > 0.3
-    assert guesses.traits.mean(axis=1) == pytest.approx(np.zeros(TRAITS), abs=0.05)
-    assert guesses.traits.std(axis=1) == pytest.approx(np.ones(TRAITS), abs=0.05)
+        moves.traits(particles, sessions)
+        moves.session(particles, 1, sessions, None)
+    assert (particles.traits != before).mean() > 0.3
+    assert particles.traits.mean(axis=1) == pytest.approx(np.zeros(TRAITS), abs=0.05)
+    assert particles.traits.std(axis=1) == pytest.approx(np.ones(TRAITS), abs=0.05)
 
 
-def test_risks_that_are_kept_are_not_worked_out_again(cohort: Cohort, tmp_path: Path) -> None:
+def test_cached_risks_are_not_computed_again(cohort: Cohort, tmp_path: Path) -> None:
     few = first_clients(cohort, 3)
-    known = kept_risk(few, 5, 40, tmp_path)
-    file = tmp_path / kept_name(few, 5, 40)
+    known = cached_risk(few, 5, 40, tmp_path)
+    file = tmp_path / cache_file_name(few, 5, 40)
     np.save(file, known + 1)
-    assert np.array_equal(kept_risk(few, 5, 40, tmp_path), known + 1, equal_nan=True)
-    assert kept_name(few, 5, 41) != file.name != kept_name(first_clients(cohort, 4), 5, 40)
+    assert np.array_equal(cached_risk(few, 5, 40, tmp_path), known + 1, equal_nan=True)
+    assert cache_file_name(few, 5, 41) != file.name != cache_file_name(first_clients(cohort, 4), 5, 40)
 
 
-def test_how_items_differ_can_be_kept_from_the_filter(cohort: Cohort, risk: Floats) -> None:
-    few = first_clients(cohort, 30)
-    told, untold = (
-        optimal_figures(few, risk[:30], 5.0, Optimal(100, 1, alike=alike, kept=None)).auprc
-        for alike in (False, True)
-    )
-    assert told != untold
+def test_ignoring_item_offsets_gives_the_filter_a_cohort_without_them(
+    cohort: Cohort, risk: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def cached(cohort: Cohort, *_: object) -> Floats:
+        given.append(cohort.item_offsets)
+        return risk[: len(cohort.present)]
+
+    monkeypatch.setattr(share_of_optimum, "cached_risk", cached)
+    for ignore in (False, True):
+        settings = OptimalFilterSettings(100, 1, ignore_item_offsets=ignore, cache=None)
+        optimal_figures(cohort, risk, 5.0, settings)
+    known, known_again, ignored, ignored_again = given
+    assert known is known_again is cohort.item_offsets
+    assert known.any()
+    assert not ignored.any()
+    assert not ignored_again.any()
 
 
-def test_the_interval_of_a_detector_that_is_the_optimum_is_one(cohort: Cohort, risk: Floats) -> None:
+def test_the_optimal_filters_share_of_itself_is_one(cohort: Cohort, risk: Floats) -> None:
     assert share_interval(cohort.rupture, risk, risk, cohort.present, draws=20) == (1.0, 1.0)
 
 
-def test_cohorts_together_are_surer_of_the_share_than_each_alone() -> None:
+def test_the_interval_over_several_cohorts_is_narrower_than_over_one() -> None:
     def one(share: float, low: float, high: float) -> OptimalFigures:
         return OptimalFigures(100, 0.5, share, low, high, 0.5, 1.0, 0.01, 1.0, 0.01)
 

@@ -1,7 +1,8 @@
-"""The simulator: cohorts like the published ones, and a network whose ratings are what they say."""
+"""Simulated cohorts have the published figures, and a simulated network keeps its stated truth."""
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,18 +14,30 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from lab.commands.plugin import register
-from lab.product_path import forms_of
+from lab.product_path import assess_cohort, forms_of
 from lab.simulator.cohort import Cohort, simulate
-from lab.simulator.instruments import SHIPPED
-from lab.simulator.scenarios import KINDS
-from lab.simulator.world import draw_world
+from lab.simulator.instruments import (
+    BOND,
+    DRAW_ORDER,
+    GOAL,
+    OVERALL,
+    TASK,
+    catalogue_instruments,
+    cutoff_share,
+    item_components,
+)
+from lab.simulator.item_responses import in_instrument_units
+from lab.simulator.scenarios import SCENARIOS
+from lab.simulator.world import draw_world, typical_world
 from schemas.events import Scores, Status
 from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
 from schemas.validation_errors import InvalidInput
 from services.detector.domain.baseline_rules import previous, totals
 from services.detector.domain.form import FORM_COLUMNS, form_matrix
+from services.detector.model.trained_detector import TrainedDetector
 
 END = datetime(2026, 11, 20, 18, tzinfo=UTC)
 
@@ -33,7 +46,7 @@ END = datetime(2026, 11, 20, 18, tzinfo=UTC)
 def cohort() -> Cohort:
     """1,000 clients with 15 sessions, by the published figures."""
     rng = np.random.default_rng(1)
-    return simulate(rng, 1000, KINDS["as published, 12 items"](rng), 15)
+    return simulate(rng, 1000, SCENARIOS["as published, 12 items"](rng), 15)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +99,9 @@ def test_components_fall_in_a_rupture_and_only_there(cohort: Cohort) -> None:
 
 def test_worlds_differ_widely() -> None:
     worlds = [draw_world(np.random.default_rng(seed)) for seed in range(200)]
-    assert {shape.name for shape in SHIPPED} < {world.shape.name for world in worlds}
+    assert {instrument.id for instrument in catalogue_instruments()} < {
+        world.instrument.id for world in worlds
+    }
     assert max(world.autocorrelation for world in worlds) > 0.4
     assert min(world.level for world in worlds) < 0.65
 
@@ -96,25 +111,94 @@ def test_the_same_seed_gives_the_same_cohort() -> None:
     assert one.forms.tobytes() == other.forms.tobytes()
 
 
-def test_cohorts_are_scored_as_single_forms_are() -> None:
-    catalogue = Catalogue.load()
-    from lab.simulator.item_responses import in_instrument_units
+TEN_ITEMS = """
+id = "ten"
+title = "Ten invented items"
+source = "invented for this test"
+licence = "none"
+items = 10
+lowest = 1
+highest = 4
+step = 0.5
+between_steps = "refused"
+reversed = [2, 9]
+cutoff = 30
+[components]
+task = [1, 2, 3]
+goal = [4, 5, 6]
+bond = [7, 8, 9]
+overall = [10]
+[missing]
+component = 0
+total = 1
+"""
 
-    for shape in SHIPPED:
-        rng = np.random.default_rng(8)
-        small = simulate(rng, 30, draw_world(rng, shape), 6)
-        for client, t in np.argwhere(small.present & ~small.declined).tolist():
-            units = in_instrument_units(shape, small.marks[client, t].copy()).tolist()
-            try:
-                expected = score(catalogue.get(shape.name), [None if x != x else x for x in units])  # noqa: PLR0124 - NaN
-            except InvalidInput:
-                continue
-            row = dict(zip(FORM_COLUMNS, small.forms[client, t].tolist(), strict=True))
-            assert expected.answered == row["answered"]
-            assert expected.spread == pytest.approx(row["spread"], abs=1e-9)
-            for name in ("bond", "goal", "task"):
-                known = getattr(expected, name)
-                assert known is None or known == pytest.approx(row[name], abs=1e-9)
+
+@pytest.fixture(scope="module")
+def own_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
+    """The shipped instruments and one of a practice's own."""
+    folder = tmp_path_factory.mktemp("instruments")
+    (folder / "ten.toml").write_text(TEN_ITEMS, encoding="utf-8")
+    return Catalogue.load(folder)
+
+
+def simulated(instrument: Instrument) -> Cohort:
+    """30 clients who rate with an instrument, with many unanswered items."""
+    rng = np.random.default_rng(8)
+    world = draw_world(rng, instrument)
+    return simulate(rng, 30, replace(world, missing=replace(world.missing, partial=0.3)), 6)
+
+
+def marks_as_given(cohort: Cohort, client: int, t: int) -> list[float | None]:
+    """A form's marks in the instrument's units, None where unanswered."""
+    units = in_instrument_units(cohort.world.instrument, cohort.marks[client, t].copy())
+    return [None if np.isnan(mark) else mark for mark in units.tolist()]
+
+
+@pytest.mark.parametrize("name", [*DRAW_ORDER, "ten"])
+def test_cohorts_are_scored_as_single_forms_are(own_catalogue: Catalogue, name: str) -> None:
+    instrument = own_catalogue.get(name)
+    cohort = simulated(instrument)
+    scored = 0
+    for client, t in np.argwhere(cohort.present & ~cohort.declined).tolist():
+        expected = score(instrument, marks_as_given(cohort, client, t))
+        row = dict(zip(FORM_COLUMNS, cohort.forms[client, t].tolist(), strict=True))
+        assert expected.answered == row["answered"]
+        assert expected.top == pytest.approx(row["top"])
+        assert expected.spread == pytest.approx(row["spread"], abs=1e-9)
+        for component in ("bond", "goal", "task", "overall"):
+            known = getattr(expected, component)
+            assert known is None or known == pytest.approx(row[component], abs=1e-9)
+        scored += 1
+    assert scored > 60
+
+
+def test_an_instrument_of_ones_own_is_simulated_as_its_definition_describes_it(
+    own_catalogue: Catalogue,
+) -> None:
+    instrument = own_catalogue.get("ten")
+    cohort = simulated(instrument)
+    assert item_components(instrument) == (TASK,) * 3 + (GOAL,) * 3 + (BOND,) * 3 + (OVERALL,)
+    assert cutoff_share(instrument) == 30 / 40
+    marks = [
+        marks_as_given(cohort, client, t)
+        for client, t in np.argwhere(cohort.present & ~cohort.declined).tolist()
+    ]
+    assert {mark for form in marks for mark in form} == {None, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0}
+    assert {form.count(None) for form in marks} == {0, 1}
+    assert (
+        np.mean([form[1] for form in marks if form[1]]) < 2 < np.mean([form[0] for form in marks if form[0]])
+    )
+
+
+def test_a_cohort_of_ones_own_instrument_is_assessed_and_its_ruptures_are_found(
+    own_catalogue: Catalogue, detector: TrainedDetector
+) -> None:
+    rng = np.random.default_rng(3)
+    cohort = simulate(rng, 200, typical_world(own_catalogue.get("ten"), rng))
+    risk = assess_cohort(detector, cohort).risk
+    rupture = cohort.rupture & cohort.present
+    assert np.nanmean(risk[rupture]) > 3 * np.nanmean(risk[cohort.present & ~rupture])
 
 
 def test_forms_of_a_cohort_are_its_columns() -> None:
@@ -174,7 +258,7 @@ def test_the_network_has_the_sizes_asked_for_and_all_instruments(network: Networ
     assert len(dyads) == 200
     assert len({dyad["practice"] for dyad in dyads}) == 3
     assert 20 <= len({dyad["therapist_id"] for dyad in dyads}) <= 25
-    assert {shape.name for shape in SHIPPED} == {dyad["instrument"] for dyad in dyads}
+    assert {instrument.id for instrument in catalogue_instruments()} == {dyad["instrument"] for dyad in dyads}
     assert 2000 < len(lines) < 3000
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from skops.io import dump
 
-from lab.training.train import Plan, train
+from lab.training.train import TrainingPlan, train
 from services.detector.model.artefact import MODEL_FILE, REFERENCE_FILE, SHIPPED, load, save
 from services.detector.model.manifest import MANIFEST_FILE, UnusableModel
 from services.runtime.process.errors import Halt
@@ -108,9 +108,9 @@ def test_one_changed_byte_is_refused(folder: Path) -> None:
 
 
 def test_a_foreign_file_is_refused_even_when_its_hash_matches(folder: Path) -> None:
-    dump(Plan(), folder / MODEL_FILE)
+    dump(TrainingPlan(), folder / MODEL_FILE)
     _rehash(folder)
-    with pytest.raises(UnusableModel, match=r"types that no model of ours has: .*Plan"):
+    with pytest.raises(UnusableModel, match=r"types that no model of ours has: .*TrainingPlan"):
         load(folder)
 
 
@@ -159,7 +159,7 @@ def test_a_model_that_scores_otherwise_than_it_was_trained_is_refused(folder: Pa
 
 
 def test_the_same_seed_gives_the_same_predictions_and_a_model_that_loads(tmp_path: Path) -> None:
-    plan = Plan(seed=3, cohorts=20, clients=20, rows=3000, calibration_cohorts=10, trees=10)
+    plan = TrainingPlan(seed=3, cohorts=20, clients=20, rows=3000, calibration_cohorts=10, trees=10)
     once, again = (train(plan, lambda *_: None) for _ in range(2))
     assert once.predictions_sha256 == again.predictions_sha256
     manifest = save(

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lab.evaluation.explanation_accuracy import Explained, explained
-from lab.product_path import judge_cohort
+from lab.evaluation.explanation_accuracy import ExplanationCounts, count_explanations
+from lab.product_path import assess_cohort
 from lab.simulator.cohort import simulate
-from lab.simulator.scenarios import KINDS
+from lab.simulator.scenarios import SCENARIOS
 from schemas.events import Movement
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.form import Form
@@ -20,49 +20,49 @@ FALLS = (Movement.SUDDEN_FALL, Movement.SLOW_SLIDE, Movement.EVERYTHING)
 
 
 @pytest.fixture(scope="module")
-def found(detector: TrainedDetector) -> Explained:
+def found(detector: TrainedDetector) -> ExplanationCounts:
     """Caught ruptures of a cohort of each kind that the model was not trained on."""
-    total = Explained()
-    for name, kind in KINDS.items():
+    total = ExplanationCounts()
+    for name, scenario in SCENARIOS.items():
         rng = np.random.default_rng([17, *name.encode()])
-        cohort = simulate(rng, 400, kind(rng))
-        total.add(explained(cohort, judge_cohort(detector, cohort)))
+        cohort = simulate(rng, 400, scenario(rng))
+        total.add(count_explanations(cohort, assess_cohort(detector, cohort)))
     return total
 
 
-def share(found: Explained, true: Movement, named: str, after: int = 0) -> float:
+def share(found: ExplanationCounts, true: Movement, named: str, after: int = 0) -> float:
     """Of the ruptures where `true` holds, those where this was named."""
-    counts = found.of(true, after)
+    counts = found.named_for(true, after)
     return counts[named] / counts.total()
 
 
-def wrong(found: Explained, after: int) -> float:
+def wrong(found: ExplanationCounts, after: int) -> float:
     """Of all falls, those of which another kind was named than the true one."""
-    named = [(found.of(true, after), true) for true in FALLS]
+    named = [(found.named_for(true, after), true) for true in FALLS]
     total = sum(counts.total() for counts, _ in named)
     return sum(counts.total() - counts[true] - counts[""] for counts, true in named) / total
 
 
-def test_slides_are_named_far_more_often_than_by_their_last_two_drops(found: Explained) -> None:
+def test_slides_are_named_far_more_often_than_by_their_last_two_drops(found: ExplanationCounts) -> None:
     assert share(found, Movement.SLOW_SLIDE, "slow-slide") > 2.5 * OLD_SLIDES
     assert share(found, Movement.SLOW_SLIDE, "slow-slide", after=1) > 0.3
 
 
-def test_falls_of_everything_are_named_more_often(found: Explained) -> None:
+def test_falls_of_everything_are_named_more_often(found: ExplanationCounts) -> None:
     assert share(found, Movement.EVERYTHING, "everything") > OLD_EVERYTHING + 0.05
 
 
-def test_sudden_falls_are_seldom_called_slides(found: Explained) -> None:
+def test_sudden_falls_are_seldom_called_slides(found: ExplanationCounts) -> None:
     assert share(found, Movement.SUDDEN_FALL, "slow-slide") < share(found, Movement.SLOW_SLIDE, "slow-slide")
     assert share(found, Movement.SUDDEN_FALL, "sudden-fall") > 0.35
 
 
-def test_fewer_are_named_wrongly_and_fewer_still_as_sessions_go_on(found: Explained) -> None:
+def test_fewer_are_named_wrongly_and_fewer_still_as_sessions_go_on(found: ExplanationCounts) -> None:
     assert wrong(found, 0) < OLD_WRONG - 0.05
     assert wrong(found, 2) < wrong(found, 0)
 
 
-def test_declined_forms_are_always_named(found: Explained) -> None:
+def test_declined_forms_are_always_named(found: ExplanationCounts) -> None:
     assert share(found, Movement.DECLINED_FORMS, "declined-forms") == 1.0
 
 

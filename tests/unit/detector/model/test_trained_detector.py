@@ -6,7 +6,6 @@ import pytest
 from msgspec.structs import replace
 
 from schemas.events import Component, Movement
-from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
 from services.detector.model.trained_detector import TrainedDetector
@@ -145,17 +144,3 @@ def test_the_version_and_the_threshold_are_the_manifests(detector: TrainedDetect
 def test_the_heartbeats_history_has_the_expected_risk(detector: TrainedDetector) -> None:
     found = assessed(detector, detector.heartbeat.forms)
     assert detector.heartbeat.expected_risk == pytest.approx(found.risk, abs=1e-6)
-
-
-def test_all_shipped_instruments_can_be_simulated() -> None:
-    from lab.simulator.instruments import BOND, GOAL, OVERALL, SHIPPED, TASK
-
-    owners = {BOND: Component.BOND, GOAL: Component.GOAL, TASK: Component.TASK, OVERALL: Component.OVERALL}
-    catalogue = Catalogue.load()
-    assert {str(one.id) for one in catalogue} == {shape.name for shape in SHIPPED}
-    for shape in SHIPPED:
-        known = catalogue.get(shape.name)
-        assert (known.lowest, known.highest, known.step) == (shape.lowest, shape.highest, shape.step)
-        assert known.reversed_items == {place + 1 for place in shape.reversed_items}
-        for place, component in enumerate(shape.components):
-            assert place + 1 in known.components[owners[component]]

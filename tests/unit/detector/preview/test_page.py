@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.evaluation.practice_ratings import judge_own, own_figures, read_forms
+from lab.evaluation.practice_figures import assess_practice, practice_figures
+from lab.practice_histories import read_histories
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
 from services.detector.files.score_file import score_file
@@ -48,8 +49,8 @@ def test_its_flags_are_those_of_the_vendor_rule(
     gone = {(r["client_id"], r["session_id"]) for r in example() if r["status"] == "withdrawn"}
     kept = [row for key, row in latest.items() if key not in gone]
     file = write(tmp_path / "current.csv", {name: of(name) for name in kept[0]}, rows=kept)
-    own = judge_own(model, read_forms(file, Catalogue.load()))
-    rule = dict(own_figures(own))["vendor rule"]
+    own = assess_practice(model, read_histories(file, Catalogue.load()))
+    rule = dict(practice_figures(own))["vendor rule"]
     assert round(rule.flagged * own.rated / 100) == _number(render(contents), "flags")
 
 

@@ -11,8 +11,9 @@ from msgspec.structs import asdict
 
 from lab.product_path import forms_of
 from lab.simulator.cohort import simulate
-from lab.simulator.instruments import SHIPPED
+from lab.simulator.instruments import DRAW_ORDER
 from lab.simulator.world import typical_world
+from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.assessment import ComponentFinding
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.form import Form
@@ -26,10 +27,10 @@ CLIENTS = 3
 def histories() -> dict[str, list[Form]]:
     """The heartbeat's history, and some clients of each instrument."""
     found = {"heartbeat": heartbeat_history()}
-    for number, shape in enumerate(SHIPPED):
+    for number, name in enumerate(DRAW_ORDER):
         rng = np.random.default_rng([11, number])
-        cohort = simulate(rng, CLIENTS, typical_world(shape, rng), 14)
-        found |= {f"{shape.name} {client}": forms_of(cohort, client) for client in range(CLIENTS)}
+        cohort = simulate(rng, CLIENTS, typical_world(Catalogue.load().get(name), rng), 14)
+        found |= {f"{name} {client}": forms_of(cohort, client) for client in range(CLIENTS)}
     return found
 
 

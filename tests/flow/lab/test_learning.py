@@ -11,16 +11,17 @@ import typer
 from typer.testing import CliRunner
 
 from lab.commands.plugin import plugin
-from lab.product_path import judge_cohort
+from lab.product_path import assess_cohort
 from lab.simulator.cohort import Cohort, simulate
-from lab.simulator.instruments import WAI_SR
 from lab.simulator.item_responses import in_instrument_units
-from lab.simulator.scenarios import KINDS
+from lab.simulator.scenarios import SCENARIOS
+from schemas.instruments.catalogue import Catalogue
 from services.detector.model.artefact import load
 from services.detector.model.manifest import read_manifest
 
 CLIENTS = 900
 BEGAN = datetime(2025, 1, 6, 10, tzinfo=UTC)
+WAI_SR = Catalogue.load().get("wai-sr")
 HEAD = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
 
 
@@ -28,9 +29,9 @@ HEAD = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A practice's ratings, and its therapists' answers to every message, all of them right."""
     rng = np.random.default_rng([0, *b"many missing"])
-    world = KINDS["many missing"](rng)
+    world = SCENARIOS["many missing"](rng)
     # Ruptures are rarer than in the model's training, so its risks are too high here.
-    world = replace(world, shape=WAI_SR, ruptures=replace(world.ruptures, hazard=0.012))
+    world = replace(world, instrument=WAI_SR, ruptures=replace(world.ruptures, hazard=0.012))
     cohort = simulate(rng, CLIENTS, world)
     folder = tmp_path_factory.mktemp("practice")
     return _ratings(folder / "ratings.csv", cohort), _labels(folder / "labels.csv", cohort)
@@ -51,7 +52,7 @@ def _ratings(file: Path, cohort: Cohort) -> Path:
 
 
 def _labels(file: Path, cohort: Cohort) -> Path:
-    opened = judge_cohort(load(), cohort).opened
+    opened = assess_cohort(load(), cohort).opened
     with file.open("w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target)
         writer.writerow(["therapist_id", "client_id", "session_id", "answer"])
