@@ -79,14 +79,6 @@ class CredentialStore:
         self._clock = clock or SystemClock()
         self._loaded = _LoadedKeys()
 
-    def keys(self) -> tuple[ApiKey, ...]:
-        """Return all keys, including expired ones.
-
-        Raises:
-            Halt: the file is missing or is not a credentials file.
-        """
-        return tuple(self._current().values())
-
     def authenticate(self, authorization: str | None, tenant_header: str | None, scope: str) -> Grant:
         """Return the caller and its tenant.
 

@@ -57,11 +57,6 @@ class Health:
         return not self._bad
 
     @property
-    def reasons(self) -> Mapping[str, str]:
-        """The reason for each bad check."""
-        return dict(self._bad)
-
-    @property
     def stuck(self) -> tuple[str, ...]:
         """The loops that have not called `beat` for too long."""
         now = self._clock.monotonic()

@@ -124,27 +124,6 @@ class Producer:
         except (KafkaError, TimeoutError) as error:
             raise Retry(f"the topic {topic} cannot be found ({type(error).__name__})") from error
 
-    async def send(self, out: Outgoing) -> tuple[int, int]:
-        """Publish one record together with those of other callers; return its partition and offset.
-
-        Waits for the acknowledgement without a deadline: the caller has one. A record whose caller gave up
-        may still reach the log.
-
-        Raises:
-            Retry: Kafka is away or refused; the record may be sent again under the same id.
-        """
-        client = await self._connected_client()
-        try:
-            future = await client.send(
-                out.topic, out.value, out.key, out.partition, headers=list(out.headers)
-            )
-            metadata = await future
-        except KafkaError as error:
-            self._note_fatal(error)
-            raise Retry(f"Kafka did not take the record ({type(error).__name__})") from error
-        self._count(out.topic, 1)
-        return metadata.partition, metadata.offset
-
     @property
     def ready(self) -> bool:
         """Whether there is a connection without a known fault; the broker may still be silent."""

@@ -18,7 +18,6 @@ from services.runtime.process.errors import Fault
 from services.runtime.process.settings import LogSettings
 
 EventDict = MutableMapping[str, Any]
-_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 _ROOT = Path(__file__).resolve().parents[3]
 _MAX_FRAMES = 20
 

@@ -78,7 +78,7 @@ async def test_eleven_bad_records_in_a_row_stop_the_consumer_and_set_nothing_asi
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
         assert not process.health.ready
-        assert "11 records in a row could not be processed" in process.health.reasons["consumer"]
+        assert "11 records in a row could not be processed" in process.reasons["consumer"]
         assert process.health.stuck == ()
         assert process.value("rapport_fuse_blown") == 1
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]

@@ -17,7 +17,7 @@ async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:
     process = sample.consumer(kafka=kafka)
 
     async with process(ready=False):
-        await until(lambda: "reached" in process.health.reasons["kafka"], "the reason")
+        await until(lambda: "reached" in process.reasons["kafka"], "the reason")
         async with door.open():
             await until(lambda: sample.effects() == ["0", "1", "2"])
 
@@ -31,8 +31,8 @@ async def test_the_database_may_be_away_at_the_start(sample: Sample) -> None:
 
     with database_away(sample.database_url):
         async with process(ready=False):
-            await until(lambda: "OperationalError" in process.health.reasons["database"], "the reason")
-            assert process.health.reasons.keys() >= {"database", "consumer"}
+            await until(lambda: "OperationalError" in process.reasons["database"], "the reason")
+            assert process.reasons.keys() >= {"database", "consumer"}
     process = sample.consumer()
     async with process():
         await until(lambda: sample.effects() == ["0", "1", "2"])
@@ -44,7 +44,7 @@ async def test_missing_tables_are_waited_for(sample: Sample) -> None:
     process = sample.consumer()
 
     async with process(ready=False):
-        await until(lambda: "UndefinedTable" in process.health.reasons.get("database", ""), "the reason")
+        await until(lambda: "UndefinedTable" in process.reasons.get("database", ""), "the reason")
         with psycopg.connect(sample.database_url) as conn:
             conn.execute("ALTER TABLE sample.elsewhere RENAME TO cluster")
         await until(lambda: process.health.ready, "readiness")
@@ -58,7 +58,7 @@ async def test_a_database_that_goes_away_in_the_middle_loses_nothing(sample: Sam
     async with process():
         await until(lambda: len(sample.effects()) >= 10)
         with database_away(sample.database_url):
-            await until(lambda: "database" in process.health.reasons, "the reason")
+            await until(lambda: "database" in process.reasons, "the reason")
             await until(lambda: process.value("rapport_retries_total", reason="database") >= 2, "retries")
         await until(lambda: sample.effects() == values, "all effects")
         await until(lambda: process.health.ready, "readiness")
@@ -97,7 +97,7 @@ async def test_a_broker_that_falls_silent_is_shown_and_its_records_are_published
         sample.before_work = lambda: os.kill(broker.pid, signal.SIGSTOP)
 
         async with process(ready=False):
-            await until(lambda: "publishing" in process.health.reasons, "the reason")
+            await until(lambda: "publishing" in process.reasons, "the reason")
             assert process.value("rapport_outbox_rows_waiting") == 20
             os.kill(broker.pid, signal.SIGCONT)
             await until(lambda: process.value("rapport_outbox_rows_waiting") == 0, "the publication")
@@ -117,7 +117,7 @@ async def test_another_cluster_halts_with_the_command_that_repairs(sample: Sampl
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
     assert sample.query("SELECT cluster_id FROM sample.cluster") == [("the-one-before",)]
-    assert "rapport topics adopt-cluster" in process.stopped_because["consumer"]
+    assert "rapport topics adopt-cluster" in process.reasons_at_stop["consumer"]
 
 
 async def test_an_embedded_broker_is_adopted(sample: Sample) -> None:
@@ -142,4 +142,4 @@ async def test_a_log_that_ends_before_what_was_applied_halts(sample: Sample) -> 
     async with process(ready=False):
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
-    assert "it is another log" in process.stopped_because["consumer"]
+    assert "it is another log" in process.reasons_at_stop["consumer"]

@@ -60,9 +60,9 @@ async def test_an_owner_that_was_away_while_another_took_over_leaves_the_partiti
         with psycopg.connect(sample.database_url) as conn:
             conn.execute("UPDATE sample.epoch SET epoch = epoch + 1 WHERE partition = 0")
         await sample.send(range(3), partition=0)
-        await until(lambda: "consumer" in process.health.reasons, "the reason")
+        await until(lambda: "consumer" in process.reasons, "the reason")
 
-        assert f"another process took over {sample.topic}/0" in process.health.reasons["consumer"]
+        assert f"another process took over {sample.topic}/0" in process.reasons["consumer"]
         assert sample.effects() == []
         assert await sample.published() == []
 
@@ -150,7 +150,7 @@ async def test_an_offset_commit_that_fails_is_counted_and_shown_until_one_succee
         assert session is not None
         live = session.subscription.consumer
         await commit_offsets(live, {(sample.topic, 99): 1}, process.metrics, process.health)
-        failed = dict(process.health.reasons)
+        failed = dict(process.reasons)
         await sample.send(["1"])
         await until(lambda: process.health.ready, "readiness")
 

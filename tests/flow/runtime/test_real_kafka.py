@@ -106,7 +106,7 @@ async def test_records_deleted_before_they_were_read_halt(sample: Sample) -> Non
     async with process(ready=False):
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
-    assert "5 records were deleted from the log before they were read" in process.stopped_because["consumer"]
+    assert "5 records were deleted from the log before they were read" in process.reasons_at_stop["consumer"]
 
 
 async def test_a_static_member_comes_back_at_once_after_a_kill(sample: Sample) -> None:

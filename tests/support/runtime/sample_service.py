@@ -225,8 +225,13 @@ class Running:
     consumer: BatchConsumer
     metrics: Metrics
     health: Health
-    stopped_because: dict[str, str] = field(default_factory=dict)
+    reasons_at_stop: dict[str, str] = field(default_factory=dict)
     """Health's reasons just before it was stopped."""
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why each bad check is bad now."""
+        return {check: state for check, state in self.health.checks.items() if state != "good"}
 
     @asynccontextmanager
     async def __call__(self, *, ready: bool = True) -> AsyncIterator[BatchConsumer]:
@@ -237,7 +242,7 @@ class Running:
                 await until(lambda: self.health.ready or task.done(), "readiness")
             yield self.consumer
         finally:
-            self.stopped_because.update(self.health.reasons)
+            self.reasons_at_stop.update(self.reasons)
             await self.consumer.stop()
             with suppress(Crash):
                 await task
