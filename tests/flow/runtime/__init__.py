@@ -1,1 +1,1 @@
-"""The runtime against a real PostgreSQL and a broker that speaks Kafka's protocol."""
+"""Tests of the runtime with a real PostgreSQL and a broker that speaks Kafka's protocol."""

@@ -1,4 +1,4 @@
-"""One broker for all tests of this folder; topics, group and database are each test's own."""
+"""One broker for all tests of this folder; each test has its own topics, group and database."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.runtime.sample_service import Sample
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    """No log lines: structlog's defaults would draw each traceback at length."""
+    """Silence the log: structlog's defaults would print each traceback in full."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
@@ -20,14 +20,14 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def broker() -> Iterator[str]:
-    """A running broker's address."""
+    """Return the address of a running broker."""
     with embedded_kafka() as bootstrap:
         yield bootstrap
 
 
 @pytest.fixture
 def sample(broker: str, database_url: str) -> Sample:
-    """The sample service with its tables."""
+    """Return the sample service with its tables."""
     service = Sample(broker, database_url)
     service.create_tables()
     return service

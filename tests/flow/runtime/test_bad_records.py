@@ -1,4 +1,4 @@
-"""A record that cannot be processed goes aside alone, with the reason; when most are bad, none goes aside."""
+"""A bad record is rejected alone, with the reason; when most records are bad, the consumer halts instead."""
 
 import json
 
@@ -39,7 +39,7 @@ async def test_the_record_at_which_the_handler_fails_is_found_and_the_others_tak
     assert process.value("rapport_rejections_total", reason="unprocessable") == 1
 
 
-async def test_a_record_that_is_set_aside_keeps_whose_it_was(sample: Sample) -> None:
+async def test_a_rejected_record_keeps_its_tenant_and_subject(sample: Sample) -> None:
     await sample.send(["poison"])
 
     async with sample.consumer(owner_of=lambda _record: ("t1", "s1"))():
@@ -50,7 +50,7 @@ async def test_a_record_that_is_set_aside_keeps_whose_it_was(sample: Sample) -> 
     ]
 
 
-async def test_what_the_handler_said_when_it_failed_is_not_repeated(sample: Sample) -> None:
+async def test_the_message_of_the_handlers_exception_is_not_stored(sample: Sample) -> None:
     await sample.send(["poison"])
 
     async with sample.consumer()():
@@ -70,7 +70,7 @@ async def test_a_rejection_of_the_domain_keeps_tenant_and_subject(sample: Sample
     ]
 
 
-async def test_eleven_bad_records_in_a_row_stop_the_consumer_and_set_nothing_aside(sample: Sample) -> None:
+async def test_eleven_bad_records_in_a_row_halt_the_consumer_and_reject_nothing(sample: Sample) -> None:
     await sample.send(["bad"] * 11)
     process = sample.consumer()
 
@@ -84,7 +84,7 @@ async def test_eleven_bad_records_in_a_row_stop_the_consumer_and_set_nothing_asi
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
 
 
-async def test_a_poisoned_run_is_set_aside_one_by_one_until_the_fuse_blows(sample: Sample) -> None:
+async def test_records_that_fail_are_rejected_one_by_one_until_the_fuse_blows(sample: Sample) -> None:
     await sample.send(["poison"] * 20)
     process = sample.consumer()
 
@@ -94,7 +94,7 @@ async def test_a_poisoned_run_is_set_aside_one_by_one_until_the_fuse_blows(sampl
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(10,)]
 
 
-async def test_with_the_limit_raised_all_bad_records_are_set_aside(sample: Sample) -> None:
+async def test_with_raised_limits_all_bad_records_are_rejected(sample: Sample) -> None:
     await sample.send([*["bad"] * 20, "1"])
 
     async with sample.consumer(fuse=FuseSettings(in_a_row=100, of_last_1000=100))():
@@ -125,7 +125,7 @@ async def test_rejections_of_the_domain_never_blow_the_fuse(sample: Sample) -> N
     ],
     ids=["not-utf8", "null", "reply-to", "twice", "long"],
 )
-async def test_no_header_keeps_a_record_from_being_processed(
+async def test_no_header_prevents_a_record_from_being_processed(
     sample: Sample, headers: list[tuple[str, bytes | None]]
 ) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap)
@@ -153,7 +153,7 @@ async def test_a_value_or_key_of_null_reaches_the_handler(sample: Sample) -> Non
         await until(lambda: sample.effects() == ["", "1"])
 
 
-async def test_a_rejected_record_is_shown_by_its_place_only(sample: Sample) -> None:
+async def test_the_repr_of_a_session_shows_no_payload(sample: Sample) -> None:
     await sample.send([json.dumps({"name": "someone"}), "bad"])
 
     async with sample.consumer()() as consumer:
@@ -163,7 +163,7 @@ async def test_a_rejected_record_is_shown_by_its_place_only(sample: Sample) -> N
 
 
 @pytest.mark.parametrize("compression", ["gzip", "lz4", "snappy", "zstd"])
-async def test_records_may_be_compressed_by_whoever_sends_them(sample: Sample, compression: str) -> None:
+async def test_compressed_records_are_read(sample: Sample, compression: str) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=sample.bootstrap, compression_type=compression)
     await producer.start()
     await producer.send_and_wait(sample.topic, b"1" * 500, b"k", 0)

@@ -1,4 +1,4 @@
-"""A crash between any two steps of the order of effects loses nothing and does nothing twice."""
+"""A crash between any two steps of the order of effects loses nothing and repeats no effect."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NOTHING_COMMITTED = ("after-read", "after-decode", "before-commit-transaction")
 
 
 def firsts(values: list[str]) -> list[str]:
-    """Each value where it stands first."""
+    """Return the values without repetitions, in the order of their first occurrences."""
     return list(dict.fromkeys(values))
 
 
@@ -29,7 +29,7 @@ async def test_a_crash_at_this_label_ends_like_no_crash(sample: Sample, label: s
 
 @pytest.mark.parametrize("time", [1, 2])
 @pytest.mark.parametrize("label", LABELS)
-async def test_a_crash_among_several_strands_ends_like_no_crash(
+async def test_a_crash_among_parallel_transactions_ends_like_no_crash(
     sample: Sample, label: str, time: int
 ) -> None:
     await sample.send(VALUES, partition=None)
@@ -56,7 +56,7 @@ async def test_before_the_commit_a_crash_leaves_no_trace(sample: Sample, label: 
     assert await sample.published() == []
 
 
-async def test_after_the_commit_the_stored_bytes_are_published_and_nothing_is_worked_out_again(
+async def test_after_the_commit_the_stored_bytes_are_published_and_no_record_is_handled_again(
     sample: Sample,
 ) -> None:
     await sample.send(VALUES[:10])

@@ -1,4 +1,4 @@
-"""A process that is killed, without any clean-up, at the labels where most is half done."""
+"""A process that is killed without clean-up, at the labels where most work is half done."""
 
 import asyncio
 import os

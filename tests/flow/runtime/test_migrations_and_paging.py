@@ -1,4 +1,4 @@
-"""Migrations, pages that never skip, and connections that never wait for ever."""
+"""Migrations are repeatable, pages skip no row, and connections never wait for ever."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 @pytest.fixture
 def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the migrations of a service called `sample`."""
+    """Return a folder with the migrations of a service called `sample`."""
     folder = tmp_path / "sample" / "versions"
     folder.mkdir(parents=True)
     (tmp_path / "env.py").write_text((migrations.FOLDER / "env.py").read_text())
@@ -44,13 +44,13 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tables(url: str) -> set[str]:
-    """The tables in the schema `sample`."""
+    """Return the names of the tables in the schema `sample`."""
     with psycopg.connect(url) as conn:
         rows = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'sample'").fetchall()
     return {row[0] for row in rows}
 
 
-def test_migrating_creates_the_tables_and_doing_it_again_changes_nothing(
+def test_migrating_creates_the_tables_and_repeating_it_changes_nothing(
     database_url: str, versions: Path
 ) -> None:
     assert pending(database_url, "sample") == ("0001",)
@@ -96,7 +96,7 @@ def test_a_service_without_migrations_is_named(database_url: str) -> None:
 def page(
     conn: psycopg.Connection[tuple[object, ...]], after: paging.Cursor
 ) -> list[tuple[str, paging.Cursor]]:
-    """The rows after a place, each with its own."""
+    """Return the names of the rows after a cursor, each with the row's own cursor."""
     rows = conn.execute(
         f"SELECT name, xid::text, seq FROM row WHERE {paging.AFTER} ORDER BY {paging.ORDER}".encode(),
         after.parameters,
@@ -127,14 +127,14 @@ def test_a_page_never_skips_a_row_that_was_numbered_before_and_committed_after(d
         assert [name for name, _ in rest] == ["committed first"]
 
 
-async def test_a_transaction_that_was_left_open_is_ended_by_the_server(database_url: str) -> None:
+async def test_the_server_ends_a_transaction_that_was_left_open(database_url: str) -> None:
     conn = await connect(DatabaseSettings.model_validate({"url": database_url}), "left-open")
     await conn.execute("SET idle_in_transaction_session_timeout = '50ms'")
     await conn.commit()
     await conn.execute("SELECT 1")
     with psycopg.connect(database_url, autocommit=True) as other:
-        asked = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'left-open'"
-        await until(lambda: other.execute(asked).fetchone() is None, "the server to end it")
+        query = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'left-open'"
+        await until(lambda: other.execute(query).fetchone() is None, "the server to end it")
 
     with pytest.raises(psycopg.Error) as caught:
         await conn.execute("SELECT 1")

@@ -1,4 +1,4 @@
-"""Kafka or PostgreSQL away, silent, or not the ones they were: shown, waited for, and nothing lost."""
+"""When Kafka or PostgreSQL is away, silent or replaced, health shows it and nothing is lost."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
 async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:
     await sample.send(range(3))
-    door = PortForwarder(sample.bootstrap)
-    kafka = sample.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{door.port}"})
+    forwarder = PortForwarder(sample.bootstrap)
+    kafka = sample.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{forwarder.port}"})
     process = sample.consumer(kafka=kafka)
 
     async with process(ready=False):
         await until(lambda: "reached" in process.reasons["kafka"], "the reason")
-        async with door.open():
+        async with forwarder.open():
             await until(lambda: sample.effects() == ["0", "1", "2"])
 
             assert process.health.ready
@@ -50,7 +50,7 @@ async def test_missing_tables_are_waited_for(sample: Sample) -> None:
         await until(lambda: process.health.ready, "readiness")
 
 
-async def test_a_database_that_goes_away_in_the_middle_loses_nothing(sample: Sample) -> None:
+async def test_an_outage_of_the_database_during_work_loses_nothing(sample: Sample) -> None:
     values = [str(number) for number in range(100)]
     await sample.send(values)
     process = sample.consumer(max_records=10)
@@ -66,7 +66,7 @@ async def test_a_database_that_goes_away_in_the_middle_loses_nothing(sample: Sam
     assert values == list(dict.fromkeys(await sample.published()))
 
 
-async def test_connections_that_break_again_and_again_lose_nothing(sample: Sample) -> None:
+async def test_connections_that_break_repeatedly_lose_nothing(sample: Sample) -> None:
     values = [str(number) for number in range(60)]
     await sample.send(values)
     process = sample.consumer(max_records=5)
@@ -84,7 +84,7 @@ async def test_connections_that_break_again_and_again_lose_nothing(sample: Sampl
     assert values == list(dict.fromkeys(await sample.published()))
 
 
-async def test_a_broker_that_falls_silent_is_shown_and_its_records_are_published_once_it_speaks(
+async def test_a_silent_broker_is_shown_and_the_records_are_published_when_it_answers_again(
     database_url: str,
 ) -> None:
     with own_broker() as (bootstrap, broker):

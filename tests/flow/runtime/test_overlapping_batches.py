@@ -1,4 +1,4 @@
-"""A batch that begins while the one before it is published: in order, one ahead at most, and nothing lost."""
+"""A batch may begin while the one before it is published: in order, one ahead at most, and without loss."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ VALUES = [str(number) for number in range(40)]
 FULL = 10
 
 
-async def test_while_kafka_is_silent_one_batch_more_is_worked_off_and_no_other(database_url: str) -> None:
+async def test_while_kafka_is_silent_exactly_one_more_batch_is_processed(database_url: str) -> None:
     with own_broker() as (bootstrap, broker):
         sample = Sample(bootstrap, database_url)
         sample.create_tables()
@@ -37,7 +37,7 @@ async def test_while_kafka_is_silent_one_batch_more_is_worked_off_and_no_other(d
         assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
 
 
-async def test_the_last_full_batch_is_finished_though_nothing_follows(sample: Sample) -> None:
+async def test_the_last_full_batch_is_finished_when_no_records_follow(sample: Sample) -> None:
     await sample.send(VALUES[:FULL])
     process = sample.consumer(max_records=FULL)
 

@@ -1,4 +1,4 @@
-"""Partitions that are taken away, owners that were away, and what the settings of the clients really are."""
+"""Revoked partitions, owners that were paused, and the settings that the live clients use."""
 
 import asyncio
 
@@ -10,14 +10,14 @@ from services.runtime.kafka.producer import MAX_BATCH_BYTES, Producer
 from tests.support.runtime.sample_service import Sample, until
 
 
-async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sample: Sample) -> None:
+async def test_partitions_are_given_up_only_after_the_batch_in_flight(sample: Sample) -> None:
     await sample.send(range(3))
-    reached, go_on = asyncio.Event(), asyncio.Event()
+    reached, may_continue = asyncio.Event(), asyncio.Event()
     handle = sample.handle
 
     async def slow(tx: object, records: object) -> None:
         reached.set()
-        await go_on.wait()
+        await may_continue.wait()
         await handle(tx, records)  # type: ignore[arg-type]
 
     sample.handle = slow  # type: ignore[method-assign]
@@ -29,7 +29,7 @@ async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sam
         done, _ = await asyncio.wait([giving_up], timeout=0.2)
         assert not done
 
-        go_on.set()
+        may_continue.set()
         await giving_up
 
         assert sample.effects() == ["0", "1", "2"]
@@ -37,14 +37,14 @@ async def test_partitions_are_given_up_only_when_the_batch_in_flight_is_done(sam
         assert consumer.owned_partitions(sample.topic) == frozenset()
 
 
-async def test_what_was_read_before_partitions_moved_is_read_again(sample: Sample) -> None:
+async def test_records_read_before_a_rebalance_are_read_again(sample: Sample) -> None:
     process = sample.consumer()
     async with process() as consumer:
         session = consumer.session
         assert session is not None
-        places = frozenset((sample.topic, number) for number in range(4))
-        await session.on_revoked(places)
-        session.on_assigned(places)
+        partitions = frozenset((sample.topic, number) for number in range(4))
+        await session.on_revoked(partitions)
+        session.on_assigned(partitions)
         await sample.send(range(5))
 
         await until(lambda: sample.effects() == ["0", "1", "2", "3", "4"])
@@ -52,7 +52,7 @@ async def test_what_was_read_before_partitions_moved_is_read_again(sample: Sampl
         assert consumer.owned_partitions(sample.topic) == frozenset(range(4))
 
 
-async def test_an_owner_that_was_away_while_another_took_over_leaves_the_partition_alone(
+async def test_a_paused_owner_ignores_a_partition_that_another_process_took_over(
     sample: Sample,
 ) -> None:
     process = sample.consumer()
@@ -79,7 +79,7 @@ async def test_each_assignment_raises_the_epoch(sample: Sample) -> None:
     assert sample.query("SELECT DISTINCT epoch FROM sample.epoch") == [(2,)]
 
 
-async def test_topics_are_read_together_and_their_partitions_have_one_owner(sample: Sample) -> None:
+async def test_equal_partition_numbers_of_all_topics_have_one_owner(sample: Sample) -> None:
     await sample.send(["1"], partition=2)
     await sample.send(["2"], partition=2, topic=sample.second)
 
@@ -108,7 +108,7 @@ async def test_the_live_consumer_has_the_settings_that_lose_nothing(sample: Samp
         assert live._rebalance_timeout_ms == 60_000
 
 
-async def test_a_static_member_has_its_name(sample: Sample) -> None:
+async def test_a_static_member_uses_its_instance_id(sample: Sample) -> None:
     kafka = sample.kafka.model_copy(update={"group_instance_id": "replica-1"})
     async with sample.consumer(kafka=kafka)() as consumer:
         session = consumer.session
@@ -117,7 +117,7 @@ async def test_a_static_member_has_its_name(sample: Sample) -> None:
         assert session.subscription.consumer._coordinator._group_instance_id == "replica-1"
 
 
-async def test_the_live_producer_waits_for_all_replicas_and_repeats_nothing(sample: Sample) -> None:
+async def test_the_live_producer_waits_for_all_replicas_and_is_idempotent(sample: Sample) -> None:
     producer = Producer(sample.kafka.model_copy(update={"embedded": False}))
     await producer.start()
     try:
@@ -134,7 +134,7 @@ async def test_the_live_producer_waits_for_all_replicas_and_repeats_nothing(samp
         await producer.stop()
 
 
-async def test_nothing_is_written_to_the_log_for_an_ordinary_batch(sample: Sample, caplog: object) -> None:
+async def test_the_framework_logs_nothing_for_an_ordinary_batch(sample: Sample, caplog: object) -> None:
     await sample.send(range(10))
     async with sample.consumer()():
         await until(lambda: len(sample.effects()) == 10)

@@ -1,4 +1,4 @@
-"""What only a real broker shows: several replicas, a broker that restarts, records that retention deleted."""
+"""Several replicas, a broker that restarts and records that retention deleted, on a real broker."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ VALUES = [str(number) for number in range(400)]
 
 @pytest.fixture
 def sample(kafka_node: KafkaNode, database_url: str) -> Sample:
-    """The sample service on a real broker."""
+    """Return the sample service on a real broker."""
     service = Sample(kafka_node.bootstrap, database_url, embedded=False)
     service.create_tables()
     service.create_topics()
@@ -27,12 +27,12 @@ def sample(kafka_node: KafkaNode, database_url: str) -> Sample:
 
 
 def owns(process: Running, sample: Sample) -> frozenset[int]:
-    """The partitions that a process works on."""
+    """Return the partitions that a process works on."""
     return process.consumer.owned_partitions(sample.topic)
 
 
-async def check(sample: Sample) -> None:
-    """Everything took effect, once, and was published in order within each partition."""
+async def check_complete(sample: Sample) -> None:
+    """Check that every record took effect once and was published in order within its partition."""
     await until(lambda: sorted(sample.effects(), key=int) == VALUES, "all effects")
     await until(lambda: sample.query("SELECT sum(next_offset) FROM sample.applied") == [(len(VALUES),)])
     wanted = [value for partition in range(4) for value in VALUES if int(value) % 4 == partition]
@@ -48,14 +48,14 @@ async def test_two_replicas_share_the_partitions_and_hand_them_over(sample: Samp
             await until(lambda: len(owns(first, sample)) == len(owns(second, sample)) == 2, "the sharing")
             assert owns(first, sample) | owns(second, sample) == frozenset(range(4))
             await sample.send(VALUES[200:300], partition=None)
-        await until(lambda: owns(first, sample) == frozenset(range(4)), "the taking over")
+        await until(lambda: owns(first, sample) == frozenset(range(4)), "the takeover")
         await sample.send(VALUES[300:], partition=None)
-        await check(sample)
+        await check_complete(sample)
 
     assert len(await sample.published()) == len(VALUES)
 
 
-async def test_a_broker_that_restarts_in_the_middle_loses_and_doubles_nothing(
+async def test_a_restart_of_the_broker_loses_and_repeats_nothing(
     sample: Sample, kafka_node: KafkaNode
 ) -> None:
     await sample.send(VALUES, partition=None)
@@ -64,13 +64,13 @@ async def test_a_broker_that_restarts_in_the_middle_loses_and_doubles_nothing(
     async with process():
         await until(lambda: len(sample.effects()) >= 50)
         await asyncio.to_thread(kafka_node.restart)
-        await check(sample)
+        await check_complete(sample)
         await until(lambda: process.health.ready, "readiness")
 
     assert len(await sample.published()) == len(VALUES)
 
 
-async def test_a_replica_that_was_paused_finds_its_partitions_taken_and_leaves_them(sample: Sample) -> None:
+async def test_a_paused_replica_leaves_partitions_alone_that_another_took_over(sample: Sample) -> None:
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": sample.bootstrap,
         "DATABASE_URL": sample.database_url,
@@ -87,7 +87,7 @@ async def test_a_replica_that_was_paused_finds_its_partitions_taken_and_leaves_t
             await until(lambda: len(sample.effects()) >= 200, "the other replica")
             paused.send_signal(signal.SIGCONT)
             await sample.send(VALUES[200:], partition=None)
-            await check(sample)
+            await check_complete(sample)
     finally:
         paused.kill()
         await paused.wait()
@@ -109,7 +109,7 @@ async def test_records_deleted_before_they_were_read_halt(sample: Sample) -> Non
     assert "5 records were deleted from the log before they were read" in process.reasons_at_stop["consumer"]
 
 
-async def test_a_static_member_comes_back_at_once_after_a_kill(sample: Sample) -> None:
+async def test_a_static_member_gets_its_partitions_back_at_once_after_a_kill(sample: Sample) -> None:
     environment = os.environ | {
         "KAFKA_BOOTSTRAP_SERVERS": sample.bootstrap,
         "DATABASE_URL": sample.database_url,
@@ -130,4 +130,4 @@ async def test_a_static_member_comes_back_at_once_after_a_kill(sample: Sample) -
     async with asyncio.timeout(15):
         async with sample.consumer(kafka=kafka)():
             await sample.send(VALUES[200:], partition=None)
-            await check(sample)
+            await check_complete(sample)

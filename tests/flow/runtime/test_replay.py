@@ -1,4 +1,4 @@
-"""Records that are delivered again take no effect and publish nothing."""
+"""Records that are delivered again have no effect and publish nothing."""
 
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -8,7 +8,7 @@ from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
 
 async def commit_offset(sample: Sample, offset: int) -> None:
-    """Put the group's committed offset of partition 0 somewhere."""
+    """Set the group's committed offset of partition 0."""
     consumer = AIOKafkaConsumer(
         sample.topic,
         bootstrap_servers=sample.bootstrap,
@@ -17,9 +17,9 @@ async def commit_offset(sample: Sample, offset: int) -> None:
         session_timeout_ms=2500,
         heartbeat_interval_ms=500,
     )
-    place = TopicPartition(sample.topic, 0)
+    partition = TopicPartition(sample.topic, 0)
     await consumer.start()
-    await consumer.commit({place: offset})
+    await consumer.commit({partition: offset})
     await consumer.stop()
 
 
@@ -62,7 +62,7 @@ async def test_an_empty_database_begins_at_the_beginning_whatever_was_committed(
         await until(lambda: sample.effects() == ["0", "1", "2", "3", "4"])
 
 
-async def test_a_topic_that_is_read_again_from_its_beginning_takes_no_effect_twice(sample: Sample) -> None:
+async def test_a_topic_that_is_read_again_from_its_beginning_has_no_second_effect(sample: Sample) -> None:
     await sample.send(range(5))
     async with sample.consumer()():
         await until(lambda: len(sample.effects()) == 5)

@@ -1,4 +1,4 @@
-"""Scheduled work and web answers use the same transaction and outbox; nothing they say is lost."""
+"""Scheduled work uses the same transaction and outbox as batches, and loses nothing that it publishes."""
 
 import asyncio
 import gc
@@ -29,25 +29,25 @@ async def test_work_is_stored_and_published(sample: Sample) -> None:
     assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
 
 
-class Load:
-    """What a transaction's work may hold on to."""
+class Payload:
+    """An object that a transaction's work references."""
 
 
-async def test_what_a_transaction_held_is_gone_without_the_garbage_collector(sample: Sample) -> None:
-    held: list[weakref.ref[Load]] = []
+async def test_a_transactions_objects_are_freed_without_the_garbage_collector(sample: Sample) -> None:
+    references: list[weakref.ref[Payload]] = []
     seen: set[type] = set()
 
     async def work(tx: Transaction) -> None:
-        load = Load()
-        held.append(weakref.ref(load))
-        tx.after_commit.append(lambda: seen.update({type(load), type(tx)}))
+        payload = Payload()
+        references.append(weakref.ref(payload))
+        tx.after_commit.append(lambda: seen.update({type(payload), type(tx)}))
 
     async with sample.consumer()() as consumer:
         gc.disable()
         try:
             await consumer.transact(work)
-            assert seen == {Load, Transaction}
-            assert held[0]() is None
+            assert seen == {Payload, Transaction}
+            assert references[0]() is None
         finally:
             gc.enable()
 
@@ -68,7 +68,7 @@ async def test_work_that_fails_leaves_nothing(sample: Sample) -> None:
 
 async def test_work_is_refused_while_the_database_is_away(sample: Sample) -> None:
     async def work(tx: Transaction) -> None:
-        raise AssertionError("there is no transaction to be had")
+        raise AssertionError("there is no transaction")
 
     async with sample.consumer()() as consumer:
         with database_away(sample.database_url), pytest.raises(Retry):
@@ -117,7 +117,7 @@ async def test_rows_without_a_partition_that_were_left_behind_are_published_in_o
     assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
 
 
-async def test_rows_that_may_still_be_in_another_process_hands_are_left_alone(sample: Sample) -> None:
+async def test_rows_that_another_process_may_still_publish_are_left_alone(sample: Sample) -> None:
     leave_behind(sample, [b"1"], partition=None)
     process = sample.consumer(abandoned_after_s=60.0)
 
@@ -141,7 +141,7 @@ async def test_of_a_transaction_over_two_partitions_only_what_was_published_is_d
 
 
 def leave_behind(sample: Sample, values: list[bytes], partition: int | None) -> None:
-    """Write rows as a process does that ends right after its commit."""
+    """Write outbox rows like a process that ends right after its commit."""
     with psycopg.connect(sample.database_url) as conn:
         for number, value in enumerate(values):
             conn.execute(

@@ -1,4 +1,4 @@
-"""Keys: who may act for whom, until when, and how they are replaced."""
+"""Keys say which tenants a caller may act for and until when, and can be rotated."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -23,14 +23,14 @@ NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the keys are kept."""
+    """Return the path of the credentials file."""
     return tmp_path / "keys.json"
 
 
 def status(
     store: CredentialStore, secret: str | None, tenant: str | None = None, scope: str = "write"
 ) -> int:
-    """What the caller is answered with: 200 or a problem's status."""
+    """Return the status of the response: 200 or that of a problem."""
     try:
         store.authenticate(None if secret is None else f"Bearer {secret}", tenant, scope)
     except Problem as problem:
@@ -50,14 +50,14 @@ def test_a_network_key_acts_for_the_tenant_that_the_header_names(path: Path) -> 
     assert CredentialStore(path).authenticate(f"bearer {key.secret}", "b", "write") == Grant("b", key.key_id)
 
 
-def test_a_network_key_must_name_whom_it_acts_for(path: Path) -> None:
+def test_a_network_key_needs_the_header_that_names_its_tenant(path: Path) -> None:
     key = add_key(path, grants=["a"], scopes=["write"], network=True)
 
     assert status(CredentialStore(path), key.secret) == 400
 
 
 @pytest.mark.parametrize("network", [True, False])
-@pytest.mark.parametrize("tenant", ["b", "unheard-of"])
+@pytest.mark.parametrize("tenant", ["b", "unknown"])
 def test_a_foreign_tenant_is_not_found_whether_it_exists_or_not(
     path: Path, *, network: bool, tenant: str
 ) -> None:
@@ -68,7 +68,7 @@ def test_a_foreign_tenant_is_not_found_whether_it_exists_or_not(
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic YTpi", "Bearer nothing"])
-def test_no_or_an_unknown_key_is_not_authenticated(path: Path, authorization: str | None) -> None:
+def test_a_missing_or_unknown_key_is_not_authenticated(path: Path, authorization: str | None) -> None:
     add_key(path, grants=["a"], scopes=["write"])
 
     with pytest.raises(Problem) as caught:
@@ -84,7 +84,7 @@ def test_a_key_without_the_scope_is_not_allowed(path: Path) -> None:
     assert status(CredentialStore(path), key.secret) == 403
 
 
-def test_a_key_ends_when_its_time_is_over(path: Path) -> None:
+def test_a_key_expires_at_its_end(path: Path) -> None:
     clock = ManualClock(NOW)
     key = add_key(path, grants=["a"], scopes=["write"], not_after=NOW + timedelta(seconds=10))
     store = CredentialStore(path, clock)
@@ -108,7 +108,7 @@ def test_rotation_lets_both_keys_act_during_the_overlap(path: Path) -> None:
     assert (status(store, old.secret), status(store, new.secret)) == (401, 200)
 
 
-def test_rotation_never_lengthens_the_life_of_a_key(path: Path) -> None:
+def test_rotation_never_postpones_the_end_of_a_key(path: Path) -> None:
     old = add_key(path, grants=["a"], scopes=["write"], not_after=NOW + timedelta(minutes=1))
 
     rotate_key(path, old.key_id, overlap=timedelta(days=1), now=NOW)
@@ -126,7 +126,7 @@ def test_grants_are_read_again_when_the_file_changed(path: Path) -> None:
     assert (before, status(store, key.secret, "b")) == (404, 200)
 
 
-def test_a_file_that_was_spoilt_leaves_the_last_good_keys_in_force(path: Path) -> None:
+def test_a_damaged_file_leaves_the_last_valid_keys_in_force(path: Path) -> None:
     key = add_key(path, grants=["a"], scopes=["write"])
     store = CredentialStore(path)
     status(store, key.secret)
@@ -136,7 +136,7 @@ def test_a_file_that_was_spoilt_leaves_the_last_good_keys_in_force(path: Path) -
     assert status(store, key.secret) == 200
 
 
-def test_without_any_file_nobody_can_be_judged(path: Path) -> None:
+def test_without_a_file_authentication_halts_and_says_how_to_add_a_key(path: Path) -> None:
     with pytest.raises(Halt, match="add a key"):
         CredentialStore(path).authenticate("Bearer x", None, "write")
 
@@ -159,6 +159,6 @@ def test_a_key_has_256_random_bits(path: Path) -> None:
     assert first != second
 
 
-def test_only_a_network_key_may_act_for_several(path: Path) -> None:
+def test_only_a_network_key_may_act_for_several_tenants(path: Path) -> None:
     with pytest.raises(ValueError, match="network key"):
         add_key(path, grants=["a", "b"], scopes=["write"])

@@ -1,4 +1,4 @@
-"""Readiness says why not; liveness notices a loop that stands still; metrics exist from the start."""
+"""Readiness names its reasons, liveness notices a stuck loop, and metrics exist from the start."""
 
 import httpx
 import pytest
@@ -11,45 +11,47 @@ from tests.support.clock import ManualClock
 
 @pytest.fixture
 def metrics() -> Metrics:
-    """The metrics of a service."""
+    """Return the metrics of a service."""
     return Metrics("sample", topics=["in"], reject_reasons=["refused"])
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """A clock that the test moves."""
+    """Return a clock that the test moves."""
     return ManualClock()
 
 
 async def ask(health: Health, metrics: Metrics, path: str) -> httpx.Response:
-    """One request to the health doors."""
+    """Send one request to the health routes."""
     app = FastAPI()
     app.include_router(health_router(health, metrics))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as asker:
-        return await asker.get(path)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        return await client.get(path)
 
 
-async def test_a_service_is_not_ready_before_its_checks_were_good(
+async def test_a_service_is_not_ready_before_its_checks_are_good(
     metrics: Metrics, clock: ManualClock
 ) -> None:
-    answer = await ask(Health(clock, metrics, ["kafka"]), metrics, "/readyz")
+    response = await ask(Health(clock, metrics, ["kafka"]), metrics, "/readyz")
 
-    assert (answer.status_code, answer.json()) == (503, {"ready": False, "checks": {"kafka": "starting"}})
+    assert (response.status_code, response.json()) == (503, {"ready": False, "checks": {"kafka": "starting"}})
 
 
-async def test_readiness_tells_the_reason_and_ends_with_it(metrics: Metrics, clock: ManualClock) -> None:
+async def test_readiness_shows_the_reason_until_the_check_is_good_again(
+    metrics: Metrics, clock: ManualClock
+) -> None:
     health = Health(clock, metrics, ["kafka", "database"])
     health.set_good("kafka")
-    health.set_bad("database", "no answer")
+    health.set_bad("database", "no response")
     bad = (await ask(health, metrics, "/readyz")).json()
     health.set_good("database")
     good = await ask(health, metrics, "/readyz")
 
-    assert bad == {"ready": False, "checks": {"database": "no answer", "kafka": "good"}}
+    assert bad == {"ready": False, "checks": {"database": "no response", "kafka": "good"}}
     assert (good.status_code, good.json()["ready"]) == (200, True)
 
 
-async def test_a_loop_that_stands_still_is_not_alive(metrics: Metrics, clock: ManualClock) -> None:
+async def test_a_loop_that_does_not_beat_is_not_alive(metrics: Metrics, clock: ManualClock) -> None:
     health = Health(clock, metrics, stuck_after_s=60)
     health.beat("consume")
     clock.move(60)
@@ -61,7 +63,7 @@ async def test_a_loop_that_stands_still_is_not_alive(metrics: Metrics, clock: Ma
     assert (stuck.status_code, stuck.json()["stuck"]) == (503, ["consume"])
 
 
-async def test_a_loop_that_rests_on_purpose_is_alive(metrics: Metrics, clock: ManualClock) -> None:
+async def test_a_loop_that_ended_on_purpose_is_alive(metrics: Metrics, clock: ManualClock) -> None:
     health = Health(clock, metrics)
     health.beat("consume")
     health.end_loop("consume")
@@ -70,7 +72,7 @@ async def test_a_loop_that_rests_on_purpose_is_alive(metrics: Metrics, clock: Ma
     assert (await ask(health, metrics, "/livez")).status_code == 200
 
 
-def test_every_label_value_is_there_from_the_start(metrics: Metrics) -> None:
+def test_every_label_value_is_exported_from_the_start(metrics: Metrics) -> None:
     page = metrics.exposition()[0].decode()
 
     for reason in RetryReason:
@@ -89,10 +91,10 @@ def test_two_services_in_one_process_do_not_share_metrics() -> None:
 
 
 async def test_the_page_names_service_and_version(metrics: Metrics, clock: ManualClock) -> None:
-    answer = await ask(Health(clock, metrics), metrics, "/metrics")
+    response = await ask(Health(clock, metrics), metrics, "/metrics")
 
-    assert 'service="sample"' in answer.text
-    assert "rapport_up 1.0" in answer.text
+    assert 'service="sample"' in response.text
+    assert "rapport_up 1.0" in response.text
 
 
 def test_readiness_is_a_metric(metrics: Metrics, clock: ManualClock) -> None:

@@ -1,4 +1,4 @@
-"""What is still under way of an earlier batch: awaited once, and its failure kept until it is asked for."""
+"""A batch in flight is waited for once, and its failure is kept until the batch is abandoned."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ async def fail() -> None:
     raise Retry("Kafka is away")
 
 
-async def test_what_came_to_its_end_leaves_nothing() -> None:
+async def test_a_batch_that_finished_leaves_nothing() -> None:
     in_flight = InFlightBatch()
     in_flight.start(asyncio.sleep(0), STARTS)
 
@@ -24,7 +24,7 @@ async def test_what_came_to_its_end_leaves_nothing() -> None:
     assert await in_flight.abandon() == (None, {})
 
 
-async def test_a_failure_is_raised_and_then_says_where_its_batch_begins() -> None:
+async def test_a_failure_is_raised_and_abandoning_returns_where_the_batch_began() -> None:
     in_flight = InFlightBatch()
     in_flight.start(fail(), STARTS)
 
@@ -37,18 +37,18 @@ async def test_a_failure_is_raised_and_then_says_where_its_batch_begins() -> Non
     assert await in_flight.abandon() == (None, {})
 
 
-async def test_a_caller_that_is_cancelled_leaves_it_running() -> None:
-    in_flight, go = InFlightBatch(), asyncio.Event()
+async def test_a_cancelled_caller_leaves_the_batch_running() -> None:
+    in_flight, may_finish = InFlightBatch(), asyncio.Event()
 
     async def steps() -> None:
-        await go.wait()
+        await may_finish.wait()
 
     in_flight.start(steps(), STARTS)
     waiting = asyncio.create_task(in_flight.wait())
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    go.set()
+    may_finish.set()
 
     assert in_flight.active
     assert await in_flight.abandon() == (None, {})

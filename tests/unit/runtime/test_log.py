@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, static events, and exceptions without a word of what they choked on."""
+"""Log lines are JSON objects with static events, and exceptions are logged without their messages."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ SECRET = "maria.muster@example.org"
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """Put the root logger back."""
+    """Restore the root logger after each test."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -29,7 +29,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    """The only line that was written."""
+    """Return the only line that was written."""
     (text,) = capsys.readouterr().out.splitlines()
     found: dict[str, object] = json.loads(text)
     return found
@@ -50,7 +50,9 @@ def test_a_line_is_json_with_event_level_service_and_time(capsys: pytest.Capture
     assert str(found["timestamp"]).endswith("Z")
 
 
-def test_an_exception_shows_types_and_places_but_not_its_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_exception_shows_types_and_stack_frames_but_not_its_message(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Model(BaseModel):
         number: int
 
@@ -80,7 +82,7 @@ def test_the_cause_is_shown_without_its_message_too(capsys: pytest.CaptureFixtur
     assert "KeyError" in text
 
 
-def test_what_libraries_log_passes_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_lines_of_libraries_are_treated_the_same_way(capsys: pytest.CaptureFixture[str]) -> None:
     configure(LogSettings(), "sample")
     logging.getLogger("library").error("it failed\nwith %s", SECRET, exc_info=ValueError(SECRET))
 
@@ -90,7 +92,7 @@ def test_what_libraries_log_passes_the_same_way(capsys: pytest.CaptureFixture[st
     assert SECRET not in json.dumps(found)
 
 
-async def test_a_task_that_nobody_waited_for_does_not_spill_its_exception(
+async def test_a_task_that_nobody_waited_for_does_not_log_its_exceptions_message(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure(LogSettings(), "sample")
@@ -117,14 +119,14 @@ def test_a_database_error_is_described_by_its_state() -> None:
     assert describe(error) == "UniqueViolation (SQL state 23505)"
 
 
-def test_debug_is_silent_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_lines_are_not_written_by_default(capsys: pytest.CaptureFixture[str]) -> None:
     configure(LogSettings(), "sample")
     get_logger().debug("detail")
 
     assert capsys.readouterr().out == ""
 
 
-def test_a_client_that_complains_without_end_is_heard_once_a_minute(
+def test_a_repeated_message_of_the_kafka_client_is_logged_once_a_minute(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure(LogSettings(), "sample")

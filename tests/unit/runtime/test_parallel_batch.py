@@ -1,4 +1,4 @@
-"""A batch is cut by partition, evenly and in order; of several errors the gravest is raised."""
+"""A batch is split by partition, evenly and in order; of several errors the gravest is raised."""
 
 import asyncio
 
@@ -12,32 +12,32 @@ from services.runtime.process.errors import Halt
 from services.runtime.process.metrics import Metrics
 
 
-def record(topic: str, partition: int, offset: int) -> Record:
+def make_record(topic: str, partition: int, offset: int) -> Record:
     return Record(topic, partition, offset, 0, b"k", b"v", ())
 
 
-def test_a_partition_number_belongs_to_one_strand_in_all_topics() -> None:
-    records = [record(topic, n % 5, n) for n in range(20) for topic in ("ratings", "answers")]
+def test_a_partition_number_belongs_to_one_part_in_all_topics() -> None:
+    records = [make_record(topic, n % 5, n) for n in range(20) for topic in ("ratings", "answers")]
 
     parts = split_by_partition(records, 2)
 
-    numbers = [{one.partition for one in part} for part in parts]
+    numbers = [{record.partition for record in part} for part in parts]
     assert numbers[0] & numbers[1] == set()
     assert numbers[0] | numbers[1] == set(range(5))
     for part in parts:
-        assert part == [one for one in records if one in part]
+        assert part == [record for record in records if record in part]
 
 
-def test_strands_are_about_as_long_as_one_another() -> None:
+def test_parts_have_similar_sizes() -> None:
     sizes = {0: 50, 1: 30, 2: 25, 3: 5}
-    records = [record("t", number, n) for number, size in sizes.items() for n in range(size)]
+    records = [make_record("t", number, n) for number, size in sizes.items() for n in range(size)]
 
     assert [len(part) for part in split_by_partition(records, 2)] == [55, 55]
 
 
-@pytest.mark.parametrize(("most", "partitions", "expected"), [(1, 4, 1), (3, 2, 2), (2, 0, 0)])
-def test_no_strand_is_empty(most: int, partitions: int, expected: int) -> None:
-    assert len(split_by_partition([record("t", n, 0) for n in range(partitions)], most)) == expected
+@pytest.mark.parametrize(("max_parts", "partitions", "expected"), [(1, 4, 1), (3, 2, 2), (2, 0, 0)])
+def test_no_part_is_empty(max_parts: int, partitions: int, expected: int) -> None:
+    assert len(split_by_partition([make_record("t", n, 0) for n in range(partitions)], max_parts)) == expected
 
 
 async def _end(error: BaseException | None = None) -> None:
@@ -46,14 +46,14 @@ async def _end(error: BaseException | None = None) -> None:
         raise error
 
 
-def _assignment(*places: TopicPartition) -> Assignment:
+def _assignment(*partitions: TopicPartition) -> Assignment:
     assignment = Assignment(Metrics("parts"))
-    assignment.assign(frozenset(places))
-    assignment.mark_prepared(dict.fromkeys(places, 1), dict.fromkeys(places, 0))
+    assignment.assign(frozenset(partitions))
+    assignment.mark_prepared(dict.fromkeys(partitions, 1), dict.fromkeys(partitions, 0))
     return assignment
 
 
-async def test_all_run_to_their_ends_before_an_error_is_raised() -> None:
+async def test_all_parts_run_to_their_ends_before_an_error_is_raised() -> None:
     ended = []
 
     async def slow() -> None:
@@ -66,19 +66,19 @@ async def test_all_run_to_their_ends_before_an_error_is_raised() -> None:
     assert ended == ["slow"]
 
 
-async def test_what_a_person_must_act_upon_comes_first() -> None:
+async def test_a_halt_is_raised_before_other_errors() -> None:
     with pytest.raises(Halt, match="act"):
         await run_all([_end(OSError("away")), _end(Halt("act"))], _assignment())
 
 
-async def test_partitions_that_others_own_are_named_together() -> None:
+async def test_fenced_partitions_of_all_parts_are_named_together() -> None:
     works = [_end(PartitionsFenced([("t", number)])) for number in (0, 1)]
     with pytest.raises(PartitionsFenced) as fenced:
         await run_all(works, _assignment(("t", 0), ("t", 1)))
     assert fenced.value.partitions == (("t", 0), ("t", 1))
 
 
-async def test_partitions_that_others_own_stay_theirs_when_another_strand_fails() -> None:
+async def test_fenced_partitions_stay_fenced_when_another_part_fails() -> None:
     assignment = _assignment(("t", 0), ("t", 1))
 
     with pytest.raises(OSError, match="away"):

@@ -1,4 +1,4 @@
-"""Problems say what was wrong and what is expected, and never what was sent."""
+"""Problems say what is wrong and what is expected, and never repeat what was sent."""
 
 import httpx
 import pytest
@@ -12,7 +12,7 @@ SECRET = "maria.muster@example.org"
 
 
 class Body(BaseModel):
-    """What the test's door takes."""
+    """The request body of the test's route."""
 
     model_config = {"extra": "forbid"}
 
@@ -22,7 +22,7 @@ class Body(BaseModel):
 
 @pytest.fixture
 def app() -> FastAPI:
-    """An application with one door of each kind."""
+    """Return an application with a route for each kind of error."""
     app = FastAPI()
     install(app)
 
@@ -52,18 +52,18 @@ def app() -> FastAPI:
 
 
 async def ask(app: FastAPI, method: str, path: str, **options: object) -> httpx.Response:
-    """One request."""
+    """Send one request."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://t") as asker:
-        return await asker.request(method, path, **options)  # type: ignore[arg-type]
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        return await client.request(method, path, **options)  # type: ignore[arg-type]
 
 
 async def test_a_problem_has_the_members_of_rfc_9457(app: FastAPI) -> None:
-    answer = await ask(app, "GET", "/problem")
+    response = await ask(app, "GET", "/problem")
 
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["retry-after"] == "3"
-    assert answer.json() == {
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["retry-after"] == "3"
+    assert response.json() == {
         "type": "about:blank",
         "title": "Too many",
         "status": 429,
@@ -84,33 +84,33 @@ async def test_a_problem_has_the_members_of_rfc_9457(app: FastAPI) -> None:
     ],
 )
 async def test_what_was_sent_is_never_repeated(app: FastAPI, body: object) -> None:
-    answer = await ask(app, "POST", "/body", json=body)
+    response = await ask(app, "POST", "/body", json=body)
 
-    assert answer.status_code == 422
-    assert SECRET not in answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert response.status_code == 422
+    assert SECRET not in response.text
+    assert response.headers["content-type"] == "application/problem+json"
 
 
 async def test_broken_json_is_not_repeated_either(app: FastAPI) -> None:
-    answer = await ask(app, "POST", "/body", content=f'{{"number": {SECRET}'.encode())
+    response = await ask(app, "POST", "/body", content=f'{{"number": {SECRET}'.encode())
 
-    assert answer.status_code == 422
-    assert SECRET not in answer.text
+    assert response.status_code == 422
+    assert SECRET not in response.text
 
 
-async def test_a_limit_is_named(app: FastAPI) -> None:
-    answer = await ask(app, "POST", "/body", json={"number": 99})
+async def test_a_limit_that_was_exceeded_is_named(app: FastAPI) -> None:
+    response = await ask(app, "POST", "/body", json={"number": 99})
 
-    assert answer.json()["errors"] == [
+    assert response.json()["errors"] == [
         {"field": "body.number", "message": "less than equal", "expected": "at most 10"}
     ]
 
 
 @pytest.mark.parametrize(("path", "status"), [("/http", 410), ("/fault", 500), ("/nowhere", 404)])
-async def test_every_error_is_a_problem_without_the_words_of_the_exception(
+async def test_every_error_is_a_problem_without_the_message_of_the_exception(
     app: FastAPI, path: str, status: int
 ) -> None:
-    answer = await ask(app, "GET", path)
+    response = await ask(app, "GET", path)
 
-    assert answer.json()["status"] == answer.status_code == status
-    assert SECRET not in answer.text
+    assert response.json()["status"] == response.status_code == status
+    assert SECRET not in response.text

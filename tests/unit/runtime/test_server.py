@@ -1,4 +1,4 @@
-"""The HTTP door opens before anything beside it runs, names its port, and closes in order."""
+"""The port opens before the background work starts, is logged, and closes in order."""
 
 import asyncio
 
@@ -12,8 +12,8 @@ from services.runtime.process.errors import Halt
 from services.runtime.process.settings import HttpSettings
 
 
-class Beside:
-    """Something beside the door."""
+class BackgroundWork:
+    """Background work that runs until it is stopped, or fails at once."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.started = asyncio.Event()
@@ -21,43 +21,45 @@ class Beside:
         self.error = error
 
     async def run(self) -> None:
-        """Work until stopped."""
+        """Run until stopped, or raise the error."""
         self.started.set()
         if self.error is not None:
             raise self.error
         await self.stopped.wait()
 
     async def stop(self) -> None:
-        """End."""
+        """Let `run` return."""
         self.stopped.set()
 
 
-async def test_the_port_is_named_and_answers_while_things_beside_it_run() -> None:
-    app, beside, stop = FastAPI(), Beside(), asyncio.Event()
+async def test_the_port_is_logged_and_responds_while_background_work_runs() -> None:
+    app, work, stop = FastAPI(), BackgroundWork(), asyncio.Event()
     with capture_logs() as logs:
-        serving = asyncio.create_task(serve(app, HttpSettings(), beside=[beside], stop=stop))
-        await beside.started.wait()
+        serving = asyncio.create_task(serve(app, HttpSettings(), beside=[work], stop=stop))
+        await work.started.wait()
         (listening,) = [entry for entry in logs if entry["event"] == "listening"]
-        async with httpx.AsyncClient() as asker:
-            answer = await asker.get(f"{listening['url']}/openapi.json")
+        async with httpx.AsyncClient() as client:
+            response = await client.get(f"{listening['url']}/openapi.json")
         stop.set()
         await serving
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert listening["port"] > 0
-    assert beside.stopped.is_set()
+    assert work.stopped.is_set()
 
 
-async def test_what_ends_beside_it_ends_all_and_is_told() -> None:
-    other = Beside()
+async def test_background_work_that_fails_stops_the_rest_and_is_raised() -> None:
+    other = BackgroundWork()
 
     with pytest.raises(LookupError):
-        await serve(FastAPI(), HttpSettings(), beside=[other, Beside(LookupError())], stop=asyncio.Event())
+        await serve(
+            FastAPI(), HttpSettings(), beside=[other, BackgroundWork(LookupError())], stop=asyncio.Event()
+        )
 
     assert other.stopped.is_set()
 
 
-async def test_a_port_that_is_taken_is_named() -> None:
+async def test_a_port_that_is_in_use_is_named() -> None:
     stop = asyncio.Event()
     server = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
     async with server:

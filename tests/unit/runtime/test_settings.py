@@ -1,4 +1,4 @@
-"""Settings come from the environment and from secret files, are read once, and show no secret."""
+"""Settings come from the environment and from secret files, and their `repr` shows no secret."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from services.runtime.process.settings import (
 
 @pytest.fixture
 def password(tmp_path: Path) -> Path:
-    """A file with a password, as editors leave it."""
+    """Return a password file that ends with a line break, as editors write it."""
     file = tmp_path / "password"
     file.write_text("s3cret\n")
     return file
@@ -44,7 +44,7 @@ def test_settings_cannot_be_changed() -> None:
         KafkaSettings().embedded = True  # type: ignore[misc]
 
 
-def test_the_databases_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repr_does_not_show_the_database_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://u:s3cret@h/d")
 
     assert "s3cret" not in repr(DatabaseSettings.model_validate({}))
@@ -67,7 +67,7 @@ def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
 
 
 def sasl(password: Path, protocol: str = "SASL_SSL") -> KafkaSettings:
-    """Settings with a login."""
+    """Return settings that sign in."""
     return KafkaSettings.model_validate(
         {
             "security_protocol": protocol,
@@ -78,7 +78,7 @@ def sasl(password: Path, protocol: str = "SASL_SSL") -> KafkaSettings:
     )
 
 
-def test_a_login_reaches_every_client(password: Path) -> None:
+def test_the_sign_in_is_part_of_every_clients_options(password: Path) -> None:
     options = client_options(sasl(password))
 
     assert options["sasl_mechanism"] == "SCRAM-SHA-512"
@@ -87,7 +87,7 @@ def test_a_login_reaches_every_client(password: Path) -> None:
     assert options["ssl_context"].check_hostname is True
 
 
-def test_a_login_reaches_the_framework(password: Path) -> None:
+def test_the_sign_in_is_part_of_the_frameworks_security(password: Path) -> None:
     security = framework_security(sasl(password))
 
     assert isinstance(security, SASLScram512)
@@ -99,7 +99,7 @@ def test_without_tls_there_is_no_tls_context(password: Path) -> None:
     assert framework_security(sasl(password, "SASL_PLAINTEXT")).use_ssl is False
 
 
-def test_a_password_that_was_changed_is_taken_up_at_the_next_start(password: Path) -> None:
+def test_a_changed_password_is_used_at_the_next_start(password: Path) -> None:
     settings = sasl(password)
     client_options(settings)
     password.write_text("other")
@@ -107,12 +107,12 @@ def test_a_password_that_was_changed_is_taken_up_at_the_next_start(password: Pat
     assert client_options(settings)["sasl_plain_password"] == "other"
 
 
-def test_a_login_without_a_password_is_refused() -> None:
+def test_a_sign_in_without_a_password_is_refused() -> None:
     with pytest.raises(Halt, match="KAFKA_SASL_PASSWORD_FILE"):
         client_options(KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="u"))
 
 
-def test_a_ca_file_that_is_no_certificate_is_named(password: Path) -> None:
+def test_a_ca_file_that_is_not_a_certificate_is_named(password: Path) -> None:
     with pytest.raises(Halt, match="KAFKA_SSL_CA_FILE"):
         client_options(KafkaSettings(security_protocol="SSL", ssl_ca_file=password))
 
@@ -130,7 +130,7 @@ def test_sslmode_and_password_reach_the_database(password: Path) -> None:
     )
 
 
-def test_options_of_the_url_stay(password: Path) -> None:
+def test_options_of_the_url_are_kept(password: Path) -> None:
     url = "postgresql://u@h/d?options=-c%20search_path%3Dx"
     given = conninfo_to_dict(conninfo(DatabaseSettings.model_validate({"url": url})))
 
