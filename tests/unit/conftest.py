@@ -1,4 +1,4 @@
-"""The shipped model, loaded once, and simulated histories to try it on."""
+"""Provides the shipped model, loaded once, and simulated histories."""
 
 import numpy as np
 import pytest
@@ -13,21 +13,21 @@ from services.detector.model.trained_detector import TrainedDetector
 
 @pytest.fixture(scope="session")
 def detector() -> TrainedDetector:
-    """The shipped model."""
+    """Return the shipped model."""
     return load()
 
 
 @pytest.fixture(scope="session")
 def histories() -> list[list[Form]]:
-    """520 clients of 13 worlds, whatever their instruments."""
-    found = []
+    """Return the histories of 520 clients from 13 simulated worlds."""
+    histories = []
     for seed in range(13):
         cohort = simulate(np.random.default_rng([4, seed]), 40)
-        found += [forms_of(cohort, client) for client in range(40)]
-    return found
+        histories += [forms_of(cohort, client) for client in range(40)]
+    return histories
 
 
 @pytest.fixture(scope="session")
 def dyads(histories: list[list[Form]]) -> list[DyadForms]:
-    """The same as work for a detector, nothing folded yet."""
+    """Return the same histories for a detector, none assessed yet."""
     return [DyadForms(None, forms) for forms in histories]

@@ -1,4 +1,4 @@
-"""Timelines for tests of decide and emit: weekly sessions, each a risk and maybe a level."""
+"""Makes timelines for tests of episodes: weekly sessions, each with a risk and perhaps a level."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -26,36 +26,36 @@ THRESHOLD = 0.5
 NORMAL = 0.7
 
 
-def place(week: float) -> SessionOrder:
-    """The session of a week."""
+def order(week: float) -> SessionOrder:
+    """Return the order of a week's session."""
     return SessionOrder(BEGAN + timedelta(weeks=week), SessionId(f"s{week}"), InstrumentId("srs"))
 
 
 def session(week: float, risk: float, *, level: float | None = NORMAL, may_flag: bool = True) -> SessionRisk:
-    """One session; `level` None: the client gave no form."""
-    return SessionRisk(place(week), risk, THRESHOLD, may_flag, level)
+    """Return one session; with `level` None the client gave no form."""
+    return SessionRisk(order(week), risk, THRESHOLD, may_flag, level)
 
 
 def steps(*sessions: SessionRisk) -> list[str]:
-    """What each session did."""
-    return [seen.step for seen in folded(*sessions)[1]]
+    """Return what each session did to an episode."""
+    return [each.step for each in folded(*sessions)[1]]
 
 
 def folded(*sessions: SessionRisk) -> tuple[EpisodeState, list[EpisodeStep]]:
-    """The fold of a whole history."""
+    """Return the fold of a whole history."""
     return fold_episodes(NO_SESSIONS, sessions)
 
 
 ALWAYS = AlertWindow(None, None, BEGAN + timedelta(weeks=20))
 
 
-def told(
-    decision: Decision, telling: AlertWindow = ALWAYS
+def emit(
+    decision: Decision, window: AlertWindow = ALWAYS
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
-    """What is new, and what is emitted then."""
-    return compute_changes(DYAD, decision, telling)
+    """Return the changes, and the episodes as emitted after them."""
+    return compute_changes(DYAD, decision, window)
 
 
-def said(changes: list[EpisodeChange]) -> list[tuple[str, str | None]]:
-    """Changes in short: what, and why it is kept back."""
-    return [(one.change.value, one.kept_back and one.kept_back.value) for one in changes]
+def in_short(changes: list[EpisodeChange]) -> list[tuple[str, str | None]]:
+    """Return the kind of each change, and why it is kept back."""
+    return [(each.change.value, each.kept_back and each.kept_back.value) for each in changes]

@@ -1,4 +1,4 @@
-"""Forms made by hand for tests."""
+"""Makes forms by hand for tests."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,17 +16,17 @@ BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
 STEADY = (0.80, 0.82, 0.79, 0.81, 0.80)
 
 
-def place(number: int) -> SessionOrder:
-    """The place of the `number`th weekly session."""
+def order(number: int) -> SessionOrder:
+    """Return the order of the `number`th weekly session."""
     return SessionOrder(BEGAN + timedelta(weeks=number), SessionId(f"s{number:02d}"), InstrumentId("wai-sr"))
 
 
 def form(number: int, bond: float, goal: float, task: float, *, overall: float = nan) -> Form:
-    """A form of 12 items with these component means."""
+    """Return a form of 12 items with these component means."""
     best = bond == goal == task == 1.0
     return Form(
         rating_id=RatingId(f"r{number}"),
-        order=place(number),
+        order=order(number),
         status=Status.RATED,
         bond=bond,
         goal=goal,
@@ -40,15 +40,15 @@ def form(number: int, bond: float, goal: float, task: float, *, overall: float =
 
 
 def declined(number: int) -> Form:
-    """A session without a form."""
-    return Form(RatingId(f"r{number}"), place(number), Status.DECLINED, nan, nan, nan, nan, 0, nan, nan, 0.25)
+    """Return a session whose form was declined."""
+    return Form(RatingId(f"r{number}"), order(number), Status.DECLINED, nan, nan, nan, nan, 0, nan, nan, 0.25)
 
 
 def level_forms(levels: Sequence[float]) -> list[Form]:
-    """Forms whose components all lie at these levels."""
+    """Return forms whose components are all at these levels."""
     return [form(number, level, level, level) for number, level in enumerate(levels)]
 
 
 def assessed(detector: TrainedDetector, forms: Sequence[Form]) -> Assessment:
-    """What the detector says of the last form."""
+    """Return the detector's assessment of the last form."""
     return detector.assess([DyadForms(None, forms)])[0].assessments[-1]

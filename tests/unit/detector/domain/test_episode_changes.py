@@ -1,4 +1,4 @@
-"""What is told, kept back, withdrawn and never repeated, as timelines."""
+"""Changes of episodes are notified, kept back or withdrawn, and never repeated."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -12,7 +12,7 @@ from services.detector.domain.episode_changes import (
     record_answer,
 )
 from services.detector.domain.episodes import NO_SESSIONS, SessionRisk, fold_episodes
-from tests.support.detector.episode_timeline import ALWAYS, BEGAN, place, said, session, told
+from tests.support.detector.episode_timeline import ALWAYS, BEGAN, emit, in_short, order, session
 
 QUIET, FLAGGED = 0.1, 0.9
 
@@ -21,117 +21,117 @@ NOTHING = Decision()
 
 
 def decided(*sessions: SessionRisk, before: Decision = NOTHING) -> Decision:
-    """The decision when the history is now this."""
+    """Return the decision when the history is now these sessions."""
     return Decision(fold_episodes(NO_SESSIONS, sessions)[0], before.emitted, before.answers, before.day)
 
 
-def after(decision: Decision, telling: AlertWindow = ALWAYS) -> Decision:
-    """The decision once its changes were emitted."""
-    return Decision(decision.folded, told(decision, telling)[1], decision.answers, decision.day)
+def after(decision: Decision, window: AlertWindow = ALWAYS) -> Decision:
+    """Return the decision once its changes were emitted."""
+    return Decision(decision.folded, emit(decision, window)[1], decision.answers, decision.day)
 
 
 def answered(decision: Decision, answer: Answer, revision: int = 1) -> Decision:
     return record_answer(decision, decision.emitted[-1].episode_id, TherapistAnswer(revision, answer))
 
 
-def test_an_episode_is_told_once() -> None:
+def test_an_episode_is_notified_once() -> None:
     first = decided(session(0, FLAGGED))
     again = decided(session(0, FLAGGED), session(1, FLAGGED), before=after(first))
-    assert (said(told(first)[0]), said(told(again)[0])) == ([("opened", None)], [])
+    assert (in_short(emit(first)[0]), in_short(emit(again)[0])) == ([("opened", None)], [])
 
 
 def test_a_dyad_without_episodes_emits_nothing() -> None:
-    assert told(decided(session(0, QUIET))) == ([], ())
+    assert emit(decided(session(0, QUIET))) == ([], ())
 
 
-def test_what_came_and_went_in_the_history_is_stored_and_not_told() -> None:
+def test_an_episode_that_came_and_went_in_the_history_is_kept_back() -> None:
     decision = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), session(3, QUIET))
-    assert said(told(decision)[0]) == [("opened", "not-newest"), ("repaired", "not-newest")]
+    assert in_short(emit(decision)[0]) == [("opened", "not-newest"), ("repaired", "not-newest")]
 
 
-def test_an_opening_that_still_holds_at_the_newest_session_is_told_there() -> None:
-    changes, _ = told(decided(session(0, FLAGGED), session(1, FLAGGED)))
-    assert [(None, place(1), place(0))] == [
-        (one.kept_back, one.order, one.after.episode.opened) for one in changes
+def test_an_opening_that_still_holds_at_the_newest_session_is_notified_there() -> None:
+    changes, _ = emit(decided(session(0, FLAGGED), session(1, FLAGGED)))
+    assert [(None, order(1), order(0))] == [
+        (each.kept_back, each.order, each.after.episode.opened) for each in changes
     ]
 
 
 def test_sessions_before_tell_from_are_historic() -> None:
-    telling = AlertWindow(BEGAN, None, ALWAYS.now)
-    assert said(told(decided(session(0, FLAGGED)), telling)[0]) == [("opened", "historic")]
+    window = AlertWindow(BEGAN, None, ALWAYS.now)
+    assert in_short(emit(decided(session(0, FLAGGED)), window)[0]) == [("opened", "historic")]
 
 
 def test_sessions_that_are_too_old_are_kept_back() -> None:
-    telling = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=22))
-    assert said(told(decided(session(0, FLAGGED)), telling)[0]) == [("opened", "too-old")]
+    window = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=22))
+    assert in_short(emit(decided(session(0, FLAGGED)), window)[0]) == [("opened", "too-old")]
 
 
-def test_an_episode_that_began_in_the_history_is_told_when_it_goes_on() -> None:
-    telling = AlertWindow(BEGAN, None, ALWAYS.now)
-    history = after(decided(session(0, FLAGGED)), telling)
+def test_an_episode_that_began_in_the_history_is_notified_when_it_continues() -> None:
+    window = AlertWindow(BEGAN, None, ALWAYS.now)
+    history = after(decided(session(0, FLAGGED)), window)
     now = decided(session(0, FLAGGED), session(1, FLAGGED), before=history)
-    assert said(told(now, telling)[0]) == [("opened", None)]
+    assert in_short(emit(now, window)[0]) == [("opened", None)]
 
 
-def test_an_episode_that_was_never_told_is_not_told_to_be_repaired() -> None:
-    telling = AlertWindow(BEGAN, None, ALWAYS.now)
-    history = after(decided(session(0, FLAGGED)), telling)
+def test_the_repair_of_an_episode_that_was_kept_back_is_kept_back() -> None:
+    window = AlertWindow(BEGAN, None, ALWAYS.now)
+    history = after(decided(session(0, FLAGGED)), window)
     now = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), before=history)
-    assert said(told(now, telling)[0]) == [("repaired", "historic")]
+    assert in_short(emit(now, window)[0]) == [("repaired", "historic")]
 
 
-def test_a_repair_is_told_to_whoever_was_told() -> None:
+def test_the_repair_of_a_notified_episode_is_notified() -> None:
     opened = after(decided(session(0, FLAGGED)))
     now = decided(session(0, FLAGGED), session(1, QUIET), session(2, QUIET), before=opened)
-    assert said(told(now)[0]) == [("repaired", None)]
+    assert in_short(emit(now)[0]) == [("repaired", None)]
 
 
 def test_an_episode_that_vanishes_is_withdrawn() -> None:
     opened = after(decided(session(0, FLAGGED)))
-    changes, emitted = told(decided(session(0, QUIET), before=opened))
-    assert (said(changes), episode_status(emitted[0], {})) == ([("withdrawn", None)], "withdrawn")
+    changes, emitted = emit(decided(session(0, QUIET), before=opened))
+    assert (in_short(changes), episode_status(emitted[0], {})) == ([("withdrawn", None)], "withdrawn")
 
 
-def test_a_withdrawal_is_told_however_old_the_session_is() -> None:
+def test_a_withdrawal_is_notified_however_old_the_session_is() -> None:
     opened = after(decided(session(0, FLAGGED)))
-    telling = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=300))
-    assert said(told(decided(session(0, QUIET), before=opened), telling)[0]) == [("withdrawn", None)]
+    window = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=300))
+    assert in_short(emit(decided(session(0, QUIET), before=opened), window)[0]) == [("withdrawn", None)]
 
 
-def test_a_withdrawn_episode_that_comes_back_goes_on_with_its_id_and_revisions() -> None:
+def test_a_withdrawn_episode_that_comes_back_keeps_its_id_and_counts_revisions_on() -> None:
     gone = after(decided(session(0, QUIET), before=after(decided(session(0, FLAGGED)))))
-    changes, _ = told(decided(session(0, FLAGGED), before=gone))
+    changes, _ = emit(decided(session(0, FLAGGED), before=gone))
     assert [(gone.emitted[0].episode_id, 3)] == [
-        (one.after.episode_id, one.after.revision) for one in changes
+        (each.after.episode_id, each.after.revision) for each in changes
     ]
 
 
-def test_an_episode_that_now_began_earlier_keeps_its_id_and_is_not_told_again() -> None:
+def test_an_episode_that_now_began_earlier_keeps_its_id_and_is_not_notified_again() -> None:
     opened = after(decided(session(1, FLAGGED)))
-    changes, emitted = told(decided(session(0, FLAGGED), session(1, FLAGGED), before=opened))
+    changes, emitted = emit(decided(session(0, FLAGGED), session(1, FLAGGED), before=opened))
     assert ([], opened.emitted[0].episode_id) == (changes, emitted[0].episode_id)
 
 
 def test_two_episodes_never_share_an_id() -> None:
-    # The first takes over the id that the second would have by itself.
+    # The first keeps the id that the second would have by itself.
     one = after(decided(session(1, FLAGGED)))
     merged = after(decided(session(0, FLAGGED), session(1, FLAGGED), before=one))
     apart = decided(session(0, FLAGGED), session(9, FLAGGED), session(20, FLAGGED), before=merged)
-    ids = [emitted.episode_id for emitted in told(apart)[1]]
+    ids = [emitted.episode_id for emitted in emit(apart)[1]]
     assert len(ids) == len(set(ids)) == 3
 
 
-def test_a_deeper_fall_is_told_once_more() -> None:
+def test_a_deeper_fall_is_notified_once_more() -> None:
     opened = after(decided(session(0, FLAGGED, level=0.7)))
     now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=opened)
-    assert said(told(now)[0]) == [("deepened", None)]
+    assert in_short(emit(now)[0]) == [("deepened", None)]
 
 
 def test_an_answer_acknowledges() -> None:
     decision = answered(after(decided(session(0, FLAGGED))), Answer.DISCUSSED)
-    changes, emitted = told(decision)
+    changes, emitted = emit(decision)
     assert (
-        said(changes),
+        in_short(changes),
         episode_status(emitted[0], decision.answers),
     ) == ([("acknowledged", None)], "acknowledged")
 
@@ -139,19 +139,19 @@ def test_an_answer_acknowledges() -> None:
 def test_a_discussed_episode_may_still_deepen() -> None:
     decision = after(answered(after(decided(session(0, FLAGGED, level=0.7))), Answer.DISCUSSED))
     now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=decision)
-    assert said(told(now)[0]) == [("deepened", None)]
+    assert in_short(emit(now)[0]) == [("deepened", None)]
 
 
 def test_an_episode_that_is_not_relevant_stays_silent_when_it_deepens() -> None:
     decision = after(answered(after(decided(session(0, FLAGGED, level=0.7))), Answer.NOT_RELEVANT))
     now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=decision)
-    assert told(now)[0] == []
+    assert emit(now)[0] == []
 
 
-def test_an_undone_answer_counts_no_more() -> None:
+def test_an_undone_answer_no_longer_counts() -> None:
     decision = after(answered(after(decided(session(0, FLAGGED))), Answer.NOT_RELEVANT))
     undone = answered(decision, Answer.UNDONE, revision=2)
-    assert episode_status(told(undone)[1][0], undone.answers) == "open"
+    assert episode_status(emit(undone)[1][0], undone.answers) == "open"
 
 
 def test_an_older_answer_that_comes_late_changes_nothing() -> None:
@@ -165,10 +165,13 @@ def test_an_answer_about_an_unknown_episode_is_kept() -> None:
     assert TherapistAnswer(1, Answer.DISCUSSED) == decision.answers[episode]
 
 
-def test_a_day_without_sessions_closes_and_a_late_session_reopens() -> None:
+def test_six_weeks_without_sessions_close_an_episode_and_a_late_session_reopens_it() -> None:
     opened = after(decided(session(0, FLAGGED)))
     day = (BEGAN + timedelta(days=60)).date()
     closed = Decision(opened.folded, opened.emitted, {}, day)
     closed_after = after(closed)
     late = decided(session(0, FLAGGED), session(5, FLAGGED), before=closed_after)
-    assert (said(told(closed)[0]), said(told(late)[0])) == ([("unrepaired", None)], [("opened", None)])
+    assert (in_short(emit(closed)[0]), in_short(emit(late)[0])) == (
+        [("unrepaired", None)],
+        [("opened", None)],
+    )

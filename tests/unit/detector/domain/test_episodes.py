@@ -1,4 +1,4 @@
-"""Episodes as timelines: when one opens, goes on, deepens and ends."""
+"""An episode opens, continues, deepens and ends, shown as timelines."""
 
 from math import nan
 
@@ -16,7 +16,7 @@ from services.detector.domain.episodes import (
     fold_episodes,
     may_flag,
 )
-from tests.support.detector.episode_timeline import BEGAN, folded, place, session, steps
+from tests.support.detector.episode_timeline import BEGAN, folded, order, session, steps
 
 
 def weekly(*risks: float) -> list[str]:
@@ -36,7 +36,7 @@ def test_a_risk_that_swings_around_the_threshold_is_one_episode() -> None:
     ]
 
 
-def test_two_rated_sessions_under_the_lower_bound_repair() -> None:
+def test_two_rated_sessions_below_the_lower_bound_repair() -> None:
     assert steps(*(session(w, r) for w, r in enumerate([0.6, 0.2, 0.2, 0.2]))) == [
         "opened",
         "open",
@@ -45,7 +45,7 @@ def test_two_rated_sessions_under_the_lower_bound_repair() -> None:
     ]
 
 
-def test_a_session_over_the_lower_bound_starts_the_repair_anew() -> None:
+def test_a_session_above_the_lower_bound_restarts_the_repair() -> None:
     risks = [0.6, 0.2, 0.4, 0.2, 0.2]
     assert steps(*(session(w, r) for w, r in enumerate(risks))) == [
         "opened",
@@ -56,9 +56,9 @@ def test_a_session_over_the_lower_bound_starts_the_repair_anew() -> None:
     ]
 
 
-def test_a_declined_form_repairs_nothing_and_interrupts_nothing() -> None:
-    found = steps(session(0, 0.6), session(1, 0.2), session(2, 0.2, level=None), session(3, 0.2))
-    assert found == ["opened", "open", "open", "repaired"]
+def test_a_declined_form_neither_counts_for_a_repair_nor_interrupts_it() -> None:
+    done = steps(session(0, 0.6), session(1, 0.2), session(2, 0.2, level=None), session(3, 0.2))
+    assert done == ["opened", "open", "open", "repaired"]
 
 
 def test_a_declined_form_can_open_an_episode() -> None:
@@ -98,44 +98,46 @@ def test_an_episode_that_a_declined_form_opened_is_measured_from_the_first_marks
     ]
 
 
-def test_what_may_not_be_flagged_opens_nothing_however_high_the_risk() -> None:
+def test_a_session_that_may_not_be_flagged_opens_no_episode_however_high_the_risk() -> None:
     assert steps(session(0, 0.99, may_flag=False)) == [""]
 
 
-def test_a_long_silence_over_the_bound_ends_unrepaired() -> None:
+def test_a_long_silence_at_or_above_the_lower_bound_ends_unrepaired() -> None:
     state, _ = folded(session(0, 0.6), session(7, 0.1))
-    assert [(EpisodeEnd.UNREPAIRED, place(0))] == [(one.end, one.closed) for one in state.episodes]
+    assert [(EpisodeEnd.UNREPAIRED, order(0))] == [(each.end, each.closed) for each in state.episodes]
 
 
-def test_a_long_silence_under_the_bound_just_ends() -> None:
+def test_a_long_silence_below_the_lower_bound_ends_the_episode() -> None:
     state, _ = folded(session(0, 0.6), session(1, 0.1), session(8, 0.6))
-    assert [one.end for one in state.episodes] == [EpisodeEnd.ENDED, None]
+    assert [each.end for each in state.episodes] == [EpisodeEnd.ENDED, None]
 
 
-def test_a_day_closes_an_episode_in_the_view_and_not_in_the_fold() -> None:
+def test_a_day_closes_an_episode_in_the_view_but_not_in_the_fold() -> None:
     state, _ = folded(session(0, 0.6))
     later = BEGAN.date().replace(month=3)
     assert (as_of(state, later)[0].end, state.episodes[0].end) == (EpisodeEnd.UNREPAIRED, None)
 
 
-def found(*, ratings: int = 9, level: float = 0.7, usual: float = 0.9, score: float = 0.7) -> Assessment:
-    finding = ComponentFinding(0.2, score, usual)
+def assessment(
+    *, ratings: int = 9, level: float = 0.7, baseline: float = 0.9, score: float = 0.7
+) -> Assessment:
+    finding = ComponentFinding(0.2, score, baseline)
     return Assessment(0.9, {Component.BOND: finding}, Component.BOND, None, ratings, level)
 
 
 @pytest.mark.parametrize(
     ("expected", "what"),
     [
-        (True, found()),
-        (False, found(ratings=2)),
-        (True, found(ratings=2, level=0.4)),
-        (False, found(ratings=1, level=nan)),
-        (False, found(level=0.95, usual=0.96, score=0.95)),
-        (True, found(level=0.85, usual=0.99, score=0.7)),
-        (True, found(level=0.6, usual=0.61, score=0.6)),
+        (True, assessment()),
+        (False, assessment(ratings=2)),
+        (True, assessment(ratings=2, level=0.4)),
+        (False, assessment(ratings=1, level=nan)),
+        (False, assessment(level=0.95, baseline=0.96, score=0.95)),
+        (True, assessment(level=0.85, baseline=0.99, score=0.7)),
+        (True, assessment(level=0.6, baseline=0.61, score=0.6)),
     ],
     ids=[
-        "usual",
+        "stable baseline",
         "early",
         "early-and-very-low",
         "early-and-declined",
@@ -144,7 +146,7 @@ def found(*, ratings: int = 9, level: float = 0.7, usual: float = 0.9, score: fl
         "low-and-flat",
     ],
 )
-def test_who_may_be_flagged(expected: bool, what: Assessment) -> None:  # noqa: FBT001 - a table of cases
+def test_a_session_may_be_flagged_or_not(expected: bool, what: Assessment) -> None:  # noqa: FBT001 - a table of cases
     assert expected == may_flag(what)
 
 
@@ -158,7 +160,7 @@ SESSIONS = st.lists(
 
 
 @given(SESSIONS, st.data())
-def test_going_on_from_any_state_equals_folding_everything(
+def test_continuing_from_any_state_equals_folding_the_whole_history(
     sessions: list[SessionRisk], data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(sessions)))

@@ -1,4 +1,4 @@
-"""The filter against brute force: every explanation and every course of hypotheses, one by one."""
+"""The filter agrees with brute force: every explanation and every sequence of hypotheses, one by one."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.support.detector.forms import declined, form, level_forms
 
 Floats = NDArray[np.float64]
 
-# One depth, no bad days, no outliers, noise known: then only the order of hypotheses is uncertain.
+# One depth, no bad days, no outliers, known noise: only the sequence of hypotheses is uncertain.
 PLAIN = replace(
     FilterSettings(),
     depths=(0.3,),
@@ -43,21 +43,21 @@ def _normal(x: float, mean: float, variance: float) -> float:
 
 
 def _filtered(settings: FilterSettings, levels: list[float]) -> list[float]:
-    """P(rupture) after each form, by the filter."""
+    """Return P(rupture) after each form, by the filter."""
     tables = hypothesis_tables(settings)
     belief = initial_belief(tables, 1)
     out = []
     for number, row in enumerate(form_matrix(level_forms(levels))):
         prior = predict(tables, belief, np.array([number == 0]))
         item_var = np.array([settings.item_variance])
-        seen = observe(row[None], np.full((3, 1), 0.78), np.array([np.nan]), item_var)
-        belief, _ = update(tables, prior, seen, form_likelihood(tables, prior, seen))
+        observation = observe(row[None], np.full((3, 1), 0.78), np.array([np.nan]), item_var)
+        belief, _ = update(tables, prior, observation, form_likelihood(tables, prior, observation))
         out.append(1 - float(belief.weight[0, 0]))
     return out
 
 
-def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[float]:
-    """P(rupture) after each form, by Kalman filters along every possible course of the hypotheses."""
+def _by_enumeration(settings: FilterSettings, levels: list[float]) -> list[float]:
+    """Return P(rupture) after each form, by a Kalman filter along every possible sequence of hypotheses."""
     tables = hypothesis_tables(settings)
     per_item = settings.item_variance + 0.25**2 / 12
     measured = np.array([per_item, 4.5 * per_item, 6.0 * per_item]) / 12
@@ -65,10 +65,10 @@ def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[floa
     out = []
     for last in range(1, len(levels) + 1):
         chance = [0.0, 0.0]
-        for course in product(range(tables.hypotheses), repeat=last):
+        for sequence in product(range(tables.hypotheses), repeat=last):
             weight, before = 1.0, 0
             mean, spread = np.array(settings.baseline_mean), np.array(settings.baseline_variance)
-            for t, now in enumerate(course):
+            for t, now in enumerate(sequence):
                 onset = settings.onset_first if t == 0 else settings.onset
                 weight *= _transition(settings, tables.onset, onset, before, now)
                 if weight == 0:
@@ -85,7 +85,7 @@ def _by_every_course(settings: FilterSettings, levels: list[float]) -> list[floa
                     mean[channel] = m + gain * gap
                     spread[channel] = p - gain * p
                 before = now
-            chance[int(course[-1] > 0)] += weight
+            chance[int(sequence[-1] > 0)] += weight
         out.append(chance[1] / (chance[0] + chance[1]))
     return out
 
@@ -103,24 +103,24 @@ def _transition(settings: FilterSettings, onsets: Floats, onset: float, before: 
     [[0.8, 0.79, 0.45], [0.8, 0.6, 0.52], [0.4, 0.42, 0.71], [0.8, 0.82, 0.7]],
     ids=["a clear fall", "two falls", "low from the start", "a small fall"],
 )
-def test_the_filter_agrees_with_every_course_of_the_hypotheses(levels: list[float]) -> None:
-    # Courses are merged by hypothesis after every form: exact but where two explanations are about as likely.
-    expected = _by_every_course(PLAIN, levels)
+def test_the_filter_agrees_with_enumerating_all_sequences_of_hypotheses(levels: list[float]) -> None:
+    # The filter merges sequences by hypothesis after every form: exact except where two are about as likely.
+    expected = _by_enumeration(PLAIN, levels)
     assert expected == pytest.approx(_filtered(PLAIN, levels), abs=0.08)
 
 
-def test_the_first_form_is_weighed_exactly() -> None:
-    assert _by_every_course(PLAIN, [0.3]) == pytest.approx(_filtered(PLAIN, [0.3]), abs=1e-9)
+def test_the_first_form_is_filtered_exactly() -> None:
+    assert _by_enumeration(PLAIN, [0.3]) == pytest.approx(_filtered(PLAIN, [0.3]), abs=1e-9)
 
 
-def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> None:
+def test_one_form_is_filtered_by_bayes_rule_with_bad_days_and_outliers() -> None:
     settings = FilterSettings()
     tables = hypothesis_tables(settings)
     prior = predict(tables, initial_belief(tables, 1), np.array([False]))
     item_var = np.array([settings.item_variance])
     columns = form_matrix(level_forms([0.5]))
-    seen = observe(columns, np.full((3, 1), 0.78), np.array([np.nan]), item_var)
-    _, posterior = update(tables, prior, seen, form_likelihood(tables, prior, seen))
+    observation = observe(columns, np.full((3, 1), 0.78), np.array([np.nan]), item_var)
+    _, posterior = update(tables, prior, observation, form_likelihood(tables, prior, observation))
     expected = []
     mean = prior.mean[:, :, 0]
     noise = np.array([settings.noise, 1.5 * settings.contrast_noise, 2.0 * settings.contrast_noise])
@@ -136,9 +136,9 @@ def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> No
         for share, extra in ((1 - settings.outlier, 0.0), (settings.outlier, settings.outlier_spread)):
             part = share
             for c in range(3):
-                variance = float(own[c] + seen.noise[c, 0] + extra * noise[c])
+                variance = float(own[c] + observation.noise[c, 0] + extra * noise[c])
                 part *= _normal(
-                    float(seen.channels[c, 0]), float(mean[c, of] - tables.shift[c, shifted]), variance
+                    float(observation.channels[c, 0]), float(mean[c, of] - tables.shift[c, shifted]), variance
                 )
             likelihood += part
         expected.append(float(weight) * likelihood)
@@ -146,7 +146,7 @@ def test_one_form_is_weighed_as_by_bayes_rule_with_bad_days_and_outliers() -> No
     assert [each / total for each in expected] == pytest.approx(posterior[:, 0].tolist(), abs=1e-12)
 
 
-def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
+def test_forms_at_the_top_never_raise_the_probability_of_a_rupture() -> None:
     settings = FilterSettings()
     without_any_form = settings.onset / (settings.onset + settings.repair)
     found = _filtered(settings, [1.0] * 8)
@@ -157,12 +157,12 @@ def test_a_form_at_the_top_raises_no_suspicion_however_often_it_comes() -> None:
 def test_a_declined_form_makes_a_rupture_somewhat_likelier() -> None:
     features = FeatureExtractor()
     state = features.start(1)
-    odds = []
-    for one in [*level_forms([0.8, 0.8]), declined(2)]:
-        step = features.extract(state, form_matrix([one]))
-        state = step.state
-        odds.append(float(step.features[0, features.names.index("odds")]))
-    assert odds[1] < odds[2] < 0
+    log_odds = []
+    for each in [*level_forms([0.8, 0.8]), declined(2)]:
+        extraction = features.extract(state, form_matrix([each]))
+        state = extraction.state
+        log_odds.append(float(extraction.features[0, features.names.index("odds")]))
+    assert log_odds[1] < log_odds[2] < 0
 
 
 def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
@@ -179,24 +179,24 @@ def test_the_belief_stays_finite_over_a_thousand_extreme_forms() -> None:
     assert (parts["variance"] > 0).all()
 
 
-def test_one_mark_on_all_items_is_thought_unweighed_the_more_the_less_it_could_be_chance() -> None:
+def test_equal_marks_are_likelier_straight_lined_the_less_likely_they_are_by_chance() -> None:
     answered, spread = np.array([12.0, 12.0, 3.0, 2.0]), np.array([0.0, 0.06, 0.0, 0.0])
     chance = straight_lined(answered, spread, np.full(4, 0.008), np.full(4, 0.25))
     assert chance[0] > 0.8 > chance[2] > chance[1]
     assert chance[1] == chance[3] == 0.0
 
 
-def test_a_straight_lined_form_says_little_of_how_components_differ() -> None:
+def test_a_straight_lined_form_carries_little_information_about_contrasts() -> None:
     row = form_matrix(level_forms([0.75]))
     straight = row.copy()
     straight[:, FORM_COLUMNS.index("spread")] = 0.0
-    usual, item_var = np.full((3, 1), 0.78), np.array([0.008])
-    weighed, unweighed = (observe(each, usual, np.array([np.nan]), item_var) for each in (row, straight))
+    baseline, item_var = np.full((3, 1), 0.78), np.array([0.008])
+    weighed, unweighed = (observe(each, baseline, np.array([np.nan]), item_var) for each in (row, straight))
     assert (unweighed.noise[1:] > 5 * weighed.noise[1:]).all()
     assert unweighed.noise[0, 0] > weighed.noise[0, 0]
 
 
-def test_what_components_differ_by_is_no_noise_of_items() -> None:
+def test_differences_between_components_are_not_item_noise() -> None:
     one, other = (form_matrix([form(0, *marks)]) for marks in ((0.8, 0.8, 0.8), (0.9, 0.8, 0.7)))
     other[:, FORM_COLUMNS.index("spread")] = np.sqrt(0.06**2 + 2 * 0.1**2 / 3)
     squares = [

@@ -1,4 +1,4 @@
-"""A dyad's numbers do not depend on its batch, nor on snapshots: equal to the last digit."""
+"""A dyad's numbers depend neither on its batch nor on snapshots: they are equal to the last digit."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from services.detector.model.trained_detector import TrainedDetector
 
 @pytest.fixture(scope="module")
 def whole(detector: TrainedDetector, dyads: list[DyadForms]) -> list[DyadAssessments]:
-    """Every dyad refolded in one batch."""
+    """Return the results of every dyad, folded in one batch."""
     return detector.assess(dyads)
 
 
@@ -70,14 +70,14 @@ def test_a_sum_is_the_same_to_the_last_bit_for_one_dyad_and_for_many(terms: int)
 
 
 @pytest.mark.parametrize("left", [0, 1, 2, 5])
-def test_what_is_known_changes_nothing_of_the_rest(
+def test_skipping_forms_that_are_already_assessed_does_not_change_the_others(
     left: int, detector: TrainedDetector, histories: list[list[Form]], whole: list[DyadAssessments]
 ) -> None:
     known = [max(len(forms) - left, 0) for forms in histories]
     found = detector.assess(
-        [DyadForms(None, forms, so_many) for forms, so_many in zip(histories, known, strict=True)]
+        [DyadForms(None, forms, count) for forms, count in zip(histories, known, strict=True)]
     )
-    rest = [list(one.assessments)[so_many:] for one, so_many in zip(whole, known, strict=True)]
+    rest = [list(one.assessments)[count:] for one, count in zip(whole, known, strict=True)]
     assert [repr(one) for one in rest] == [_text(result) for result in found]
     assert [result.snapshot for result in whole] == [result.snapshot for result in found]
 

@@ -1,4 +1,4 @@
-"""Lowering a whole last form never lowers the risk, not even, but for little, where its marks stop."""
+"""Lowering a whole last form never lowers the risk, and hardly lowers it where marks stop at the lowest."""
 
 from itertools import pairwise
 from math import sqrt
@@ -17,15 +17,15 @@ STEPS = 48
 """Component means of four items with 12 steps each."""
 
 BETWEEN = 0.12
-"""A few of the forms are weighed that may have ended as one at the floor: so much may lie between them."""
+"""Only some possible originals of a form at the floor are scored; the risk may drop this much between them."""
 marks = st.integers(0, STEPS)
-usual = st.integers(STEPS // 4, STEPS - 1)
+stable_marks = st.integers(STEPS // 4, STEPS - 1)
 forms = st.tuples(marks, marks, marks)
 
 
 def _form(number: int, parts: tuple[int, int, int], below: int = 0) -> Form:
     bond, goal, task = ((part - below) / STEPS for part in parts)
-    # Lowering all items alike leaves their spread as it is.
+    # Lowering all items alike does not change their spread.
     return replace(form(number, bond, goal, task), step=1 / 12, spread=0.06)
 
 
@@ -53,7 +53,7 @@ def test_the_risk_rises_all_the_way_down_from_the_top(detector: TrainedDetector)
 
 
 def _stopping(number: int, parts: tuple[int, int, int], below: int) -> Form:
-    """What is left of a form, with the spread that items have whose components differ so."""
+    """Return the form lowered as far as the lowest mark, with the item spread that its components imply."""
     left = (max(parts[0] - below, 0), max(parts[1] - below, 0), max(parts[2] - below, 0))
     spread = sqrt(pvariance([part / STEPS for part in left]) + 0.1**2)
     return replace(_form(number, left), spread=spread)
@@ -66,11 +66,11 @@ def _stopping(number: int, parts: tuple[int, int, int], below: int) -> Form:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
-    history=st.lists(st.tuples(usual, usual, usual), min_size=3, max_size=10),
+    history=st.lists(st.tuples(stable_marks, stable_marks, stable_marks), min_size=3, max_size=10),
     last=forms,
     steps=st.lists(marks, min_size=1, max_size=8),
 )
-def test_lowering_a_form_whose_components_stop_at_the_lowest_takes_hardly_any_risk_away(
+def test_lowering_a_form_whose_components_stop_at_the_lowest_mark_hardly_lowers_the_risk(
     history: list[tuple[int, int, int]],
     last: tuple[int, int, int],
     steps: list[int],
@@ -104,13 +104,13 @@ def test_falling_to_the_floor_with_everything_is_as_risky_as_with_one_component(
     assert all_ >= one
 
 
-def test_a_form_at_the_floor_that_can_be_no_remnant_has_a_risk(detector: TrainedDetector) -> None:
+def test_a_form_at_the_floor_without_possible_originals_has_a_risk(detector: TrainedDetector) -> None:
     history = [_form(number, (12, 12, 12)) for number in range(3)]
     for parts in ((0, 48, 48), (0, 0, 47)):
         found = detector.assess([DyadForms(None, [*history, _form(3, parts)])])[0].assessments[-1]
         assert 0 <= found.risk <= 1
 
 
-def test_who_always_marks_the_lowest_has_a_low_risk(detector: TrainedDetector) -> None:
+def test_a_client_who_always_gives_the_lowest_mark_has_a_low_risk(detector: TrainedDetector) -> None:
     lowest = [_form(number, (0, 0, 0)) for number in range(8)]
     assert detector.assess([DyadForms(None, lowest)])[0].assessments[-1].risk < detector.threshold

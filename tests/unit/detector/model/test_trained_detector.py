@@ -14,7 +14,7 @@ from tests.support.detector.forms import STEADY, assessed, declined, form, level
 
 @pytest.fixture(scope="module")
 def results(detector: TrainedDetector, dyads: list[DyadForms]) -> list[DyadAssessments]:
-    """What is said of all simulated histories."""
+    """Return the assessments of all simulated histories."""
     return detector.assess(dyads)
 
 
@@ -36,16 +36,16 @@ def test_the_leading_component_has_the_greatest_share(results: list[DyadAssessme
                 assert greatest == found.components[found.leading].risk
 
 
-def test_what_is_usual_lies_on_the_scale(results: list[DyadAssessments]) -> None:
-    usual = [
+def test_the_baseline_is_on_the_scale(results: list[DyadAssessments]) -> None:
+    baselines = [
         part.baseline
         for result in results
         for found in result.assessments
         for part in found.components.values()
         if not isnan(part.baseline)
     ]
-    assert min(usual) >= 0
-    assert max(usual) <= 1
+    assert min(baselines) >= 0
+    assert max(baselines) <= 1
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_usual_lies_on_the_scale(results: list[DyadAssessments]) -> None
     ],
     ids=["one form", "one lowest form", "declined", "declined only", "one open", "overall only", "in turns"],
 )
-def test_odd_histories_have_a_risk(forms: list[Form], detector: TrainedDetector) -> None:
+def test_an_unusual_history_has_a_risk(forms: list[Form], detector: TrainedDetector) -> None:
     found = assessed(detector, forms)
     assert 0 <= found.risk <= 1
     assert found.ratings == sum(one.answered > 0 for one in forms)
@@ -108,12 +108,12 @@ def test_a_component_without_a_mark_does_not_lead_a_form_that_has_others(detecto
     assert found.components[Component.GOAL].risk == 0
 
 
-def test_usual_is_what_it_was_before_the_form(detector: TrainedDetector) -> None:
+def test_the_baseline_is_that_before_the_form(detector: TrainedDetector) -> None:
     found = assessed(detector, [*level_forms(STEADY), form(5, 0.4, 0.4, 0.4)])
     assert found.components[Component.BOND].baseline == pytest.approx(0.8, abs=0.03)
 
 
-def test_nothing_is_usual_before_the_first_form(detector: TrainedDetector) -> None:
+def test_there_is_no_baseline_before_the_first_form(detector: TrainedDetector) -> None:
     assert isnan(assessed(detector, level_forms([0.8])).components[Component.GOAL].baseline)
 
 
