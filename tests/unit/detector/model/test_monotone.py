@@ -17,7 +17,7 @@ STEPS = 48
 """Component means of four items with 12 steps each."""
 
 BETWEEN = 0.12
-"""Only some possible originals of a form at the floor are scored; the risk may drop this much between them."""
+"""Not all possible originals of a form at the floor are scored; the risk may drop this much between them."""
 marks = st.integers(0, STEPS)
 stable_marks = st.integers(STEPS // 4, STEPS - 1)
 forms = st.tuples(marks, marks, marks)
