@@ -17,9 +17,9 @@ means that the client gave no form.
 
 The output has one line per distinct rating, in the order of the table:
 session_id, client_id, risk, alert, leading_component, bond, goal, task,
-episode, model_version. `alert` is 1 when the session is flagged: the risk
-reaches the threshold. `episode` is what the session did to the client's
-episode.
+episode, model_version. `alert` is 1 when the session is flagged, which needs
+a risk at or above the threshold. `episode` is what the session did to the
+client's episode.
 
 Example:
 
