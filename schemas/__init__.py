@@ -1,1 +1,1 @@
-"""The contracts: what a rating is, which events flow, on which topics, under which identities."""
+"""The contracts: ratings, events, topics, identities and instruments."""

@@ -1,4 +1,4 @@
-"""Topics and events in, one AsyncAPI 3 document out: who writes what where, and who reads it."""
+"""Builds the AsyncAPI 3 document: which service writes and reads which events on which topics."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _CARRIES = {
     topics.THERAPIST_RESPONDED: ("alliance.therapist-responded.v1",),
     topics.REJECTED: ("alliance.rejected.v1",),
 }
-"""Heartbeats take the way of the ratings and episodes whose flow they prove."""
+"""The events on each topic. Heartbeats share the topics of the ratings and episodes whose flow they check."""
 
 _KEYED_BY_DYAD = {"pattern": "^[0-9a-f]{32}$", "description": "The dyad's keyed hash."}
 _KEYS = {
@@ -22,7 +22,7 @@ _KEYS = {
     "alliance.assessed.v1": _KEYED_BY_DYAD,
     "alliance.episode-changed.v1": _KEYED_BY_DYAD,
     "alliance.therapist-responded.v1": _KEYED_BY_DYAD,
-    "alliance.rejected.v1": {"description": "The key of the record that was rejected, whatever it was."},
+    "alliance.rejected.v1": {"description": "The key of the rejected record, whatever it is."},
     "alliance.heartbeat-sent.v1": {"description": "A heartbeat belongs to a partition, not to a dyad."},
 }
 
@@ -30,7 +30,7 @@ _ALWAYS = ("specversion", "id", "source", "type", "subject", "time", "dataconten
 
 
 def asyncapi() -> dict[str, Any]:
-    """The document; every `$ref` in it points into itself."""
+    """Return the document; every `$ref` in it points into itself."""
     _, schemas = models_json_schema(
         [(event, "validation") for event in EVENTS.values()], ref_template="#/components/schemas/{model}"
     )
@@ -39,9 +39,9 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Rapport",
             "version": "1",
-            "description": "Ratings of therapy sessions in, assessments of the alliance and episodes out. "
-            "Every record is a CloudEvent in structured mode. Records of one dyad have one key, a keyed "
-            "hash, and keep their order. Producers must partition by murmur2.",
+            "description": "Ratings of therapy sessions, and assessments and episodes of the alliance. "
+            "Every record is a CloudEvent in structured mode. All records of a dyad have the same key, a "
+            "keyed hash, and stay in order. Producers must partition by murmur2.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": CONTENT_TYPE.decode(),
@@ -57,9 +57,9 @@ def asyncapi() -> dict[str, Any]:
 
 
 def required_envelope(schema: dict[str, Any]) -> dict[str, Any]:
-    """An event's schema, with the attributes required that every event on the wire has.
+    """Return an event's schema with all attributes required that every published event has.
 
-    The models give the constant ones a default, and what has a default is not required by itself.
+    The models give the constant attributes a default, and JSON Schema does not require what has a default.
     """
     if "specversion" not in schema.get("properties", {}):
         return schema

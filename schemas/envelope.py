@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in structured mode: an event's bytes in, a typed envelope out, and back."""
+"""Encodes and decodes events as CloudEvents 1.0 in structured mode."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ HEADERS: tuple[tuple[str, bytes], ...] = (("content-type", CONTENT_TYPE),)
 
 
 class Envelope(BaseModel):
-    """What every event carries around its data."""
+    """The attributes around an event's data (CloudEvents 1.0)."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -34,42 +34,42 @@ class Envelope(BaseModel):
 
 
 class SessionRatedEvent(Envelope):
-    """A rating on its way from ingest to the detector."""
+    """A rating, from ingest to the detector."""
 
     type: Literal["alliance.session-rated.v1"] = "alliance.session-rated.v1"
     data: SessionRated
 
 
 class AllianceAssessedEvent(Envelope):
-    """An assessment on its way to whoever follows the alliance downstream."""
+    """An assessment, from the detector to data warehouses and other consumers."""
 
     type: Literal["alliance.assessed.v1"] = "alliance.assessed.v1"
     data: AllianceAssessed
 
 
 class EpisodeChangedEvent(Envelope):
-    """A change of an episode on its way to the notifier."""
+    """A change of an episode, from the detector to the notifier."""
 
     type: Literal["alliance.episode-changed.v1"] = "alliance.episode-changed.v1"
     data: EpisodeChanged
 
 
 class TherapistRespondedEvent(Envelope):
-    """A therapist's answer on its way back to the detector."""
+    """A therapist's answer, from the notifier to the detector."""
 
     type: Literal["alliance.therapist-responded.v1"] = "alliance.therapist-responded.v1"
     data: TherapistResponded
 
 
 class RejectedEvent(Envelope):
-    """A rejection on its way to the operators."""
+    """A rejected record, from any service to the operators."""
 
     type: Literal["alliance.rejected.v1"] = "alliance.rejected.v1"
     data: Rejected
 
 
 class HeartbeatEvent(Envelope):
-    """A heartbeat, on the same topics as the ratings and episodes whose way it proves open."""
+    """A heartbeat, on the same topics as the ratings and episodes whose processing it checks."""
 
     type: Literal["alliance.heartbeat-sent.v1"] = "alliance.heartbeat-sent.v1"
     data: HeartbeatSent
@@ -95,7 +95,7 @@ EVENTS: dict[str, type[AnyEvent]] = {
         HeartbeatEvent,
     )
 }
-"""Every event by its type."""
+"""Every event's model by its type."""
 
 _FIELDS = frozenset(EVENTS).union(
     *(model.model_fields for model in (*EVENTS.values(), *events.Event.__subclasses__()))
@@ -105,25 +105,25 @@ _ANY: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Discriminator("typ
 
 
 def encode(event: AnyEvent) -> bytes:
-    """The record value of an event: JSON without blanks, UTF-8."""
+    """Return the record value of an event: JSON without white space, in UTF-8."""
     return event.model_dump_json(exclude_none=True).encode()
 
 
 def decode(value: bytes) -> AnyEvent:
-    """The event in a record's value.
+    """Return the event in a record's value.
 
     Raises:
-        pydantic.ValidationError: the bytes are no event of this system; its text may quote the payload,
-            so show `error_summary` of it and never the exception itself.
+        pydantic.ValidationError: the bytes are not an event of this system. The exception's text may quote
+            the payload: log `error_summary` of it, never the exception itself.
     """
     return _ANY.validate_json(value)
 
 
 def error_summary(error: ValidationError) -> str:
-    """Why `decode` failed, as one line for a log or a rejection: places and kinds of faults, no value."""
+    """Return one line that says why `decode` failed: fields and kinds of errors, without values."""
     return validation_errors.error_summary(error, _FIELDS)
 
 
 def envelope_fields(event_id: UUID | str, source: str, at: datetime, key: bytes) -> dict[str, object]:
-    """The envelope around an event: `source` is the service, `key` the record's key bytes."""
+    """Return the attributes of an event's envelope: `source` is the service, `key` the record's key."""
     return {"id": str(event_id), "source": f"/rapport/{source}", "time": at, "subject": key.decode()}

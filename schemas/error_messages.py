@@ -1,4 +1,4 @@
-"""What pydantic says of a rating in, what its sender reads out: the message and what is expected."""
+"""Words validation errors of a rating for its sender: what is wrong and what is expected."""
 
 import re
 from typing import Any
@@ -12,29 +12,32 @@ _MOMENT = "a date with time and time zone, such as 2026-11-20T10:00:00+01:00"
 _RATING = {
     "marks_missing": ("has no marks", "items or scores; or status declined when the client gave no form"),
     "marks_both": ("has items and scores", "exactly one of items and scores"),
-    "marks_unwanted": ("has marks although it is not rated", "neither items nor scores, or status rated"),
+    "marks_unwanted": (
+        "has marks but is not rated",
+        "neither items nor scores, or status rated",
+    ),
 }
 _WHEN = {
     "timezone_aware": ("has no time zone", _MOMENT),
-    "greater_than_equal": ("lies before 2000", "a date from 2000 on"),
-    "less_than": ("lies in the far future", "a date near now"),
+    "greater_than_equal": ("is before 2000", "a date from 2000 on"),
+    "less_than": ("is too far in the future", "a date near now"),
 }
 
 
 def rating_message(field: str, error: dict[str, Any]) -> tuple[str, str] | None:
-    """The words for an error in a rating's `field`; None where the general words do."""
+    """Return message and expectation for an error in `field`; None where the general message is enough."""
     kind = error["type"]
-    words = _RATING.get(kind)
-    if words is None and kind not in {"missing", "extra_forbidden", "string_type"}:
+    message = _RATING.get(kind)
+    if message is None and kind not in {"missing", "extra_forbidden", "string_type"}:
         if field in _REFERENCES:
-            words = _reference(kind, error)
+            message = _reference(kind, error)
         elif field in _MOMENTS:
-            words = _WHEN.get(kind, ("is not a date with time", _MOMENT))
+            message = _WHEN.get(kind, ("is not a date with time", _MOMENT))
         elif field == "status":
-            words = ("is not a status", "rated, declined or withdrawn")
+            message = ("is not a status", "rated, declined or withdrawn")
         elif field == "instrument":
-            words = ("is not an instrument's id", "1 to 64 characters; GET /v1/instruments lists them")
-    return words
+            message = ("is not an instrument's id", "1 to 64 characters; GET /v1/instruments lists the ids")
+    return message
 
 
 def _reference(kind: str, error: dict[str, Any]) -> tuple[str, str] | None:
@@ -43,15 +46,15 @@ def _reference(kind: str, error: dict[str, Any]) -> tuple[str, str] | None:
     if kind == "string_too_long":
         return "is too long", f"at most {error['ctx']['max_length']} characters"
     if kind == "string_pattern_mismatch":
-        return _barred(str(error["input"]))
+        return _forbidden(str(error["input"]))
     return None
 
 
-def _barred(value: str) -> tuple[str, str]:
+def _forbidden(value: str) -> tuple[str, str]:
     if re.search("[@\ufe6b\uff20]", value):
         return "looks like an e-mail address", _PSEUDONYM
     if re.search(r"\s", value):
         return "contains white space", _PSEUDONYM
     if re.search("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", value):
         return "contains control characters", _PSEUDONYM
-    return "cannot stand in an address", "an id without / \\ ? # %, not starting with a dot"
+    return "cannot be part of a URL", "an id without / \\ ? # %, not starting with a dot"

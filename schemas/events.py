@@ -1,4 +1,4 @@
-"""The events: what happened, in the past tense, as frozen values. Newer producers may add fields."""
+"""Defines the events: what happened, in the past tense, as frozen values. Newer producers may add fields."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -11,7 +11,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Component(StrEnum):
-    """What the alliance is made of; `overall` is an instrument's global mark, where it has one."""
+    """The components of the alliance; `overall` is an instrument's global mark, where it has one."""
 
     BOND = "bond"
     GOAL = "goal"
@@ -20,7 +20,7 @@ class Component(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of the form: marks were given, none was given, or the rating is taken back."""
+    """Whether the client gave a form, declined to, or the rating was taken back."""
 
     RATED = "rated"
     DECLINED = "declined"
@@ -40,14 +40,14 @@ class Change(StrEnum):
 
 
 class KeptBack(StrEnum):
-    """Why a change is stored and not told."""
+    """Why a change is kept back: stored, but not sent to the therapist."""
 
     HISTORIC = "historic"
     """Its session is not after the practice's `tell_from`."""
     TOO_OLD = "too-old"
     """Its session is older than the practice's age limit."""
     NOT_NEWEST = "not-newest"
-    """A later session is known, at which the change no longer holds."""
+    """A later session is known at which the change no longer holds."""
 
 
 class Movement(StrEnum):
@@ -61,7 +61,7 @@ class Movement(StrEnum):
 
 
 class Answer(StrEnum):
-    """What a therapist says of an episode; `undone` takes the last answer back."""
+    """A therapist's answer about an episode; `undone` takes the last answer back."""
 
     DISCUSSED = "discussed"
     WILL_DISCUSS = "will-discuss"
@@ -71,7 +71,7 @@ class Answer(StrEnum):
 
 
 class Event(BaseModel):
-    """What all events share: frozen, and tolerant of fields that a newer producer adds."""
+    """Base of all events: frozen, and tolerant of fields that a newer producer adds."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
@@ -105,10 +105,10 @@ class SessionRated(Event):
 
 
 class ComponentAssessment(Event):
-    """One component at one session, in instrument units; None where this client has no such mark yet."""
+    """One component at one session, in instrument units; null where this client has no such mark yet."""
 
     risk: Share
-    """This component's share in the risk; the shares of one assessment sum to at most its risk."""
+    """This component's part of the risk; the parts of one assessment add up to at most its risk."""
     score: Mark = None
     usual: Mark = None
     change: Mark = None
@@ -127,22 +127,22 @@ class AllianceAssessed(Event):
     instrument: str
     status: Status
     revision: Annotated[int, Field(ge=1)]
-    """Counted per rating; consumers keep the highest, whatever the order of arrival."""
+    """Counted for each rating; consumers keep the highest revision, in whatever order events arrive."""
     risk: Share | None = None
-    """None only when the rating was withdrawn."""
+    """Null only when the rating was withdrawn."""
     components: dict[Component, ComponentAssessment] = {}
     leading_component: Component | None = None
     ratings: Annotated[int, Field(ge=0)]
-    """How many rated sessions of this dyad the risk rests on."""
+    """Number of rated sessions of this dyad up to this one."""
     early: bool
-    """Fewer than three ratings: the client's usual is not known yet."""
+    """True with fewer than three ratings: the client's usual level is not known yet."""
     threshold: Share | None = None
     threshold_version: str
     model_version: str
 
 
 class TrajectoryPoint(Event):
-    """One session of the drawn history, on the common scale 0 to 1."""
+    """One session of the trajectory that is drawn, on the common scale 0 to 1."""
 
     session_at: AwareDatetime
     bond: Mark = None
@@ -154,20 +154,20 @@ class TrajectoryPoint(Event):
 
 
 class EpisodeChanged(Event):
-    """An episode of deterioration opened, changed or ended; all that the notifier needs is in it."""
+    """An episode of deterioration opened, changed or ended; contains all that the notifier needs."""
 
     episode_id: UUID
     revision: Annotated[int, Field(ge=1)]
     change: Change
     kept_back: KeptBack | None = None
-    """None: to be told. Otherwise why it is stored only."""
+    """Why the change is not sent to the therapist; null when it is sent."""
     practice_id: str
     therapist_id: str
     client_id: str
     case_id: str = ""
     session_id: str
     session_at: AwareDatetime
-    """The session at which the change shows."""
+    """The session at which the change was found."""
     opened_at: AwareDatetime
     """The session at which the episode opened."""
     next_session_at: AwareDatetime | None = None
@@ -184,7 +184,7 @@ class EpisodeChanged(Event):
 
 
 class TherapistResponded(Event):
-    """A therapist answered what was told about an episode."""
+    """A therapist answered a message about an episode."""
 
     episode_id: UUID
     answer_revision: Annotated[int, Field(ge=1)]
@@ -197,7 +197,7 @@ class TherapistResponded(Event):
 
 
 class Rejected(Event):
-    """A record that could not be processed: where it lies and why. Never what it held."""
+    """A record that could not be processed: its position and the reason, never its content."""
 
     reason: str
     detail: str
@@ -210,11 +210,11 @@ class Rejected(Event):
 
 
 class HeartbeatSent(Event):
-    """One per partition and minute runs through every stage, so that silence is loud."""
+    """A heartbeat, one per partition and minute; it passes every stage, so that its absence shows a fault."""
 
     partition: Annotated[int, Field(ge=0)]
     minute: AwareDatetime
     sent_at: AwareDatetime
     risk: Share | None = None
-    """What the detector computed for its fixed history; None before the detector."""
+    """The risk that the detector computed for its fixed history; null before the detector."""
     expected_risk: Share | None = None

@@ -1,4 +1,4 @@
-"""The contracts in, documents for other systems out: JSON Schemas and AsyncAPI, exported or checked."""
+"""Exports the contracts as JSON Schema, AsyncAPI and OpenAPI, and checks that the files are up to date."""
 
 import json
 from collections.abc import Mapping
@@ -12,38 +12,38 @@ from schemas.envelope import EVENTS
 from schemas.rating import RatingBody
 
 PUBLISHED = Path(__file__).parent / "published"
-"""Where the documents lie in this package."""
+"""The folder of the documents in this package."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_GIVEN = "openapi-"
+_OPENAPI_PREFIX = "openapi-"
 
 Document = dict[str, Any]
 
 
 def documents(additional: Mapping[str, Document] | None = None) -> dict[str, Document]:
-    """Every document by its path in the folder.
+    """Return every document by its path in the folder.
 
     `additional` are the OpenAPI documents of services, by service: `{"ingest": app.openapi()}`.
     """
-    found: dict[str, Document] = {"rating.v1.json": _schema("urn:rapport:rating.v1", RatingBody)}
+    result: dict[str, Document] = {"rating.v1.json": _schema("urn:rapport:rating.v1", RatingBody)}
     for kind, event in EVENTS.items():
-        found[f"events/{kind}.json"] = required_envelope(_schema(f"urn:rapport:{kind}", event))
-    found["asyncapi.json"] = asyncapi()
+        result[f"events/{kind}.json"] = required_envelope(_schema(f"urn:rapport:{kind}", event))
+    result["asyncapi.json"] = asyncapi()
     for name, document in (additional or {}).items():
-        found[f"{_GIVEN}{name}.json"] = document
-    return found
+        result[f"{_OPENAPI_PREFIX}{name}.json"] = document
+    return result
 
 
 def export(folder: Path, additional: Mapping[str, Document] | None = None) -> list[Path]:
     """Write every document into `folder`, and remove those that no longer exist.
 
-    With `additional` left out, the services' OpenAPI documents that lie there stay as they are.
+    Without `additional`, the services' OpenAPI documents in the folder stay as they are.
     """
     written = []
     for name, document in documents(additional).items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(spelled(document), encoding="utf-8")
+        file.write_text(to_text(document), encoding="utf-8")
         written.append(file)
     for name in _left_over(folder, additional):
         (folder / name).unlink()
@@ -51,28 +51,28 @@ def export(folder: Path, additional: Mapping[str, Document] | None = None) -> li
 
 
 def check(folder: Path, additional: Mapping[str, Document] | None = None) -> list[str]:
-    """How the documents in `folder` differ from what the code says, one sentence each; empty: no drift."""
+    """Return how the documents in `folder` differ from the code, one sentence for each that does."""
     drifts = []
     for name, document in documents(additional).items():
         file = folder / name
         if not file.is_file():
             drifts.append(f"{name} is missing: run `rapport schemas export`")
-        elif file.read_text(encoding="utf-8") != spelled(document):
+        elif file.read_text(encoding="utf-8") != to_text(document):
             drifts.append(f"{name} differs from the code: run `rapport schemas export` and review the change")
     drifts += [
-        f"{name} is published, but nothing in the code says it: run `rapport schemas export`"
+        f"{name} is published, but no longer defined in the code: run `rapport schemas export`"
         for name in _left_over(folder, additional)
     ]
     return drifts
 
 
-def spelled(document: Document) -> str:
-    """A document as it stands in its file."""
+def to_text(document: Document) -> str:
+    """Return a document as the text of its file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_folder(folder: Path) -> dict[str, Document]:
-    """The documents that lie in `folder`, by path."""
+    """Return the documents in `folder`, by path."""
     return {
         file.relative_to(folder).as_posix(): json.loads(file.read_text(encoding="utf-8"))
         for file in sorted(folder.rglob("*.json"))
@@ -85,7 +85,7 @@ def _left_over(folder: Path, additional: Mapping[str, Document] | None) -> list[
         name
         for file in sorted(folder.rglob("*.json"))
         if (name := file.relative_to(folder).as_posix()) not in known
-        and not (additional is None and name.startswith(_GIVEN))
+        and not (additional is None and name.startswith(_OPENAPI_PREFIX))
     ]
 
 

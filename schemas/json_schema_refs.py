@@ -1,4 +1,4 @@
-"""Schemas that refer to and join others in, plain ones out: what a JSON Schema says at one place."""
+"""Resolves references and unions in a JSON Schema into plain schemas of one type each."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Schema = dict[str, Any]
 
 
 def resolve(schema: Schema, root: Schema) -> Schema:
-    """The schema with its `$ref` (into `root`) followed and merged with what stands beside it."""
+    """Return the schema with its `$ref` into `root` replaced by the target, its other keywords kept."""
     while "$ref" in schema:
         target: Any = root
         for part in str(schema["$ref"]).removeprefix("#/").split("/"):
@@ -16,7 +16,7 @@ def resolve(schema: Schema, root: Schema) -> Schema:
 
 
 def alternatives(schema: Schema, root: Schema) -> list[Schema]:
-    """The plain schemas, each of one type at most, of which a value must satisfy one."""
+    """Return the plain schemas, each of at most one type, of which a value must satisfy one."""
     schema = resolve(schema, root)
     for join in ("anyOf", "oneOf"):
         if join in schema:

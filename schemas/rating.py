@@ -1,4 +1,4 @@
-"""A rating as it is sent: bytes in, a validated body out, or violations; with its hash, id and order."""
+"""Validates a rating as it is sent, and derives its content hash and id."""
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -29,28 +29,28 @@ from schemas.ids import (
 from schemas.validation_errors import InvalidInput, Violation, violations_of
 
 MAX_ID_LENGTH = 128
-"""Characters. Longer than any UUID, OID or URN in use; short enough for an index and a log line."""
+"""In characters: longer than any UUID, OID or URN in use, and short enough for an index and a log line."""
 
 MAX_ITEMS = 100
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-"""Bounds that need no clock; the near ones are `check_times`'s."""
+"""Bounds that need no clock; `check_times` applies the closer ones."""
 
 AHEAD = timedelta(days=1)
-"""How far `session_at` and `recorded_at` may lie after now: clocks that are off, not sessions to come."""
+"""How far after now `session_at` and `recorded_at` may be: this allows for wrong clocks."""
 NEXT_AHEAD = timedelta(days=731)
-"""How far `next_session_at` may lie after now: two years."""
+"""How far after now `next_session_at` may be: two years."""
 
-# One class of characters, spelled so that Rust (pydantic), Python (jsonschema) and ECMAScript read it alike:
-# no white space, no control or invisible characters, no @ in any width.
-_BARRED = r"\s@\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe6b\ufeff\uff20"
-_REFERENCE = rf"^[^{_BARRED}]+$"
-_OPTIONAL_REFERENCE = rf"^[^{_BARRED}]*$"
-_PATH_REFERENCE = rf"^[^{_BARRED}/\\?#%.][^{_BARRED}/\\?#%]*$"
+# No white space, no control or invisible characters, no @ in any width. Written so that the regular
+# expressions of Rust (pydantic), Python (jsonschema) and ECMAScript agree on it.
+_FORBIDDEN = r"\s@\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe6b\ufeff\uff20"
+_REFERENCE = rf"^[^{_FORBIDDEN}]+$"
+_OPTIONAL_REFERENCE = rf"^[^{_FORBIDDEN}]*$"
+_PATH_REFERENCE = rf"^[^{_FORBIDDEN}/\\?#%.][^{_FORBIDDEN}/\\?#%]*$"
 
 
-def _spelled(value: object) -> object:
-    # pydantic would read numbers, and texts of digits, as seconds since 1970 in UTC: dates without a zone.
+def _require_iso_text(value: object) -> object:
+    # Pydantic would read numbers and strings of digits as seconds since 1970, in UTC: times without a zone.
     if isinstance(value, datetime) or (isinstance(value, str) and value[4:5] == "-"):
         return value
     raise PydanticCustomError("date_spelling", "not an ISO 8601 date with time")
@@ -61,21 +61,21 @@ def _in_utc(value: datetime) -> datetime:
 
 
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_REFERENCE)]
-"""A pseudonymous id, as the sender's system knows it."""
+"""A pseudonymous id from the sender's system."""
 OptionalReference = Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH, pattern=_OPTIONAL_REFERENCE)]
 PathReference = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_PATH_REFERENCE)
 ]
-"""An id that stands in an address, so that none of `/ \\ ? # %` is in it, nor a dot in front."""
+"""An id that is part of a URL, so it has none of `/ \\ ? # %` and no leading dot."""
 When = Annotated[
-    AwareDatetime, Field(ge=EARLIEST, lt=LATEST), BeforeValidator(_spelled), AfterValidator(_in_utc)
+    AwareDatetime, Field(ge=EARLIEST, lt=LATEST), BeforeValidator(_require_iso_text), AfterValidator(_in_utc)
 ]
-"""A moment with its time zone, from 2000 on; kept in UTC."""
+"""A time with time zone, from the year 2000 on; converted to UTC."""
 SentMark = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 
 
 class SentScores(Scores):
-    """Marks by component: for each the mean of its items after reversal, in the unit of one mark."""
+    """Marks by component: the mean of the component's items after reversal, in the unit of one mark."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -87,28 +87,28 @@ class SentScores(Scores):
 class RatingBody(BaseModel):
     """One client's rating of one session, as a practice's system sends it.
 
-    Names, addresses and free text have no place here: every id is a pseudonymous reference.
+    Every id is a pseudonymous reference; do not send names, addresses or free text.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Rating", use_attribute_docstrings=True)
 
     id: PathReference | None = None
-    """Unique in the practice; left out, it follows from the content, so that the same body is one rating."""
+    """Unique in the practice. Left out, it is derived from the content: the same body is the same rating."""
     client_id: Reference
     therapist_id: Reference
     case_id: OptionalReference | None = None
-    """A course of therapy, where the practice tells them apart: a new case starts a new baseline."""
+    """The course of therapy, where the practice distinguishes them: a new case starts a new baseline."""
     session_id: Reference
     session_at: When
     instrument: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     items: Annotated[tuple[SentMark | None, ...], Field(max_length=MAX_ITEMS)] | None = None
-    """The marks in the instrument's order, null where an item was not answered."""
+    """The marks in the order of the instrument's items, null for an unanswered item."""
     scores: SentScores | None = None
-    """Instead of items, where a system keeps only those."""
+    """Instead of items, where a system keeps only component scores."""
     status: Status = Status.RATED
     next_session_at: When | None = None
     recorded_at: When | None = None
-    """When the practice's system last changed this rating: decides which version is current."""
+    """When the practice's system last changed this rating; the version changed last is current."""
 
     @model_validator(mode="after")
     def _marks_fit_status(self) -> Self:
@@ -122,10 +122,10 @@ class RatingBody(BaseModel):
 
 
 def parse_rating(sent: bytes | str, now: datetime) -> RatingBody:
-    """The rating in one JSON object.
+    """Validate a rating that was sent as one JSON object at `now` (aware).
 
     Raises:
-        InvalidInput: with every violation found.
+        InvalidInput: with every violation.
     """
     try:
         body = RatingBody.model_validate_json(sent)
@@ -138,31 +138,31 @@ def parse_rating(sent: bytes | str, now: datetime) -> RatingBody:
 
 
 def check_times(body: RatingBody, now: datetime) -> tuple[Violation, ...]:
-    """What is wrong with the moments of a rating that was sent at `now` (aware)."""
-    found = []
+    """Return the violations in the times of a rating that was sent at `now` (aware)."""
+    violations = []
     soon = now + AHEAD
     if body.session_at > soon:
-        found.append(_too_far("session_at", "at most 1 day from now: a rating follows its session"))
+        violations.append(_too_far("session_at", "at most 1 day from now: a rating follows its session"))
     if body.recorded_at is not None and body.recorded_at > soon:
-        found.append(_too_far("recorded_at", "at most 1 day from now"))
+        violations.append(_too_far("recorded_at", "at most 1 day from now"))
     if body.next_session_at is not None and body.next_session_at > now + NEXT_AHEAD:
-        found.append(_too_far("next_session_at", "at most 2 years from now"))
-    return tuple(found)
+        violations.append(_too_far("next_session_at", "at most 2 years from now"))
+    return tuple(violations)
 
 
 def _too_far(field: str, expected: str) -> Violation:
-    return Violation(field, "lies in the far future", expected)
+    return Violation(field, "is too far in the future", expected)
 
 
 _canonical = msgspec.json.Encoder().encode
 
 
 def content_hash(body: RatingBody) -> str:
-    """What was said, as 64 hexadecimal characters: equal for the same rating however it was spelled.
+    """Return the hash of a rating's content, 64 hexadecimal characters.
 
-    SHA-256 over JSON of the validated body without `id`: keys in alphabetical order, no blanks, absent
-    fields left out, an empty `case_id` is an absent one, numbers as the shortest decimal with a point,
-    moments in UTC with `Z`.
+    It is equal for two bodies with the same content however they are written: SHA-256 over JSON of the
+    validated body without `id`, keys in alphabetical order, without white space and absent fields; an empty
+    `case_id` counts as absent, numbers are the shortest decimals with a point, times are in UTC with `Z`.
     """
     content: dict[str, object] = {}
     if body.case_id:
@@ -186,7 +186,7 @@ def content_hash(body: RatingBody) -> str:
 
 
 def rating_id(practice: PracticeId, body: RatingBody, hashed: str | None = None) -> RatingId:
-    """The rating's own id, or the one that follows from its content (`hashed`, if at hand)."""
+    """Return the rating's own id, or the one derived from its content hash (`hashed`, where it is known)."""
     if body.id is not None:
         return RatingId(body.id)
     return default_rating_id(practice, hashed or content_hash(body))

@@ -17,7 +17,7 @@ PRACTICE = "practice_id"
 
 @dataclass(frozen=True, slots=True)
 class RatingRow:
-    """One line of the table: its number in the file (the header is 1), whose it is, and the rating's body."""
+    """One row of the table: its line number in the file (the header is 1), its practice, its rating."""
 
     number: int
     practice_id: str | None
@@ -25,7 +25,7 @@ class RatingRow:
 
 
 def item_columns(header: Iterable[str]) -> list[str]:
-    """The columns of items in the order of their numbers."""
+    """Return the columns of items in the order of their numbers."""
     numbered = [(int(name[5:]), name) for name in header if name.startswith("item_") and name[5:].isdecimal()]
     return [name for _, name in sorted(numbered)]
 
@@ -38,7 +38,7 @@ def unread_columns(header: Iterable[str]) -> list[str]:
 
 
 class RatingColumns:
-    """Where a table's columns stand; makes rows of its cells.
+    """Knows the positions of a table's columns and makes rating rows of its cells.
 
     Raises:
         ValueError: a column is missing.
@@ -61,7 +61,7 @@ class RatingColumns:
         self._instrument = place["instrument"]
 
     def whose(self, cells: Sequence[str]) -> tuple[str, str] | None:
-        """Practice (empty where none is named) and client of a line; None where it is blank."""
+        """Return practice (empty if none is named) and client of a row; None for a blank row."""
         try:
             client = cells[self._client].strip()
             practice = "" if self._practice is None else cells[self._practice].strip()
@@ -71,7 +71,7 @@ class RatingColumns:
         return (practice, client) if client or any(cell.strip() for cell in cells) else None
 
     def row(self, cells: Sequence[str], number: int) -> RatingRow | None:
-        """The line's rating; None where it is blank."""
+        """Return the rating in a row; None for a blank row."""
         values = self._filled(cells)
         if values is None:
             return None
@@ -91,7 +91,7 @@ class RatingColumns:
                 body[name] = values[place]
         items = [_mark(values[place]) for place in self._items]
         count = self._items_of.get(values[self._instrument], len(items))
-        # A file of several instruments has the columns of the longest; what lies beyond one's own is empty.
+        # A file with several instruments has the columns of the longest; beyond a shorter one they are empty.
         while len(items) > count and items[-1] is None:
             items.pop()
         if items and items.count(None) < len(items):
@@ -106,9 +106,9 @@ class RatingColumns:
 
 
 def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[RatingRow]:
-    """The ratings of a table, in its order; `items_of` is the number of items by instrument id.
+    """Yield the ratings of a table in order; `items_of` is the number of items by instrument id.
 
-    A mark that is no number is passed on as it stands, so that whoever validates names the item.
+    A mark that is not a number is passed on unchanged, so that validation names the item.
 
     Raises:
         ValueError: a column is missing.

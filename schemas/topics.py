@@ -1,16 +1,16 @@
-"""The topics: the only place that spells a name, its key, its partitions and its retention."""
+"""Defines the topics: the only place that states their names, partitions and retention."""
 
 from dataclasses import dataclass
 
 PARTITIONS = 24
-"""Fixed at creation: growing means a new topic version, because keys would move."""
+"""Fixed at creation: more partitions need a new version of the topic, because keys would move."""
 
 DAY_MS = 24 * 60 * 60 * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic: records are keyed by the dyad's keyed hash and deleted after `retention_ms`."""
+    """One topic: records have a dyad's keyed hash as key and are deleted after `retention_ms`."""
 
     name: str
     retention_ms: int
@@ -27,5 +27,5 @@ REJECTED = Topic("alliance.rejected.v1", 14 * DAY_MS, ("ingest", "detector", "no
 
 ALL = (SESSION_RATED, ASSESSED, EPISODE_CHANGED, THERAPIST_RESPONDED, REJECTED)
 CO_PARTITIONED = ALL
-"""A derived record goes to its input's partition number: right only while all of these have the same key
-and the same number of partitions, which every service checks at its start."""
+"""Topics with the same keys and the same number of partitions, which every service checks at its start: a
+derived record goes to the partition number of its input."""

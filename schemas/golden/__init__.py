@@ -1,1 +1,1 @@
-"""Golden events: one folder per type and version, one file per shape ever published."""
+"""Golden events: one folder for each type and version, one file for each shape ever published."""

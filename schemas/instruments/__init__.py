@@ -1,1 +1,1 @@
-"""The instruments: definitions as data in, catalogue and scores out. No item's wording is shipped."""
+"""The instruments, defined by TOML files, and their scoring. No wording of items is shipped."""

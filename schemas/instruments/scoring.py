@@ -196,7 +196,7 @@ def _too_many_unanswered(instrument: Instrument) -> TooManyUnanswered:
 
 
 def _expected_count(instrument: Instrument) -> str:
-    return f"{instrument.items} marks, null where an item was not answered"
+    return f"{instrument.items} marks, null for an unanswered item"
 
 
 def _range(instrument: Instrument) -> str:

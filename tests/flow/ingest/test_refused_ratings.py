@@ -35,7 +35,7 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "too few items",
         {**RATING, "items": [9, 9, 9]},
-        ("items", "has the wrong number of marks", "4 marks, null where an item was not answered"),
+        ("items", "has the wrong number of marks", "4 marks, null for an unanswered item"),
     ),
     (
         "too many unanswered items",
@@ -59,7 +59,7 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "marks of a declined form",
         {**RATING, "status": "declined"},
-        ("body", "has marks although it is not rated", "neither items nor scores, or status rated"),
+        ("body", "has marks but is not rated", "neither items nor scores, or status rated"),
     ),
     ("no client", without("client_id"), ("client_id", "is missing", "it is required")),
     (
@@ -81,21 +81,21 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "a date before 2000",
         {**RATING, "session_at": "1999-12-31T10:00:00Z"},
-        ("session_at", "lies before 2000", "a date from 2000 on"),
+        ("session_at", "is before 2000", "a date from 2000 on"),
     ),
     (
         "a session to come",
         {**RATING, "session_at": "2026-11-25T10:00:00Z"},
         (
             "session_at",
-            "lies in the far future",
+            "is too far in the future",
             "at most 1 day from now: a rating follows its session",
         ),
     ),
     (
         "a next session in the far future",
         {**RATING, "next_session_at": "2031-01-01T10:00:00Z"},
-        ("next_session_at", "lies in the far future", "at most 2 years from now"),
+        ("next_session_at", "is too far in the future", "at most 2 years from now"),
     ),
     (
         "an unknown status",

@@ -47,7 +47,7 @@ def test_a_missing_document_is_a_drift(tmp_path: Path) -> None:
 def test_a_document_that_nothing_says_any_more_is_a_drift_until_the_next_export(tmp_path: Path) -> None:
     export(tmp_path)
     (tmp_path / "events" / "old.json").write_text("{}")
-    expected = "events/old.json is published, but nothing in the code says it: run `rapport schemas export`"
+    expected = "events/old.json is published, but no longer defined in the code: run `rapport schemas export`"
     assert [expected] == check(tmp_path)
     export(tmp_path)
     assert check(tmp_path) == []

@@ -10,7 +10,7 @@ from tests.support.schemas.ratings import LEFT_OUT, NOW, rating, sent
 
 PSEUDONYM = "send a pseudonymous reference, without white space, control characters or @"
 MOMENT = "a date with time and time zone, such as 2026-11-20T10:00:00+01:00"
-NUMBER = "a number, or null where an item was not answered"
+NUMBER = "a number, or null for an unanswered item"
 SECRET = "Jo.Doe"
 
 
@@ -50,7 +50,7 @@ def test_a_reference_of_the_greatest_length_is_taken() -> None:
 
 @pytest.mark.parametrize("value", ["a/b", "a?b", "a#b", "a%20", "..", "a\\b"])
 def test_an_id_that_would_change_its_own_address_is_refused(value: str) -> None:
-    expected = ("id", "cannot stand in an address", "an id without / \\ ? # %, not starting with a dot")
+    expected = ("id", "cannot be part of a URL", "an id without / \\ ? # %, not starting with a dot")
     assert [expected] == refusal(sent(id=value))
 
 
@@ -69,8 +69,8 @@ def test_an_empty_reference_is_refused(field: str) -> None:
         ("1700000000", "is not a date with time", MOMENT),
         (1700000000, "is not a date with time", MOMENT),
         ("2026-02-30T10:00:00Z", "is not a date with time", MOMENT),
-        ("1999-12-31T23:59:59Z", "lies before 2000", "a date from 2000 on"),
-        ("9999-12-31T23:59:59-14:00", "lies in the far future", "a date near now"),
+        ("1999-12-31T23:59:59Z", "is before 2000", "a date from 2000 on"),
+        ("9999-12-31T23:59:59-14:00", "is too far in the future", "a date near now"),
     ],
 )
 def test_a_moment_that_is_none_is_refused(field: str, value: object, message: str, expected: str) -> None:
@@ -90,11 +90,11 @@ def test_a_moment_that_is_none_is_refused(field: str, value: object, message: st
         ("next_session_at", "2028-11-21T12:00:00Z", "2028-11-21T12:00:01Z", "at most 2 years from now"),
     ],
 )
-def test_a_moment_beyond_its_bound_lies_in_the_far_future(
+def test_a_moment_beyond_its_bound_is_too_far_in_the_future(
     field: str, last: str, too_far: str, expected: str
 ) -> None:
     assert getattr(rating(**{field: last}), field) == datetime.fromisoformat(last)
-    assert [(field, "lies in the far future", expected)] == refusal(sent(**{field: too_far}))
+    assert [(field, "is too far in the future", expected)] == refusal(sent(**{field: too_far}))
 
 
 @pytest.mark.parametrize("field", ["client_id", "therapist_id", "session_id", "session_at", "instrument"])
@@ -116,12 +116,12 @@ SCORES = {"bond": 9, "goal": 8, "task": 9}
         ({"scores": SCORES}, "has items and scores", "exactly one of items and scores"),
         (
             {"status": "declined"},
-            "has marks although it is not rated",
+            "has marks but is not rated",
             "neither items nor scores, or status rated",
         ),
         (
             {"status": "withdrawn", "items": LEFT_OUT, "scores": SCORES},
-            "has marks although it is not rated",
+            "has marks but is not rated",
             "neither items nor scores, or status rated",
         ),
     ],
@@ -143,7 +143,11 @@ def test_without_a_form_no_marks_are_needed(status: str) -> None:
         ({"status": SECRET}, ("status", "is not a status", "rated, declined or withdrawn")),
         (
             {"instrument": ""},
-            ("instrument", "is not an instrument's id", "1 to 64 characters; GET /v1/instruments lists them"),
+            (
+                "instrument",
+                "is not an instrument's id",
+                "1 to 64 characters; GET /v1/instruments lists the ids",
+            ),
         ),
         ({"instrument": 3}, ("instrument", "is not a text", "a text")),
         ({"items": [9, SECRET, 9]}, ("items", "item 2 is not a number", NUMBER)),
@@ -152,7 +156,7 @@ def test_without_a_form_no_marks_are_needed(status: str) -> None:
         ({"items": [1] * 101}, ("items", "has too many entries", "at most 100")),
         (
             {"items": SECRET},
-            ("items", "is not a list", "a list of marks, null where an item was not answered"),
+            ("items", "is not a list", "a list of marks, null for an unanswered item"),
         ),
         (
             {"items": LEFT_OUT, "scores": {"bond": 1, "goal": 1}},

@@ -124,7 +124,7 @@ def test_a_form_with_too_many_missing_is_refused(instrument: str, missing: int, 
         (
             "srs",
             [9, 9, 9],
-            [("has the wrong number of marks", "4 marks, null where an item was not answered")],
+            [("has the wrong number of marks", "4 marks, null for an unanswered item")],
         ),
         ("srs", [9, float("nan"), 9, 9], [("item 2 is out of range", "0 to 10")]),
     ],
