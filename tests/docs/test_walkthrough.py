@@ -46,9 +46,9 @@ def page_parts() -> tuple[set[str], set[str]]:
 
 def test_every_function_that_is_named_is_in_its_file() -> None:
     missing = []
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
-        for path in linked(line):
-            named = re.findall(r"`(\w+)\(\)`", line)
+    for entry in re.split(r"^- |^$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        for path in linked(entry):
+            named = re.findall(r"`(\w+)\(\)`", entry)
             tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
             kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
             defined = {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
