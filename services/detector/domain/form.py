@@ -53,7 +53,7 @@ def form_matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(FORM_COLUMNS))
 
 
-class ComponentScores(Protocol):
+class ScoreFields(Protocol):
     """Component scores in instrument units."""
 
     @property
@@ -64,7 +64,7 @@ class ComponentScores(Protocol):
     def task(self) -> float: ...
 
 
-class Rating(Protocol):
+class RatingFields(Protocol):
     """The fields that a form is made from; `schemas.events.SessionRated` and its msgspec twin have them."""
 
     @property
@@ -80,10 +80,10 @@ class Rating(Protocol):
     @property
     def items(self) -> tuple[Mark, ...] | None: ...
     @property
-    def scores(self) -> ComponentScores | None: ...
+    def scores(self) -> ScoreFields | None: ...
 
 
-def form_of(rating: Rating, instrument: Instrument) -> Form:
+def form_of(rating: RatingFields, instrument: Instrument) -> Form:
     """Return the form of a rating that was given or declined.
 
     Raises:

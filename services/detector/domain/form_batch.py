@@ -11,7 +11,7 @@ from schemas.instruments.batch_scoring import score_complete
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
 from schemas.rating_order import session_order
-from services.detector.domain.form import Form, Rating, form_of
+from services.detector.domain.form import Form, RatingFields, form_of
 from services.detector.domain.reasons import RejectionReason
 from services.runtime.process.errors import Reject
 
@@ -19,7 +19,7 @@ _FEW = 8
 """With fewer ratings of one instrument, converting them one by one is as fast."""
 
 
-def forms_of(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | Reject | None]:
+def forms_of(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form | Reject | None]:
     """Make the form of each rating: None when it is withdrawn, a `Reject` when it cannot be used."""
     full = full_forms(ratings, catalogue)
     return [
@@ -28,7 +28,7 @@ def forms_of(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | Rej
     ]
 
 
-def _form_or_reject(rating: Rating, catalogue: Catalogue) -> Form | Reject | None:
+def _form_or_reject(rating: RatingFields, catalogue: Catalogue) -> Form | Reject | None:
     try:
         instrument = catalogue.get(rating.instrument)
         return None if rating.status is Status.WITHDRAWN else form_of(rating, instrument)
@@ -38,7 +38,7 @@ def _form_or_reject(rating: Rating, catalogue: Catalogue) -> Form | Reject | Non
         return reject
 
 
-def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | None]:
+def full_forms(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form | None]:
     """Return the form of each rating that has a valid mark for every item; None for any other.
 
     The ratings that get None are left to `form_of`, and so are those of rare instruments.
@@ -67,7 +67,7 @@ def full_forms(ratings: Sequence[Rating], catalogue: Catalogue) -> list[Form | N
     return forms
 
 
-def _forms(ratings: Sequence[Rating], instrument: Instrument) -> Iterator[Form | None]:
+def _forms(ratings: Sequence[RatingFields], instrument: Instrument) -> Iterator[Form | None]:
     """Yield the form of each rating, all of one instrument; None where a mark is not one of its steps."""
     marks = np.array([rating.items for rating in ratings], dtype=np.float64)
     scores = score_complete(instrument, marks)

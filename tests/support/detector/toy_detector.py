@@ -1,4 +1,4 @@
-"""A detector that anyone can compute by hand: the fall of a form under the mean of the forms before it."""
+"""Provides a detector that can be computed by hand: the drop of a form below the mean of earlier forms."""
 
 import struct
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _PARTS = (Component.BOND, Component.GOAL, Component.TASK)
 
 
 class ToyDetector:
-    """Risk = .1 + 2 x the mean fall under the running mean (+ .1 for each form declined in a row), 0 to 1."""
+    """Risk = .1 + 2 x the mean drop below the running mean (+ .1 for each form declined in a row), 0 to 1."""
 
     def __init__(
         self, version: str = "toy-1", threshold: float = 0.5, reference: Reference | None = None
@@ -31,40 +31,42 @@ class ToyDetector:
     def _assess(self, dyad: DyadForms) -> DyadAssessments:
         b, g, t, nb, ng, nt, declined = _STATE.unpack(dyad.snapshot or bytes(_STATE.size))
         sums, counts = [b, g, t], [nb, ng, nt]
-        found = []
+        assessments = []
         for form in dyad.forms:
-            usual = [s / n if n else nan for s, n in zip(sums, counts, strict=True)]
+            baseline = [s / n if n else nan for s, n in zip(sums, counts, strict=True)]
             declined = declined + 1 if form.status is Status.DECLINED else 0
             marks = (form.bond, form.goal, form.task)
-            found.append(self._found(form, marks, usual, counts, declined))
+            assessments.append(self._assessment(form, marks, baseline, counts, declined))
             for i, mark in enumerate(marks):
                 if not isnan(mark):
                     sums[i] += mark
                     counts[i] += 1
-        return DyadAssessments(_STATE.pack(*sums, *counts, declined), found[dyad.already_assessed :])
+        return DyadAssessments(_STATE.pack(*sums, *counts, declined), assessments[dyad.already_assessed :])
 
     @staticmethod
-    def _found(
-        form: Form, marks: Sequence[float], usual: Sequence[float], counts: Sequence[int], declined: int
+    def _assessment(
+        form: Form, marks: Sequence[float], baseline: Sequence[float], counts: Sequence[int], declined: int
     ) -> Assessment:
         given = [mark for mark in marks if not isnan(mark)]
         level = sum(given) / len(given) if given else nan
-        falls = [u - m for u, m in zip(usual, marks, strict=True) if not isnan(u - m)]
-        fall = sum(falls) / len(falls) if falls else 0.0
-        risk = round(min(1.0, max(0.0, 0.1 + 2 * fall + 0.1 * declined)), 6)
+        drops = [u - m for u, m in zip(baseline, marks, strict=True) if not isnan(u - m)]
+        drop = sum(drops) / len(drops) if drops else 0.0
+        risk = round(min(1.0, max(0.0, 0.1 + 2 * drop + 0.1 * declined)), 6)
         if max(counts) < 2 and level <= 0.4:
             risk = 0.9
-        leading = max(range(3), key=lambda i: (usual[i] - marks[i]) if not isnan(usual[i] - marks[i]) else -1)
+        leading = max(
+            range(3), key=lambda i: (baseline[i] - marks[i]) if not isnan(baseline[i] - marks[i]) else -1
+        )
         return Assessment(
             risk=risk,
             components={
                 part: ComponentFinding(
                     round(risk / 3, 6) if not isnan(u - m) else 0.0, round(m, 6), round(u, 6)
                 )
-                for part, m, u in zip(_PARTS, marks, usual, strict=True)
+                for part, m, u in zip(_PARTS, marks, baseline, strict=True)
             },
-            leading=_PARTS[leading] if falls else None,
-            movement=Movement.SUDDEN_FALL if fall > 0.1 else None,
+            leading=_PARTS[leading] if drops else None,
+            movement=Movement.SUDDEN_FALL if drop > 0.1 else None,
             ratings=max(counts) + bool(given),
             level=round(level, 6),
         )

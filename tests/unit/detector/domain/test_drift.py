@@ -1,4 +1,4 @@
-"""What the detector sees beside what its model was made on."""
+"""Drift is measured against the data that the model was trained on."""
 
 from math import isnan, log, nan
 
@@ -37,15 +37,15 @@ def assessed(risk: float, level: float = 0.5, ratings: int = 5) -> Assessment:
     return Assessment(risk, parts, Component.BOND, None, ratings, level)
 
 
-def test_quantities_are_risk_level_largest_fall_and_number_of_forms() -> None:
+def test_quantities_are_risk_level_largest_drop_and_number_of_forms() -> None:
     assert drift_quantities(assessed(0.25, 0.6, 7)) == pytest.approx((0.25, 0.6, 0.2, 7.0))
 
 
-def test_a_declined_form_has_neither_level_nor_fall() -> None:
-    risk, level, fall, ratings = drift_quantities(Assessment(0.3, {}, None, None, 4, nan))
+def test_a_declined_form_has_neither_level_nor_drop() -> None:
+    risk, level, drop, ratings = drift_quantities(Assessment(0.3, {}, None, None, 4, nan))
     assert (risk, ratings) == (0.3, 4.0)
     assert isnan(level)
-    assert isnan(fall)
+    assert isnan(drop)
 
 
 def test_the_index_is_the_sum_over_bins() -> None:
@@ -53,11 +53,11 @@ def test_the_index_is_the_sum_over_bins() -> None:
     assert stability_index((0.5, 0.5), np.array([3.0, 1.0])) == pytest.approx(expected)
 
 
-def test_a_bin_that_stays_empty_gives_a_number() -> None:
+def test_an_empty_bin_gives_a_finite_index() -> None:
     assert 1 < stability_index((0.5, 0.5), np.array([7.0, 0.0])) < 10
 
 
-def test_values_fall_into_the_bin_from_their_edge_on() -> None:
+def test_a_value_at_an_edge_is_in_the_bin_above_it() -> None:
     assert bin_counts((0.2, 0.5), [0.1, 0.2, 0.49, 0.5, 0.9, nan]).tolist() == [1, 2, 2]
 
 
@@ -79,7 +79,7 @@ def test_with_too_few_sessions_there_is_no_index() -> None:
     assert isnan(drift.index("risk"))
 
 
-def test_sessions_like_the_training_do_not_drift_and_others_do() -> None:
+def test_the_index_is_small_for_sessions_like_the_training_and_large_for_others() -> None:
     drift = DriftMonitor(REFERENCE)
     for number in range(2 * ENOUGH):
         drift.add([assessed(0.9 if number % 2 else 0.1, level=0.9)])

@@ -1,4 +1,4 @@
-"""Ratings become forms on one scale, whatever the instrument and whatever was left open."""
+"""Ratings become forms on one scale, whatever the instrument and whichever items are missing."""
 
 from math import isnan
 
@@ -42,7 +42,7 @@ def test_marks_are_read_on_the_common_scale() -> None:
     assert expected == (form.bond, form.goal, form.task, form.overall)
 
 
-def test_a_place_is_kept_in_utc() -> None:
+def test_sessions_are_ordered_in_utc() -> None:
     assert _form("srs", items=[9, 9, 9, 9]).order.session_at.isoformat() == "2026-03-02T09:00:00+00:00"
 
 
@@ -53,13 +53,13 @@ def test_the_best_marks_are_the_best_whether_items_are_reversed_or_not() -> None
     assert {1.0} == {form.bond, form.goal, form.task, form.top}
 
 
-def test_an_open_item_is_left_out_of_its_component() -> None:
+def test_a_missing_item_is_left_out_of_its_component() -> None:
     form = _form("srs", items=[9.0, None, 7.0, 8.0])
     assert isnan(form.goal)
     assert form.answered == 3
 
 
-def test_component_scores_say_nothing_of_the_spread_of_items() -> None:
+def test_component_scores_give_no_spread_of_items() -> None:
     form = _form("wai-sr", scores={"bond": 5.0, "goal": 3.0, "task": 4.0})
     expected = 1.0, 0.5, 0.75, 3
     assert expected == (form.bond, form.goal, form.task, form.answered)
@@ -81,9 +81,9 @@ def test_a_declined_rating_is_a_form_without_marks() -> None:
         {"items": [9, None, None, None]},
         {"status": "withdrawn"},
     ],
-    ids=["too few", "out of range", "too many open", "withdrawn"],
+    ids=["too few", "out of range", "too many missing", "withdrawn"],
 )
-def test_what_cannot_be_scored_is_rejected_with_the_reason(fields: dict[str, object]) -> None:
+def test_marks_that_cannot_be_scored_are_rejected_with_the_reason(fields: dict[str, object]) -> None:
     with pytest.raises(Reject) as caught:
         _form("srs", **fields)
     assert caught.value.reason == RejectionReason.INVALID_MARKS

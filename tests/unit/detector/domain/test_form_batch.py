@@ -1,4 +1,4 @@
-"""Forms made many at once are those that are made one by one, to the last bit."""
+"""Forms made many at once equal those made one by one, to the last bit."""
 
 from math import isnan
 
@@ -66,7 +66,7 @@ def comparable(form: Form) -> tuple[object, ...]:
 
 
 @given(batches())
-def test_many_at_once_are_as_one_by_one(ratings: list[SessionRated]) -> None:
+def test_forms_made_at_once_equal_those_made_one_by_one(ratings: list[SessionRated]) -> None:
     for one, form in zip(ratings, full_forms(ratings, CATALOGUE), strict=True):
         if form is not None:
             expected = alone(one)

@@ -1,4 +1,4 @@
-"""What was found of components, in instrument units: as one by one, for many at once."""
+"""Components are published in the units of each session's own instrument."""
 
 from math import isnan, nan
 
@@ -19,13 +19,13 @@ findings = st.dictionaries(
 
 
 @given(st.lists(st.tuples(findings, st.sampled_from(["srs", "wai-sr", "wai-9"])), max_size=5))
-def test_each_stands_in_the_units_of_its_own_form(
+def test_components_of_many_sessions_are_converted_as_one_by_one(
     rows: list[tuple[dict[Component, ComponentFinding], str]],
 ) -> None:
-    found = components_in_units([(one, CATALOGUE.get(name)) for one, name in rows])
+    converted = components_in_units([(one, CATALOGUE.get(name)) for one, name in rows])
 
-    assert len(found) == len(rows)
-    for (given_, name), shown in zip(rows, found, strict=True):
+    assert len(converted) == len(rows)
+    for (given_, name), shown in zip(rows, converted, strict=True):
         assert list(shown) == list(given_)
         for component, (risk, score, usual, change) in shown.items():
             one = given_[component]

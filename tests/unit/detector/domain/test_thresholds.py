@@ -1,4 +1,4 @@
-"""Which threshold counts, and how a practice's own is found."""
+"""A session takes the threshold valid at its time; a practice's own keeps its false-alarm budget."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,21 +24,21 @@ LATER = MONDAY + timedelta(days=300)
     ("expected", "days"),
     [("default-m1", -1), ("own-1", 0), ("own-1", 6), ("own-2", 7), ("own-2", 200)],
 )
-def test_a_session_takes_the_row_that_was_valid_then(expected: str, days: int) -> None:
+def test_a_session_takes_the_threshold_valid_at_its_time(expected: str, days: int) -> None:
     at = MONDAY + timedelta(days=days)
     assert expected == threshold_at((FIRST, SECOND), DEFAULT, at, LATER).version
 
 
-def test_a_session_after_its_acceptance_takes_the_row_of_the_acceptance() -> None:
+def test_a_session_dated_after_its_acceptance_takes_the_threshold_of_the_acceptance() -> None:
     ahead = MONDAY + timedelta(days=8)
     assert threshold_at((FIRST, SECOND), DEFAULT, ahead, MONDAY + timedelta(days=1)) == FIRST
 
 
-def test_a_practice_without_rows_takes_the_models() -> None:
+def test_a_practice_without_thresholds_takes_the_models_own() -> None:
     assert threshold_at((), DEFAULT, MONDAY, MONDAY) == DEFAULT
 
 
-def test_the_budget_is_kept() -> None:
+def test_the_false_alarm_budget_is_kept() -> None:
     risks = np.random.default_rng(1).beta(0.4, 3, 4000)
     never = list(risks[:500])
     able = list(risks[500:])
@@ -52,5 +52,5 @@ def test_equal_risks_are_flagged_together_or_not_at_all() -> None:
     assert 0.2 < threshold <= 0.9
 
 
-def test_a_row_is_valid_from_the_next_day_on() -> None:
+def test_a_threshold_is_valid_from_the_next_midnight() -> None:
     assert datetime(2026, 1, 6, tzinfo=UTC) == next_midnight(MONDAY)

@@ -1,4 +1,4 @@
-"""A model that is missing, cut off, foreign or made for something else is refused, and says what to do."""
+"""A model that is missing, truncated, foreign or made for other code is refused with what to do about it."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from services.runtime.process.errors import Halt
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the shipped model, to be spoilt."""
+    """Return a copy of the shipped model that a test may damage."""
     copy = tmp_path / "model"
     shutil.copytree(SHIPPED, copy)
     return copy
@@ -43,7 +43,7 @@ def test_the_shipped_model_is_small() -> None:
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 3_000_000
 
 
-def test_the_shipped_model_knows_what_it_was_made_on() -> None:
+def test_the_shipped_model_has_a_reference_of_its_training_data() -> None:
     reference = load().reference
     assert reference is not None
     assert reference.model_version == load().version

@@ -1,4 +1,4 @@
-"""Recorded histories keep their assessments: a change of a number is a reviewed difference."""
+"""Recorded histories keep their assessments; a changed number shows as a difference to review."""
 
 import json
 from typing import Any

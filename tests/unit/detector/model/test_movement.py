@@ -1,4 +1,4 @@
-"""The kind of movement: named by the last levels, beside what the simulator made, or not at all."""
+"""The kind of movement that is named agrees with the one that was simulated."""
 
 import numpy as np
 import pytest
@@ -52,12 +52,12 @@ def test_falls_of_everything_are_named_more_often(found: ExplanationCounts) -> N
     assert share(found, Movement.EVERYTHING, "everything") > OLD_EVERYTHING + 0.05
 
 
-def test_sudden_falls_are_seldom_called_slides(found: ExplanationCounts) -> None:
+def test_sudden_falls_are_seldom_named_slides(found: ExplanationCounts) -> None:
     assert share(found, Movement.SUDDEN_FALL, "slow-slide") < share(found, Movement.SLOW_SLIDE, "slow-slide")
     assert share(found, Movement.SUDDEN_FALL, "sudden-fall") > 0.35
 
 
-def test_fewer_are_named_wrongly_and_fewer_still_as_sessions_go_on(found: ExplanationCounts) -> None:
+def test_fewer_falls_are_named_wrongly_the_more_sessions_follow(found: ExplanationCounts) -> None:
     assert wrong(found, 0) < OLD_WRONG - 0.05
     assert wrong(found, 2) < wrong(found, 0)
 
@@ -71,19 +71,21 @@ def test_a_deep_slide_is_named_at_each_of_its_later_sessions(detector: TrainedDe
     assert [assessed(detector, slide[:seen]).movement for seen in (7, 8, 9)] == [Movement.SLOW_SLIDE] * 3
 
 
-def test_a_sudden_fall_is_still_one_when_it_lasts(detector: TrainedDetector) -> None:
+def test_a_sudden_fall_that_lasts_is_still_named_sudden(detector: TrainedDetector) -> None:
     fallen = [form(number, 0.78, 0.45, 0.80) for number in range(5, 8)]
     for seen in (1, 2, 3):
         assert assessed(detector, [*level_forms(STEADY), *fallen[:seen]]).movement is Movement.SUDDEN_FALL
 
 
 @pytest.mark.parametrize("levels", [(0.72,), (0.76, 0.70)], ids=["one small step", "two"])
-def test_a_single_small_step_is_no_slide(levels: tuple[float, ...], detector: TrainedDetector) -> None:
+def test_a_single_small_step_is_not_named_a_slide(
+    levels: tuple[float, ...], detector: TrainedDetector
+) -> None:
     last = assessed(detector, level_forms([*STEADY, *levels]))
     assert (last.movement is Movement.SLOW_SLIDE) == (len(levels) > 1)
 
 
-def test_forms_older_than_what_is_kept_change_nothing_of_how_the_last_ones_fell(
+def test_forms_older_than_those_kept_do_not_change_the_movement_that_is_named(
     detector: TrainedDetector,
 ) -> None:
     def history(first: float) -> list[Form]:

@@ -1,4 +1,4 @@
-"""What the detector says of histories: always a number, and the number a clinician would expect."""
+"""The detector gives every history a risk, and the one that a clinician would expect."""
 
 from math import isnan, nan
 

@@ -35,7 +35,7 @@ def histories() -> dict[str, list[Form]]:
 
 
 def assessments() -> dict[str, list[dict[str, Any]]]:
-    """What the shipped model says of each form; null where there is no number."""
+    """Return the shipped model's assessment of each form; null where there is no number."""
     named = histories()
     results = load().assess([DyadForms(None, forms) for forms in named.values()])
     return {
