@@ -26,9 +26,9 @@ def simulate(
     invalid. Send them with: rapport send FILE
     """
     from lab.simulator.network_files import write_network
-    from lab.simulator.practice_network import NetworkSize
+    from lab.simulator.practice_network import SimulationSize
 
-    size = NetworkSize(practices, therapists, clients, sessions)
+    size = SimulationSize(practices, therapists, clients, sessions)
     courses, submissions = write_network(size, seed, _end(end), ratings, truth)
     invalid = sum(not submission.accepted for submission in submissions)
     planted = sum(len(course.ruptures) for course in courses)

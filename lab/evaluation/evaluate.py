@@ -11,8 +11,8 @@ from lab.evaluation.curves import precision_at_recalls, risk_and_truth
 from lab.evaluation.explanation_accuracy import ExplanationCounts, count_explanations
 from lab.evaluation.false_alarm_rates import FalseAlarmRate, false_alarm_rates
 from lab.evaluation.metrics import (
-    DetectionFigures,
     Ranking,
+    RuptureDetection,
     calibration_error,
     detection_figures,
     ranking,
@@ -47,7 +47,7 @@ class RuleFigures:
     """Per 100 rated sessions."""
     false_per_100_stable: float
     """Per 100 rated sessions without a rupture under way."""
-    detection: DetectionFigures
+    detection: RuptureDetection
     detected_at_budget: float
     """Share of ruptures detected at the cut that flags `BUDGET` of 100 stable sessions, by score alone."""
     precision: Floats

@@ -63,7 +63,7 @@ def rupture_spans(rupture: Bools) -> Iterator[RuptureSpan]:
 
 
 @dataclass(frozen=True, slots=True)
-class DetectionFigures:
+class RuptureDetection:
     """How many ruptures with at least one rated session were detected, and how late."""
 
     ruptures: int
@@ -85,7 +85,7 @@ class DetectionFigures:
         return self.at_once / max(self.ruptures, 1)
 
 
-def detection_figures(rupture: Bools, rated: Bools, flagged: Bools) -> DetectionFigures:
+def detection_figures(rupture: Bools, rated: Bools, flagged: Bools) -> RuptureDetection:
     """Return how many ruptures are flagged at one of their rated sessions; all arguments (n, t)."""
     total, delays = 0, []
     for span in rupture_spans(rupture):
@@ -96,4 +96,4 @@ def detection_figures(rupture: Bools, rated: Bools, flagged: Bools) -> Detection
         hits = np.nonzero(flagged[span.client, sessions])[0]
         if hits.size:
             delays.append(int(hits[0]))
-    return DetectionFigures(total, len(delays), sum(delay == 0 for delay in delays), tuple(delays))
+    return RuptureDetection(total, len(delays), sum(delay == 0 for delay in delays), tuple(delays))

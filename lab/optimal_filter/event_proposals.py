@@ -10,71 +10,20 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.optimal_filter.form_likelihood import LOADING, FormLikelihood, approximate_likelihood
 from lab.optimal_filter.observation_model import FormMoments
 from lab.optimal_filter.particles import TRAITS, Bools, Floats, Precomputed
-from lab.simulator.cohort import OVERALL_NOISE
 from lab.simulator.ruptures import Onsets, draw_bad_days, draw_onsets
 
 CANDIDATES = 3
 """Ruptures per particle, and bad days per particle."""
 _BOOST, _MAX_BOOSTED = 8.0, (0.25, 0.15)
 """Ruptures and bad days are proposed up to eight times as often as they occur, up to these probabilities."""
-_LOADING = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
-_SPREAD = np.array([1.0, 1.0, 1.0, 1 / 3 + OVERALL_NOISE**2], np.float32)[:, None]
 _MIN_PROBABILITY = 1e-30
 _UNGUIDED_SHARE = 0.15
 """Share of draws that ignore the form, so that weights are bounded."""
 _POOL = 1 << 14
 _TRAIT_CANDIDATES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class FormLikelihood:
-    """A t approximation of P(form | expected alliance) for n particles.
-
-    Its scale matrix is diagonal (own noise) plus rank one (the noise that all components share).
-    """
-
-    precision: Floats
-    """(4, n) one over the variance of each felt component, without the common noise."""
-    common: Floats
-    """(n,) the common noise's variance over one plus its information."""
-    mean: Floats
-    """(4, n) what the form asks for."""
-    log_scale: Floats
-    """(n,) log density at the mode, up to a constant."""
-    power: np.float32
-    degrees_of_freedom: np.float32
-
-    def log_fit(self, expected: Floats) -> Floats:
-        """Return (n,) log P(form), up to a constant, where `expected` (4, n) is felt without noise."""
-        gap = self.mean - expected
-        weighted = self.precision * gap
-        common = (weighted * _LOADING).sum(axis=0)
-        distance = (weighted * gap).sum(axis=0) - self.common * common * common
-        log: Floats = self.log_scale + self.power * np.log1p(
-            np.maximum(distance, 0) / self.degrees_of_freedom
-        )
-        return log
-
-
-def approximate_likelihood(
-    precomputed: Precomputed, own_sd: Floats, yea_sayer: Bools, moments: FormMoments
-) -> FormLikelihood:
-    """Return the approximation for n particles whose noise has the standard deviation `own_sd` (n,)."""
-    row = yea_sayer.astype(np.intp)
-    own, common = (own_sd * precomputed.own_weight) ** 2, (own_sd * precomputed.common_weight) ** 2
-    precision: Floats = np.float32(1) / (moments.variance.astype(np.float32).T[:, row] + _SPREAD * own)
-    information = (precision * _LOADING * _LOADING).sum(axis=0)
-    df = np.float32(precomputed.world.degrees_of_freedom)
-    return FormLikelihood(
-        precision=precision,
-        common=common / (1 + common * information),
-        mean=moments.mean.astype(np.float32).T[:, row],
-        log_scale=0.5 * (np.log(precision).sum(axis=0) - np.log(1 + common * information)),
-        power=np.float32(-(df + 4) / 2),
-        degrees_of_freedom=df,
-    )
 
 
 class EventSampler:
@@ -108,7 +57,7 @@ class EventSampler:
         )
         precision = 1 / variance
         common = np.float32((own_sd * own_sd).mean()) * self._precomputed.common_weight**2
-        information = (precision * _LOADING * _LOADING).sum(axis=0)
+        information = (precision * LOADING * LOADING).sum(axis=0)
         pooled = replace(
             likelihood,
             precision=precision,

@@ -9,6 +9,7 @@ the variance of the weights, not their expectation (importance sampling; Chopin 
 
 import numpy as np
 
+from lab.optimal_filter.form_likelihood import LOADING, SPREAD
 from lab.optimal_filter.observation_model import FormMoments
 from lab.optimal_filter.particles import COMMON, Bools, Floats, Precomputed
 from lab.simulator.cohort import OVERALL_NOISE
@@ -59,13 +60,11 @@ class NoiseProposal:
         variance = moments.variance.astype(np.float32).T[:, row]
         gap = moments.mean.astype(np.float32).T[:, row] - expected
         common, own = own_sd * self._precomputed.common_weight, own_sd * self._precomputed.own_weight
-        loading = np.array([1.0, 1.0, 1.0, 1.0 + OVERALL_NOISE], np.float32)[:, None]
-        spread = np.array([1.0, 1.0, 1.0, 1 / 3 + OVERALL_NOISE**2], np.float32)[:, None]
-        pull = loading * common / (variance + spread * own * own)
+        pull = LOADING * common / (variance + SPREAD * own * own)
         drawn[COMMON], log = self._toward(
-            prior[COMMON], from_prior, (pull * gap).sum(axis=0), (pull * loading * common).sum(axis=0)
+            prior[COMMON], from_prior, (pull * gap).sum(axis=0), (pull * LOADING * common).sum(axis=0)
         )
-        gap -= loading * common * drawn[COMMON]
+        gap -= LOADING * common * drawn[COMMON]
         for part in range(3):
             weight = own / variance[part]
             drawn[part], more = self._toward(prior[part], from_prior, weight * gap[part], weight * own)

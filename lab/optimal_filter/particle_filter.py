@@ -15,12 +15,8 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.optimal_filter.event_proposals import (
-    EventProposals,
-    EventSampler,
-    FormLikelihood,
-    approximate_likelihood,
-)
+from lab.optimal_filter.event_proposals import EventProposals, EventSampler
+from lab.optimal_filter.form_likelihood import FormLikelihood, approximate_likelihood
 from lab.optimal_filter.mcmc_moves import McmcMoves
 from lab.optimal_filter.noise_proposals import NoiseProposal
 from lab.optimal_filter.observation_model import FormTableBuilder, FormTables

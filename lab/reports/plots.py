@@ -7,7 +7,7 @@ import numpy as np
 
 from lab.evaluation.curves import RECALLS
 from lab.evaluation.evaluate import ScenarioFigures
-from lab.evaluation.metrics import DetectionFigures
+from lab.evaluation.metrics import RuptureDetection
 
 _MAX_DELAY = 6
 """Rated sessions."""
@@ -62,7 +62,7 @@ def plot_results(results: Sequence[ScenarioFigures]) -> bytes:
     return image.getvalue()
 
 
-def _detected_by(cohorts: Sequence[DetectionFigures]) -> list[float]:
+def _detected_by(cohorts: Sequence[RuptureDetection]) -> list[float]:
     ruptures = sum(cohort.ruptures for cohort in cohorts)
     delays = np.array([delay for cohort in cohorts for delay in cohort.delays])
     return [float((delays <= delay).sum()) / max(ruptures, 1) for delay in range(_MAX_DELAY + 1)]

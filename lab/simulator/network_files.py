@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lab.simulator.practice_network import ClientCourse, NetworkSize, simulate_network
+from lab.simulator.practice_network import ClientCourse, SimulationSize, simulate_network
 from lab.simulator.submissions import Submission, submissions_in_order
 
 
@@ -35,7 +35,7 @@ def truth(courses: Iterable[ClientCourse], seed: int, end: datetime) -> dict[str
 
 
 def write_network(
-    size: NetworkSize, seed: int, end: datetime, ratings: Path, truth_file: Path | None
+    size: SimulationSize, seed: int, end: datetime, ratings: Path, truth_file: Path | None
 ) -> tuple[list[ClientCourse], list[Submission]]:
     """Write the files and return their content; the same arguments give the same bytes.
 

@@ -22,7 +22,7 @@ _OTHER_INSTRUMENTS = 2, 5
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkSize:
+class SimulationSize:
     """Numbers of practices, and of therapists and clients over all of them; sessions are per client."""
 
     practices: int
@@ -138,7 +138,7 @@ def _courses(
     instrument: Instrument,
     therapists: list[str],
     clients: int,
-    size: NetworkSize,
+    size: SimulationSize,
     end: datetime,
 ) -> Iterator[ClientCourse]:
     world = typical_world(instrument, rng)
@@ -171,7 +171,7 @@ def _courses(
         )
 
 
-def simulate_network(rng: np.random.Generator, size: NetworkSize, end: datetime) -> list[ClientCourse]:
+def simulate_network(rng: np.random.Generator, size: SimulationSize, end: datetime) -> list[ClientCourse]:
     """Simulate every client of every practice; each practice mostly uses one of the shipped instruments.
 
     Each client's weekly sessions end in the week before `end`.

@@ -1,4 +1,4 @@
-"""`rapport evaluate` measures what it states, and writes it where it is told to."""
+"""`rapport evaluate` measures what it states, and writes it to the given files."""
 
 import csv
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """One command measures and writes the model card, and the shipped card has the words it would write."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +26,15 @@ FEW = ("as published, 12 items", "short treatments")
 CLIENTS, SEEDS, PARTICLES = 20, 2, 100
 
 
-@pytest.fixture(autouse=True)
-def little(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def little() -> Iterator[None]:
     """Only two scenarios, and few forms to lower."""
     few = {name: SCENARIOS[name] for name in FEW}
-    monkeypatch.setattr(measuring, "SCENARIOS", few)
-    monkeypatch.setattr(evaluation_report, "SCENARIOS", few)
-    monkeypatch.setattr(evaluation_report, "measure_all", lowered)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measuring, "SCENARIOS", few)
+        patch.setattr(evaluation_report, "SCENARIOS", few)
+        patch.setattr(evaluation_report, "measure_all", lowered)
+        yield
 
 
 def lowered(detector: TrainedDetector) -> list[LoweringResult]:
@@ -60,11 +62,12 @@ def write(tmp_path: Path) -> Callable[[str], str]:
     return run
 
 
-@pytest.fixture
-def results(detector: TrainedDetector, tmp_path: Path) -> list[ScenarioFigures]:
+@pytest.fixture(scope="module")
+def results(detector: TrainedDetector, tmp_path_factory: pytest.TempPathFactory) -> list[ScenarioFigures]:
     """The same figures, measured without the command."""
-    asked = OptimalFilterSettings(PARTICLES, SEEDS, ignore_item_offsets=False, cache=tmp_path / "own")
-    return evaluate(detector, CLIENTS, range(SEEDS), lambda _: None, asked)
+    cache_folder = tmp_path_factory.mktemp("own")
+    settings = OptimalFilterSettings(PARTICLES, SEEDS, ignore_item_offsets=False, cache=cache_folder)
+    return evaluate(detector, CLIENTS, range(SEEDS), lambda _: None, settings)
 
 
 def test_the_written_card_states_the_measured_figures(
