@@ -23,7 +23,7 @@ from services.runtime.http.server import serve
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import HttpSettings
 from tests.support.detector.episodes import changed, episode_named
-from tests.support.notifier.batch_driver import notifier_stage
+from tests.support.notifier.batch_driver import running_notifier
 from tests.support.notifier.mail_server import MailServer, running
 from tests.support.ports import free_port
 from tests.support.service_stack import wait_until
@@ -45,16 +45,16 @@ def link(database_url: str, tmp_path: Path) -> Iterator[str]:
         stop = asyncio.Event()
 
         async def run() -> None:
-            async with notifier_stage(database_url, tmp_path, smtp_port=server.port) as stage:
-                await stage.add(time_zone="Europe/Vienna")
-                await stage.handle(changed())
-                await stage.work_off()
+            async with running_notifier(database_url, tmp_path, smtp_port=server.port) as notifier:
+                await notifier.add_therapist(time_zone="Europe/Vienna")
+                await notifier.handle(changed())
+                await notifier.run_due_jobs()
                 body = server.mails[0].get_body(("plain",))
                 assert body is not None
                 path = re.search(r"/sign-in\?token=\S+", body.get_content())
                 assert path is not None
                 links.append(f"http://127.0.0.1:{port}{path.group()}")
-                await serve(stage.app, HttpSettings(port=port), stop=stop)
+                await serve(notifier.app, HttpSettings(port=port), stop=stop)
 
         def live() -> None:
             try:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from services.runtime.postgres.migrations import migrate
-from tests.support.notifier.batch_driver import Stage, notifier_stage
+from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer, running
 from tests.support.postgres import fresh_database
 
@@ -35,9 +35,11 @@ def mail_server() -> Iterator[MailServer]:
 
 
 @pytest.fixture
-async def stage(database_url: str, tmp_path: Path, mail_server: MailServer) -> AsyncIterator[Stage]:
+async def notifier(
+    database_url: str, tmp_path: Path, mail_server: MailServer
+) -> AsyncIterator[NotifierDriver]:
     """The notifier over a fresh database, with one therapist in the directory, its clock standing still."""
-    async with notifier_stage(database_url, tmp_path, smtp_port=mail_server.port) as ready:
+    async with running_notifier(database_url, tmp_path, smtp_port=mail_server.port) as ready:
         ready.mail_server = mail_server
-        await ready.add()
+        await ready.add_therapist()
         yield ready

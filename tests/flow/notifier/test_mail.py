@@ -8,23 +8,27 @@ import pytest
 from schemas.events import Change
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed
-from tests.support.notifier.batch_driver import Stage, notifier_stage
+from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer, running
 from tests.support.ports import free_port
 
 
 @pytest.fixture
-async def stage(database_url: str, tmp_path: Path, mail_server: MailServer) -> AsyncIterator[Stage]:
-    async with notifier_stage(
+async def notifier(
+    database_url: str, tmp_path: Path, mail_server: MailServer
+) -> AsyncIterator[NotifierDriver]:
+    async with running_notifier(
         database_url, tmp_path, smtp_port=mail_server.port, clock=SystemClock()
     ) as ready:
-        await ready.add()
+        await ready.add_therapist()
         yield ready
 
 
-async def test_one_mail_is_sent_with_a_sentence_and_a_link(stage: Stage, mail_server: MailServer) -> None:
-    await stage.handle(changed())
-    await stage.work_off()
+async def test_one_mail_is_sent_with_a_sentence_and_a_link(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
     (mail,) = mail_server.mails
     assert mail["Subject"] == "You have something to review before your next session"
     assert mail["Auto-Submitted"] == "auto-generated"
@@ -33,13 +37,13 @@ async def test_one_mail_is_sent_with_a_sentence_and_a_link(stage: Stage, mail_se
     assert plain is not None
     assert "http://rapport.example/sign-in?token=" in plain.get_content()
     assert mail.get_body(("html",)) is not None
-    assert await stage.states() == [("email", "sent", None)]
+    assert await notifier.delivery_states() == [("email", "sent", None)]
 
 
-async def test_mail_speaks_the_therapists_language(stage: Stage, mail_server: MailServer) -> None:
-    await stage.add(locale="de-AT")
-    await stage.handle(changed())
-    await stage.work_off()
+async def test_mail_speaks_the_therapists_language(notifier: NotifierDriver, mail_server: MailServer) -> None:
+    await notifier.add_therapist(locale="de-AT")
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
     assert mail_server.mails[0]["Subject"] == "Vor Ihrer nächsten Sitzung gibt es etwas anzusehen"
 
 
@@ -47,82 +51,88 @@ async def test_mail_waits_for_a_server_that_is_down_and_is_delivered_once(
     database_url: str, tmp_path: Path
 ) -> None:
     port = free_port()
-    async with notifier_stage(database_url, tmp_path, smtp_port=port, clock=SystemClock()) as stage:
-        await stage.add()
-        await stage.handle(changed())
+    async with running_notifier(database_url, tmp_path, smtp_port=port, clock=SystemClock()) as notifier:
+        await notifier.add_therapist()
+        await notifier.handle(changed())
 
         async def was_retried() -> bool:
-            return await stage.states() == [("email", "retrying", "unreachable")]
+            return await notifier.delivery_states() == [("email", "retrying", "unreachable")]
 
         async def was_sent() -> bool:
-            return await stage.states() == [("email", "sent", None)]
+            return await notifier.delivery_states() == [("email", "sent", None)]
 
-        await stage.work_until(was_retried)
+        await notifier.run_jobs_until(was_retried)
         with running(MailServer(port=port)) as mail_server:
-            await stage.work_until(was_sent)
-            await stage.work_off()
+            await notifier.run_jobs_until(was_sent)
+            await notifier.run_due_jobs()
             assert len(mail_server.mails) == 1
 
 
 @pytest.mark.parametrize("reply", ["451 try later", "421 busy"])
 async def test_a_temporary_refusal_is_tried_again_under_the_same_id(
-    stage: Stage, mail_server: MailServer, reply: str
+    notifier: NotifierDriver, mail_server: MailServer, reply: str
 ) -> None:
     mail_server.data_replies.append(reply)
-    await stage.handle(changed())
+    await notifier.handle(changed())
 
     async def was_sent() -> bool:
-        return await stage.states() == [("email", "sent", None)]
+        return await notifier.delivery_states() == [("email", "sent", None)]
 
-    await stage.work_until(was_sent)
-    ((attempts, delivery),) = await stage.rows("SELECT attempts, delivery_id FROM notifier.delivery")
+    await notifier.run_jobs_until(was_sent)
+    ((attempts, delivery),) = await notifier.rows("SELECT attempts, delivery_id FROM notifier.delivery")
     assert (2, f"<{delivery}@rapport.example>") == (attempts, mail_server.mails[0]["Message-ID"])
 
 
-async def test_a_permanent_refusal_is_not_tried_again(stage: Stage, mail_server: MailServer) -> None:
+async def test_a_permanent_refusal_is_not_tried_again(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
     mail_server.data_replies.append("550 never")
-    await stage.handle(changed())
-    await stage.work_off()
-    assert await stage.states() == [("email", "failed", "refused")]
-    assert await stage.rows("SELECT count(*) FROM notifier_jobs.procrastinate_jobs") == [(0,)]
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    assert await notifier.delivery_states() == [("email", "failed", "refused")]
+    assert await notifier.rows("SELECT count(*) FROM notifier_jobs.procrastinate_jobs") == [(0,)]
 
 
-async def test_a_refused_address_is_not_tried_again(stage: Stage, mail_server: MailServer) -> None:
+async def test_a_refused_address_is_not_tried_again(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
     mail_server.recipient_replies.append("550 no such mailbox")
-    await stage.handle(changed())
-    await stage.work_off()
-    assert await stage.states() == [("email", "failed", "address-refused")]
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    assert await notifier.delivery_states() == [("email", "failed", "address-refused")]
 
 
-async def test_what_was_withdrawn_in_time_is_not_sent(stage: Stage, mail_server: MailServer) -> None:
-    await stage.handle(changed())
-    await stage.handle(changed(Change.WITHDRAWN, 2))
-    await stage.work_off()
+async def test_what_was_withdrawn_in_time_is_not_sent(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
+    await notifier.handle(changed())
+    await notifier.handle(changed(Change.WITHDRAWN, 2))
+    await notifier.run_due_jobs()
     assert mail_server.mails == []
-    assert await stage.states() == [("email", "cancelled", "withdrawn")]
+    assert await notifier.delivery_states() == [("email", "cancelled", "withdrawn")]
 
 
 async def test_a_delivery_without_a_job_is_taken_up_by_the_sweep(
-    stage: Stage, mail_server: MailServer
+    notifier: NotifierDriver, mail_server: MailServer
 ) -> None:
-    await stage.handle(changed())
-    async with stage.components.pool.connection() as conn:
+    await notifier.handle(changed())
+    async with notifier.components.pool.connection() as conn:
         await conn.execute("DELETE FROM notifier_jobs.procrastinate_jobs")
-    assert await stage.components.queue.sweep(stage.components.pool, 10) == 1
-    assert await stage.components.queue.sweep(stage.components.pool, 10) == 0
-    await stage.work_off()
+    assert await notifier.components.queue.sweep(notifier.components.pool, 10) == 1
+    assert await notifier.components.queue.sweep(notifier.components.pool, 10) == 0
+    await notifier.run_due_jobs()
     assert len(mail_server.mails) == 1
 
 
 async def test_an_attempt_whose_worker_died_is_taken_up_by_the_sweep(
-    stage: Stage, mail_server: MailServer
+    notifier: NotifierDriver, mail_server: MailServer
 ) -> None:
-    await stage.handle(changed())
-    async with stage.components.pool.connection() as conn:
+    await notifier.handle(changed())
+    async with notifier.components.pool.connection() as conn:
         # As a worker leaves it that was killed and whose heartbeat was given up.
         await conn.execute("UPDATE notifier_jobs.procrastinate_jobs SET status = 'doing', worker_id = NULL")
-    assert await stage.components.queue.sweep(stage.components.pool, 10) == 1
-    await stage.work_off()
+    assert await notifier.components.queue.sweep(notifier.components.pool, 10) == 1
+    await notifier.run_due_jobs()
     assert len(mail_server.mails) == 1
 
 
@@ -142,9 +152,11 @@ CLINICAL = (
 CANARIES = ("canary", "4.87", "8.61", "3.74", "0.7134", "s-9", "t-1", "north/")
 
 
-async def test_nothing_personal_or_clinical_stands_in_a_mail(stage: Stage, mail_server: MailServer) -> None:
-    await stage.handle(changed(), changed(Change.DEEPENED, 2))
-    await stage.work_off()
+async def test_nothing_personal_or_clinical_stands_in_a_mail(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
+    await notifier.handle(changed(), changed(Change.DEEPENED, 2))
+    await notifier.run_due_jobs()
     assert len(mail_server.mails) == 2
     for mail in mail_server.mails:
         body = "".join(part.get_content() for part in mail.walk() if not part.is_multipart())
@@ -154,16 +166,19 @@ async def test_nothing_personal_or_clinical_stands_in_a_mail(stage: Stage, mail_
 
 
 async def test_nothing_personal_or_clinical_stands_in_the_log(
-    stage: Stage, mail_server: MailServer, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    notifier: NotifierDriver,
+    mail_server: MailServer,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     mail_server.data_replies.append("451 c-canary-77 try later")
     caplog.set_level("DEBUG")
-    await stage.handle(changed())
+    await notifier.handle(changed())
 
     async def was_sent() -> bool:
-        return await stage.states() == [("email", "sent", None)]
+        return await notifier.delivery_states() == [("email", "sent", None)]
 
-    await stage.work_until(was_sent)
+    await notifier.run_jobs_until(was_sent)
     out, err = capfd.readouterr()
     # The mail server of the test logs what it gets: that is not our log.
     ours = [one.getMessage() for one in caplog.records if not one.name.startswith("mail")]

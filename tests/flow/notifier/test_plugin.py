@@ -12,7 +12,7 @@ from services.notifier.cli.plugin import check, put_tenant, trace
 from services.notifier.cli.therapists import register
 from services.runtime.process.cli_plugin import Tenant, Verdict
 from tests.support.detector.episodes import NOW, changed
-from tests.support.notifier.batch_driver import Stage
+from tests.support.notifier.batch_driver import NotifierDriver
 
 
 def tenant(**options: str) -> Tenant:
@@ -29,35 +29,37 @@ def tenant(**options: str) -> Tenant:
         "https://records.example/{client_id}/{therapist_id}",
     ],
 )
-async def test_a_link_template_that_could_lead_elsewhere_is_refused(stage: Stage, template: str) -> None:
-    async with await AsyncConnection.connect(stage.url) as conn:
+async def test_a_link_template_that_could_lead_elsewhere_is_refused(
+    notifier: NotifierDriver, template: str
+) -> None:
+    async with await AsyncConnection.connect(notifier.url) as conn:
         with pytest.raises(ValueError, match="client_url_template"):
             await put_tenant(conn, tenant(client_url_template=template))
 
 
-async def test_options_are_stored_and_the_same_again_changes_nothing(stage: Stage) -> None:
-    async with await AsyncConnection.connect(stage.url) as conn:
+async def test_options_are_stored_and_the_same_again_changes_nothing(notifier: NotifierDriver) -> None:
+    async with await AsyncConnection.connect(notifier.url) as conn:
         for _ in range(2):
             await put_tenant(
                 conn, tenant(client_url_template="https://r.example/{client_id}", messages="off")
             )
-    stored = await stage.rows("SELECT practice_id, told, client_url_template FROM notifier.practice")
+    stored = await notifier.rows("SELECT practice_id, told, client_url_template FROM notifier.practice")
     assert stored == [("north", False, "https://r.example/{client_id}")]
 
 
-async def test_an_option_that_is_not_given_keeps_its_value(stage: Stage) -> None:
-    async with await AsyncConnection.connect(stage.url) as conn:
+async def test_an_option_that_is_not_given_keeps_its_value(notifier: NotifierDriver) -> None:
+    async with await AsyncConnection.connect(notifier.url) as conn:
         await put_tenant(conn, tenant(client_url_template="https://r.example/{client_id}"))
         await put_tenant(conn, tenant(messages="off"))
         await put_tenant(conn, tenant())
-    stored = await stage.rows("SELECT practice_id, told, client_url_template FROM notifier.practice")
+    stored = await notifier.rows("SELECT practice_id, told, client_url_template FROM notifier.practice")
     assert stored == [("north", False, "https://r.example/{client_id}")]
 
 
-async def test_why_answers_with_every_decision_and_how_far_the_message_came(stage: Stage) -> None:
-    await stage.handle(changed())
-    await stage.work_off()
-    async with await AsyncConnection.connect(stage.url) as conn:
+async def test_why_answers_with_every_decision_and_how_far_the_message_came(notifier: NotifierDriver) -> None:
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    async with await AsyncConnection.connect(notifier.url) as conn:
         lines = [(line.what, line.why) for line in await trace(conn, "north", "s-9")]
         foreign = await trace(conn, "south", "s-9")
     assert lines == [
@@ -69,11 +71,11 @@ async def test_why_answers_with_every_decision_and_how_far_the_message_came(stag
     assert foreign == []
 
 
-async def test_doctor_names_therapists_who_cannot_be_written_to(stage: Stage) -> None:
-    async with await AsyncConnection.connect(stage.url) as conn:
+async def test_doctor_names_therapists_who_cannot_be_written_to(notifier: NotifierDriver) -> None:
+    async with await AsyncConnection.connect(notifier.url) as conn:
         before = [one.verdict for one in await check(conn)]
-    await stage.handle(changed(therapist="t-unknown"))
-    async with await AsyncConnection.connect(stage.url) as conn:
+    await notifier.handle(changed(therapist="t-unknown"))
+    async with await AsyncConnection.connect(notifier.url) as conn:
         after = {one.name: one.verdict for one in await check(conn)}
     assert before == [Verdict.GOOD] * 3
     assert after["therapists without an address"] is Verdict.NOTICE

@@ -11,20 +11,20 @@ from services.notifier.channels.registry import Channel
 from services.notifier.channels.webhook import WebhookContact
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed, episode_named
-from tests.support.notifier.batch_driver import Stage, notifier_stage
-from tests.support.notifier.webhook_receiver import Receiver, receiver
+from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
+from tests.support.notifier.webhook_receiver import WebhookReceiver, running_receiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
 
 @pytest.fixture
-def door() -> Iterator[Receiver]:
-    with receiver() as ready:
+def receiver() -> Iterator[WebhookReceiver]:
+    with running_receiver() as ready:
         yield ready
 
 
-async def _add(stage: Stage, url: str) -> None:
-    await stage.add(
+async def _add(notifier: NotifierDriver, url: str) -> None:
+    await notifier.add_therapist(
         address=None,
         channels=(Channel.INBOX, Channel.WEBHOOK),
         contacts={Channel.WEBHOOK: WebhookContact(url=url, secret=SECRET)},
@@ -32,20 +32,22 @@ async def _add(stage: Stage, url: str) -> None:
 
 
 @pytest.fixture
-async def stage(database_url: str, tmp_path: Path, door: Receiver) -> AsyncIterator[Stage]:
-    async with notifier_stage(
+async def notifier(
+    database_url: str, tmp_path: Path, receiver: WebhookReceiver
+) -> AsyncIterator[NotifierDriver]:
+    async with running_notifier(
         database_url, tmp_path, allow_private_webhooks=True, clock=SystemClock()
     ) as ready:
-        await _add(ready, door.url + "/hook")
+        await _add(ready, receiver.url + "/hook")
         yield ready
 
 
 async def test_a_webhook_carries_type_time_and_episode_and_a_signature_that_the_library_accepts(
-    stage: Stage, door: Receiver
+    notifier: NotifierDriver, receiver: WebhookReceiver
 ) -> None:
-    await stage.handle(changed())
-    await stage.work_off()
-    ((path, headers, body),) = door.requests
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    ((path, headers, body),) = receiver.requests
     verified = Webhook(SECRET).verify(body, headers)
     assert path == "/hook"
     assert {"type", "timestamp", "data"} == set(verified)
@@ -55,24 +57,28 @@ async def test_a_webhook_carries_type_time_and_episode_and_a_signature_that_the_
     )
 
 
-async def test_nothing_personal_stands_in_a_webhook(stage: Stage, door: Receiver) -> None:
-    await stage.handle(changed())
-    await stage.work_off()
-    path, headers, body = door.requests[0]
+async def test_nothing_personal_stands_in_a_webhook(
+    notifier: NotifierDriver, receiver: WebhookReceiver
+) -> None:
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    path, headers, body = receiver.requests[0]
     text = path + json.dumps(headers) + body.decode()
     assert [word for word in ("canary", "t-1", "north", "4.87", "0.71", "goal", "s-9") if word in text] == []
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-async def test_a_busy_receiver_gets_the_same_message_again(stage: Stage, door: Receiver, status: int) -> None:
-    door.statuses.append(status)
-    await stage.handle(changed())
+async def test_a_busy_receiver_gets_the_same_message_again(
+    notifier: NotifierDriver, receiver: WebhookReceiver, status: int
+) -> None:
+    receiver.statuses.append(status)
+    await notifier.handle(changed())
 
     async def was_sent() -> bool:
-        return await stage.states() == [("webhook", "sent", None)]
+        return await notifier.delivery_states() == [("webhook", "sent", None)]
 
-    await stage.work_until(was_sent)
-    first, second = door.requests
+    await notifier.run_jobs_until(was_sent)
+    first, second = receiver.requests
     assert first[2] == second[2]
     assert first[1]["webhook-id"] == second[1]["webhook-id"]
 
@@ -81,13 +87,13 @@ async def test_a_busy_receiver_gets_the_same_message_again(stage: Stage, door: R
     ("status", "why"), [(400, "refused"), (404, "refused"), (410, "gone"), (307, "redirected")]
 )
 async def test_a_receiver_that_says_never_is_not_asked_again(
-    stage: Stage, door: Receiver, status: int, why: str
+    notifier: NotifierDriver, receiver: WebhookReceiver, status: int, why: str
 ) -> None:
-    door.statuses.append(status)
-    await stage.handle(changed())
-    await stage.work_off()
-    assert [("webhook", "failed", why)] == await stage.states()
-    assert len(door.requests) == 1
+    receiver.statuses.append(status)
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    assert [("webhook", "failed", why)] == await notifier.delivery_states()
+    assert len(receiver.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,11 +108,11 @@ async def test_a_receiver_that_says_never_is_not_asked_again(
     ],
 )
 async def test_a_webhook_into_our_own_network_is_refused(
-    database_url: str, tmp_path: Path, door: Receiver, url: str
+    database_url: str, tmp_path: Path, receiver: WebhookReceiver, url: str
 ) -> None:
-    async with notifier_stage(database_url, tmp_path, clock=SystemClock()) as strict:
-        await _add(strict, url.format(port=door.url.rpartition(":")[2]))
+    async with running_notifier(database_url, tmp_path, clock=SystemClock()) as strict:
+        await _add(strict, url.format(port=receiver.url.rpartition(":")[2]))
         await strict.handle(changed())
-        await strict.work_off()
-        assert await strict.states() == [("webhook", "failed", "forbidden-target")]
-    assert door.requests == []
+        await strict.run_due_jobs()
+        assert await strict.delivery_states() == [("webhook", "failed", "forbidden-target")]
+    assert receiver.requests == []

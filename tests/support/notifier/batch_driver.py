@@ -1,4 +1,4 @@
-"""The notifier without Kafka: pipeline, worker and pages over a real PostgreSQL, fed directly."""
+"""Runs the notifier without Kafka: pipeline, worker and pages over a real PostgreSQL, fed directly."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -50,8 +50,8 @@ from tests.support.notifier.mail_server import MailServer
 PUBLIC_URL = "http://rapport.example"
 
 
-class TestClock:
-    """A clock that stands still until it is moved."""
+class MovableClock:
+    """A clock whose time changes only when a test moves it."""
 
     __test__ = False
 
@@ -59,22 +59,22 @@ class TestClock:
         self.at = now
 
     def now(self) -> datetime:
-        """Where it stands."""
+        """Return the current time."""
         return self.at
 
     def monotonic(self) -> float:
-        """The same in seconds."""
+        """Return the current time in seconds."""
         return self.at.timestamp()
 
     async def sleep(self, seconds: float) -> None:
-        """Move on by that much."""
+        """Move the clock by this time."""
         self.at += timedelta(seconds=seconds)
         await asyncio.sleep(0)
 
 
 @dataclass
-class Stage:
-    """The notifier on a stage: changes go in, and everything it did can be looked at."""
+class NotifierDriver:
+    """Feeds changes to a notifier, and shows everything that it did."""
 
     url: str
     components: NotifierComponents
@@ -85,11 +85,11 @@ class Stage:
     published: list[Outgoing] = field(default_factory=list)
 
     async def handle(self, *changes: EpisodeChanged | HeartbeatSent) -> None:
-        """Hand in one batch."""
+        """Process one batch of events."""
         await self.handle_records([record_of(change, offset) for offset, change in enumerate(changes)])
 
     async def handle_records(self, records: Sequence[Record]) -> None:
-        """Hand in one batch of records."""
+        """Process one batch of records."""
 
         async def work(tx: Transaction) -> None:
             await self.components.pipeline(tx, records)
@@ -97,7 +97,7 @@ class Stage:
         await self.transact(work)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
-        """What the consume loop does around a handler, without Kafka."""
+        """Run a handler in a transaction as the consume loop does, without Kafka."""
         async with await AsyncConnection.connect(self.url) as conn:
             tx = Transaction(conn, self.clock.now(), "cluster", rejected_events("notifier", Outgoing))
             await work(tx)
@@ -106,21 +106,21 @@ class Stage:
             count()
 
     async def rows(self, query: str, *values: object) -> list[TupleRow]:
-        """What a query finds."""
+        """Return the rows of a query."""
         async with await AsyncConnection.connect(self.url) as conn:
             return await (await conn.execute(query, values)).fetchall()
 
     async def decisions(self) -> set[tuple[str, str, str, str]]:
-        """Every decision: (change, channel, outcome, reason)."""
+        """Return every decision: (change, channel, outcome, reason)."""
         found = await self.rows("SELECT change, channel, outcome, reason FROM notifier.decision")
         return {(a, b, c, d) for a, b, c, d in found}
 
-    async def states(self) -> list[tuple[str, str, str | None]]:
-        """Every delivery: (channel, state, reason)."""
+    async def delivery_states(self) -> list[tuple[str, str, str | None]]:
+        """Return every delivery: (channel, state, reason)."""
         query = "SELECT channel, state, reason FROM notifier.delivery ORDER BY created_at, channel"
         return [(a, b, c) for a, b, c in await self.rows(query)]
 
-    async def add(self, **fields: object) -> Therapist:
+    async def add_therapist(self, **fields: object) -> Therapist:
         """Put a therapist into the directory."""
         values: dict[str, Any] = {
             "practice_id": "north",
@@ -132,12 +132,12 @@ class Stage:
             await put_therapist(conn, therapist)
         return therapist
 
-    async def practice(self, practice: PracticeOptions) -> None:
+    async def set_practice(self, practice: PracticeOptions) -> None:
         """Set a practice's options."""
         async with await AsyncConnection.connect(self.url) as conn:
             await put_practice(conn, practice)
 
-    async def work_off(self) -> None:
+    async def run_due_jobs(self) -> None:
         """Run every job that is due."""
         await self.components.queue.app.run_worker_async(
             queues=[QUEUE],
@@ -147,46 +147,46 @@ class Stage:
             listen_notify=False,
         )
 
-    async def work_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
-        """Run jobs as they become due until something holds."""
+    async def run_jobs_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Run jobs as they become due until a condition holds."""
         async with asyncio.timeout(20):
             while not await holds():
-                await self.work_off()
+                await self.run_due_jobs()
 
-    def move_on(self, by: timedelta) -> None:
+    def advance(self, by: timedelta) -> None:
         """Move the clock."""
-        assert isinstance(self.clock, TestClock)
+        assert isinstance(self.clock, MovableClock)
         self.clock.at += by
 
     def browser(self) -> httpx.AsyncClient:
-        """A browser without scripts."""
+        """Return a client that acts as a browser without scripts."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL)
 
-    def caller(self) -> httpx.AsyncClient:
-        """A practice's system with its key."""
+    def api_client(self) -> httpx.AsyncClient:
+        """Return a client that acts as a practice's system with its key."""
         head = {"Authorization": f"Bearer {self.key}"}
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL, headers=head)
 
     def answers(self) -> list[TherapistResponded]:
-        """The answers that were published."""
+        """Return the answers that were published."""
         events = [decode(out.value) for out in self.published]
         return [one.data for one in events if isinstance(one, TherapistRespondedEvent)]
 
 
 @asynccontextmanager
-async def notifier_stage(
+async def running_notifier(
     url: str,
     folder: Path,
     *,
     clock: Clock | None = None,
     smtp_port: int = 9,
     allow_private_webhooks: bool = False,
-) -> AsyncIterator[Stage]:
-    """A notifier over a migrated database; without a clock its time stands still."""
+) -> AsyncIterator[NotifierDriver]:
+    """Run a notifier over a migrated database; without a clock its time changes only by `advance`."""
     secret, credentials = folder / "signing", folder / "credentials.json"
     secret.write_text("0123456789abcdef" * 4)
     key = add_key(credentials, grants=["north"], scopes=["therapists:write", "results:read"])
-    clock = clock or TestClock()
+    clock = clock or MovableClock()
     metrics = Metrics("notifier")
     health = Health(clock, metrics)
     own = NotifierSettings(
@@ -205,16 +205,20 @@ async def notifier_stage(
         instruments=InstrumentSettings(),
     )
     components = build_components(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
-    stage = Stage(url, components, FastAPI(), key.secret, clock)
-    stage.app = build_app(
-        components.page_context(stage.transact), CredentialStore(credentials), own.channels, health, metrics
+    notifier = NotifierDriver(url, components, FastAPI(), key.secret, clock)
+    notifier.app = build_app(
+        components.page_context(notifier.transact),
+        CredentialStore(credentials),
+        own.channels,
+        health,
+        metrics,
     )
     jobs = components.worker.jobs
     await components.pool.open()
     await jobs.open()
     await components.queue.app.open_async(jobs)
     try:
-        yield stage
+        yield notifier
     finally:
         await jobs.close()
         await components.pool.close()

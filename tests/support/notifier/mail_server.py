@@ -1,4 +1,4 @@
-"""A real SMTP server for tests: keeps what it accepts, and refuses as it is told to."""
+"""Runs a real SMTP server that records mails and gives the replies a test sets."""
 
 import email
 import email.policy
@@ -16,7 +16,7 @@ from tests.support.ports import free_port
 
 @dataclass
 class MailServer:
-    """What came in. `replies` are given one after the other instead of accepting; then mail is accepted."""
+    """The mails received. The replies set are given first, one after the other; then mail is accepted."""
 
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
@@ -28,7 +28,7 @@ class MailServer:
     async def handle_RCPT(  # noqa: N802 - aiosmtpd calls it so
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
-        """Take a recipient, or not."""
+        """Accept or refuse a recipient."""
         if self.recipient_replies:
             return self.recipient_replies.pop(0)
         envelope.rcpt_tos.append(address)
@@ -37,7 +37,7 @@ class MailServer:
     async def handle_DATA(  # noqa: N802 - aiosmtpd calls it so
         self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        """Take a mail, or not."""
+        """Accept or refuse a mail."""
         if self.data_replies:
             return self.data_replies.pop(0)
         content: Any = envelope.content

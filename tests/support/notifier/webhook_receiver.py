@@ -1,4 +1,4 @@
-"""A real HTTP receiver for webhooks: keeps what comes in and answers as it is told to."""
+"""Runs a real HTTP server that records webhooks and answers with the statuses a test sets."""
 
 import threading
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass
-class Receiver:
-    """What came in: (path, headers in lower case, body). `statuses` are answered first, then 204."""
+class WebhookReceiver:
+    """The requests received: (path, headers in lower case, body). `statuses` are answered first, then 204."""
 
     url: str = ""
     requests: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
@@ -17,20 +17,20 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
+def running_receiver() -> Iterator[WebhookReceiver]:
     """Start it on a free port."""
-    kept = Receiver()
+    receiver = WebhookReceiver()
 
-    class Door(BaseHTTPRequestHandler):
+    class RequestHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
-            kept.requests.append(
+            receiver.requests.append(
                 (self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             )
-            status = kept.statuses.pop(0) if kept.statuses else 204
+            status = receiver.statuses.pop(0) if receiver.statuses else 204
             self.send_response(status)
             if 300 <= status < 400:
-                self.send_header("Location", kept.url + "/elsewhere")
+                self.send_header("Location", receiver.url + "/elsewhere")
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -38,14 +38,14 @@ def receiver() -> Iterator[Receiver]:
             self.do_POST()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server calls it so
-            """Say nothing."""
+            """Log nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    kept.url = f"http://127.0.0.1:{server.server_port}"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RequestHandler)
+    receiver.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield kept
+        yield receiver
     finally:
         server.shutdown()
         thread.join()

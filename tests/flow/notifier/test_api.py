@@ -1,0 +1,123 @@
+"""The API returns the directory, the decisions and the balance of the own practice only."""
+
+from schemas.events import Change, KeptBack
+from tests.support.detector.episodes import changed, episode_named
+from tests.support.notifier.batch_driver import NotifierDriver
+
+ENTRY = {
+    "address": "t9@north.example",
+    "locale": "de-AT",
+    "time_zone": "Europe/Vienna",
+    "channels": ["email", "webhook"],
+    "supervisor": "s-1",
+    "webhook": {
+        "url": "https://hooks.example/rapport",
+        "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=",
+    },
+}
+
+
+async def test_a_therapist_is_put_and_read_back_without_the_secret(notifier: NotifierDriver) -> None:
+    async with notifier.api_client() as api_client:
+        first = await api_client.put("/v1/therapists/t-9", json=ENTRY)
+        second = await api_client.put("/v1/therapists/t-9", json=ENTRY)
+        read = await api_client.get("/v1/therapists/t-9")
+    assert (first.status_code, second.status_code, read.status_code) == (201, 200, 200)
+    assert read.json()["time_zone"] == "Europe/Vienna"
+    assert "whsec" not in first.text + read.text
+
+
+async def test_what_is_wrong_with_an_entry_is_named_without_being_repeated(notifier: NotifierDriver) -> None:
+    wrong = {"address": "canary", "locale": "xx-canary", "time_zone": "Mars/Canary", "channels": ["webhook"]}
+    async with notifier.api_client() as api_client:
+        answer = await api_client.put("/v1/therapists/t-9", json=wrong)
+    assert answer.status_code == 422
+    assert {"address", "locale", "time_zone", "webhook"} == {one["field"] for one in answer.json()["errors"]}
+    assert "canary" not in answer.text.lower()
+
+
+async def test_an_id_that_is_a_mail_address_is_refused(notifier: NotifierDriver) -> None:
+    async with notifier.api_client() as api_client:
+        assert (await api_client.put("/v1/therapists/a@b.example", json={})).status_code == 422
+
+
+async def test_a_therapist_of_another_practice_is_not_found(notifier: NotifierDriver) -> None:
+    await notifier.add_therapist(practice_id="south", therapist_id="t-south")
+    async with notifier.api_client() as api_client:
+        own = await api_client.get("/v1/therapists/t-south")
+        foreign = await api_client.get("/v1/therapists/t-south", headers={"Rapport-Practice": "south"})
+    assert (own.status_code, foreign.status_code) == (404, 404)
+
+
+async def test_no_path_answers_without_a_key(notifier: NotifierDriver) -> None:
+    async with notifier.browser() as nobody:
+        for path in ("/v1/therapists/t-1", "/v1/notifications", "/v1/balance"):
+            assert (await nobody.get(path)).status_code == 401
+
+
+async def test_decisions_are_paged_without_skipping_or_repeating(notifier: NotifierDriver) -> None:
+    for number in range(7):
+        await notifier.handle(changed(episode=f"e-{number}", client=f"c-{number}"))
+    seen, after = [], ""
+    async with notifier.api_client() as api_client:
+        while page := (
+            await api_client.get(
+                "/v1/notifications", params={"limit": 4, **({"after": after} if after else {})}
+            )
+        ).json():
+            if not page["notifications"]:
+                break
+            seen += [(one["episode_id"], one["channel"]) for one in page["notifications"]]
+            after = page["next"]
+    assert 21 == len(seen) == len(set(seen))
+
+
+async def test_a_decision_says_what_was_decided_and_how_far_the_message_came(
+    notifier: NotifierDriver,
+) -> None:
+    await notifier.handle(changed())
+    async with notifier.api_client() as api_client:
+        found = (await api_client.get("/v1/notifications")).json()["notifications"]
+    by_channel = {one["channel"]: one for one in found}
+    assert tuple(by_channel["inbox"][name] for name in ("outcome", "reason", "state")) == (
+        "told",
+        "to-review",
+        "sent",
+    )
+    assert tuple(by_channel["email"][name] for name in ("outcome", "state", "sent_at")) == (
+        "told",
+        "pending",
+        None,
+    )
+    assert tuple(by_channel["webhook"][name] for name in ("outcome", "state")) == ("suppressed", None)
+    assert {str(episode_named("one"))} == {one["episode_id"] for one in found}
+
+
+async def test_another_practices_decisions_are_not_shown(notifier: NotifierDriver) -> None:
+    await notifier.handle(changed(practice="south"))
+    async with notifier.api_client() as api_client:
+        assert (await api_client.get("/v1/notifications")).json()["notifications"] == []
+
+
+async def test_the_balance_adds_up(notifier: NotifierDriver) -> None:
+    await notifier.handle(
+        changed(),
+        changed(Change.REPAIRED, 2),
+        changed(episode="two", kept_back=KeptBack.HISTORIC),
+        changed(episode="three", therapist="t-unknown"),
+    )
+    async with notifier.api_client() as api_client:
+        balance = (await api_client.get("/v1/balance")).json()
+    assert balance["messages"]["inbox"] == {"sent": 3}
+    assert balance["messages"]["email"]["pending"] == 1
+    assert balance["kept_back"] == {"historic": 1}
+    assert balance["not_sent"]["email"] == {"historic": 1, "quiet-change": 1, "no-address": 1}
+
+
+async def test_health_answers_and_metrics_name_no_one(notifier: NotifierDriver) -> None:
+    await notifier.handle(changed())
+    async with notifier.browser() as anyone:
+        assert (await anyone.get("/livez")).status_code == 200
+        page = (await anyone.get("/metrics")).text
+    assert 'rapport_decisions_total{channel="email",outcome="told",reason="to-review"}' in page
+    assert [word for word in ("north", "t-1", "canary") if word in page] == []
