@@ -7,7 +7,7 @@ import pytest
 from deploy.kafka.run import KafkaNode
 from services.cli.demo.input_ratings import InputRating, NetworkSize, simulate_ratings
 from tests.support.backend import real_backend
-from tests.support.final_state import FinalState, ending
+from tests.support.final_state import FinalState, final_state
 from tests.support.postgres import fresh_database
 from tests.support.service_stack import ServiceStack, running_stack
 
@@ -36,7 +36,7 @@ def undisturbed(
     ):
         introduce(stack, sent)
         send(stack, sent)
-        found = ending(stack, database)
+        found = final_state(stack, database)
     assert found.episodes, "nothing opened: this input would prove nothing"
     assert {"assessed", "superseded", "duplicate"} <= found.deliveries.keys()
     return found

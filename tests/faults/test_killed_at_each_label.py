@@ -14,7 +14,7 @@ from services.runtime.process.kill_points import KILLED_EXIT_CODE, LABELS
 from tests.faults.conftest import introduce, send
 from tests.support import invariants
 from tests.support.backend import Backend
-from tests.support.final_state import FinalState, ending, mails_sent, published
+from tests.support.final_state import FinalState, final_state, mails_sent, published_records
 from tests.support.service_stack import ServiceStack, running_stack, wait_until
 
 pytestmark = [pytest.mark.durable, pytest.mark.timeout(180)]
@@ -80,8 +80,8 @@ def test_a_kill_at_this_label_ends_in_the_same_table_and_tells_nobody_twice(
         stack.start(service)
         if not introduce_first:
             introduce(stack, sent)
-        assert undisturbed == ending(stack, database_url)
-        events = [record for record in published(backend) if record.value != NO_EVENT]
+        assert undisturbed == final_state(stack, database_url)
+        events = [record for record in published_records(backend) if record.value != NO_EVENT]
         assert invariants.ids_with_two_contents(events) == []
         # Mail is sent at least once, under the same id each time: a mail program shows it once.
         assert mails_sent(database_url) == len({mail["message_id"] for mail in stack.mails.list()})

@@ -1,7 +1,7 @@
-"""One interface over every Kafka that tests run on: the embedded broker, a real node, a container.
+"""Gives every Kafka that tests run on (embedded broker, real node, container) one interface.
 
-The fixture `backend` (in `needs.py`) runs a test on each kind; tests marked `durable` run only on those
-that keep their records over a restart.
+The fixture `backend` (in `machine_requirements.py`) runs a test on each kind; tests marked `durable` run only
+on those that keep their records over a restart.
 """
 
 import os
@@ -23,75 +23,75 @@ from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from tests.support.embedded_kafka import embedded_kafka
 
 
-class Node(Protocol):
-    """A Kafka that keeps its records over a restart."""
+class DurableNode(Protocol):
+    """A Kafka node that keeps its records over a restart."""
 
     @property
     def bootstrap(self) -> str:
-        """Its address, the same after each start."""
+        """The bootstrap address, which is the same after each start."""
 
     def start(self) -> None:
-        """Start it, and return once it answers."""
+        """Start the node and return once it responds."""
 
     def stop(self) -> None:
-        """Stop it cleanly."""
+        """Stop the node cleanly."""
 
     def kill(self) -> None:
-        """End it like a power cut."""
+        """End the node like a power cut."""
 
     def restart(self) -> None:
-        """Stop and start."""
+        """Stop and start the node."""
 
     def is_running(self) -> bool:
-        """Whether it runs now."""
+        """Return whether the node is running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A running Kafka. What it cannot do is not there to call."""
+    """A running Kafka; only one with a `node` can be stopped and started."""
 
     name: str
     bootstrap: str
     kafka_env: Mapping[str, str]
-    """The environment that reaches it (`KAFKA_…`)."""
+    """The environment variables for connecting to it (`KAFKA_…`)."""
     partitions: int
-    """Partitions of every topic."""
-    node: Node | None = None
+    """The number of partitions of every topic."""
+    node: DurableNode | None = None
 
     @property
     def durable(self) -> bool:
-        """Whether records survive its own end."""
+        """Whether records survive a stop."""
         return self.node is not None
 
     def stop(self) -> None:
-        """Stop it cleanly."""
+        """Stop the node cleanly."""
         self._durable_node().stop()
 
     def kill(self) -> None:
-        """End it like a power cut."""
+        """End the node like a power cut."""
         self._durable_node().kill()
 
     def start(self) -> None:
-        """Start it again at the same address, with the same records."""
+        """Start the node again at the same address, with the same records."""
         self._durable_node().start()
 
     def restart(self) -> None:
-        """Stop and start."""
+        """Stop and start the node."""
         self._durable_node().restart()
 
-    def _durable_node(self) -> Node:
-        assert self.node is not None, f"{self.name} keeps nothing: mark the test `durable`"
+    def _durable_node(self) -> DurableNode:
+        assert self.node is not None, f"{self.name} keeps no records over a restart: mark the test `durable`"
         return self.node
 
 
 @contextmanager
 def embedded_backend() -> Iterator[Backend]:
-    """The in-memory broker; topics come on first use with 4 partitions."""
+    """Run the embedded broker; topics are created on first use with 4 partitions."""
     with embedded_kafka() as bootstrap:
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "KAFKA_EMBEDDED": "true",
-            # It knows no static membership, and a member that is gone only by its silence.
+            # It has no static membership and notices a lost member only by the session timeout.
             "KAFKA_SESSION_TIMEOUT_S": "3",
         }
         yield Backend("embedded", bootstrap, environment, EMBEDDED_PARTITIONS)
@@ -99,22 +99,22 @@ def embedded_backend() -> Iterator[Backend]:
 
 @contextmanager
 def real_node() -> Iterator[KafkaNode]:
-    """A Kafka node in a temporary folder: it starts in seconds, so one serves a whole run."""
-    with tempfile.TemporaryDirectory(prefix="rapport-kafka-") as folder, ExitStack() as last:
+    """Run a Kafka node in a temporary folder; one node serves a whole test run."""
+    with tempfile.TemporaryDirectory(prefix="rapport-kafka-") as folder, ExitStack() as stack:
         node = KafkaNode(Path(folder))
         node.start()
-        last.callback(node.stop)
+        stack.callback(node.stop)
         yield node
 
 
 @contextmanager
-def real_backend(node: Node, name: str = "kafka") -> Iterator[Backend]:
-    """That node with empty topics, as `rapport topics apply` makes them."""
+def real_backend(node: DurableNode, name: str = "kafka") -> Iterator[Backend]:
+    """Create empty topics on this node with `rapport topics apply`, and delete them afterwards."""
     if not node.is_running():
         node.start()
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": node.bootstrap,
-        # One replica of each: who comes back after a kill takes its own place, without waiting for a timeout.
+        # There is one replica of each service: after a kill it gets its partitions back without a timeout.
         "KAFKA_GROUP_INSTANCE_ID": "test",
     }
     apply_topics(environment)
@@ -134,12 +134,12 @@ def apply_topics(kafka_env: Mapping[str, str]) -> None:
 
 
 def _delete_topics(bootstrap: str) -> None:
-    # Positions of groups go with their topics, so the next test finds a cluster that has seen nothing.
+    # Kafka deletes the offsets of groups with their topics, so the next test starts with an empty cluster.
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     names = [topic.name for topic in ALL]
     for deleted in admin.delete_topics(names, operation_timeout=10).values():
         deleted.result(timeout=15)
-    ends = time.monotonic() + 15
+    deadline = time.monotonic() + 15
     while set(names) & set(admin.list_topics(timeout=5).topics):
-        assert time.monotonic() < ends, "topics were deleted but do not go"
+        assert time.monotonic() < deadline, "the deleted topics still exist"
         time.sleep(0.02)

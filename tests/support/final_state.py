@@ -1,4 +1,4 @@
-"""A stack that was disturbed in; how it ended out, to be compared with one that was not."""
+"""Reads the final state of a stack, to compare a disturbed stack with an undisturbed one."""
 
 import asyncio
 from collections import Counter
@@ -13,7 +13,7 @@ from tests.support import invariants
 from tests.support.backend import Backend
 from tests.support.service_stack import ServiceStack
 
-NOTIFIER = {
+NOTIFIER_INVARIANTS = {
     "every change that the detector published is decided upon": """
         SELECT c.episode_id, c.revision FROM detector.episode_change c
         LEFT JOIN notifier.change n USING (episode_id, revision) WHERE n.episode_id IS NULL""",
@@ -29,15 +29,15 @@ NOTIFIER = {
 
 
 class FinalState(NamedTuple):
-    """What must not depend on who died when."""
+    """What must not depend on which process was killed when."""
 
     deliveries: dict[str, int]
     assessments: list[tuple[object, ...]]
     episodes: list[tuple[object, ...]]
 
 
-def ending(stack: ServiceStack, database_url: str) -> FinalState:
-    """Wait until nothing moves, check every invariant, and read how it ended."""
+def final_state(stack: ServiceStack, database_url: str) -> FinalState:
+    """Wait until all work is done, check every invariant, and return the final state."""
     settled = stack.settled()
     assert stack.report.accepted == settled.balance.delivered
     return asyncio.run(_read(database_url, settled.balance.deliveries))
@@ -46,7 +46,7 @@ def ending(stack: ServiceStack, database_url: str) -> FinalState:
 async def _read(database_url: str, deliveries: Counter[str]) -> FinalState:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
         assert await invariants.broken(conn) == {}
-        assert await invariants.broken(conn, NOTIFIER) == {}
+        assert await invariants.broken(conn, NOTIFIER_INVARIANTS) == {}
         return FinalState(
             {outcome: count for outcome, count in deliveries.items() if count},
             [tuple(row) for row in await invariants.stored_assessments(conn)],
@@ -55,7 +55,7 @@ async def _read(database_url: str, deliveries: Counter[str]) -> FinalState:
 
 
 def mails_sent(database_url: str) -> int:
-    """How many mails the notifier says it has sent."""
+    """Return the number of mails that the notifier has recorded as sent."""
     with psycopg.connect(database_url) as conn:
         row = conn.execute(
             "SELECT count(*) FROM notifier.delivery WHERE channel = 'email' AND state = 'sent'"
@@ -64,8 +64,8 @@ def mails_sent(database_url: str) -> int:
     return int(row[0])
 
 
-def published(backend: Backend) -> list[Record]:
-    """Everything in the topics that the detector writes, each partition in its order."""
+def published_records(backend: Backend) -> list[Record]:
+    """Return all records in the topics that the detector writes, each partition in order."""
     consumer = Consumer(
         {
             "bootstrap.servers": backend.bootstrap,
@@ -74,21 +74,21 @@ def published(backend: Backend) -> list[Record]:
             "log_level": 0,
         }
     )
-    found = []
+    records = []
     try:
-        places = [
+        partitions = [
             TopicPartition(topic, partition, 0)
             for topic in (ASSESSED.name, EPISODE_CHANGED.name)
             for partition in range(backend.partitions)
         ]
-        left = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
-        consumer.assign(places)
+        left = sum(consumer.get_watermark_offsets(partition, timeout=10)[1] for partition in partitions)
+        consumer.assign(partitions)
         for _ in range(left):
             message = consumer.poll(10)
             assert message is not None, "a topic ended before its end"
             assert message.error() is None
-            place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-            found.append(Record(*place, 0, message.key(), message.value()))
+            position = (message.topic() or "", message.partition() or 0, message.offset() or 0)
+            records.append(Record(*position, 0, message.key(), message.value()))
     finally:
         consumer.close()
-    return found
+    return records

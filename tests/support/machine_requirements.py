@@ -1,6 +1,6 @@
-"""What tests need of a machine in; those that cannot run here are skipped, and said at the end.
+"""Skips tests whose requirements this machine does not meet, and lists them at the end (a pytest plugin).
 
-A pytest plugin: marks `durable`, `docker` and `browser` name needs, `backend` is the Kafka of a test.
+The marks `durable`, `docker` and `browser` name requirements; the fixture `backend` is the Kafka of a test.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from xdist.workermanage import WorkerController
 
 from deploy.kafka import jars
 from deploy.kafka.run import KafkaNode
-from tests.support.backend import Backend, Node, embedded_backend, real_backend, real_node
+from tests.support.backend import Backend, DurableNode, embedded_backend, real_backend, real_node
 
 
 def _docker_missing() -> str | None:
@@ -32,63 +32,63 @@ def _browser_missing() -> str | None:
     return None
 
 
-NEEDS: dict[str, tuple[str, Callable[[], str | None]]] = {
+REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "durable": ("a real Kafka by Maven", cache(jars.missing)),
     "docker": ("containers", cache(_docker_missing)),
     "browser": ("a browser", cache(_browser_missing)),
 }
-"""By mark: what is needed, and what this machine lacks for it (None: nothing)."""
+"""For each mark, the requirement, and a function that returns what this machine lacks (None: nothing)."""
 
 _SKIPPED = pytest.StashKey[Counter[str]]()
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin to count."""
+    """Start counting."""
     config.stash[_SKIPPED] = Counter()
     config.stash[_LEFT_OUT] = Counter()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give a test that asks for `backend` one run on each kind of Kafka."""
+    """Run a test with the fixture `backend` on each kind of Kafka."""
     if "backend" in metafunc.fixturenames:
         kinds = [pytest.param("kafka", marks=pytest.mark.durable)]
         if metafunc.definition.get_closest_marker("durable") is None:
             kinds.insert(0, pytest.param("embedded"))
-        # Faults are the same in a container; they run where a node starts soonest.
+        # Fault tests would find the same in a container; they run on the node, which starts faster.
         if "flow" in metafunc.definition.path.parts:
             kinds.append(pytest.param("containers", marks=pytest.mark.docker))
         metafunc.parametrize("backend", kinds, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run."""
+    """Skip the tests that this machine cannot run."""
     for item in items:
-        for mark, (_, missing) in NEEDS.items():
+        for mark, (_, missing) in REQUIREMENTS.items():
             if item.get_closest_marker(mark) is not None and (lacking := missing()):
                 item.add_marker(pytest.mark.skip(reason=lacking))
                 config.stash[_SKIPPED][mark] += 1
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Count what was left out by `-m`."""
+    """Count the tests that `-m` deselects."""
     for item in items:
-        for mark in NEEDS:
+        for mark in REQUIREMENTS:
             if item.get_closest_marker(mark) is not None:
                 item.config.stash[_LEFT_OUT][mark] += 1
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker process: hand the counts to the one that sums up."""
+    """In a worker process, send the counts to the main process."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         counted = [session.config.stash[_SKIPPED], session.config.stash[_LEFT_OUT]]
-        output["needs"] = [dict(each) for each in counted]
+        output["needs"] = [dict(counter) for counter in counted]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: WorkerController) -> None:
-    """Take a worker's counts. Every worker collects all tests, so all of them count the same."""
+    """Take over a worker's counts; every worker collects all tests, so their counts are equal."""
     output = getattr(node, "workeroutput", {})
     if "needs" in output:
         skipped, left_out = output["needs"]
@@ -98,8 +98,8 @@ def pytest_testnodedown(node: WorkerController) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what did not run here and why."""
-    for mark, (what, missing) in NEEDS.items():
+    """List the tests that did not run, and why."""
+    for mark, (what, missing) in REQUIREMENTS.items():
         if skipped := config.stash[_SKIPPED][mark]:
             terminalreporter.write_line(
                 f"NOT RUN: {skipped} tests that need {what}: {missing()}", yellow=True
@@ -112,14 +112,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def kafka_node() -> Iterator[KafkaNode]:
-    """A real Kafka node; the topics are not there yet."""
+    """Return a real Kafka node without topics."""
     with real_node() as node:
         yield node
 
 
 @pytest.fixture(scope="session")
-def container_node() -> Iterator[Node]:
-    """A Kafka node in a container; the topics are not there yet."""
+def container_node() -> Iterator[DurableNode]:
+    """Return a Kafka node in a container without topics."""
     from tests.support.containers import kafka_container
 
     with kafka_container() as node:
@@ -128,7 +128,7 @@ def container_node() -> Iterator[Node]:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """A Kafka that has seen nothing yet."""
+    """Return a Kafka without records and offsets."""
     if request.param == "embedded":
         with embedded_backend() as found:
             yield found
