@@ -1,1 +1,1 @@
-"""Killing and breaking, on a Kafka that keeps its records: the same table at the end."""
+"""Kills services at every label on a real Kafka and compares the final tables."""

@@ -1,4 +1,4 @@
-"""What the fault tests send, and how it ends when nothing happens to anyone."""
+"""The ratings that the fault tests send, and the final state without any fault."""
 
 from collections.abc import Sequence
 
@@ -28,26 +28,26 @@ def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
     sent: list[InputRating],
 ) -> FinalState:
-    """How it ends when nothing happens to anyone."""
+    """Return the final state of a run without any fault."""
     with (
         real_backend(kafka_node) as backend,
         fresh_database(postgres_url) as database,
         running_stack(backend, database, tmp_path_factory.mktemp("undisturbed")) as stack,
     ):
-        introduce(stack, sent)
+        add_therapists(stack, sent)
         send(stack, sent)
-        found = final_state(stack, database)
-    assert found.episodes, "nothing opened: this input would prove nothing"
-    assert {"assessed", "superseded", "duplicate"} <= found.deliveries.keys()
-    return found
+        state = final_state(stack, database)
+    assert state.episodes, "no episode opened, so this input would prove nothing"
+    assert {"assessed", "superseded", "duplicate"} <= state.deliveries.keys()
+    return state
 
 
-def introduce(stack: ServiceStack, sent: Sequence[InputRating]) -> None:
-    """Put the therapists into the directory, so that mail is sent too."""
-    for therapist in sorted({one.body["therapist_id"] for one in sent}):
+def add_therapists(stack: ServiceStack, sent: Sequence[InputRating]) -> None:
+    """Add the therapists to the directory, so that mail is sent, too."""
+    for therapist in sorted({rating.body["therapist_id"] for rating in sent}):
         stack.client.put_therapist(PRACTICE, therapist, {"address": f"{therapist}@practice.example"})
 
 
 def send(stack: ServiceStack, part: Sequence[InputRating]) -> None:
-    """Send ratings through the batch door, in their order."""
-    stack.send(PRACTICE, [one.body for one in part])
+    """Send ratings in order in one batch request."""
+    stack.send(PRACTICE, [rating.body for rating in part])

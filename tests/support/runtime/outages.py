@@ -1,4 +1,4 @@
-"""Harm to what a service stands on: a broker of the test's own, a door to it, a database that is shut."""
+"""Causes outages: a broker that a test may stop, a port to it that opens later, a database that refuses."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ import psycopg.conninfo
 
 @contextmanager
 def own_broker() -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """A broker of the test's own, to be harmed."""
+    """Run a broker for one test; yield its address and its process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli.local.mock_kafka"], stdout=subprocess.PIPE, text=True
     )
@@ -31,7 +31,7 @@ def own_broker() -> Iterator[tuple[str, subprocess.Popen[str]]]:
 
 
 class PortForwarder:
-    """A port that leads to the broker once it is opened."""
+    """A local port that forwards to the broker once it is opened."""
 
     def __init__(self, target: str) -> None:
         self._host, port = target.split(":")
@@ -42,7 +42,7 @@ class PortForwarder:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Let connections through."""
+        """Accept and forward connections."""
         async with await asyncio.start_server(self._connect, "127.0.0.1", self.port):
             yield
 
@@ -60,7 +60,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 @contextmanager
 def database_away(url: str) -> Iterator[None]:
-    """Throw everyone out of the database and let nobody in."""
+    """End all connections to the database and refuse new ones."""
     name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
     with psycopg.connect(url, dbname="postgres", autocommit=True) as admin:
         admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())

@@ -1,4 +1,4 @@
-"""The sample service as a process of its own, to be harmed.
+"""Runs the sample service as a process that tests can kill.
 
 python -m tests.support.runtime.sample_process NAME
 """
@@ -13,15 +13,15 @@ from tests.support.runtime.sample_service import Sample
 
 async def main() -> None:
     """Consume until killed."""
-    given = os.environ
+    environment = os.environ
     sample = Sample(
-        given["KAFKA_BOOTSTRAP_SERVERS"],
-        given["DATABASE_URL"],
+        environment["KAFKA_BOOTSTRAP_SERVERS"],
+        environment["DATABASE_URL"],
         sys.argv[1],
-        embedded=bool(given.get("SAMPLE_EMBEDDED", "yes")),
+        embedded=bool(environment.get("SAMPLE_EMBEDDED", "yes")),
     )
-    kafka = sample.kafka.model_copy(update={"group_instance_id": given.get("KAFKA_GROUP_INSTANCE_ID")})
-    process = sample.consumer(checkpoint=checkpoint_from(given), max_records=10, kafka=kafka)
+    kafka = sample.kafka.model_copy(update={"group_instance_id": environment.get("KAFKA_GROUP_INSTANCE_ID")})
+    process = sample.consumer(checkpoint=checkpoint_from(environment), max_records=10, kafka=kafka)
     await process.consumer.run()
 
 

@@ -1,7 +1,7 @@
-"""A small service on the runtime: numbers come in, each takes effect once and is published once.
+"""A small service on the runtime: each number that it reads is stored once and published once.
 
-A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, `refused` is
-turned down for a reason of the domain.
+A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, and `refused`
+is rejected by the domain.
 """
 
 import asyncio
@@ -40,11 +40,11 @@ CREATE TABLE sample.effect (
 
 
 class Crash(BaseException):
-    """The end of a process, as far as one can have it inside a test's own."""
+    """Simulates the end of a process inside the test's own process."""
 
 
 def crash_at(label: str, *, time: int = 1) -> Checkpoint:
-    """A checkpoint that crashes at the nth passage of `label`, once."""
+    """Return a checkpoint that raises `Crash` once, when `label` is passed for the nth time."""
     left = time
 
     def checkpoint(reached: str) -> None:
@@ -58,10 +58,10 @@ def crash_at(label: str, *, time: int = 1) -> Checkpoint:
 
 
 async def until(condition: Callable[[], bool], what: str = "it", deadline_s: float = DEADLINE_S) -> None:
-    """Wait for a condition."""
+    """Wait until a condition holds."""
     try:
         async with asyncio.timeout(deadline_s):
-            while not condition():  # noqa: ASYNC110 - what is waited for is not ours to set an event
+            while not condition():  # noqa: ASYNC110 - the condition has no event to wait for
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"waited {deadline_s} s in vain for {what}") from None
@@ -69,7 +69,7 @@ async def until(condition: Callable[[], bool], what: str = "it", deadline_s: flo
 
 @dataclass
 class Sample:
-    """The service, its topics and its tables; `consumer()` starts a process of it."""
+    """The service with its topics and tables; `consumer()` makes a process of it."""
 
     bootstrap: str
     database_url: str
@@ -86,28 +86,28 @@ class Sample:
         self.kafka = KafkaSettings(
             bootstrap_servers=self.bootstrap,
             embedded=self.embedded,
-            # How long the embedded broker waits for one that left; a real one takes no less than 6 s.
+            # The embedded broker notices a lost member by this timeout; a real broker accepts at least 6 s.
             session_timeout_s=1.8 if self.embedded else 6,
         )
         self.database = DatabaseSettings.model_validate({"url": self.database_url})
         self.clock: Clock = SystemClock()
 
     def create_tables(self) -> None:
-        """What the first migration would do."""
+        """Create the tables, as a first migration would."""
         with psycopg.connect(self.database_url) as conn:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
             conn.execute(create_v1(SCHEMA))
             conn.execute(TABLES)
 
     def create_topics(self) -> None:
-        """What a real broker needs to be told."""
+        """Create the topics, which a real broker does not do on first use."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
         names = (self.topic, self.second, self.out, self.rejected)
         for created in admin.create_topics([NewTopic(name, 4, 1) for name in names]).values():
             created.result(timeout=15)
 
     async def handle(self, tx: Transaction, records: Sequence[Record]) -> None:
-        """The handler: re-runnable, as it must be."""
+        """Handle records; running it again has no further effect."""
         self.before_work()
         self.batches.append(len(records))
         for record in records:
@@ -128,9 +128,9 @@ class Sample:
             tx.publish(Outgoing(self.out, record.key or b"-", value.encode(), record.partition))
 
     def rejection_event(self, rejection: Rejection) -> Outgoing:
-        """Tells of a rejection."""
-        place = f"{rejection.topic}/{rejection.partition}/{rejection.offset}/{rejection.reason}"
-        return Outgoing(self.rejected, rejection.key or b"-", place.encode(), rejection.partition)
+        """Return the event that announces a rejection."""
+        position = f"{rejection.topic}/{rejection.partition}/{rejection.offset}/{rejection.reason}"
+        return Outgoing(self.rejected, rejection.key or b"-", position.encode(), rejection.partition)
 
     def consumer(
         self,
@@ -146,7 +146,7 @@ class Sample:
         owner_of: OwnerOf = no_owner,
         parallel_transactions: int = 1,
     ) -> "Running":
-        """A process of the service, not started."""
+        """Return a process of the service that is not started yet."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
         health = Health(self.clock, metrics)
         consumer = BatchConsumer(
@@ -170,7 +170,7 @@ class Sample:
         return Running(consumer, metrics, health)
 
     async def send(self, values: Sequence[object], *, partition: int | None = 0, topic: str = "") -> None:
-        """Write values to the log, one record each; `None` spreads them over the partitions in turn."""
+        """Write one record for each value; `partition=None` spreads them over the partitions in turn."""
         producer = Producer(self.kafka)
         await producer.start()
         try:
@@ -189,18 +189,18 @@ class Sample:
             await producer.stop()
 
     def query(self, sql: str) -> list[tuple[object, ...]]:
-        """Rows of the service's tables, as they are committed now."""
+        """Return committed rows of the service's tables."""
         with psycopg.connect(self.database_url) as conn:
             return conn.execute(sql.encode()).fetchall()
 
     def effects(self) -> list[str]:
-        """The values that took effect, in order of their places in the log."""
+        """Return the values that took effect, in the order of the log."""
         return [
             str(row[0]) for row in self.query("SELECT value FROM sample.effect ORDER BY partition, place")
         ]
 
     async def published(self, topic: str = "") -> list[str]:
-        """The values in the log of the derived topic, partition by partition."""
+        """Return the values in the derived topic, partition by partition."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=10
         )
@@ -220,22 +220,22 @@ class Sample:
 
 @dataclass
 class Running:
-    """One process of the service."""
+    """One process of the service, run inside the test."""
 
     consumer: BatchConsumer
     metrics: Metrics
     health: Health
     reasons_at_stop: dict[str, str] = field(default_factory=dict)
-    """Health's reasons just before it was stopped."""
+    """Why each bad check was bad just before the stop."""
 
     @property
     def reasons(self) -> dict[str, str]:
-        """Why each bad check is bad now."""
+        """The reason for each bad check."""
         return {check: state for check, state in self.health.checks.items() if state != "good"}
 
     @asynccontextmanager
     async def __call__(self, *, ready: bool = True) -> AsyncIterator[BatchConsumer]:
-        """Run it for as long as the block lasts."""
+        """Run the process while the block runs."""
         task = asyncio.create_task(self.consumer.run())
         try:
             if ready:
@@ -248,23 +248,23 @@ class Running:
                 await task
 
     async def until_crash(self) -> str:
-        """Run it until a checkpoint crashes it; the label."""
+        """Run the process until a checkpoint crashes it; return the label."""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 await self.consumer.run()
         except Crash as crash:
             return str(crash)
-        raise AssertionError("it ended without a crash")
+        raise AssertionError("the process ended without a crash")
 
     def shows(self, name: str, value: float, **labels: object) -> bool:
-        """Whether a metric has this value now; gauges of a partition are gone while nobody owns it."""
+        """Return whether a metric has this value; a partition that is not owned has no gauges."""
         return self._sample(name, labels) == value
 
     def _sample(self, name: str, labels: dict[str, object]) -> float | None:
         return self.metrics.registry.get_sample_value(name, {k: str(v) for k, v in labels.items()})
 
     def value(self, name: str, **labels: object) -> float:
-        """A metric's value."""
+        """Return a metric's value."""
         found = self._sample(name, labels)
         assert found is not None, f"no metric {name} {labels}"
         return found
