@@ -13,7 +13,13 @@ MODULES = sorted(
     for file in (ROOT / tree).rglob("*.py")
     if file.name != "__main__.py" and ">>> " in file.read_text(encoding="utf-8")
 )
-WITH_EXAMPLES = ("schemas", "services.detector.domain")
+WITH_EXAMPLES = (
+    "schemas",
+    "services.detector.domain",
+    "services.detector.features",
+    "services.detector.model",
+    "lab",
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
