@@ -1,1 +1,1 @@
-"""Benchmarks: medians, ratios and raw runs; nothing here is asserted in a test."""
+"""Benchmarks that print raw runs, medians and ratios; no test asserts their results."""

@@ -1,4 +1,4 @@
-"""Every benchmark in turn: `make bench`; each is a command of its own too."""
+"""Runs every benchmark in turn (`make bench`); each can also be run alone."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ BENCHMARKS = (
 
 
 def main() -> int:
-    """Run them one after the other: two at a time would measure each other."""
+    """Run the benchmarks one after another, because they would disturb one another."""
     for name in BENCHMARKS:
         print(f"\n== {name}", flush=True)
         code = subprocess.run([sys.executable, "-m", name], check=False).returncode

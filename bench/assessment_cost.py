@@ -1,10 +1,10 @@
-"""How much CPU a rating takes for history, features, model and explanation together.
+"""Measures the processor time of one rating's history, features, model and explanation.
 
     python -m bench.assessment_cost [--dyads 512] [--runs 15]
 
-In batches of 512 dyads, on one thread: one rating on top of a snapshot, as it mostly comes; one that came
-late, so that its dyad's history of 30 sessions is folded anew; and a history of which nothing is known yet.
-Each is measured in turn, in processor time; medians.
+It measures batches of 512 dyads on one thread in three cases: one rating after a snapshot, which is the usual
+case; a late rating, after which the dyad's history of 30 sessions is folded again; and a history without any
+stored assessment. The cases take turns; it prints raw runs and medians.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SEED = 5
 
 
 def histories(dyads: int) -> list[list[Form]]:
-    """So many clients' forms of all sessions, however many they would have come to."""
+    """Return the forms of this many clients, who attend every session."""
     rng = np.random.default_rng(SEED)
     cohort = simulate(rng, dyads, typical_world(Catalogue.load().get("wai-sr"), rng), SESSIONS)
     cohort.present[:] = True
@@ -36,14 +36,14 @@ def histories(dyads: int) -> list[list[Form]]:
 
 
 def cpu_us(work: Callable[[], object], ratings: int) -> float:
-    """Processor time of one run, in µs a rating."""
+    """Return the processor time of one run in µs per rating."""
     began = time.process_time()
     work()
     return 1e6 * (time.process_time() - began) / ratings
 
 
 def main() -> None:
-    """Measure and print raw runs and medians."""
+    """Measure, and print raw runs and medians."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,23 +53,23 @@ def main() -> None:
     detector = load()
     whole = histories(wanted.dyads)
     before = detector.assess([DyadForms(None, forms[:-1]) for forms in whole])
-    ways: dict[str, Sequence[DyadForms]] = {
+    cases: dict[str, Sequence[DyadForms]] = {
         "on a snapshot": [
-            DyadForms(one.snapshot, forms[-1:]) for one, forms in zip(before, whole, strict=True)
+            DyadForms(assessed.snapshot, forms[-1:]) for assessed, forms in zip(before, whole, strict=True)
         ],
         f"{SESSIONS} sessions anew, all but the last known": [
             DyadForms(None, forms, SESSIONS - 1) for forms in whole
         ],
         f"{SESSIONS} sessions anew, none known": [DyadForms(None, forms) for forms in whole],
     }
-    runs: dict[str, list[float]] = {name: [] for name in ways}
+    runs: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(wanted.runs):
-        for name, dyads in ways.items():
+        for name, dyads in cases.items():
             runs[name].append(cpu_us(lambda dyads=dyads: detector.assess(dyads), wanted.dyads))  # type: ignore[misc]
     for name, found in runs.items():
-        print(json.dumps({"way": name, "us": [round(one, 1) for one in found]}))
+        print(json.dumps({"case": name, "us": [round(us, 1) for us in found]}))
     for name, found in runs.items():
-        print(f"{name}: median {statistics.median(found):.1f} us of CPU a rating, least {min(found):.1f}")
+        print(f"{name}: median {statistics.median(found):.1f} us of CPU per rating, minimum {min(found):.1f}")
 
 
 if __name__ == "__main__":

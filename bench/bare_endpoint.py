@@ -1,4 +1,4 @@
-"""A bare FastAPI endpoint: any request in, 202 out; what the framework costs when nothing is done."""
+"""Serves a FastAPI endpoint that answers 202 to every request: the cost of the framework alone."""
 
 import asyncio
 
@@ -10,8 +10,8 @@ from services.runtime.process.log import configure, get_logger
 from services.runtime.process.settings import HttpSettings, LogSettings
 
 
-class _SaysReady:
-    """Runs beside the endpoint: its log line says that requests are answered."""
+class _ReadyLog:
+    """Logs that the endpoint answers requests, and runs until it is stopped."""
 
     def __init__(self) -> None:
         self._stop = asyncio.Event()
@@ -32,7 +32,7 @@ async def run() -> None:
     async def nothing() -> dict[str, str]:
         return {"status": "accepted"}
 
-    await serve(app, HttpSettings(), beside=[_SaysReady()])
+    await serve(app, HttpSettings(), beside=[_ReadyLog()])
 
 
 if __name__ == "__main__":

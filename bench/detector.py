@@ -1,12 +1,11 @@
-"""How many ratings a second one detector takes through the full path, on a real Kafka and a real PostgreSQL.
+"""Measures how many ratings per second one detector processes, with Apache Kafka and PostgreSQL.
 
     python -m bench.detector [--ratings 48000] [--runs 3]
 
-The topic is filled first; each run reads it from the beginning with a consumer group and a database of its
-own: decode, lock, claim, fold, score, decide, store, outbox, publish, commit. In the same run and on the same
-records, the same path without the model (every form finds the same) and without the database
-(decode, fold, score, publish, commit, histories in memory). `per_core` is ratings per second of processor
-time of the process itself.
+The topic is filled first; each run reads it from the beginning with its own consumer group and database. Two
+baselines process the same records: without the model (every form gets the same assessment) and without the
+database (histories in memory, nothing stored). `per_core` is ratings per second of processor time of the
+process.
 """
 
 import argparse
@@ -35,7 +34,7 @@ POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DetectorRun:
     """One run of one mode."""
 
     mode: str
@@ -47,7 +46,7 @@ class Run:
 
 
 def start(mode: str, number: int, kafka: dict[str, str], url: str, folder: Path) -> subprocess.Popen[str]:
-    """The process of a mode."""
+    """Start the process of a mode."""
     credentials = folder / "credentials.json"
     environment = (
         os.environ
@@ -66,7 +65,7 @@ def start(mode: str, number: int, kafka: dict[str, str], url: str, folder: Path)
 
 
 def taken(conn: psycopg.Connection[tuple[int]], number: int) -> int:
-    """How many ratings are stored."""
+    """Return how many ratings are stored."""
     row = conn.execute("SELECT coalesce(sum(next_offset), 0)::bigint FROM detector.applied").fetchone()
     assert row is not None
     assert row[0] <= number
@@ -74,33 +73,35 @@ def taken(conn: psycopg.Connection[tuple[int]], number: int) -> int:
 
 
 def watch_database(process: psutil.Process, url: str, ratings: int) -> tuple[float, float]:
-    """Wall and processor seconds from the first stored batch until all are stored."""
+    """Return wall and processor seconds from the first stored batch until all ratings are stored."""
     ends = time.monotonic() + DEADLINE_S
     with psycopg.connect(url, autocommit=True) as conn:
         first = 0
         while not (first := taken(conn, ratings)):
-            assert time.monotonic() < ends, "nothing is taken up"
+            assert time.monotonic() < ends, "nothing is processed"
             time.sleep(POLL_S)
         began, cpu = time.perf_counter(), sum(process.cpu_times()[:2])
         while taken(conn, ratings) < ratings:
-            assert time.monotonic() < ends, "not all ratings are taken up"
+            assert time.monotonic() < ends, "not all ratings are processed"
             time.sleep(POLL_S)
-    share = (ratings - first) / ratings  # what was stored before the first look is not in the time
+    share = (ratings - first) / ratings  # the time excludes what was stored before the first poll
     return (time.perf_counter() - began) / share, (sum(process.cpu_times()[:2]) - cpu) / share
 
 
 def watch_report(child: subprocess.Popen[str]) -> tuple[float, float]:
-    """What a process without a database says of itself."""
+    """Return wall and processor seconds from the report of the process without a database."""
     assert child.stdout is not None
     for line in child.stdout:
         found = json.loads(line)
         if found.get("event") == "done":
             return found["seconds"], found["cpu_seconds"]
-    raise AssertionError("the loop ended without a word")
+    raise AssertionError("the process ended without a report")
 
 
-def measure(mode: str, number: int, *, kafka: dict[str, str], server: str, ratings: int, folder: Path) -> Run:
-    """One run of one mode over all ratings."""
+def measure(
+    mode: str, number: int, *, kafka: dict[str, str], server: str, ratings: int, folder: Path
+) -> DetectorRun:
+    """Process all ratings once in one mode."""
     with fresh_database(server) as url:
         migrate(url, "detector")
         child = start(mode, number, kafka, url, folder)
@@ -114,20 +115,20 @@ def measure(mode: str, number: int, *, kafka: dict[str, str], server: str, ratin
         finally:
             child.terminate()
             child.communicate(timeout=30)
-    return Run(
+    return DetectorRun(
         mode, ratings, round(seconds, 2), round(ratings / seconds), round(ratings / cpu), round(memory)
     )
 
 
 def main() -> None:
-    """Run every mode in turn, several times, and print raw runs, medians and ratios."""
+    """Run the modes in turn several times, and print raw runs, medians and ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--ratings", type=int, default=48_000)
     parser.add_argument("--runs", type=int, default=3)
     wanted = parser.parse_args()
-    runs: list[Run] = []
+    runs: list[DetectorRun] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
         backend = stack.enter_context(real_backend(stack.enter_context(real_node())))

@@ -1,4 +1,4 @@
-"""What the full path is measured beside: the service that finds the same in all, a loop without a database.
+"""Runs the baselines of the detector benchmark: one without the model, one without the database.
 
 python -m bench.detector_baselines "without the model" | "without the database"
 """
@@ -41,11 +41,11 @@ from services.runtime.process.settings import (
 )
 
 QUIET_S = 3.0
-"""So long without a record means that all were read."""
+"""After this long without a record, all records are read."""
 
 
-class Same:
-    """Finds the same in every form, with a snapshot of the usual size: nothing is worked out or flagged."""
+class ConstantDetector:
+    """Gives every form the same assessment, unflagged, and a snapshot of the usual size."""
 
     version = "same"
     threshold = 0.5
@@ -59,7 +59,7 @@ class Same:
         self._found = Assessment(0.1, parts, None, None, 1, 0.8)
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
-        """One finding for all."""
+        """Return the same assessment for every form."""
         return [
             DyadAssessments(self._snapshot, [self._found] * (len(dyad.forms) - dyad.already_assessed))
             for dyad in dyads
@@ -67,11 +67,13 @@ class Same:
 
 
 async def without_the_model() -> None:
-    """The service itself with `Same` in the model's place."""
+    """Run the service with `ConstantDetector` instead of the model."""
     trained = load_tools(DetectorSettings(), InstrumentSettings())
     heartbeat = DyadForms(None, trained.heartbeat.forms)
     snapshot = trained.models.default.assess([heartbeat])[0].snapshot
-    tools = Tools(Models(Same(snapshot)), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1))
+    tools = Tools(
+        Models(ConstantDetector(snapshot)), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1)
+    )
     service = build(
         detector=DetectorSettings(),
         kafka=KafkaSettings(),
@@ -83,8 +85,8 @@ async def without_the_model() -> None:
     await serve(service.app, HttpSettings(), beside=service.background)
 
 
-class Loop:
-    """Decode, fold, score, publish: histories in memory, nothing stored."""
+class InMemoryPipeline:
+    """Decodes, folds, scores and publishes with histories in memory; nothing is stored."""
 
     def __init__(self) -> None:
         self._tools = load_tools(DetectorSettings(), InstrumentSettings())
@@ -92,7 +94,7 @@ class Loop:
         self._producer = Producer(KafkaSettings(), Metrics("bench", topics=[topics.ASSESSED.name]))
 
     async def run(self) -> None:
-        """Read all there is, and say how long it took."""
+        """Process all records and print how long it took."""
         kafka = KafkaSettings()
         consumer = AIOKafkaConsumer(
             topics.SESSION_RATED.name,
@@ -115,7 +117,7 @@ class Loop:
                 if not began:
                     began, cpu = time.perf_counter(), time.process_time()
                 records = [record for several in batch.values() for record in several]
-                await self._take(records)
+                await self._process(records)
                 await consumer.commit(
                     {
                         TopicPartition(tp.topic, tp.partition): several[-1].offset + 1
@@ -129,7 +131,7 @@ class Loop:
         report = {"event": "done", "seconds": ended - began, "cpu_seconds": cpu_ended - cpu}
         print(json.dumps(report), flush=True)
 
-    async def _take(self, records: list[ConsumerRecord]) -> None:
+    async def _process(self, records: list[ConsumerRecord]) -> None:
         rated = []
         for record in records:
             event = contracts.arriving.decode(record.value)
@@ -160,9 +162,9 @@ class Loop:
 
 
 def main() -> None:
-    """Run the loop named on the command line."""
+    """Run the baseline named on the command line."""
     configure(LogSettings(), "bench")
-    uvloop.run(without_the_model() if sys.argv[1] == "without the model" else Loop().run())
+    uvloop.run(without_the_model() if sys.argv[1] == "without the model" else InMemoryPipeline().run())
 
 
 if __name__ == "__main__":

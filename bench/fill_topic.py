@@ -1,4 +1,4 @@
-"""A number of ratings in, a filled topic out: dyads of twelve weekly sessions, all first sessions first."""
+"""Fills the topic of ratings with dyads of twelve weekly sessions, ordered by session."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ LAST = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
 
 def records(count: int, seed: int = 1) -> list[Outgoing]:
-    """`count` ratings of `wai-sr`, rounded down to whole dyads."""
+    """Return `count` ratings of `wai-sr`, rounded down to whole dyads."""
     rng = random.Random(seed)
     made = []
     dyads = count // SESSIONS
@@ -45,7 +45,7 @@ def records(count: int, seed: int = 1) -> list[Outgoing]:
 
 
 def fill(bootstrap: str, count: int) -> int:
-    """Write them to the topic; returns how many."""
+    """Publish `count` ratings; return how many were published."""
     made = records(count)
 
     async def send() -> None:

@@ -1,9 +1,9 @@
-"""How fast ingest takes ratings in: medians over runs, processor time for each, a bare endpoint beside it.
+"""Measures how fast ingest accepts ratings, single and in batches, beside a bare endpoint.
 
     python -m bench.ingest [--bootstrap HOST:PORT] [--runs 3] [--seconds 4]
 
-Without `--bootstrap` it starts the embedded broker. The bare endpoint is FastAPI answering 202 to the same
-requests without reading them: what the framework alone costs on this machine in the same run.
+Without `--bootstrap` it starts the embedded broker. The bare endpoint answers 202 to the same requests
+without reading them: the cost of the framework alone on this machine in the same run.
 """
 
 import argparse
@@ -31,16 +31,16 @@ START_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run against one door."""
+class IngestRun:
+    """One run against one endpoint."""
 
-    door: str
+    endpoint: str
     ratings: int
     not_accepted: int
     per_second: float
     cpu_s_per_1000: float
     per_core: float
-    """Ratings for each second of one core's time that the process used."""
+    """Ratings per second of processor time of the process."""
     p50_ms: float
     p99_ms: float
     memory_mb: float
@@ -48,7 +48,7 @@ class Run:
 
 @contextmanager
 def server(module: str, environment: dict[str, str]) -> Iterator[tuple[psutil.Process, str]]:
-    """A service as a process of its own; yields it and its URL."""
+    """Run a service as a process; yield the process and its URL."""
     with subprocess.Popen(
         [sys.executable, "-m", module], env=os.environ | environment, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -66,9 +66,9 @@ def server(module: str, environment: dict[str, str]) -> Iterator[tuple[psutil.Pr
             process.communicate(timeout=START_S)
 
 
-def measure(door: str, process: psutil.Process, url: str, key: str, seconds: float) -> Run:
-    """One run of the load generator, in another process."""
-    kind = "batch" if door == "batch" else "single"
+def measure(endpoint: str, process: psutil.Process, url: str, key: str, seconds: float) -> IngestRun:
+    """Run the load generator once, in another process."""
+    kind = "batch" if endpoint == "batch" else "single"
     connections = BATCH_CONNECTIONS if kind == "batch" else SINGLE_CONNECTIONS
     before = process.cpu_times()
     done = subprocess.run(
@@ -82,8 +82,8 @@ def measure(door: str, process: psutil.Process, url: str, key: str, seconds: flo
     result: dict[str, Any] = json.loads(done.stdout)
     cpu_s = after.user + after.system - before.user - before.system
     ratings = result["accepted"]
-    return Run(
-        door,
+    return IngestRun(
+        endpoint,
         ratings,
         result["other"],
         result["per_second"],
@@ -95,8 +95,8 @@ def measure(door: str, process: psutil.Process, url: str, key: str, seconds: flo
     )
 
 
-def bench(bootstrap: str | None, runs: int, seconds: float) -> list[Run]:
-    """All runs, the doors taking turns so that a slow moment of the machine hits them alike."""
+def bench(bootstrap: str | None, runs: int, seconds: float) -> list[IngestRun]:
+    """Run everything; the endpoints take turns, so that a slow moment of the machine affects all alike."""
     found = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
@@ -112,22 +112,22 @@ def bench(bootstrap: str | None, runs: int, seconds: float) -> list[Run]:
         }
         ingest, ingest_url = stack.enter_context(server("services.ingest", environment))
         bare, bare_url = stack.enter_context(server("bench.bare_endpoint", {}))
-        doors = {
+        endpoints = {
             "single": (ingest, f"{ingest_url}/v1/ratings"),
             "batch": (ingest, f"{ingest_url}/v1/ratings/batch"),
             "bare": (bare, f"{bare_url}/v1/ratings"),
         }
-        for door, (process, url) in doors.items():
-            measure(door, process, url, key, 1.0)  # warm
+        for endpoint, (process, url) in endpoints.items():
+            measure(endpoint, process, url, key, 1.0)  # warm up
         for _ in range(runs):
-            for door, (process, url) in doors.items():
-                found.append(measure(door, process, url, key, seconds))
+            for endpoint, (process, url) in endpoints.items():
+                found.append(measure(endpoint, process, url, key, seconds))
                 print(json.dumps(asdict(found[-1])), flush=True)
     return found
 
 
 def main() -> None:
-    """Run and print the raw runs and the medians."""
+    """Print the raw runs and the medians."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--bootstrap")
     arguments.add_argument("--runs", type=int, default=3)
@@ -135,11 +135,11 @@ def main() -> None:
     given = arguments.parse_args()
     runs = bench(given.bootstrap, given.runs, given.seconds)
     medians = {
-        door: {
-            name: statistics.median(getattr(run, name) for run in runs if run.door == door)
+        endpoint: {
+            name: statistics.median(getattr(run, name) for run in runs if run.endpoint == endpoint)
             for name in ("per_second", "per_core", "cpu_s_per_1000", "p50_ms", "p99_ms", "memory_mb")
         }
-        for door in ("single", "batch", "bare")
+        for endpoint in ("single", "batch", "bare")
     }
     print(
         json.dumps(

@@ -1,9 +1,9 @@
-"""A load generator for ingest: an address and a key in, counts and times as one JSON line out.
+"""Generates load for ingest, and prints counts and response times as one JSON line.
 
     python -m bench.ingest_load_generator single|batch URL KEY SECONDS CONNECTIONS
 
-Requests are spelled before the clock starts and answers are only counted, so that it needs little of the
-processor that it shares with what is measured.
+Requests are prepared before the clock starts and answers are only counted, so that the generator needs little
+of the processor that it shares with ingest.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ DYADS = 2_000
 
 
 @dataclass(slots=True)
-class Tally:
-    """What came back."""
+class LoadResult:
+    """Answers by outcome, and response times."""
 
     accepted: int = 0
     other: int = 0
@@ -29,7 +29,7 @@ class Tally:
 
 
 def rating(number: int) -> bytes:
-    """The body of one rating, as large as a practice's system sends it."""
+    """Return the body of one rating, as large as a practice's system sends it."""
     dyad = number % DYADS
     return json.dumps(
         {
@@ -47,7 +47,7 @@ def rating(number: int) -> bytes:
 
 
 def request(path: str, host: str, key: str, media_type: str, body: bytes) -> bytes:
-    """One request as it goes over the wire."""
+    """Return one HTTP request as bytes."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: {media_type}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -67,7 +67,7 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     return head, await reader.readexactly(length)
 
 
-async def _connection(host: str, port: int, requests: list[bytes], until: float, tally: Tally) -> None:
+async def _connection(host: str, port: int, requests: list[bytes], until: float, result: LoadResult) -> None:
     reader, writer = await asyncio.open_connection(host, port, limit=2**20)
     turn = 0
     while time.monotonic() < until:
@@ -75,19 +75,19 @@ async def _connection(host: str, port: int, requests: list[bytes], until: float,
         writer.write(requests[turn % len(requests)])
         turn += 1
         head, body = await _answer(reader)
-        tally.seconds.append(time.monotonic() - sent_at)
+        result.seconds.append(time.monotonic() - sent_at)
         lines = body.splitlines() if b"ndjson" in head else [body]
         good = sum(b"accepted" in line for line in lines) if b" 20" in head[:13] else 0
-        tally.accepted += good
-        tally.other += len(lines) - good
+        result.accepted += good
+        result.other += len(lines) - good
     writer.close()
 
 
-async def load(kind: str, url: str, key: str, seconds: float, connections: int) -> Tally:
-    """Send for so many seconds over so many connections."""
+async def load(kind: str, url: str, key: str, seconds: float, connections: int) -> LoadResult:
+    """Send requests for `seconds` over this number of connections."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
-    tally = Tally()
+    result = LoadResult()
     work = []
     for each in range(connections):
         if kind == "batch":
@@ -100,23 +100,23 @@ async def load(kind: str, url: str, key: str, seconds: float, connections: int) 
     until = time.monotonic() + seconds
     async with asyncio.TaskGroup() as group:
         for requests in work:
-            group.create_task(_connection(host, port, requests, until, tally))
-    return tally
+            group.create_task(_connection(host, port, requests, until, result))
+    return result
 
 
 def main() -> None:
-    """Run once and print."""
+    """Run once and print the result."""
     kind, url, key, seconds, connections = sys.argv[1:]
     started = time.monotonic()
-    tally = uvloop.run(load(kind, url, key, float(seconds), int(connections)))
+    result = uvloop.run(load(kind, url, key, float(seconds), int(connections)))
     took = time.monotonic() - started
-    ordered = sorted(tally.seconds)
+    ordered = sorted(result.seconds)
     print(
         json.dumps(
             {
-                "accepted": tally.accepted,
-                "other": tally.other,
-                "per_second": round(tally.accepted / took, 1),
+                "accepted": result.accepted,
+                "other": result.other,
+                "per_second": round(result.accepted / took, 1),
                 "p50_ms": round(1000 * ordered[len(ordered) // 2], 2),
                 "p99_ms": round(1000 * ordered[int(len(ordered) * 0.99)], 2),
             }

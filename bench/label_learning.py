@@ -1,9 +1,10 @@
-"""What learning from therapists' answers does to the risk, for attentive and for careless therapists.
+"""Measures how learning from therapists' answers changes the risk, for attentive and careless therapists.
 
     python -m bench.label_learning [--clients 1500] [--seeds 3]
 
-The therapists of simulated practices, of every scenario, answer a number of alerts. What was learned is
-measured on other clients, against the truth. Prints the table of docs/learning.md; takes about ten minutes.
+Simulated practices of every kind that the model was not trained on answer a number of their episodes; the
+learned model is compared with the truth on other clients. It prints the table of docs/learning.md and takes
+about ten minutes.
 """
 
 import argparse
@@ -24,24 +25,25 @@ TITLES = (
 )  # fmt: skip
 
 
-def row(habits: str, count: int, some: Sequence[StudyOutcome]) -> str:
-    """One line of the table: before, and after what the practices did whose candidate was better."""
-    before, tried = [one.before for one in some], [one.candidate for one in some]
-    after = [one.candidate if one.activated else one.before for one in some]
+def row(habits: str, count: int, outcomes: Sequence[StudyOutcome]) -> str:
+    """Return one row of the table: means before and after practices activated a better candidate."""
+    before, tried = [outcome.before for outcome in outcomes], [outcome.candidate for outcome in outcomes]
+    after = [outcome.candidate if outcome.activated else outcome.before for outcome in outcomes]
 
     def mean(values: list[float]) -> str:
         return f"{np.mean(values):.3f}"
 
-    def held(values: list[float]) -> str:
+    def within_target(values: list[float]) -> str:
         return f"{sum(2 <= one <= 8 for one in values)}"
 
     worst = max(new.log_loss - old.log_loss for new, old in zip(after, before, strict=True))
     cells = (
-        habits, str(count), str(len(some)), str(sum(one.activated for one in some)),
+        habits, str(count), str(len(outcomes)), str(sum(outcome.activated for outcome in outcomes)),
         mean([one.log_loss for one in before]), mean([one.log_loss for one in after]), f"{worst:+.3f}",
         mean([one.calibration_error for one in before]), mean([one.calibration_error for one in after]),
         mean([one.calibration_error for one in tried]),
-        held([one.false_per_100_stable for one in before]), held([one.false_per_100_stable for one in after]),
+        within_target([one.false_per_100_stable for one in before]),
+        within_target([one.false_per_100_stable for one in after]),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
@@ -60,9 +62,9 @@ def main() -> None:
     print(f"| {' | '.join(TITLES)} |\n|{'---|' * len(TITLES)}")
     for habits in HABITS:
         for count in COUNTS:
-            some = [one for one in found if (one.habits, one.labels) == (habits.name, count)]
-            if some:
-                print(row(habits.name, count, some))
+            outcomes = [each for each in found if (each.habits, each.labels) == (habits.name, count)]
+            if outcomes:
+                print(row(habits.name, count, outcomes))
 
 
 if __name__ == "__main__":

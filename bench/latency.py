@@ -1,11 +1,11 @@
-"""How long from a rating accepted to the therapist's inbox item, with everything running on this machine.
+"""Measures how long it takes from an accepted rating to the therapist's inbox item.
 
     python -m bench.latency [--rate 200] [--seconds 30] [--runs 3]
 
-A real Kafka, a real PostgreSQL whose commits wait for the disk, and the three services as processes. Ratings
-of a simulated practice network are sent at a steady rate through the batch door; the times are the notifier's
-own: accepted by ingest, item written. Prints percentiles of each run, medians, and the memory of each service
-at the end.
+Everything runs on this machine: Apache Kafka, PostgreSQL whose commits wait for the disk, and the three
+services as processes. Ratings of a simulated practice network are sent at a steady rate as batches; the
+times are those that the notifier reports. It prints percentiles of each run, medians, and the memory of each
+service at the end.
 """
 
 import argparse
@@ -25,13 +25,13 @@ from tests.support.service_stack import ServiceStack, running_stack
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which this share lies."""
+    """Return the percentile of this share by nearest rank."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def waits_ms(stack: ServiceStack) -> list[float]:
-    """Milliseconds from accepted to told, for every inbox item."""
+    """Return the milliseconds from acceptance to decision of every inbox item."""
     found = stack.settled().decisions
     return [
         1000
@@ -46,7 +46,7 @@ def waits_ms(stack: ServiceStack) -> list[float]:
 def measure(
     backend: Backend, server: str, sent: list[InputRating], *, rate: float, folder: Path
 ) -> dict[str, object]:
-    """One run: what was told, how fast, and in how much memory."""
+    """Run once; return the number of inbox items, the latency and the memory of each service."""
     with fresh_database(server) as url, running_stack(backend, url, folder) as stack:
         for therapist in sorted({one.body["therapist_id"] for one in sent}):
             stack.client.put_therapist("north", therapist, {"address": f"{therapist}@north.example"})
@@ -68,7 +68,7 @@ def measure(
 
 
 def main() -> None:
-    """Several runs, raw and as medians."""
+    """Run several times, and print raw runs and medians."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,9 +1,9 @@
-"""The runtime's own cost: records through read, transaction, outbox, publish and commit, with almost no work.
+"""Measures the cost of the runtime alone: reading, transaction, outbox, publishing and commit.
 
     python -m bench.runtime [--records 40000] [--batch 512 1024 2048]
 
-Each record is read and published once with 600 bytes, and nothing else. Real Kafka, real PostgreSQL, one
-process; prints records a second, and microseconds of this process's own processor time for each record.
+Each record is read, and published once with 600 bytes; nothing else is done. It uses Apache Kafka, PostgreSQL
+and one process, and prints records per second and microseconds of this process's processor time per record.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def rejected(_rejection: Rejection) -> Outgoing:
 
 
 async def measure(bootstrap: str, url: str, name: str, records: int, batch: int) -> tuple[float, float]:
-    """Records a second, and microseconds of processor time for each."""
+    """Return records per second, and microseconds of processor time per record."""
     with psycopg.connect(url) as conn:
         conn.execute("DROP SCHEMA IF EXISTS bench CASCADE")
         conn.execute("CREATE SCHEMA bench")
@@ -98,7 +98,7 @@ async def measure(bootstrap: str, url: str, name: str, records: int, batch: int)
 
 
 def main() -> None:
-    """Measure each batch size three times and print medians and raw runs."""
+    """Measure each batch size several times, and print medians and raw runs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=40_000)
     parser.add_argument("--batch", type=int, nargs="+", default=[512, 1024, 2048])

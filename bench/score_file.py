@@ -1,10 +1,10 @@
-"""How long `rapport score` takes on a large table, and how much memory, in both orders of rows (Linux).
+"""Measures time and memory of `rapport score` on a large table, in both orders of rows (Linux only).
 
     python -m bench.score_file [--ratings 1000000] [--order by-time|by-client|both]
 
-The table is simulated: every shipped instrument, weekly sessions, declined and partly filled forms. Ordered
-by time every client is open until the end of the file; ordered by client none is. The command runs in a
-process of its own; `memory_mb` is the most that it and its helpers held together.
+The table is simulated with every shipped instrument, weekly sessions, and declined and partly filled forms.
+Ordered by time, every client is open until the end of the file; ordered by client, only one is. The command
+runs in its own process; `memory_mb` is the largest memory of that process and its workers together.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from lab.simulator.world import typical_world
 
 ORDERS = ("by-time", "by-client")
 AT_ONCE = 2_000
-HELPERS = 2
+WORKERS = 2
 BEGAN = datetime(2025, 1, 6, 10, tzinfo=UTC)
 INSTRUMENTS = catalogue_instruments()
 ITEMS = max(instrument.items for instrument in INSTRUMENTS)
@@ -40,7 +40,7 @@ HEADER = (
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ScoreRun:
     """One run of the command."""
 
     order: str
@@ -52,7 +52,7 @@ class Run:
 
 
 def rows(seed: int = 1) -> Iterator[tuple[int, list[object]]]:
-    """Week and row of simulated ratings, client by client, without end."""
+    """Yield day and row of simulated ratings, client by client, without end."""
     rng = np.random.default_rng(seed)
     number = 0
     while True:
@@ -73,7 +73,7 @@ def rows(seed: int = 1) -> Iterator[tuple[int, list[object]]]:
 
 
 def write(file: Path, count: int, order: str) -> None:
-    """A table of so many ratings."""
+    """Write a table of `count` ratings."""
     made = [row for _, row in zip(range(count), rows(), strict=False)]
     if order == "by-time":
         made.sort(key=lambda row: row[0])
@@ -83,8 +83,8 @@ def write(file: Path, count: int, order: str) -> None:
         writer.writerows(row for _, row in made)
 
 
-def measure(file: Path, count: int, order: str) -> Run:
-    """Score the table in a process of its own."""
+def measure(file: Path, count: int, order: str) -> ScoreRun:
+    """Score the table in another process."""
     out = file.with_suffix(".scores.csv")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
@@ -96,23 +96,23 @@ def measure(file: Path, count: int, order: str) -> Run:
     memory = json.loads(said.splitlines()[-1])["memory_mb"]
     with out.open(encoding="utf-8") as lines:
         assert sum(1 for _ in lines) == count + 1, "a line for every rating"
-    return Run(order, count, round(seconds, 1), round(cpu, 1), round(1e6 * seconds / count, 1), memory)
+    return ScoreRun(order, count, round(seconds, 1), round(cpu, 1), round(1e6 * seconds / count, 1), memory)
 
 
 def score(file: Path, out: Path) -> None:
-    """What `rapport score` does, and then the most memory that it took."""
+    """Run `rapport score`, then print the largest memory it used."""
     from services.detector.cli.score import score as command
 
     command(file, out)
-    # Not ru_maxrss of itself: that is inherited from whoever started the process.
+    # Not ru_maxrss of this process: it is inherited from the parent process.
     status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     most = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
-    helpers = HELPERS * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(json.dumps({"memory_mb": round((most + helpers) / 1e3)}))
+    workers = WORKERS * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(json.dumps({"memory_mb": round((most + workers) / 1e3)}))
 
 
 def main() -> None:
-    """Write a table, score it, say how it went."""
+    """Write the tables, score them and print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

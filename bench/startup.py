@@ -1,8 +1,9 @@
-"""How long each service takes from its start until it is ready, with everything else running.
+"""Measures how long each service takes from its start until it is ready.
 
     python -m bench.startup [--runs 5]
 
-A real Kafka and a real PostgreSQL; each service is stopped and started in turn. Prints every run and medians.
+Apache Kafka, PostgreSQL and the other services run; each service is stopped and started in turn. It prints
+every run and medians.
 """
 
 import argparse
@@ -23,7 +24,7 @@ SERVICES = ("ingest", "detector", "notifier")
 
 
 def measure(stack: ServiceStack, name: str) -> dict[str, object]:
-    """One start of one service: seconds until ready, processor seconds, memory then."""
+    """Restart one service; return seconds until ready, processor seconds and memory."""
     stack.stop(name)
     begun = time.perf_counter()
     stack.start(name)
@@ -39,7 +40,7 @@ def measure(stack: ServiceStack, name: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Several starts of each service, raw and as medians."""
+    """Restart each service several times, and print raw runs and medians."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -40,7 +40,7 @@ CONNECT = (
 
 
 def test_the_image_is_small(project: Project) -> None:
-    words = ["docker", "image", "inspect", "--format", "{{.NetworkSize}}", image_of("ingest")]
+    words = ["docker", "image", "inspect", "--format", "{{.Size}}", image_of("ingest")]
     size = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     say(f"{image_of('ingest')}: {size / 1e6:.0f} MB")
 
