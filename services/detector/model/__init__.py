@@ -1,1 +1,1 @@
-"""The trained part: simulated cohorts in, a model with manifest and card out."""
+"""Loads the shipped model and assesses forms with it; the lab trains it."""

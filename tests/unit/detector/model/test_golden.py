@@ -12,7 +12,7 @@ _NAMES = ("leading", "movement", "ratings")
 
 @pytest.fixture(scope="module")
 def now() -> dict[str, list[dict[str, Any]]]:
-    """What the shipped model says today."""
+    """Return the assessments of the shipped model."""
     return assessments()
 
 

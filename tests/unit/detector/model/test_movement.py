@@ -31,13 +31,13 @@ def found(detector: TrainedDetector) -> ExplanationCounts:
 
 
 def share(found: ExplanationCounts, true: Movement, named: str, after: int = 0) -> float:
-    """Of the ruptures where `true` holds, those where this was named."""
+    """Return the share of ruptures of the true kind for which this kind was named."""
     counts = found.named_for(true, after)
     return counts[named] / counts.total()
 
 
 def wrong(found: ExplanationCounts, after: int) -> float:
-    """Of all falls, those of which another kind was named than the true one."""
+    """Return the share of all falls for which a kind other than the true one was named."""
     named = [(found.named_for(true, after), true) for true in FALLS]
     total = sum(counts.total() for counts, _ in named)
     return sum(counts.total() - counts[true] - counts[""] for counts, true in named) / total
