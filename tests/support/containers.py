@@ -1,4 +1,4 @@
-"""The images of docker-compose.yml in; a Kafka and a PostgreSQL in containers, for tests, out.
+"""Runs Kafka and PostgreSQL in containers for tests, from the images of docker-compose.yml.
 
 testcontainers' own settings (`TESTCONTAINERS_…`) are taken as they are found. Where its reaper cannot be had,
 everything works without it: what is started here is removed here.

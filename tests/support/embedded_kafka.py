@@ -1,4 +1,4 @@
-"""Kafka for tests: a broker's address while it runs."""
+"""Runs the embedded broker for tests."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def embedded_kafka() -> Iterator[str]:
-    """Start the embedded broker as a process of its own; yields its bootstrap address."""
+    """Run the embedded broker as a process of its own; yield its bootstrap address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli.local.mock_kafka"], stdout=subprocess.PIPE, text=True
     )

@@ -1,4 +1,4 @@
-"""`docker-compose.yml` in, the images that tests run out: the same versions that users run, named once."""
+"""Reads the images that tests run from docker-compose.yml, so that tests and users run the same versions."""
 
 from functools import cache
 from pathlib import Path

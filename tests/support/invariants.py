@@ -1,4 +1,4 @@
-"""What must hold of tables and topics after any flow, crash or replay; each says what is wrong, if so."""
+"""Checks what must hold in tables and topics after any flow, crash or replay."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from services.runtime.kafka.record import Outgoing, Record
 
 Connection = AsyncConnection[TupleRow]
 
-# Each query finds what must not be; its columns say what and where.
+# Each query finds violations; its columns identify them.
 DETECTOR: dict[str, str] = {
     "every current rating has an assessment that names it": """
         SELECT r.practice_id, r.rating_id FROM detector.rating r
@@ -57,7 +57,7 @@ DETECTOR: dict[str, str] = {
 
 
 async def broken(conn: Connection, queries: dict[str, str] | None = None) -> dict[str, list[TupleRow]]:
-    """The invariants of the detector's tables that do not hold, each with at most ten rows that break it."""
+    """Return the invariants that do not hold, each with at most ten rows that violate it."""
     found = {}
     for name, sql in (queries or DETECTOR).items():
         rows = await (await conn.execute(f"{sql} LIMIT 10")).fetchall()
@@ -67,7 +67,7 @@ async def broken(conn: Connection, queries: dict[str, str] | None = None) -> dic
 
 
 async def deliveries(conn: Connection, practice: str | None = None) -> dict[str, int]:
-    """Accepted deliveries by outcome: assessed, superseded, duplicate, rejected. They add up to all."""
+    """Return the number of deliveries by outcome; the outcomes add up to all accepted deliveries."""
     row = await (
         await conn.execute(
             """
@@ -87,7 +87,7 @@ async def deliveries(conn: Connection, practice: str | None = None) -> dict[str,
 
 
 def ids_with_two_contents(records: Iterable[Record | Outgoing]) -> list[tuple[str, str]]:
-    """Topic and id of events that were published twice with different bytes."""
+    """Return topic and id of the events that were published twice with different bytes."""
     seen: dict[tuple[str, str], bytes] = {}
     wrong = []
     for record in records:
@@ -99,7 +99,7 @@ def ids_with_two_contents(records: Iterable[Record | Outgoing]) -> list[tuple[st
 
 
 def current_assessments(records: Iterable[Record | Outgoing]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """What a consumer holds who keeps the highest revision per dyad, session and instrument."""
+    """Return the highest revision of each dyad, session and instrument, as a consumer would keep it."""
     held: dict[tuple[str, ...], dict[str, Any]] = {}
     names = ("practice_id", "therapist_id", "client_id", "case_id", "session_id", "instrument")
     for record in records:
@@ -114,7 +114,7 @@ def current_assessments(records: Iterable[Record | Outgoing]) -> dict[tuple[str,
 
 
 async def stored_assessments(conn: Connection) -> list[Sequence[object]]:
-    """The current assessments as they are stored, without what depends on the order of arrival."""
+    """Return the stored current assessments, without what depends on the order of arrival."""
     rows = await (
         await conn.execute(
             """
@@ -127,7 +127,7 @@ async def stored_assessments(conn: Connection) -> list[Sequence[object]]:
 
 
 async def stored_episodes(conn: Connection) -> list[Sequence[object]]:
-    """The episodes that stand, without ids and revisions, which depend on the order of arrival."""
+    """Return the episodes that were not withdrawn, without ids and revisions (they depend on arrival)."""
     rows = await (
         await conn.execute(
             """

@@ -1,4 +1,4 @@
-"""Apache Kafka's own image in, one node on a free loopback port out: started, stopped, killed, removed."""
+"""Runs Apache Kafka's image as one node on a free loopback port."""
 
 import time
 from pathlib import Path

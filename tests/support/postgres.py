@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one server a run, one fresh database a test."""
+"""Runs a real PostgreSQL for tests: one server for each run, one fresh database for each test."""
 
 import tempfile
 import uuid

@@ -1,4 +1,4 @@
-"""A real Kafka node that asks for TLS and a password beside its open door: what large networks run."""
+"""Runs a real Kafka node with TLS and SASL listeners beside the plain one."""
 
 import subprocess
 import tempfile
@@ -25,7 +25,7 @@ _LOGIN = "org.apache.kafka.common.security"
 
 @dataclass(frozen=True, slots=True)
 class SecuredKafka:
-    """A running node, and the files that its clients need."""
+    """A running node and the files that its clients need."""
 
     node: KafkaNode
     tls_address: str
@@ -34,7 +34,7 @@ class SecuredKafka:
     password_file: Path
 
     def tls(self) -> Mapping[str, str]:
-        """The environment that reaches it by TLS alone."""
+        """Return the environment variables for TLS without a sign-in."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": self.tls_address,
             "KAFKA_SECURITY_PROTOCOL": "SSL",
@@ -42,7 +42,7 @@ class SecuredKafka:
         }
 
     def sasl(self, mechanism: str) -> Mapping[str, str]:
-        """The environment that reaches it by TLS and signs in."""
+        """Return the environment variables for TLS with a sign-in."""
         return {
             **self.tls(),
             "KAFKA_BOOTSTRAP_SERVERS": self.sasl_address,
@@ -55,7 +55,7 @@ class SecuredKafka:
 
 @contextmanager
 def secured_kafka() -> Iterator[SecuredKafka]:
-    """One node with a certificate of its own, one user, and every way to sign in that the settings know."""
+    """Run a node with its own certificate, one user, and every sign-in mechanism that the settings allow."""
     with tempfile.TemporaryDirectory(prefix="rapport-kafka-") as name, ExitStack() as last:
         folder = Path(name)
         ca_file = _certificate(folder)
@@ -70,7 +70,7 @@ def secured_kafka() -> Iterator[SecuredKafka]:
 
 
 def _certificate(folder: Path) -> Path:
-    """A key and a certificate for 127.0.0.1 that signs itself; the certificate as a file to trust."""
+    """Create a self-signed certificate for 127.0.0.1; return the file with the certificate to trust."""
     store = ["-keystore", str(folder / "node.p12"), "-storetype", "PKCS12", "-storepass", _KEYSTORE_PASSWORD]
     subprocess.run(
         ["keytool", "-genkeypair", "-alias", "node", "-keyalg", "RSA", "-keysize", "2048", "-validity", "2",
@@ -109,7 +109,7 @@ def _settings(folder: Path, tls: int, sasl: int) -> dict[str, str]:
 def _add_user(bootstrap: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     for kind in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512):
-        # One request each: a user may be changed only once in one.
+        # One request for each mechanism: a request may change a user only once.
         wanted = UserScramCredentialUpsertion(USER, ScramCredentialInfo(kind, 4096), PASSWORD.encode())
         for added in admin.alter_user_scram_credentials([wanted]).values():
             added.result(timeout=15)

@@ -1,8 +1,8 @@
-"""The three services as processes on a Kafka and a fresh database: started, killed, restarted, asked.
+"""Runs the three services as processes on a Kafka and a fresh database, and starts, kills and queries them.
 
 `running_stack` yields a `ServiceStack`; `kill_at` names a label of
-`services/runtime/process/kill_points.py` at which that one run ends by itself. Nothing here sleeps a fixed
-time: every wait has a condition and a deadline.
+`services/runtime/process/kill_points.py` at which that one run ends by itself. Nothing here sleeps for
+a fixed time: every wait has a condition and a deadline.
 """
 
 import asyncio
