@@ -6,8 +6,8 @@ Which version is current follows from the versions alone, so the order in which 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from schemas.ids import DyadId
-from schemas.rating_order import session_order
+from schemas.ids import DyadId, PracticeId, RatingIdentity
+from schemas.rating_order import identity, session_order
 from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion, VersionKey
 from services.detector.domain.reasons import RejectionReason
@@ -35,7 +35,7 @@ class RatingVersions:
     def __init__(self, stored: Iterable[RatingVersion] = ()) -> None:
         self._by_id: dict[tuple[str, str], RatingVersion] = {}
         self._of_rating: dict[_DyadVersion, list[RatingVersion]] = {}
-        self._dyad_of_session: dict[tuple[str, str, str, str], DyadId] = {}
+        self._dyad_of_rating: dict[RatingIdentity, DyadId] = {}
         self._current_before: dict[_DyadVersion, RatingVersion] = {}
         self._predated: dict[int, RatingVersion] = {}
         self._touched: dict[_DyadVersion, None] = {}
@@ -73,7 +73,7 @@ class RatingVersions:
         if version.current:
             self._current_before[of_dyad] = version
         if version.counts:
-            self._dyad_of_session[rating.practice_id, rating.client_id, *version.key] = version.dyad_id
+            self._dyad_of_rating[identity(PracticeId(rating.practice_id), rating)] = version.dyad_id
 
     def _claim(self, arrival: Arrival) -> None:
         rating, dyad = arrival.rating, arrival.dyad
@@ -102,8 +102,8 @@ class RatingVersions:
 
     def _counts_elsewhere(self, arrival: Arrival) -> bool:
         rating = arrival.rating
-        session = (rating.practice_id, rating.client_id, rating.session_id, rating.instrument)
-        return self._dyad_of_session.get(session, arrival.dyad.id) != arrival.dyad.id
+        of_rating = identity(PracticeId(rating.practice_id), rating)
+        return self._dyad_of_rating.get(of_rating, arrival.dyad.id) != arrival.dyad.id
 
     def _predate(self, arrival: Arrival, known: RatingVersion) -> None:
         # A duplicate keeps its earliest acceptance. Where the session has moved to another dyad meanwhile,
@@ -123,11 +123,11 @@ class RatingVersions:
             return
         for version in versions:
             version.current = version is newest
-        session = (arrival.rating.practice_id, arrival.rating.client_id, *key)
+        of_rating = identity(PracticeId(newest.rating.practice_id), newest.rating)
         if newest.counts:
-            self._dyad_of_session[session] = arrival.dyad.id
+            self._dyad_of_rating[of_rating] = arrival.dyad.id
         else:
-            self._dyad_of_session.pop(session, None)
+            self._dyad_of_rating.pop(of_rating, None)
         self._touch(arrival.dyad.id, key)
 
     def _touch(self, dyad_id: DyadId, key: VersionKey) -> None:

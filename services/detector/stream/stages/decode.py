@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from schemas import topics
-from schemas.ids import CaseId, ClientId, Dyad, PracticeId, TherapistId, dyad_id
+from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_order import dyad
 from services.detector.contracts import (
     Arriving,
     BeatEvent,
@@ -89,12 +90,7 @@ def _undecodable(detail: str) -> Reject:
 
 
 def _dyad(batch: Batch, record: Record, data: Rated | Responded) -> DyadWork:
-    who = Dyad(
-        PracticeId(data.practice_id),
-        TherapistId(data.therapist_id),
-        ClientId(data.client_id),
-        CaseId(data.case_id),
-    )
+    who = dyad(PracticeId(data.practice_id), data)
     id_ = dyad_id(who)
     work = batch.dyads.get(id_)
     if work is None:

@@ -4,10 +4,11 @@ from hashlib import sha256
 
 from schemas import topics
 from schemas.envelope import HEADERS
-from schemas.ids import InstrumentId, RatingIdentity, SessionId, assessment_id
+from schemas.ids import assessment_id
+from schemas.rating_order import identity
 from services.detector.contracts import Numbers, envelope, pack
 from services.detector.domain.counts import Count
-from services.detector.domain.dyad_work import DyadWork, RatingVersion, SessionWork
+from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.published_assessment import (
     components_in_units,
     published_assessment,
@@ -51,19 +52,9 @@ def _publish(batch: Batch, dyad: DyadWork, session: SessionWork, numbers: Number
     at = dyad.caused_at or batch.tx.now
     # The hash covers all that varies, so equal ids mean equal bytes, also after a restored backup.
     hashed = sha256(packed + pack(at)).hexdigest()
-    identity = _identity(dyad, session.version)
-    event_id = assessment_id(dyad.id, identity, session.revision, hashed)
-    data = published_assessment(dyad.who, identity, session.revision, numbers)
+    of_rating = identity(dyad.who.practice_id, session.version.rating)
+    event_id = assessment_id(dyad.id, of_rating, session.revision, hashed)
+    data = published_assessment(dyad.who, of_rating, session.revision, numbers)
     value = envelope(TYPE, event_id, at, dyad.key, data)
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
     batch.counts[Count.PUBLISHED] += 1
-
-
-def _identity(dyad: DyadWork, version: RatingVersion) -> RatingIdentity:
-    rating = version.rating
-    return RatingIdentity(
-        dyad.who.practice_id,
-        dyad.who.client_id,
-        SessionId(rating.session_id),
-        InstrumentId(rating.instrument),
-    )
