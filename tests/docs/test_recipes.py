@@ -265,15 +265,15 @@ from pathlib import Path
 from tests.support.detector.episodes import changed
 
 
-async def test_an_opened_episode_is_sent_as_a_text_message(stage):
+async def test_an_opened_episode_is_sent_as_a_text_message(notifier):
     entry = {"channels": ["sms"], "sms": {"number": "0041"}}
-    async with stage.caller() as caller:
-        answer = await caller.put("/v1/therapists/t-1", json=entry)
+    async with notifier.api_client() as client:
+        answer = await client.put("/v1/therapists/t-1", json=entry)
         assert answer.status_code in {200, 201, 204}, answer.text
-    await stage.handle(changed())
-    await stage.work_off()
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
 
-    assert ("sms", "sent", None) in await stage.states()
+    assert ("sms", "sent", None) in await notifier.delivery_states()
     assert (Path(os.environ["NOTIFIER_SMS_OUTBOX_DIR"]) / "0041").read_text().startswith("http://rapport.example")
 """
 
