@@ -98,8 +98,10 @@ class SessionWork:
     assessment: Assessment | None = None
     """What the model says now; None when what is stored stays."""
     threshold: Threshold | None = None
-    scored: SessionRisk | None = None
-    seen: EpisodeStep | None = None
+    session_risk: SessionRisk | None = None
+    """What its episode is decided from now."""
+    episode_step: EpisodeStep | None = None
+    """What it did to which episode."""
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class DyadWork:
     """Sessions to fold, in order: those after the snapshot, or the whole history when refolding."""
     withdrawn: list[SessionWork] = field(default_factory=list)
     snapshot_after: bytes | None = None
-    told: list[EpisodeChange] = field(default_factory=list)
+    episode_changes: list[EpisodeChange] = field(default_factory=list)
     """Changes of its episodes to publish."""
     episode_ids: tuple[UUID, ...] = ()
     """Ids of the fold's episodes, in order."""

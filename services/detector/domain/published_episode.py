@@ -30,7 +30,7 @@ class PublishedSession:
 def published_session(session: SessionWork) -> PublishedSession:
     """Return a session of this batch as it was published."""
     version = session.version
-    flagged = session.seen is not None and session.seen.flagged
+    flagged = session.episode_step is not None and session.episode_step.flagged
     next_at = version.rating.next_session_at
     return PublishedSession(version.order, flagged, session.numbers, next_at, version.accepted_at)
 

@@ -40,9 +40,9 @@ def _known(dyad: DyadWork) -> int:
 def apply_threshold(session: SessionWork, practice: Practice) -> None:
     """Choose the session's threshold and make what its episode is decided from."""
     if session.assessment is None:
-        session.scored = session.stored
+        session.session_risk = session.stored
         return
     version = session.version
     at = version.order.session_at
     session.threshold = threshold_at(practice.thresholds, practice.default, at, version.accepted_at)
-    session.scored = session_risk(version.order, session.assessment, session.threshold.value)
+    session.session_risk = session_risk(version.order, session.assessment, session.threshold.value)

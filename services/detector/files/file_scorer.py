@@ -56,9 +56,11 @@ class FileScorer:
             practice = self._practice(dyad.who.practice_id)
             for session in dyad.sessions:
                 apply_threshold(session, practice)
-            _, steps = fold_episodes(NO_SESSIONS, [s.scored for s in dyad.sessions if s.scored is not None])
+            _, steps = fold_episodes(
+                NO_SESSIONS, [s.session_risk for s in dyad.sessions if s.session_risk is not None]
+            )
             for session, step in zip(dyad.sessions, steps, strict=True):
-                session.seen = step
+                session.episode_step = step
         return dyads
 
     def _practice(self, id_: str) -> Practice:
@@ -67,7 +69,7 @@ class FileScorer:
 
     def _cells(self, session: SessionWork) -> tuple[str, ...]:
         assessment, step, rating, form = (
-            session.assessment, session.seen, session.version.rating, session.form
+            session.assessment, session.episode_step, session.version.rating, session.form
         )  # fmt: skip
         if assessment is None or step is None or form is None:
             raise AssertionError("a session of a file is always assessed")

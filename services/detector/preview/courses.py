@@ -83,7 +83,7 @@ def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
 
 
 def _course_session(session: SessionWork, by_rule: bool, by_fall: bool) -> CourseSession:  # noqa: FBT001 - facts of a session
-    form, assessment, step = session.form, session.assessment, session.seen
+    form, assessment, step = session.form, session.assessment, session.episode_step
     if form is None or assessment is None or step is None:
         raise AssertionError("a session of a file is always assessed")
     return CourseSession(row_number(session), form, assessment, step, by_rule, by_fall)

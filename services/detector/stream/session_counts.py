@@ -16,9 +16,9 @@ def new_assessments(batch: Batch, model: Detector) -> list[Assessment]:
         own = bool(dyad.sessions) and dyad.practice.model is model
         for session in dyad.sessions:
             is_new = session.revision == 1 and session.version.key in dyad.touched
-            if is_new and session.assessment is not None and session.seen is not None:
+            if is_new and session.assessment is not None and session.episode_step is not None:
                 counts[session.version.rating.status] += 1
-                counts[Count.FLAGGED] += session.seen.flagged
+                counts[Count.FLAGGED] += session.episode_step.flagged
                 if own:
                     assessments.append(session.assessment)
     return assessments

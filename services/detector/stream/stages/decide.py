@@ -16,23 +16,27 @@ async def decide(batch: Batch, _tools: Tools) -> None:
 def _decide(dyad: DyadWork, batch: Batch) -> None:
     before = dyad.decision
     start = NO_SESSIONS if dyad.refold else before.folded
-    scored = [session.scored for session in dyad.sessions if session.scored is not None]
-    folded, seen = fold_episodes(start, scored)
-    for session, one in zip(dyad.sessions, seen, strict=True):
-        session.seen = one
+    risks = [session.session_risk for session in dyad.sessions if session.session_risk is not None]
+    folded, steps = fold_episodes(start, risks)
+    for session, step in zip(dyad.sessions, steps, strict=True):
+        session.episode_step = step
     day = before.day if batch.day is None else max(batch.day, before.day or batch.day)
     decision = Decision(folded, before.emitted, before.answers, day)
-    telling = dyad.practice.alert_window(batch.tx.now)
-    dyad.told, emitted = compute_changes(dyad.id, decision, telling)
+    dyad.episode_changes, emitted = compute_changes(
+        dyad.id, decision, dyad.practice.alert_window(batch.tx.now)
+    )
     dyad.decision = Decision(folded, emitted, before.answers, day)
     count = len(folded.episodes)
-    dyad.episode_ids = tuple(one.episode_id for one in emitted[len(emitted) - count :])
+    dyad.episode_ids = tuple(episode.episode_id for episode in emitted[len(emitted) - count :])
     stored = dyad.decision_before
-    known = {_shown(one, stored) for one in stored.emitted} if emitted else set()
-    dyad.changed_episodes = tuple(one for one in emitted if _shown(one, dyad.decision) not in known)
+    listed = {_as_listed(episode, stored) for episode in stored.emitted} if emitted else set()
+    dyad.changed_episodes = tuple(
+        episode for episode in emitted if _as_listed(episode, dyad.decision) not in listed
+    )
 
 
-def _shown(one: EmittedEpisode, decision: Decision) -> tuple[object, ...]:
-    # What a list of episodes shows; counters of the fold are none of it.
-    state = episode_status(one, decision.answers)
-    return one.episode_id, one.revision, state, one.episode.opened, one.episode.closed, one.notified
+def _as_listed(emitted: EmittedEpisode, decision: Decision) -> tuple[object, ...]:
+    """Return what a list of episodes shows of one; the fold's counters are not shown."""
+    status = episode_status(emitted, decision.answers)
+    episode = emitted.episode
+    return emitted.episode_id, emitted.revision, status, episode.opened, episode.closed, emitted.notified

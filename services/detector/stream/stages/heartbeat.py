@@ -34,9 +34,9 @@ async def heartbeat(batch: Batch, tools: Tools) -> None:
         newer = await batch.tx.conn.execute(_NEWER, (record.partition, beat.minute))
         if await newer.fetchone() is None:
             continue
-        seen = Beat(beat.partition, beat.minute, beat.sent_at, risk, tools.heartbeat.expected_risk)
+        scored = Beat(beat.partition, beat.minute, beat.sent_at, risk, tools.heartbeat.expected_risk)
         key = record.key or b""
-        value = envelope(TYPE, event.id, batch.tx.now, key, encode(seen))
+        value = envelope(TYPE, event.id, batch.tx.now, key, encode(scored))
         for topic in TOPICS:
             batch.tx.publish(Outgoing(topic, key, value, record.partition, HEADERS))
         batch.counts[Count.HEARTBEATS] += 1

@@ -28,11 +28,11 @@ WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
 
 async def publish_episodes(batch: Batch, tools: Tools) -> None:
     """Publish what changed about the episodes of this batch's dyads."""
-    changed = [dyad for dyad in batch.dyads.values() if dyad.told]
+    changed = [dyad for dyad in batch.dyads.values() if dyad.episode_changes]
     earlier = await _earlier_sessions(batch.tx.conn, [dyad.id for dyad in changed if not dyad.refold])
     for dyad in changed:
         history = _history(dyad, earlier.get(dyad.id, ()))
-        for told in dyad.told:
+        for told in dyad.episode_changes:
             event = episode_changed(dyad, told, history, batch.tx.now, tools.catalogue)
             dyad.episode_events.append(event)
             _publish(batch, dyad, event)

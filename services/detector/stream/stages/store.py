@@ -77,13 +77,13 @@ async def store(batch: Batch, _tools: Tools) -> None:
 
 
 def _row(dyad: DyadWork, session: SessionWork) -> _Row:
-    index = None if session.seen is None else session.seen.episode
+    index = None if session.episode_step is None else session.episode_step.episode
     return _Row(dyad, session, None if index is None else dyad.episode_ids[index])
 
 
 async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
-    scored = [row.session.scored for row in rows]
-    seen = [row.session.seen or NO_EPISODE_STEP for row in rows]
+    scored = [row.session.session_risk for row in rows]
+    seen = [row.session.episode_step or NO_EPISODE_STEP for row in rows]
     versions = [row.session.version for row in rows]
     await conn.execute(
         _ASSESSMENTS,
