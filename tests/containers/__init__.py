@@ -1,1 +1,1 @@
-"""The stack of docker-compose.yml, really started."""
+"""Tests of the images and of the stack of docker-compose.yml."""

@@ -1,4 +1,4 @@
-"""A compose project of a test's own in: commands, ports, keys and numbers of that stack out."""
+"""Runs the stack of docker-compose.yml as a compose project of its own, on free ports."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from services.detector.model.artefact import SHIPPED
 from tests.support.images import ROOT
 from tests.support.ports import lasting_ports
 
-DOORS = ("INGEST", "NOTIFIER", "MAIL", "PROMETHEUS")
+ENDPOINTS = ("INGEST", "NOTIFIER", "MAIL", "PROMETHEUS")
 DETECTORS = 3
 PRACTICE = "north"
 POLL_S = 0.3
@@ -27,7 +27,7 @@ SHIPPED_IN_IMAGE = f"{PACKAGES_IN_IMAGE}/{SHIPPED.relative_to(ROOT)}"
 
 
 def say(words: str) -> None:
-    """Print a figure, also where pytest captures."""
+    """Print a figure for the reader of the run."""
     print(f"\n{words}", flush=True)  # noqa: T201 - figures for the reader of the run
 
 
@@ -41,23 +41,23 @@ def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = 60.0) -
 
 @dataclass
 class Project:
-    """One stack under a name of its own, on free ports."""
+    """One stack with its own project name and ports."""
 
     name: str = field(default_factory=lambda: f"rapport-test-{secrets.token_hex(4)}")
-    first_port: int = field(default_factory=lambda: lasting_ports(len(DOORS) + DETECTORS))
+    first_port: int = field(default_factory=lambda: lasting_ports(len(ENDPOINTS) + DETECTORS))
     images: list[str] = field(default_factory=list)
-    """What was built for it alone."""
+    """Images that were built for it alone."""
 
     @property
     def ports(self) -> Mapping[str, int]:
         """The published port of each endpoint; the detectors' ports follow these."""
-        return {door: self.first_port + place for place, door in enumerate(DOORS)}
+        return {endpoint: self.first_port + offset for offset, endpoint in enumerate(ENDPOINTS)}
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What the compose file reads."""
-        ports = {f"RAPPORT_{door}_PORT": str(port) for door, port in self.ports.items()}
-        first = self.first_port + len(DOORS)
+        """The environment of `docker compose`."""
+        ports = {f"RAPPORT_{endpoint}_PORT": str(port) for endpoint, port in self.ports.items()}
+        first = self.first_port + len(ENDPOINTS)
         several = f"{first}-{first + DETECTORS - 1}"
         return {**os.environ, **ports, "RAPPORT_RESULTS_PORT": several, "COMPOSE_PROJECT_NAME": self.name}
 
@@ -94,7 +94,7 @@ class Project:
         ).stdout
 
     def count(self, table: str) -> int:
-        """How many rows a table has."""
+        """Return the number of rows of a table."""
         asked = ["psql", "--username=postgres", "--dbname=rapport", "--tuples-only", "--no-align"]
         return int(self.dump("postgres", *asked, f"--command=SELECT count(*) FROM {table}"))
 
@@ -131,25 +131,25 @@ class Project:
         return ["--file", "docker-compose.yml", "--file", str(file)]
 
     def remove(self) -> None:
-        """Leave nothing behind, whatever happened."""
+        """Remove containers, volumes, networks and own images."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
         for image in self.images:
             subprocess.run(["docker", "image", "rm", image], capture_output=True, check=True)
         self.images.clear()
 
-    def text(self, door: str, path: str) -> str | None:
-        """What a door shows, whatever its status; None when nobody answers."""
+    def text(self, endpoint: str, path: str) -> str | None:
+        """Return the body of an answer of any status; None when nothing answers."""
         try:
-            return httpx.get(f"{self.url(door)}{path}", trust_env=False, timeout=10).text
+            return httpx.get(f"{self.url(endpoint)}{path}", trust_env=False, timeout=10).text
         except httpx.TransportError:
             return None
 
-    def url(self, door: str) -> str:
-        """Where a door is published; `RESULTS` is the first detector's."""
-        if door == "RESULTS":
+    def url(self, endpoint: str) -> str:
+        """Return the published URL of an endpoint; `RESULTS` is the first detector's."""
+        if endpoint == "RESULTS":
             published = self.compose("port", "detector", "8080").strip()
             return f"http://{published}"
-        return f"http://127.0.0.1:{self.ports[door]}"
+        return f"http://127.0.0.1:{self.ports[endpoint]}"
 
     def stack(self, practice: str, key: str) -> StackAccess:
         """How to reach the stack with the key of one practice."""

@@ -1,4 +1,4 @@
-"""A stack's project in, that stack as a newer version has it out: other images, one migration more."""
+"""Builds a newer version of the services' image, with one more migration, for upgrade tests."""
 
 import subprocess
 from pathlib import Path
@@ -16,10 +16,10 @@ def upgrade() -> None:
 
 
 class NewerVersion:
-    """An image made from ours; the project removes it when it removes itself."""
+    """A newer image; it is removed with its project."""
 
     table = "detector.newer"
-    """What its migration adds."""
+    """The table that its migration adds."""
 
     def __init__(self, project: Project, folder: Path) -> None:
         self.image = f"{project.name}:newer"
@@ -34,4 +34,4 @@ class NewerVersion:
         ours = [name for name, service in services if service["image"] == image_of("ingest")]
         file = folder / "newer.json"
         self.words = project.changed(file, {name: {"image": self.image} for name in ours})
-        """What makes `docker compose` see it."""
+        """Words that make `docker compose` use it."""

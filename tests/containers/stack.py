@@ -1,8 +1,8 @@
-"""The whole stack of docker-compose.yml as one timeline: started, used, broken, mended, scaled, removed.
+"""Tests the whole stack of docker-compose.yml as one timeline: start, use, faults, repair, scaling, removal.
 
     pytest tests/containers/stack.py        (`make compose-test`; no part of the other suites: minutes)
 
-The tests stand in the order in which they happen, and go on from one another.
+The tests run in this order; each continues from the state that the one before left.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Dockerfile, compose file, alerts, runbooks, dashboard: what can be said of them without starting them."""
+"""Checks the Dockerfile, compose file, alerts, runbooks and dashboard without starting anything."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""An image whose model is not the one of its manifest in, a detector that never gets ready and says why out.
+"""A detector whose model differs from its manifest never becomes ready, and says why.
 
-That such a detector scores nothing of what waits for it is seen in the whole stack (`stack.py`).
+`stack.py` tests in the whole stack that such a detector scores nothing.
 """
 
 import json
@@ -26,12 +26,12 @@ METRICS = ["/opt/rapport/bin/python", "-c", (
 
 @contextmanager
 def detector(container: DockerContainer) -> Iterator[DockerContainer]:
-    """A detector in a container, once its door answers; it knows no broker and no database."""
+    """Run a detector in a container, without a broker or a database, until it answers HTTP."""
     settle_reaper()
     container.with_command("detector")
     try:
         container.start()
-        wait_until(lambda: '"ready"' in _said(container, READY), "the detector's door answers")
+        wait_until(lambda: '"ready"' in _said(container, READY), "the detector answers")
         yield container
     finally:
         container.stop()

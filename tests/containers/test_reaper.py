@@ -1,4 +1,4 @@
-"""A run that is killed in, its containers removed by testcontainers' reaper out, where it can be had."""
+"""Testcontainers' reaper removes the containers of a killed test run, where its image is available."""
 
 import signal
 import subprocess

@@ -1,1 +1,1 @@
-"""What must not leave: canary values sent through the whole system, and looked for."""
+"""Tests that personal data and secrets do not leave the system."""

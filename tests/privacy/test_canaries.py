@@ -1,4 +1,4 @@
-"""Canary values go through the whole system; logs, metrics, mails, keys, headers, links hold none of them."""
+"""Canary values sent through the whole system appear in no log, metric, mail, key, header or link."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A secret that stands in the wrong setting ends a service with the setting's name, and is shown nowhere."""
+"""A secret in the wrong setting stops the service, which names the setting and never shows the value."""
 
 import json
 import os

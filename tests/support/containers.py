@@ -1,7 +1,7 @@
 """Runs Kafka and PostgreSQL in containers for tests, from the images of docker-compose.yml.
 
-testcontainers' own settings (`TESTCONTAINERS_…`) are taken as they are found. Where its reaper cannot be had,
-everything works without it: what is started here is removed here.
+testcontainers' own settings (`TESTCONTAINERS_…`) apply. Without its reaper everything still works: what is
+started here is removed here.
 """
 
 import time
@@ -25,7 +25,7 @@ PASSWORD = "for this run alone"
 
 @cache
 def settle_reaper() -> None:
-    """Leave the reaper out where its image is neither there nor to be had."""
+    """Disable the reaper where its image cannot be pulled."""
     if testcontainers_config.ryuk_disabled:
         return
     engine = docker.from_env()
@@ -42,7 +42,7 @@ def settle_reaper() -> None:
 
 @contextmanager
 def kafka_container() -> Iterator[KafkaContainer]:
-    """A Kafka node in a container; the topics are not there yet."""
+    """Run a Kafka node in a container, without topics."""
     settle_reaper()
     node = KafkaContainer(image_of("kafka"))
     try:
@@ -54,7 +54,7 @@ def kafka_container() -> Iterator[KafkaContainer]:
 
 @contextmanager
 def postgres_container() -> Iterator[str]:
-    """A PostgreSQL in a container; yields a URL with rights to create databases."""
+    """Run PostgreSQL in a container; yield a URL with the right to create databases."""
     settle_reaper()
     container = DockerContainer(image_of("postgres"))
     host = container.get_docker_client().host()

@@ -1,1 +1,1 @@
-"""The image's own small programs."""
+"""Tests of the programs in the image."""
