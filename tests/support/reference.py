@@ -1,4 +1,4 @@
-"""The code in, `docs/reference.md` out: every setting, metric, topic and reason, from where it is defined.
+"""Generates `docs/reference.md` from the code: every setting, metric, topic and reason.
 
 `python -m tests.support.reference` prints the page; a test compares it with the one in the tree.
 """
