@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from schemas.events import Mark, Scores, Status
 from schemas.ids import RatingId
+from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating_order import SessionOrder, session_order
 from schemas.validation_errors import InvalidInput
 from services.detector.domain.reasons import RejectionReason
-from services.runtime.process.errors import Reject
+from services.runtime.process.errors import Halt, Reject
 
 
 class Form(Struct, frozen=True, gc=False):
@@ -120,3 +121,18 @@ def form_of(rating: RatingFields, instrument: Instrument) -> Form:
 
 def _nan_if_missing(mark: Mark) -> float:
     return nan if mark is None else mark
+
+
+def instrument_of_stored(instrument_id: str, catalogue: Catalogue) -> Instrument:
+    """Return the instrument of a rating that is stored already.
+
+    Raises:
+        Halt: no file describes it any more. Its history cannot be folded, and no rating may be lost for it.
+    """
+    try:
+        return catalogue.get(instrument_id)
+    except UnknownInstrument:
+        raise Halt(
+            f"stored ratings use the instrument {instrument_id}, which no file describes: put its file back"
+            " into the folder RAPPORT_INSTRUMENTS_DIR and restart"
+        ) from None

@@ -11,6 +11,7 @@ from schemas.rating_order import SessionOrder
 from services.detector.contracts import Changed, Finding, Point, unpack_numbers
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import EpisodeChange
+from services.detector.domain.form import instrument_of_stored
 
 TRAJECTORY_POINTS = 30
 
@@ -72,7 +73,7 @@ def episode_changed(
 
 
 def _point(session: PublishedSession, catalogue: Catalogue) -> Point:
-    instrument = catalogue.get(session.order.instrument)
+    instrument = instrument_of_stored(session.order.instrument, catalogue)
     scores: dict[Component, float] = {}
     usuals = []
     for name, (_, score, usual, _) in unpack_numbers(session.numbers).components.items():

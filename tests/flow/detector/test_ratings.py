@@ -1,6 +1,7 @@
 """What becomes of ratings: assessed, superseded, duplicate or rejected, and published once."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from schemas import topics
 from schemas.envelope import AllianceAssessedEvent
 from schemas.events import AllianceAssessed
+from schemas.instruments.catalogue import Catalogue
 from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.process.errors import Halt
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body, events, record_of
 from tests.support.invariants import broken, deliveries, ids_with_two_contents
 
@@ -33,6 +36,18 @@ def assessed(outgoing: list[Outgoing]) -> list[AllianceAssessed]:
 
 async def outcomes(detector: DetectorDriver) -> tuple[int, ...]:
     return tuple((await deliveries(detector.conn)).values())
+
+
+async def test_a_history_by_an_instrument_that_is_described_no_more_halts(detector: DetectorDriver) -> None:
+    await detector.rate(body(-1, GOOD), body(0, GOOD))
+    srs = detector.tools.catalogue.get("srs")
+    detector.tools = replace(detector.tools, catalogue=Catalogue([srs]))
+    before = await outcomes(detector)
+
+    with pytest.raises(Halt, match=r"wai-9.*put its file back"):
+        await detector.rate(body(-2, None, instrument="srs", items=(9, 9, 9, 9), status="rated"))
+
+    assert await outcomes(detector) == before
 
 
 async def test_a_rating_is_assessed_and_published(detector: DetectorDriver) -> None:

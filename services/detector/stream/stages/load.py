@@ -7,7 +7,7 @@ from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import SessionRisk
-from services.detector.domain.form import form_of
+from services.detector.domain.form import form_of, instrument_of_stored
 from services.detector.storage.ratings import COLUMNS, version_of
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import uuids
@@ -50,7 +50,8 @@ async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], ca
         version = version_of(row[:-_ASSESSMENT_COLUMNS])
         dyad = dyads[version.dyad_id]
         if not version.is_withdrawn:
-            version.form = form_of(version.rating, catalogue.get(version.rating.instrument))
+            instrument = instrument_of_stored(version.rating.instrument, catalogue)
+            version.form = form_of(version.rating, instrument)
         session = SessionWork(version, version.form)
         _take_stored(session, row[-_ASSESSMENT_COLUMNS:])
         if dyad.changed_from is not None and version.order >= dyad.changed_from:
