@@ -28,7 +28,7 @@ class PracticeFigures:
     recovered_at_next: float
     """Per 100 rated sessions: flagged although half of the fall is regained at the next rated session."""
     clients: float
-    """Of 100 clients, those flagged at least once."""
+    """Per 100 clients: those flagged at least once."""
 
 
 @dataclass(frozen=True, slots=True)

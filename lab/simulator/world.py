@@ -78,9 +78,9 @@ class World:
     own_level_tilt: float
     """Fall of the same logarithm per unit of level: clients near the top vary less."""
     degrees_of_freedom: float
-    """Of the t-distributed noise; fewer make heavier tails."""
+    """Degrees of freedom of the t-distributed noise; fewer make heavier tails."""
     autocorrelation: float
-    """Of the noise, from one session to the next."""
+    """Autocorrelation of the noise from one session to the next."""
     common: float
     """Share of the noise's variance that all components have in common."""
     component_offsets: tuple[float, float, float]

@@ -1,4 +1,4 @@
-"""Bytes in, typed values out, and back: the contracts of `schemas.events` in the form that is fast.
+"""Decodes and encodes events: the contracts of `schemas.events` as msgspec types, which are fast.
 
 A test keeps every type here equal to its contract, field by field and byte by byte. msgspec reads and writes
 an event in about 2 µs where pydantic needs 7 to 15, and this service does it once per rating.
@@ -16,7 +16,7 @@ from schemas.events import Answer, Change, Component, KeptBack, Movement, Status
 Aware = Annotated[datetime, Meta(tz=True)]
 
 
-class Scores(Struct, frozen=True, gc=False):
+class DecodedScores(Struct, frozen=True, gc=False):
     """Marks by component in instrument units."""
 
     bond: float
@@ -39,7 +39,7 @@ class Rated(Struct, frozen=True):
     content_hash: str
     case_id: str = ""
     items: tuple[float | None, ...] | None = None
-    scores: Scores | None = None
+    scores: DecodedScores | None = None
     next_session_at: Aware | None = None
     recorded_at: Aware | None = None
 
@@ -102,7 +102,7 @@ class Finding(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 InUnits = dict[Component, tuple[float, float | None, float | None, float | None]]
-"""Of each component: its share in the risk, score, usual and change, in instrument units."""
+"""By component: its share in the risk, its score, usual level and change, in instrument units."""
 
 
 class Numbers(Struct, frozen=True, array_like=True):
@@ -182,7 +182,7 @@ class Changed(Struct, frozen=True, omit_defaults=True):
     trajectory: tuple[Point, ...] = ()
 
 
-class Event(Struct, frozen=True):
+class OutgoingEvent(Struct, frozen=True):
     """The envelope (CloudEvents 1.0, structured mode) around finished data."""
 
     id: str
@@ -203,4 +203,4 @@ unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
 def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: Struct | bytes) -> bytes:
     """The record value of an event of this service; `data` may be encoded already."""
     held = data if isinstance(data, Struct) else msgspec.Raw(data)
-    return encode(Event(str(event_id), "/rapport/detector", at, key.decode("ascii"), type_, held))
+    return encode(OutgoingEvent(str(event_id), "/rapport/detector", at, key.decode("ascii"), type_, held))

@@ -12,7 +12,7 @@ from services.runtime.process.cli_plugin import subcommands
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.detector.storage.rejections import Rejected
+    from services.detector.storage.rejections import ReplayableRejection
     from services.runtime.postgres.connect import Connection
 
 _REPLAY_HELP = """
@@ -46,7 +46,7 @@ def replay(
     """Publish rejected records again, with the same bytes and keys."""
     from services.detector.storage.rejections import read_rejected
 
-    async def read(conn: "Connection") -> "Sequence[Rejected]":
+    async def read(conn: "Connection") -> "Sequence[ReplayableRejection]":
         return await read_rejected(conn, tenant=practice, reason=reason, limit=limit)
 
     rejected = run_with_database(read)
@@ -59,7 +59,7 @@ def replay(
         typer.echo("There is nothing to publish again.")
 
 
-async def _publish(rejected: "Sequence[Rejected]") -> None:
+async def _publish(rejected: "Sequence[ReplayableRejection]") -> None:
     from services.runtime.kafka.producer import Producer
     from services.runtime.process.settings import KafkaSettings
 

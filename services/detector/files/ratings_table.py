@@ -149,7 +149,7 @@ def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> R
         content_hash=hashed,
         case_id=body.case_id or "",
         items=body.items,
-        scores=None if sent is None else contracts.Scores(sent.bond, sent.goal, sent.task),
+        scores=None if sent is None else contracts.DecodedScores(sent.bond, sent.goal, sent.task),
         next_session_at=body.next_session_at,
         recorded_at=body.recorded_at,
     )

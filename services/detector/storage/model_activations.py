@@ -1,4 +1,4 @@
-"""Practices and a model's version in, the mapping that the next batch reads out; with when it was changed."""
+"""Stores which model scores which practice, and since when; the next batch reads it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from psycopg.errors import UniqueViolation
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.rating_order import session_order
-from services.detector.contracts import Rated, Scores, encode
+from services.detector.contracts import DecodedScores, Rated, encode
 from services.detector.domain.dyad_work import Arrival, LogPosition, RatingVersion
 from services.detector.domain.rating_versions import RatingChanges
 from services.runtime.postgres.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
@@ -59,7 +59,7 @@ ON CONFLICT DO NOTHING
 """
 
 _decode_items = msgspec.json.Decoder(tuple[float | None, ...]).decode
-_decode_scores = msgspec.json.Decoder(Scores).decode
+_decode_scores = msgspec.json.Decoder(DecodedScores).decode
 
 
 def version_of(row: Sequence[object]) -> RatingVersion:

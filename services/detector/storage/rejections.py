@@ -1,4 +1,4 @@
-"""Rejected records in, the same bytes under the same keys on their topics again out."""
+"""Reads rejected records, so that they can be published again with the same bytes and keys."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ ORDER BY xid, seq LIMIT %(limit)s
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class ReplayableRejection:
     """One rejected record: why, and what is published again."""
 
     reason: str
@@ -23,11 +23,11 @@ class Rejected:
 
 async def read_rejected(
     conn: Connection, *, tenant: str | None, reason: str | None, limit: int
-) -> list[Rejected]:
-    """Rejected records, oldest first, as they were when they were read."""
+) -> list[ReplayableRejection]:
+    """ReplayableRejection records, oldest first, as they were when they were read."""
     values = {"tenant": tenant, "reason": reason, "limit": limit}
     rows = await (await conn.execute(_READ, values)).fetchall()
     return [
-        Rejected(why, Outgoing(topic, bytes(key), bytes(value), partition))
+        ReplayableRejection(why, Outgoing(topic, bytes(key), bytes(value), partition))
         for topic, partition, _, key, value, why in rows
     ]

@@ -1,4 +1,4 @@
-"""A practice in, its therapists' newest answers out, each with the session that was told of."""
+"""Reads the newest answers of a practice's therapists, each with the session that they were told about."""
 
 from services.runtime.postgres.connect import Connection
 

@@ -1,4 +1,4 @@
-"""Last stage: writes the response. Of what was sent it repeats only the rating's id."""
+"""Last stage: writes the response. It repeats nothing that was sent but the rating's id."""
 
 from collections.abc import Callable
 from typing import Any

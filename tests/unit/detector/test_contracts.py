@@ -28,7 +28,7 @@ from tests.support.detector.batch_driver import body, record_of
 AT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 PAIRS = [
     (events.SessionRated, wire.Rated),
-    (events.Scores, wire.Scores),
+    (events.Scores, wire.DecodedScores),
     (events.TherapistResponded, wire.Responded),
     (events.HeartbeatSent, wire.Beat),
     (events.AllianceAssessed, wire.Assessed),
