@@ -83,6 +83,6 @@ def test_o_opens_the_item_signed_in_and_enter_stops_everything(tmp_path: Path, h
         terminal.end()
     page = seen.read_text()
     assert page.startswith("200 ")
-    assert "What moved" in page
+    assert "What changed" in page
     assert terminal.process.returncode == 0
     assert [child.pid for child in children if child.is_running()] == []
