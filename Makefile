@@ -27,12 +27,13 @@ up: prepare ## run the services without data until Ctrl-C
 	@$(BIN)/rapport up
 
 test: prepare-dev ## run the tests that need no installed services
-	@echo "Tests with an embedded Kafka and PostgreSQL: about four minutes on two cores."
+	@echo "Tests with an embedded Kafka and PostgreSQL: five to nine minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser)
-	@echo "All tests that this machine allows: about twenty minutes on two cores."
-	@$(PYTEST)
+	@echo "All tests that this machine allows: twenty to thirty minutes on two cores."
+	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
+	@$(PYTEST) -m "durable or docker or browser"
 
 faults: prepare-dev ## kill each service at each step, with a real Kafka
 	@$(PYTEST) tests/faults
