@@ -1,101 +1,17 @@
 """Performs the recipes of CONTRIBUTING.md, step by step, on a copy of the tree."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support.postgres import fresh_database
+from tests.support.tree_copy import Copy
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-REVISION = '''"""Adds an example column."""
-
-from alembic import op
-
-revision = "{new}"
-down_revision = "{newest}"
-branch_labels = None
-depends_on = None
-
-
-def upgrade() -> None:
-    """Add the column."""
-    op.execute("{statement}")
-
-
-def downgrade() -> None:
-    """Refuse to go back."""
-    raise NotImplementedError
-'''
-
-
-class Copy:
-    """A copy of the tree, and Python running in it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def replace(self, path: str, before: str, after: str) -> None:
-        """Replace text that occurs exactly once in a file."""
-        text = (self.root / path).read_text(encoding="utf-8")
-        assert text.count(before) == 1, f"{path} contains {text.count(before)} times {before!r}"
-        (self.root / path).write_text(text.replace(before, after), encoding="utf-8")
-
-    def write(self, path: str, text: str) -> None:
-        """Write a file that does not exist yet."""
-        with (self.root / path).open("x", encoding="utf-8") as file:
-            file.write(text)
-
-    def read(self, path: str) -> str:
-        """Return the text of a file."""
-        return (self.root / path).read_text(encoding="utf-8")
-
-    def run(self, *words: str, environment: Mapping[str, str] | None = None, fails: bool = False) -> str:
-        """Run Python in the copy; return all its output. It must exit with 0, or with 1 where it `fails`."""
-        inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "RAPPORT_"))
-        }
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=self.root,
-            env=inherited | {"PYTHONPATH": str(self.root)} | dict(environment or {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == int(fails), done.stdout
-        return done.stdout
-
-    def rapport(self, *words: str, environment: Mapping[str, str]) -> str:
-        """Run a command of `rapport` in the copy."""
-        return self.run("-m", "services.cli", *words, environment=environment)
-
-    def test(self, *words: str, environment: Mapping[str, str] | None = None, fails: bool = False) -> str:
-        """Run tests in the copy."""
-        options = ["-q", "-n", "0", "-p", "no:cacheprovider"]
-        return self.run("-m", "pytest", *options, *words, environment=environment, fails=fails)
-
-    def add_revision(self, service: str, statement: str) -> None:
-        """Add a migration after the newest one of a service."""
-        versions = f"deploy/postgres/{service}/versions"
-        newest = max(file.name[:4] for file in (self.root / versions).glob("[0-9]*.py"))
-        new = f"{int(newest) + 1:04}"
-        text = REVISION.format(new=new, newest=newest, statement=statement)
-        self.write(f"{versions}/{new}_example.py", text)
-
-    def make_reference(self) -> None:
-        """Do what `make reference` does."""
-        page = self.run("-m", "tests.support.reference")
-        (self.root / "docs" / "reference.md").write_text(page, encoding="utf-8")
 
 
 @pytest.fixture
