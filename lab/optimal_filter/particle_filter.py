@@ -250,9 +250,15 @@ def optimal_risk(
 
     The same cohort, seed and number of particles give the same risks. `progress` gets the number of clients
     done.
+
+    Raises:
+        TypeError: the cohort is of the second family, whose courses the filter does not know.
     """
-    builder = FormTableBuilder(cohort.world, cohort.item_offsets)
-    optimal_filter = OptimalFilter(np.random.default_rng([seed, 0]), cohort.world)
+    world = cohort.world
+    if not isinstance(world, World):
+        raise TypeError("the optimal filter knows the courses of the first family of worlds only")
+    builder = FormTableBuilder(world, cohort.item_offsets)
+    optimal_filter = OptimalFilter(np.random.default_rng([seed, 0]), world)
     risk = np.full(cohort.present.shape, np.nan)
     for client in range(len(risk)):
         times = np.nonzero(cohort.present[client])[0].tolist()

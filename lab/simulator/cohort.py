@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from lab.simulator.item_responses import Bools, Floats, draw_item_offsets, draw_marks, score_cohort
 from lab.simulator.ruptures import LatentCourses, draw_courses
+from lab.simulator.two_state_world import TwoStateWorld
 from lab.simulator.world import World, draw_world
 
 CLIENTS_PER_THERAPIST = 8
@@ -24,7 +25,7 @@ MAX_DECLINE_PROBABILITY = 0.7
 class Cohort:
     """n simulated clients of one caseload over at most t sessions."""
 
-    world: World
+    world: World | TwoStateWorld
     item_offsets: Floats
     """(items,) of `draw_item_offsets`."""
     forms: Floats
@@ -59,7 +60,9 @@ class ClientTraits:
     """(n, 3) offsets of bond, goal and task from the level."""
 
 
-def draw_traits(rng: np.random.Generator, world: World, therapist: NDArray[np.int64]) -> ClientTraits:
+def draw_traits(
+    rng: np.random.Generator, world: World | TwoStateWorld, therapist: NDArray[np.int64]
+) -> ClientTraits:
     """Draw the traits of clients whose therapists' numbers are given (n,)."""
     n = therapist.size
     by_therapist = world.therapist_sd * rng.standard_normal(int(therapist.max()) + 1)
@@ -70,28 +73,29 @@ def draw_traits(rng: np.random.Generator, world: World, therapist: NDArray[np.in
     return ClientTraits(person, slope, np.minimum(own_sd, MAX_OWN_SD), offsets)
 
 
-def draw_innovations(rng: np.random.Generator, world: World, n: int, sessions: int) -> Floats:
+def draw_innovations(rng: np.random.Generator, world: World | TwoStateWorld, n: int, sessions: int) -> Floats:
     """Draw (n, t, 5) t-distributed innovations of variance 1: bond, goal, task, overall, and common."""
     df = world.degrees_of_freedom
     innovations: Floats = np.sqrt((df - 2) / df) * np.asarray(rng.standard_t(df, size=(n, sessions, 5)))
     return innovations
 
 
-def autoregress(world: World, previous: Floats, innovations: Floats) -> Floats:
+def autoregress(world: World | TwoStateWorld, previous: Floats, innovations: Floats) -> Floats:
     """Return a session's noise, of variance 1, from the previous session's (AR(1)); any shape."""
     phi = world.autocorrelation
     noise: Floats = phi * previous + np.sqrt(1 - phi**2) * innovations
     return noise
 
 
-def mix_noise(world: World, noise: Floats) -> Floats:
+def mix_noise(world: World | TwoStateWorld, noise: Floats) -> Floats:
     """Return (n, t, 4) noise of the components from (n, t, 5): their own parts, and the common part."""
     own, common = noise[:, :, :4], noise[:, :, 4:]
     mixed: Floats = np.sqrt(world.common) * common + np.sqrt(1 - world.common) * own
     return mixed
 
 
-def _draw_noise(rng: np.random.Generator, world: World, n: int, sessions: int) -> Floats:
+def draw_noise(rng: np.random.Generator, world: World | TwoStateWorld, n: int, sessions: int) -> Floats:
+    """Draw (n, t, 4) noise of variance 1: bond, goal, task and overall."""
     innovations = draw_innovations(rng, world, n, sessions)
     noise = np.empty_like(innovations)
     noise[:, 0] = innovations[:, 0]
@@ -135,7 +139,7 @@ def _draw_latent(
 ) -> Floats:
     n, sessions = therapist.size, int(courses.fall.shape[1])
     traits = draw_traits(rng, world, therapist)
-    noise = _draw_noise(rng, world, n, sessions)
+    noise = draw_noise(rng, world, n, sessions)
     return felt_alliance(world, traits, np.arange(sessions), noise, np.maximum(courses.fall, courses.bad_day))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulator.instruments import item_components
+from lab.simulator.two_state_world import TwoStateWorld
 from lab.simulator.world import World
 from schemas.instruments.instrument import Instrument
 from services.detector.domain.form import FORM_COLUMNS
@@ -19,13 +20,17 @@ _SHORT, _LONG = 4, 8
 """A form with unanswered items lacks one item from 4 items on, and up to two from 8 on."""
 
 
-def draw_item_offsets(rng: np.random.Generator, world: World) -> Floats:
+def draw_item_offsets(rng: np.random.Generator, world: World | TwoStateWorld) -> Floats:
     """Return (items,) how much higher than its component everybody in this cohort marks each item."""
     return world.item_offset_sd * rng.standard_normal(world.instrument.items)
 
 
 def draw_marks(
-    rng: np.random.Generator, world: World, latent: Floats, yea_sayer: Bools, item_offsets: Floats
+    rng: np.random.Generator,
+    world: World | TwoStateWorld,
+    latent: Floats,
+    yea_sayer: Bools,
+    item_offsets: Floats,
 ) -> Floats:
     """Draw the marks of all forms, on the instrument's steps.
 

@@ -13,6 +13,9 @@ from services.detector.domain.baseline_rules import SRS_CUTOFF
 Scenario = Callable[[np.random.Generator], World]
 """Draws the parameters of one cohort of the scenario."""
 
+COMMON = 0.69
+"""Share of the session noise that components have in common, in real ratings without their item noise."""
+
 # Instruments with lines have the cutoff of the SRS. The first two are never drawn for training.
 _FIVE_LINES = invent_instrument(
     "five-lines", (BOND, BOND, GOAL, TASK, OVERALL), 0, 100, 0.5, cutoff=500 * SRS_CUTOFF
@@ -43,7 +46,7 @@ def _as_published(instrument: Instrument, rng: np.random.Generator) -> World:
         own_level_tilt=1.5,
         degrees_of_freedom=5.0,
         autocorrelation=rng.uniform(0.1, 0.25),
-        common=0.47,
+        common=COMMON,
         sessions=12.0,
         ruptures=ruptures,
         missing=missing,

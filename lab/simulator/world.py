@@ -104,8 +104,17 @@ def _simplex(rng: np.random.Generator, weights: tuple[float, float, float]) -> t
     return one, two, three
 
 
-def draw_ruptures(rng: np.random.Generator, sessions: float) -> RuptureParameters:
-    """Draw a cohort's ruptures; 15 to 65 of 100 clients have one within `sessions` sessions."""
+def _draw_sessions(rng: np.random.Generator) -> float:
+    return float(np.clip(np.exp(rng.normal(np.log(11), 0.45)), 4, 26))
+
+
+def draw_ruptures(rng: np.random.Generator) -> RuptureParameters:
+    """Draw a cohort's ruptures; 15 to 65 of 100 clients have one within a drawn number of sessions.
+
+    That number is not the cohort's own number of sessions: were the two the same, short treatments would
+    have a high hazard, and a model would take a short treatment for a sign of ruptures.
+    """
+    sessions = _draw_sessions(rng)
     share = rng.uniform(0.15, 0.65)
     return RuptureParameters(
         hazard=float(-np.log1p(-share) / max(sessions - 1, 3)),
@@ -135,10 +144,9 @@ def draw_missing(rng: np.random.Generator) -> MissingParameters:
 def draw_world(rng: np.random.Generator, instrument: Instrument | None = None) -> World:
     """Draw one cohort's parameters from the priors, and its instrument too unless one is given."""
     instrument = instrument or draw_instrument(rng)
-    sessions = float(np.clip(np.exp(rng.normal(np.log(11), 0.45)), 4, 26))
     return World(
         instrument=instrument,
-        sessions=sessions,
+        sessions=_draw_sessions(rng),
         level=float(np.clip(rng.normal(0.86 if has_lines(instrument) else 0.76, 0.08), 0.5, 0.97)),
         level_sd=rng.uniform(0.08, 0.17),
         therapist_sd=rng.uniform(0.0, 0.05),
@@ -149,14 +157,14 @@ def draw_world(rng: np.random.Generator, instrument: Instrument | None = None) -
         own_level_tilt=rng.uniform(0.0, 3.0),
         degrees_of_freedom=rng.uniform(3.0, 12.0),
         autocorrelation=0.6 * float(rng.beta(1.3, 2.2)),
-        common=rng.uniform(0.2, 0.75),
+        common=1.0 if rng.random() < 1 / 3 else rng.uniform(0.3, 1.0),
         component_offsets=(rng.normal(0.02, 0.04), rng.normal(-0.03, 0.04), rng.normal(0.01, 0.04)),
         component_sd=rng.uniform(0.02, 0.09),
         item_noise=rng.uniform(0.03, 0.16),
         item_offset_sd=rng.uniform(0.0, 0.07),
         yea_sayers=float(rng.beta(1.0, 14.0)),
         straight=float(rng.beta(1.5, 13.0)),
-        ruptures=draw_ruptures(rng, sessions),
+        ruptures=draw_ruptures(rng),
         missing=draw_missing(rng),
     )
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.form import Form
+from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.reference import Reference
 
 
@@ -18,6 +19,8 @@ class DyadForms(Struct, frozen=True):
     forms: Sequence[Form]
     already_assessed: int = 0
     """Number of leading forms whose assessments are already stored; they are not assessed again."""
+    statistics: Sequence[PracticeStatistics | None] = ()
+    """For each form those of its practice that are valid at its session; empty: none are known."""
 
 
 class DyadAssessments(Struct, frozen=True):
