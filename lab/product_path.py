@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.simulator.cohort import Cohort
+from lab.statistics_of_others import statistics_of_others
 from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
 from schemas.rating_order import SessionOrder
@@ -15,6 +16,7 @@ from services.detector.domain.assessment import Assessment
 from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.episodes import NO_SESSIONS, EpisodeStep, fold_episodes, session_risk
 from services.detector.domain.form import FORM_COLUMNS, Form
+from services.detector.domain.practice_statistics import PracticeStatistics
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -69,9 +71,25 @@ def forms_of(cohort: Cohort, client: int) -> list[Form]:
     return forms
 
 
-def assess_histories(detector: Detector, histories: Sequence[Sequence[Form]]) -> list[AssessedDyad]:
-    """Assess whole histories and fold them into episodes at the detector's default threshold."""
-    results = detector.assess([DyadForms(None, forms) for forms in histories])
+def assess_histories(
+    detector: Detector,
+    histories: Sequence[Sequence[Form]],
+    statistics: Sequence[PracticeStatistics | None] = (),
+) -> list[AssessedDyad]:
+    """Assess whole histories and fold them into episodes at the detector's default threshold.
+
+    Args:
+        detector: the model.
+        histories: the forms of each dyad, in order.
+        statistics: of each dyad's practice, valid at all its sessions; empty: none are known.
+    """
+    known = statistics or [None] * len(histories)
+    results = detector.assess(
+        [
+            DyadForms(None, forms, statistics=() if of_practice is None else [of_practice] * len(forms))
+            for forms, of_practice in zip(histories, known, strict=True)
+        ]
+    )
     dyads = []
     for forms, result in zip(histories, results, strict=True):
         sessions = [
@@ -96,9 +114,10 @@ class AssessedCohort:
 
 
 def assess_cohort(detector: Detector, cohort: Cohort) -> AssessedCohort:
-    """Assess every session of a simulated cohort."""
+    """Assess every session of a simulated cohort, with the statistics of other clients of it."""
     n, sessions = cohort.present.shape
-    dyads = assess_histories(detector, [forms_of(cohort, client) for client in range(n)])
+    histories = [forms_of(cohort, client) for client in range(n)]
+    dyads = assess_histories(detector, histories, statistics_of_others(histories))
     risk = np.full((n, sessions), np.nan)
     flagged, opened = np.zeros((n, sessions), dtype=np.bool_), np.zeros((n, sessions), dtype=np.bool_)
     for client, dyad in enumerate(dyads):

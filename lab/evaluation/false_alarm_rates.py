@@ -62,7 +62,17 @@ def _threshold(
             return detector.threshold
         return None if detector.reference is None else detector.reference.threshold_for(promised)
     sessions = _SESSIONS[start]
-    risk, may_be_flagged = risk[:sessions], may_be_flagged[:sessions]
+    return own_threshold(risk[:sessions], may_be_flagged[:sessions], promised)
+
+
+def own_threshold(risk: Floats, may_be_flagged: Bools, promised: float) -> float:
+    """Return the threshold that a practice would get from its own sessions, without knowing the truth.
+
+    Args:
+        risk: (n,) of all its sessions.
+        may_be_flagged: (n,) of `flaggable`.
+        promised: false alarms per 100 stable sessions.
+    """
     return threshold_for_false_alarms(
         risk[may_be_flagged].tolist(), risk[~may_be_flagged].tolist(), promised / 100
     )
