@@ -23,7 +23,7 @@ from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms, HeartbeatHistory
 from services.detector.domain.form import form_of
-from services.detector.domain.practice import Models, ThresholdBook
+from services.detector.domain.practice import Models, PracticeRows
 from services.detector.settings import DetectorSettings
 from services.detector.stream.batch import Tools
 from services.runtime.http.server import serve
@@ -50,6 +50,7 @@ class ConstantDetector:
     version = "same"
     threshold = 0.5
     reference = None
+    uses_statistics = False
 
     def __init__(self, snapshot: bytes) -> None:
         self._snapshot = snapshot
@@ -72,7 +73,7 @@ async def without_the_model() -> None:
     heartbeat = DyadForms(None, trained.heartbeat.forms)
     snapshot = trained.models.default.assess([heartbeat])[0].snapshot
     tools = Tools(
-        Models(ConstantDetector(snapshot)), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1)
+        Models(ConstantDetector(snapshot)), PracticeRows(), Catalogue.load(), HeartbeatHistory((), 0.1)
     )
     service = build(
         detector=DetectorSettings(),

@@ -139,6 +139,8 @@ class AllianceAssessed(Event):
     threshold: Share | None = None
     threshold_version: str
     model_version: str
+    statistics_version: str | None = None
+    """Names the statistics of the practice's ratings that the model read; null when it read none."""
 
 
 class TrajectoryPoint(Event):

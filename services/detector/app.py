@@ -11,7 +11,7 @@ from schemas.instruments.catalogue import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.detector.domain.drift import DriftMonitor
-from services.detector.domain.practice import Models, ThresholdBook
+from services.detector.domain.practice import Models, PracticeRows
 from services.detector.domain.reasons import RejectionReason
 from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.metrics import DetectorMetrics
@@ -63,7 +63,7 @@ def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> T
         raise Halt(str(bad)) from None
     shipped = load(settings.model_dir or SHIPPED)
     others = [load(folder) for folder in settings.other_model_dirs]
-    return Tools(Models(shipped, *others), ThresholdBook(), catalogue, shipped.heartbeat)
+    return Tools(Models(shipped, *others), PracticeRows(), catalogue, shipped.heartbeat)
 
 
 def build(

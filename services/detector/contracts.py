@@ -119,6 +119,7 @@ class Numbers(Struct, frozen=True, array_like=True):
     leading: Component | None = None
     movement: Movement | None = None
     components: InUnits = {}
+    statistics_version: str | None = None
 
 
 class Assessed(Struct, frozen=True, omit_defaults=True):
@@ -142,6 +143,7 @@ class Assessed(Struct, frozen=True, omit_defaults=True):
     components: dict[Component, Finding] = {}
     leading_component: Component | None = None
     threshold: float | None = None
+    statistics_version: str | None = None
 
 
 class Point(Struct, frozen=True, omit_defaults=True, gc=False):
@@ -198,6 +200,16 @@ class OutgoingEvent(Struct, frozen=True):
 encode = msgspec.json.Encoder().encode
 pack = msgspec.msgpack.Encoder().encode
 unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
+
+
+def pack_numbers(numbers: Numbers) -> bytes:
+    """Return the bytes that are stored of an assessment.
+
+    Without a version of statistics they are those stored before there were any, so that an assessment that
+    stays the same is not published again.
+    """
+    fields = msgspec.structs.astuple(numbers)
+    return pack(fields[:-1] if numbers.statistics_version is None else fields)
 
 
 def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: Struct | bytes) -> bytes:

@@ -56,5 +56,9 @@ class Detector(Protocol):
     def reference(self) -> Reference | None:
         """Distributions of the training data, for drift and starting thresholds; None: not known."""
 
+    @property
+    def uses_statistics(self) -> bool:
+        """Whether it reads the statistics of a form's practice; where not, it is given none."""
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form that is not already assessed; callers run this CPU work off the event loop."""

@@ -14,6 +14,7 @@ from services.detector.domain.episode_changes import Decision, EmittedEpisode, E
 from services.detector.domain.episodes import EpisodeStep, SessionRisk
 from services.detector.domain.form import Form
 from services.detector.domain.practice import Practice
+from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.thresholds import Threshold
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
@@ -97,6 +98,8 @@ class SessionWork:
     """What its episode was decided from so far; None when it is to be assessed."""
     assessment: Assessment | None = None
     """What the model says now; None when what is stored stays."""
+    statistics: PracticeStatistics | None = None
+    """Those of its practice that the model read; None when it read none."""
     threshold: Threshold | None = None
     session_risk: SessionRisk | None = None
     """What its episode is decided from now."""

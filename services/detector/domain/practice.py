@@ -1,11 +1,13 @@
-"""Practices as one transaction sees them: what they are told about, their model, their thresholds."""
+"""Practices as one transaction sees them: what they are told about, their model, their dated rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from services.detector.domain.dated_rows import KnownRows
 from services.detector.domain.detector import Detector
 from services.detector.domain.episode_changes import AlertWindow
+from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.thresholds import Threshold
 from services.runtime.process.errors import Halt
 
@@ -21,6 +23,8 @@ class Practice:
     thresholds: tuple[Threshold, ...]
     """Its own for this model, in the order in which they become valid."""
     default: Threshold
+    statistics: tuple[PracticeStatistics, ...] = ()
+    """Those of its ratings, in the order in which they become valid; empty where its model reads none."""
 
     def alert_window(self, now: datetime) -> AlertWindow:
         """What is told to its therapists, now."""
@@ -55,7 +59,10 @@ class Models:
 
 
 @dataclass(slots=True)
-class ThresholdBook:
-    """Thresholds read before. Rows are only added, so their number tells whether there are new ones."""
+class PracticeRows:
+    """The dated rows of practices that this process has read so far."""
 
-    known: dict[str, tuple[int, Mapping[str, tuple[Threshold, ...]]]] = field(default_factory=dict)
+    thresholds: KnownRows[Mapping[str, tuple[Threshold, ...]]] = field(default_factory=KnownRows)
+    """By model version, in the order in which they become valid."""
+    statistics: KnownRows[tuple[PracticeStatistics, ...]] = field(default_factory=KnownRows)
+    """In the order in which they become valid."""

@@ -1,9 +1,10 @@
 """Defines a practice's dated statistics, and chooses those that a session is scored with."""
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from services.detector.domain.dated_rows import row_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,4 @@ def statistics_at(
     >>> statistics_at([row], day, day).version
     's-1'
     """
-    at = min(session_at, accepted_at)
-    index = bisect_right(rows, at, key=lambda row: row.valid_from or at)
-    return rows[index - 1] if index else None
+    return row_at(rows, session_at, accepted_at)

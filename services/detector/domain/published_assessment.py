@@ -14,6 +14,7 @@ from services.detector.domain.assessment import DIGITS, Assessment, ComponentFin
 from services.detector.domain.dyad_work import RatingVersion
 from services.detector.domain.episodes import EARLY_RATINGS
 from services.detector.domain.practice import Practice
+from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.thresholds import Threshold
 
 
@@ -39,6 +40,7 @@ def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, num
         components={name: Finding(*values) for name, values in numbers.components.items()},
         leading_component=numbers.leading,
         threshold=numbers.threshold,
+        statistics_version=numbers.statistics_version,
     )
 
 
@@ -48,6 +50,8 @@ def rated_numbers(
     threshold: Threshold,
     components: InUnits,
     model_version: str,
+    *,
+    statistics: PracticeStatistics | None = None,
 ) -> Numbers:
     """Return what is stored and published of an assessed session; `components` are in instrument units."""
     return Numbers(
@@ -62,6 +66,7 @@ def rated_numbers(
         leading=assessment.leading,
         movement=assessment.movement,
         components=components,
+        statistics_version=None if statistics is None else statistics.version,
     )
 
 

@@ -1,4 +1,4 @@
-"""Scores the sessions of dyads and applies the threshold of their practice to each.
+"""Scores the sessions of dyads with the statistics and the threshold of their practice valid at each.
 
 The stream and the scoring of files share these steps.
 """
@@ -9,6 +9,7 @@ from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import session_risk
 from services.detector.domain.practice import Practice
+from services.detector.domain.practice_statistics import statistics_at
 from services.detector.domain.thresholds import threshold_at
 
 MAX_SNAPSHOT_BYTES = 4096
@@ -17,10 +18,10 @@ MAX_SNAPSHOT_BYTES = 4096
 
 def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
     """Assess the sessions of these dyads; their results do not depend on one another."""
-    work = [
-        DyadForms(dyad.snapshot, [s.form for s in dyad.sessions if s.form is not None], _known(dyad))
-        for dyad in dyads
-    ]
+    if model.uses_statistics:
+        for dyad in dyads:
+            _choose_statistics(dyad)
+    work = [_forms(dyad) for dyad in dyads]
     for dyad, forms, result in zip(dyads, work, model.assess(work), strict=True):
         small = len(result.snapshot) <= MAX_SNAPSHOT_BYTES
         dyad.snapshot_after = result.snapshot if small else None
@@ -29,6 +30,24 @@ def assess_dyads(model: Detector, dyads: Sequence[DyadWork]) -> None:
         ):
             if session.stored is None:
                 session.assessment = assessment
+
+
+def _choose_statistics(dyad: DyadWork) -> None:
+    rows = dyad.practice.statistics
+    for session in dyad.sessions:
+        version = session.version
+        session.statistics = statistics_at(rows, version.order.session_at, version.accepted_at)
+
+
+def _forms(dyad: DyadWork) -> DyadForms:
+    given = [session for session in dyad.sessions if session.form is not None]
+    statistics = [session.statistics for session in given]
+    return DyadForms(
+        dyad.snapshot,
+        [session.form for session in given if session.form is not None],
+        _known(dyad),
+        statistics if any(statistics) else (),
+    )
 
 
 def _known(dyad: DyadWork) -> int:

@@ -4,13 +4,14 @@ A practice's thresholds are only ever added, each valid from a time after it was
 the same one whenever it arrives or is replayed.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import exp, log
 
 import numpy as np
+
+from services.detector.domain.dated_rows import row_at
 
 DEFAULT_FALSE_ALARMS = 0.05
 """The share of stable sessions flagged at a model's own threshold."""
@@ -43,11 +44,7 @@ def threshold_at(
     >>> threshold_at([own], default_threshold("m1", 0.5), day, day).version
     'own-1'
     """
-    if not rows:
-        return default
-    at = min(session_at, accepted_at)
-    index = bisect_right(rows, at, key=lambda row: row.valid_from or at)
-    return rows[index - 1] if index else default
+    return (row_at(rows, session_at, accepted_at) if rows else None) or default
 
 
 def shifted_threshold(before: float, model_before: float, model_after: float) -> float:

@@ -56,6 +56,11 @@ class TrainedDetector:
         """The risk from which a session is flagged until a practice has a threshold of its own."""
         return self._threshold
 
+    @property
+    def uses_statistics(self) -> bool:
+        """Whether it reads the statistics of a form's practice."""
+        return False
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form of every dyad that is not already assessed.
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from services.detector.domain.practice import Models, Practice, ThresholdBook
+from services.detector.domain.dated_rows import KnownRows
+from services.detector.domain.practice import Models, Practice, PracticeRows
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
+from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.thresholds import Threshold, default_threshold
 from services.runtime.postgres.connect import Connection
 
 _SELECT = """
-SELECT practice_id, tell_from, max_age_days, model_version, thresholds
+SELECT practice_id, tell_from, max_age_days, model_version, thresholds, statistics
 FROM detector.practice WHERE practice_id = ANY(%b)
 """
 _INSERT = """
@@ -21,10 +23,14 @@ _THRESHOLDS = """
 SELECT practice_id, model_version, version, value, valid_from
 FROM detector.threshold WHERE practice_id = ANY(%b) ORDER BY valid_from, version
 """
+_STATISTICS = """
+SELECT practice_id, version, values, valid_from
+FROM detector.practice_statistics WHERE practice_id = ANY(%b) ORDER BY valid_from, version
+"""
 
 
 async def read_practices(
-    conn: Connection, ids: Iterable[str], now: datetime, models: Models, book: ThresholdBook
+    conn: Connection, ids: Iterable[str], now: datetime, models: Models, known: PracticeRows
 ) -> dict[str, Practice]:
     """The practices of these ids; one that nobody added is added now, with the defaults.
 
@@ -37,25 +43,43 @@ async def read_practices(
         missing = sorted(set(wanted) - {row[0] for row in rows})
         await conn.execute(_INSERT, (now, now, MAX_AGE_DAYS, missing))
         rows = await (await conn.execute(_SELECT, (wanted,), binary=True)).fetchall()
-    changed = [id_ for id_, *_, count in rows if count and book.known.get(id_, (0,))[0] != count]
-    if changed:
-        await _read_thresholds(conn, changed, {row[0]: row[4] for row in rows}, book)
+    model_of = {id_: models.of(version) for id_, _, _, version, _, _ in rows}
+    await _read_thresholds(conn, known.thresholds, {row[0]: row[4] for row in rows})
+    of_readers = {row[0]: row[5] for row in rows if model_of[row[0]].uses_statistics}
+    await _read_statistics(conn, known.statistics, of_readers)
     found = {}
-    for id_, tell_from, max_age_days, version, count in rows:
-        model = models.of(version)
-        own = book.known[id_][1].get(model.version, ()) if count else ()
+    for id_, tell_from, max_age_days, *_ in rows:
+        model = model_of[id_]
+        own = (known.thresholds.get(id_) or {}).get(model.version, ())
+        statistics = known.statistics.get(id_) if id_ in of_readers else None
         max_age = None if max_age_days is None else timedelta(days=max_age_days)
         default = default_threshold(model.version, model.threshold)
-        found[id_] = Practice(id_, tell_from, max_age, model, own, default)
+        found[id_] = Practice(id_, tell_from, max_age, model, own, default, statistics or ())
     return found
 
 
 async def _read_thresholds(
-    conn: Connection, ids: list[str], counts: Mapping[str, int], book: ThresholdBook
+    conn: Connection, known: KnownRows[Mapping[str, tuple[Threshold, ...]]], numbers: Mapping[str, int]
 ) -> None:
-    by_practice: dict[str, dict[str, tuple[Threshold, ...]]] = {id_: {} for id_ in ids}
+    ids = known.outdated(numbers)
+    if not ids:
+        return
+    found: dict[str, dict[str, tuple[Threshold, ...]]] = {id_: {} for id_ in ids}
     for id_, model, version, value, valid_from in await (await conn.execute(_THRESHOLDS, (ids,))).fetchall():
-        own = by_practice[id_]
+        own = found[id_]
         own[model] = (*own.get(model, ()), Threshold(version, value, valid_from))
-    for id_ in ids:
-        book.known[id_] = (counts[id_], by_practice[id_])
+    for id_, rows in found.items():
+        known.add(id_, numbers[id_], rows)
+
+
+async def _read_statistics(
+    conn: Connection, known: KnownRows[tuple[PracticeStatistics, ...]], numbers: Mapping[str, int]
+) -> None:
+    ids = known.outdated(numbers)
+    if not ids:
+        return
+    found: dict[str, tuple[PracticeStatistics, ...]] = dict.fromkeys(ids, ())
+    for id_, version, values, valid_from in await (await conn.execute(_STATISTICS, (ids,))).fetchall():
+        found[id_] = (*found[id_], PracticeStatistics(version, tuple(values), valid_from))
+    for id_, rows in found.items():
+        known.add(id_, numbers[id_], rows)

@@ -9,7 +9,7 @@ from services.detector.contracts import BeatEvent
 from services.detector.domain.counts import BatchCounts
 from services.detector.domain.detector import HeartbeatHistory
 from services.detector.domain.dyad_work import Arrival, DyadWork
-from services.detector.domain.practice import Models, ThresholdBook
+from services.detector.domain.practice import Models, PracticeRows
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 
@@ -33,6 +33,6 @@ class Tools:
     """What the stages work with."""
 
     models: Models
-    book: ThresholdBook
+    rows: PracticeRows
     catalogue: Catalogue
     heartbeat: HeartbeatHistory

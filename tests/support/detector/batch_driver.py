@@ -19,7 +19,7 @@ from schemas.rating import RatingBody
 from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from services.detector.domain.detector import Detector, HeartbeatHistory
-from services.detector.domain.practice import Models, ThresholdBook
+from services.detector.domain.practice import Models, PracticeRows
 from services.detector.stream.batch import Tools
 from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
@@ -181,7 +181,7 @@ def events(outgoing: Sequence[Outgoing], topic: topics.Topic) -> list[AnyEvent]:
 
 def tools_with(detector: Detector, *others: Detector) -> Tools:
     """Return the stages' tools with these models; the first one is the default."""
-    return Tools(Models(detector, *others), ThresholdBook(), Catalogue.load(), HeartbeatHistory((), 0.1))
+    return Tools(Models(detector, *others), PracticeRows(), Catalogue.load(), HeartbeatHistory((), 0.1))
 
 
 @asynccontextmanager

@@ -17,6 +17,8 @@ _PARTS = (Component.BOND, Component.GOAL, Component.TASK)
 class ToyDetector:
     """Risk = .1 + 2 x the mean drop below the running mean (+ .1 for each form declined in a row), 0 to 1."""
 
+    uses_statistics = False
+
     def __init__(
         self, version: str = "toy-1", threshold: float = 0.5, reference: Reference | None = None
     ) -> None:

@@ -41,7 +41,7 @@ async def lock(batch: Batch, tools: Tools) -> None:
     dyads = list(batch.dyads.values())
     if dyads:
         ids = {dyad.who.practice_id for dyad in dyads}
-        practices = await read_practices(conn, ids, batch.tx.now, tools.models, tools.book)
+        practices = await read_practices(conn, ids, batch.tx.now, tools.models, tools.rows)
         for dyad in dyads:
             dyad.practice = practices[dyad.who.practice_id]
         await _lock(conn, dyads)

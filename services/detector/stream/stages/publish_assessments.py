@@ -6,7 +6,7 @@ from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import assessment_id
 from schemas.rating_order import identity
-from services.detector.contracts import Numbers, envelope, pack
+from services.detector.contracts import Numbers, envelope, pack, pack_numbers
 from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.published_assessment import (
@@ -35,16 +35,17 @@ async def publish_assessments(batch: Batch, tools: Tools) -> None:
     )
     for (dyad, session, assessment, threshold), components in zip(rated, units, strict=True):
         model = dyad.practice.model.version
-        _publish(
-            batch, dyad, session, rated_numbers(session.version, assessment, threshold, components, model)
+        numbers = rated_numbers(
+            session.version, assessment, threshold, components, model, statistics=session.statistics
         )
+        _publish(batch, dyad, session, numbers)
     for dyad in batch.dyads.values():
         for session in dyad.withdrawn:
             _publish(batch, dyad, session, withdrawn_numbers(session.version, dyad.practice))
 
 
 def _publish(batch: Batch, dyad: DyadWork, session: SessionWork, numbers: Numbers) -> None:
-    packed = pack(numbers)
+    packed = pack_numbers(numbers)
     if packed == session.numbers:
         return
     session.numbers = packed
