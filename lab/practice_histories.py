@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lab.simulator.instruments import cutoff_share
 from schemas.instruments.catalogue import Catalogue
+from services.detector.contracts import Rated
 from services.detector.domain.form import Form
 from services.detector.files.ratings_table import UNNAMED_PRACTICE, InvalidRow, read_dyads
 
@@ -22,6 +23,8 @@ class DyadHistory:
     client_id: str
     forms: Sequence[Form]
     """The current version of each session's form, in the order of the sessions; declined forms included."""
+    ratings: Sequence[Rated]
+    """The rating that each form was made from."""
     cutoff: float | None
     """The published cutoff of the newest session's instrument, as a share of its highest total."""
 
@@ -53,13 +56,15 @@ def read_histories(file: Path, catalogue: Catalogue) -> PracticeHistories:
     invalid: list[InvalidRow] = []
     dyads = []
     for dyad in read_dyads(file, catalogue, invalid.append):
-        forms = [session.form for session in dyad.sessions if session.form is not None]
+        sessions = [(each.form, each.version.rating) for each in dyad.sessions if each.form is not None]
+        forms = [form for form, _ in sessions]
         practice = str(dyad.who.practice_id)
         dyads.append(
             DyadHistory(
                 practice_id="" if practice == UNNAMED_PRACTICE else practice,
                 client_id=str(dyad.who.client_id),
                 forms=forms,
+                ratings=[rating for _, rating in sessions],
                 cutoff=cutoff_share(catalogue.get(forms[-1].order.instrument)),
             )
         )

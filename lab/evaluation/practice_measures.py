@@ -1,5 +1,6 @@
 """Measures one detector on one practice, together with what it would be on resampled clients."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +30,6 @@ class PracticeMeasures:
     """(1 + draws,) over judged sessions."""
     caught: Floats
     """(1 + draws,) share of ruptures flagged at their first or second judged session, at `PROMISED`."""
-    own_false_alarms: float
-    """Per 100 stable rated sessions of odd clients, at the threshold from the risks of the even ones."""
     calibration_error: float
     precision: Floats
     """(20,) at `curves.RECALLS`."""
@@ -53,7 +52,6 @@ def measure_practice(truth: CourseTruth, scores: GroupScores, weights: Floats) -
     return PracticeMeasures(
         auprc=auprc,
         caught=caught,
-        own_false_alarms=_own_false_alarms(truth, scores),
         calibration_error=calibration_error(rupture, risk) if risk.size else float("nan"),
         precision=precision,
         reliability=risk_and_truth(rupture, risk),
@@ -69,12 +67,26 @@ def _caught(truth: CourseTruth, risk: Floats, weights: Floats) -> Floats:
     return weighted_share(highest[None] > cut[:, None], weights[:, spans[:, 0]])
 
 
-def _own_false_alarms(truth: CourseTruth, scores: GroupScores) -> float:
-    _, number = np.unique(truth.client, return_inverse=True)
-    even = (number % 2 == 0)[:, None]
-    before = truth.present & even
-    stable = truth.rated & ~truth.rupture & ~even
-    if not before.any() or not stable.any():
-        return float("nan")
-    threshold = own_threshold(scores.risk[before], scores.may_be_flagged[before], PROMISED)
-    return 100 * float((scores.may_be_flagged[stable] & (scores.risk[stable] >= threshold)).mean())
+def own_false_alarms(parts: Sequence[tuple[CourseTruth, GroupScores]]) -> list[float]:
+    """Return false alarms per 100 stable rated sessions of both halves of a practice, at its own thresholds.
+
+    The halves are the clients with even and with odd numbers. Each is measured at the threshold that is
+    chosen on the risks of the other one, whose truth is not used. A half without a stable session is left
+    out, and so is one whose other half has no session.
+
+    Args:
+        parts: all courses of the practice, in one part or several.
+    """
+    risk = np.concatenate([scores.risk[truth.present] for truth, scores in parts])
+    may_be_flagged = np.concatenate([scores.may_be_flagged[truth.present] for truth, scores in parts])
+    stable = np.concatenate([(truth.rated & ~truth.rupture)[truth.present] for truth, _ in parts])
+    client = np.concatenate([truth.client[np.nonzero(truth.present)[0]] for truth, _ in parts])
+    rates = []
+    for remainder in (0, 1):
+        other = client % 2 == remainder
+        measured = stable & ~other
+        if other.any() and measured.any():
+            threshold = own_threshold(risk[other], may_be_flagged[other], PROMISED)
+            flagged = may_be_flagged[measured] & (risk[measured] >= threshold)
+            rates.append(100 * float(flagged.mean()))
+    return rates

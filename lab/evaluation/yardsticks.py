@@ -28,6 +28,8 @@ class Yardstick:
     practices: int
     groups: Callable[[], Iterator[CourseGroup]]
     """Yields the practices, the same ones at every call, one at a time because all of them are large."""
+    one_practice: bool = False
+    """The groups are parts of one practice, whose own threshold is chosen and measured on all of them."""
 
 
 def kinds(clients: int = KIND_CLIENTS, seeds: int = KIND_SEEDS) -> Yardstick:
