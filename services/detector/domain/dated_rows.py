@@ -3,8 +3,11 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Generic, Protocol, TypeVar
+
+START_AFTER = timedelta(minutes=5)
+"""Longer than any transaction that may still use the earlier rows."""
 
 
 class Dated(Protocol):
@@ -49,3 +52,13 @@ class KnownRows(Generic[Rows]):
         """Return what was read of a practice; None when it had no row yet."""
         known = self._by_practice.get(practice)
         return None if known is None else known[1]
+
+
+def next_midnight(now: datetime) -> datetime:
+    """Return the start of the next day in the time zone of `now`; of the day after when it is too near.
+
+    >>> from datetime import UTC
+    >>> next_midnight(datetime(2026, 1, 5, 23, 57, tzinfo=UTC)).isoformat()
+    '2026-01-07T00:00:00+00:00'
+    """
+    return datetime.combine((now + START_AFTER).date() + timedelta(days=1), time.min, now.tzinfo)

@@ -7,6 +7,7 @@ the partitions that it owns; a row per partition holds the last day that was swe
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from schemas import topics
 from schemas.ids import CaseId, ClientId, Dyad, DyadId, PracticeId, TherapistId
 from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episodes import SILENT_DAYS
+from services.detector.jobs.renew_statistics import add_statistics, practices_due
 from services.detector.jobs.renew_thresholds import renew_thresholds, start_thresholds
 from services.detector.metrics import DetectorMetrics
 from services.detector.stream.batch import Batch, Tools
@@ -27,8 +29,8 @@ from services.runtime.process.log import describe, get_logger
 LOOP = "sweep"
 MAX_PAUSE_S = 60.0
 """Well below the time after which a loop counts as stuck."""
-THRESHOLDS_PARTITION = 0
-"""The process that owns this partition renews the practices' thresholds."""
+ROWS_PARTITION = 0
+"""The process that owns this partition renews the practices' thresholds and statistics."""
 
 _DONE = "SELECT partition FROM detector.sweep WHERE day >= %s AND partition = ANY(%s)"
 _MARK = """
@@ -101,7 +103,7 @@ class DailySweep:
         Raises:
             Fault: database or broker failed, or a model is missing; finished transactions remain.
         """
-        if THRESHOLDS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
+        if ROWS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
         partitions = await self._unswept(day)
         if not partitions:
@@ -114,10 +116,26 @@ class DailySweep:
             after = swept[-1]
         else:
             return
-        if THRESHOLDS_PARTITION in partitions:
+        if ROWS_PARTITION in partitions:
             await self._consumer.transact(lambda tx: renew_thresholds(tx, self._tools.models))
+            await self._renew_statistics()
         await self._consumer.transact(lambda tx: _mark(tx, partitions, day))
         self._metrics.last_sweep.set(self._clock.now().timestamp())
+
+    async def _renew_statistics(self) -> None:
+        due: list[str] = []
+
+        async def read_due(tx: Transaction) -> None:
+            due[:] = await practices_due(tx)
+
+        await self._consumer.transact(read_due)
+        for practice in due:
+            if self._stopping.is_set():
+                return  # the other practices are still due at the next sweep
+            self._health.beat(LOOP)
+            await self._consumer.transact(
+                partial(add_statistics, practice=practice, catalogue=self._tools.catalogue)
+            )
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))

@@ -6,10 +6,11 @@ within minutes: its last threshold, or the model's, moved as far as the model's 
 shares.
 """
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 
 import msgspec
 
+from services.detector.domain.dated_rows import START_AFTER, next_midnight
 from services.detector.domain.practice import Models
 from services.detector.domain.thresholds import (
     DEFAULT_FALSE_ALARMS,
@@ -24,8 +25,6 @@ ENOUGH_SESSIONS = 400
 RECENT_DAYS = 365
 RENEWAL_DAYS = 7
 LOWEST, HIGHEST = 0.02, 0.98
-START_AFTER = timedelta(minutes=5)
-"""Longer than any transaction that may still use the earlier thresholds."""
 
 _RISKS = """
 SELECT p.practice_id, a.model_version, p.model_version, p.false_alarms,
@@ -105,8 +104,3 @@ async def _add(
     name = f"{new.version}-{new.valid_from:%Y-%m-%dT%H:%M}-{model}"
     packed = msgspec.json.encode(sources).decode()
     await tx.conn.execute(_INSERT, (practice, name, model, new.value, new.valid_from, tx.now, packed))
-
-
-def next_midnight(now: datetime) -> datetime:
-    """Return the start of the next day, in the time zone of `now`."""
-    return datetime.combine(now.date() + timedelta(days=1), time.min, now.tzinfo)

@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from schemas import topics
+from services.detector.domain.dated_rows import START_AFTER
 from services.detector.domain.reference import QUANTITIES, Bins, Reference
 from services.detector.domain.thresholds import shifted_threshold
 from services.detector.jobs.renew_thresholds import (
     ENOUGH_SESSIONS,
-    START_AFTER,
     renew_thresholds,
     start_thresholds,
 )

@@ -4,6 +4,8 @@ import struct
 from collections.abc import Sequence
 from math import isnan, nan
 
+import msgspec
+
 from schemas.events import Component, Movement, Status
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms
@@ -72,3 +74,31 @@ class ToyDetector:
             ratings=max(counts) + bool(given),
             level=round(level, 6),
         )
+
+
+class StatisticsReader(ToyDetector):
+    """The toy detector on marks that are moved by a practice's first statistic; notes what it was given."""
+
+    uses_statistics = True
+
+    def __init__(self, version: str = "reader-1") -> None:
+        super().__init__(version)
+        self.given: dict[str, str | None] = {}
+        """The version of the statistics that each session was last given, by session id."""
+
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
+        """Fold each dyad on its own, each form with the statistics that are valid at its session."""
+        return super().assess([self._moved(dyad) for dyad in dyads])
+
+    def _moved(self, dyad: DyadForms) -> DyadForms:
+        statistics = dyad.statistics or [None] * len(dyad.forms)
+        forms = []
+        for form, row in zip(dyad.forms, statistics, strict=True):
+            self.given[str(form.order.session_id)] = None if row is None else row.version
+            share = 1 - row.values[0] / 4 if row is not None else 1.0
+            forms.append(
+                msgspec.structs.replace(
+                    form, bond=form.bond * share, goal=form.goal * share, task=form.task * share
+                )
+            )
+        return msgspec.structs.replace(dyad, forms=forms)

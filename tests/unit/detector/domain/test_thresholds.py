@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from services.detector.domain.dated_rows import next_midnight
 from services.detector.domain.thresholds import (
     Threshold,
     default_threshold,
     threshold_at,
     threshold_for_false_alarms,
 )
-from services.detector.jobs.renew_thresholds import next_midnight
 
 DEFAULT = default_threshold("m1", 0.5)
 MONDAY = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -54,3 +54,7 @@ def test_equal_risks_are_flagged_together_or_not_at_all() -> None:
 
 def test_a_threshold_is_valid_from_the_next_midnight() -> None:
     assert datetime(2026, 1, 6, tzinfo=UTC) == next_midnight(MONDAY)
+
+
+def test_a_midnight_that_is_too_near_for_open_transactions_is_passed_over() -> None:
+    assert datetime(2026, 1, 7, tzinfo=UTC) == next_midnight(MONDAY.replace(hour=23, minute=56))

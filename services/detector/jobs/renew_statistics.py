@@ -1,0 +1,55 @@
+"""Computes statistics of practices' own recent ratings, for the models that read them.
+
+A practice with enough clients gets a new row at most once a week, whether its model reads statistics or not:
+a model that is activated later finds them at once, and can be compared beforehand on what was valid when. The
+row is valid from the next day on, so earlier assessments stay as they are.
+"""
+
+from datetime import timedelta
+
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.dated_rows import next_midnight
+from services.detector.storage.practice_forms import read_practice_forms
+from services.runtime.outbox.transaction import Transaction
+
+RECENT_DAYS = 365
+RENEWAL_DAYS = 7
+
+_DUE = """
+SELECT p.practice_id FROM detector.practice p WHERE NOT EXISTS (
+    SELECT FROM detector.practice_statistics s WHERE s.practice_id = p.practice_id AND s.computed_at > %s)
+ORDER BY 1
+"""
+_INSERT = """
+WITH added AS (
+    INSERT INTO detector.practice_statistics (practice_id, version, valid_from, computed_at, sessions_from,
+        clients, forms, values)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING practice_id
+)
+UPDATE detector.practice SET statistics = statistics + 1 WHERE practice_id IN (SELECT practice_id FROM added)
+"""
+
+
+async def practices_due(tx: Transaction) -> list[str]:
+    """Return the practices without statistics of the last `RENEWAL_DAYS`."""
+    rows = await tx.conn.execute(_DUE, (tx.now - timedelta(days=RENEWAL_DAYS),))
+    return [practice for (practice,) in await rows.fetchall()]
+
+
+async def add_statistics(tx: Transaction, practice: str, catalogue: Catalogue) -> None:
+    """Add a row of statistics for a practice, unless it has too few clients with a form.
+
+    At most 1,000 dyads with 200 forms each are read: their numbers and the ratings read together take less
+    than 40 MB.
+    """
+    since = tx.now - timedelta(days=RECENT_DAYS)
+    forms = await read_practice_forms(tx.conn, practice, catalogue, since=since, until=tx.now)
+    values = forms.statistics()
+    if values is None:
+        return
+    valid_from = next_midnight(tx.now)
+    version = f"statistics-{valid_from:%Y-%m-%dT%H:%M}"
+    await tx.conn.execute(
+        _INSERT,
+        (practice, version, valid_from, tx.now, since, forms.clients, forms.forms, list(values)),
+    )

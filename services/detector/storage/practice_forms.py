@@ -1,0 +1,68 @@
+"""Reads the recent forms of a practice, some dyads at a time, so that little memory is needed."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schemas.ids import DyadId
+from schemas.instruments.catalogue import Catalogue
+from services.detector.domain.form import Form
+from services.detector.domain.form_batch import forms_of
+from services.detector.features.practice_forms import MOST_FORMS, PracticeForms
+from services.detector.storage.ratings import COLUMNS, version_of
+from services.runtime.postgres.arrays import uuids
+from services.runtime.postgres.connect import Connection
+
+MOST_DYADS = 1_000
+"""The most recently active dyads of a practice that are read."""
+_AT_ONCE = 50
+"""Dyads read together: with `MOST_FORMS` of each, their rows take about 20 MB while they become forms."""
+
+_DYADS = """
+SELECT dyad_id FROM detector.rating
+WHERE practice_id = %(practice)s AND current AND status <> 'withdrawn'
+    AND session_at > %(since)s AND session_at <= %(until)s
+GROUP BY dyad_id ORDER BY max(session_at) DESC, dyad_id LIMIT %(most)s
+"""
+_RATINGS = f"""
+SELECT {COLUMNS} FROM detector.dyad d CROSS JOIN LATERAL (
+    SELECT * FROM detector.rating v
+    WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id
+        AND v.current AND v.status <> 'withdrawn'
+        AND v.session_at > %(since)s AND v.session_at <= %(until)s
+    ORDER BY v.session_at DESC, v.session_id COLLATE "C" DESC, v.instrument COLLATE "C" DESC LIMIT %(most)s
+) r WHERE d.dyad_id = ANY(%(dyads)b::uuid[])
+"""
+
+
+async def read_practice_forms(
+    conn: Connection, practice: str, catalogue: Catalogue, *, since: datetime, until: datetime
+) -> PracticeForms:
+    """Return the forms of sessions after `since`, at most until `until`, of the `MOST_DYADS` newest dyads.
+
+    Only current ratings that are not withdrawn have a form. A rating that cannot be used has none either.
+    """
+    period = {"practice": practice, "since": since, "until": until}
+    rows = await (await conn.execute(_DYADS, period | {"most": MOST_DYADS})).fetchall()
+    dyads = [dyad for (dyad,) in rows]
+    found = PracticeForms()
+    for begin in range(0, len(dyads), _AT_ONCE):
+        some = dyads[begin : begin + _AT_ONCE]
+        values = period | {"most": MOST_FORMS, "dyads": uuids(some)}
+        ratings = await (await conn.execute(_RATINGS, values, binary=True)).fetchall()
+        # Off the event loop: a thousand ratings take some 30 ms.
+        for dyad, forms in (await asyncio.to_thread(_forms_by_dyad, ratings, catalogue)).items():
+            found.add(dyad, forms)
+    return found
+
+
+def _forms_by_dyad(rows: Sequence[tuple[Any, ...]], catalogue: Catalogue) -> dict[DyadId, list[Form]]:
+    versions = [version_of(row) for row in rows]
+    by_dyad: dict[DyadId, list[Form]] = {}
+    for version, form in zip(versions, forms_of([v.rating for v in versions], catalogue), strict=True):
+        if isinstance(form, Form):
+            by_dyad.setdefault(version.dyad_id, []).append(form)
+    for forms in by_dyad.values():
+        forms.sort(key=lambda form: form.order)
+    return by_dyad
