@@ -75,6 +75,27 @@ def straight_lined(answered: Floats, spread: Floats, item_var: Floats, step: Flo
     return np.where(same, _STRAIGHT / (_STRAIGHT + (1 - _STRAIGHT) * by_chance), 0.0)
 
 
+def item_spread(components: Floats, answered: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """Return the variance of items around their component and its degrees of freedom, each (n,).
+
+    Components of several items are assumed to have as many each: their differences are not item noise. Where
+    a form shows no spread both are 0.
+
+    Args:
+        components: (3, n) bond, goal and task; NaN where one is missing.
+        answered: (n,) answered items.
+        spread: (n,) standard deviation of the answered items; NaN where it is not shown.
+    """
+    several_items = ~np.isnan(components).any(axis=0) & (answered >= 6)
+    filled = np.where(several_items, components, 0.0)
+    between = np.where(several_items, filled - pairwise_sum(filled) / 3, 0.0)
+    lost = np.where(several_items, 3.0, 1.0)
+    freedom = np.where(np.isnan(spread), 0.0, np.maximum(answered - lost, 0.0))
+    within = np.nan_to_num(spread) ** 2 - pairwise_sum(between * between) / 3
+    within = np.maximum(within, 0.0) * answered / np.maximum(answered - lost, 1.0)
+    return within, freedom
+
+
 def observe(columns: Floats, baseline: Floats, offset: Floats, item_var: Floats) -> Observation:
     """Return what the filter observes of n forms.
 
@@ -120,13 +141,8 @@ def observe(columns: Floats, baseline: Floats, offset: Floats, item_var: Floats)
     contrast_noise = per_item / items / np.maximum(1 - straight, 1e-2)
     noise[1] = np.where(all_three, 4.5 * contrast_noise, UNOBSERVED)
     noise[2] = np.where(all_three, 6.0 * contrast_noise, UNOBSERVED)
-    # Components of several items are assumed to have as many each: their differences are not item noise.
-    several_items = all_three & (answered >= 6)
-    between = np.where(several_items, components - mean, 0.0)
-    lost = np.where(several_items, 3.0, 1.0)
-    freedom = np.where(np.isnan(spread), 0.0, (1 - straight) * np.maximum(answered - lost, 0.0))
-    within = np.nan_to_num(spread) ** 2 - pairwise_sum(between * between) / 3
-    within = np.maximum(within, 0.0) * answered / np.maximum(answered - lost, 1.0)
+    within, freedom = item_spread(components, answered, spread)
+    freedom = (1 - straight) * freedom
     return Observation(
         channels=channels,
         noise=noise,
