@@ -81,9 +81,10 @@ def assess_histories(
     Args:
         detector: the model.
         histories: the forms of each dyad, in order.
-        statistics: of each dyad's practice, valid at all its sessions; empty: none are known.
+        statistics: of each dyad's practice, valid at all its sessions; empty: none are known. Only a model
+            that reads them is given any.
     """
-    known = statistics or [None] * len(histories)
+    known = statistics if statistics and detector.uses_statistics else [None] * len(histories)
     results = detector.assess(
         [
             DyadForms(None, forms, statistics=() if of_practice is None else [of_practice] * len(forms))

@@ -72,7 +72,7 @@ def try_(
                 given=_mapping(map_ or []),
                 instrument=instrument,
                 month_first=month_first,
-                progress=partial(bar, "clients"),
+                progress=partial(bar, "courses"),
             )
     except (UnusableTable, InvalidDefinition, Halt) as error:
         typer.secho(f"{error}\nNothing was written.", err=True, fg="red")

@@ -2,9 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from services.detector.files.file_statistics import StatisticsByPractice
 
 _SCORE_HELP = """
 Score a table of ratings (CSV) with the detector's own code.
@@ -38,9 +41,18 @@ def register(app: typer.Typer) -> None:
 def score(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The table (CSV in UTF-8).")],
     out: Annotated[Path, typer.Option(help="The file to write (CSV).")],
+    *,
     settings: Annotated[
         Path | None,
         typer.Option(exists=True, help="The practices' thresholds, from `rapport thresholds export`."),
+    ] = None,
+    statistics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|none",
+            help="The practices' statistics, from `rapport statistics export`, for a model that reads them;"
+            " none: without any. Default: computed from the table.",
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Folder of the model; default: the shipped model.")
@@ -55,7 +67,8 @@ def score(
 
     from schemas.instruments.settings import InstrumentSettings
     from services.detector.files import threshold_file
-    from services.detector.files.score_file import Workers, score_file
+    from services.detector.files.score_file import score_file
+    from services.detector.files.table_workers import Workers
     from services.detector.model.artefact import SHIPPED, load
     from services.runtime.process.errors import Halt
     from services.runtime.process.progress_bar import progress_bars
@@ -64,6 +77,7 @@ def score(
     try:
         detector = load(model or SHIPPED)
         thresholds = threshold_file.read(settings, detector.version) if settings else None
+        given = None if statistics is None else _statistics(statistics)
         rows = _count_lines(file)
         count = processes or (2 if rows >= _LARGE_TABLE and (os.cpu_count() or 1) > 1 else 1)
         workers = Workers(count, partial(load, model or SHIPPED)) if count > 1 else None
@@ -74,6 +88,7 @@ def score(
                 detector,
                 InstrumentSettings().catalogue(),
                 thresholds=thresholds,
+                statistics=given,
                 progress=lambda phase, row: show(phase, row, rows),
                 workers=workers,
             )
@@ -87,6 +102,16 @@ def score(
     finally:
         partial_out.unlink(missing_ok=True)
     typer.echo(f"{scored} ratings scored with {detector.version}: {out}")
+
+
+def _statistics(file_or_none: str) -> "StatisticsByPractice":
+    from services.detector.files import statistics_file
+
+    if file_or_none == "none":
+        return {}
+    if not Path(file_or_none).is_file():
+        raise typer.BadParameter(f"there is no file {file_or_none}: give a file, or none")
+    return statistics_file.read(Path(file_or_none))
 
 
 def _count_lines(file: Path) -> int:

@@ -1,12 +1,10 @@
 """Collects the forms of a practice's dyads as numbers, and computes the practice's statistics of them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.ids import DyadId
-from services.detector.domain.form import FORM_COLUMNS, Form, form_matrix
+from services.detector.domain.form import FORM_COLUMNS
 from services.detector.features.practice_statistics import practice_statistics
 
 Floats = NDArray[np.float64]
@@ -25,9 +23,9 @@ class PracticeForms:
     def __init__(self) -> None:
         self._by_dyad: dict[DyadId, Floats] = {}
 
-    def add(self, dyad: DyadId, forms: Sequence[Form]) -> None:
-        """Add a dyad with its forms in order; only the newest `MOST_FORMS` of them count."""
-        self._by_dyad[dyad] = form_matrix(forms[-MOST_FORMS:])
+    def add(self, dyad: DyadId, columns: Floats) -> None:
+        """Add a dyad with its forms in order, shape (forms, columns); the newest `MOST_FORMS` count."""
+        self._by_dyad[dyad] = columns[-MOST_FORMS:]
 
     @property
     def forms(self) -> int:

@@ -1,17 +1,17 @@
 """Scores the sessions of a table with the stages of the stream: model, thresholds, episodes."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 
-from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
 from services.detector.domain.practice import Practice
 from services.detector.domain.session_scoring import apply_threshold, assess_dyads
 from services.detector.domain.thresholds import Threshold, default_threshold
-from services.detector.files.ratings_table import ClientRows, InvalidRow, current_sessions, row_number
+from services.detector.files.file_statistics import StatisticsByPractice
+from services.detector.files.ratings_table import row_number
 
 COLUMNS = (
     "session_id", "client_id", "risk", "alert", "leading_component", "bond", "goal", "task", "episode",
@@ -22,50 +22,42 @@ Thresholds = Mapping[str, tuple[Threshold, ...]]
 
 
 class FileScorer:
-    """Assesses clients by one model, with the practices' own thresholds where they have some."""
+    """Assesses dyads by one model, with their practices' thresholds and statistics where they have some."""
 
-    def __init__(self, model: Detector, catalogue: Catalogue, thresholds: Thresholds) -> None:
+    def __init__(self, model: Detector, thresholds: Thresholds, statistics: StatisticsByPractice) -> None:
         self._model = model
-        self._catalogue = catalogue
         self._thresholds = thresholds
+        self._statistics = statistics
         self._default = default_threshold(model.version, model.threshold)
 
-    def lines(self, clients: Iterable[ClientRows]) -> Iterator[tuple[int, str]]:
-        """Yield one CSV line per current session, with the number of its row.
-
-        Raises:
-            InvalidRow: a row cannot be scored.
-        """
+    def lines(self, dyads: Sequence[DyadWork]) -> Iterator[tuple[int, str]]:
+        """Assess the dyads, and yield one CSV line per session, with the number of its row."""
+        self.assess(dyads)
         last = _LastLine()
         writer = csv.writer(last, lineterminator="\n")
-        for dyad in self.assess(clients, _stop):
+        for dyad in dyads:
             for session in dyad.sessions:
                 writer.writerow(self._cells(session))
                 yield row_number(session), last.line
 
-    def assess(
-        self, clients: Iterable[ClientRows], on_invalid: Callable[[InvalidRow], None]
-    ) -> list[DyadWork]:
-        """Return the clients' dyads with their sessions in order, assessed and put into episodes.
-
-        Rows that the stream would reject go to `on_invalid`.
-        """
-        dyads = list(current_sessions(clients, self._catalogue, on_invalid))
+    def assess(self, dyads: Sequence[DyadWork]) -> None:
+        """Assess the sessions of dyads, which are in order, and put them into episodes."""
+        for dyad in dyads:
+            dyad.practice = self._practice(dyad.who.practice_id)
         assess_dyads(self._model, dyads)
         for dyad in dyads:
-            practice = self._practice(dyad.who.practice_id)
             for session in dyad.sessions:
-                apply_threshold(session, practice)
+                apply_threshold(session, dyad.practice)
             _, steps = fold_episodes(
                 NO_SESSIONS, [s.session_risk for s in dyad.sessions if s.session_risk is not None]
             )
             for session, step in zip(dyad.sessions, steps, strict=True):
                 session.episode_step = step
-        return dyads
 
     def _practice(self, id_: str) -> Practice:
         own = self._thresholds.get(id_, ())
-        return Practice(id_, None, None, self._model, own, self._default)
+        statistics = self._statistics.get(id_, ())
+        return Practice(id_, None, None, self._model, own, self._default, statistics)
 
     def _cells(self, session: SessionWork) -> tuple[str, ...]:
         assessment, step, rating, form = (
@@ -94,10 +86,6 @@ class _LastLine:
 
     def write(self, line: str) -> None:
         self.line = line
-
-
-def _stop(invalid: InvalidRow) -> None:
-    raise invalid
 
 
 def _number(value: float) -> str:

@@ -6,13 +6,17 @@ The index holds a few numbers per row, so a table in any order needs little memo
 import csv
 import os
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.ratings_csv import RatingColumns, RatingRow
+from services.detector.files.file_statistics import client_rank
+from services.detector.files.ratings_table import UNNAMED_PRACTICE
 
 _BOM = b"\xef\xbb\xbf"
 _PROGRESS_EVERY = 10_000
@@ -41,6 +45,8 @@ class RowIndex:
         self.items_of = items_of
         self._offsets, self._sizes, self._numbers = array("q"), array("q"), array("q")
         self._clients = array("q")
+        self._practices: dict[str, int] = {}
+        self._practice_of_client, self._rank_of_client = array("q"), array("Q")
         clients: dict[tuple[str, str], int] = {}
         with file.open(encoding="utf-8-sig", newline="") as text:
             lines = _CountedLines(text, file)
@@ -54,10 +60,18 @@ class RowIndex:
                     self._offsets.append(offset)
                     self._sizes.append(lines.read_bytes - offset)
                     self._numbers.append(reader.line_num)
-                    self._clients.append(clients.setdefault(client, len(clients)))
+                    number = clients.setdefault(client, len(clients))
+                    self._clients.append(number)
+                    if number == len(self._rank_of_client):
+                        self._add_client(*client)
                     if len(self._offsets) % _PROGRESS_EVERY == 0:
                         progress(len(self._offsets))
                 offset = lines.read_bytes
+
+    def _add_client(self, practice: str, client: str) -> None:
+        name = practice or UNNAMED_PRACTICE
+        self._practice_of_client.append(self._practices.setdefault(name, len(self._practices)))
+        self._rank_of_client.append(client_rank(client))
 
     def __len__(self) -> int:
         return len(self._offsets)
@@ -69,7 +83,7 @@ class RowIndex:
         """
         batch: list[list[RowSpan]] = []
         count = 0
-        for client in self._by_client():
+        for client in self._spans_of(range(len(self._rank_of_client))):
             batch.append(client)
             count += len(client)
             if count >= rows:
@@ -78,15 +92,31 @@ class RowIndex:
         if batch:
             yield batch
 
-    def _by_client(self) -> Iterator[list[RowSpan]]:
-        clients = np.frombuffer(self._clients, dtype=np.int64)
-        order = np.argsort(clients, kind="stable")
-        ends = np.cumsum(np.bincount(clients)) if len(clients) else np.empty(0, dtype=np.int64)
+    def samples(self, clients: int) -> Iterator[tuple[str, list[list[RowSpan]]]]:
+        """Yield each practice with its first clients by `client_rank`, at most so many as given.
+
+        Which clients these are does not depend on the order of the rows.
+        """
+        practice_of = np.frombuffer(self._practice_of_client, dtype=np.int64)
+        ranks = np.frombuffer(self._rank_of_client, dtype=np.uint64)
+        order = np.lexsort((ranks, practice_of))
         begin = 0
-        for end in ends.tolist():
-            rows = order[begin:end].tolist()
+        for practice, count in zip(self._practices, np.bincount(practice_of).tolist(), strict=True):
+            first = order[begin : begin + min(count, clients)].tolist()
+            yield practice, list(self._spans_of(first))
+            begin += count
+
+    def _spans_of(self, clients: Iterable[int]) -> Iterator[list[RowSpan]]:
+        order, ends = self._by_client
+        for client in clients:
+            rows = order[ends[client - 1] if client else 0 : ends[client]].tolist()
             yield [RowSpan(row, self._offsets[row], self._sizes[row], self._numbers[row]) for row in rows]
-            begin = end
+
+    @cached_property
+    def _by_client(self) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """The rows by client, and where each client's rows end among them."""
+        clients = np.frombuffer(self._clients, dtype=np.int64)
+        return np.argsort(clients, kind="stable"), np.cumsum(np.bincount(clients))
 
 
 class RowReader:

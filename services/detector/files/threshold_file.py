@@ -7,6 +7,7 @@ import msgspec
 
 from services.detector.contracts import Aware
 from services.detector.domain.thresholds import Threshold
+from services.detector.files.exported_rows import decode_rows, encode_rows
 from services.runtime.postgres.connect import Connection
 
 _READ = """
@@ -28,7 +29,7 @@ class ExportedThreshold(msgspec.Struct, frozen=True):
 async def export(conn: Connection, practices: Iterable[str]) -> bytes:
     """Return these practices' thresholds as JSON for `read`."""
     rows = await (await conn.execute(_READ, (list(practices),))).fetchall()
-    return msgspec.json.format(msgspec.json.encode([ExportedThreshold(*row) for row in rows])) + b"\n"
+    return encode_rows([ExportedThreshold(*row) for row in rows])
 
 
 def read(file: Path, model_version: str) -> dict[str, tuple[Threshold, ...]]:
@@ -37,10 +38,7 @@ def read(file: Path, model_version: str) -> dict[str, tuple[Threshold, ...]]:
     Raises:
         ValueError: the file was not written by `export`.
     """
-    try:
-        rows = msgspec.json.decode(file.read_bytes(), type=list[ExportedThreshold])
-    except msgspec.MsgspecError as error:
-        raise ValueError(f"{file} was not written by `rapport thresholds export`: {error}") from None
+    rows = decode_rows(file, ExportedThreshold, "rapport thresholds export")
     by_practice: dict[str, tuple[Threshold, ...]] = {}
     for row in sorted(rows, key=lambda row: (row.valid_from, row.version)):
         if row.model_version == model_version:

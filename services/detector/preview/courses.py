@@ -14,11 +14,19 @@ from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form, form_matrix
 from services.detector.files.file_scorer import FileScorer
-from services.detector.files.ratings_table import ClientKey, ClientRows, InvalidRow, client_of, row_number
+from services.detector.files.file_statistics import statistics_of
+from services.detector.files.ratings_table import (
+    ClientKey,
+    ClientRows,
+    InvalidRow,
+    client_of,
+    current_sessions,
+    row_number,
+)
 from services.detector.preview.ratings import InvalidCell
 
-_BATCH_CLIENTS = 200
-"""Clients that are scored together."""
+_BATCH_COURSES = 200
+"""Courses that are scored together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +57,11 @@ def assess_courses(
 ) -> tuple[list[Course], list[InvalidCell]]:
     """Return the courses in the order of their first rows, and the rows that the stream would reject.
 
-    `progress` gets the number of clients done and the number of all clients.
+    `progress` gets the number of courses done and the number of all courses.
     """
     by_client: dict[ClientKey, ClientRows] = {}
     for row in rows:
         by_client.setdefault(client_of(row), ClientRows()).add(row)
-    scorer = FileScorer(model, catalogue, {})
     invalid: list[InvalidCell] = []
 
     def reject(row: InvalidRow) -> None:
@@ -62,12 +69,14 @@ def assess_courses(
             InvalidCell(row.number, "the row", row.reason, "a rating that `rapport score` accepts")
         )
 
+    dyads = list(current_sessions(by_client.values(), catalogue, reject))
+    scorer = FileScorer(model, {}, statistics_of(dyads) if model.uses_statistics else {})
     courses: list[Course] = []
-    clients = list(by_client.values())
-    for start in range(0, len(clients), _BATCH_CLIENTS):
-        batch = clients[start : start + _BATCH_CLIENTS]
-        courses += [_course(dyad, catalogue) for dyad in scorer.assess(batch, reject)]
-        progress(start + len(batch), len(clients))
+    for start in range(0, len(dyads), _BATCH_COURSES):
+        batch = dyads[start : start + _BATCH_COURSES]
+        scorer.assess(batch)
+        courses += [_course(dyad, catalogue) for dyad in batch]
+        progress(start + len(batch), len(dyads))
     courses.sort(key=lambda course: min(session.row for session in course.sessions))
     return courses, invalid
 

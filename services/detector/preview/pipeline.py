@@ -29,7 +29,7 @@ def try_file(
 ) -> PreviewContents:
     """Take a file through all stages: table, columns, questionnaire, ratings, courses, counts, episodes.
 
-    `given` maps fields to columns. `progress` gets the number of clients done and the number of all clients.
+    `given` maps fields to columns. `progress` gets the number of courses done and the number of all courses.
 
     Raises:
         UnusableTable: columns or questionnaire cannot be guessed, or no row is a valid rating.

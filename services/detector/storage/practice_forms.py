@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
-from services.detector.domain.form import Form
+from services.detector.domain.form import Form, form_matrix
 from services.detector.domain.form_batch import forms_of
 from services.detector.features.practice_forms import MOST_FORMS, PracticeForms
 from services.detector.storage.ratings import COLUMNS, version_of
@@ -52,17 +55,19 @@ async def read_practice_forms(
         values = period | {"most": MOST_FORMS, "dyads": uuids(some)}
         ratings = await (await conn.execute(_RATINGS, values, binary=True)).fetchall()
         # Off the event loop: a thousand ratings take some 30 ms.
-        for dyad, forms in (await asyncio.to_thread(_forms_by_dyad, ratings, catalogue)).items():
-            found.add(dyad, forms)
+        for dyad, columns in await asyncio.to_thread(_columns_by_dyad, ratings, catalogue):
+            found.add(dyad, columns)
     return found
 
 
-def _forms_by_dyad(rows: Sequence[tuple[Any, ...]], catalogue: Catalogue) -> dict[DyadId, list[Form]]:
+def _columns_by_dyad(
+    rows: Sequence[tuple[Any, ...]], catalogue: Catalogue
+) -> list[tuple[DyadId, NDArray[np.float64]]]:
     versions = [version_of(row) for row in rows]
     by_dyad: dict[DyadId, list[Form]] = {}
     for version, form in zip(versions, forms_of([v.rating for v in versions], catalogue), strict=True):
         if isinstance(form, Form):
             by_dyad.setdefault(version.dyad_id, []).append(form)
-    for forms in by_dyad.values():
-        forms.sort(key=lambda form: form.order)
-    return by_dyad
+    return [
+        (dyad, form_matrix(sorted(forms, key=lambda form: form.order))) for dyad, forms in by_dyad.items()
+    ]

@@ -180,3 +180,43 @@ def test_exported_thresholds_are_read_back(
     assert [one["version"] for one in json.loads(file.read_bytes())] == ["own-1"]
     assert [one.value for one in threshold_file.read(file, "m")["north"]] == [0.4]
     assert threshold_file.read(file, "another-model") == {}
+
+
+def test_exported_statistics_are_read_back(
+    rapport: typer.Typer, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from services.detector.files import statistics_file
+
+    values = [number / 21 for number in range(21)]
+    with psycopg.connect(database_url) as conn:
+        conn.execute("INSERT INTO detector.practice (practice_id, added_at) VALUES ('north', %s)", (NOW,))
+        conn.execute(
+            "INSERT INTO detector.practice_statistics VALUES ('north', 's-1', %s, %s, %s, 20, 60, %s)",
+            (NOW, NOW - timedelta(days=1), NOW - timedelta(days=366), values),
+        )
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    file = tmp_path / "north.json"
+    done = CliRunner().invoke(rapport, ["statistics", "export", "--practice", "north", "--out", str(file)])
+    assert done.exit_code == 0, done.output
+    (row,) = statistics_file.read(file)["north"]
+    assert (row.version, row.values, row.valid_from) == ("s-1", tuple(values), NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "exit_code"), [("none", 0), ("exported.json", 0), ("missing.json", 2), ("in.csv", 1)]
+)
+def test_score_takes_statistics_from_a_file_or_none(
+    rapport: typer.Typer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str,
+    exit_code: int,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "in.csv", [["c", "t", "s1", "2026-01-05T10:00Z", "srs", 9, 9, 9, 9]])
+    (tmp_path / "exported.json").write_text("[]", encoding="utf-8")
+    done = CliRunner().invoke(rapport, ["score", "in.csv", "--out", "out.csv", "--statistics", given])
+    assert done.exit_code == exit_code, done.output
+    assert (tmp_path / "out.csv").exists() is (exit_code == 0)

@@ -16,8 +16,10 @@ from services.detector.contracts import RatedEvent, arriving
 from services.detector.domain.detector import Detector
 from services.detector.domain.thresholds import Threshold
 from services.detector.files.file_scorer import COLUMNS, Thresholds
+from services.detector.files.file_statistics import StatisticsByPractice
 from services.detector.files.ratings_table import InvalidRow, rated_of
-from services.detector.files.score_file import Workers, score_file
+from services.detector.files.score_file import score_file
+from services.detector.files.table_workers import Workers
 from services.detector.model.artefact import load
 from tests.support.detector.batch_driver import NOW, SentRating, body, detector_driver, record_of
 from tests.support.detector.toy_detector import ToyDetector
@@ -61,9 +63,14 @@ def table(rows: list[SentRating], folder: Path) -> Path:
     return file
 
 
-def scored(file: Path, model: Detector, thresholds: Thresholds | None = None) -> list[dict[str, str]]:
+def scored(
+    file: Path,
+    model: Detector,
+    thresholds: Thresholds | None = None,
+    statistics: StatisticsByPractice | None = None,
+) -> list[dict[str, str]]:
     out = io.StringIO()
-    score_file(file, out, model, Catalogue.load(), thresholds=thresholds)
+    score_file(file, out, model, Catalogue.load(), thresholds=thresholds, statistics=statistics)
     return list(csv.DictReader(io.StringIO(out.getvalue())))
 
 
