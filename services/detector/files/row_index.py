@@ -92,17 +92,17 @@ class RowIndex:
         if batch:
             yield batch
 
-    def samples(self, clients: int) -> Iterator[tuple[str, list[list[RowSpan]]]]:
-        """Yield each practice with its first clients by `client_rank`, at most so many as given.
+    def samples(self, most: int) -> Iterator[tuple[str, list[list[RowSpan]]]]:
+        """Yield each practice with the rows of its clients that come first by `client_rank`.
 
-        Which clients these are does not depend on the order of the rows.
+        There are at most `most` clients of each; which ones does not depend on the order of the rows.
         """
         practice_of = np.frombuffer(self._practice_of_client, dtype=np.int64)
         ranks = np.frombuffer(self._rank_of_client, dtype=np.uint64)
         order = np.lexsort((ranks, practice_of))
         begin = 0
         for practice, count in zip(self._practices, np.bincount(practice_of).tolist(), strict=True):
-            first = order[begin : begin + min(count, clients)].tolist()
+            first = order[begin : begin + min(count, most)].tolist()
             yield practice, list(self._spans_of(first))
             begin += count
 

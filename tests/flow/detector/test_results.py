@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,7 +15,8 @@ from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
-from tests.support.detector.batch_driver import DetectorDriver, body
+from tests.support.detector.batch_driver import NOW, DetectorDriver, body, detector_driver
+from tests.support.detector.toy_detector import StatisticsReader
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
@@ -171,3 +173,20 @@ async def test_the_connections_of_the_results_api_cannot_write(
             assert row == ("on",)
     finally:
         await results.close()
+
+
+async def test_an_assessment_names_the_statistics_that_were_read_for_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with detector_driver(database_url, StatisticsReader()) as reader:
+        await reader.practice()
+        await reader.conn.execute(
+            "INSERT INTO detector.practice_statistics VALUES ('north', 's-1', %s, %s, %s, 20, 60, %s)",
+            (NOW - timedelta(days=6), NOW - timedelta(days=7), NOW - timedelta(days=372), [0.5] * 21),
+        )
+        await reader.conn.execute("UPDATE detector.practice SET statistics = 1")
+        await reader.conn.commit()
+        await reader.rate(body(-1, GOOD, id="before"), body(0, GOOD, id="after"))
+        async with results_client(database_url, tmp_path, "north") as client:
+            shown = [(await client.get(f"/v1/ratings/{id_}")).json() for id_ in ("before", "after")]
+    assert [one["assessment"].get("statistics_version") for one in shown] == [None, "s-1"]

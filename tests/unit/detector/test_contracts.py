@@ -74,6 +74,18 @@ def test_an_assessment_is_written_as_its_contract_writes_it() -> None:
     ) | {"revision": 2, "early": False, "ratings": 4}
 
 
+def test_an_assessment_without_statistics_is_stored_as_before_there_were_any() -> None:
+    numbers = wire.Numbers("r1", AT, events.Status.RATED, "default-m", "m", 4, 0.25, 0.5)
+    fields = msgspec.structs.astuple(numbers)
+    assert wire.pack_numbers(numbers) == wire.pack(fields[:-1])
+    assert wire.unpack_numbers(wire.pack_numbers(numbers)) == numbers
+
+
+def test_an_assessment_with_statistics_is_read_back() -> None:
+    numbers = wire.Numbers("r1", AT, events.Status.RATED, "default-m", "m", statistics_version="s-1")
+    assert wire.unpack_numbers(wire.pack_numbers(numbers)) == numbers
+
+
 def test_a_heartbeat_is_written_as_its_contract_writes_it() -> None:
     beat = wire.Beat(3, "2026-03-01T10:00:00Z", AT, 0.25, 0.25)
     event = decode(wire.envelope(HEARTBEAT, "id", AT, b"heartbeat", wire.encode(beat)))
