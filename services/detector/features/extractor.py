@@ -154,6 +154,12 @@ class FeatureExtractor:
         earlier = np.zeros((recent_forms.WIDTH, n))
         return self._join(initial_belief(self.tables, n), client_statistics.start(n), earlier)
 
+    def is_new(self, state: Floats) -> NDArray[np.bool_]:
+        """Return which states (n, width) are of dyads without a form, not even a declined one, shape (n,)."""
+        own = self.layout.split(state)
+        new: NDArray[np.bool_] = own["rated"][0] + own["declined"][0] == 0
+        return new
+
     def update_state(self, state: Floats, forms: Floats) -> Floats:
         """Return the state (n, width) after a form whose features are not needed.
 

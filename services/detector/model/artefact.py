@@ -15,29 +15,33 @@ from skops.io import dumps, get_untrusted_types, loads
 from services.detector.domain.detector import DyadForms, HeartbeatHistory
 from services.detector.domain.reference import Reference
 from services.detector.features.extractor import FEATURES, FeatureExtractor
-from services.detector.model.classifier import Classifier, Scorer
+from services.detector.model.classifier import Blend, Classifier, NetworkBlend, Scorer
 from services.detector.model.heartbeat_history import heartbeat_history
 from services.detector.model.manifest import (
-    FORMAT,
     Manifest,
     TrainingRecord,
     UnusableModel,
     check_compatible,
+    format_of,
     installed_libraries,
     model_version,
     read_manifest,
     write_manifest,
 )
+from services.detector.model.network import Network
+from services.detector.model.network_file import network_bytes, read_network
 from services.detector.model.recalibration import Recalibration
 from services.detector.model.trained_detector import TrainedDetector
 
 SHIPPED = Path(__file__).parent / "shipped"
 MODEL_FILE = "model.skops"
+NETWORK_FILE = "network.npz"
 REFERENCE_FILE = "reference.json"
 
 _TRUSTED = frozenset(
     {
         "services.detector.model.classifier.Blend",
+        "services.detector.model.classifier.NetworkBlend",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     }
 )
@@ -46,10 +50,15 @@ _RISK_TOLERANCE = 1e-6
 """How far a risk may differ between processors."""
 
 
-def detector_of(classifier: Classifier, version: str, threshold: float) -> TrainedDetector:
-    """Return a detector of a classifier in memory; its heartbeat expects the risk that it computes itself."""
-    bare = _detector(classifier, version, threshold)
-    return _detector(classifier, version, threshold, expected_risk=heartbeat_risks(bare)[-1])
+def detector_of(
+    classifier: Classifier, version: str, threshold: float, network: Network | None = None
+) -> TrainedDetector:
+    """Return a detector of a classifier in memory; its heartbeat expects the risk that it computes itself.
+
+    `network` is the one that the classifier was fitted with; None if with none.
+    """
+    bare = _detector(classifier, network, version, threshold)
+    return _detector(classifier, network, version, threshold, expected_risk=heartbeat_risks(bare)[-1])
 
 
 def heartbeat_risks(detector: TrainedDetector) -> tuple[float, ...]:
@@ -60,6 +69,7 @@ def heartbeat_risks(detector: TrainedDetector) -> tuple[float, ...]:
 
 def _detector(
     classifier: Classifier,
+    network: Network | None,
     version: str,
     threshold: float,
     *,
@@ -72,6 +82,7 @@ def _detector(
         features=FeatureExtractor(),
         scorer=Scorer(classifier, recalibration),
         heartbeat=HeartbeatHistory(tuple(heartbeat_history()), expected_risk),
+        network=network,
     )
 
 
@@ -83,24 +94,30 @@ def save(
     flagged_per_100_stable: float,
     predictions_sha256: str,
     training: TrainingRecord,
+    network: Network | None = None,
 ) -> Manifest:
     """Write the model and its manifest into `folder`, creating it if necessary, and return the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     content: bytes = dumps(classifier, compression=8, compresslevel=9)
-    version = model_version(predictions_sha256, threshold)
+    of_network = None if network is None else network_bytes(network)
+    network_sha256 = None if of_network is None else hashlib.sha256(of_network).hexdigest()
+    version = model_version(predictions_sha256, threshold, network_sha256)
     manifest = Manifest(
-        format=FORMAT,
+        format=format_of(network_sha256),
         version=version,
         sha256=hashlib.sha256(content).hexdigest(),
         libraries=installed_libraries(),
         features=FEATURES,
         threshold=threshold,
         flagged_per_100_stable=flagged_per_100_stable,
-        heartbeat_risks=heartbeat_risks(detector_of(classifier, version, threshold)),
+        heartbeat_risks=heartbeat_risks(detector_of(classifier, version, threshold, network)),
         predictions_sha256=predictions_sha256,
         training=training,
+        network_sha256=network_sha256,
     )
     (folder / MODEL_FILE).write_bytes(content)
+    if of_network is not None:
+        (folder / NETWORK_FILE).write_bytes(of_network)
     write_manifest(folder, manifest)
     return manifest
 
@@ -124,9 +141,8 @@ def load_without_reference(folder: Path) -> TrainedDetector:
     """
     manifest = read_manifest(folder)
     check_compatible(folder, manifest)
-    classifier = _read_model(folder, manifest)
     detector = _detector(
-        classifier,
+        *_read_model(folder, manifest),
         manifest.version,
         manifest.threshold,
         expected_risk=manifest.heartbeat_risks[-1],
@@ -154,8 +170,8 @@ def recalibrated(
         UnusableModel: the model in the folder cannot be used as it is.
     """
     load(folder)
-    classifier = _read_model(folder, read_manifest(folder))
-    return _detector(classifier, version, threshold, recalibration=recalibration)
+    classifier, network = _read_model(folder, read_manifest(folder))
+    return _detector(classifier, network, version, threshold, recalibration=recalibration)
 
 
 def read_reference(folder: Path, manifest: Manifest) -> Reference | None:
@@ -195,7 +211,29 @@ def _check_hash(file: Path, content: bytes, sha256: str) -> None:
         )
 
 
-def _read_model(folder: Path, manifest: Manifest) -> Classifier:
+def _read_model(folder: Path, manifest: Manifest) -> tuple[Classifier, Network | None]:
+    classifier, network = _read_classifier(folder, manifest), _read_network(folder, manifest)
+    if classifier.uses_network != (network is not None):
+        raise UnusableModel(
+            f"the trees in {folder} were fitted {'with' if classifier.uses_network else 'without'} a network,"
+            " the manifest states otherwise: restore the model"
+        )
+    return classifier, network
+
+
+def _read_network(folder: Path, manifest: Manifest) -> Network | None:
+    if manifest.network_sha256 is None:
+        return None
+    file = folder / NETWORK_FILE
+    try:
+        content = file.read_bytes()
+    except OSError:
+        raise UnusableModel(f"{file} cannot be read: restore it, or train it again (rapport train)") from None
+    _check_hash(file, content, manifest.network_sha256)
+    return read_network(content)
+
+
+def _read_classifier(folder: Path, manifest: Manifest) -> Classifier:
     file = folder / MODEL_FILE
     try:
         content = file.read_bytes()
@@ -206,9 +244,11 @@ def _read_model(folder: Path, manifest: Manifest) -> Classifier:
         foreign = set(get_untrusted_types(data=content)) - _TRUSTED
         if foreign:
             raise UnusableModel(f"{file} holds types that no model of ours has: {', '.join(sorted(foreign))}")
-        classifier: Classifier = loads(content, trusted=sorted(_TRUSTED))
+        classifier = loads(content, trusted=sorted(_TRUSTED))
     except (BadZipFile, ValueError, KeyError, TypeError) as error:
         raise UnusableModel(
             f"{file} cannot be read as a model ({type(error).__name__}): restore it"
         ) from None
+    if not isinstance(classifier, Blend | NetworkBlend):
+        raise UnusableModel(f"{file} holds a {type(classifier).__name__} instead of a classifier: restore it")
     return classifier

@@ -1,6 +1,8 @@
 """Scores features: calibrated trees on one thread, with risks that do not depend on the batch."""
 
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
 from typing import Protocol
 
 import numpy as np
@@ -21,10 +23,19 @@ class DecisionFunction(Protocol):
 
 
 class Classifier(Protocol):
-    """The part of a fitted scikit-learn classifier that is used."""
+    """Computes risks from features and, if it uses one, from a network's log-odds."""
 
-    def predict_proba(self, X: Floats) -> Floats:
-        """Return P(no rupture) and P(rupture), shape (n, 2)."""
+    @property
+    def uses_network(self) -> bool:
+        """Whether it needs a network's log-odds."""
+
+    def risk(self, features: Floats, network_log_odds: Floats | None) -> Floats:
+        """Return P(a rupture is under way), shape (n,).
+
+        Args:
+            features: (n, features).
+            network_log_odds: (n,); None where there is no network.
+        """
 
 
 class Correction(Protocol):
@@ -41,6 +52,8 @@ class Blend:
     Neither weight is negative, so that the risk is monotone wherever both inputs are.
     """
 
+    uses_network = False
+
     def __init__(
         self, trees: DecisionFunction, log_odds_index: int, weights: tuple[float, float, float]
     ) -> None:
@@ -55,12 +68,52 @@ class Blend:
         self.log_odds_index = log_odds_index
         self.weights = weights
 
-    def predict_proba(self, X: Floats) -> Floats:
-        """Return P(no rupture) and P(rupture), shape (n, 2), for features (n, features)."""
+    def risk(self, features: Floats, network_log_odds: Floats | None) -> Floats:  # noqa: ARG002 - it has none
+        """Return P(a rupture is under way), shape (n,), for features (n, features)."""
         of_trees, of_filter, constant = self.weights
-        filter_log_odds = X[:, self.log_odds_index]
-        risk = expit(of_trees * self.trees.decision_function(X) + of_filter * filter_log_odds + constant)
-        return np.stack([1 - risk, risk], axis=1)
+        filter_log_odds = features[:, self.log_odds_index]
+        risk: Floats = expit(
+            of_trees * self.trees.decision_function(features) + of_filter * filter_log_odds + constant
+        )
+        return risk
+
+
+class NetworkBlend:
+    """Weighs the log-odds of the trees, of the filter and of the network together, as `Blend` does two."""
+
+    uses_network = True
+
+    def __init__(
+        self, trees: DecisionFunction, log_odds_index: int, weights: tuple[float, float, float, float]
+    ) -> None:
+        """Blend fitted trees with one of the features and with a network.
+
+        Args:
+            trees: a fitted classifier.
+            log_odds_index: the column of the filter's log-odds among the features.
+            weights: of the log-odds of the trees, of the filter and of the network, each at least 0, and a
+                constant added to all.
+        """
+        self.trees = trees
+        self.log_odds_index = log_odds_index
+        self.weights = weights
+
+    def risk(self, features: Floats, network_log_odds: Floats | None) -> Floats:
+        """Return P(a rupture is under way), shape (n,).
+
+        Args:
+            features: (n, features).
+            network_log_odds: (n,).
+        """
+        if network_log_odds is None:
+            raise ValueError("this classifier was fitted with a network: give it the network's log-odds")
+        of_trees, of_filter, of_network, constant = self.weights
+        log_odds = of_trees * self.trees.decision_function(features)
+        log_odds += of_filter * features[:, self.log_odds_index]
+        log_odds += of_network * network_log_odds
+        log_odds += constant
+        risk: Floats = expit(log_odds)
+        return risk
 
 
 class Scorer:
@@ -71,14 +124,25 @@ class Scorer:
         self._correction = correction
         self._threads = ThreadpoolController()
         # The thread limit belongs to the process: two scorers at a time would undo each other's.
-        self._limit_lock = Lock()
+        self._limit_lock = RLock()
 
-    def score(self, features: Floats) -> Floats:
-        """Return P(a rupture is under way), shape (n,), rounded, for features (n, features)."""
+    @contextmanager
+    def one_thread(self) -> Iterator[None]:
+        """Limit linear algebra and the trees to one thread; may be entered again inside."""
+        with self._limit_lock, self._threads.limit(limits=1):
+            yield
+
+    def score(self, features: Floats, network_log_odds: Floats | None = None) -> Floats:
+        """Return P(a rupture is under way), shape (n,), rounded.
+
+        Args:
+            features: (n, features).
+            network_log_odds: (n,); None where there is no network.
+        """
         if features.shape[0] == 0:
             return np.empty(0)
-        with self._limit_lock, self._threads.limit(limits=1):
-            risk: Floats = self.classifier.predict_proba(features)[:, 1]
+        with self.one_thread():
+            risk = self.classifier.risk(features, network_log_odds)
         if self._correction is not None:
             risk = self._correction.apply(risk)
         return risk.clip(0.0, 1.0).round(DIGITS)

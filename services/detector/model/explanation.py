@@ -20,6 +20,8 @@ from services.detector.model.movement import (
 
 Floats = NDArray[np.float64]
 
+_NETWORK_PART = 0.5
+"""Weight of the network's falls against the filter's expected drop in the parts of the components."""
 _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL)
 
 
@@ -41,6 +43,8 @@ class ExplanationInputs:
     """(n, 3 * `movement.FORMS`)"""
     observation_variance: Floats
     """(n, 3)"""
+    network_falls: Floats | None = None
+    """(n, 3) of bond, goal and task, as the network expects them; None: the model has none."""
 
 
 def explain(forms: list[Form], risk: Floats, inputs: ExplanationInputs) -> list[Assessment]:
@@ -82,6 +86,7 @@ def risk_shares(risk: Floats, inputs: ExplanationInputs, scores: Floats) -> Floa
     """Return the part of the risk that bond, goal, task and overall each account for, shape (n, 4).
 
     The parts are in proportion to each component's expected drop, among the components that the form marks;
+    where the model has a network, to a mean of that drop and the network's fall;
     overall counts for how much lower it is than all of them. They sum to at most the risk; all are 0 where
     nothing is known of any component.
 
@@ -97,7 +102,7 @@ def risk_shares(risk: Floats, inputs: ExplanationInputs, scores: Floats) -> Floa
     overall = np.nan_to_num(np.maximum(below[:, 3] - lowest, 0.0))
     ever_marked = ~np.isnan(np.where(np.isnan(inputs.baseline), scores, inputs.baseline))
     weights = np.zeros((n, 4))
-    weights[:, :3] = inputs.expected_drop
+    weights[:, :3] = _drop(inputs)
     weights[:, 3] = np.where(ever_marked[:, :3].any(axis=1), np.where(overall > lowest, overall, 0.0), 1.0)
     # A form is explained by the marks it has; one without any, by the components known so far.
     marked = ~np.isnan(scores)
@@ -112,6 +117,14 @@ def risk_shares(risk: Floats, inputs: ExplanationInputs, scores: Floats) -> Floa
     parts[over] = np.maximum(parts[over] - 1 / scale, 0.0)
     rounded: Floats = np.round(parts, DIGITS)
     return rounded
+
+
+def _drop(inputs: ExplanationInputs) -> Floats:
+    if inputs.network_falls is None:
+        return inputs.expected_drop
+    falls = np.maximum(inputs.network_falls, 0.0)
+    drop: Floats = (1 - _NETWORK_PART) * inputs.expected_drop + _NETWORK_PART * falls
+    return drop
 
 
 def _movement_inputs(forms: list[Form], inputs: ExplanationInputs) -> Iterator[MovementInputs]:

@@ -12,6 +12,8 @@ from services.runtime.process.errors import Halt
 
 MANIFEST_FILE = "manifest.json"
 FORMAT = 1
+FORMAT_WITH_NETWORK = 2
+"""The format of a model that has a network in a file beside it."""
 
 _EXACT = ("scikit-learn",)
 """Libraries whose version must be the same: only then does the model load as it was trained."""
@@ -58,6 +60,8 @@ class Manifest(BaseModel):
     training: TrainingRecord
     recalibration: Recalibration | None = None
     """The correction learned from therapists' answers; None: there is none."""
+    network_sha256: str | None = None
+    """Hash of the network's file; None: the model has no network."""
     learned_from: str | None = None
     """The version of the model that was corrected."""
     reference_sha256: str | None = None
@@ -69,13 +73,20 @@ def installed_libraries() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
-def model_version(predictions_sha256: str, threshold: float) -> str:
-    """Return a version that changes whenever a prediction, the threshold or the features do.
+def format_of(network_sha256: str | None) -> int:
+    """Return the format of a model with this network, or with none."""
+    return FORMAT if network_sha256 is None else FORMAT_WITH_NETWORK
+
+
+def model_version(predictions_sha256: str, threshold: float, network_sha256: str | None = None) -> str:
+    """Return a version that changes whenever a prediction, the threshold, the features or the network do.
 
     >>> model_version("0" * 64, 0.25).startswith("gb-")
     True
     """
-    described = f"{FORMAT} {predictions_sha256} {threshold} {' '.join(FEATURES)}"
+    described = f"{format_of(network_sha256)} {predictions_sha256} {threshold} {' '.join(FEATURES)}"
+    if network_sha256 is not None:
+        described += f" {network_sha256}"
     return f"gb-{hashlib.sha256(described.encode()).hexdigest()[:12]}"
 
 
@@ -107,8 +118,16 @@ def check_compatible(folder: Path, manifest: Manifest) -> None:
     Raises:
         UnusableModel: the format, the features or a library differs.
     """
-    if manifest.format != FORMAT:
-        raise UnusableModel(f"the model in {folder} has format {manifest.format}, this code reads {FORMAT}")
+    if manifest.format not in {FORMAT, FORMAT_WITH_NETWORK}:
+        raise UnusableModel(
+            f"the model in {folder} has format {manifest.format}, this code reads {FORMAT} and"
+            f" {FORMAT_WITH_NETWORK}"
+        )
+    if manifest.format != format_of(manifest.network_sha256):
+        raise UnusableModel(
+            f"the manifest in {folder} has format {manifest.format} and"
+            f" {'no' if manifest.network_sha256 is None else 'a'} network: restore the model"
+        )
     if manifest.features != FEATURES:
         raise UnusableModel(
             f"the model in {folder} was trained on other features or in another order: train it again"

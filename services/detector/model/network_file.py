@@ -1,7 +1,7 @@
 """Reads the arrays of a network from bytes, writes them, and refuses arrays that are no usable network."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from io import BytesIO
 from typing import Any
 from zipfile import BadZipFile
@@ -23,15 +23,11 @@ _MULTIPLIED = ("w", "u", "head_h", "head_x")
 _NEVER_NEGATIVE = ("m_level", "m_top", "m_value", "level_weight", "top_weight")
 
 
-def network_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the arrays as the content of a file, which is the same for the same arrays.
-
-    Raises:
-        UnusableModel: they are no usable network.
-    """
-    network_of(arrays)
+def network_bytes(network: Network) -> bytes:
+    """Return the network's arrays as the content of a file, which is the same for the same arrays."""
     file = BytesIO()
-    np.savez_compressed(file, allow_pickle=False, **{name: arrays[name] for name in NAMES})
+    arrays: dict[str, Any] = asdict(network.weights)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
 
 

@@ -9,38 +9,49 @@ Floats = NDArray[np.float64]
 
 _MAGIC = b"RAP2"
 """Marks the format of the bytes: this, then the state as little-endian float32."""
+_MAGIC_WITH_NETWORK = b"RAP3"
+"""The same for a state that ends with a network's."""
 
 
 class BadSnapshot(ValueError):
     """The bytes are not a snapshot of this model: fold the dyad's history again."""
 
 
-def encode_snapshots(states: Floats) -> Iterator[bytes]:
+def encode_snapshots(states: Floats, *, with_network: bool = False) -> Iterator[bytes]:
     """Yield each row of states (n, width), whose numbers must each fit into a float32, as bytes.
+
+    `with_network` states whether the rows end with a network's state.
 
     >>> states = np.array([[0.5, 2.0]])
     >>> next(encode_snapshots(states))
     b'RAP2\\x00\\x00\\x00?\\x00\\x00\\x00@'
     """
     numbers = states.astype("<f4").view(np.uint8)
-    magic = np.broadcast_to(np.frombuffer(_MAGIC, dtype=np.uint8), (states.shape[0], len(_MAGIC)))
-    joined = np.concatenate([magic, numbers], axis=1)
+    magic = np.frombuffer(_magic(with_network=with_network), dtype=np.uint8)
+    joined = np.concatenate([np.broadcast_to(magic, (states.shape[0], magic.size)), numbers], axis=1)
     size = joined.shape[1]
     packed = joined.tobytes()
     return (packed[at : at + size] for at in range(0, len(packed), size))
 
 
-def decode_snapshots(snapshots: Sequence[bytes | None], states: Floats) -> None:
+def decode_snapshots(
+    snapshots: Sequence[bytes | None], states: Floats, *, with_network: bool = False
+) -> None:
     """Write the snapshots into their rows of states (n, width); rows whose snapshot is None stay.
 
     Raises:
         BadSnapshot: the bytes have another format or another width.
     """
-    size = len(_MAGIC) + 4 * states.shape[1]
+    magic = _magic(with_network=with_network)
+    size = len(magic) + 4 * states.shape[1]
     given = [snapshot for snapshot in snapshots if snapshot is not None]
-    if any(len(snapshot) != size or not snapshot.startswith(_MAGIC) for snapshot in given):
+    if any(len(snapshot) != size or not snapshot.startswith(magic) for snapshot in given):
         raise BadSnapshot("not a snapshot of this model: refold the history")
     if given:
         rows = [row for row, snapshot in enumerate(snapshots) if snapshot is not None]
         joined = np.frombuffer(b"".join(given), dtype=np.uint8).reshape(-1, size)
-        states[rows] = np.ascontiguousarray(joined[:, len(_MAGIC) :]).view("<f4")
+        states[rows] = np.ascontiguousarray(joined[:, len(magic) :]).view("<f4")
+
+
+def _magic(*, with_network: bool) -> bytes:
+    return _MAGIC_WITH_NETWORK if with_network else _MAGIC

@@ -1,6 +1,7 @@
 """Assesses the forms of many dyads with a trained model: features, risks and explanations in one pass."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from services.detector.model.batch_fold import FoldedForms, HistoryLengths, fold
 from services.detector.model.classifier import Classifier, Scorer
 from services.detector.model.explanation import explain
 from services.detector.model.floor_effect import possible_originals
+from services.detector.model.form_step import FormStep
+from services.detector.model.network import Network, NetworkOutput
 from services.detector.model.snapshot import decode_snapshots, encode_snapshots
 
 Floats = NDArray[np.float64]
@@ -32,11 +35,12 @@ class TrainedDetector:
         features: FeatureExtractor,
         scorer: Scorer,
         heartbeat: HeartbeatHistory,
+        network: Network | None = None,
         reference: Reference | None = None,
     ) -> None:
         self._version = version
         self._threshold = threshold
-        self._features = features
+        self._step = FormStep(features, network)
         self._scorer = scorer
         self.heartbeat = heartbeat
         self.reference = reference
@@ -52,14 +56,19 @@ class TrainedDetector:
         return self._scorer.classifier
 
     @property
+    def network(self) -> Network | None:
+        """The network whose log-odds the classifier uses; None: it uses none."""
+        return self._step.network
+
+    @property
     def threshold(self) -> float:
         """The risk from which a session is flagged until a practice has a threshold of its own."""
         return self._threshold
 
     @property
     def uses_statistics(self) -> bool:
-        """Whether it reads the statistics of a form's practice."""
-        return False
+        """Whether it reads the statistics of a form's practice: the network does."""
+        return self.network is not None
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form of every dyad that is not already assessed.
@@ -67,23 +76,30 @@ class TrainedDetector:
         Raises:
             BadSnapshot: a snapshot was not made by this model.
         """
-        states = self._features.start(len(dyads))
-        decode_snapshots([dyad.snapshot for dyad in dyads], states)
-        lengths = [HistoryLengths(len(dyad.forms), dyad.already_assessed) for dyad in dyads]
-        columns = form_matrix([form for dyad in dyads for form in dyad.forms])
-        folded = fold_batch(self._features, states, lengths, columns)
+        has_network = self.network is not None
+        states = self._step.start(len(dyads))
+        decode_snapshots([dyad.snapshot for dyad in dyads], states, with_network=has_network)
+        with self._scorer.one_thread() if has_network else nullcontext():
+            folded = self._fold(states, dyads)
+            risk = self._risk(folded)
         forms = [form for dyad in dyads for form in dyad.forms[dyad.already_assessed :]]
-        assessments = explain(forms, self._risk(folded), folded.explanation)
+        assessments = explain(forms, risk, folded.explanation)
         results, begin = [], 0
-        for snapshot, dyad in zip(encode_snapshots(states), dyads, strict=True):
+        snapshots = encode_snapshots(states, with_network=has_network)
+        for snapshot, dyad in zip(snapshots, dyads, strict=True):
             end = begin + len(dyad.forms) - dyad.already_assessed
             results.append(DyadAssessments(snapshot, assessments[begin:end]))
             begin = end
         return results
 
+    def _fold(self, states: Floats, dyads: Sequence[DyadForms]) -> FoldedForms:
+        lengths = [HistoryLengths(len(dyad.forms), dyad.already_assessed) for dyad in dyads]
+        columns = form_matrix([form for dyad in dyads for form in dyad.forms])
+        return fold_batch(self._step, states, lengths, columns, self._step.contexts(states, dyads))
+
     def _risk(self, folded: FoldedForms) -> Floats:
         """Return each form's risk (n,); a form at the floor has that of its riskiest possible original."""
-        risk = self._scorer.score(folded.features)
+        risk = self._score(folded.features, folded.network)
         for begin in range(0, len(folded.at_floor), _FLOOR_BATCH):
             batch = folded.at_floor[begin : begin + _FLOOR_BATCH]
             originals = [possible_originals(each.form) for each in batch]
@@ -91,7 +107,12 @@ class TrainedDetector:
             if not any(counts):
                 continue
             states = np.repeat(np.stack([each.state for each in batch]), counts, axis=0)
-            features = self._features.extract(states, np.concatenate(originals)).features
+            contexts = np.repeat(np.stack([each.context for each in batch]), counts, axis=0)
+            forms = np.concatenate(originals)
+            output = self._step.head(states, self._step.inputs(forms, contexts))
             rows = np.repeat([each.row for each in batch], counts)
-            np.maximum.at(risk, rows, self._scorer.score(features))
+            np.maximum.at(risk, rows, self._score(self._step.extract(states, forms).features, output))
         return risk
+
+    def _score(self, features: Floats, output: NetworkOutput | None) -> Floats:
+        return self._scorer.score(features, None if output is None else output.log_odds)

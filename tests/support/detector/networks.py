@@ -6,7 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.features.practice_statistics import STATISTICS
+from services.detector.model.artefact import detector_of
+from services.detector.model.classifier import Blend, NetworkBlend
+from services.detector.model.network_file import network_of
 from services.detector.model.network_inputs import INPUTS, LEVEL, TOP
+from services.detector.model.trained_detector import TrainedDetector
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -44,3 +48,17 @@ def random_arrays(seed: int, units: int = 16, head_units: int = 8) -> Arrays:
         "statistics_mean": rng.uniform(-0.5, 0.5, len(STATISTICS)),
         "statistics_sd": rng.uniform(0.1, 0.5, len(STATISTICS)),
     }
+
+
+def network_blend(base: TrainedDetector) -> NetworkBlend:
+    """Return a blend of a model's trees and filter with a network."""
+    blend = base.classifier
+    assert isinstance(blend, Blend | NetworkBlend)
+    return NetworkBlend(blend.trees, blend.log_odds_index, (0.4, 0.2, 0.5, -0.5))
+
+
+def with_random_network(base: TrainedDetector, seed: int, units: int = 16) -> TrainedDetector:
+    """Return a detector of a model's trees and filter and of a network with random weights."""
+    return detector_of(
+        network_blend(base), f"random-{seed}", base.threshold, network_of(random_arrays(seed, units))
+    )

@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 from skops.io import dump
 
+from lab.evaluation.paired_comparison import MODEL_BEFORE
 from lab.training.train import TrainingPlan, train
-from services.detector.model.artefact import MODEL_FILE, REFERENCE_FILE, SHIPPED, load, save
-from services.detector.model.manifest import MANIFEST_FILE, UnusableModel
+from services.detector.domain.detector import DyadForms
+from services.detector.model.artefact import (
+    MODEL_FILE,
+    REFERENCE_FILE,
+    SHIPPED,
+    heartbeat_risks,
+    load,
+    save,
+)
+from services.detector.model.manifest import MANIFEST_FILE, UnusableModel, read_manifest
 from services.runtime.process.errors import Halt
 
 
@@ -134,9 +143,18 @@ def test_another_library_version_is_refused(folder: Path) -> None:
 
 
 def test_another_format_is_refused(folder: Path) -> None:
-    _edit(folder, lambda m: m.update(format=2))
-    with pytest.raises(UnusableModel, match="format 2"):
+    _edit(folder, lambda m: m.update(format=3))
+    with pytest.raises(UnusableModel, match="has format 3, this code reads 1 and 2"):
         load(folder)
+
+
+def test_a_model_of_the_format_without_a_network_loads_and_scores_as_it_did() -> None:
+    manifest = read_manifest(MODEL_BEFORE)
+    assert manifest.format == 1
+    model = load(MODEL_BEFORE)
+    assert heartbeat_risks(model) == pytest.approx(manifest.heartbeat_risks, abs=1e-6)
+    assert not model.uses_statistics
+    assert model.assess([DyadForms(None, [])])[0].snapshot.startswith(b"RAP2")
 
 
 def test_a_manifest_that_lacks_a_field_is_refused(folder: Path) -> None:
