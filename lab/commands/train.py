@@ -64,6 +64,7 @@ def _train_new(out: Path, seed: int, cohorts: int, rows: int) -> None:
         flagged_per_100_stable=BUDGET,
         predictions_sha256=trained.predictions_sha256,
         training=trained.training,
+        network=trained.network,
     )
     add_reference(out)
     print(f"Model {manifest.version} written to {out}; predictions {manifest.predictions_sha256[:16]}.")

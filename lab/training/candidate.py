@@ -1,4 +1,4 @@
-"""Writes a candidate model: the trees of its base, and a corrected risk.
+"""Writes a candidate model: the trees and the network of its base, and a corrected risk.
 
 The base is loaded first, so that no candidate is made from a model that would be refused.
 """
@@ -13,6 +13,7 @@ from lab.training.label_correction import LabelCorrection
 from services.detector.domain.reference import Bins, Reference
 from services.detector.model.artefact import (
     MODEL_FILE,
+    NETWORK_FILE,
     heartbeat_risks,
     read_reference,
     recalibrated,
@@ -47,6 +48,8 @@ def write_candidate(base: Path, out: Path, correction: LabelCorrection) -> Manif
     )
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(base / MODEL_FILE, out / MODEL_FILE)
+    if before.network_sha256 is not None:
+        shutil.copyfile(base / NETWORK_FILE, out / NETWORK_FILE)
     (out / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     reference = read_reference(base, before)
     if reference is not None:

@@ -1,4 +1,4 @@
-"""Computes the detector's features for every session of simulated cohorts, beside the truth."""
+"""Computes the detector's features and its network's log-odds for every session of simulated cohorts."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from lab.simulator.cohort import Cohort
 from services.detector.features.extractor import FeatureExtractor
+from services.detector.features.practice_statistics import STATISTICS
+from services.detector.model.network import Network
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +26,8 @@ class SessionFeatures:
     """(rows,) a rupture is under way."""
     client: NDArray[np.int64]
     session: NDArray[np.int64]
+    network_log_odds: Floats | None = None
+    """(rows,); None without a network."""
 
 
 def fold_forms(features: FeatureExtractor, forms: Floats) -> Floats:
@@ -40,8 +44,40 @@ def fold_forms(features: FeatureExtractor, forms: Floats) -> Floats:
     return out
 
 
-def fold_cohort(features: FeatureExtractor, cohort: Cohort) -> SessionFeatures:
-    """Return the sessions of a cohort that took place, ordered by client and session."""
+def fold_network(network: Network, forms: Floats, statistics: Floats | None = None) -> Floats:
+    """Return the network's log-odds (n, t) for the forms (n, t, columns) of n dyads.
+
+    Args:
+        network: the network.
+        forms: columns are `FORM_COLUMNS`.
+        statistics: (n, 21) of each dyad's practice; a row with NaN, or None: none are known.
+    """
+    n, sessions, _ = forms.shape
+    known = np.full((n, len(STATISTICS)), np.nan) if statistics is None else statistics
+    log_odds = np.empty((n, sessions))
+    state = network.start(n)
+    for t in range(sessions):
+        inputs = network.inputs(forms[:, t], np.full(n, t == 0), known)
+        log_odds[:, t] = network.head(state, inputs).log_odds
+        state = network.step(state, inputs)
+    return log_odds
+
+
+def fold_cohort(
+    features: FeatureExtractor,
+    cohort: Cohort,
+    network: Network | None = None,
+    statistics: Floats | None = None,
+) -> SessionFeatures:
+    """Return the sessions of a cohort that took place, ordered by client and session.
+
+    Args:
+        features: computes the features.
+        cohort: the cohort.
+        network: None: no log-odds of a network are computed.
+        statistics: (clients, 21) that the network reads; a row with NaN, or None: none are known.
+    """
     client, session = np.nonzero(cohort.present)
-    folded = fold_forms(features, cohort.forms)
-    return SessionFeatures(folded[client, session], cohort.rupture[client, session], client, session)
+    folded = fold_forms(features, cohort.forms)[client, session]
+    log_odds = None if network is None else fold_network(network, cohort.forms, statistics)[client, session]
+    return SessionFeatures(folded, cohort.rupture[client, session], client, session, log_odds)

@@ -11,11 +11,15 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from lab.simulator.cohort import simulate
+from lab.product_path import forms_of
+from lab.simulator.cohort import Cohort, simulate
+from lab.statistics_of_others import statistics_of_others
 from lab.training.cohort_features import fold_cohort
 from services.detector.features.extractor import FEATURES, MONOTONE, FeatureExtractor
-from services.detector.model.classifier import Blend, Classifier, Scorer
+from services.detector.features.practice_statistics import STATISTICS
+from services.detector.model.classifier import Blend, Classifier, NetworkBlend, Scorer
 from services.detector.model.manifest import TrainingRecord
+from services.detector.model.network import Network
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -46,6 +50,8 @@ class TrainedClassifier:
     threshold: float
     predictions_sha256: str
     training: TrainingRecord
+    network: Network | None = None
+    """The one that the classifier was fitted with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +64,43 @@ class Sample:
     """(n,) a rupture is under way."""
     rated: NDArray[np.bool_]
     """(n,) the client gave a form."""
+    network_log_odds: Floats | None = None
+    """(n,); None without a network."""
 
 
 def simulate_sample(
-    seed: np.random.SeedSequence, cohorts: int, clients: int, progress: Callable[[int], None]
+    seed: np.random.SeedSequence,
+    cohorts: int,
+    clients: int,
+    progress: Callable[[int], None],
+    network: Network | None = None,
 ) -> Sample:
-    """Simulate cohorts, each from its own world, and return all their sessions."""
+    """Simulate cohorts, each from its own world, and return all their sessions.
+
+    Where a network is given, it reads the statistics of other clients of the same cohort.
+    """
     features = FeatureExtractor()
     declined = features.names.index("declined")
-    xs, ys = [], []
+    xs, ys, log_odds = [], [], []
     for number, child in enumerate(seed.spawn(cohorts)):
-        rows = fold_cohort(features, simulate(np.random.default_rng(child), clients))
+        cohort = simulate(np.random.default_rng(child), clients)
+        statistics = None if network is None else _statistics_of_others(cohort)
+        rows = fold_cohort(features, cohort, network, statistics)
         xs.append(rows.features)
         ys.append(rows.rupture)
+        if rows.network_log_odds is not None:
+            log_odds.append(rows.network_log_odds)
         progress(number + 1)
     x = np.concatenate(xs)
-    return Sample(x, np.concatenate(ys), x[:, declined] == 0)
+    of_network = None if network is None else np.concatenate(log_odds)
+    return Sample(x, np.concatenate(ys), x[:, declined] == 0, of_network)
+
+
+def _statistics_of_others(cohort: Cohort) -> Floats:
+    histories = [forms_of(cohort, client) for client in range(cohort.present.shape[0])]
+    none_known = (np.nan,) * len(STATISTICS)
+    found = statistics_of_others(histories)
+    return np.array([none_known if one is None else one.values for one in found], dtype=np.float64)
 
 
 def fit_trees(sample: Sample, plan: TrainingPlan) -> HistGradientBoostingClassifier:
@@ -92,18 +119,39 @@ def fit_trees(sample: Sample, plan: TrainingPlan) -> HistGradientBoostingClassif
     return trees.fit(sample.features, sample.rupture)
 
 
-def fit_blend(trees: HistGradientBoostingClassifier, held_out: Sample) -> Blend:
-    """Weigh the log-odds of the trees and of the filter by logistic regression, which also calibrates them.
+def fit_blend(trees: HistGradientBoostingClassifier, held_out: Sample) -> Blend | NetworkBlend:
+    """Weigh the log-odds of the trees, of the filter and of the network, if there is one, together.
 
-    `held_out` has sessions that the trees have not seen. Negative weights are set to 0.
+    The weights come from a logistic regression, which also calibrates them; none is negative. `held_out` has
+    sessions that the trees have not seen.
     """
     log_odds_index = FEATURES.index("odds")
-    log_odds = np.stack(
-        [trees.decision_function(held_out.features), held_out.features[:, log_odds_index]], axis=1
-    )
-    fitted = LogisticRegression(C=1e6).fit(log_odds, held_out.rupture)
-    tree_weight, filter_weight = np.maximum(fitted.coef_[0], 0.0).tolist()
-    return Blend(trees, log_odds_index, (tree_weight, filter_weight, float(fitted.intercept_[0])))
+    log_odds = [trees.decision_function(held_out.features), held_out.features[:, log_odds_index]]
+    if held_out.network_log_odds is None:
+        (of_trees, of_filter), constant = _fit_weights(log_odds, held_out.rupture)
+        return Blend(trees, log_odds_index, (of_trees, of_filter, constant))
+    log_odds.append(held_out.network_log_odds)
+    (of_trees, of_filter, of_network), constant = _fit_weights(log_odds, held_out.rupture)
+    return NetworkBlend(trees, log_odds_index, (of_trees, of_filter, of_network, constant))
+
+
+def _fit_weights(log_odds: list[Floats], rupture: NDArray[np.bool_]) -> tuple[list[float], float]:
+    """Return a weight of at least 0 for each column, and the constant.
+
+    A column whose weight would be negative is left out, the most negative one first, and the others are
+    fitted again.
+    """
+    kept = list(range(len(log_odds)))
+    while True:
+        fitted = LogisticRegression(C=1e6).fit(np.stack([log_odds[place] for place in kept], axis=1), rupture)
+        found = fitted.coef_[0].tolist()
+        if min(found) >= 0 or len(kept) == 1:
+            break
+        del kept[int(np.argmin(found))]
+    weights = [0.0] * len(log_odds)
+    for place, weight in zip(kept, found, strict=True):
+        weights[place] = max(weight, 0.0)
+    return weights, float(fitted.intercept_[0])
 
 
 def threshold_for(risk: Floats, stable: NDArray[np.bool_], budget: float) -> float:
@@ -115,8 +163,11 @@ def threshold_for(risk: Floats, stable: NDArray[np.bool_], budget: float) -> flo
     return min(max(ceil(cut * 1e4) / 1e4, 0.0001), 0.9999)
 
 
-def train(plan: TrainingPlan, progress: Progress) -> TrainedClassifier:
-    """Train on some cohorts, then calibrate and choose the threshold on others; uses one thread."""
+def train(plan: TrainingPlan, progress: Progress, network: Network | None = None) -> TrainedClassifier:
+    """Train on some cohorts, then calibrate and choose the threshold on others; uses one thread.
+
+    `network` is a trained one to blend with; it should not have seen the cohorts of the calibration.
+    """
     training_seed, calibration_seed = np.random.SeedSequence(plan.seed).spawn(2)
     training = simulate_sample(
         training_seed, plan.cohorts, plan.clients, lambda done: progress("simulating", done, plan.cohorts)
@@ -126,6 +177,7 @@ def train(plan: TrainingPlan, progress: Progress) -> TrainedClassifier:
         plan.calibration_cohorts,
         plan.clients,
         lambda done: progress("holding out", done, plan.calibration_cohorts),
+        network,
     )
     if training.rupture.size > plan.rows:
         chosen = np.random.default_rng(plan.seed).choice(training.rupture.size, plan.rows, replace=False)
@@ -136,7 +188,7 @@ def train(plan: TrainingPlan, progress: Progress) -> TrainedClassifier:
         trees = fit_trees(training, plan)
         blend = fit_blend(trees, held_out)
     progress("fitting", 1, 1)
-    risk = Scorer(blend).score(held_out.features)
+    risk = Scorer(blend).score(held_out.features, held_out.network_log_odds)
     return TrainedClassifier(
         classifier=blend,
         threshold=threshold_for(risk, held_out.rated & ~held_out.rupture, BUDGET),
@@ -149,4 +201,5 @@ def train(plan: TrainingPlan, progress: Progress) -> TrainedClassifier:
             calibration_cohorts=plan.calibration_cohorts,
             calibration_rows=int(held_out.rupture.size),
         ),
+        network=network,
     )
