@@ -11,6 +11,18 @@ def evaluate(
     model: Annotated[Path | None, typer.Option(help="A model's folder; by default the shipped one.")] = None,
     clients: Annotated[int, typer.Option(min=20, help="Clients per simulated cohort.")] = 400,
     seeds: Annotated[int, typer.Option(min=1, help="Cohorts per scenario.")] = 3,
+    worlds: Annotated[
+        int, typer.Option(min=2, help="Held-out worlds of each family to compare models on.")
+    ] = 100,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="One cohort per scenario and 20 worlds, whatever else is asked.")
+    ] = False,
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, help="The folder of the model to compare with; by default a kept earlier one."
+        ),
+    ] = None,
     ratings: Annotated[
         Path | None, typer.Option(help="A table of your own ratings (CSV): measure flags on them instead.")
     ] = None,
@@ -33,15 +45,19 @@ def evaluate(
         Path | None,
         typer.Option(help="A folder that caches the optimal filter's risks for the next run."),
     ] = None,
+    planted: Annotated[
+        bool,
+        typer.Option("--planted", help="With --ratings: plant known ruptures into copies of your courses."),
+    ] = False,
     labels: Annotated[
         Path | None,
         typer.Option(exists=True, help="With --ratings: therapists' answers, to measure the precision on."),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="The HTML page to write; the plot (PNG) gets the same name.")
+        Path, typer.Option(help="The HTML page to write; plot (PNG) and comparison (JSON) get the same name.")
     ] = Path("evaluation.html"),
 ) -> None:
-    """Measure the detector beside today's rules, on simulated caseloads or on your own ratings.
+    """Measure the detector beside today's rules and the model before, on simulated or on your own ratings.
 
     Examples:
 
@@ -49,16 +65,30 @@ def evaluate(
 
       rapport evaluate --optimal --optimal-kept .optimal --card MODEL_CARD.md
 
+      rapport evaluate --quick --model candidate --before services/detector/model/shipped
+
       rapport evaluate --ratings ratings.csv --labels labels.csv
+
+      rapport evaluate --ratings ratings.csv --planted
     """
     from lab.evaluation.share_of_optimum import OptimalFilterSettings
-    from lab.reports.evaluation_report import EvaluationSize, report_on_cohorts, report_on_practice
+    from lab.reports.evaluation_report import (
+        EvaluationSize,
+        report_on_cohorts,
+        report_on_planted,
+        report_on_practice,
+    )
     from services.detector.model.artefact import SHIPPED
 
     folder = model or SHIPPED
-    if labels is not None and ratings is None:
-        raise typer.BadParameter("--labels needs the --ratings that the answers are about")
-    if ratings is not None:
+    if ratings is None and (labels is not None or planted):
+        option = "--planted" if planted else "--labels"
+        raise typer.BadParameter(f"{option} needs the --ratings that it is about")
+    if planted and labels is not None:
+        raise typer.BadParameter("--planted measures on planted ruptures, so leave out --labels")
+    if ratings is not None and planted:
+        report_on_planted(folder, ratings, out, before)
+    elif ratings is not None:
         report_on_practice(folder, ratings, labels, out)
     else:
         settings = (
@@ -66,4 +96,5 @@ def evaluate(
             if optimal
             else None
         )
-        report_on_cohorts(folder, EvaluationSize(clients, seeds, settings), out, card)
+        size = EvaluationSize(clients, 1 if quick else seeds, 20 if quick else worlds, settings)
+        report_on_cohorts(folder, size, out, card, before)

@@ -88,6 +88,8 @@ class YardstickComparison:
 
     yardstick: str
     practices: int
+    one_practice: bool
+    """They are parts of one practice."""
     clients: int
     """Each counted once however many courses are made from it."""
     sessions: int
@@ -144,6 +146,7 @@ def _on_yardstick(
     return YardstickComparison(
         yardstick=yardstick.name,
         practices=len(kinds),
+        one_practice=yardstick.one_practice,
         clients=clients,
         sessions=sessions,
         ruptures=ruptures,

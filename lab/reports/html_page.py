@@ -1,7 +1,8 @@
-"""Renders result tables and a plot as one self-contained HTML page."""
+"""Renders result tables and pictures as one self-contained HTML page."""
 
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
@@ -10,14 +11,30 @@ from lab.reports.tables import ResultTable
 _PACKAGES = ("lab.reports", "services.detector.preview")
 
 
-def render_page(version: str, about: str, tables: Sequence[ResultTable], plot: bytes | None) -> str:
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a page."""
+
+    alternative: str
+    """What it shows, for those who cannot see it."""
+    png: bytes
+
+    @property
+    def base64(self) -> str:
+        """The PNG as text, as a page embeds it."""
+        return b64encode(self.png).decode()
+
+
+def render_page(
+    version: str, about: Sequence[str], tables: Sequence[ResultTable], pictures: Sequence[Picture]
+) -> str:
     """Return the page.
 
     Args:
         version: of the model.
-        about: a sentence about the data that was measured on.
+        about: paragraphs about the data that was measured on.
         tables: in the order of the page.
-        plot: as PNG; None when there is none.
+        pictures: in the order of the page, before the tables.
     """
     environment = Environment(
         # The page has the style of `rapport try`, which a practice reads too.
@@ -27,7 +44,6 @@ def render_page(version: str, about: str, tables: Sequence[ResultTable], plot: b
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    encoded = None if plot is None else b64encode(plot).decode()
     return environment.get_template("evaluation.html").render(
-        version=version, about=about, tables=tables, plot=encoded
+        version=version, about=about, tables=tables, pictures=pictures
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from io import BytesIO
+from types import ModuleType
 
 import numpy as np
 
@@ -18,8 +19,8 @@ class MatplotlibMissing(RuntimeError):
     """matplotlib is not installed."""
 
 
-def plot_results(results: Sequence[ScenarioFigures]) -> bytes:
-    """Return the plot as PNG.
+def import_pyplot() -> ModuleType:
+    """Return matplotlib's `pyplot`, which draws without a display.
 
     Raises:
         MatplotlibMissing: matplotlib is not installed.
@@ -31,6 +32,17 @@ def plot_results(results: Sequence[ScenarioFigures]) -> bytes:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    pyplot: ModuleType = plt
+    return pyplot
+
+
+def plot_results(results: Sequence[ScenarioFigures]) -> bytes:
+    """Return the plot as PNG.
+
+    Raises:
+        MatplotlibMissing: matplotlib is not installed.
+    """
+    plt = import_pyplot()
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.6), layout="constrained")
     names = [results[0].model.name, *(rule.name for rule in results[0].rules)]
     for number, name in enumerate(names):

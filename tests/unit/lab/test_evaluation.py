@@ -183,7 +183,7 @@ def test_precision_counts_flagged_answers_that_saw_a_rupture(tmp_path: Path) -> 
 
 def test_evaluating_on_cohorts_writes_page_and_picture(rapport: typer.Typer, tmp_path: Path) -> None:
     page = tmp_path / "found.html"
-    words = ["evaluate", "--clients", "40", "--seeds", "1", "--out", str(page)]
+    words = ["evaluate", "--clients", "40", "--seeds", "1", "--worlds", "2", "--out", str(page)]
     done = CliRunner().invoke(rapport, words)
     assert done.exit_code == 0, done.output
     text = page.read_text()

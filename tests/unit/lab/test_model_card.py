@@ -53,7 +53,7 @@ def write(tmp_path: Path) -> Callable[[str], str]:
 
     def run(name: str) -> str:
         words = ["evaluate", "--clients", str(CLIENTS), "--seeds", str(SEEDS), "--optimal"]
-        words += ["--particles", str(PARTICLES), "--optimal-kept", str(tmp_path / "kept")]
+        words += ["--worlds", "2", "--particles", str(PARTICLES), "--optimal-kept", str(tmp_path / "kept")]
         words += ["--card", str(tmp_path / name), "--out", str(tmp_path / "page.html")]
         done = CliRunner().invoke(app, words)
         assert done.exit_code == 0, done.output
