@@ -50,12 +50,3 @@ def pictures_of(comparisons: Sequence[YardstickComparison]) -> list[Picture]:
 def write_json(comparisons: Sequence[YardstickComparison], file: Path) -> None:
     """Write comparisons as JSON; a figure that could not be computed (NaN) is null."""
     file.write_bytes(msgspec.json.format(msgspec.json.encode(comparisons), indent=2) + b"\n")
-
-
-def read_json(file: Path) -> list[YardstickComparison]:
-    """Read what `write_json` wrote.
-
-    Raises:
-        msgspec.ValidationError: the file holds something else, or a figure that could not be computed.
-    """
-    return msgspec.json.decode(file.read_bytes(), type=list[YardstickComparison])

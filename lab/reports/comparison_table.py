@@ -90,8 +90,8 @@ def planted_words(comparison: YardstickComparison) -> str:
         " With a threshold chosen from your own ratings, without knowing what was planted,"
         f" {alarms:.1f} of 100 stable sessions are flagged, which is {kept}. The area under its"
         f" precision-recall curve is {now.auprc:.2f}, {_beside(paired.auprc)}. This shows how well"
-        " the model tells a fall from your clients' usual variation. It does not show what ruptures look like,"
-        " nor how often they occur."
+        " the model tells a fall from your clients' usual variation. It does not show what ruptures look"
+        " like, nor how often they occur."
     )
 
 

@@ -1,6 +1,7 @@
 """`rapport evaluate` measures what it states, and writes it to the given files."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,7 +198,45 @@ def test_evaluating_on_cohorts_writes_page_and_picture(rapport: typer.Typer, tmp
         assert title in text
         assert title in done.output
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
-    assert "data:image/png;base64," in text
+    assert text.count("data:image/png;base64,") == 4
+    for name in ("kinds (12 practices)", "first family, held out (2", "second family, held out (2"):
+        assert name in text
+        assert name in done.output
+    compared = json.loads((tmp_path / "found.json").read_text())
+    assert [one["practices"] for one in compared] == [12, 2, 2]
+
+
+def test_planting_into_own_ratings_says_in_words_how_the_model_does(
+    rapport: typer.Typer, tmp_path: Path
+) -> None:
+    page = tmp_path / "own.html"
+    words = ["evaluate", "--ratings", str(own_table(tmp_path / "own.csv")), "--planted", "--out", str(page)]
+    done = CliRunner().invoke(rapport, words)
+    assert done.exit_code == 0, done.output
+    [compared] = json.loads((tmp_path / "own.json").read_text())
+    assert (compared["one_practice"], compared["clients"]) == (True, 2)
+    said = f"{compared['ruptures']} falls of known depth were planted into copies of the courses of your 2"
+    caught = f"catches {100 * compared['others'][0]['figures']['caught']:.0f} of 100 planted ruptures"
+    for text in (said, caught):
+        assert text in done.output
+        assert text in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--planted"], "--planted needs the --ratings"),
+        (["--labels", "FILE"], "--labels needs the --ratings"),
+        (["--ratings", "FILE", "--labels", "FILE", "--planted"], "leave out --labels"),
+    ],
+)
+def test_options_that_need_or_exclude_another_say_so(
+    rapport: typer.Typer, tmp_path: Path, words: list[str], reason: str
+) -> None:
+    file = own_table(tmp_path / "own.csv")
+    done = CliRunner().invoke(rapport, ["evaluate", *(str(file) if w == "FILE" else w for w in words)])
+    assert done.exit_code == 2
+    assert reason in " ".join(done.output.replace("│", " ").split())
 
 
 def test_evaluating_on_own_ratings_shows_every_rule_and_the_precision(

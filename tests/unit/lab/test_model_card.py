@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from lab.commands.plugin import plugin
 from lab.evaluation import evaluate as measuring
+from lab.evaluation import yardsticks
 from lab.evaluation.evaluate import ScenarioFigures, evaluate
 from lab.evaluation.monotonicity import LoweringResult
 from lab.evaluation.monotonicity import measure_all as measure_lowering
@@ -32,6 +33,7 @@ def little() -> Iterator[None]:
     few = {name: SCENARIOS[name] for name in FEW}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measuring, "SCENARIOS", few)
+        patch.setattr(yardsticks, "SCENARIOS", few)
         patch.setattr(evaluation_report, "SCENARIOS", few)
         patch.setattr(evaluation_report, "measure_all", lowered)
         yield
