@@ -9,8 +9,8 @@ from services.detector.features.practice_statistics import practice_statistics
 
 Floats = NDArray[np.float64]
 
-MOST_FORMS = 200
-"""The newest forms of a dyad that count: those of almost four years of weekly sessions."""
+MOST_FORMS = 100
+"""The newest forms of a dyad that count: those of almost two years of weekly sessions."""
 _MARKS = slice(0, FORM_COLUMNS.index("overall") + 1)
 
 

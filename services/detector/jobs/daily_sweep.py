@@ -133,9 +133,11 @@ class DailySweep:
             if self._stopping.is_set():
                 return  # the other practices are still due at the next sweep
             self._health.beat(LOOP)
-            await self._consumer.transact(
-                partial(add_statistics, practice=practice, catalogue=self._tools.catalogue)
-            )
+            add = partial(add_statistics, practice=practice, catalogue=self._tools.catalogue)
+            try:
+                await self._consumer.transact(add)
+            except Fault as fault:  # a practice whose ratings take too long must not hold up the others
+                get_logger().warning("statistics-postponed", practice=practice, why=describe(fault))
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))

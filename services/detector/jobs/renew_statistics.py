@@ -39,8 +39,7 @@ async def practices_due(tx: Transaction) -> list[str]:
 async def add_statistics(tx: Transaction, practice: str, catalogue: Catalogue) -> None:
     """Add a row of statistics for a practice, unless it has too few clients with a form.
 
-    At most 1,000 dyads with 200 forms each are read: their numbers and the ratings read together take less
-    than 40 MB.
+    At most 1,000 dyads with 100 forms each are read, which takes 5 s of processor time and 45 MB.
     """
     since = tx.now - timedelta(days=RECENT_DAYS)
     forms = await read_practice_forms(tx.conn, practice, catalogue, since=since, until=tx.now)

@@ -19,8 +19,8 @@ from services.runtime.postgres.connect import Connection
 
 MOST_DYADS = 1_000
 """The most recently active dyads of a practice that are read."""
-_AT_ONCE = 50
-"""Dyads read together: with `MOST_FORMS` of each, their rows take about 20 MB while they become forms."""
+_AT_ONCE = 20
+"""Dyads read together: with `MOST_FORMS` of each, 2,000 ratings are held at a time."""
 
 _DYADS = """
 SELECT dyad_id FROM detector.rating
@@ -54,7 +54,7 @@ async def read_practice_forms(
         some = dyads[begin : begin + _AT_ONCE]
         values = period | {"most": MOST_FORMS, "dyads": uuids(some)}
         ratings = await (await conn.execute(_RATINGS, values, binary=True)).fetchall()
-        # Off the event loop: a thousand ratings take some 30 ms.
+        # Off the event loop: a thousand ratings take some 50 ms.
         for dyad, columns in await asyncio.to_thread(_columns_by_dyad, ratings, catalogue):
             found.add(dyad, columns)
     return found

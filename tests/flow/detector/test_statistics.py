@@ -1,7 +1,7 @@
 """Statistics of a practice's ratings are dated rows: a session is scored with those that were valid then."""
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -15,10 +15,12 @@ from services.detector.features.practice_statistics import ENOUGH_CLIENTS
 from services.detector.jobs.renew_statistics import add_statistics, practices_due
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.errors import Retry
 from tests.flow.detector.conftest import NewDatabase
-from tests.flow.detector.test_sweep import sweep_of
+from tests.flow.detector.test_sweep import ALL, CountedTransactions, sweep_of
 from tests.support.detector.batch_driver import (
     NOW,
+    PARTITIONS,
     DetectorDriver,
     SentRating,
     body,
@@ -122,6 +124,32 @@ async def test_the_daily_sweep_computes_them(driver: DetectorDriver) -> None:
     await driver.rate(*caseload())
     await sweep_of(driver).sweep(NOW.date())
     assert len(await driver.rows(ROWS)) == 1
+
+
+async def test_a_practice_whose_statistics_fail_holds_up_neither_the_others_nor_the_sweep(
+    driver: DetectorDriver,
+) -> None:
+    await driver.practice("east")
+    await driver.rate(*caseload(), practice="east")
+    await driver.rate(*caseload())
+    consumer = FailingFor("east", driver)
+    sweep = sweep_of(driver, consumer=consumer)
+    await sweep.sweep(NOW.date())
+    assert [row[0] for row in await driver.rows(ROWS)] == ["north"]
+    assert await driver.rows("SELECT count(*) FROM detector.sweep") == [(PARTITIONS,)]
+
+
+class FailingFor(CountedTransactions):
+    """The driver's transactions, except those that add statistics of one practice."""
+
+    def __init__(self, practice: str, driver: DetectorDriver) -> None:
+        super().__init__(driver, ALL)
+        self._practice = practice
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[None]]) -> None:
+        if isinstance(work, partial) and work.keywords.get("practice") == self._practice:
+            raise Retry("a transaction took too long")
+        await super().transact(work)
 
 
 async def test_only_current_ratings_of_the_last_year_count(driver: DetectorDriver) -> None:

@@ -36,10 +36,15 @@ class CountedTransactions:
         await self._detector.transact(work)
 
 
-def sweep_of(detector: DetectorDriver, owned: frozenset[int] = ALL, max_dyads: int = 100) -> DailySweep:
+def sweep_of(
+    detector: DetectorDriver,
+    owned: frozenset[int] = ALL,
+    max_dyads: int = 100,
+    consumer: CountedTransactions | None = None,
+) -> DailySweep:
     clock = ManualClock(NOW)
     return DailySweep(
-        CountedTransactions(detector, owned),
+        consumer or CountedTransactions(detector, owned),
         detector.tools,
         metrics=DetectorMetrics(CollectorRegistry()),
         health=Health(clock, Metrics("detector")),
