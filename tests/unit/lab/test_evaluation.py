@@ -100,9 +100,14 @@ def test_risk_and_truth_are_summed_by_bin() -> None:
     assert found.shape == (RISK_EDGES.size - 1, 3)
 
 
-def test_own_thresholds_come_near_the_promised_rate_of_false_alarms(cohort: Cohort) -> None:
-    rates = false_alarm_rates(load(), cohort, assess_cohort(load(), cohort))
-    found = {(rate.promised, rate.threshold): rate.observed for rate in rates}
+def test_own_thresholds_come_near_the_promised_rate_of_false_alarms_on_average() -> None:
+    observed: dict[tuple[float, str], list[float]] = {}
+    for seed in range(1, 5):
+        rng = np.random.default_rng(seed)
+        practice = simulate(rng, 400, SCENARIOS["as published, 12 items"](rng))
+        for rate in false_alarm_rates(load(), practice, assess_cohort(load(), practice)):
+            observed.setdefault((rate.promised, rate.threshold), []).append(rate.observed)
+    found = {key: np.mean(rates) for key, rates in observed.items()}
     assert {promised for promised, _ in found} == {2.0, 5.0, 10.0}
     assert {start for _, start in found} == set(STARTS)
     assert 2 <= found[5.0, STARTS[2]] <= 8
