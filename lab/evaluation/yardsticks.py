@@ -54,9 +54,11 @@ def second_family(worlds: int = WORLDS, clients: int = WORLD_CLIENTS) -> Yardsti
     return _held_out("second family, held out", 2, simulate_two_state, worlds, clients)
 
 
-def simulated_yardsticks(*, worlds: int = WORLDS, seeds: int = KIND_SEEDS) -> list[Yardstick]:
-    """Return the three simulated yardsticks."""
-    return [kinds(seeds=seeds), first_family(worlds), second_family(worlds)]
+def simulated_yardsticks(
+    *, worlds: int = WORLDS, clients: int = KIND_CLIENTS, seeds: int = KIND_SEEDS
+) -> list[Yardstick]:
+    """Return the three simulated yardsticks; `clients` and `seeds` are those of the kinds."""
+    return [kinds(clients, seeds), first_family(worlds), second_family(worlds)]
 
 
 def _held_out(name: str, family: int, simulation: Simulation, worlds: int, clients: int) -> Yardstick:

@@ -13,7 +13,7 @@ from lab.evaluation.paired_comparison import YardstickComparison
 from lab.evaluation.planted_courses import planted
 from lab.evaluation.practice_figures import answered_figures, assess_practice, practice_figures
 from lab.evaluation.share_of_optimum import OptimalFilterSettings
-from lab.evaluation.yardsticks import first_family, kinds, second_family
+from lab.evaluation.yardsticks import simulated_yardsticks
 from lab.practice_histories import PracticeHistories, read_histories
 from lab.reports.comparison_report import compare_models, pictures_of, write_json
 from lab.reports.comparison_table import comparison_table, planted_words
@@ -62,11 +62,7 @@ def report_on_cohorts(
         UnusableModel: a model cannot be loaded.
     """
     detector = load(folder)
-    yardsticks = [
-        kinds(size.clients, size.seeds),
-        first_family(size.worlds),
-        second_family(size.worlds),
-    ]
+    yardsticks = simulated_yardsticks(worlds=size.worlds, clients=size.clients, seeds=size.seeds)
     comparisons = compare_models(detector, before, yardsticks)
     with step_counter("measuring", len(SCENARIOS) * size.seeds) as progress:
         results = evaluate(detector, size.clients, range(size.seeds), progress, size.optimal)
