@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.detector.domain.detector import DyadForms
-from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.features.extractor import Extraction, FeatureExtractor
 from services.detector.features.practice_statistics import STATISTICS
 from services.detector.model.network import Network, NetworkOutput
-from services.detector.model.network_inputs import FORM_INPUTS, form_inputs, with_context
+from services.detector.model.network_inputs import FIRST_SESSION, FORM_INPUTS, form_inputs, with_context
 
 Floats = NDArray[np.float64]
 
@@ -44,12 +43,14 @@ class FormStep:
         Returns:
             (forms, `CONTEXT_INPUTS`).
         """
+        counts = np.array([len(dyad.forms) for dyad in dyads], dtype=np.int64)
         if self.network is None:
-            return np.empty((sum(len(dyad.forms) for dyad in dyads), 0))
-        first: list[bool] = []
-        for is_new, dyad in zip(self.extractor.is_new(states[:, self._of_extractor]), dyads, strict=True):
-            first += [bool(is_new) and number == 0 for number in range(len(dyad.forms))]
-        return self.network.context(np.array(first, dtype=np.bool_), statistics_rows(dyads))
+            return np.empty((int(counts.sum()), 0))
+        table, row = distinct_statistics(dyads)
+        contexts: Floats = self.network.context(np.zeros(len(table), dtype=np.bool_), table)[row]
+        is_new = self.extractor.is_new(states[:, self._of_extractor]) & (counts > 0)
+        contexts[(np.cumsum(counts) - counts)[is_new], FIRST_SESSION] = 1.0
+        return contexts
 
     def inputs(self, forms: Floats, contexts: Floats) -> Floats:
         """Return the network's inputs of forms (n, columns) in their contexts."""
@@ -86,20 +87,25 @@ class FormStep:
         return np.concatenate([of_extractor, of_network], axis=1)
 
 
-def statistics_rows(dyads: Sequence[DyadForms]) -> Floats:
-    """Return the practice's statistics of each form, dyad by dyad, shape (forms, 21); NaN: none are known."""
+def distinct_statistics(dyads: Sequence[DyadForms]) -> tuple[Floats, NDArray[np.int64]]:
+    """Return the distinct statistics (m, 21), the first NaN for none, and the row of each form, dyad by dyad.
+
+    Few objects stand for the statistics of many forms; two objects with equal values have a row each.
+    """
     table: list[Sequence[float]] = [(np.nan,) * len(STATISTICS)]
-    # Few objects stand for the statistics of many forms.
     place: dict[int, int] = {id(None): 0}
     rows: list[int] = []
     for dyad in dyads:
-        given: Sequence[PracticeStatistics | None] = dyad.statistics or (None,) * len(dyad.forms)
-        if len(given) != len(dyad.forms):
-            raise ValueError(f"{len(dyad.forms)} forms have {len(given)} statistics: give each form its own")
-        for statistics in given:
+        if not dyad.statistics:
+            rows += [0] * len(dyad.forms)
+            continue
+        if len(dyad.statistics) != len(dyad.forms):
+            raise ValueError(
+                f"{len(dyad.forms)} forms have {len(dyad.statistics)} statistics: give each form its own"
+            )
+        for statistics in dyad.statistics:
             if statistics is not None and id(statistics) not in place:
                 place[id(statistics)] = len(table)
                 table.append(statistics.values)
             rows.append(place[id(statistics)])
-    found: Floats = np.array(table, dtype=np.float64)[np.array(rows, dtype=np.int64)]
-    return found
+    return np.array(table, dtype=np.float64), np.array(rows, dtype=np.int64)

@@ -38,6 +38,7 @@ FORM_INPUTS = (
 """Inputs of the form alone."""
 CONTEXT_INPUTS = ("first_session", *(f"practice_{name}" for name in STATISTICS), "statistics_known")
 """Inputs that a form shares with any other form of the same session."""
+FIRST_SESSION = CONTEXT_INPUTS.index("first_session")
 INPUTS = FORM_INPUTS + CONTEXT_INPUTS
 """All inputs in the order of the network's weights, which must not change."""
 LEVEL = INPUTS.index("level")
@@ -64,6 +65,10 @@ _LARGEST_STATISTIC = 4.0
 
 def form_inputs(columns: Floats) -> Floats:
     """Return the inputs of n forms alone, shape (n, `FORM_INPUTS`).
+
+    >>> form = np.array([[0.78, 0.88, 0.68, np.nan, 12, 0.2, 0.0, 0.25, 0]])
+    >>> form_inputs(form)[0, 3:6].round(3).tolist()
+    [0.0, 1.0, -1.0]
 
     Args:
         columns: (n, columns) of `FORM_COLUMNS`.
@@ -108,7 +113,7 @@ def context_inputs(first: Bools, statistics: Floats, mean: Floats, sd: Floats) -
     inputs = np.empty((first.size, len(CONTEXT_INPUTS)))
     known = ~np.any(np.isnan(statistics), axis=1, keepdims=True)
     scaled = np.clip((statistics - mean) / sd, -_LARGEST_STATISTIC, _LARGEST_STATISTIC)
-    inputs[:, 0] = first
+    inputs[:, FIRST_SESSION] = first
     inputs[:, 1:-1] = np.where(known, scaled, 0.0)
     inputs[:, -1:] = known
     return _on_grid(inputs)

@@ -14,7 +14,7 @@ from services.detector.domain.form import FORM_COLUMNS, Form, form_matrix
 from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.features.practice_statistics import STATISTICS
 from services.detector.model.floor_effect import possible_originals
-from services.detector.model.form_step import statistics_rows
+from services.detector.model.form_step import distinct_statistics
 from services.detector.model.snapshot import BadSnapshot
 from services.detector.model.trained_detector import TrainedDetector
 from tests.support.detector.forms import STEADY, declined, form, level_forms
@@ -171,22 +171,22 @@ def test_only_a_model_with_a_network_reads_statistics(
     assert network_detector.uses_statistics
 
 
-def test_statistics_are_one_row_for_each_form() -> None:
+def test_each_form_has_the_row_of_its_statistics() -> None:
     forms = level_forms([0.8, 0.7])
     dyads = [
         DyadForms(None, forms),
         DyadForms(None, forms, statistics=[None, SOME]),
         DyadForms(None, forms[:1], statistics=[OTHER]),
     ]
-    rows = statistics_rows(dyads)
-    assert np.isnan(rows[:3]).all()
-    assert rows[3].tolist() == list(SOME.values)
-    assert rows[4].tolist() == list(OTHER.values)
+    table, rows = distinct_statistics(dyads)
+    assert rows.tolist() == [0, 0, 0, 1, 2]
+    assert np.isnan(table[0]).all()
+    assert table[1:].tolist() == [list(SOME.values), list(OTHER.values)]
 
 
 def test_statistics_of_another_number_than_the_forms_are_refused() -> None:
     with pytest.raises(ValueError, match="2 forms have 1 statistics"):
-        statistics_rows([DyadForms(None, level_forms([0.8, 0.7]), statistics=[SOME])])
+        distinct_statistics([DyadForms(None, level_forms([0.8, 0.7]), statistics=[SOME])])
 
 
 STEPS = 48
