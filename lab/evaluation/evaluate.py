@@ -136,7 +136,7 @@ def evaluate_cohort(
         explanations=count_explanations(cohort, assessed),
         subgroups=count_by_subgroup(cohort, assessed),
         false_alarm_rates=tuple(false_alarm_rates(detector, cohort, assessed)),
-        parts=part_scores(detector.classifier, cohort) if isinstance(detector, TrainedDetector) else None,
+        parts=part_scores(detector, cohort) if isinstance(detector, TrainedDetector) else None,
         optimal=optimal_figures(cohort, assessed.risk, BUDGET, optimal) if optimal else None,
     )
 

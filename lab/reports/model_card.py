@@ -10,7 +10,6 @@ from lab.reports.rows import (
     MEAN,
     MOVEMENT_COLUMNS,
     OPTIMAL_COLUMNS,
-    PART_COLUMNS,
     RULE_COLUMNS,
     SUBGROUP_COLUMNS,
     Row,
@@ -18,6 +17,7 @@ from lab.reports.rows import (
     movement_rows,
     optimal_rows,
     optimal_runs,
+    part_columns,
     part_rows,
     rule_rows,
     scenario_columns,
@@ -89,6 +89,13 @@ AUPRC on the same cohorts: of deviations from the client's own baseline alone, o
 alone, of the trees alone, and of both together, which is the model:
 """
 
+_PARTS_WITH_NETWORK = """
+## What each part contributes
+
+AUPRC on the same cohorts: of deviations from the client's own baseline alone, of the filter's log-odds
+alone, of the trees alone, of the network alone, and of the three together, which is the model:
+"""
+
 _OPTIMAL = """
 ## What could be reached at most
 
@@ -121,7 +128,6 @@ _TARGET_RATES = 2.0, 8.0
 
 def card(manifest: Manifest, results: Sequence[ScenarioFigures], lowered: Sequence[LoweringResult]) -> str:
     """Return the model card; every figure in it is from the manifest or from the results."""
-    parts = part_rows(results)
     sections = [
         _HEAD.format(
             version=manifest.version,
@@ -138,7 +144,7 @@ def card(manifest: Manifest, results: Sequence[ScenarioFigures], lowered: Sequen
         markdown_table(MOVEMENT_COLUMNS, movement_rows(results)),
         _SUBGROUPS,
         markdown_table(SUBGROUP_COLUMNS, subgroup_rows(results)),
-        *([_PARTS, markdown_table(PART_COLUMNS, parts)] if parts else []),
+        *_parts(results),
         *_optimal(results),
         _LIMITS.format(exceptions="".join(f"\n  - {result.sentence()}" for result in lowered)),
     ]
@@ -158,6 +164,15 @@ def _summary(results: Sequence[ScenarioFigures]) -> str:
         lowest=min(rates),
         highest=max(rates),
     )
+
+
+def _parts(results: Sequence[ScenarioFigures]) -> list[str]:
+    rows = part_rows(results)
+    if not rows:
+        return []
+    columns = part_columns(results)
+    words = _PARTS_WITH_NETWORK if "network" in columns else _PARTS
+    return [words, markdown_table(columns, rows)]
 
 
 def _optimal(results: Sequence[ScenarioFigures]) -> list[str]:

@@ -25,7 +25,6 @@ RULE_COLUMNS = (
     "ruptures detected (at once)",
     "detected, if 5 of 100 stable sessions are flagged",
 )
-PART_COLUMNS = ("scenario", "deviations", "filter", "trees", "both")
 OPTIMAL_COLUMNS = (
     "scenario",
     "AUPRC of the optimal filter",
@@ -107,6 +106,13 @@ def median_delays(results: Sequence[ScenarioFigures]) -> list[str]:
     return [f"{np.median(one):.0f}" if one else "" for one in delays]
 
 
+def part_columns(results: Sequence[ScenarioFigures]) -> tuple[str, ...]:
+    """Return the headings of `part_rows`; a model with a network has one more part."""
+    has_network = any(run.parts is not None and run.parts.network_alone is not None for run in results)
+    parts = ("network", "together") if has_network else ("both",)
+    return "scenario", "deviations", "filter", "trees", *parts
+
+
 def part_rows(results: Sequence[ScenarioFigures]) -> list[Row]:
     """Return the AUPRC of the model's parts per scenario, and the mean; empty for other models."""
     rows: list[Row] = []
@@ -116,6 +122,7 @@ def part_rows(results: Sequence[ScenarioFigures]) -> list[Row]:
                 run.parts.deviations_alone,
                 run.parts.filter_alone,
                 run.parts.trees_alone,
+                *([] if run.parts.network_alone is None else [run.parts.network_alone]),
                 run.model.ranking.auprc,
             )
             for run in runs

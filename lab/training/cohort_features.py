@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.product_path import forms_of
 from lab.simulator.cohort import Cohort
+from lab.statistics_of_others import statistics_of_others
 from services.detector.features.extractor import FeatureExtractor
 from services.detector.features.practice_statistics import STATISTICS
 from services.detector.model.network import Network
@@ -64,20 +66,21 @@ def fold_network(network: Network, forms: Floats, statistics: Floats | None = No
 
 
 def fold_cohort(
-    features: FeatureExtractor,
-    cohort: Cohort,
-    network: Network | None = None,
-    statistics: Floats | None = None,
+    features: FeatureExtractor, cohort: Cohort, network: Network | None = None
 ) -> SessionFeatures:
     """Return the sessions of a cohort that took place, ordered by client and session.
 
-    Args:
-        features: computes the features.
-        cohort: the cohort.
-        network: None: no log-odds of a network are computed.
-        statistics: (clients, 21) that the network reads; a row with NaN, or None: none are known.
+    A network reads the statistics of other clients of the cohort.
     """
     client, session = np.nonzero(cohort.present)
     folded = fold_forms(features, cohort.forms)[client, session]
-    log_odds = None if network is None else fold_network(network, cohort.forms, statistics)[client, session]
+    log_odds = None
+    if network is not None:
+        log_odds = fold_network(network, cohort.forms, _statistics(cohort))[client, session]
     return SessionFeatures(folded, cohort.rupture[client, session], client, session, log_odds)
+
+
+def _statistics(cohort: Cohort) -> Floats:
+    found = statistics_of_others([forms_of(cohort, client) for client in range(cohort.present.shape[0])])
+    none_known = (np.nan,) * len(STATISTICS)
+    return np.array([none_known if one is None else one.values for one in found], dtype=np.float64)

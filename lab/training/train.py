@@ -11,12 +11,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from lab.product_path import forms_of
-from lab.simulator.cohort import Cohort, simulate
-from lab.statistics_of_others import statistics_of_others
+from lab.simulator.cohort import simulate
 from lab.training.cohort_features import fold_cohort
 from services.detector.features.extractor import FEATURES, MONOTONE, FeatureExtractor
-from services.detector.features.practice_statistics import STATISTICS
 from services.detector.model.classifier import Blend, Classifier, NetworkBlend, Scorer
 from services.detector.model.manifest import TrainingRecord
 from services.detector.model.network import Network
@@ -75,17 +72,12 @@ def simulate_sample(
     progress: Callable[[int], None],
     network: Network | None = None,
 ) -> Sample:
-    """Simulate cohorts, each from its own world, and return all their sessions.
-
-    Where a network is given, it reads the statistics of other clients of the same cohort.
-    """
+    """Simulate cohorts, each from its own world, and return all their sessions."""
     features = FeatureExtractor()
     declined = features.names.index("declined")
     xs, ys, log_odds = [], [], []
     for number, child in enumerate(seed.spawn(cohorts)):
-        cohort = simulate(np.random.default_rng(child), clients)
-        statistics = None if network is None else _statistics_of_others(cohort)
-        rows = fold_cohort(features, cohort, network, statistics)
+        rows = fold_cohort(features, simulate(np.random.default_rng(child), clients), network)
         xs.append(rows.features)
         ys.append(rows.rupture)
         if rows.network_log_odds is not None:
@@ -94,13 +86,6 @@ def simulate_sample(
     x = np.concatenate(xs)
     of_network = None if network is None else np.concatenate(log_odds)
     return Sample(x, np.concatenate(ys), x[:, declined] == 0, of_network)
-
-
-def _statistics_of_others(cohort: Cohort) -> Floats:
-    histories = [forms_of(cohort, client) for client in range(cohort.present.shape[0])]
-    none_known = (np.nan,) * len(STATISTICS)
-    found = statistics_of_others(histories)
-    return np.array([none_known if one is None else one.values for one in found], dtype=np.float64)
 
 
 def fit_trees(sample: Sample, plan: TrainingPlan) -> HistGradientBoostingClassifier:

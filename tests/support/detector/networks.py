@@ -57,8 +57,13 @@ def network_blend(base: TrainedDetector) -> NetworkBlend:
     return NetworkBlend(blend.trees, blend.log_odds_index, (0.4, 0.2, 0.5, -0.5))
 
 
-def with_random_network(base: TrainedDetector, seed: int, units: int = 16) -> TrainedDetector:
+def with_random_network(
+    base: TrainedDetector, seed: int, units: int = 16, head_units: int = 8
+) -> TrainedDetector:
     """Return a detector of a model's trees and filter and of a network with random weights."""
     return detector_of(
-        network_blend(base), f"random-{seed}", base.threshold, network_of(random_arrays(seed, units))
+        network_blend(base),
+        f"random-{seed}",
+        base.threshold,
+        network_of(random_arrays(seed, units, head_units)),
     )
