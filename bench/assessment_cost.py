@@ -4,7 +4,8 @@
 
 It measures batches of 512 dyads on one thread in three cases: one rating after a snapshot, which is the usual
 case; a late rating, after which the dyad's history of 30 sessions is folded again; and a history without any
-stored assessment. The cases take turns; it prints raw runs and medians.
+stored assessment. Each case is measured with the shipped model and, if that has no network, also with a
+network of 64 units and random weights beside it. The cases take turns; it prints raw runs and medians.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,6 +24,8 @@ from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.form import Form
 from services.detector.model.artefact import load
+from services.detector.model.trained_detector import TrainedDetector
+from tests.support.detector.networks import with_random_network
 
 SESSIONS = 30
 SEED = 5
@@ -50,8 +54,24 @@ def main() -> None:
     parser.add_argument("--dyads", type=int, default=512)
     parser.add_argument("--runs", type=int, default=15)
     wanted = parser.parse_args()
-    detector = load()
     whole = histories(wanted.dyads)
+    shipped = load()
+    work = _cases("the shipped model", shipped, whole)
+    if shipped.network is None:
+        work |= _cases("a network of 64 units", with_random_network(shipped, SEED, 64, 32), whole)
+    runs: dict[str, list[float]] = {name: [] for name in work}
+    for _ in range(wanted.runs):
+        for name, assess in work.items():
+            runs[name].append(cpu_us(assess, wanted.dyads))
+    for name, found in runs.items():
+        print(json.dumps({"case": name, "us": [round(us, 1) for us in found]}))
+    for name, found in runs.items():
+        print(f"{name}: median {statistics.median(found):.1f} us of CPU per rating, minimum {min(found):.1f}")
+
+
+def _cases(
+    name: str, detector: TrainedDetector, whole: Sequence[Sequence[Form]]
+) -> dict[str, Callable[[], object]]:
     before = detector.assess([DyadForms(None, forms[:-1]) for forms in whole])
     cases: dict[str, Sequence[DyadForms]] = {
         "on a snapshot": [
@@ -62,14 +82,7 @@ def main() -> None:
         ],
         f"{SESSIONS} sessions anew, none known": [DyadForms(None, forms) for forms in whole],
     }
-    runs: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(wanted.runs):
-        for name, dyads in cases.items():
-            runs[name].append(cpu_us(lambda dyads=dyads: detector.assess(dyads), wanted.dyads))  # type: ignore[misc]
-    for name, found in runs.items():
-        print(json.dumps({"case": name, "us": [round(us, 1) for us in found]}))
-    for name, found in runs.items():
-        print(f"{name}: median {statistics.median(found):.1f} us of CPU per rating, minimum {min(found):.1f}")
+    return {f"{case}, {name}": partial(detector.assess, dyads) for case, dyads in cases.items()}
 
 
 if __name__ == "__main__":
