@@ -202,16 +202,6 @@ pack = msgspec.msgpack.Encoder().encode
 unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
 
-def pack_numbers(numbers: Numbers) -> bytes:
-    """Return the bytes that are stored of an assessment.
-
-    Without a version of statistics they are those stored before there were any, so that an assessment that
-    stays the same is not published again.
-    """
-    fields = msgspec.structs.astuple(numbers)
-    return pack(fields[:-1] if numbers.statistics_version is None else fields)
-
-
 def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: Struct | bytes) -> bytes:
     """The record value of an event of this service; `data` may be encoded already."""
     held = data if isinstance(data, Struct) else msgspec.Raw(data)

@@ -1,10 +1,9 @@
 """Chooses among a practice's dated rows, which are only added, the one that is valid at a session."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 START_AFTER = timedelta(minutes=5)
 """Longer than any transaction that may still use the earlier rows."""
@@ -19,7 +18,6 @@ class Dated(Protocol):
 
 
 Row = TypeVar("Row", bound=Dated)
-Rows = TypeVar("Rows")
 
 
 def row_at(rows: Sequence[Row], session_at: datetime, accepted_at: datetime) -> Row | None:
@@ -31,27 +29,6 @@ def row_at(rows: Sequence[Row], session_at: datetime, accepted_at: datetime) -> 
     at = min(session_at, accepted_at)
     index = bisect_right(rows, at, key=lambda row: row.valid_from or at)
     return rows[index - 1] if index else None
-
-
-@dataclass(slots=True)
-class KnownRows(Generic[Rows]):
-    """What was read of practices' rows. Rows are only added, so their number tells whether there are more."""
-
-    _by_practice: dict[str, tuple[int, Rows]] = field(default_factory=dict)
-
-    def outdated(self, numbers: Mapping[str, int]) -> list[str]:
-        """Return the practices of whose rows, in this number now, not all were read."""
-        known = self._by_practice
-        return [id_ for id_, number in numbers.items() if number and known.get(id_, (0,))[0] != number]
-
-    def add(self, practice: str, number: int, rows: Rows) -> None:
-        """Keep what was read when there were `number` rows."""
-        self._by_practice[practice] = number, rows
-
-    def get(self, practice: str) -> Rows | None:
-        """Return what was read of a practice; None when it had no row yet."""
-        known = self._by_practice.get(practice)
-        return None if known is None else known[1]
 
 
 def next_midnight(now: datetime) -> datetime:

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
-from services.detector.domain.dated_rows import KnownRows
 from services.detector.domain.detector import Detector
 from services.detector.domain.episode_changes import AlertWindow
 from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.thresholds import Threshold
 from services.runtime.process.errors import Halt
+
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,27 @@ class Models:
                 " to DETECTOR_OTHER_MODEL_DIRS, or map the practice to another one (rapport models activate)"
             )
         return self._by_version[version]
+
+
+@dataclass(slots=True)
+class KnownRows(Generic[Rows]):
+    """What was read of practices' rows. Rows are only added, so their number tells whether there are more."""
+
+    _by_practice: dict[str, tuple[int, Rows]] = field(default_factory=dict)
+
+    def outdated(self, numbers: Mapping[str, int]) -> list[str]:
+        """Return the practices of whose rows, in this number now, not all were read."""
+        known = self._by_practice
+        return [id_ for id_, number in numbers.items() if number and known.get(id_, (0,))[0] != number]
+
+    def add(self, practice: str, number: int, rows: Rows) -> None:
+        """Keep what was read when there were `number` rows."""
+        self._by_practice[practice] = number, rows
+
+    def get(self, practice: str) -> Rows | None:
+        """Return what was read of a practice; None when it had no row yet."""
+        known = self._by_practice.get(practice)
+        return None if known is None else known[1]
 
 
 @dataclass(slots=True)

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 
 import numpy as np
+from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from schemas.events import Component
 from schemas.ids import Dyad, RatingIdentity
 from schemas.instruments.instrument import Instrument
-from services.detector.contracts import Assessed, Finding, InUnits, Numbers
+from services.detector.contracts import Assessed, Finding, InUnits, Numbers, pack
 from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
 from services.detector.domain.dyad_work import RatingVersion
 from services.detector.domain.episodes import EARLY_RATINGS
@@ -68,6 +69,16 @@ def rated_numbers(
         components=components,
         statistics_version=None if statistics is None else statistics.version,
     )
+
+
+def pack_numbers(numbers: Numbers) -> bytes:
+    """Return the bytes that are stored of an assessment.
+
+    Without a version of statistics they are those stored before there were any, so that an assessment that
+    stays the same is not published again.
+    """
+    fields = astuple(numbers)
+    return pack(fields[:-1] if numbers.statistics_version is None else fields)
 
 
 def withdrawn_numbers(version: RatingVersion, practice: Practice) -> Numbers:

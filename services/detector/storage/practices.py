@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from services.detector.domain.dated_rows import KnownRows
-from services.detector.domain.practice import Models, Practice, PracticeRows
+from services.detector.domain.practice import KnownRows, Models, Practice, PracticeRows
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
 from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.thresholds import Threshold, default_threshold

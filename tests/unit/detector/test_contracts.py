@@ -20,7 +20,7 @@ from schemas.ids import (
     TherapistId,
 )
 from services.detector import contracts as wire
-from services.detector.domain.published_assessment import published_assessment
+from services.detector.domain.published_assessment import pack_numbers, published_assessment
 from services.detector.stream.stages.heartbeat import TYPE as HEARTBEAT
 from services.runtime.kafka.record import Record
 from tests.support.detector.batch_driver import body, record_of
@@ -77,13 +77,13 @@ def test_an_assessment_is_written_as_its_contract_writes_it() -> None:
 def test_an_assessment_without_statistics_is_stored_as_before_there_were_any() -> None:
     numbers = wire.Numbers("r1", AT, events.Status.RATED, "default-m", "m", 4, 0.25, 0.5)
     fields = msgspec.structs.astuple(numbers)
-    assert wire.pack_numbers(numbers) == wire.pack(fields[:-1])
-    assert wire.unpack_numbers(wire.pack_numbers(numbers)) == numbers
+    assert pack_numbers(numbers) == wire.pack(fields[:-1])
+    assert wire.unpack_numbers(pack_numbers(numbers)) == numbers
 
 
 def test_an_assessment_with_statistics_is_read_back() -> None:
     numbers = wire.Numbers("r1", AT, events.Status.RATED, "default-m", "m", statistics_version="s-1")
-    assert wire.unpack_numbers(wire.pack_numbers(numbers)) == numbers
+    assert wire.unpack_numbers(pack_numbers(numbers)) == numbers
 
 
 def test_a_heartbeat_is_written_as_its_contract_writes_it() -> None:

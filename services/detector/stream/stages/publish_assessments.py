@@ -6,11 +6,12 @@ from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import assessment_id
 from schemas.rating_order import identity
-from services.detector.contracts import Numbers, envelope, pack, pack_numbers
+from services.detector.contracts import Numbers, envelope, pack
 from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.published_assessment import (
     components_in_units,
+    pack_numbers,
     published_assessment,
     rated_numbers,
     withdrawn_numbers,

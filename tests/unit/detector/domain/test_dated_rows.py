@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.detector.domain.dated_rows import KnownRows
+from services.detector.domain.practice import KnownRows
 from services.detector.domain.practice_statistics import PracticeStatistics, statistics_at
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
