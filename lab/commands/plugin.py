@@ -1,4 +1,5 @@
-"""Adds the lab's commands to `rapport`: simulate, train, evaluate, compare, and models reference.
+"""Adds the lab's commands to `rapport`: simulate, train, train-network, evaluate, compare, and models
+reference.
 
 The command modules import what they need when they run, so that `rapport` starts without scikit-learn.
 """
@@ -10,6 +11,7 @@ from lab.commands.evaluate import evaluate
 from lab.commands.reference import reference
 from lab.commands.simulate import simulate
 from lab.commands.train import train
+from lab.commands.train_network import train_network
 from services.runtime.process.cli_plugin import Plugin, subcommands
 
 
@@ -17,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     for command in (simulate, train, evaluate, compare):
         app.command(command.__name__)(command)
+    app.command("train-network")(train_network)
     subcommands(app, "models", "Which model scores which practice.").command("reference")(reference)
 
 

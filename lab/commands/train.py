@@ -12,7 +12,7 @@ def train(
     *,
     out: Annotated[Path, typer.Option(help="The folder for the model and its manifest.")] = Path("model"),
     seed: Annotated[int, typer.Option(help="The same seed gives the same predictions.")] = 20,
-    cohorts: Annotated[int, typer.Option(min=20, help="Simulated caseloads to train on.")] = 1600,
+    cohorts: Annotated[int, typer.Option(min=20, help="Simulated caseloads to train on.")] = 2000,
     rows: Annotated[int, typer.Option(min=1000, help="Highest number of sessions to train on.")] = 700_000,
     ratings: Annotated[
         Path | None,
@@ -49,14 +49,15 @@ def train(
 
 
 def _train_new(out: Path, seed: int, cohorts: int, rows: int) -> None:
+    from lab.network.kept import kept_network
     from lab.training.train import BUDGET, TrainingPlan
     from lab.training.train import train as train_classifier
     from services.detector.model.artefact import save
     from services.runtime.process.progress_bar import progress_bars
 
-    plan = TrainingPlan(seed=seed, cohorts=cohorts, rows=rows, calibration_cohorts=max(10, cohorts * 3 // 16))
+    plan = TrainingPlan(seed=seed, cohorts=cohorts, rows=rows, calibration_cohorts=max(10, cohorts // 5))
     with progress_bars() as progress:
-        trained = train_classifier(plan, progress)
+        trained = train_classifier(plan, progress, kept_network())
     manifest = save(
         out,
         trained.classifier,

@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from lab.product_path import assess_cohort
 from lab.simulator.cohort import simulate
+from lab.simulator.two_state_cohort import simulate_two_state
 from services.detector.domain.detector import Detector
 from services.detector.domain.reference import QUANTITIES, Reference, drift_quantities, equal_share_bins
 
 Floats = NDArray[np.float64]
 
+_FAMILIES = (simulate, simulate_two_state)
 SEED = 77
 COHORTS = 300
-CLIENTS = 40
+CLIENTS = 60
+"""Enough that half of them have statistics, which the model may read for the other half."""
 BUDGETS = tuple(range(1, 21))
 """Flagged sessions per 100 stable ones, for which the reference has a threshold."""
 
@@ -28,8 +31,9 @@ def make_reference(
     """Return the reference of a model; the same seed gives the same. `progress` is called once per cohort."""
     values: list[tuple[float, ...]] = []
     stable: list[Floats] = []
-    for child in np.random.SeedSequence(seed).spawn(cohorts):
-        cohort = simulate(np.random.default_rng(child), CLIENTS)
+    for number, child in enumerate(np.random.SeedSequence(seed).spawn(cohorts)):
+        family = _FAMILIES[number % len(_FAMILIES)]
+        cohort = family(np.random.default_rng(child), CLIENTS)
         assessed = assess_cohort(detector, cohort)
         values.extend(
             drift_quantities(assessment) for dyad in assessed.dyads for assessment in dyad.assessments

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from lab.simulator.cohort import simulate
+from lab.simulator.two_state_cohort import simulate_two_state
 from lab.training.cohort_features import fold_cohort
 from services.detector.features.extractor import FEATURES, MONOTONE, FeatureExtractor
 from services.detector.model.classifier import Blend, Classifier, NetworkBlend, Scorer
@@ -22,21 +23,25 @@ Floats = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 """Called with the name of the phase, the number of steps done, and their total."""
 
+_FAMILIES = (simulate, simulate_two_state)
 BUDGET = 5.0
 """Flagged sessions per 100 rated sessions without a rupture under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """The amount of training data; the defaults take about five minutes on one thread."""
+    """The amount of training data; half of all cohorts are of each family of worlds."""
 
     seed: int = 20
-    cohorts: int = 1600
+    cohorts: int = 2000
     clients: int = 40
+    """Clients of a cohort to train on."""
     rows: int = 700_000
     """Highest number of sessions to train on; drawn at random from all cohorts when there are more."""
-    calibration_cohorts: int = 300
-    trees: int = 150
+    calibration_cohorts: int = 400
+    calibration_clients: int = 60
+    """Enough that half of them have statistics, which the network reads for the other half."""
+    trees: int = 170
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,13 @@ def simulate_sample(
     progress: Callable[[int], None],
     network: Network | None = None,
 ) -> Sample:
-    """Simulate cohorts, each from its own world, and return all their sessions."""
+    """Simulate cohorts, each from its own world of the two families in turn; return all their sessions."""
     features = FeatureExtractor()
     declined = features.names.index("declined")
     xs, ys, log_odds = [], [], []
     for number, child in enumerate(seed.spawn(cohorts)):
-        rows = fold_cohort(features, simulate(np.random.default_rng(child), clients), network)
+        family = _FAMILIES[number % len(_FAMILIES)]
+        rows = fold_cohort(features, family(np.random.default_rng(child), clients), network)
         xs.append(rows.features)
         ys.append(rows.rupture)
         if rows.network_log_odds is not None:
@@ -91,12 +97,12 @@ def simulate_sample(
 def fit_trees(sample: Sample, plan: TrainingPlan) -> HistGradientBoostingClassifier:
     """Fit boosted trees, monotone in the features that rise when a whole form falls (`MONOTONE`)."""
     trees = HistGradientBoostingClassifier(
-        learning_rate=0.12,
+        learning_rate=0.1,
         max_iter=plan.trees,
-        max_leaf_nodes=10,
-        min_samples_leaf=400,
+        max_leaf_nodes=31,
+        min_samples_leaf=300,
         l2_regularization=10.0,
-        max_features=0.3,
+        max_features=0.25,
         monotonic_cst=list(MONOTONE),
         early_stopping=False,
         random_state=plan.seed,
@@ -160,7 +166,7 @@ def train(plan: TrainingPlan, progress: Progress, network: Network | None = None
     held_out = simulate_sample(
         calibration_seed,
         plan.calibration_cohorts,
-        plan.clients,
+        plan.calibration_clients,
         lambda done: progress("holding out", done, plan.calibration_cohorts),
         network,
     )
