@@ -13,10 +13,10 @@ from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
 from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
+from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.episodes import NO_SESSIONS, EpisodeStep, fold_episodes, session_risk
 from services.detector.domain.form import FORM_COLUMNS, Form
-from services.detector.domain.practice_statistics import PracticeStatistics
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.form import Form, form_matrix
-from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.features.practice_statistics import practice_statistics
 
 _HALVES = ("even", "odd")

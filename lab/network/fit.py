@@ -49,7 +49,7 @@ class NetworkPlan:
     clients: int = 512
     """Clients of one step."""
     seed: int = 7
-    """Of the first parameters."""
+    """Draws the first parameters."""
 
     @property
     def steps(self) -> int:

@@ -76,9 +76,12 @@ def report_on_cohorts(
         pictures.append(Picture(_CURVES, plot))
     except MatplotlibMissing as error:
         typer.secho(str(error), err=True, fg="yellow")
-    _show(detector, [about], [*_compared(comparisons, out), *evaluation_tables(results)], out, pictures)
+    compared = _compared(comparisons, out)
+    _show(detector, [about], [*compared, *evaluation_tables(results)], out, pictures)
     if card_file is not None:
-        card_file.write_text(card(read_manifest(folder), results, measure_all(detector)), encoding="utf-8")
+        lowered = measure_all(detector)
+        text = card(read_manifest(folder), results, lowered, compared[0] if compared else None)
+        card_file.write_text(text, encoding="utf-8")
         typer.echo(f"Model card written to {card_file}.")
 
 

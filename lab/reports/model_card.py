@@ -24,6 +24,7 @@ from lab.reports.rows import (
     scenario_rows,
     subgroup_rows,
 )
+from lab.reports.tables import ResultTable
 from services.detector.model.manifest import Manifest
 
 _HEAD = """# Model card: `{version}`
@@ -38,19 +39,34 @@ cannot know why they moved.
 A multiple-model Kalman filter follows each client's baseline of bond, goal and task. At every form it
 weighs whether the session is as usual, a bad day, or a rupture of one of seven patterns and three depths.
 Its results, with the client's own means, lags, EWMA and CUSUM, are the features of boosted trees
-(scikit-learn's histogram gradient boosting). A logistic regression weighs the log-odds of the trees and of
-the filter, and thereby calibrates the risk, on cohorts that neither was fitted to.
+(scikit-learn's histogram gradient boosting). {network}A logistic regression weighs these log-odds together,
+and thereby calibrates the risk, on cohorts that none of its inputs was fitted to.
 
 ## What it was trained on
 
 The model was trained on simulated clients only; no person's data was used. {cohorts} cohorts of {clients}
-clients ({rows} sessions) were simulated, each with parameters of its own, drawn from broad priors around
-published figures, and with ruptures of every shape. Calibration and default threshold rest on
-{calibration_cohorts} further cohorts ({calibration_rows} sessions). Seed {seed}. {libraries}.
+clients ({rows} sessions) were simulated, each with parameters of its own, drawn from broad priors, and with
+ruptures of every shape. {families}Calibration and default threshold rest on {calibration_cohorts} further
+cohorts ({calibration_rows} sessions). Seed {seed}. {libraries}.
 
 The default threshold is a risk of {threshold}. It is chosen so that {budget:g} of 100 rated sessions
 without a rupture under way reach it, on average over the calibration cohorts. A single practice's rate can
 differ from that by much: see "false" below.
+"""
+
+_NETWORK = """A small recurrent
+network reads the forms beside the filter, and with them statistics of the practice's own unlabelled ratings
+once 20 of its clients gave forms. """
+
+_FAMILIES = """Half of the
+cohorts come from each of two families of worlds: in one, each rupture has a drawn course; in the other, a
+client is stable or in a rupture, whatever happened before. """
+
+_COMPARED = """
+## Beside the model before
+
+Both models on the same practices, each practice's statistics taken from the other half of its clients.
+{note}
 """
 
 _MEASURED = """## What was measured
@@ -126,16 +142,28 @@ _TARGET_RATES = 2.0, 8.0
 """False alarms per 100 stable sessions that count as near the budget."""
 
 
-def card(manifest: Manifest, results: Sequence[ScenarioFigures], lowered: Sequence[LoweringResult]) -> str:
-    """Return the model card; every figure in it is from the manifest or from the results."""
+def card(
+    manifest: Manifest,
+    results: Sequence[ScenarioFigures],
+    lowered: Sequence[LoweringResult],
+    compared: ResultTable | None = None,
+) -> str:
+    """Return the model card; every figure in it is from the manifest or from the results.
+
+    `compared` is the table of `lab.reports.comparison_table`; None: no comparison was made.
+    """
+    has_network = manifest.network_sha256 is not None
     sections = [
         _HEAD.format(
             version=manifest.version,
             libraries=", ".join(f"{name} {version}" for name, version in sorted(manifest.libraries.items())),
             threshold=manifest.threshold,
             budget=manifest.flagged_per_100_stable,
+            network=_NETWORK if has_network else "",
+            families=_FAMILIES if has_network else "",
             **manifest.training.model_dump(),
         ),
+        *_comparison(compared),
         _MEASURED.format(cohorts=len(results)),
         markdown_table(scenario_columns(results), scenario_rows(results)),
         _summary(results),
@@ -149,6 +177,12 @@ def card(manifest: Manifest, results: Sequence[ScenarioFigures], lowered: Sequen
         _LIMITS.format(exceptions="".join(f"\n  - {result.sentence()}" for result in lowered)),
     ]
     return "\n".join(sections)
+
+
+def _comparison(compared: ResultTable | None) -> list[str]:
+    if compared is None:
+        return []
+    return [_COMPARED.format(note=compared.note), markdown_table(compared.columns, compared.rows)]
 
 
 def _summary(results: Sequence[ScenarioFigures]) -> str:

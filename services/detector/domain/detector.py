@@ -7,8 +7,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from services.detector.domain.assessment import Assessment
+from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.form import Form
-from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.domain.reference import Reference
 
 

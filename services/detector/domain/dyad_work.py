@@ -10,12 +10,11 @@ from schemas.ids import Dyad, DyadId
 from schemas.rating_order import Currency, SessionOrder, currency
 from services.detector.contracts import Changed, Rated, Responded
 from services.detector.domain.assessment import Assessment
+from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
 from services.detector.domain.episodes import EpisodeStep, SessionRisk
 from services.detector.domain.form import Form
 from services.detector.domain.practice import Practice
-from services.detector.domain.practice_statistics import PracticeStatistics
-from services.detector.domain.thresholds import Threshold
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 

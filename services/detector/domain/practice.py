@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.detector import Detector
 from services.detector.domain.episode_changes import AlertWindow
-from services.detector.domain.practice_statistics import PracticeStatistics
-from services.detector.domain.thresholds import Threshold
 from services.runtime.process.errors import Halt
 
 Rows = TypeVar("Rows")

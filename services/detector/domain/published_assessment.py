@@ -12,11 +12,10 @@ from schemas.ids import Dyad, RatingIdentity
 from schemas.instruments.instrument import Instrument
 from services.detector.contracts import Assessed, Finding, InUnits, Numbers, pack
 from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
+from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.dyad_work import RatingVersion
 from services.detector.domain.episodes import EARLY_RATINGS
 from services.detector.domain.practice import Practice
-from services.detector.domain.practice_statistics import PracticeStatistics
-from services.detector.domain.thresholds import Threshold
 
 
 def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, numbers: Numbers) -> Assessed:

@@ -5,12 +5,11 @@ The stream and the scoring of files share these steps.
 
 from collections.abc import Sequence
 
+from services.detector.domain.dated_rows import row_at, threshold_at
 from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episodes import session_risk
 from services.detector.domain.practice import Practice
-from services.detector.domain.practice_statistics import statistics_at
-from services.detector.domain.thresholds import threshold_at
 
 MAX_SNAPSHOT_BYTES = 4096
 """A larger snapshot would cost more to store than the history costs to refold."""
@@ -36,7 +35,7 @@ def _choose_statistics(dyad: DyadWork) -> None:
     rows = dyad.practice.statistics
     for session in dyad.sessions:
         version = session.version
-        session.statistics = statistics_at(rows, version.order.session_at, version.accepted_at)
+        session.statistics = row_at(rows, version.order.session_at, version.accepted_at)
 
 
 def _forms(dyad: DyadWork) -> DyadForms:

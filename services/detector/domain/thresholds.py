@@ -1,50 +1,12 @@
-"""Chooses the threshold that applies to a session, and computes thresholds for a false-alarm budget.
-
-A practice's thresholds are only ever added, each valid from a time after it was computed; so a session takes
-the same one whenever it arrives or is replayed.
-"""
+"""Computes thresholds for a false-alarm budget: from a practice's own risks, or from another threshold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from math import exp, log
 
 import numpy as np
 
-from services.detector.domain.dated_rows import row_at
-
 DEFAULT_FALSE_ALARMS = 0.05
 """The share of stable sessions flagged at a model's own threshold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """The risk from which a session is flagged; `version` identifies where it comes from."""
-
-    version: str
-    value: float
-    valid_from: datetime | None = None
-    """None: the model's own, always valid."""
-
-
-def default_threshold(model_version: str, value: float) -> Threshold:
-    """Return the model's own threshold, which applies until a practice has one."""
-    return Threshold(f"default-{model_version}", value)
-
-
-def threshold_at(
-    rows: Sequence[Threshold], default: Threshold, session_at: datetime, accepted_at: datetime
-) -> Threshold:
-    """Return the row valid at the session, or when its rating was accepted if that was earlier.
-
-    `rows` are in the order of `valid_from`; before the first one `default` applies.
-
-    >>> from datetime import UTC
-    >>> own, day = Threshold("own-1", 0.4, datetime(2026, 1, 5, tzinfo=UTC)), datetime(2026, 1, 6, tzinfo=UTC)
-    >>> threshold_at([own], default_threshold("m1", 0.5), day, day).version
-    'own-1'
-    """
-    return (row_at(rows, session_at, accepted_at) if rows else None) or default
 
 
 def shifted_threshold(before: float, model_before: float, model_after: float) -> float:

@@ -9,9 +9,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.form import form_matrix
-from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.features.practice_forms import PracticeForms
 
 StatisticsByPractice = Mapping[str, tuple[PracticeStatistics, ...]]

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from services.detector.contracts import Aware
-from services.detector.domain.practice_statistics import PracticeStatistics
+from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.features.practice_statistics import STATISTICS
 from services.detector.files.exported_rows import decode_rows, encode_rows
 from services.runtime.postgres.connect import Connection

@@ -10,11 +10,10 @@ from datetime import timedelta
 
 import msgspec
 
-from services.detector.domain.dated_rows import START_AFTER, next_midnight
+from services.detector.domain.dated_rows import START_AFTER, Threshold, next_midnight
 from services.detector.domain.practice import Models
 from services.detector.domain.thresholds import (
     DEFAULT_FALSE_ALARMS,
-    Threshold,
     shifted_threshold,
     threshold_for_false_alarms,
 )

@@ -50,6 +50,8 @@ LARGEST_INPUT = 16.0
 
 _INDEX = {name: index for index, name in enumerate(FORM_COLUMNS)}
 _LEVEL_CENTRE, _LEVEL_SCALE = 0.78, 0.15
+_LOWEST_LEVEL = 0.15
+"""Lower levels are read as this one: training has next to none, and a network extrapolates at will."""
 _CONTRAST_SCALE, _OVERALL_SCALE, _DEVIATION_SCALE, _FREEDOM_SCALE = 0.1, 0.08, 0.1, 9.0
 _STEP_SCALE, _ANSWERED_SCALE = 0.1, 8.0
 _LINE = 0.05
@@ -67,8 +69,8 @@ def form_inputs(columns: Floats) -> Floats:
     """Return the inputs of n forms alone, shape (n, `FORM_INPUTS`).
 
     >>> form = np.array([[0.78, 0.88, 0.68, np.nan, 12, 0.2, 0.0, 0.25, 0]])
-    >>> form_inputs(form)[0, 3:6].round(3).tolist()
-    [0.0, 1.0, -1.0]
+    >>> form_inputs(form)[0, 4:6].round(3).tolist()
+    [1.0, -1.0]
 
     Args:
         columns: (n, columns) of `FORM_COLUMNS`.
@@ -86,7 +88,7 @@ def form_inputs(columns: Floats) -> Floats:
     inputs = np.empty((len(FORM_INPUTS), rated.size))
     inputs[0] = rated
     inputs[1] = by_column[_INDEX["declined"]] > 0
-    inputs[LEVEL] = (level - _LEVEL_CENTRE) / _LEVEL_SCALE
+    inputs[LEVEL] = (np.maximum(level, _LOWEST_LEVEL) - _LEVEL_CENTRE) / _LEVEL_SCALE
     inputs[3:6] = np.where(given, np.round(components - level, _CONTRAST_DIGITS), 0.0) / _CONTRAST_SCALE
     inputs[6:9] = given
     inputs[9] = overall_given

@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from services.detector.domain.dated_rows import PracticeStatistics, Threshold, default_threshold
 from services.detector.domain.practice import KnownRows, Models, Practice, PracticeRows
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
-from services.detector.domain.practice_statistics import PracticeStatistics
-from services.detector.domain.thresholds import Threshold, default_threshold
 from services.runtime.postgres.connect import Connection
 
 _SELECT = """

@@ -13,8 +13,8 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating import RatingBody
 from schemas.session_rated import session_rated_value
 from services.detector.contracts import RatedEvent, arriving
+from services.detector.domain.dated_rows import Threshold
 from services.detector.domain.detector import Detector
-from services.detector.domain.thresholds import Threshold
 from services.detector.files.file_scorer import COLUMNS, Thresholds
 from services.detector.files.file_statistics import StatisticsByPractice
 from services.detector.files.ratings_table import InvalidRow, rated_of

@@ -5,7 +5,7 @@ import pytest
 from lab.evaluation.evaluate import ScenarioFigures, evaluate_cohort
 from lab.simulator.scenarios import SCENARIOS
 from services.detector.model.artefact import SHIPPED, load
-from services.detector.model.classifier import Blend
+from services.detector.model.classifier import NetworkBlend
 from services.detector.model.manifest import read_manifest
 from services.detector.model.trained_detector import TrainedDetector
 
@@ -46,12 +46,13 @@ def test_hypotheses_are_worth_more_than_deviations_and_trees_add_to_them(figures
     assert found.trees_alone < figures.model.ranking.auprc + 0.03
 
 
-def test_what_the_filter_and_the_trees_say_never_counts_against_a_rupture() -> None:
+def test_what_trees_filter_and_network_say_never_counts_against_a_rupture() -> None:
     classifier = load(SHIPPED).classifier
-    assert isinstance(classifier, Blend)
-    of_trees, of_odds, _ = classifier.weights
+    assert isinstance(classifier, NetworkBlend)
+    of_trees, of_filter, of_network, _ = classifier.weights
     assert of_trees > 0
-    assert of_odds >= 0
+    assert of_filter >= 0
+    assert of_network > 0
 
 
 def test_the_card_is_of_the_shipped_model() -> None:

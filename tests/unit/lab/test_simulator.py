@@ -187,7 +187,9 @@ def test_an_instrument_of_ones_own_is_simulated_as_its_definition_describes_it(
     assert {mark for form in marks for mark in form} == {None, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0}
     assert {form.count(None) for form in marks} == {0, 1}
     assert (
-        np.mean([form[1] for form in marks if form[1]]) < 2.5 < np.mean([form[0] for form in marks if form[0]])
+        np.mean([form[1] for form in marks if form[1]])
+        < 2.5
+        < np.mean([form[0] for form in marks if form[0]])
     )
 
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.detector.domain.dated_rows import PracticeStatistics, row_at
 from services.detector.domain.practice import KnownRows
-from services.detector.domain.practice_statistics import PracticeStatistics, statistics_at
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 FIRST = PracticeStatistics("first", (), MONDAY)
@@ -27,12 +27,12 @@ def test_a_session_takes_the_row_valid_at_the_earlier_of_its_time_and_its_accept
     expected: PracticeStatistics | None, session_day: int, accepted_day: int
 ) -> None:
     session_at, accepted_at = (MONDAY + timedelta(days=day) for day in (session_day, accepted_day))
-    assert statistics_at((FIRST, SECOND), session_at, accepted_at) == expected
+    assert row_at((FIRST, SECOND), session_at, accepted_at) == expected
 
 
 def test_a_row_without_a_date_is_valid_at_every_session() -> None:
     always = PracticeStatistics("file", ())
-    assert statistics_at((always,), MONDAY - timedelta(days=9999), MONDAY) == always
+    assert row_at((always,), MONDAY - timedelta(days=9999), MONDAY) == always
 
 
 def test_rows_are_outdated_when_their_number_has_changed() -> None:

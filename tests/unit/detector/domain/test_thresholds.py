@@ -5,13 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from services.detector.domain.dated_rows import next_midnight
-from services.detector.domain.thresholds import (
-    Threshold,
-    default_threshold,
-    threshold_at,
-    threshold_for_false_alarms,
-)
+from services.detector.domain.dated_rows import Threshold, default_threshold, next_midnight, threshold_at
+from services.detector.domain.thresholds import threshold_for_false_alarms
 
 DEFAULT = default_threshold("m1", 0.5)
 MONDAY = datetime(2026, 1, 5, 10, tzinfo=UTC)

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import FORM_COLUMNS, Form, form_matrix
-from services.detector.domain.practice_statistics import PracticeStatistics
 from services.detector.features.practice_statistics import STATISTICS
 from services.detector.model.floor_effect import possible_originals
 from services.detector.model.form_step import distinct_statistics
