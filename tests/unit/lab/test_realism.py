@@ -24,14 +24,17 @@ def test_falls_repairs_and_missing_forms_are_counted() -> None:
     assert found["sessions without a form, of 100"] == pytest.approx(100 / 7)
 
 
-def test_a_caseload_drawn_from_the_priors_is_within_90_of_100_drawn_caseloads_and_an_altered_one_is_not() -> (
+def test_caseloads_drawn_from_the_priors_are_mostly_within_90_of_100_others_and_an_altered_one_is_not() -> (
     None
 ):
-    rng = np.random.default_rng(6)
-    cohort = simulate(rng, 60, draw_world(rng, WAI_SR), 12)
-    histories = [forms_of(cohort, client) for client in range(60)]
-    rows = compare(histories, WAI_SR, 20, lambda _done: None)
-    assert sum(row.low <= row.real <= row.high for row in rows) >= 0.7 * len(rows)
+    within = []
+    for seed in range(1, 9):
+        rng = np.random.default_rng(seed)
+        cohort = simulate(rng, 60, draw_world(rng, WAI_SR), 12)
+        histories = [forms_of(cohort, client) for client in range(60)]
+        rows = compare(histories, WAI_SR, 20, lambda _done: None)
+        within.append(sum(row.low <= row.real <= row.high for row in rows) / len(rows))
+    assert np.mean(within) >= 0.7
     flat = [level_forms([0.1] * 12) for _ in range(60)]
     outside = {
         row.name for row in compare(flat, WAI_SR, 20, lambda _: None) if not row.low <= row.real <= row.high

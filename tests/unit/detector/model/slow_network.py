@@ -14,7 +14,11 @@ def form_inputs(form: dict[str, float]) -> Row:
     given = [mark for mark in components if not isnan(mark)]
     overall, answered, spread = form["overall"], form["answered"], form["spread"]
     level = sum(given) / len(given) if given else overall
-    inputs = [float(not isnan(level)), form["declined"], 0.0 if isnan(level) else (level - 0.78) / 0.15]
+    inputs = [
+        float(not isnan(level)),
+        form["declined"],
+        0.0 if isnan(level) else (max(level, 0.15) - 0.78) / 0.15,
+    ]
     inputs += [0.0 if isnan(mark) else (mark - level) / 0.1 for mark in components]
     inputs += [float(not isnan(mark)) for mark in components]
     inputs += [float(not isnan(overall)), 0.0 if isnan(overall) else (overall - level) / 0.08]
