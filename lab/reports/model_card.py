@@ -66,7 +66,9 @@ _COMPARED = """
 ## Beside the model before
 
 Both models on the same practices, each practice's statistics taken from the other half of its clients.
+
 {note}
+
 """
 
 _MEASURED = """## What was measured
@@ -182,7 +184,7 @@ def card(
 def _comparison(compared: ResultTable | None) -> list[str]:
     if compared is None:
         return []
-    return [_COMPARED.format(note=compared.note), markdown_table(compared.columns, compared.rows)]
+    return [_COMPARED.format(note=compared.note), markdown_table(compared.columns, compared.rows), ""]
 
 
 def _summary(results: Sequence[ScenarioFigures]) -> str:
