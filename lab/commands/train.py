@@ -29,7 +29,7 @@ def train(
 ) -> None:
     """Train a model on simulated caseloads, or correct one by therapists' answers.
 
-    Without ratings and labels: trains a new model, in about three minutes on one core. Set
+    Without ratings and labels: trains a new model, in about five minutes on one core. Set
     DETECTOR_MODEL_DIR to the folder to use it. With both: corrects the model's risk, compares both risks on
     dyads that the correction has not seen, and writes a candidate if its risk is better there. A candidate
     scores nothing until somebody activates it: rapport models activate
