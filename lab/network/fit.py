@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
-from lab.network.gru import Batch, Parameters, exported, initial_parameters, loss
+from lab.network.gru import Parameters, TrainingBatch, exported, initial_parameters, loss
 from lab.network.sequences import Sequences, simulate_sequences
 from services.detector.model.network_inputs import context_inputs
 
@@ -102,7 +102,7 @@ def _prepared(sequences: Sequences, scale: _Scale) -> _Chunk:
     )
 
 
-def _draw(rng: np.random.Generator, chunks: deque[_Chunk], clients: int) -> Batch:
+def _draw(rng: np.random.Generator, chunks: deque[_Chunk], clients: int) -> TrainingBatch:
     sizes = np.array([sum(chunk.buckets[place].size for chunk in chunks) for place in range(len(BUCKETS))])
     place = int(rng.choice(len(BUCKETS), p=sizes / sizes.sum()))
     sessions = BUCKETS[place][1]
@@ -111,7 +111,7 @@ def _draw(rng: np.random.Generator, chunks: deque[_Chunk], clients: int) -> Batc
     statistics = chunk.statistics[which][:, None]
     repeated = np.broadcast_to(statistics, (clients, sessions, statistics.shape[2]))
     sequences = chunk.sequences
-    return Batch(
+    return TrainingBatch(
         jnp.asarray(np.concatenate([sequences.inputs[which, :sessions], repeated], axis=2)),
         jnp.asarray(sequences.rupture[which, :sessions], dtype=jnp.float32),
         jnp.asarray(sequences.present[which, :sessions], dtype=jnp.float32),
@@ -144,7 +144,7 @@ class NetworkTraining:
 
         @jax.jit
         def update(
-            parameters: Parameters, state: optax.OptState, batch: Batch
+            parameters: Parameters, state: optax.OptState, batch: TrainingBatch
         ) -> tuple[optax.Params, optax.OptState, jax.Array]:
             (_, log_loss), gradient = jax.value_and_grad(loss, has_aux=True)(parameters, batch)
             changes, state = optimiser.update(gradient, state, parameters)

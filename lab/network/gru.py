@@ -26,7 +26,7 @@ NONNEGATIVE = ("m_level", "m_top", "m_value", "level_weight", "top_weight")
 """Parameters that enter through softplus, which keeps them positive."""
 
 
-class Batch(NamedTuple):
+class TrainingBatch(NamedTuple):
     """Sequences of b clients over t sessions."""
 
     inputs: jax.Array
@@ -107,7 +107,7 @@ def forward(parameters: Parameters, inputs: jax.Array) -> tuple[jax.Array, jax.A
     return log_odds, jax.nn.relu(falls) @ parameters["g_value"] + parameters["g_bias"]
 
 
-def loss(parameters: Parameters, batch: Batch) -> tuple[jax.Array, jax.Array]:
+def loss(parameters: Parameters, batch: TrainingBatch) -> tuple[jax.Array, jax.Array]:
     """Return what training minimises, and the part of it that is the log loss; both per session.
 
     The squared error of the falls is an auxiliary task: it says what a rupture consists of.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -13,6 +14,17 @@ Result = TypeVar("Result")
 def run_with_database(work: Callable[["Connection"], Awaitable[Result]]) -> Result:
     """Connect by the settings in the environment, do the work, and return its result."""
     return asyncio.run(_run(work))
+
+
+def write_export(
+    export: Callable[["Connection", list[str]], Awaitable[bytes]], practices: list[str], out: Path
+) -> None:
+    """Write what `export` reads of these practices to a file."""
+
+    async def read(conn: "Connection") -> bytes:
+        return await export(conn, practices)
+
+    out.write_bytes(run_with_database(read))
 
 
 async def _run(work: Callable[["Connection"], Awaitable[Result]]) -> Result:

@@ -1,15 +1,12 @@
 """The command `rapport statistics export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from services.detector.cli.database import run_with_database
+from services.detector.cli.database import write_export
 from services.runtime.process.cli_plugin import subcommands
-
-if TYPE_CHECKING:
-    from services.runtime.postgres.connect import Connection
 
 _EXPORT_HELP = """
 Write the statistics of practices' own ratings to a file.
@@ -38,8 +35,5 @@ def export(
     """Write the statistics of practices' own ratings to a file."""
     from services.detector.files import statistics_file
 
-    async def read(conn: "Connection") -> bytes:
-        return await statistics_file.export(conn, practice)
-
-    out.write_bytes(run_with_database(read))
+    write_export(statistics_file.export, practice, out)
     typer.echo(f"Statistics written to {out}.")

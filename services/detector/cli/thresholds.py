@@ -1,15 +1,12 @@
 """The command `rapport thresholds export`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from services.detector.cli.database import run_with_database
+from services.detector.cli.database import write_export
 from services.runtime.process.cli_plugin import subcommands
-
-if TYPE_CHECKING:
-    from services.runtime.postgres.connect import Connection
 
 _EXPORT_HELP = """
 Write the practices' own thresholds to a file.
@@ -37,8 +34,5 @@ def export(
     """Write the practices' own thresholds to a file."""
     from services.detector.files import threshold_file
 
-    async def read(conn: "Connection") -> bytes:
-        return await threshold_file.export(conn, practice)
-
-    out.write_bytes(run_with_database(read))
+    write_export(threshold_file.export, practice, out)
     typer.echo(f"Thresholds written to {out}.")

@@ -9,6 +9,7 @@ import pytest
 
 from services.runtime.postgres.migrations import migrate
 from tests.support.detector.batch_driver import DetectorDriver, detector_driver
+from tests.support.detector.toy_detector import StatisticsReader
 from tests.support.postgres import fresh_database
 
 
@@ -38,5 +39,19 @@ def database_url(new_database: NewDatabase) -> Iterator[str]:
 async def detector(database_url: str) -> AsyncIterator[DetectorDriver]:
     """The toy detector over a fresh database, with one practice that gets messages about all sessions."""
     async with detector_driver(database_url) as ready:
+        await ready.practice()
+        yield ready
+
+
+@pytest.fixture
+def reader() -> StatisticsReader:
+    """A model that reads statistics, and notes which it was given."""
+    return StatisticsReader()
+
+
+@pytest.fixture
+async def driver(database_url: str, reader: StatisticsReader) -> AsyncIterator[DetectorDriver]:
+    """That model over a fresh database, with the practice `north`."""
+    async with detector_driver(database_url, reader) as ready:
         await ready.practice()
         yield ready

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from lab.commands.plugin import plugin
 from lab.evaluation.curves import RECALLS, RISK_EDGES, precision_at_recalls, risk_and_truth
-from lab.evaluation.evaluate import evaluate_cohort
 from lab.evaluation.explanation_accuracy import count_explanations, true_movement
 from lab.evaluation.false_alarm_rates import STARTS, false_alarm_rates
 from lab.evaluation.metrics import RuptureSpan, detection_figures
@@ -20,7 +19,6 @@ from lab.evaluation.practice_figures import answered_figures, assess_practice
 from lab.evaluation.subgroups import Subgroup, count_by_subgroup
 from lab.practice_histories import read_histories
 from lab.product_path import assess_cohort
-from lab.reports.rows import part_columns, part_rows
 from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.ruptures import LatentCourses
 from lab.simulator.scenarios import SCENARIOS
@@ -28,8 +26,6 @@ from schemas.events import Movement
 from schemas.instruments.catalogue import Catalogue
 from services.detector.files.label_file import Label
 from services.detector.model.artefact import load
-from services.detector.model.trained_detector import TrainedDetector
-from tests.support.detector.networks import with_random_network
 
 SESSIONS = 8
 
@@ -294,12 +290,3 @@ def test_clients_are_grouped_by_level_missing_forms_and_instrument(cohort: Cohor
     assert {group.group for group in counts.stable if group.by == "instrument"} == {
         cohort.world.instrument.id
     }
-
-
-def test_a_model_with_a_network_has_the_networks_score_among_its_parts(detector: TrainedDetector) -> None:
-    name = "as published, 12 items"
-    figures = evaluate_cohort(with_random_network(detector, 1), name, SCENARIOS[name], 5, 40)
-    assert figures.parts is not None
-    assert figures.parts.network_alone is not None
-    assert part_columns([figures])[-2:] == ("network", "together")
-    assert [len(row) for row in part_rows([figures])] == [6, 6]

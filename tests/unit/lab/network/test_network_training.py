@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lab.network.fit import NetworkPlan, NetworkTraining, Round
-from lab.network.gru import Batch, forward, initial_parameters, loss
+from lab.network.gru import TrainingBatch, forward, initial_parameters, loss
 from lab.network.kept import ARRAYS_FILE, KEPT, RECIPE_FILE, keep, kept_network
 from lab.network.sequences import CLIENTS, GROUPS, simulate_sequences
 from services.detector.model.network_file import network_of
@@ -55,7 +55,7 @@ def test_training_lowers_the_log_loss(after_training: tuple[NetworkTraining, flo
     inputs = np.zeros((len(sequences.inputs), sequences.inputs.shape[1], len(INPUTS)), dtype=np.float32)
     inputs[:, :, : len(FORM_INPUTS) + 1] = sequences.inputs
     which = rng.permutation(len(inputs))
-    batch = Batch(
+    batch = TrainingBatch(
         jnp.asarray(inputs[which]),
         jnp.asarray(sequences.rupture[which], dtype=jnp.float32),
         jnp.asarray(sequences.present[which], dtype=jnp.float32),
