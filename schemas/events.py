@@ -6,17 +6,11 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from schemas.components import Component
+from schemas.facts import Facts
+
 Mark = float | None
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Component(StrEnum):
-    """The components of the alliance; `overall` is an instrument's global mark, where it has one."""
-
-    BOND = "bond"
-    GOAL = "goal"
-    TASK = "task"
-    OVERALL = "overall"
 
 
 class Status(StrEnum):
@@ -180,6 +174,8 @@ class EpisodeChanged(Event):
     movement: Movement | None = None
     ratings: Annotated[int, Field(ge=0)]
     trajectory: tuple[TrajectoryPoint, ...] = ()
+    facts: Facts | None = None
+    """What the marks show at `session_at`; null from a producer that is older than they are."""
     model_version: str
     accepted_at: AwareDatetime
     """When the rating that caused the change was accepted."""

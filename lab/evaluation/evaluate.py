@@ -24,7 +24,7 @@ from lab.product_path import AssessedCohort, assess_cohort
 from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.instruments import cutoff_share
 from lab.simulator.scenarios import SCENARIOS, Scenario
-from schemas.events import Component
+from schemas.components import Component
 from services.detector.domain.baseline_rules import baseline_rules, totals
 from services.detector.domain.detector import Detector
 from services.detector.model.trained_detector import TrainedDetector

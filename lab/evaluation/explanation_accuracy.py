@@ -10,7 +10,8 @@ import numpy as np
 from lab.evaluation.metrics import RuptureSpan, rupture_spans
 from lab.product_path import AssessedCohort
 from lab.simulator.cohort import Cohort
-from schemas.events import Component, Movement
+from schemas.components import Component
+from schemas.events import Movement
 from services.detector.domain.episodes import EARLY_RATINGS
 
 COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK)

@@ -10,7 +10,7 @@ from lab.evaluation.planting import RupturePlan, draw_plan, lower_rating
 from lab.evaluation.yardsticks import Yardstick
 from lab.practice_histories import DyadHistory, PracticeHistories
 from lab.statistics_of_others import statistics_of_others
-from schemas.events import Component
+from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.form import Form, form_of
 

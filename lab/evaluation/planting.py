@@ -13,7 +13,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.events import Component, Mark
+from schemas.components import Component
+from schemas.events import Mark
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import from_units
 from services.detector.contracts import DecodedScores, Rated

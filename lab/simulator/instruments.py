@@ -11,13 +11,13 @@ from functools import cache
 
 import numpy as np
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.ids import InstrumentId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 
 BOND, GOAL, TASK, OVERALL = range(4)
-"""Positions of the components in arrays, in the order of `schemas.events.Component`."""
+"""Positions of the components in arrays, in the order of `schemas.Component`."""
 LINE_STEP = 0.05
 """Instruments with a finer step than this share of their range are lines, read to the millimetre."""
 DRAW_ORDER = ("srs", "wai-sr", "wai-s", "wai-9")

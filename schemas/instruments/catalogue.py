@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError, model_validator
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.ids import InstrumentId
 from schemas.instruments.instrument import Instrument
 from schemas.validation_errors import InvalidInput, Violation

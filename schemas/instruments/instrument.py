@@ -6,7 +6,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.ids import InstrumentId
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import NamedTuple, cast
 
-from schemas.events import Component, Mark, Scores
+from schemas.components import Component
+from schemas.events import Mark, Scores
 from schemas.instruments.instrument import Instrument
 from schemas.validation_errors import InvalidInput, Violation
 

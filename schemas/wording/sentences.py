@@ -6,7 +6,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from schemas.events import Component, Movement
+from schemas.components import Component
+from schemas.events import Movement
 
 LANGUAGES = ("en", "de")
 MINUS = "\N{MINUS SIGN}"

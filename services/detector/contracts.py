@@ -11,7 +11,9 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from schemas.events import Answer, Change, Component, KeptBack, Movement, Status
+from schemas.components import Component
+from schemas.events import Answer, Change, KeptBack, Movement, Status
+from schemas.facts import Shape, Standing
 
 Aware = Annotated[datetime, Meta(tz=True)]
 
@@ -158,6 +160,38 @@ class Point(Struct, frozen=True, omit_defaults=True, gc=False):
     flagged: bool = False
 
 
+class StatedComponent(Struct, frozen=True, omit_defaults=True, gc=False):
+    """`schemas.facts.ComponentFact`."""
+
+    component: Component
+    standing: Standing
+    mark: float | None = None
+    usual: float | None = None
+    usual_low: float | None = None
+    usual_high: float | None = None
+    lasting: float | None = None
+
+
+class StatedEmptyForms(Struct, frozen=True, gc=False):
+    """`schemas.facts.EmptyForms`."""
+
+    last_at: datetime
+    count: int
+    of: int
+
+
+class StatedFacts(Struct, frozen=True, omit_defaults=True):
+    """`schemas.facts.Facts`."""
+
+    shape: Shape
+    components: tuple[StatedComponent, ...] = ()
+    form_at: datetime | None = None
+    since: datetime | None = None
+    slide: tuple[float, ...] = ()
+    empty: StatedEmptyForms | None = None
+    forms: int = 0
+
+
 class Changed(Struct, frozen=True, omit_defaults=True):
     """`schemas.events.EpisodeChanged`."""
 
@@ -182,6 +216,7 @@ class Changed(Struct, frozen=True, omit_defaults=True):
     leading_component: Component | None = None
     movement: Movement | None = None
     trajectory: tuple[Point, ...] = ()
+    facts: StatedFacts | None = None
 
 
 class OutgoingEvent(Struct, frozen=True):

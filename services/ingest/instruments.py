@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 

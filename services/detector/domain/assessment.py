@@ -2,7 +2,8 @@
 
 from msgspec import Struct
 
-from schemas.events import Component, Movement
+from schemas.components import Component
+from schemas.events import Movement
 
 DIGITS = 6
 """Decimals of every number of an assessment, so that what is compared, stored and published is the same."""

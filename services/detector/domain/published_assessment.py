@@ -7,7 +7,7 @@ import numpy as np
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.ids import Dyad, RatingIdentity
 from schemas.instruments.instrument import Instrument
 from services.detector.contracts import Assessed, Finding, InUnits, Numbers, pack

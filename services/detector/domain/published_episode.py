@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
 from schemas.rating_order import SessionOrder

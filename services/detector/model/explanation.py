@@ -7,7 +7,7 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.events import Component
+from schemas.components import Component
 from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
 from services.detector.domain.form import Form
 from services.detector.model.movement import (

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from schemas.events import Component, Mark
+from schemas.components import Component
+from schemas.events import Mark
 from schemas.instruments.scoring import to_units
 from services.ingest.context import IngestContext
 from services.ingest.request_batch import RatingAttempt, RequestBatch, ScoredForm

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from schemas.events import Answer, Change, Component, ComponentAssessment, EpisodeChanged
+from schemas.components import Component
+from schemas.events import Answer, Change, ComponentAssessment, EpisodeChanged
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.validation_errors import InvalidInput

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from schemas.events import Component, TrajectoryPoint
+from schemas.components import Component
+from schemas.events import TrajectoryPoint
 from schemas.instruments.instrument import Instrument
 from services.notifier.wording import Wording
 

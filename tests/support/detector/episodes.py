@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
+from schemas.components import Component
 from schemas.envelope import EpisodeChangedEvent, HeartbeatEvent, encode, envelope_fields
 from schemas.events import (
     Change,
-    Component,
     ComponentAssessment,
     EpisodeChanged,
     HeartbeatSent,

@@ -6,7 +6,8 @@ from math import isnan, nan
 
 import msgspec
 
-from schemas.events import Component, Movement, Status
+from schemas.components import Component
+from schemas.events import Movement, Status
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form

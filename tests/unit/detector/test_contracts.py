@@ -7,7 +7,8 @@ import msgspec
 import pytest
 from pydantic import BaseModel
 
-from schemas import events
+from schemas import events, facts
+from schemas.components import Component
 from schemas.envelope import decode
 from schemas.ids import (
     CaseId,
@@ -35,6 +36,9 @@ PAIRS = [
     (events.ComponentAssessment, wire.Finding),
     (events.EpisodeChanged, wire.Changed),
     (events.TrajectoryPoint, wire.Point),
+    (facts.ComponentFact, wire.StatedComponent),
+    (facts.EmptyForms, wire.StatedEmptyForms),
+    (facts.Facts, wire.StatedFacts),
 ]
 
 
@@ -61,8 +65,8 @@ def test_a_rating_is_read_as_its_contract_reads_it() -> None:
 
 def test_an_assessment_is_written_as_its_contract_writes_it() -> None:
     numbers = wire.Numbers(
-        "r1", AT, events.Status.RATED, "default-m", "m", 4, 0.25, 0.5, events.Component.BOND, None,
-        {events.Component.BOND: (0.25, 8.0, 9.1, -1.1), events.Component.OVERALL: (0.0, None, 9.0, None)},
+        "r1", AT, events.Status.RATED, "default-m", "m", 4, 0.25, 0.5, Component.BOND, None,
+        {Component.BOND: (0.25, 8.0, 9.1, -1.1), Component.OVERALL: (0.0, None, 9.0, None)},
     )  # fmt: skip
     who = Dyad(PracticeId("p"), TherapistId("t"), ClientId("c"), CaseId(""))
     identity = RatingIdentity(who.practice_id, who.client_id, SessionId("s"), InstrumentId("srs"))

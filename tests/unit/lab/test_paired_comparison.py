@@ -12,7 +12,8 @@ from lab.evaluation.paired_comparison import MODEL_BEFORE, PairedFigures, compar
 from lab.evaluation.yardsticks import Yardstick, first_family, kinds, second_family
 from lab.simulator.cohort import simulate
 from lab.simulator.scenarios import SCENARIOS
-from schemas.events import Component, Status
+from schemas.components import Component
+from schemas.events import Status
 from schemas.ids import InstrumentId, RatingId, SessionId
 from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment, ComponentFinding

@@ -13,7 +13,8 @@ from lab.evaluation.planting import (
     lower_rating,
     shares_of_depth,
 )
-from schemas.events import Component, Mark, Status
+from schemas.components import Component
+from schemas.events import Mark, Status
 from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import DecodedScores, Rated
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.events import Change, Component, EpisodeChanged, Movement
+from schemas.components import Component
+from schemas.events import Change, EpisodeChanged, Movement
 from schemas.instruments.catalogue import Catalogue
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist

@@ -5,7 +5,8 @@ from string import Formatter
 
 import pytest
 
-from schemas.events import Answer, Change, Component, Movement
+from schemas.components import Component
+from schemas.events import Answer, Change, Movement
 from schemas.wording.sentences import LANGUAGES
 from services.notifier.wording import Wordings
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue, InvalidDefinition, UnknownInstrument, read_definition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.validation_errors import Violation

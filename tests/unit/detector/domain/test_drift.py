@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas.events import Component
+from schemas.components import Component
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.drift import ENOUGH, HALF_LIFE, DriftMonitor
 from services.detector.domain.reference import (

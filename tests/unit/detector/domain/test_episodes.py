@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import Component
+from schemas.components import Component
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.episodes import (
     NO_SESSIONS,

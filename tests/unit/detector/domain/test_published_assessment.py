@@ -5,7 +5,7 @@ from math import isnan, nan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import Component
+from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import to_units
 from services.detector.domain.assessment import ComponentFinding

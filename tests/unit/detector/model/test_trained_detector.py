@@ -5,7 +5,8 @@ from math import isnan, nan
 import pytest
 from msgspec.structs import replace
 
-from schemas.events import Component, Movement
+from schemas.components import Component
+from schemas.events import Movement
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
 from services.detector.model.trained_detector import TrainedDetector
