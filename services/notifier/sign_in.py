@@ -161,9 +161,12 @@ async def end_session(conn: Connection, session: SignInSession) -> None:
 
 
 async def request_link(
-    conn: Connection, therapist: Therapist, now: datetime, valid: timedelta
+    conn: Connection, therapist: Therapist, now: datetime, valid: timedelta, *, episode_id: UUID | None = None
 ) -> UUID | None:
-    """Create a delivery that mails a sign-in link; None when the hour's limit of links is reached."""
+    """Create a delivery that mails a sign-in link; None when the hour's limit of links is reached.
+
+    With `episode_id`, the new link leads to that episode's item, as the link that it replaces did.
+    """
     key = (therapist.practice_id, therapist.therapist_id)
     await conn.execute(
         "SELECT FROM notifier.therapist WHERE practice_id = %s AND therapist_id = %s FOR UPDATE", key
@@ -179,12 +182,13 @@ async def request_link(
         return None
     delivery_id = uuid4()
     await conn.execute(
-        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
-        " created_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, episode_id, channel,"
+        " state, created_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             delivery_id,
             Purpose.SIGN_IN.value,
             *key,
+            episode_id,
             Channel.EMAIL.value,
             DeliveryState.PENDING.value,
             now,

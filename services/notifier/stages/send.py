@@ -78,12 +78,13 @@ async def _cancel(tx: Transaction, change: EpisodeChanged) -> None:
     # The job stays in the queue; it finds the delivery cancelled and sends nothing.
     await tx.conn.execute(
         "UPDATE notifier.delivery SET state = %s, reason = %s, finished_at = %s, next_try_at = NULL"
-        " WHERE episode_id = %s AND state = ANY(%s)",
+        " WHERE episode_id = %s AND purpose = %s AND state = ANY(%s)",
         (
             DeliveryState.CANCELLED.value,
             DeliveryReason.WITHDRAWN.value,
             tx.now,
             change.episode_id,
+            Purpose.EPISODE.value,
             predecessors(DeliveryState.CANCELLED),
         ),
     )

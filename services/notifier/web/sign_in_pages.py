@@ -78,7 +78,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
             for therapist in await _therapists_to_mail(conn, link, address.strip()):
-                await _mail_link(context, conn, therapist)
+                await _mail_link(context, conn, therapist, link.episode_id if link else None)
         # The answer is the same whether the address is known or not.
         return pages.render_message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
 
@@ -125,8 +125,10 @@ async def _therapists_to_mail(conn: Connection, link: SignInLink | None, address
     return await find_by_address(conn, address, _MOST_PER_ADDRESS) if address else []
 
 
-async def _mail_link(context: PageContext, conn: Connection, therapist: Therapist) -> None:
+async def _mail_link(
+    context: PageContext, conn: Connection, therapist: Therapist, episode: UUID | None
+) -> None:
     valid = timedelta(minutes=context.settings.asked_link_minutes)
-    delivery = await request_link(conn, therapist, context.clock.now(), valid)
+    delivery = await request_link(conn, therapist, context.clock.now(), valid, episode_id=episode)
     if delivery is not None:
         await context.defer(conn, [delivery])

@@ -73,6 +73,7 @@ async def test_an_expired_link_offers_a_new_one_which_is_mailed(notifier: Notifi
         page = await browser.post("/sign-in", data={"token": token})
         assert (page.status_code, "Send me a new link" in page.text) == (410, True)
         await browser.post("/sign-in/link", data={"token": token})
+        assert (await signed_in(notifier, browser)).headers["location"] == ITEM
     assert await notifier.rows("SELECT purpose FROM notifier.delivery WHERE purpose = 'sign-in'") == [
         ("sign-in",)
     ]
