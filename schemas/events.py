@@ -26,8 +26,13 @@ class Change(StrEnum):
 
     OPENED = "opened"
     DEEPENED = "deepened"
+    CONTINUED = "continued"
+    """A later session of an open episode; never sent, it keeps current what the therapist was shown."""
     ACKNOWLEDGED = "acknowledged"
     REPAIRED = "repaired"
+    """What fell is near the client's usual level at the opening again."""
+    SETTLED = "settled"
+    """The risk is low again, but what fell stayed lower than it was."""
     UNREPAIRED = "unrepaired"
     ENDED = "ended"
     WITHDRAWN = "withdrawn"

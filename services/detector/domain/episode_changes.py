@@ -6,6 +6,9 @@ newest session and that session is recent enough for the practice; otherwise the
 reason. An open episode that was kept back is opened anew at the first session at which the therapist may be
 notified and that is still flagged.
 
+While an episode is open, every later session that changes nothing else about it is emitted as `continued` to
+a therapist who was notified of it, so that whatever shows the episode can show the newest session.
+
 Responses never change a risk or an episode. `not-relevant` and `outside-event` silence an episode: no further
 `opened` or `deepened` is emitted, but its end is. `undone` (a newer answer revision) lifts that.
 """
@@ -46,6 +49,8 @@ class EmittedEpisode(Struct, frozen=True, array_like=True):
     """Why its last opening was kept back; None: it was not."""
     notified: bool = False
     """Whether the therapist was ever notified of it."""
+    shown: SessionOrder | None = None
+    """The session of its last change that was emitted; None: not known, or nothing was emitted."""
 
 
 class Decision(Struct, frozen=True, array_like=True):
@@ -206,12 +211,19 @@ class _Emission:
         if episode.end is not None and episode.end != end_before:
             shows_at = episode.closed or episode.opened
             after = self._emit(after, Change(episode.end.value), shows_at, self._why_not_follow(after))
-        return after
+        return self._follow(after)
+
+    def _follow(self, after: EmittedEpisode) -> EmittedEpisode:
+        """Emit the newest session of an open episode, unless a change was shown at it."""
+        newest = self._newest
+        if not after.notified or after.episode.end is not None or newest is None or newest == after.shown:
+            return after
+        return self._emit(after, Change.CONTINUED, newest, self._why_not_follow(after))
 
     def _emit(
         self, after: EmittedEpisode, change: Change, shows_at: SessionOrder, kept_back: KeptBack | None
     ) -> EmittedEpisode:
-        after = replace(after, revision=after.revision + 1)
+        after = replace(after, revision=after.revision + 1, shown=shows_at)
         self.changes.append(EpisodeChange(after, change, shows_at, kept_back))
         return after
 

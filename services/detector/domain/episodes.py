@@ -39,7 +39,7 @@ HIGH = 0.8
 FLAT = 0.05
 """A form is flat when no component is this much below the baseline: less than one mark of one item."""
 
-StepKind = Literal["", "opened", "deepened", "open", "repaired"]
+StepKind = Literal["", "opened", "deepened", "open", "repaired", "settled"]
 """What a session did to an episode; empty when none is open."""
 
 
@@ -47,6 +47,7 @@ class EpisodeEnd(StrEnum):
     """How an episode closed."""
 
     REPAIRED = "repaired"
+    SETTLED = "settled"
     UNREPAIRED = "unrepaired"
     ENDED = "ended"
 

@@ -28,7 +28,7 @@ WHERE practice_id = %s AND episode_id = %s ORDER BY answer_revision
 
 
 class EpisodeSummary(BaseModel):
-    """One episode with its state: open, acknowledged, repaired, unrepaired, ended or withdrawn."""
+    """One episode with its state: open, acknowledged, repaired, settled, unrepaired, ended or withdrawn."""
 
     episode_id: UUID
     revision: int

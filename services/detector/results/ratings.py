@@ -55,7 +55,7 @@ class EpisodeStanding(BaseModel):
     """What the assessment means for the dyad's episode."""
 
     flagged: bool
-    step: Literal["", "opened", "deepened", "open", "repaired"]
+    step: Literal["", "opened", "deepened", "open", "repaired", "settled"]
     episode_id: str | None
 
 

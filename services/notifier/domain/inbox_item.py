@@ -21,7 +21,9 @@ class ItemState:
     """What an item shows: the episode's state, and the revision of the change whose numbers are shown."""
 
     state: Change
+    """Never `CONTINUED`: that updates the numbers and leaves the state as it is."""
     revision: int
+    """The newest visible change, so that the numbers are those of the episode's newest session."""
     told_revision: int
     first_revision: int
 
@@ -37,7 +39,8 @@ def fold_revisions(entries: Iterable[EpisodeRevision]) -> ItemState | None:
     if not shown:
         return None
     visible = [entry for entry in ordered if is_visible(entry, shown[0])]
-    return ItemState(visible[-1].change, visible[-1].revision, shown[-1], shown[0])
+    state = next(entry.change for entry in reversed(visible) if entry.change is not Change.CONTINUED)
+    return ItemState(state, visible[-1].revision, shown[-1], shown[0])
 
 
 def is_visible(entry: EpisodeRevision, first_revision: int) -> bool:

@@ -147,6 +147,7 @@ def item_view(
         history=tuple(
             (wording.moment(one.session_at, zone), wording(f"history.{one.change.value}"))
             for one in item.history
+            if one.change is not Change.CONTINUED  # the picture and the numbers show these sessions
         ),
         given=_given(item, wording, zone),
         answers=tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),

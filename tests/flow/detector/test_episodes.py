@@ -64,7 +64,7 @@ async def test_an_episode_is_told_with_all_that_a_message_needs(detector: Detect
 
 async def test_no_second_alert_for_the_same_episode(detector: DetectorDriver) -> None:
     await opened(detector)
-    assert said(await detector.rate(body(0, LOW))) == []
+    assert said(await detector.rate(body(0, LOW))) == [("continued", None)]
 
 
 async def test_loading_two_years_of_history_tells_nobody(detector: DetectorDriver) -> None:
@@ -149,7 +149,7 @@ async def test_an_answer_that_comes_before_its_episode_counts_once_the_episode_o
 async def test_what_is_not_relevant_is_silent_when_it_deepens(detector: DetectorDriver) -> None:
     event = await opened(detector)
     await detector.feed([answer_of(body(-1, LOW), str(event.episode_id), Answer.NOT_RELEVANT, 1)])
-    assert said(await detector.rate(body(0, LOWEST))) == []
+    assert said(await detector.rate(body(0, LOWEST))) == [("continued", None)]
 
 
 async def sweep(detector: DetectorDriver, day: date) -> list[Outgoing]:

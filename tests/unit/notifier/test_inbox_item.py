@@ -42,6 +42,22 @@ def test_a_withdrawal_that_was_kept_back_counts_all_the_same() -> None:
     assert fold_revisions(told) == ItemState(Change.WITHDRAWN, revision=2, told_revision=1, first_revision=1)
 
 
+def test_a_later_session_gives_the_numbers_and_leaves_the_state() -> None:
+    told = [
+        EpisodeRevision(1, Change.OPENED, shown=True),
+        EpisodeRevision(2, Change.ACKNOWLEDGED, shown=True),
+        EpisodeRevision(3, Change.CONTINUED, shown=True),
+        EpisodeRevision(4, Change.CONTINUED, shown=False),
+    ]
+    assert fold_revisions(told) == ItemState(
+        Change.ACKNOWLEDGED, revision=4, told_revision=1, first_revision=1
+    )
+
+
+def test_a_later_session_alone_makes_no_item() -> None:
+    assert fold_revisions([EpisodeRevision(2, Change.CONTINUED, shown=True)]) is None
+
+
 @given(entries(), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_does_not_matter(found: list[EpisodeRevision], chance: object) -> None:
     shuffled = found.copy()

@@ -37,7 +37,62 @@ def answered(decision: Decision, answer: Answer, revision: int = 1) -> Decision:
 def test_an_episode_is_notified_once() -> None:
     first = decided(session(0, FLAGGED))
     again = decided(session(0, FLAGGED), session(1, FLAGGED), before=after(first))
-    assert (in_short(emit(first)[0]), in_short(emit(again)[0])) == ([("opened", None)], [])
+    assert (in_short(emit(first)[0]), in_short(emit(again)[0])) == (
+        [("opened", None)],
+        [("continued", None)],
+    )
+
+
+def test_a_later_session_of_a_notified_episode_is_emitted_once() -> None:
+    opened = after(decided(session(0, FLAGGED)))
+    now = decided(session(0, FLAGGED), session(1, QUIET), before=opened)
+    changes, _ = emit(now)
+    assert [("continued", order(1))] == [(each.change.value, each.order) for each in changes]
+    assert emit(after(now))[0] == []
+
+
+def test_an_acknowledged_episode_is_continued_too() -> None:
+    decision = after(answered(after(decided(session(0, FLAGGED))), Answer.DISCUSSED))
+    now = decided(session(0, FLAGGED), session(1, QUIET), before=decision)
+    assert (in_short(emit(now)[0]), episode_status(emit(now)[1][0], now.answers)) == (
+        [("continued", None)],
+        "acknowledged",
+    )
+
+
+def test_a_session_at_which_something_else_is_emitted_is_not_continued() -> None:
+    opened = after(decided(session(0, FLAGGED, level=0.7)))
+    deeper = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=opened)
+    assert in_short(emit(deeper)[0]) == [("deepened", None)]
+
+
+def test_a_session_after_the_one_that_deepened_is_shown_although_both_came_together() -> None:
+    opened = after(decided(session(0, FLAGGED, level=0.7)))
+    sessions = session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), session(2, QUIET)
+    changes, _ = emit(decided(*sessions, before=opened))
+    assert [("deepened", order(1)), ("continued", order(2))] == [
+        (each.change.value, each.order) for each in changes
+    ]
+
+
+def test_an_episode_that_was_kept_back_is_not_continued() -> None:
+    window = AlertWindow(BEGAN, None, ALWAYS.now)
+    history = after(decided(session(0, FLAGGED)), window)
+    now = decided(session(0, FLAGGED), session(1, QUIET), before=history)
+    assert emit(now, window)[0] == []
+
+
+def test_a_later_session_that_is_too_old_is_kept_back() -> None:
+    opened = after(decided(session(0, FLAGGED)))
+    now = decided(session(0, FLAGGED), session(1, QUIET), before=opened)
+    window = AlertWindow(None, timedelta(days=21), BEGAN + timedelta(days=300))
+    assert in_short(emit(now, window)[0]) == [("continued", "too-old")]
+
+
+def test_an_older_session_that_comes_late_is_not_continued() -> None:
+    opened = after(decided(session(0, FLAGGED), session(2, FLAGGED)))
+    now = decided(session(0, FLAGGED), session(1, QUIET), session(2, FLAGGED), before=opened)
+    assert emit(now)[0] == []
 
 
 def test_a_dyad_without_episodes_emits_nothing() -> None:
@@ -145,7 +200,7 @@ def test_a_discussed_episode_may_still_deepen() -> None:
 def test_an_episode_that_is_not_relevant_stays_silent_when_it_deepens() -> None:
     decision = after(answered(after(decided(session(0, FLAGGED, level=0.7))), Answer.NOT_RELEVANT))
     now = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=decision)
-    assert emit(now)[0] == []
+    assert in_short(emit(now)[0]) == [("continued", None)]
 
 
 def test_an_undone_answer_no_longer_counts() -> None:
