@@ -24,17 +24,23 @@ class Shape(StrEnum):
     LOW_FROM_START = "low-from-start"
     """They were low in the first two forms, so there was no higher usual level."""
     UNCLEAR = "unclear"
-    """They are lower than usual; the marks show neither a step nor a slide."""
+    """The marks show neither a step nor a slide; where no component fell, nothing is lower than usual."""
     NO_FORM = "no-form"
-    """No component is lower: forms stayed empty, which this client used to fill in."""
+    """No component fell in the last form given, and the newest session has no form."""
 
 
 class Standing(StrEnum):
     """Where a component's mark in the last form stands against this client's own usual level."""
 
     FELL = "fell"
-    """Lower, by at least half of what the deepest component fell, and outside of its own usual range."""
+    """Lower, by at least half of what the deepest component fell, and outside of its own usual range; the
+    deepest one, where it is lower at all, always fell."""
+    SOMEWHAT_LOWER = "somewhat-lower"
+    """Lower, and outside of its own usual range, but by less than half of what the deepest one fell."""
+    LOW = "low"
+    """At or under a quarter of the scale in the first two forms and in the last; it has no usual level."""
     HELD = "held"
+    """Within its own usual range."""
     ROSE = "rose"
     """Higher, and outside of its own usual range."""
     UNKNOWN = "unknown"
@@ -78,11 +84,13 @@ class Facts(FactModel):
 
     shape: Shape
     components: tuple[ComponentFact, ...] = ()
-    """Those that this client has ever marked: first those that fell, the deepest first, then the others."""
+    """Those that this client has ever marked: first those that fell, or are low, the deepest first and
+    `overall` after the other ones, then those that did not."""
     form_at: AwareDatetime | None = None
     """The last form that has marks; null when there is none."""
     since: AwareDatetime | None = None
-    """The first form from which the named components have been lower; null when none fell."""
+    """The first form from which all components that fell have been lower; the first form at all for those
+    that are low from the start; null when none fell."""
     slide: tuple[float, ...] = ()
     """The marks of the deepest component over a slide, oldest first, at least 4; empty for other shapes."""
     empty: EmptyForms | None = None

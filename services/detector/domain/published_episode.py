@@ -1,16 +1,20 @@
-"""Makes the data of `EpisodeChanged`: self-contained, with the trajectory of the dyad's newest sessions."""
+"""Makes the data of `EpisodeChanged`: self-contained, with facts and the dyad's newest sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue
-from schemas.instruments.scoring import from_units
+from schemas.instruments.instrument import Instrument
+from schemas.instruments.scoring import from_units, to_units
 from schemas.rating_order import SessionOrder
-from services.detector.contracts import Changed, Finding, Point, unpack_numbers
+from services.detector.contracts import Changed, Finding, Point, StatedComponent, StatedFacts, unpack_numbers
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import EpisodeChange
+from services.detector.domain.facts import SessionMarks, find_facts
 from services.detector.domain.form import instrument_of_stored
 
 TRAJECTORY_POINTS = 30
@@ -69,6 +73,49 @@ def episode_changed(
         leading_component=numbers.leading if numbers else None,
         movement=numbers.movement if numbers else None,
         trajectory=tuple(_point(session, catalogue) for session in history[-TRAJECTORY_POINTS:]),
+        facts=_facts(told, history, catalogue),
+    )
+
+
+def _facts(told: EpisodeChange, history: Sequence[PublishedSession], catalogue: Catalogue) -> StatedFacts:
+    so_far = [session for session in history if session.order <= told.order]
+    opened = sum(1 for session in so_far if session.order <= told.after.episode.opened)
+    facts = find_facts([_marks(session, catalogue) for session in so_far], opened)
+    return facts_in_units(facts, instrument_of_stored(told.order.instrument, catalogue))
+
+
+def _marks(session: PublishedSession, catalogue: Catalogue) -> SessionMarks:
+    instrument = instrument_of_stored(session.order.instrument, catalogue)
+    components = unpack_numbers(session.numbers).components
+    return SessionMarks(
+        session.order.session_at,
+        {
+            name: from_units(instrument, score)
+            for name, (_, score, _, _) in components.items()
+            if score is not None
+        },
+    )
+
+
+def facts_in_units(facts: StatedFacts, instrument: Instrument) -> StatedFacts:
+    """Return facts whose marks are converted from 0 to 1 into the instrument's units, to 6 decimals.
+
+    A reader subtracts what is shown: texts take the difference of rounded marks, not the rounded difference.
+    """
+
+    def mark(value: float | None) -> float | None:
+        return None if value is None else to_units(instrument, value)
+
+    def stated(part: StatedComponent) -> StatedComponent:
+        marks = (
+            mark(each) for each in (part.mark, part.usual, part.usual_low, part.usual_high, part.lasting)
+        )
+        return StatedComponent(part.component, part.standing, *marks)
+
+    return replace(
+        facts,
+        components=tuple(map(stated, facts.components)),
+        slide=tuple(to_units(instrument, each) for each in facts.slide),
     )
 
 

@@ -15,6 +15,7 @@ from schemas.events import (
     Movement,
     TrajectoryPoint,
 )
+from schemas.facts import ComponentFact, Facts, Shape, Standing
 from schemas.ids import ClientId, Dyad, EpisodeId, PracticeId, TherapistId, episode_event_id, record_key
 from schemas.topics import EPISODE_CHANGED
 from services.runtime.kafka.record import Record
@@ -50,6 +51,31 @@ def trajectory(sessions: int = 9, last: datetime = NOW) -> tuple[TrajectoryPoint
             )
         )
     return tuple(points)
+
+
+def facts_of_a_step(last: datetime = NOW, forms: int = 8) -> Facts:
+    """Return what the marks of `trajectory` show: goals fell at the session before the last."""
+    return Facts(
+        shape=Shape.STEP,
+        components=(
+            _component(Component.GOAL, Standing.FELL, 4.87, (8.61, 8.4, 8.8)),
+            _component(Component.BOND, Standing.HELD, 8.4, (9.0, 8.4, 9.2)),
+            _component(Component.TASK, Standing.SOMEWHAT_LOWER, 7.2, (8.4, 8.3, 8.6)),
+            _component(Component.OVERALL, Standing.SOMEWHAT_LOWER, 7.3, (8.8, 8.7, 8.9)),
+        ),
+        form_at=last,
+        since=last - WEEK,
+        forms=forms,
+    )
+
+
+def _component(
+    component: Component, standing: Standing, mark: float, usual: tuple[float, float, float]
+) -> ComponentFact:
+    level, low, high = usual
+    return ComponentFact(
+        component=component, standing=standing, mark=mark, usual=level, usual_low=low, usual_high=high
+    )
 
 
 def changed(
@@ -93,6 +119,7 @@ def changed(
         "movement": movement,
         "ratings": ratings,
         "trajectory": trajectory(last=session_at),
+        "facts": facts_of_a_step(session_at, ratings),
         "model_version": "toy",
         "accepted_at": session_at + timedelta(hours=1),
     }
