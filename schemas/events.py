@@ -69,6 +69,15 @@ class Answer(StrEnum):
     UNDONE = "undone"
 
 
+class PrecisionSource(StrEnum):
+    """Where a figure about earlier messages comes from."""
+
+    SIMULATED = "simulated"
+    """Simulated practices that the model was not trained on."""
+    PRACTICE = "practice"
+    """The answers of this practice's therapists."""
+
+
 class Event(BaseModel):
     """Base of all events: frozen, and tolerant of fields that a newer producer adds."""
 
@@ -154,6 +163,18 @@ class TrajectoryPoint(Event):
     flagged: bool = False
 
 
+class MessagePrecision(Event):
+    """How often messages of the same kind were right: a rupture was under way."""
+
+    right: Share
+    low: Share
+    """The lower end of the 90 % interval of `right`."""
+    high: Share
+    messages: Annotated[int, Field(ge=1)]
+    """The number of messages that were counted."""
+    source: PrecisionSource
+
+
 class EpisodeChanged(Event):
     """An episode of deterioration opened, changed or ended; contains all that the notifier needs."""
 
@@ -181,6 +202,8 @@ class EpisodeChanged(Event):
     trajectory: tuple[TrajectoryPoint, ...] = ()
     facts: Facts | None = None
     """What the marks show at `session_at`; null from a producer that is older than they are."""
+    precision: MessagePrecision | None = None
+    """How often messages like this one were right; null for other changes, and where nobody measured it."""
     model_version: str
     accepted_at: AwareDatetime
     """When the rating that caused the change was accepted."""

@@ -44,6 +44,7 @@ def write_candidate(base: Path, out: Path, correction: LabelCorrection) -> Manif
             "recalibration": recalibration,
             "learned_from": before.version,
             "reference_sha256": None,
+            "message_precision": None,
         }
     )
     out.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from schemas.components import Component
-from schemas.events import Answer, Change, KeptBack, Movement, Status
+from schemas.events import Answer, Change, KeptBack, Movement, PrecisionSource, Status
 from schemas.facts import Shape, Standing
 
 Aware = Annotated[datetime, Meta(tz=True)]
@@ -192,6 +192,16 @@ class StatedFacts(Struct, frozen=True, omit_defaults=True):
     forms: int = 0
 
 
+class StatedPrecision(Struct, frozen=True, gc=False):
+    """`schemas.events.MessagePrecision`."""
+
+    right: float
+    low: float
+    high: float
+    messages: int
+    source: PrecisionSource
+
+
 class Changed(Struct, frozen=True, omit_defaults=True):
     """`schemas.events.EpisodeChanged`."""
 
@@ -217,6 +227,7 @@ class Changed(Struct, frozen=True, omit_defaults=True):
     movement: Movement | None = None
     trajectory: tuple[Point, ...] = ()
     facts: StatedFacts | None = None
+    precision: StatedPrecision | None = None
 
 
 class OutgoingEvent(Struct, frozen=True):

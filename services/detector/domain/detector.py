@@ -1,6 +1,6 @@
 """Defines the protocol of a model: it assesses the forms of many dyads at once and returns snapshots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +9,7 @@ from msgspec import Struct
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.form import Form
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.domain.reference import Reference
 
 
@@ -55,6 +56,10 @@ class Detector(Protocol):
     @property
     def reference(self) -> Reference | None:
         """Distributions of the training data, for drift and starting thresholds; None: not known."""
+
+    @property
+    def message_precision(self) -> Mapping[str, MeasuredPrecision]:
+        """How often its messages are right in simulated practices, by kind; empty when nobody measured it."""
 
     @property
     def uses_statistics(self) -> bool:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from schemas.events import Answer
+from services.detector.domain.message_precision import RUPTURE_BY_ANSWER
 
 REQUIRED = ("client_id", "session_id", "answer")
 COLUMNS = (
     "practice_id", "therapist_id", "client_id", "case_id", "session_id", "answered_at", "answer",
 )  # fmt: skip
-RUPTURE_BY_ANSWER = {Answer.DISCUSSED: True, Answer.NOT_RELEVANT: False, Answer.OUTSIDE_EVENT: False}
 
 
 class Label(NamedTuple):

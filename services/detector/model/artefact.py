@@ -6,6 +6,7 @@ refused with a message that states what to do.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from skops.io import dumps, get_untrusted_types, loads
 
 from services.detector.domain.detector import DyadForms, HeartbeatHistory
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.domain.reference import Reference
 from services.detector.features.extractor import FEATURES, FeatureExtractor
 from services.detector.model.classifier import Blend, Classifier, NetworkBlend, Scorer
@@ -75,6 +77,7 @@ def _detector(
     *,
     expected_risk: float = 0.0,
     recalibration: Recalibration | None = None,
+    message_precision: Mapping[str, MeasuredPrecision] | None = None,
 ) -> TrainedDetector:
     return TrainedDetector(
         version=version,
@@ -83,6 +86,7 @@ def _detector(
         scorer=Scorer(classifier, recalibration),
         heartbeat=HeartbeatHistory(tuple(heartbeat_history()), expected_risk),
         network=network,
+        message_precision=message_precision,
     )
 
 
@@ -147,6 +151,7 @@ def load_without_reference(folder: Path) -> TrainedDetector:
         manifest.threshold,
         expected_risk=manifest.heartbeat_risks[-1],
         recalibration=manifest.recalibration,
+        message_precision=manifest.message_precision,
     )
     risks = heartbeat_risks(detector)
     same = len(risks) == len(manifest.heartbeat_risks) and all(

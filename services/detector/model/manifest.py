@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.features.extractor import FEATURES
 from services.detector.model.recalibration import Recalibration
 from services.runtime.process.errors import Halt
@@ -66,6 +67,8 @@ class Manifest(BaseModel):
     """The version of the model that was corrected."""
     reference_sha256: str | None = None
     """Hash of the reference file; None: there is none."""
+    message_precision: dict[str, MeasuredPrecision] | None = None
+    """How often messages are right in simulated practices, by kind; None: nobody measured it."""
 
 
 def installed_libraries() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Assesses the forms of many dyads with a trained model: features, risks and explanations in one pass."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from services.detector.domain.detector import DyadAssessments, DyadForms, HeartbeatHistory
 from services.detector.domain.form import form_matrix
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.domain.reference import Reference
 from services.detector.features.extractor import FeatureExtractor
 from services.detector.model.batch_fold import FoldedForms, HistoryLengths, fold_batch
@@ -37,6 +38,7 @@ class TrainedDetector:
         heartbeat: HeartbeatHistory,
         network: Network | None = None,
         reference: Reference | None = None,
+        message_precision: Mapping[str, MeasuredPrecision] | None = None,
     ) -> None:
         self._version = version
         self._threshold = threshold
@@ -44,6 +46,7 @@ class TrainedDetector:
         self._scorer = scorer
         self.heartbeat = heartbeat
         self.reference = reference
+        self.message_precision = message_precision or {}
 
     @property
     def version(self) -> str:

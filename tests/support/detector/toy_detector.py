@@ -1,7 +1,7 @@
 """Provides a detector that can be computed by hand: the drop of a form below the mean of earlier forms."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan, nan
 
 import msgspec
@@ -11,6 +11,7 @@ from schemas.events import Movement, Status
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.domain.reference import Reference
 
 _STATE = struct.Struct("<3d3qq")
@@ -28,6 +29,7 @@ class ToyDetector:
         self.version = version
         self.threshold = threshold
         self.reference = reference
+        self.message_precision: Mapping[str, MeasuredPrecision] = {}
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Fold each dyad on its own."""

@@ -36,6 +36,7 @@ PAIRS = [
     (events.ComponentAssessment, wire.Finding),
     (events.EpisodeChanged, wire.Changed),
     (events.TrajectoryPoint, wire.Point),
+    (events.MessagePrecision, wire.StatedPrecision),
     (facts.ComponentFact, wire.StatedComponent),
     (facts.EmptyForms, wire.StatedEmptyForms),
     (facts.Facts, wire.StatedFacts),

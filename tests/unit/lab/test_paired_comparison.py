@@ -1,6 +1,6 @@
 """Detectors of which everything is known by hand get the figures and the ratios that they should."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -19,6 +19,7 @@ from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.domain.form import Form
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.model.artefact import load
 from services.detector.model.trained_detector import TrainedDetector
 
@@ -37,6 +38,7 @@ class FixedDetector:
 
     def __init__(self, version: str, risk: Risk) -> None:
         self.version = version
+        self.message_precision: Mapping[str, MeasuredPrecision] = {}
         self._risk = risk
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
