@@ -3,6 +3,7 @@
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from services.notifier.api.next_sessions import next_session_router
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.channels.registry import ChannelSettings
@@ -34,6 +35,7 @@ def build_app(
     problem.install(app)
     app.include_router(health_router(health, metrics))
     app.include_router(therapist_router(context.pool, credentials, channel_settings))
+    app.include_router(next_session_router(context.pool, credentials, context.clock))
     app.include_router(notification_router(context.pool, credentials))
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))

@@ -6,11 +6,13 @@ from typing import Any
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
+from services.notifier.api.next_sessions import next_session_router
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.app import TITLE, VERSION
 from services.notifier.directory.store import Connection
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.process.clock import SystemClock
 
 
 def openapi() -> dict[str, Any]:
@@ -19,5 +21,6 @@ def openapi() -> dict[str, Any]:
     credentials = CredentialStore(Path())
     app = FastAPI(title=TITLE, version=VERSION)
     app.include_router(therapist_router(pool, credentials, {}))
+    app.include_router(next_session_router(pool, credentials, SystemClock()))
     app.include_router(notification_router(pool, credentials))
     return app.openapi()

@@ -1,0 +1,66 @@
+"""Serves /v1/clients/{client_id}/next-session: a practice states when a client's next session is."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from psycopg_pool import AsyncConnectionPool
+from pydantic import BaseModel, ConfigDict
+
+from schemas.rating import NEXT_AHEAD, Reference, When
+from services.notifier.directory.next_sessions import put_next_session
+from services.notifier.directory.store import Connection
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.problem import FieldError, Problem
+from services.runtime.http.tenant_auth import require_tenant
+from services.runtime.process.clock import Clock
+
+SCOPE = "therapists:write"
+
+ClientReference = Annotated[Reference, Path(description="The client's reference, as in the ratings.")]
+
+
+class NextSessionStatement(BaseModel):
+    """When the next session of a client with a therapist is; the statement received last counts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    therapist_id: Reference
+    at: When | None
+    """Null when no session is planned."""
+
+
+class StoredNextSession(BaseModel):
+    """A statement as it is stored."""
+
+    client_id: str
+    therapist_id: str
+    at: datetime | None
+
+
+def next_session_router(
+    pool: AsyncConnectionPool[Connection], credentials: CredentialStore, clock: Clock
+) -> APIRouter:
+    """Return the route for next sessions."""
+    router = APIRouter(prefix="/v1/clients", tags=["next sessions"])
+    PracticeId = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+
+    @router.put("/{client_id}/next-session")
+    async def put(
+        client_id: ClientReference, statement: NextSessionStatement, practice: PracticeId
+    ) -> StoredNextSession:
+        """State when a client's next session is, or that none is planned; repeating it changes nothing.
+
+        A client or therapist of whom nothing else is known yet is accepted.
+        """
+        now = clock.now()
+        if statement.at is not None and statement.at > now + NEXT_AHEAD:
+            error = FieldError("at", "is too far in the future", "at most 2 years from now")
+            raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=[error])
+        async with pool.connection() as conn:
+            await put_next_session(
+                conn, (practice, statement.therapist_id, client_id), statement.at, received_at=now
+            )
+        return StoredNextSession(client_id=client_id, therapist_id=statement.therapist_id, at=statement.at)
+
+    return router
