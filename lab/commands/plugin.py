@@ -1,5 +1,5 @@
-"""Adds the lab's commands to `rapport`: simulate, train, train-network, evaluate, compare, and models
-reference.
+"""Adds the lab's commands to `rapport`: simulate, train, train-network, evaluate, compare, models reference
+and models precision.
 
 The command modules import what they need when they run, so that `rapport` starts without scikit-learn.
 """
@@ -8,6 +8,7 @@ import typer
 
 from lab.commands.compare import compare
 from lab.commands.evaluate import evaluate
+from lab.commands.precision import precision
 from lab.commands.reference import reference
 from lab.commands.simulate import simulate
 from lab.commands.train import train
@@ -20,7 +21,9 @@ def register(app: typer.Typer) -> None:
     for command in (simulate, train, evaluate, compare):
         app.command(command.__name__)(command)
     app.command("train-network")(train_network)
-    subcommands(app, "models", "Which model scores which practice.").command("reference")(reference)
+    models = subcommands(app, "models", "Which model scores which practice.")
+    models.command("reference")(reference)
+    models.command("precision")(precision)
 
 
 plugin = Plugin(name="lab", register=register)

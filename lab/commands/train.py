@@ -5,6 +5,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from lab.commands.precision import add_precision
 from lab.commands.reference import add_reference
 
 
@@ -68,6 +69,7 @@ def _train_new(out: Path, seed: int, cohorts: int, rows: int) -> None:
         network=trained.network,
     )
     add_reference(out)
+    add_precision(out)
     print(f"Model {manifest.version} written to {out}; predictions {manifest.predictions_sha256[:16]}.")
 
 
@@ -102,6 +104,7 @@ def _correct(ratings: Path, labels: Path, model: Path | None, out: Path) -> None
         manifest = write_candidate(base, out, correction)
     except ValueError as error:
         _stop(str(error))
+    add_precision(out)
     typer.echo(
         f"Candidate {manifest.version} written to {out}. It scores nothing yet: add the folder to"
         " DETECTOR_OTHER_MODEL_DIRS of every detector, restart them, then\n"

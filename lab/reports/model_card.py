@@ -6,13 +6,13 @@ import numpy as np
 
 from lab.evaluation.evaluate import ScenarioFigures
 from lab.evaluation.monotonicity import LoweringResult
+from lab.reports.markdown_table import markdown_table
+from lab.reports.precision_section import with_precision_section
 from lab.reports.rows import (
-    MEAN,
     MOVEMENT_COLUMNS,
     OPTIMAL_COLUMNS,
     RULE_COLUMNS,
     SUBGROUP_COLUMNS,
-    Row,
     leading_share,
     movement_rows,
     optimal_rows,
@@ -178,7 +178,7 @@ def card(
         *_optimal(results),
         _LIMITS.format(exceptions="".join(f"\n  - {result.sentence()}" for result in lowered)),
     ]
-    return "\n".join(sections)
+    return with_precision_section("\n".join(sections), manifest)
 
 
 def _comparison(compared: ResultTable | None) -> list[str]:
@@ -221,16 +221,3 @@ def _optimal(results: Sequence[ScenarioFigures]) -> list[str]:
         _OPTIMAL.format(particles=first[0].particles, cohorts=cohorts),
         markdown_table(OPTIMAL_COLUMNS, optimal_rows(runs)),
     ]
-
-
-def markdown_table(columns: Row, rows: Sequence[Row]) -> str:
-    """Return a table in Markdown; the name of the row `MEAN` is bold.
-
-    >>> print(markdown_table(("scenario", "AUPRC"), [("noisy", "0.458"), ("mean", "0.458")]))
-    | scenario | AUPRC |
-    | --- | --- |
-    | noisy | 0.458 |
-    | **mean** | 0.458 |
-    """
-    bold = [(f"**{MEAN}**", *row[1:]) if row[0] == MEAN else row for row in rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), *bold))

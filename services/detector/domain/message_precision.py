@@ -59,8 +59,14 @@ def kinds_of(facts: StatedFacts) -> tuple[str, str]:
     shape = facts.shape.value
     if facts.shape in _WHOLE:
         return shape, shape
-    count = sum(one.standing is Standing.FELL and one.component in _PARTS for one in facts.components)
-    extent = "all" if count == len(_PARTS) else "several" if count > 1 else "one"
+    fell = {one.component for one in facts.components if one.standing is Standing.FELL}
+    count = len(fell & _PARTS)
+    if not fell:
+        extent = "none"
+    elif count == len(_PARTS):
+        extent = "all"
+    else:
+        extent = "several" if count > 1 else "one"
     return f"{shape}, {extent}", shape
 
 
