@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.detector import Detector
 from services.detector.domain.episode_changes import AlertWindow
+from services.detector.domain.message_precision import AnswersByKind
 from services.runtime.process.errors import Halt
 
 Rows = TypeVar("Rows")
@@ -26,6 +27,8 @@ class Practice:
     default: Threshold
     statistics: tuple[PracticeStatistics, ...] = ()
     """Those of its ratings, in the order in which they become valid; empty where its model reads none."""
+    answers: AnswersByKind = field(default_factory=dict)
+    """Its therapists' answers to messages, as they were counted today."""
 
     def alert_window(self, now: datetime) -> AlertWindow:
         """What is told to its therapists, now."""
@@ -88,3 +91,5 @@ class PracticeRows:
     """By model version, in the order in which they become valid."""
     statistics: KnownRows[tuple[PracticeStatistics, ...]] = field(default_factory=KnownRows)
     """In the order in which they become valid."""
+    answers: KnownRows[AnswersByKind] = field(default_factory=KnownRows)
+    """Counted once a day; the number of a count is its day."""

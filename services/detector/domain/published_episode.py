@@ -11,11 +11,21 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import from_units, to_units
 from schemas.rating_order import SessionOrder
-from services.detector.contracts import Changed, Finding, Point, StatedComponent, StatedFacts, unpack_numbers
+from services.detector.contracts import (
+    Changed,
+    Finding,
+    Point,
+    StatedComponent,
+    StatedFacts,
+    StatedPrecision,
+    unpack_numbers,
+)
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import EpisodeChange
 from services.detector.domain.facts import SessionMarks, find_facts
 from services.detector.domain.form import instrument_of_stored
+from services.detector.domain.message_precision import TOLD, stated_precision
+from services.detector.domain.practice import Practice
 
 TRAJECTORY_POINTS = 30
 
@@ -51,6 +61,7 @@ def episode_changed(
     shown = next((session for session in history if session.order == told.order), None)
     numbers = unpack_numbers(shown.numbers) if shown else None
     newest_at = history[-1].accepted_at if history else now
+    facts = _facts(told, history, catalogue)
     return Changed(
         episode_id=told.after.episode_id,
         revision=told.after.revision,
@@ -73,7 +84,8 @@ def episode_changed(
         leading_component=numbers.leading if numbers else None,
         movement=numbers.movement if numbers else None,
         trajectory=tuple(_point(session, catalogue) for session in history[-TRAJECTORY_POINTS:]),
-        facts=_facts(told, history, catalogue),
+        facts=facts,
+        precision=_precision(dyad.practice, facts) if told.change in TOLD else None,
     )
 
 
@@ -82,6 +94,10 @@ def _facts(told: EpisodeChange, history: Sequence[PublishedSession], catalogue: 
     opened = sum(1 for session in so_far if session.order <= told.after.episode.opened)
     facts = find_facts([_marks(session, catalogue) for session in so_far], opened)
     return facts_in_units(facts, instrument_of_stored(told.order.instrument, catalogue))
+
+
+def _precision(practice: Practice, facts: StatedFacts) -> StatedPrecision | None:
+    return stated_precision(facts, practice.answers, practice.model.message_precision)
 
 
 def _marks(session: PublishedSession, catalogue: Catalogue) -> SessionMarks:

@@ -1,11 +1,13 @@
 """Reads the practices of a batch, and adds those that are new."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold, default_threshold
+from services.detector.domain.message_precision import AnswersByKind
 from services.detector.domain.practice import KnownRows, Models, Practice, PracticeRows
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
+from services.detector.storage.responses import count_answers
 from services.runtime.postgres.connect import Connection
 
 _SELECT = """
@@ -45,6 +47,7 @@ async def read_practices(
     await _read_thresholds(conn, known.thresholds, {row[0]: row[4] for row in rows})
     of_readers = {row[0]: row[5] for row in rows if model_of[row[0]].uses_statistics}
     await _read_statistics(conn, known.statistics, of_readers)
+    await _read_answers(conn, known.answers, wanted, now)
     found = {}
     for id_, tell_from, max_age_days, *_ in rows:
         model = model_of[id_]
@@ -52,7 +55,8 @@ async def read_practices(
         statistics = known.statistics.get(id_) if id_ in of_readers else None
         max_age = None if max_age_days is None else timedelta(days=max_age_days)
         default = default_threshold(model.version, model.threshold)
-        found[id_] = Practice(id_, tell_from, max_age, model, own, default, statistics or ())
+        answers = known.answers.get(id_) or {}
+        found[id_] = Practice(id_, tell_from, max_age, model, own, default, statistics or (), answers)
     return found
 
 
@@ -81,3 +85,14 @@ async def _read_statistics(
         found[id_] = (*found[id_], PracticeStatistics(version, tuple(values), valid_from))
     for id_, rows in found.items():
         known.add(id_, numbers[id_], rows)
+
+
+async def _read_answers(
+    conn: Connection, known: KnownRows[AnswersByKind], wanted: Sequence[str], now: datetime
+) -> None:
+    # Once a day: a share of 50 answers and more hardly moves within one.
+    today = now.date().toordinal()
+    ids = known.outdated(dict.fromkeys(wanted, today))
+    if ids:
+        for id_, answers in (await count_answers(conn, ids)).items():
+            known.add(id_, today, answers)

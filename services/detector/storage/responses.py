@@ -1,5 +1,13 @@
-"""Reads the newest answers of a practice's therapists, each with the session that they were told about."""
+"""Reads the newest answers of practices' therapists: each with its session, or counted by kind of message."""
 
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from schemas.events import Answer
+from services.detector.contracts import StatedFacts
+from services.detector.domain.message_precision import RUPTURE_BY_ANSWER, AnswersByKind, kinds_of
 from services.runtime.postgres.connect import Connection
 
 _READ = """
@@ -26,3 +34,33 @@ async def read_answers(conn: Connection, practices: list[str]) -> list[tuple[obj
         (practice, therapist, client, case, session, at.isoformat(), answer)
         for practice, therapist, client, case, session, at, answer in rows
     ]
+
+
+_ABOUT_MESSAGES = """
+SELECT r.practice_id, r.answer, told.facts
+FROM (
+    SELECT DISTINCT ON (episode_id) practice_id, episode_id, answer FROM detector.response
+    WHERE practice_id = ANY(%s) ORDER BY episode_id, answer_revision DESC
+) r CROSS JOIN LATERAL (
+    SELECT c.data -> 'facts' AS facts FROM detector.episode_change c
+    WHERE c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
+    ORDER BY revision LIMIT 1
+) told
+WHERE r.answer = ANY(%s) AND told.facts IS NOT NULL
+"""
+
+
+async def count_answers(conn: Connection, practices: Sequence[str]) -> dict[str, AnswersByKind]:
+    """Count, for each of these practices, the answers that say whether a message was right, by its kind."""
+    answers = [answer.value for answer in RUPTURE_BY_ANSWER]
+    rows = await (await conn.execute(_ABOUT_MESSAGES, (list(practices), answers))).fetchall()
+    right: Counter[tuple[str, str]] = Counter()
+    count: Counter[tuple[str, str]] = Counter()
+    for practice, answer, facts in rows:
+        kind, _ = kinds_of(msgspec.convert(facts, StatedFacts))
+        count[practice, kind] += 1
+        right[practice, kind] += RUPTURE_BY_ANSWER[Answer(answer)]
+    return {
+        id_: {kind: (right[id_, kind], of) for (practice, kind), of in count.items() if practice == id_}
+        for id_ in practices
+    }
