@@ -15,8 +15,9 @@ from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.detector import Detector, DyadForms
-from services.detector.domain.episodes import NO_SESSIONS, EpisodeStep, fold_episodes, session_risk
+from services.detector.domain.episodes import NO_SESSIONS, EpisodeStep, fold_episodes
 from services.detector.domain.form import FORM_COLUMNS, Form
+from services.detector.domain.session_risk import session_risk
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

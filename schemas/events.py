@@ -38,6 +38,15 @@ class Change(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class OpenedBy(StrEnum):
+    """Which rule opened an episode."""
+
+    RISK = "risk"
+    """The risk reached the session's threshold."""
+    LOW_FROM_START = "low-from-start"
+    """A component was at most a quarter of the scale in the first form and in the second."""
+
+
 class KeptBack(StrEnum):
     """Why a change is kept back: stored, but not sent to the therapist."""
 
@@ -192,6 +201,8 @@ class EpisodeChanged(Event):
     """The session at which the change was found."""
     opened_at: AwareDatetime
     """The session at which the episode opened."""
+    opened_by: OpenedBy | None = None
+    """Which rule opened it; null from a producer that is older than this field."""
     next_session_at: AwareDatetime | None = None
     instrument: str
     risk: Share | None = None

@@ -11,8 +11,8 @@ from lab.simulator.cohort import Cohort
 from lab.statistics_of_others import statistics_of_others
 from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.detector import Detector
-from services.detector.domain.episodes import may_flag
 from services.detector.domain.form import Form
+from services.detector.domain.session_risk import may_flag
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

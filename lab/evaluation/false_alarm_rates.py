@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lab.product_path import AssessedCohort
 from lab.simulator.cohort import Cohort
 from services.detector.domain.detector import Detector
-from services.detector.domain.episodes import may_flag
 from services.detector.domain.practice_defaults import SENSITIVITIES
+from services.detector.domain.session_risk import may_flag
 from services.detector.domain.thresholds import threshold_for_false_alarms
 
 Floats = NDArray[np.float64]

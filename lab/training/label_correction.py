@@ -16,7 +16,7 @@ from lab.product_path import AssessedDyad, assess_histories
 from lab.statistics_of_others import statistics_of_others
 from lab.training.recalibration_fit import TherapistAnswers, fit_recalibration
 from services.detector.domain.detector import Detector
-from services.detector.domain.episodes import may_flag
+from services.detector.domain.session_risk import may_flag
 from services.detector.domain.thresholds import threshold_for_false_alarms
 from services.detector.files.label_file import Label
 from services.detector.model.recalibration import Recalibration, log_odds

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from schemas.components import Component
-from schemas.events import Answer, Change, KeptBack, Movement, PrecisionSource, Status
+from schemas.events import Answer, Change, KeptBack, Movement, OpenedBy, PrecisionSource, Status
 from schemas.facts import Shape, Standing
 
 Aware = Annotated[datetime, Meta(tz=True)]
@@ -228,6 +228,7 @@ class Changed(Struct, frozen=True, omit_defaults=True):
     trajectory: tuple[Point, ...] = ()
     facts: StatedFacts | None = None
     precision: StatedPrecision | None = None
+    opened_by: OpenedBy | None = None
 
 
 class OutgoingEvent(Struct, frozen=True):

@@ -12,9 +12,10 @@ from services.detector.contracts import Changed, Rated, Responded
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
-from services.detector.domain.episodes import EpisodeStep, SessionRisk
+from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form
 from services.detector.domain.practice import Practice
+from services.detector.domain.session_risk import SessionRisk
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 

@@ -1,43 +1,52 @@
 """Folds a dyad's session risks, in order, into episodes; it reads no clock, no database and no responses.
 
 An episode opens at the first session whose risk reaches its threshold, and stays one episode however long it
-lasts. It is repaired after `REPAIRED_SESSIONS` rated sessions in a row with a risk below `LOWER_SHARE` of
-the threshold (hysteresis: a risk that swings around the threshold makes one episode, not many). It deepens,
-at most `MAX_DEEPENINGS` times, when a flagged form is `DEEPER` below the form at which the episode opened or
-last deepened. It ends for want of sessions after `SILENT_DAYS`: as `unrepaired` if the last risk was not
-below the lower bound, otherwise as `ended`.
+lasts. Two rules stand beside the risk:
 
-Two kinds of session are never flagged: one of a client with fewer than `EARLY_RATINGS` ratings, unless the
-marks themselves are very low (the client's baseline is not known yet), and one with high, flat marks (nothing
-moved).
+- Low from the start: bond, goal or task at most `LOW` in the client's first form and in the second opens an
+  episode at the second, whatever the risk; its sessions are flagged as long as that component stays so low.
+- An empty form alone opens nothing. It does if the form before it had a risk of at least `FORM_SHARE` of its
+  threshold and a component at least `FORM_DROP` below this client's usual level, or if it is at least the
+  `EMPTY_RUN`-th empty form in a row after at least `HABIT_SESSIONS` sessions of which the client had filled
+  in at least `HABIT_SHARE`.
+
+An episode is repaired after `REPAIRED_SESSIONS` rated sessions in a row with a risk below `LOWER_SHARE` of
+the threshold (hysteresis: a risk that swings around the threshold makes one episode, not many) in which the
+components that opened it are near this client's usual level at the opening again. If the risk stays that low
+for `SETTLED_SESSIONS` rated sessions in a row and they are not near, it has settled, lower than before. It
+deepens, at most `MAX_DEEPENINGS` times, when a flagged form is `DEEPER` below the form at which the episode
+opened or last deepened. It ends for want of sessions after `SILENT_DAYS`: as `unrepaired` if the last risk
+was not below the lower bound, otherwise as `ended`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from math import isnan
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from schemas.components import Component
+from schemas.events import OpenedBy
 from schemas.rating_order import SessionOrder
-from services.detector.domain.assessment import Assessment
+from services.detector.domain.session_risk import VERY_LOW, LastForm, SessionRisk, last_form
 
 LOWER_SHARE = 0.7
 """The lower bound, as a share of the threshold."""
 REPAIRED_SESSIONS = 2
+SETTLED_SESSIONS = 4
+LOW = 0.25
+EMPTY_RUN = 3
+HABIT_SESSIONS = 5
+HABIT_SHARE = 0.8
+FORM_SHARE = 0.7
+FORM_DROP = 0.1
 DEEPER = 0.15
 """On the scale 0 to 1: 6 of the 40 points of the SRS, .6 of a mark from 1 to 5."""
 MAX_DEEPENINGS = 2
 SILENT_DAYS = 42
-EARLY_RATINGS = 3
-VERY_LOW = 0.4
-"""A level of at most this is very low: 2.6 standard deviations below the mean client (.745, SD .13)."""
-HIGH = 0.8
-FLAT = 0.05
-"""A form is flat when no component is this much below the baseline: less than one mark of one item."""
 
 StepKind = Literal["", "opened", "deepened", "open", "repaired", "settled"]
 """What a session did to an episode; empty when none is open."""
@@ -52,19 +61,11 @@ class EpisodeEnd(StrEnum):
     ENDED = "ended"
 
 
-class SessionRisk(NamedTuple):
-    """One session as the fold reads it; exactly this is stored of it."""
-
-    order: SessionOrder
-    risk: float
-    threshold: float
-    may_flag: bool
-    level: float | None
-    """Mean mark, 0 to 1; None when no form was given."""
-
-
 class Episode(Struct, frozen=True, array_like=True):
-    """A run of sessions during which a rupture is taken to be under way."""
+    """A run of sessions during which a rupture is taken to be under way.
+
+    Fields are only appended, with defaults, so that what was stored before can be read.
+    """
 
     opened: SessionOrder
     reference: float | None = None
@@ -74,10 +75,19 @@ class Episode(Struct, frozen=True, array_like=True):
     """Rated sessions in a row below the lower bound."""
     end: EpisodeEnd | None = None
     closed: SessionOrder | None = None
+    opened_by: OpenedBy = OpenedBy.RISK
+    near_from: dict[Component, float] = {}
+    """The components that opened it, each with the mark from which on it is near its usual level at the
+    opening again; empty when no usual level was known."""
+    near: int = 0
+    """Rated sessions in a row below the lower bound with all these components near."""
 
 
 class EpisodeState(Struct, frozen=True, array_like=True):
-    """The fold's state after the last session: all that the next session needs."""
+    """The fold's state after the last session: all that the next session needs.
+
+    Fields are only appended, with defaults, so that what was stored before can be read.
+    """
 
     episodes: tuple[Episode, ...] = ()
     last: SessionOrder | None = None
@@ -85,6 +95,15 @@ class EpisodeState(Struct, frozen=True, array_like=True):
     """Whether the last session is flagged."""
     over: bool = False
     """Whether the last session's risk is at or above the lower bound."""
+    form: LastForm | None = None
+    """None before the first form."""
+    low: tuple[Component, ...] = ()
+    """Components that were at most `LOW` in the first form, and in the second if there is one."""
+    sessions: int = 0
+    """Sessions up to the last form."""
+    forms: int = 0
+    empty: int = 0
+    """Sessions since the last form; none of them has one."""
 
 
 NO_SESSIONS = EpisodeState()
@@ -101,24 +120,6 @@ class EpisodeStep:
 
 
 NO_EPISODE_STEP = EpisodeStep(flagged=False, step="", episode=None)
-
-
-def may_flag(assessment: Assessment) -> bool:
-    """Return whether the session of this assessment may be flagged, whatever its risk."""
-    if assessment.ratings < EARLY_RATINGS:
-        return assessment.level <= VERY_LOW  # False for a level that is NaN
-    return not (assessment.level >= HIGH and _largest_drop(assessment) < FLAT)
-
-
-def _largest_drop(assessment: Assessment) -> float:
-    drops = [part.baseline - part.score for part in assessment.components.values()]
-    return max((drop for drop in drops if not isnan(drop)), default=0.0)
-
-
-def session_risk(order: SessionOrder, assessment: Assessment, threshold: float) -> SessionRisk:
-    """Return what the fold needs of an assessed session."""
-    level = None if isnan(assessment.level) else assessment.level
-    return SessionRisk(order, assessment.risk, threshold, may_flag(assessment), level)
 
 
 def fold_episodes(
@@ -138,48 +139,109 @@ def fold_episodes(
     return state, steps
 
 
-def _fold_session(state: EpisodeState, session: SessionRisk) -> tuple[EpisodeState, EpisodeStep]:
-    episodes = state.episodes
-    flagged = session.may_flag and session.risk >= session.threshold
-    over = session.risk >= LOWER_SHARE * session.threshold
-    if episodes and episodes[-1].end is None and _is_silent(state, session.order.session_at.date()):
-        episodes = (*episodes[:-1], _closed_by_silence(state))
-    if not episodes or episodes[-1].end is not None:
-        if not flagged:
-            return EpisodeState(episodes, session.order, False, over), NO_EPISODE_STEP
-        episodes = (*episodes, Episode(session.order, session.level))
-        opened = EpisodeStep(True, "opened", len(episodes) - 1)
-        return EpisodeState(episodes, session.order, True, over), opened
-    current, step = _continue(episodes[-1], session, flagged, over)
-    return (
-        EpisodeState((*episodes[:-1], current), session.order, flagged, over),
-        EpisodeStep(flagged, step, len(episodes) - 1),
+def _fold_session(before: EpisodeState, session: SessionRisk) -> tuple[EpisodeState, EpisodeStep]:
+    episodes = before.episodes
+    if episodes and episodes[-1].end is None and _is_silent(before, session.order.session_at.date()):
+        episodes = (*episodes[:-1], _closed_by_silence(before))
+    current = episodes[-1] if episodes and episodes[-1].end is None else None
+    state = _with_session(before, session)
+    is_low = _is_low_from_start(state, session, current)
+    is_risky = session.may_flag and session.risk >= session.threshold
+    flagged = is_low or (is_risky and (current is not None or _may_open(state, session)))
+    over = is_low or session.risk >= LOWER_SHARE * session.threshold
+    step: StepKind = ""
+    if current is not None:
+        current, step = _continue(current, session, flagged=flagged, over=over)
+        episodes = (*episodes[:-1], current)
+    elif flagged:
+        episodes, step = (*episodes, _opened(state, session, is_low=is_low)), "opened"
+    index = len(episodes) - 1 if step else None
+    after = replace(state, episodes=episodes, last=session.order, flagged=flagged, over=over)
+    return after, EpisodeStep(flagged, step, index)
+
+
+def _with_session(state: EpisodeState, session: SessionRisk) -> EpisodeState:
+    if session.level is None:
+        return replace(state, empty=state.empty + 1)
+    return replace(
+        state,
+        form=last_form(session),
+        low=_low_so_far(state, session),
+        sessions=state.sessions + state.empty + 1,
+        forms=state.forms + 1,
+        empty=0,
     )
 
 
+def _low_so_far(state: EpisodeState, session: SessionRisk) -> tuple[Component, ...]:
+    if session.ratings not in {1, 2}:
+        return state.low
+    low = [each.component for each in session.marks if each.mark <= LOW]
+    if session.ratings == 1:
+        return tuple(each for each in low if each is not Component.OVERALL)
+    return tuple(each for each in state.low if each in low)
+
+
+def _is_low_from_start(state: EpisodeState, session: SessionRisk, current: Episode | None) -> bool:
+    if current is None:
+        return session.level is not None and session.ratings == 2 and bool(state.low)
+    by_rule = current.opened_by is OpenedBy.LOW_FROM_START
+    return by_rule and any(each.mark <= LOW and each.component in current.near_from for each in session.marks)
+
+
+def _may_open(state: EpisodeState, session: SessionRisk) -> bool:
+    if session.level is not None:
+        return True
+    return _fell(state.form) or (
+        state.empty >= EMPTY_RUN
+        and state.sessions >= HABIT_SESSIONS
+        and state.forms >= HABIT_SHARE * state.sessions
+    )
+
+
+def _fell(form: LastForm | None) -> bool:
+    return form is not None and form.share >= FORM_SHARE and form.drop >= FORM_DROP
+
+
+def _opened(state: EpisodeState, session: SessionRisk, *, is_low: bool) -> Episode:
+    if is_low:
+        near_from = dict.fromkeys(state.low, VERY_LOW)
+        return Episode(session.order, session.level, opened_by=OpenedBy.LOW_FROM_START, near_from=near_from)
+    form = state.form
+    known = form is not None and (session.level is not None or _fell(form))
+    return Episode(session.order, session.level, near_from=form.near_from if form and known else {})
+
+
 def _continue(
-    episode: Episode,
-    session: SessionRisk,
-    flagged: bool,  # noqa: FBT001 - two facts of one session
-    over: bool,  # noqa: FBT001
+    episode: Episode, session: SessionRisk, *, flagged: bool, over: bool
 ) -> tuple[Episode, StepKind]:
     if over:
-        episode = episode if episode.under == 0 else replace(episode, under=0)
+        episode = episode if episode.under == 0 else replace(episode, under=0, near=0)
     elif session.level is not None:
-        under = episode.under + 1
-        if under >= REPAIRED_SESSIONS:
-            return replace(episode, under=under, end=EpisodeEnd.REPAIRED, closed=session.order), "repaired"
-        episode = replace(episode, under=under)
+        is_near = _is_near(episode, session)
+        near = episode.near if is_near is None else episode.near + 1 if is_near else 0
+        episode = replace(episode, under=episode.under + 1, near=near)
+        if (episode.near if episode.near_from else episode.under) >= REPAIRED_SESSIONS:
+            return replace(episode, end=EpisodeEnd.REPAIRED, closed=session.order), "repaired"
+        if is_near is False and episode.under >= SETTLED_SESSIONS:
+            return replace(episode, end=EpisodeEnd.SETTLED, closed=session.order), "settled"
     if not flagged or session.level is None:
         return episode, "open"
     if episode.reference is None:
         return replace(episode, reference=session.level), "open"
-    # Rounded, so that .85 - .70 is .15 on every machine.
     deeper = round(episode.reference - session.level, 6) >= DEEPER
     if deeper and len(episode.deepened) < MAX_DEEPENINGS:
         deepened = (*episode.deepened, session.order)
         return replace(episode, reference=session.level, deepened=deepened), "deepened"
     return episode, "open"
+
+
+def _is_near(episode: Episode, session: SessionRisk) -> bool | None:
+    """Return whether what opened the episode is near its usual level; None if the form does not say."""
+    found = {each.component: each.mark for each in session.marks if each.component in episode.near_from}
+    if any(mark < episode.near_from[component] for component, mark in found.items()):
+        return False
+    return True if len(found) == len(episode.near_from) else None
 
 
 def _is_silent(state: EpisodeState, day: date) -> bool:

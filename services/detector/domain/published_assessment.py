@@ -14,8 +14,8 @@ from services.detector.contracts import Assessed, Finding, InUnits, Numbers, pac
 from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.dyad_work import RatingVersion
-from services.detector.domain.episodes import EARLY_RATINGS
 from services.detector.domain.practice import Practice
+from services.detector.domain.session_risk import EARLY_RATINGS
 
 
 def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, numbers: Numbers) -> Assessed:

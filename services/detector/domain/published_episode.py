@@ -72,6 +72,7 @@ def episode_changed(
         session_id=told.order.session_id,
         session_at=told.order.session_at,
         opened_at=told.after.episode.opened.session_at,
+        opened_by=told.after.episode.opened_by,
         instrument=told.order.instrument,
         ratings=numbers.ratings if numbers else 0,
         model_version=numbers.model_version if numbers else dyad.practice.model.version,

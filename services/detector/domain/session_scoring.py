@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from services.detector.domain.dated_rows import row_at, threshold_at
 from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.dyad_work import DyadWork, SessionWork
-from services.detector.domain.episodes import session_risk
 from services.detector.domain.practice import Practice
+from services.detector.domain.session_risk import session_risk
 
 MAX_SNAPSHOT_BYTES = 4096
 """A larger snapshot would cost more to store than the history costs to refold."""

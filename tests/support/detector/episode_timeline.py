@@ -1,8 +1,10 @@
 """Makes timelines for tests of episodes: weekly sessions, each with a risk and perhaps a level."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from schemas.components import Component
 from schemas.ids import DyadId, InstrumentId, SessionId
 from schemas.rating_order import SessionOrder
 from services.detector.domain.episode_changes import (
@@ -16,9 +18,9 @@ from services.detector.domain.episodes import (
     NO_SESSIONS,
     EpisodeState,
     EpisodeStep,
-    SessionRisk,
     fold_episodes,
 )
+from services.detector.domain.session_risk import ComponentMark, SessionRisk
 
 DYAD = DyadId(UUID(int=7))
 BEGAN = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -32,8 +34,23 @@ def order(week: float) -> SessionOrder:
 
 
 def session(week: float, risk: float, *, level: float | None = NORMAL, may_flag: bool = True) -> SessionRisk:
-    """Return one session; with `level` None the client gave no form."""
+    """Return one session of which only the level is known; with `level` None the client gave no form."""
     return SessionRisk(order(week), risk, THRESHOLD, may_flag, level)
+
+
+def form(
+    week: int,
+    risk: float,
+    marks: Mapping[Component, float],
+    *,
+    usual: float | None = NORMAL,
+    ratings: int = 9,
+) -> SessionRisk:
+    """Return a session with these marks, each with the same usual level; the lowest leads."""
+    level = sum(marks.values()) / len(marks)
+    found = tuple(ComponentMark(component, mark, usual) for component, mark in marks.items())
+    leading = min(marks, key=marks.__getitem__)
+    return SessionRisk(order(week), risk, THRESHOLD, True, level, ratings, found, leading)
 
 
 def steps(*sessions: SessionRisk) -> list[str]:

@@ -6,8 +6,8 @@ from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
-from services.detector.domain.episodes import SessionRisk
 from services.detector.domain.form import form_of, instrument_of_stored
+from services.detector.domain.session_risk import SessionRisk, stored_session_risk
 from services.detector.storage.ratings import COLUMNS, version_of
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import uuids
@@ -53,16 +53,18 @@ async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], ca
             instrument = instrument_of_stored(version.rating.instrument, catalogue)
             version.form = form_of(version.rating, instrument)
         session = SessionWork(version, version.form)
-        _take_stored(session, row[-_ASSESSMENT_COLUMNS:])
+        _take_stored(session, row[-_ASSESSMENT_COLUMNS:], catalogue)
         if dyad.changed_from is not None and version.order >= dyad.changed_from:
             session.stored = None
         dyad.add_session(session)
 
 
-def _take_stored(session: SessionWork, columns: Sequence[object]) -> None:
+def _take_stored(session: SessionWork, columns: Sequence[object], catalogue: Catalogue) -> None:
     revision, numbers, risk, threshold, level, flaggable = columns
     if isinstance(revision, int) and isinstance(numbers, bytes):
         session.revision, session.numbers = revision, numbers
     if isinstance(risk, float) and isinstance(threshold, float):
         known_level = level if isinstance(level, float) else None
-        session.stored = SessionRisk(session.version.order, risk, threshold, bool(flaggable), known_level)
+        known = SessionRisk(session.version.order, risk, threshold, bool(flaggable), known_level)
+        instrument = instrument_of_stored(session.version.rating.instrument, catalogue)
+        session.stored = stored_session_risk(known, session.numbers, instrument)

@@ -1,0 +1,134 @@
+"""Extracts from an assessment what the fold of episodes reads of one session.
+
+Two kinds of session are never flagged for their risk: one of a client with fewer than `EARLY_RATINGS`
+ratings, unless the marks themselves are very low (the client's baseline is not known yet), and one with high,
+flat marks (nothing moved).
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from schemas.components import Component
+from schemas.instruments.instrument import Instrument
+from schemas.instruments.scoring import from_units
+from schemas.rating_order import SessionOrder
+from services.detector.contracts import unpack_numbers
+from services.detector.domain.assessment import DIGITS, Assessment
+
+EARLY_RATINGS = 3
+VERY_LOW = 0.4
+"""A level of at most this is very low: 2.6 standard deviations below the mean client (.745, SD .13)."""
+HIGH = 0.8
+FLAT = 0.05
+"""A form is flat when no component is this much below the baseline: less than one mark of one item."""
+NEAR = 0.05
+MOST_NEAR = 0.09
+"""A component is near its usual level again when it is at most half of its fall below it (or `NEAR`, if that
+is more), and in no case more than `MOST_NEAR`; all on the scale 0 to 1."""
+
+
+class ComponentMark(NamedTuple):
+    """A component's mark in one form, and this client's baseline just before it, both 0 to 1."""
+
+    component: Component
+    mark: float
+    usual: float | None
+    """None when it is not known."""
+
+
+class SessionRisk(NamedTuple):
+    """One session as the fold reads it; all of it can be read back from what is stored of the session."""
+
+    order: SessionOrder
+    risk: float
+    threshold: float
+    may_flag: bool
+    level: float | None
+    """Mean mark, 0 to 1; None when no form was given."""
+    ratings: int = 0
+    """Rated forms of the dyad up to and including this one."""
+    marks: tuple[ComponentMark, ...] = ()
+    """Those of the form; empty when none was given."""
+    leading: Component | None = None
+    """The component with the greatest part of the risk."""
+
+
+class LastForm(Struct, frozen=True, array_like=True):
+    """The last form that was given, as a later empty form is judged by it."""
+
+    share: float
+    """Its risk, as a share of its threshold."""
+    drop: float
+    """How far the component that fell most is below its usual level, 0 to 1."""
+    near_from: dict[Component, float]
+    """The components that fell by at least half of the deepest fall, and the leading one, each with the mark
+    from which on it is near its usual level again; empty when no usual level is known."""
+
+
+def may_flag(assessment: Assessment) -> bool:
+    """Return whether the session of this assessment may be flagged for its risk, however high."""
+    if assessment.ratings < EARLY_RATINGS:
+        return assessment.level <= VERY_LOW  # False for a level that is NaN
+    return not (assessment.level >= HIGH and _largest_drop(assessment) < FLAT)
+
+
+def _largest_drop(assessment: Assessment) -> float:
+    drops = [part.baseline - part.score for part in assessment.components.values()]
+    return max((drop for drop in drops if not isnan(drop)), default=0.0)
+
+
+def session_risk(order: SessionOrder, assessment: Assessment, threshold: float) -> SessionRisk:
+    """Return what the fold needs of an assessed session."""
+    return SessionRisk(
+        order,
+        assessment.risk,
+        threshold,
+        may_flag(assessment),
+        None if isnan(assessment.level) else assessment.level,
+        assessment.ratings,
+        tuple(
+            ComponentMark(component, found.score, None if isnan(found.baseline) else found.baseline)
+            for component, found in assessment.components.items()
+            if not isnan(found.score)
+        ),
+        assessment.leading,
+    )
+
+
+def stored_session_risk(known: SessionRisk, numbers: bytes, instrument: Instrument) -> SessionRisk:
+    """Complete what is stored in columns with what was published of the session: `contracts.Numbers`, packed.
+
+    The result equals what `session_risk` returned when the session was assessed.
+    """
+    published = unpack_numbers(numbers)
+
+    def share(mark: float) -> float:
+        return round(from_units(instrument, mark), DIGITS)
+
+    marks = tuple(
+        ComponentMark(component, share(score), None if usual is None else share(usual))
+        for component, (_, score, usual, _) in published.components.items()
+        if score is not None
+    )
+    return known._replace(ratings=published.ratings, marks=marks, leading=published.leading)
+
+
+def last_form(session: SessionRisk) -> LastForm:
+    """Return what is to be remembered of a session with a form."""
+    drops = _drops(session.marks)
+    deepest = max(drops.values(), default=0.0)
+    opening = {
+        each.component: round(each.usual - min(max(drops[each.component] / 2, NEAR), MOST_NEAR), 6)
+        for each in session.marks
+        if each.usual is not None
+        and (each.component is session.leading or 0 < deepest <= 2 * drops[each.component])
+    }
+    return LastForm(round(session.risk / session.threshold, 6), deepest, opening)
+
+
+def _drops(marks: Sequence[ComponentMark]) -> Mapping[Component, float]:
+    # Rounded, so that .85 - .70 is .15 on every machine.
+    return {m.component: round(m.usual - m.mark, 6) for m in marks if m.usual is not None}
