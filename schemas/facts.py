@@ -34,7 +34,7 @@ class Standing(StrEnum):
 
     FELL = "fell"
     """Lower, by at least half of what the deepest component fell, and outside of its own usual range; the
-    deepest one, where it is lower at all, always fell."""
+    deepest one also within its range, where it fell by a tenth of the scale or more."""
     SOMEWHAT_LOWER = "somewhat-lower"
     """Lower, and outside of its own usual range, but by less than half of what the deepest one fell."""
     LOW = "low"

@@ -26,6 +26,8 @@ LOWER_SHARE = 1 / 3
 LONGEST_FALL = 7
 """Forms over which a fall is looked for: the longest published slide has 6. A lower level that has lasted
 longer when an episode opens has become the usual one."""
+CLEAR_FALL = 0.1
+"""A fall that ends within the client's own usual range is one only from this depth on."""
 CLEAR_DROP = 0.05
 """Less than one mark of one item is no step."""
 STEP_SHARE = 0.5
@@ -43,8 +45,8 @@ FIRST_FORMS = 2
 SESSIONS_COUNTED = 8
 """Last sessions among which those without a form are counted."""
 LASTING_FORMS = 3
-_ROUNDING = 1e-9
-"""Decimals lose digits as binary numbers: .6 - .4 is less than .2."""
+_ROUNDING = 1e-6
+"""Published marks have 6 decimals, so that shares of them may be off by less than this."""
 
 Marks = Mapping[Component, float]
 """Marks of one form, of the components that have one."""
@@ -186,14 +188,19 @@ def _fall_below(usual: Usuals, forms: Sequence[Marks]) -> _Fall:
     """Return which components of the last form fell below their usual level, and since when."""
     last = forms[-1]
     falls = {part: own.level - last[part] for part, own in usual.items() if part in last}
-    deepest = max(falls.values(), default=0.0)
-    if deepest < LEAST_FALL - _ROUNDING:
+    outside = [part for part in falls if last[part] < usual[part].low - _ROUNDING]
+    shown = {
+        part: fall
+        for part, fall in falls.items()
+        if fall >= (LEAST_FALL if part in outside else CLEAR_FALL) - _ROUNDING
+    }
+    if not shown:
         return _Fall(usual, (), len(forms))
+    deepest = max(shown.values())
     named = [
         part
-        for part, fall in falls.items()
-        if fall == deepest
-        or (fall >= max(FELL_SHARE * deepest, LEAST_FALL) - _ROUNDING and last[part] < usual[part].low)
+        for part, fall in shown.items()
+        if fall >= (FELL_SHARE if part in outside else 1.0) * deepest - _ROUNDING
     ]
     named.sort(key=lambda part: (part is Component.OVERALL, -falls[part]))
     start = len(forms) - 1
@@ -207,7 +214,7 @@ def _fall_below(usual: Usuals, forms: Sequence[Marks]) -> _Fall:
 
 def _is_lower(mark: float, last: float, usual: UsualLevel) -> bool:
     least = max(LEAST_FALL, LOWER_SHARE * (usual.level - last))
-    outside = mark < usual.low or last >= usual.low
+    outside = mark < usual.low - _ROUNDING or last >= usual.low - _ROUNDING
     return outside and usual.level - mark >= least - _ROUNDING
 
 
@@ -287,8 +294,8 @@ def _standing(part: Component, last: Marks, usual: UsualLevel | None, named: Seq
     if usual is None or part not in last:
         return Standing.UNKNOWN
     mark = last[part]
-    if mark < usual.low and usual.level - mark >= LEAST_FALL - _ROUNDING:
+    if mark < usual.low - _ROUNDING and usual.level - mark >= LEAST_FALL - _ROUNDING:
         return Standing.SOMEWHAT_LOWER
-    if mark > usual.high and mark - usual.level >= LEAST_FALL - _ROUNDING:
+    if mark > usual.high + _ROUNDING and mark - usual.level >= LEAST_FALL - _ROUNDING:
         return Standing.ROSE
     return Standing.HELD

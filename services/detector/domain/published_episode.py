@@ -7,6 +7,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from schemas.components import Component
+from schemas.events import Change
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import from_units, to_units
@@ -93,7 +94,8 @@ def episode_changed(
 def _facts(told: EpisodeChange, history: Sequence[PublishedSession], catalogue: Catalogue) -> StatedFacts:
     so_far = [session for session in history if session.order <= told.order]
     opened = sum(1 for session in so_far if session.order <= told.after.episode.opened)
-    facts = find_facts([_marks(session, catalogue) for session in so_far], opened)
+    settled = told.change is Change.SETTLED
+    facts = find_facts([_marks(session, catalogue) for session in so_far], opened, settled=settled)
     return facts_in_units(facts, instrument_of_stored(told.order.instrument, catalogue))
 
 
