@@ -4,29 +4,16 @@ Nothing here uses the code that finds the facts: each statement is stated a seco
 marks, and every condition that does not hold is a violation.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import pairwise
 from statistics import median
 
+from lab.evaluation.fall_check import FallCheck
+from lab.evaluation.stated_course import TINY, VISIBLE, RatedSession, StatedCourse, depth, is_under
 from schemas.components import Component
-from schemas.facts import ComponentFact, Facts, Shape, Standing
+from schemas.facts import ComponentFact, Facts, Standing
 
-_VISIBLE = 0.025
-"""Share of the scale that a difference has at least."""
-_STEP = 0.05
 _CLEAR_IN_RANGE = 0.1
-_TINY = 1e-5
-"""Published marks have 6 decimals."""
-
-
-@dataclass(frozen=True, slots=True)
-class RatedSession:
-    """One session with its marks in instrument units; no marks where no form was given."""
-
-    session_at: datetime
-    marks: Mapping[Component, float]
 
 
 @dataclass(slots=True)
@@ -55,8 +42,8 @@ def check_facts(
         scale: the lowest and the highest mark.
         opening: the facts of the episode's opening, for a later change; None for an opening.
     """
-    lowest, highest = scale
-    checked = _Checked(facts, sessions, lowest, highest - lowest)
+    checked = _FactsCheck(facts, sessions, scale)
+    fall = FallCheck(facts, sessions, scale)
     check = FactCheck()
     check.add(checked.forms())
     for part in facts.components:
@@ -66,33 +53,12 @@ def check_facts(
         else:
             check.add(checked.same_usual(part, opening))
     check.add(checked.order())
-    check.add(checked.since())
-    check.add(checked.shape())
+    check.add(fall.since())
+    check.add(fall.shape())
     return check
 
 
-class _Checked:
-    def __init__(
-        self,
-        facts: Facts,
-        sessions: Sequence[RatedSession],
-        lowest: float,
-        width: float,
-    ) -> None:
-        self.facts = facts
-        self.sessions = sessions
-        self.given = [session for session in sessions if session.marks]
-        self.lowest = lowest
-        self.width = width
-        self.fell = [part for part in facts.components if part.standing is Standing.FELL]
-
-    def marks(self, part: Component, before: datetime | None = None) -> list[float]:
-        return [
-            session.marks[part]
-            for session in self.given
-            if part in session.marks and (before is None or session.session_at < before)
-        ]
-
+class _FactsCheck(StatedCourse):
     def forms(self) -> Iterator[tuple[str, bool]]:
         facts = self.facts
         yield "forms are those with marks", facts.forms == len(self.given)
@@ -123,7 +89,7 @@ class _Checked:
         )
         if part.lasting is not None:
             recent = sorted(self.marks(part.component)[-3:])
-            yield f"{name}: the lasting level is their middle", abs(part.lasting - median(recent)) < _TINY
+            yield f"{name}: the lasting level is their middle", abs(part.lasting - median(recent)) < TINY
         if part.usual is None or part.usual_low is None or part.usual_high is None:
             yield (
                 f"{name}: no usual, no standing against it",
@@ -135,7 +101,7 @@ class _Checked:
             given = self.marks(part.component, self.facts.form_at) or [part.usual]
             yield (
                 f"{name}: range within marks given",
-                min(given) - _TINY <= part.usual_low and part.usual_high <= max(given) + _TINY,
+                min(given) - TINY <= part.usual_low and part.usual_high <= max(given) + TINY,
             )
             if part.mark is not None:
                 yield self._standing(part, part.mark, part.usual, part.usual_high)
@@ -144,26 +110,24 @@ class _Checked:
         if part.standing is Standing.LOW:
             yield f"{name}: low from the start", self._is_low_from_start(part.component)
 
-    def _standing(
-        self, part: ComponentFact, mark: float, usual: float, high: float
-    ) -> tuple[str, bool]:
-        visible, clear = _VISIBLE * self.width - _TINY, _CLEAR_IN_RANGE * self.width - _TINY
+    def _standing(self, part: ComponentFact, mark: float, usual: float, high: float) -> tuple[str, bool]:
+        visible, clear = VISIBLE * self.width - TINY, _CLEAR_IN_RANGE * self.width - TINY
         falls = [
-            depth
+            below
             for other in self.facts.components
-            if (depth := _depth(other)) >= visible and (_is_under(other) or depth >= clear)
+            if (below := depth(other)) >= visible and (is_under(other) or below >= clear)
         ]
         deepest = max(falls, default=self.width)
         fall = usual - mark
-        much = fall >= deepest / 2 - _TINY and fall >= visible
-        under, over = _is_under(part), mark > high + _TINY
+        much = fall >= deepest / 2 - TINY and fall >= visible
+        under, over = is_under(part), mark > high + TINY
         holds = {
-            Standing.FELL: much and (under or (fall >= deepest - _TINY and fall >= clear)),
+            Standing.FELL: much and (under or (fall >= deepest - TINY and fall >= clear)),
             Standing.SOMEWHAT_LOWER: under and fall >= visible and not much,
             Standing.ROSE: over and -fall >= visible,
             Standing.HELD: not (under and fall >= visible)
             and not (over and -fall >= visible)
-            and not (fall >= deepest - _TINY and fall >= clear),
+            and not (fall >= deepest - TINY and fall >= clear),
         }
         return f"{part.component.value}: {part.standing.value}", holds.get(part.standing, False)
 
@@ -180,13 +144,13 @@ class _Checked:
         yield f"{name}: usual needs two marks before", len(before) >= 2
         usual, low, high = part.usual, part.usual_low, part.usual_high
         quarter = len(before) / 4
-        yield f"{name}: marks at or above usual", sum(x >= usual - _TINY for x in before) >= quarter
-        yield f"{name}: marks at or under usual", sum(x <= usual + _TINY for x in before) >= quarter
-        inside = sum(low - _TINY <= x <= high + _TINY for x in before)
+        yield f"{name}: marks at or above usual", sum(x >= usual - TINY for x in before) >= quarter
+        yield f"{name}: marks at or under usual", sum(x <= usual + TINY for x in before) >= quarter
+        inside = sum(low - TINY <= x <= high + TINY for x in before)
         yield f"{name}: most marks lie in the range", inside >= len(before) / 2
         yield (
             f"{name}: the range is one of marks before the fall",
-            min(before) - _TINY <= low and high <= max(before) + _TINY,
+            min(before) - TINY <= low and high <= max(before) + TINY,
         )
 
     def same_usual(self, part: ComponentFact, opening: Facts) -> Iterator[tuple[str, bool]]:
@@ -197,7 +161,7 @@ class _Checked:
             if then.component is part.component and part.standing is not Standing.LOW:
                 yield (
                     f"{part.component.value}: usual is that of the opening",
-                    (part.usual, part.usual_high)
+                    (part.usual, part.usual_low, part.usual_high)
                     == (then.usual, then.usual_low, then.usual_high),
                 )
 
@@ -208,107 +172,9 @@ class _Checked:
         if named:
             others = [part for part in named if part.component is not Component.OVERALL]
             yield "overall does not lead", not others or named[0] is others[0]
-            depths = [_depth(part) for part in others]
+            depths = [depth(part) for part in others]
             yield "the deepest comes first", depths == sorted(depths, reverse=True)
 
-    def since(self) -> Iterator[tuple[str, bool]]:
-        since = self.facts.since
-        if not self.fell:
-            is_low = self.facts.shape is Shape.LOW_FROM_START
-            yield "since only of what fell", since == (self.given[0].session_at if is_low else None)
-            return
-        times = [session.session_at for session in self.given]
-        yield "since is a form", since in times
-        if since not in times:
-            return
-        for session in self.given[times.index(since) :]:
-            for part in self.fell:
-                if part.component in session.marks:
-                    is_lower = self._lower(part, session.marks[part.component])
-                    yield f"{part.component.value}: lower at every form since", is_lower
-        yield (
-            "the form of since marks what fell",
-            any(part.component in self.given[times.index(since)].marks for part in self.fell),
-        )
-        before = [
-            session
-            for session in self.given[: times.index(since)]
-            if any(part.component in session.marks for part in self.fell)
-        ]
-        if before:
-            yield (
-                "the form before since was not lower",
-                not all(
-                    self._lower(part, before[-1].marks[part.component])
-                    for part in self.fell
-                    if part.component in before[-1].marks
-                ),
-            )
-
-    def _lower(self, part: ComponentFact, mark: float) -> bool:
-        if part.usual is None or part.usual_low is None or part.mark is None:
-            return False
-        enough = part.usual - mark >= max(_VISIBLE * self.width, _depth(part) / 3) - _TINY
-        return enough and (mark < part.usual_low - _TINY or part.mark >= part.usual_low - _TINY)
-
-    def shape(self) -> Iterator[tuple[str, bool]]:
-        shape = self.facts.shape
-        low = [part for part in self.facts.components if part.standing is Standing.LOW]
-        yield "low from the start names what is low", (shape is Shape.LOW_FROM_START) == bool(low)
-        yield (
-            "no form: nothing fell, and none came",
-            (shape is Shape.NO_FORM) == (not self.fell and not low and self.facts.empty is not None),
-        )
-        yield "marks are listed of a slide alone", (shape is Shape.SLIDE) == bool(self.facts.slide)
-        if not self.fell:
-            yield "no fall, no step and no slide", shape not in {Shape.STEP, Shape.SLIDE}
-            return
-        is_step = self._is_step()
-        yield "a step is named where there is one", (shape is Shape.STEP) == is_step
-        lead = self.fell[0]
-        marks = self.marks(lead.component)
-        runs = [marks[-count:] for count in range(4, 8) if count <= len(marks)]
-        slides = [run for run in runs if run[0] - run[-1] >= _depth(lead) / 2 - _TINY and self._slides(run)]
-        if shape is Shape.SLIDE:
-            yield "the marks of the slide are the last ones", list(self.facts.slide) in runs
-            yield "it is a slide", list(self.facts.slide) in slides
-        elif not is_step:
-            yield "a slide is named where there is one", not slides
-
-    def _is_step(self) -> bool:
-        for part in self.fell:
-            before = self.marks(part.component, self.facts.since)
-            after = self.marks(part.component)[len(before) :]
-            if not before:
-                return False
-            drop = before[-1] - after[0]
-            share, least = (2, _STEP) if part is self.fell[0] else (3, _VISIBLE)
-            if drop < max(_depth(part) / share, least * self.width) - _TINY:
-                return False
-        return True
-
-    def _slides(self, run: Sequence[float]) -> bool:
-        visible = _VISIBLE * self.width - _TINY
-        steps = [before - after for before, after in pairwise(run)]
-        whole = sum(steps)
-        downward = [step for step in steps if step >= visible]
-        return (
-            len(run) >= 4
-            and len(downward) >= 2
-            and whole >= 2 * visible
-            and min(steps[0], steps[-1]) >= visible
-            and max(steps) <= whole * 2 / 3 + _TINY
-            and min(steps) >= -max(0.15 * whole, visible) - _TINY
-        )
-
     def _is_low_from_start(self, part: Component) -> bool:
-        quarter = self.lowest + self.width / 4 + _TINY
+        quarter = self.lowest + self.width / 4 + TINY
         return all(part in s.marks and s.marks[part] <= quarter for s in (*self.given[:2], self.given[-1]))
-
-
-def _is_under(part: ComponentFact) -> bool:
-    return part.mark is not None and part.usual_low is not None and part.mark < part.usual_low - _TINY
-
-
-def _depth(part: ComponentFact) -> float:
-    return part.usual - part.mark if part.usual is not None and part.mark is not None else 0.0
