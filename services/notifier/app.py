@@ -8,6 +8,7 @@ from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.channels.registry import ChannelSettings
 from services.notifier.web.assets import asset_router
+from services.notifier.web.guide_pages import guide_router
 from services.notifier.web.item_pages import item_router
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import SecurityHeaders
@@ -40,6 +41,7 @@ def build_app(
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))
     app.include_router(item_router(context))
+    app.include_router(guide_router(context))
     app.add_middleware(SecurityHeaders)
 
     def unavailable(request: Request) -> Response:

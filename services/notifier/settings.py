@@ -69,6 +69,8 @@ class WebSettings(_NotifierSettings):
     """Hours for which the link in a message works."""
     asked_link_minutes: Annotated[int, Field(ge=5)] = 30
     """Minutes for which a link that a therapist asked for works."""
+    guidance_dir: Path | None = None
+    """A folder with practices' own questions and advice, one TOML file each; none: only the shipped ones."""
     session_hours: Annotated[int, Field(ge=1)] = 12
     """Hours for which a sign-in lasts."""
 

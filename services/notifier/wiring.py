@@ -7,6 +7,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
+from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
 from services.notifier.channels.registry import ChannelSettings, build_channels
 from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
@@ -58,6 +59,7 @@ class NotifierComponents:
     pages: PageRenderer
     metrics: NotifierMetrics
     catalogue: Catalogue
+    guidance: Guidance
     settings: NotifierSettings
     clock: Clock
 
@@ -69,6 +71,7 @@ class NotifierComponents:
             links=self.links,
             settings=self.settings.web,
             catalogue=self.catalogue,
+            guidance=self.guidance,
             clock=self.clock,
             transact=transact,
             defer=self.queue.defer,
@@ -82,11 +85,12 @@ def build_components(
     """Build every component; none is connected yet.
 
     Raises:
-        Halt: a secret file or an instrument's definition cannot be used.
+        Halt: a secret file, an instrument's definition or a practice's guidance cannot be used.
     """
     try:
         catalogue = settings.instruments.catalogue()
-    except InvalidDefinition as bad:
+        guidance = Guidance.load(settings.web.guidance_dir)
+    except (InvalidDefinition, InvalidGuidance) as bad:
         raise Halt(str(bad)) from None
     own_metrics = NotifierMetrics(metrics.registry)
     secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
@@ -124,6 +128,7 @@ def build_components(
         pages=PageRenderer(settings.web, wordings),
         metrics=own_metrics,
         catalogue=catalogue,
+        guidance=guidance,
         settings=settings,
         clock=clock,
     )

@@ -1,54 +1,18 @@
-"""Looks up the sentences of a language, and writes dates and numbers as a locale does."""
+"""Reads the sentences of all languages, and finds those of a locale."""
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from importlib import resources
-from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_datetime
-from babel.numbers import format_decimal
 
-from schemas.wording.sentences import LANGUAGES, MINUS, flatten, shared_sentences
+from schemas.wording.sentences import LANGUAGES, flatten, shared_sentences
+from schemas.wording.wording import Wording
+
+__all__ = ["Wording", "Wordings"]
 
 DEFAULT_LANGUAGE = "en"
-_NO_SHARP_S = {"CH", "LI"}
-
-
-@dataclass(frozen=True, slots=True)
-class Wording:
-    """The sentences of one language, with dates and numbers in one of its locales."""
-
-    language: str
-    locale: Locale
-    texts: Mapping[str, str]
-
-    def __call__(self, key: str, **values: object) -> str:
-        """Return the sentence of a key, with its places filled.
-
-        Raises:
-            KeyError: there is no such sentence; a test keeps the keys of all languages the same.
-        """
-        return self.texts[key].format(**values)
-
-    def moment(self, at: datetime, zone: ZoneInfo) -> str:
-        """Return a weekday, a day and a time, such as `Tue 18 Nov, 10:00`."""
-        return format_datetime(at, self.texts["format.moment"], tzinfo=zone, locale=self.locale)
-
-    def day(self, at: datetime, zone: ZoneInfo) -> str:
-        """Return a day, such as `18 Nov`."""
-        return format_datetime(at, self.texts["format.day"], tzinfo=zone, locale=self.locale)
-
-    def number(self, value: float) -> str:
-        """Return a rating with one decimal."""
-        return format_decimal(value, "0.0", locale=self.locale)
-
-    def signed(self, value: float) -> str:
-        """Return a change with one decimal and its sign."""
-        text = format_decimal(abs(value), "0.0", locale=self.locale)
-        return f"{MINUS if value < 0 else '+'}{text}"
 
 
 class Wordings:
@@ -80,10 +44,8 @@ class Wordings:
             wanted = Locale(DEFAULT_LANGUAGE)
         if wanted.language not in self._texts:
             wanted = Locale(DEFAULT_LANGUAGE)
-        texts = self._texts[wanted.language]
-        if wanted.territory in _NO_SHARP_S:
-            texts = {key: text.replace("ß", "ss") for key, text in texts.items()}
-        return Wording(wanted.language, wanted, texts)
+        wording = Wording(wanted.language, wanted, self._texts[wanted.language])
+        return replace(wording, texts={key: wording.spelled(text) for key, text in wording.texts.items()})
 
     def best(self, accept_language: str) -> Wording:
         """Return the wording for the `Accept-Language` header of a browser that nobody has signed in with."""

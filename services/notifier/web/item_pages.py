@@ -8,12 +8,13 @@ from fastapi.responses import Response
 from psycopg import Error as DatabaseError
 
 from schemas.events import Answer
+from services.notifier.directory.next_sessions import next_session
 from services.notifier.directory.store import Connection, find_practices
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
 from services.notifier.inbox.items import find_item, list_items
 from services.notifier.inbox.record_response import ItemNotFoundError, record_response
 from services.notifier.sign_in import SignInSession
-from services.notifier.web.item_view import item_view, list_entry_view
+from services.notifier.web.item_view import ItemSurroundings, item_view, list_entry_view
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import is_valid_form
 from services.runtime.process.errors import Retry
@@ -104,14 +105,18 @@ async def _item_page(
         if item is None:
             return context.pages.render_not_found(wording, session)
         practices = await find_practices(conn, [session.practice_id])
+        change = item.history[-1] if item.history else item.change
+        upcoming = await next_session(conn, change.practice_id, change.therapist_id, change.client_id, change)
         await _log_view(context, conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
-    practice = practices.get(session.practice_id)
+    around = ItemSurroundings(
+        context.catalogue, context.guidance, practices.get(session.practice_id), context.clock.now(), upcoming
+    )
     return context.pages.render(
         "item.html",
         wording,
         status=503 if failed else 200,
         session=session,
-        item=item_view(item, visitor[1], practice, context.catalogue, wording),
+        item=item_view(item, visitor[1], around, wording),
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=failed,

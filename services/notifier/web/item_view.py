@@ -3,35 +3,46 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from schemas.components import Component
-from schemas.events import Answer, Change, ComponentAssessment, EpisodeChanged
+from schemas.events import Answer, Change, EpisodeChanged, MessagePrecision
+from schemas.facts import ComponentFact, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
+from schemas.picture.trajectory import DrawnTrajectory, TrajectoryPicture, draw
 from schemas.validation_errors import InvalidInput
-from schemas.wording.sentences import basis, certainty, likely_of_ten, topic
+from schemas.wording.fact_sentences import (
+    NAMED,
+    fact_sentences,
+    later_sentence,
+    repaired_sentence,
+    settled_sentence,
+)
+from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of
+from schemas.wording.precision_sentences import precision_basis, precision_sentence
+from schemas.wording.wording import Wording
 from services.notifier.directory.store import PracticeOptions
+from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
-from services.notifier.web.trajectory_chart import NARROW, WIDE, TrajectoryChart, draw
-from services.notifier.wording import Wording
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
-
-_KNOWN_AFTER = 3
+OPEN_STATES = {Change.OPENED, Change.DEEPENED, Change.ACKNOWLEDGED}
+"""In the other states an item is closed: its page asks nothing and names no next session."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentRow:
-    """One component's ratings in the instrument's units, as text."""
+    """One component's mark in the last form against this client's usual, as text in instrument units."""
 
     name: str
-    score: str
+    mark: str
     usual: str
-    change: str
-    leading: bool
+    difference: str
+    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +50,22 @@ class ItemView:
     """The finished texts of an item's page."""
 
     title: str
-    reference: str
+    session: str
     client_url: str | None
     next_session: str | None
     state: str
+    closed: bool
     withdrawn: bool
-    what: tuple[str, ...]
-    scale: str
-    moved: tuple[ComponentRow, ...]
-    sure: str | None
-    likely: int | None
-    """The risk as a number of cases in ten."""
-    basis: str
-    charts: tuple[TrajectoryChart, ...]
-    meaning: str
-    question: str
-    action: str
+    lead: tuple[str, ...]
+    """What fell, what held and what rose."""
+    later: tuple[str, ...]
+    """How it went on, up to the newest session."""
+    picture: TrajectoryPicture | None
+    guidance: GuidanceEntry | None
+    """None on a closed item."""
+    thanks: str | None
+    components: tuple[ComponentRow, ...]
+    sure: tuple[str, ...]
     unknown: tuple[str, ...]
     history: tuple[tuple[str, str], ...]
     given: str | None
@@ -71,6 +82,17 @@ class ListEntryView:
     next_session: str | None
     state: str
     awaits_answer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSurroundings:
+    """What an item's page rests on beside the item itself."""
+
+    catalogue: Catalogue
+    guidance: Guidance
+    practice: PracticeOptions | None
+    now: datetime
+    next_session: NextSession | None = None
 
 
 def client_reference(practice_id: str, client_id: str) -> str:
@@ -90,7 +112,7 @@ def list_entry_view(item: InboxItem, therapist: Therapist, wording: Wording) -> 
             component=wording(f"component.{leading.value}"),
             change=wording.signed(found.change),
         )
-    upcoming = _next_session(change, therapist.zone, wording)
+    upcoming = wording.moment(change.next_session_at, therapist.zone) if change.next_session_at else None
     return ListEntryView(
         url=f"/items/{item.episode_id}",
         text=wording(
@@ -107,50 +129,45 @@ def list_entry_view(item: InboxItem, therapist: Therapist, wording: Wording) -> 
     )
 
 
-def item_view(
-    item: InboxItem,
-    therapist: Therapist,
-    practice: PracticeOptions | None,
-    catalogue: Catalogue,
-    wording: Wording,
-) -> ItemView:
+def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, wording: Wording) -> ItemView:
     """Return the texts of an item's page."""
     change, zone = item.change, therapist.zone
-    instrument = _instrument(catalogue, change.instrument)
-    subject = topic(change.movement, change.leading_component)
-    upcoming = _next_session(change, zone, wording)
-    latest = next((one for one in reversed(item.history) if one.trajectory), change)
-    shown_with = _instrument(catalogue, latest.instrument)
-    template = practice.client_url_template if practice else None
+    newest = item.history[-1] if item.history else change
+    drawn = next((one for one in reversed(item.history) if one.trajectory), change)
+    closed = item.state not in OPEN_STATES
+    template = around.practice.client_url_template if around.practice else None
+    session = wording("item.session", moment=wording.moment(change.session_at, zone))
+    topic, shape = topic_of(change.facts)
+    facts = change.facts
     return ItemView(
-        title=wording("item.title", moment=wording.moment(change.session_at, zone)),
-        reference=wording("item.reference", reference=client_reference(change.practice_id, change.client_id)),
+        title=wording("item.title", reference=change.client_id),
+        session=session,
         client_url=template.replace("{client_id}", quote(change.client_id, safe="")) if template else None,
-        next_session=wording("item.next_session", moment=upcoming) if upcoming else None,
+        next_session=None if closed else _next_session(around, zone, wording),
         state=wording(f"state.{item.state.value}"),
+        closed=closed,
         withdrawn=item.state is Change.WITHDRAWN,
-        what=tuple(_what_changed(change, wording, zone)),
-        scale=_scale(instrument, wording),
-        moved=tuple(_component_rows(change, wording)),
-        sure=None if change.risk is None else certainty(wording.texts, change.risk),
-        likely=None if change.risk is None else likely_of_ten(change.risk),
-        basis=basis(wording.texts, change.ratings),
-        charts=tuple(
-            chart
-            for frame in (WIDE, NARROW)
-            if (chart := draw(frame, latest.trajectory, shown_with, wording, zone)) is not None
+        lead=tuple(_lead(change, wording, zone)),
+        later=tuple(_later(item, newest, wording, zone)),
+        picture=draw(
+            DrawnTrajectory(
+                drawn.trajectory, change.session_at, facts, _instrument(around.catalogue, drawn.instrument)
+            ),
+            wording,
+            zone,
         ),
-        meaning=wording(f"meaning.{subject}"),
-        question=wording("format.quotation", text=wording(f"question.{subject}")),
-        action=wording(f"action.{subject}"),
-        unknown=tuple(_unknown(change, wording)),
+        guidance=None if closed else around.guidance.entry(wording, topic, shape, change.practice_id),
+        thanks=wording("item.thanks") if not closed and _has_low_marks(facts) else None,
+        components=tuple(_component_rows(change, wording)),
+        sure=tuple(_sure(change.precision, wording)),
+        unknown=tuple(_unknown(facts, wording)),
         history=tuple(
             (wording.moment(one.session_at, zone), wording(f"history.{one.change.value}"))
             for one in item.history
             if one.change is not Change.CONTINUED  # the picture and the numbers show these sessions
         ),
         given=_given(item, wording, zone),
-        answers=tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),
+        answers=() if closed else tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),
     )
 
 
@@ -162,91 +179,79 @@ def _instrument(catalogue: Catalogue, instrument_id: str) -> Instrument | None:
         return None
 
 
-def _next_session(change: EpisodeChanged, zone: ZoneInfo, wording: Wording) -> str | None:
-    return wording.moment(change.next_session_at, zone) if change.next_session_at else None
-
-
-def _what_changed(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
-    # The trajectory may include an earlier episode; only the sessions of this one are counted.
-    flagged = [
-        point.session_at
-        for point in change.trajectory
-        if point.flagged and point.session_at >= change.opened_at
-    ]
-    yield wording(
-        f"movement.{change.movement.value if change.movement else 'none'}",
-        session=wording.moment(change.session_at, zone),
-    )
-    if len(flagged) > 1:
-        yield wording(
-            "movement.sessions",
-            sessions=len(flagged),
-            first=wording.day(min(flagged), zone),
-            last=wording.day(max(flagged), zone),
-        )
-    fallen = _component_to_name(change)
-    if fallen is not None:
-        yield wording(
-            "movement.change",
-            component=wording(f"component.long.{fallen[0].value}"),
-            score=wording.number(fallen[1]),
-            usual=wording.number(fallen[1] - fallen[2]),
-            change=wording.signed(fallen[2]),
-        )
-    if change.change is Change.DEEPENED:
-        yield wording("movement.deepened")
-
-
-def _component_to_name(change: EpisodeChanged) -> tuple[Component, float, float] | None:
-    """Return the component to name, its rating and its change.
-
-    That is the leading component, or the one that fell most when the leading one has no rating this time.
-    """
-    found = {
-        one: (values.score, values.change)
-        for one, values in change.components.items()
-        if values.score is not None and values.change is not None
-    }
-    if not found:
+def _next_session(around: ItemSurroundings, zone: ZoneInfo, wording: Wording) -> str | None:
+    """Return when the next session is; None when it has passed, or is not known."""
+    upcoming = around.next_session
+    if upcoming is None or upcoming.at <= around.now:
         return None
-    leading = change.leading_component
-    named = leading if leading in found else min(found, key=lambda one: found[one][1])
-    return (named, *found[named])
+    key = "item.next_session_expected" if upcoming.expected else "item.next_session"
+    return wording(key, moment=wording.moment(upcoming.at, zone))
+
+
+def _lead(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
+    if change.facts is None:
+        yield wording("fact.no_facts", session=wording.day(change.session_at, zone))
+    else:
+        yield from fact_sentences(change.facts, wording, zone)
+    if change.change is Change.DEEPENED:
+        yield wording("fact.deepened")
+
+
+def _later(item: InboxItem, newest: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
+    told = item.change.facts
+    after = [one.facts for one in item.history if one.revision > item.change.revision and one.facts]
+    if item.state is Change.REPAIRED:
+        yield repaired_sentence(told, newest.facts, wording, zone)
+    elif item.state is Change.SETTLED:
+        yield settled_sentence(told, newest.facts, wording)
+    elif told is not None and (sentence := later_sentence(told, after, wording, zone)):
+        yield sentence
+    if item.state in {Change.UNREPAIRED, Change.ENDED}:
+        yield wording(f"history.{item.state.value}")
 
 
 def _component_rows(change: EpisodeChanged, wording: Wording) -> Iterator[ComponentRow]:
+    facts = {one.component: one for one in (change.facts.components if change.facts else ())}
     for component in Component:
-        found = change.components.get(component)
-        if found is not None and not _is_empty(found):
+        one = facts.get(component) if change.facts else _assessed(change, component)
+        if one is not None:
             yield ComponentRow(
                 name=wording(f"component.{component.value}"),
-                score=wording("item.no_mark") if found.score is None else wording.number(found.score),
-                usual=wording("item.not_known") if found.usual is None else wording.number(found.usual),
-                change="" if found.change is None else wording.signed(found.change),
-                leading=component is change.leading_component,
+                mark=wording("chart.no_mark") if one.mark is None else wording.number(one.mark),
+                usual=wording("item.not_known") if one.usual is None else wording.number(one.usual),
+                difference=""
+                if one.mark is None or one.usual is None
+                else wording.difference(one.mark, one.usual),
+                named=one.standing in NAMED,
             )
 
 
-def _is_empty(found: ComponentAssessment) -> bool:
-    return found.score is None and found.usual is None
+def _assessed(change: EpisodeChanged, component: Component) -> ComponentFact | None:
+    """Return what a producer without facts states about a component."""
+    found = change.components.get(component)
+    if found is None or (found.score is None and found.usual is None):
+        return None
+    return ComponentFact(component=component, standing=Standing.UNKNOWN, mark=found.score, usual=found.usual)
 
 
-def _scale(instrument: Instrument | None, wording: Wording) -> str:
-    if instrument is None:
-        return ""
-    return wording(
-        "item.scale",
-        title=instrument.title,
-        lowest=f"{instrument.lowest:g}",
-        highest=f"{instrument.highest:g}",
+def _has_low_marks(facts: Facts | None) -> bool:
+    return facts is not None and any(
+        one.standing in NAMED and one.mark is not None for one in facts.components
     )
 
 
-def _unknown(change: EpisodeChanged, wording: Wording) -> Iterator[str]:
-    if change.ratings < _KNOWN_AFTER:
+def _sure(precision: MessagePrecision | None, wording: Wording) -> Iterator[str]:
+    if precision is not None:
+        yield precision_sentence(precision, wording)
+        yield precision_basis(precision, wording)
+
+
+def _unknown(facts: Facts | None, wording: Wording) -> Iterator[str]:
+    if facts is not None and facts.components and all(one.usual is None for one in facts.components):
         yield wording("unknown.early")
-    for key in ("context", "why", "judgement"):
-        yield wording(f"unknown.{key}")
+    yield wording("unknown.context")
+    yield wording("unknown.no_form" if facts is not None and facts.shape is Shape.NO_FORM else "unknown.why")
+    yield wording("unknown.judgement")
 
 
 def _given(item: InboxItem, wording: Wording, zone: ZoneInfo) -> str | None:

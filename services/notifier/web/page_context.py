@@ -8,6 +8,7 @@ from fastapi import Request
 from psycopg_pool import AsyncConnectionPool
 
 from schemas.instruments.catalogue import Catalogue
+from schemas.wording.guidance.guidance import Guidance
 from services.notifier.directory.store import Connection, find_therapist
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.record_response import Transact
@@ -28,6 +29,7 @@ class PageContext:
     links: LinkSigner
     settings: WebSettings
     catalogue: Catalogue
+    guidance: Guidance
     clock: Clock
     transact: Transact
     defer: Callable[[Connection, Sequence[UUID]], Awaitable[None]]

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from importlib.resources import files
 
 import httpx
 import pytest
@@ -113,13 +114,29 @@ async def test_the_item_shows_whose_what_moved_and_how_sure(notifier: NotifierDr
     async with notifier.browser() as browser:
         await signed_in(notifier, browser)
         page = (await browser.get(ITEM)).text
-    assert "Your client&#39;s session on Wed 18 Nov, 11:00" in page
-    assert re.search(r"reference [0-9a-f]{6}\b", page)
+    assert "<h1>Client c-canary-77</h1>" in page
+    assert "Session on Wed 18 Nov, 11:00" in page
     assert 'href="https://records.example/clients/c-canary-77/notes"' in page
-    assert "Agreement on goals was rated 4.9; usually about 8.6 (\N{MINUS SIGN}3.7)." in page
-    assert "In about 7 of 10 cases like this one" in page
+    assert "at the last form (18 Nov) 4.9, where about 8.6 is usual for this client." in page
     assert "<svg" in page
     assert "shown only to you" in page
+    style = files("services.notifier.web") / "static" / "style.css"
+    assert len(page.encode()) + len(style.read_bytes()) < 40_000
+
+
+async def test_the_guide_is_there_without_an_alert_and_only_behind_the_sign_in(
+    notifier: NotifierDriver,
+) -> None:
+    await notifier.add_therapist(locale="de-CH")
+    async with notifier.browser() as browser:
+        assert (await browser.get("/guide")).headers["location"].endswith("/sign-in")
+        await notifier.handle(changed())
+        await signed_in(notifier, browser)
+        page = (await browser.get("/guide")).text
+    assert "Sitzung 1 bis 3: ein guter Anfang" in page
+    assert page.count("<details") == 25
+    assert "ß" not in page
+    assert len(page.encode()) < 40_000
 
 
 async def test_the_item_speaks_tentatively(notifier: NotifierDriver) -> None:

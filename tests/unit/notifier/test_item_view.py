@@ -1,91 +1,185 @@
 """An item's page: finished sentences, tentative, in the therapist's time and words."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from schemas.components import Component
-from schemas.events import Change, EpisodeChanged, Movement
+from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSource
+from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
+from schemas.wording.guidance.guidance import Guidance, Topic
 from services.notifier.directory.store import PracticeOptions
+from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
-from services.notifier.web.item_view import ItemView, client_reference, item_view
+from services.notifier.web.item_view import ItemSurroundings, ItemView, client_reference, item_view
 from services.notifier.wording import Wordings
-from tests.support.detector.episodes import NOW, changed
+from tests.support.detector.episodes import NOW, WEEK, changed
 
 WORDINGS = Wordings.load()
 CATALOGUE = Catalogue.load()
+GUIDANCE = Guidance.load()
 THERAPIST = Therapist("north", "t-1", time_zone="America/New_York")
+CLOSED = (Change.REPAIRED, Change.SETTLED, Change.UNREPAIRED, Change.ENDED, Change.WITHDRAWN)
+NEXT = NextSession(NOW + WEEK, expected=False)
 
 
-def shown(change: EpisodeChanged, *, locale: str = "en", template: str | None = None) -> ItemView:
-    item = InboxItem(change.episode_id, change.change, NOW, change, None, 1, (change,))
+def shown(
+    change: EpisodeChanged,
+    *later: EpisodeChanged,
+    locale: str = "en",
+    template: str | None = None,
+    next_session: NextSession | None = NEXT,
+    now: datetime = NOW,
+) -> ItemView:
+    history = (change, *later)
+    state = next(one.change for one in reversed(history) if one.change is not Change.CONTINUED)
+    item = InboxItem(change.episode_id, state, NOW, change, None, 1, history)
     practice = PracticeOptions("north", client_url_template=template)
-    return item_view(item, replace(THERAPIST, locale=locale), practice, CATALOGUE, WORDINGS.of(locale))
+    around = ItemSurroundings(CATALOGUE, GUIDANCE, practice, now, next_session)
+    return item_view(item, replace(THERAPIST, locale=locale), around, WORDINGS.of(locale))
 
 
-def test_times_are_those_of_the_therapists_place() -> None:
-    assert shown(changed()).title == "Your client's session on Wed 18 Nov, 05:00"
+def goals(
+    mark: float, at: datetime, standing: Standing = Standing.FELL, lasting: float | None = None
+) -> Facts:
+    goal = ComponentFact(
+        component=Component.GOAL,
+        standing=standing,
+        mark=mark,
+        usual=8.6,
+        usual_low=8.4,
+        usual_high=8.8,
+        lasting=lasting,
+    )
+    return Facts(shape=Shape.STEP, components=(goal,), form_at=at, since=at, forms=9)
 
 
-def test_the_clients_id_is_not_shown_and_its_reference_is_the_practices_own() -> None:
-    assert shown(changed()).reference == f"reference {client_reference('north', 'c-canary-77')}"
+def test_the_client_is_named_by_the_practices_own_reference() -> None:
+    assert shown(changed(client="4711")).title == "Client 4711"
     assert client_reference("north", "c-canary-77") != client_reference("south", "c-canary-77")
 
 
-@pytest.mark.parametrize(
-    ("risk", "words"),
-    [
-        (0.71, "about 7 of 10"),
-        (0.999, "about 9 of 10"),
-        (0.34, "about 3 of 10"),
-        (0.02, "hardly any"),
-    ],
-)
-def test_certainty_is_said_as_natural_frequencies_and_never_as_certain(risk: float, words: str) -> None:
-    sure = shown(changed(risk=risk)).sure
-    assert sure is not None
-    assert words in sure
+def test_times_are_those_of_the_therapists_place() -> None:
+    assert shown(changed()).session == "Session on Wed 18 Nov, 05:00"
+
+
+def test_the_first_sentence_says_what_fell_and_the_last_what_held() -> None:
+    first, *_, last = shown(changed()).lead
+    assert first == (
+        "Goals have been lower since the session of 11 Nov: at the last form (18 Nov) 4.9,"
+        " where about 8.6 is usual for this client."
+    )
+    assert last == "The bond stayed as usual."
+
+
+def test_an_older_producer_without_facts_claims_nothing_beyond_the_table() -> None:
+    page = shown(changed(facts=None))
+    assert page.lead == ("The marks of the session of 18 Nov are in the table below.",)
+    assert [(row.mark, row.usual, row.named) for row in page.components][1] == ("4.9", "8.6", False)
+    assert page.guidance == GUIDANCE.entry(WORDINGS.of("en"), Topic.ALL, Shape.UNCLEAR)
+
+
+def test_differences_are_those_of_the_figures_that_are_shown() -> None:
+    facts = goals(1.25, NOW).model_copy(
+        update={
+            "components": (
+                ComponentFact(component=Component.GOAL, standing=Standing.FELL, mark=1.25, usual=5.34),
+            )
+        }
+    )
+    (row,) = shown(changed(facts=facts)).components
+    assert (row.mark, row.usual, row.difference) == ("1.2", "5.3", "\N{MINUS SIGN}4.1")
 
 
 @pytest.mark.parametrize(
-    ("movement", "leading", "words"),
+    ("next_session", "words"),
     [
-        (Movement.SUDDEN_FALL, Component.GOAL, "matters most"),
-        (Movement.SUDDEN_FALL, Component.TASK, "way of working"),
-        (Movement.SUDDEN_FALL, Component.BOND, "heard"),
-        (Movement.SUDDEN_FALL, Component.OVERALL, "general impression"),
-        (Movement.EVERYTHING, Component.GOAL, "outside of therapy"),
-        (Movement.SLOW_SLIDE, Component.GOAL, "step back quietly"),
-        (Movement.DECLINED_FORMS, Component.BOND, "step back quietly"),
-        (Movement.LOW_FROM_START, Component.TASK, "way of rating"),
-        (None, Component.TASK, "way of working"),
+        (NEXT, "Next session: Wed 25 Nov, 07:00"),
+        (NextSession(NOW + WEEK, expected=True), "Next session expected: Wed 25 Nov, 07:00"),
+        (NextSession(NOW - timedelta(minutes=1), expected=False), None),
+        (None, None),
     ],
 )
-def test_the_meaning_follows_the_movement_or_else_the_component(
-    movement: Movement | None, leading: Component, words: str
-) -> None:
-    assert words in shown(changed(movement=movement, leading=leading)).meaning
+def test_no_past_session_is_called_the_next(next_session: NextSession | None, words: str | None) -> None:
+    assert shown(changed(), next_session=next_session).next_session == words
 
 
-def test_few_ratings_are_named_among_what_is_not_known() -> None:
-    assert "too few ratings" in shown(changed(ratings=2)).unknown[0]
-    assert not any("too few ratings" in one for one in shown(changed(ratings=3)).unknown)
+def test_later_sessions_are_told_with_their_marks_and_empty_forms() -> None:
+    opened = changed(facts=goals(4.9, NOW))
+    second = changed(Change.CONTINUED, 2, session_at=NOW + WEEK, facts=goals(6.1, NOW + WEEK))
+    no_form = goals(6.1, NOW + WEEK).model_copy(
+        update={"empty": EmptyForms(last_at=NOW + 2 * WEEK, count=1, of=8)}
+    )
+    third = changed(Change.CONTINUED, 3, session_at=NOW + 2 * WEEK, facts=no_form)
+    page = shown(opened, second, third)
+    assert page.later == ("Since then: 25 Nov: goals 6.1; 2 Dec: no form.",)
+    assert not page.closed
 
 
-def test_an_unknown_instrument_is_shown_without_its_units() -> None:
-    assert shown(changed(instrument="of-our-own")).scale == ""
+def test_back_at_usual_is_said_with_the_figures() -> None:
+    back = changed(Change.REPAIRED, 2, session_at=NOW + WEEK, facts=goals(8.5, NOW + WEEK, Standing.HELD))
+    page = shown(changed(facts=goals(4.9, NOW)), back)
+    assert page.later == ("Back near usual at the session of 25 Nov: goals 8.5 (before, about 8.6).",)
+
+
+def test_settled_lower_is_said_with_the_level() -> None:
+    settled = changed(Change.SETTLED, 2, session_at=NOW + WEEK, facts=goals(6.0, NOW + WEEK, lasting=6.2))
+    page = shown(changed(facts=goals(4.9, NOW)), settled)
+    assert page.later == ("Settled lower: goals about 6.2 (before, about 8.6).",)
+
+
+@pytest.mark.parametrize("state", CLOSED)
+def test_a_closed_item_asks_nothing_and_names_no_next_session(state: Change) -> None:
+    page = shown(changed(), changed(state, 2, session_at=NOW + WEEK))
+    assert (page.closed, page.guidance, page.answers, page.next_session) == (True, None, (), None)
+
+
+def test_certainty_is_said_for_messages_in_simulated_practices() -> None:
+    measured = MessagePrecision(
+        right=0.62, low=0.55, high=0.68, messages=412, source=PrecisionSource.SIMULATED
+    )
+    first, basis = shown(changed(precision=measured)).sure
+    assert first.startswith("Of 10 messages like this in simulated practices, about 6 were a lasting change.")
+    assert basis == (
+        "Counted on 412 messages in practices that the model had not seen; between 55 and 68 of 100."
+    )
+    assert shown(changed(precision=None)).sure == ()
+
+
+@pytest.mark.parametrize(("right", "words"), [(0.99, "about 9 were"), (0.02, "hardly any was")])
+def test_nothing_is_called_certain(right: float, words: str) -> None:
+    measured = MessagePrecision(right=right, low=0.0, high=1.0, messages=80, source=PrecisionSource.PRACTICE)
+    sentence = shown(changed(precision=measured)).sure[0]
+    assert words in sentence
+    assert "in your practice" in sentence
+
+
+def test_an_unknown_level_is_named_only_where_no_usual_is_shown() -> None:
+    first = ComponentFact(component=Component.GOAL, standing=Standing.LOW, mark=1.0)
+    low = Facts(shape=Shape.LOW_FROM_START, components=(first,), form_at=NOW, since=NOW, forms=2)
+    assert "no earlier level" in shown(changed(facts=low)).unknown[0]
+    assert not any("no earlier level" in one for one in shown(changed()).unknown)
+
+
+def test_a_page_without_low_marks_does_not_thank_for_them() -> None:
+    empty = Facts(shape=Shape.NO_FORM, empty=EmptyForms(last_at=NOW, count=2, of=8))
+    assert shown(changed(facts=empty)).thanks is None
+    assert shown(changed()).thanks == "Low marks are information: thank your client for them."
+
+
+def test_an_unknown_instrument_is_drawn_without_units() -> None:
+    picture = shown(changed(instrument="of-our-own")).picture
+    assert picture is not None
+    assert (picture.lowest, picture.highest) == ("", "")
 
 
 def test_an_episode_without_components_and_history_still_reads() -> None:
-    bare = changed(components={}, leading_component=None, movement=None, trajectory=(), risk=None)
+    bare = changed(components={}, leading_component=None, movement=None, trajectory=(), risk=None, facts=None)
     page = shown(bare)
-    assert (page.moved, page.charts, page.sure) == ((), (), None)
-    (moved,) = page.what
-    assert moved.startswith("Around the session on Wed 18 Nov, 05:00 the ratings moved")
-    assert moved.endswith("whether at once or little by little.")
+    assert (page.components, page.picture, page.sure) == ((), None, ())
 
 
 def test_the_link_into_the_practices_record_is_quoted() -> None:
@@ -93,36 +187,11 @@ def test_the_link_into_the_practices_record_is_quoted() -> None:
     assert page.client_url == "https://records.example/a%2F..%2Fb%3Fc"
 
 
-def test_the_sessions_over_which_it_shows_are_named() -> None:
-    assert shown(changed()).what[1] == "This shows in 2 sessions, from 11 Nov to 18 Nov."
-
-
-def test_sessions_of_an_earlier_episode_are_not_counted() -> None:
-    change = changed(opened_at=NOW - timedelta(hours=2))
-    assert not any("This shows" in sentence for sentence in shown(change).what)
-
-
-def test_where_the_leading_component_has_no_mark_the_one_that_fell_most_is_spoken_of() -> None:
-    known = changed().components
-    without = {
-        **known,
-        Component.GOAL: known[Component.GOAL].model_copy(update={"score": None, "change": None}),
-    }
-    assert shown(changed(components=without)).what[2].startswith("The session as a whole was rated 7.3")
-
-
-def test_what_came_later_is_shown_with_its_session() -> None:
-    opened = changed()
-    repaired = changed(Change.REPAIRED, 2, session_at=opened.session_at + timedelta(days=7))
-    item = InboxItem(opened.episode_id, Change.REPAIRED, NOW, opened, None, 1, (opened, repaired))
-    page = item_view(item, THERAPIST, None, CATALOGUE, WORDINGS.of("en"))
-    assert page.history[1] == (
-        "Wed 25 Nov, 05:00",
-        "The ratings are back to what is usual for this client.",
-    )
-
-
 def test_the_page_is_complete_in_german() -> None:
     page = shown(changed(), locale="de-AT")
-    assert page.title == "Sitzung vom Mi., 18. Nov., 05:00 Uhr"
-    assert "sonst etwa 8,6" in page.what[2]
+    assert page.session == "Sitzung vom Mi., 18. Nov., 05:00 Uhr"
+    assert page.lead[0] == (
+        "Die Ziele werden seit der Sitzung vom 11. Nov. niedriger bewertet:"
+        " im letzten Bogen (18. Nov.) 4,9 statt sonst etwa 8,6."
+    )
+    assert page.next_session == "Nächste Sitzung: Mi., 25. Nov., 07:00 Uhr"

@@ -7,6 +7,7 @@ import pytest
 
 from schemas.components import Component
 from schemas.events import Answer, Change, Movement
+from schemas.facts import Shape
 from schemas.wording.sentences import LANGUAGES
 from services.notifier.wording import Wordings
 
@@ -41,8 +42,8 @@ def test_everything_that_can_happen_has_a_sentence(language: str) -> None:
         + [f"component.long.{one.value}" for one in Component]
         + [f"answer.{one.value}" for one in Answer if one is not Answer.UNDONE]
     )
-    meanings = [*(one.value for one in Component), "everything", "withdrawal", "low"]
-    needed += [f"{part}.{one}" for part in ("meaning", "question", "action") for one in meanings]
+    needed += [f"name.{number}.{one.value}" for number in ("one", "many") for one in Component]
+    needed += [f"shape.{one.value}" for one in Shape]
     assert [key for key in needed if key not in WORDINGS.texts[language]] == []
 
 
@@ -80,5 +81,5 @@ def test_dates_and_numbers_follow_the_locale() -> None:
 
 
 def test_switzerland_writes_no_sharp_s() -> None:
-    assert "weiss" in WORDINGS.of("de-CH")("item.unknown")
-    assert "weiß" in WORDINGS.of("de-DE")("item.unknown")
+    assert "ausserhalb" in WORDINGS.of("de-CH")("unknown.context")
+    assert "außerhalb" in WORDINGS.of("de-DE")("unknown.context")

@@ -1,0 +1,1 @@
+"""The picture of a client's marks, drawn alike on every page."""

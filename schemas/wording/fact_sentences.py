@@ -1,0 +1,194 @@
+"""Says in sentences what the facts of an episode state, and nothing that they do not."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from schemas.components import Component
+from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
+from schemas.wording.wording import Wording
+
+_SEVERAL = 3
+"""From this number on, components that all fell are named together."""
+_PLURAL = {Component.GOAL, Component.TASK}
+_MOST_LATER = 3
+NAMED = {Standing.FELL, Standing.LOW}
+"""How components stand that a message is about."""
+
+
+def fact_sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> tuple[str, ...]:
+    """Return what fell, what held and what rose in the last form, then the sessions without a form."""
+    return tuple(_sentences(facts, wording, zone))
+
+
+def repaired_sentence(opened: Facts | None, facts: Facts | None, wording: Wording, zone: ZoneInfo) -> str:
+    """Return that the components which fell are back near the usual that they had before."""
+    named = _followed(opened, facts)
+    back = [one for one in named if one.mark is not None and one.usual is not None]
+    if facts is None or facts.form_at is None or not back or len(back) < len(named):
+        return wording("fact.repaired.plain")
+    marks = _list((_with(one, "mark_before", wording) for one in back), wording)
+    return wording("fact.repaired.components", last=wording.day(facts.form_at, zone), marks=marks)
+
+
+def settled_sentence(opened: Facts | None, facts: Facts | None, wording: Wording) -> str:
+    """Return at what level the components which fell have settled."""
+    settled = [
+        wording(
+            "fact.mark_lasting_alone" if one.usual is None else "fact.mark_lasting",
+            name=_name(one, wording),
+            mark=wording.number(one.lasting),
+            usual="" if one.usual is None else wording.number(one.usual),
+        )
+        for one in _followed(opened, facts)
+        if one.lasting is not None
+    ]
+    if not settled:
+        return wording("fact.settled.plain")
+    return wording("fact.settled.components", marks=_list(settled, wording))
+
+
+def later_sentence(told: Facts, later: Sequence[Facts], wording: Wording, zone: ZoneInfo) -> str | None:
+    """Return the marks of the newest sessions after the told one, for the components that it names."""
+    named = [one.component for one in told.components if one.standing in NAMED]
+    entries: dict[datetime, str] = {}
+    for facts in later:
+        if facts.form_at is not None and (told.form_at is None or facts.form_at > told.form_at):
+            marks = [
+                _with(one, "mark", wording)
+                for one in facts.components
+                if one.mark is not None and (one.component in named or not named)
+            ]
+            if marks:
+                day = wording.day(facts.form_at, zone)
+                entries[facts.form_at] = wording("fact.later.entry", day=day, marks=_list(marks, wording))
+        if facts.empty is not None and (told.empty is None or facts.empty.last_at > told.empty.last_at):
+            day = wording.day(facts.empty.last_at, zone)
+            entries[facts.empty.last_at] = wording("fact.later.no_form", day=day)
+    if not entries:
+        return None
+    newest = [entries[at] for at in sorted(entries)][-_MOST_LATER:]
+    return wording("fact.later.sentence", entries=wording("fact.later.separator").join(newest))
+
+
+def _sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
+    marked = [one for one in facts.components if one.mark is not None]
+    fell = [one for one in marked if one.standing in NAMED]
+    if facts.shape is Shape.NO_FORM or (not fell and facts.empty is not None):
+        yield from _without_form(facts, marked, wording, zone)
+        return
+    if fell:
+        yield from _fallen(facts, fell, len(marked), wording, zone)
+        yield from _others(marked, wording)
+    elif marked and facts.form_at is not None:
+        marks = _usuals(marked, wording)
+        yield wording("fact.others.form", last=wording.day(facts.form_at, zone), marks=marks)
+    if facts.empty is not None:
+        yield _empty(facts.empty, wording, zone)
+
+
+def _fallen(
+    facts: Facts, fell: Sequence[ComponentFact], marked: int, wording: Wording, zone: ZoneInfo
+) -> Iterator[str]:
+    form_at = facts.form_at
+    if form_at is None:
+        return
+    last = wording.day(form_at, zone)
+    since = facts.since or form_at
+    if facts.shape is Shape.SLIDE and facts.slide:
+        forms = len(facts.slide)
+        slide = _list(map(wording.number, facts.slide), wording)
+        yield _named("slide.deepest", fell[:1], wording, forms=forms, slide=slide)
+        if fell[1:]:
+            yield _named("slide.also", fell[1:], wording, last=last, marks=_usuals(fell[1:], wording))
+        return
+    said = {"last": last, "session": wording.day(since, zone)}
+    key = {Shape.LOW_FROM_START: "low", Shape.UNCLEAR: "unclear"}.get(
+        facts.shape, "since" if since < form_at else "step"
+    )
+    if len(fell) >= _SEVERAL and len(fell) == marked:
+        yield wording(f"fact.{key}.all", marks=_usuals(fell, wording), **said)
+    elif len(fell) == 1 and (key == "low" or fell[0].usual is not None):
+        yield _named(f"{key}.one", fell, wording, **said, **_figures(fell[0], wording))
+    else:
+        yield wording(
+            f"fact.{key}.many", Name=_capital(_names(fell, wording)), marks=_usuals(fell, wording), **said
+        )
+
+
+def _others(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
+    lower, held, rose = (
+        [one for one in marked if one.standing is standing]
+        for standing in (Standing.SOMEWHAT_LOWER, Standing.HELD, Standing.ROSE)
+    )
+    if lower:
+        yield wording("fact.others.lower", marks=_usuals(lower, wording))
+    if held:
+        yield _named("others.held", held, wording)
+    if rose:
+        yield wording("fact.others.rose", marks=_usuals(rose, wording))
+
+
+def _without_form(
+    facts: Facts, marked: Sequence[ComponentFact], wording: Wording, zone: ZoneInfo
+) -> Iterator[str]:
+    if facts.empty is not None:
+        yield _empty(facts.empty, wording, zone)
+    if marked and facts.form_at is not None:
+        key = "fact.empty.before" if facts.empty is not None else "fact.others.form"
+        yield wording(key, last=wording.day(facts.form_at, zone), marks=_usuals(marked, wording))
+
+
+def _empty(empty: EmptyForms, wording: Wording, zone: ZoneInfo) -> str:
+    return wording("fact.empty.after", day=wording.day(empty.last_at, zone), count=empty.count, of=empty.of)
+
+
+def _followed(opened: Facts | None, facts: Facts | None) -> list[ComponentFact]:
+    """Return the newest facts about the components that fell at the opening."""
+    fell = [one.component for one in opened.components if one.standing in NAMED] if opened else []
+    return [one for one in facts.components if one.component in fell] if facts else []
+
+
+def _named(key: str, ones: Sequence[ComponentFact], wording: Wording, **values: object) -> str:
+    """Return the sentence of a key in the grammatical number of these components."""
+    number = "plural" if len(ones) > 1 or ones[0].component in _PLURAL else "singular"
+    names = _names(ones, wording)
+    return wording(f"fact.{key}_{number}", Name=_capital(names), name=names, **values)
+
+
+def _names(ones: Sequence[ComponentFact], wording: Wording) -> str:
+    if len(ones) == 1:
+        return wording(f"name.one.{ones[0].component.value}")
+    *first, last = (_name(one, wording) for one in ones)
+    return wording("format.and", first=", ".join(first), last=last)
+
+
+def _name(one: ComponentFact, wording: Wording) -> str:
+    return wording(f"name.many.{one.component.value}")
+
+
+def _figures(one: ComponentFact, wording: Wording) -> dict[str, str]:
+    return {
+        "mark": "" if one.mark is None else wording.number(one.mark),
+        "usual": "" if one.usual is None else wording.number(one.usual),
+    }
+
+
+def _with(one: ComponentFact, key: str, wording: Wording) -> str:
+    return wording(f"fact.{key}", name=_name(one, wording), **_figures(one, wording))
+
+
+def _with_usual(one: ComponentFact, wording: Wording) -> str:
+    return _with(one, "mark" if one.usual is None else "mark_usual", wording)
+
+
+def _usuals(ones: Iterable[ComponentFact], wording: Wording) -> str:
+    return _list((_with_usual(one, wording) for one in ones), wording)
+
+
+def _list(texts: Iterable[str], wording: Wording) -> str:
+    return wording("format.separator").join(texts)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

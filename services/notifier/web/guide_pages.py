@@ -1,0 +1,50 @@
+"""Serves /guide: what to ask, do and avoid, without an alert, and a card for the first sessions."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from schemas.facts import Shape
+from schemas.wording.guidance.guidance import Topic
+from schemas.wording.wording import Wording
+from services.notifier.web.page_context import PageContext
+
+
+def guide_router(context: PageContext) -> APIRouter:
+    """Return the route of the guide."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/guide")
+    async def guide(request: Request) -> Response:
+        async with context.pool.connection() as conn:
+            visitor = await context.signed_in(request, conn)
+        if visitor is None:
+            return context.pages.redirect("/sign-in")
+        session, therapist = visitor
+        wording = context.pages.wording(request, therapist)
+        entry = context.guidance.entry
+        topics = [
+            (
+                _topic_name(topic, wording),
+                [
+                    (
+                        wording(f"shape.{shape.value}"),
+                        entry(wording, topic, shape, session.practice_id),
+                    )
+                    for shape in Shape
+                ],
+            )
+            for topic in Topic
+        ]
+        return context.pages.render(
+            "guide.html",
+            wording,
+            session=session,
+            topics=topics,
+            card=context.guidance.start_card(wording),
+        )
+
+    return router
+
+
+def _topic_name(topic: Topic, wording: Wording) -> str:
+    return wording("guide.all" if topic is Topic.ALL else f"component.{topic.value}")
