@@ -34,13 +34,13 @@ class NotifierMetrics:
         )
         self.open_deliveries = Gauge(
             "rapport_deliveries_open",
-            "Deliveries that are still to be attempted, by channel.",
+            "Deliveries that are due and still to be attempted, by channel.",
             ["channel"],
             registry=registry,
         )
         self.oldest_open = Gauge(
             "rapport_delivery_oldest_open_timestamp_seconds",
-            "Creation time of the oldest delivery that is still to be attempted; 0 when there is none.",
+            "When the oldest delivery that is still to be attempted became due; 0 when there is none.",
             registry=registry,
         )
         self.decision_latency = Histogram(
@@ -81,12 +81,12 @@ class NotifierMetrics:
                     max(0.0, (now - notification.change.accepted_at).total_seconds())
                 )
 
-    async def measure(self, conn: Connection) -> None:
+    async def measure(self, conn: Connection, now: datetime) -> None:
         """Read the gauges from the tables, so that they are right in every process."""
         rows = await conn.execute(
-            "SELECT channel, count(*), extract(epoch FROM min(created_at))::float FROM notifier.delivery"
-            " WHERE state = ANY(%s) GROUP BY channel",
-            (list(OPEN_STATES),),
+            "SELECT channel, count(*), extract(epoch FROM min(due_at))::float FROM notifier.delivery"
+            " WHERE state = ANY(%s) AND due_at <= %s GROUP BY channel",
+            (list(OPEN_STATES), now),
         )
         waiting = {channel: (count, oldest) for channel, count, oldest in await rows.fetchall()}
         for outgoing in OUTGOING:

@@ -66,7 +66,7 @@ class WebSettings(_NotifierSettings):
     signing_secret_file: Path
     """File with at least 32 random bytes, with which links and forms are signed."""
     link_hours: Annotated[int, Field(ge=1)] = 72
-    """Hours for which the link in a message works."""
+    """Fewest hours for which a link in a message works: it works until the next session, at most 14 days."""
     asked_link_minutes: Annotated[int, Field(ge=5)] = 30
     """Minutes for which a link that a therapist asked for works."""
     guidance_dir: Path | None = None

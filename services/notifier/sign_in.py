@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -69,6 +70,11 @@ class LinkSigner:
         """Return the address of a link, as it is mailed."""
         return f"{self._public_url}/sign-in?token={self.token(link_id)}"
 
+    @property
+    def settings_url(self) -> str:
+        """Return the address of the page of settings, as it is mailed."""
+        return f"{self._public_url}/settings"
+
     def token(self, link_id: UUID) -> str:
         """Return the signed token of a link."""
         return str(self._signer.dumps(link_id.hex))
@@ -85,17 +91,31 @@ class LinkSigner:
         return hmac.new(self._csrf_key, session_hash, hashlib.sha256).hexdigest()
 
 
-async def ensure_link(conn: Connection, delivery: Delivery, expires_at: datetime) -> None:
-    """Make the delivery's link valid until `expires_at`, unless it was used."""
+LONGEST_LINK = timedelta(days=14)
+"""The longest time for which the link in a message works."""
+
+
+def link_expiry(now: datetime, at_least: timedelta, sessions: Iterable[datetime]) -> datetime:
+    """Return until when the link in a message works that goes out now: until the last of these sessions.
+
+    It works for `at_least` as long, and for `LONGEST_LINK` at most.
+    """
+    return max(now + at_least, min(max(sessions, default=now), now + LONGEST_LINK))
+
+
+async def ensure_link(
+    conn: Connection, delivery: Delivery, expires_at: datetime, *, to_list: bool = False
+) -> None:
+    """Make the delivery's link, to the item or to the list, valid until `expires_at` unless it was used."""
     await conn.execute(
         "INSERT INTO notifier.sign_in_link (link_id, practice_id, therapist_id, episode_id, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE SET expires_at = excluded.expires_at"
-        " WHERE sign_in_link.used_at IS NULL",
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE SET expires_at = excluded.expires_at,"
+        " episode_id = excluded.episode_id WHERE sign_in_link.used_at IS NULL",
         (
             delivery.delivery_id,
             delivery.practice_id,
             delivery.therapist_id,
-            delivery.episode_id,
+            None if to_list else delivery.episode_id,
             expires_at,
         ),
     )
@@ -183,7 +203,7 @@ async def request_link(
     delivery_id = uuid4()
     await conn.execute(
         "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, episode_id, channel,"
-        " state, created_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        " state, created_at, due_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
             delivery_id,
             Purpose.SIGN_IN.value,
@@ -191,6 +211,7 @@ async def request_link(
             episode_id,
             Channel.EMAIL.value,
             DeliveryState.PENDING.value,
+            now,
             now,
             now + valid,
         ),

@@ -32,6 +32,7 @@ REASONS = {
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
     "services.notifier.domain.decision": ("DecisionReason", "Why the notifier told, or did not"),
     "services.notifier.channels.channel": ("DeliveryReason", "How a delivery came to its state"),
+    "services.notifier.domain.mail_plan": ("DueReason", "Why a message is due when it is"),
 }
 ELSEWHERE = {
     "RAPPORT_CREDENTIALS_FILE": "the keys of practices and networks (all services)",

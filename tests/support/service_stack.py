@@ -31,7 +31,7 @@ from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.backend import Backend
 
-ALERT_ON_ALL_SESSIONS = {"tell_from": "always", "max_age_days": "none"}
+ALERT_ON_ALL_SESSIONS = {"tell_from": "always", "max_age_days": "none", "mail_timing": "immediate"}
 POLL_S = 0.05
 
 

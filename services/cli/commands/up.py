@@ -61,7 +61,7 @@ def _add_first_practice(stack: "LocalStack") -> None:
     file = stack.home.credentials
     if any(FIRST_PRACTICE in key.grants for key in read_keys(file)):
         return
-    asyncio.run(store_practice(stack.database, FIRST_PRACTICE, {}))
+    asyncio.run(store_practice(stack.database, FIRST_PRACTICE, {"mail_timing": "immediate"}))
     key = add_key(file, grants=[FIRST_PRACTICE], scopes=SCOPES, label=f"practice {FIRST_PRACTICE}")
     typer.echo(
         f"\nA first practice, {FIRST_PRACTICE}, is added. Its key is shown only once:\n\n  {key.secret}\n"

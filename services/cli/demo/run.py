@@ -58,7 +58,8 @@ def run_demo(
     with stack.open_client() as client:
         with _timed(phases, "directory"):
             for practice, therapist in therapists_of(ratings):
-                client.put_therapist(practice, therapist, {"address": address_of(practice, therapist)})
+                entry = {"address": address_of(practice, therapist), "mail_timing": "immediate"}
+                client.put_therapist(practice, therapist, entry)
             mails_before = mails.count() if mails else 0
             before = read_balance(client, stack.practices)
             known = {_decision_key(decision) for decision in _decisions(stack, client)}

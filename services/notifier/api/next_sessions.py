@@ -8,6 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, ConfigDict
 
 from schemas.rating import NEXT_AHEAD, Reference, When
+from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
 from services.notifier.directory.next_sessions import put_next_session
 from services.notifier.directory.store import Connection
 from services.runtime.http.credentials import CredentialStore
@@ -51,16 +52,18 @@ def next_session_router(
     ) -> StoredNextSession:
         """State when a client's next session is, or that none is planned; repeating it changes nothing.
 
+        Mail that waits for this session is planned anew.
         A client or therapist of whom nothing else is known yet is accepted.
         """
         now = clock.now()
         if statement.at is not None and statement.at > now + NEXT_AHEAD:
             error = FieldError("at", "is too far in the future", "at most 2 years from now")
             raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=[error])
+        therapist = statement.therapist_id
         async with pool.connection() as conn:
-            await put_next_session(
-                conn, (practice, statement.therapist_id, client_id), statement.at, received_at=now
-            )
+            await lock_therapists(conn, [(practice, therapist)])
+            await put_next_session(conn, (practice, therapist, client_id), statement.at, received_at=now)
+            await plan_mails(conn, practice, therapist, now)
         return StoredNextSession(client_id=client_id, therapist_id=statement.therapist_id, at=statement.at)
 
     return router

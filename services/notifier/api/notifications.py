@@ -13,6 +13,7 @@ from services.notifier.channels.registry import OUTGOING, Channel
 from services.notifier.directory.store import Connection
 from services.notifier.domain.decision import NOTIFYING_REASONS, DecisionOutcome, DecisionReason
 from services.notifier.domain.delivery import DeliveryState
+from services.notifier.domain.mail_plan import DueReason
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import require_tenant
@@ -35,6 +36,10 @@ class Notification(BaseModel):
     """Time at which the rating that caused the change was accepted."""
     decided_at: datetime
     sent_at: datetime | None
+    due_at: datetime | None
+    """Time from which the message is sent, as planned so far; None when it was held back."""
+    due_reason: DueReason | None
+    """Why it is due then."""
 
 
 class NotificationPage(BaseModel):
@@ -72,7 +77,7 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
             rows = await conn.execute(
                 f"""
                 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,
-                    d.accepted_at, d.decided_at, m.state, m.finished_at
+                    d.accepted_at, d.decided_at, m.state, m.finished_at, m.due_at, m.due_reason
                 FROM (SELECT * FROM notifier.decision WHERE practice_id = %(practice)s AND {paging.AFTER}
                     ORDER BY {paging.ORDER} LIMIT %(limit)s) AS d
                 LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id
@@ -108,7 +113,8 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
 
 
 def _notification(row: Sequence[Any]) -> Notification:
-    episode, revision, change, channel, outcome, reason, accepted_at, decided_at, state, finished_at = row
+    (episode, revision, change, channel, outcome, reason, accepted_at, decided_at) = row[:8]
+    state, finished_at, due_at, due_reason = row[8:]
     shown_in_inbox = channel == Channel.INBOX.value and outcome == DecisionOutcome.TOLD.value
     reached = DeliveryState.SENT if shown_in_inbox else DeliveryState(state) if state else None
     return Notification(
@@ -122,6 +128,8 @@ def _notification(row: Sequence[Any]) -> Notification:
         accepted_at=accepted_at,
         decided_at=decided_at,
         sent_at=decided_at if shown_in_inbox else finished_at if reached is DeliveryState.SENT else None,
+        due_at=due_at,
+        due_reason=None if due_reason is None else DueReason(due_reason),
     )
 
 

@@ -7,6 +7,7 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, create_model
 
 from schemas.rating import Reference
+from services.notifier.channels.channel import MailTiming
 from services.notifier.channels.registry import Channel, ChannelSettings, contact_columns, contact_models
 from services.notifier.directory.entry import TherapistEntry, entry_errors, to_therapist
 from services.notifier.directory.store import Connection, find_therapist, put_therapist
@@ -30,6 +31,7 @@ class _StoredFields(BaseModel):
     channels: tuple[Channel, ...]
     supervisor: str | None
     quiet: bool
+    mail_timing: MailTiming | None
 
 
 _READABLE = {

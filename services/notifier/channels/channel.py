@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -20,6 +20,17 @@ class Purpose(StrEnum):
 
     EPISODE = "episode"
     SIGN_IN = "sign-in"
+
+
+class MailTiming(StrEnum):
+    """When mail about items goes out; webhooks are always immediate."""
+
+    BEFORE_SESSION = "before-session"
+    """A day before the client's next session, at most one mail a day."""
+    DAILY = "daily"
+    """At the therapist's hour, on days on which there is something to announce."""
+    IMMEDIATE = "immediate"
+    """One mail for each change, at once."""
 
 
 class DeliveryReason(StrEnum):
@@ -49,6 +60,12 @@ class DeliveryReason(StrEnum):
     """The message could not be delivered before its deadline."""
     WITHDRAWN = "withdrawn"
     """The episode was withdrawn before the message was sent."""
+    CLOSED = "closed"
+    """The episode was closed before the message was sent."""
+    ANSWERED = "answered"
+    """The therapist answered before the message was sent."""
+    SWITCHED_OFF = "switched-off"
+    """The practice or the therapist switched mail off before the message was sent."""
 
 
 class Contact(BaseModel):
@@ -83,6 +100,13 @@ class Message:
     attempted_at: datetime
     recipient: Recipient
     link: str = field(repr=False)
+    practice_name: str | None = field(default=None, repr=False)
+    """The practice's name as it signs its mail; None when it has given none."""
+    session_on: date | None = None
+    """The day of the stated session that the message is for; None when none is stated."""
+    timing: MailTiming = MailTiming.IMMEDIATE
+    settings_url: str | None = None
+    """Address of the page on which the therapist changes when mail is sent; None where it does not apply."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.notifier.channels.channel import MailTiming
 from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practices, put_practice
 from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _SWITCH = {"on": True, "off": False}
+_LONGEST_NAME = 80
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
@@ -26,7 +28,15 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     messages = tenant.options.get("messages", "on" if before.messages_on else "off").lower()
     if messages not in _SWITCH:
         raise ValueError("messages: expected on or off")
-    await put_practice(conn, PracticeOptions(tenant.id, _SWITCH[messages], template))
+    name = tenant.options.get("display_name", before.display_name or "").strip()
+    if len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"display_name: expected one line of at most {_LONGEST_NAME} characters")
+    timing = tenant.options.get("mail_timing", before.mail_timing.value)
+    if timing not in set(MailTiming):
+        raise ValueError(f"mail_timing: expected {', '.join(MailTiming)}")
+    await put_practice(
+        conn, PracticeOptions(tenant.id, _SWITCH[messages], template, name or None, MailTiming(timing))
+    )
 
 
 def _is_template(text: str) -> bool:
@@ -49,8 +59,9 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     """Return the decisions about the changes that a session caused, and the state of each message."""
     rows = await conn.execute(
         "SELECT d.decided_at, d.change, d.revision, d.channel, d.outcome, d.reason, m.state, m.reason,"
-        " m.attempts, m.finished_at FROM notifier.decision d LEFT JOIN notifier.delivery m"
-        " ON m.episode_id = d.episode_id AND m.revision = d.revision AND m.channel = d.channel"
+        " m.attempts, m.finished_at, m.due_at, m.due_reason FROM notifier.decision d"
+        " LEFT JOIN notifier.delivery m ON m.episode_id = d.episode_id AND m.revision = d.revision"
+        " AND m.channel = d.channel"
         " WHERE d.practice_id = %s AND d.session_id = %s ORDER BY d.decided_at, d.revision, d.channel",
         (tenant, session),
     )
@@ -66,10 +77,13 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
         why,
         attempts,
         finished,
+        due_at,
+        due_reason,
     ) in await rows.fetchall():
         lines.append(TraceLine(at, f"{change} (revision {revision}), {channel}: {outcome}", reason))
         if state is not None:
             tried = f"{attempts} attempt{'' if attempts == 1 else 's'}"
+            lines.append(TraceLine(due_at, f"{channel} message: due", due_reason))
             lines.append(TraceLine(finished, f"{channel} message: {state} after {tried}", why or ""))
     return lines
 
@@ -79,7 +93,7 @@ async def check(conn: Connection) -> list[CheckResult]:
     row = await (
         await conn.execute(
             "SELECT count(*) FILTER (WHERE state IN ('pending', 'retrying')"
-            " AND created_at < now() - interval '15 minutes'),"
+            " AND due_at < now() - interval '15 minutes'),"
             " count(*) FILTER (WHERE state = 'failed' AND finished_at > now() - interval '7 days')"
             " FROM notifier.delivery"
         )
@@ -97,7 +111,7 @@ async def check(conn: Connection) -> list[CheckResult]:
         CheckResult(
             "messages waiting",
             Verdict.BAD if late else Verdict.GOOD,
-            f"{late} have waited for more than 15 minutes",
+            f"{late} have been due for more than 15 minutes",
             "check the mail server, then read `notifier.delivery.reason`" if late else "",
         ),
         CheckResult(
@@ -127,6 +141,8 @@ plugin = Plugin(
     has_tables=True,
     tenant_options={
         "client_url_template": "Link into the practice's own record, containing {client_id}.",
+        "display_name": "The name with which mail is signed: Rapport for NAME.",
+        "mail_timing": "before-session (default), daily or immediate; therapists may choose for themselves.",
         "messages": "on (default) or off; off sends and shows nothing to the practice's therapists.",
     },
     register=register,

@@ -14,9 +14,9 @@ _IMPORT_HELP = """
 Import a table of therapists (CSV with a header) into a practice's directory.
 
 Columns: therapist_id (required), address, locale, time_zone, channels (separated by blanks),
-supervisor, quiet, webhook_url, webhook_secret. An empty cell takes the default. Existing entries are
-replaced; therapists who are not in the file are left as they are. When any line has an error, nothing
-is stored and every error is listed.
+supervisor, quiet, mail_timing, webhook_url, webhook_secret. An empty cell takes the default. Existing
+entries are replaced; therapists who are not in the file are left as they are. When any line has an error,
+nothing is stored and every error is listed.
 
 Examples:
 

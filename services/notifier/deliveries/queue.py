@@ -1,11 +1,13 @@
 """Queues deliveries as procrastinate jobs in PostgreSQL.
 
-A job is queued in the transaction that writes its delivery: neither exists without the other. procrastinate
-names its tables without a schema, so the search path of that transaction is set to theirs and set back. The
-sweep queues deliveries again whose worker died, or that have no job (after a restore, or an emptied queue).
+A message that is due at once is queued in the transaction that writes its delivery: neither exists without
+the other. One that is due later has no job until then. The sweep queues what is due and has no job, and what
+a dead worker left (after a restore, or an emptied queue, too). procrastinate names its tables without a
+schema, so the search path of a transaction that queues is set to theirs and set back.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
@@ -71,17 +73,20 @@ class DeliveryQueue:
             raise error.__cause__ or error from None
         await conn.execute("SELECT set_config('search_path', %s, true)", before)
 
-    async def sweep(self, pool: AsyncConnectionPool[Connection], stalled_after_s: float) -> int:
-        """Queue again what a dead worker left and what has no job; return the number of jobs queued."""
+    async def sweep(
+        self, pool: AsyncConnectionPool[Connection], stalled_after_s: float, now: datetime
+    ) -> int:
+        """Queue what is due and has no job, and what a dead worker left; return the number of jobs queued."""
         stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s))
         for job in stalled:
             await self.app.job_manager.retry_job(job)
         async with pool.connection() as conn:
             rows = await conn.execute(
-                "SELECT delivery_id FROM notifier.delivery WHERE state = ANY(%s) AND NOT EXISTS (SELECT FROM"
-                " notifier_jobs.procrastinate_jobs WHERE queueing_lock = delivery_id::text"
-                " AND status IN ('todo', 'doing')) FOR UPDATE SKIP LOCKED",
-                (list(OPEN_STATES),),
+                "SELECT delivery_id FROM notifier.delivery WHERE state = ANY(%s) AND due_at <= %s"
+                " AND NOT EXISTS (SELECT FROM notifier_jobs.procrastinate_jobs"
+                " WHERE queueing_lock = delivery_id::text AND status IN ('todo', 'doing'))"
+                " FOR UPDATE SKIP LOCKED",
+                (list(OPEN_STATES), now),
             )
             orphans = [row[0] for row in await rows.fetchall()]
             if orphans:

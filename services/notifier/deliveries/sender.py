@@ -1,8 +1,9 @@
 """Attempts one delivery, and stores the result before the queue reads it."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -17,13 +18,18 @@ from services.notifier.channels.channel import (
     Sent,
 )
 from services.notifier.channels.registry import Channel
+from services.notifier.deliveries.mail_plans import MailClaim, claim_mail, combine
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
-from services.notifier.directory.store import Connection, find_therapist
+from services.notifier.directory.store import Connection, PracticeOptions, find_practices, find_therapist
 from services.notifier.domain.delivery import OPEN_STATES, Delivery, DeliveryState, predecessors
+from services.notifier.domain.mail_plan import DueReason
+from services.notifier.domain.next_session import NextSession
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.sign_in import LinkSigner, ensure_link
+from services.notifier.sign_in import LinkSigner, ensure_link, link_expiry
 from services.runtime.process.clock import Clock
 from services.runtime.process.log import get_logger
+
+_NOTHING_ELSE = MailClaim(combined=(), sessions=())
 
 
 class DeliverySender:
@@ -58,21 +64,37 @@ class DeliverySender:
         now = self._clock.now()
         async with self._pool.connection() as conn:
             delivery = await load(conn, delivery_id)
-            if delivery is None or delivery.state not in OPEN_STATES:
+            if delivery is None or delivery.state not in OPEN_STATES or delivery.due_at > now:
                 return
-            message = await self._message(conn, delivery, now)
+            claim = _NOTHING_ELSE
+            if delivery.purpose is Purpose.EPISODE and delivery.channel is Channel.EMAIL:
+                key = (delivery.practice_id, delivery.therapist_id, delivery_id)
+                claimed = await claim_mail(conn, *key, now)
+                if claimed is None:
+                    return
+                claim = claimed
+            message = await self._message(conn, delivery, claim, now)
         # The transaction has ended: none stays open while the receiver takes its time to answer.
         result = await self._try(delivery, message, now)
-        await self._write(delivery, result)
+        await self._write(delivery, claim, result)
 
-    async def _message(self, conn: Connection, delivery: Delivery, now: datetime) -> Message | None:
+    async def _message(
+        self, conn: Connection, delivery: Delivery, claim: MailClaim, now: datetime
+    ) -> Message | None:
         therapist = await find_therapist(conn, delivery.practice_id, delivery.therapist_id)
         if therapist is None:
             return None
+        practices = await find_practices(conn, [delivery.practice_id])
+        practice = practices.get(delivery.practice_id, PracticeOptions(delivery.practice_id))
         # A requested link expires with its delivery; a link in a message is valid anew at each attempt.
         requested = delivery.purpose is Purpose.SIGN_IN
-        expires_at = delivery.give_up_at if requested else now + self._link_valid
-        await ensure_link(conn, delivery, expires_at)
+        upcoming = [session for session in claim.sessions if session.at > now]
+        expires_at = (
+            delivery.give_up_at
+            if requested
+            else link_expiry(now, self._link_valid, (session.at for session in upcoming))
+        )
+        await ensure_link(conn, delivery, expires_at, to_list=bool(claim.combined))
         return Message(
             delivery_id=delivery.delivery_id,
             purpose=delivery.purpose,
@@ -81,9 +103,13 @@ class DeliverySender:
             created_at=delivery.created_at,
             attempted_at=now,
             recipient=Recipient(
-                therapist.locale, therapist.address, therapist.contacts.get(delivery.channel)
+                therapist.reading_locale, therapist.address, therapist.contacts.get(delivery.channel)
             ),
             link=self._links.url(delivery.delivery_id),
+            practice_name=practice.display_name,
+            session_on=_session_day(upcoming, therapist.zone, now),
+            timing=therapist.mail_times(practice.mail_timing).timing,
+            settings_url=None if requested else self._links.settings_url,
         )
 
     async def _try(self, delivery: Delivery, message: Message | None, now: datetime) -> SendResult:
@@ -93,7 +119,7 @@ class DeliverySender:
             return NotWorthRetrying(DeliveryReason.TOO_LATE)
         return await self._channels[delivery.channel].send(message)
 
-    async def _write(self, delivery: Delivery, result: SendResult) -> None:
+    async def _write(self, delivery: Delivery, claim: MailClaim, result: SendResult) -> None:
         now, attempts = self._clock.now(), delivery.attempts + 1
         next_try = None
         match result:
@@ -122,6 +148,8 @@ class DeliverySender:
                     predecessors(state),
                 ),
             )
+            if state is DeliveryState.SENT and claim.combined:
+                await combine(conn, claim.combined, now)
         if cursor.rowcount == 1:
             self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
             get_logger().info(
@@ -136,12 +164,21 @@ class DeliverySender:
                 raise TryAgain(next_try)
 
 
+def _session_day(upcoming: Sequence[NextSession], zone: ZoneInfo, now: datetime) -> date | None:
+    """Return the day of the nearest session, where it was stated and its weekday says which week is meant."""
+    if not upcoming or upcoming[0].expected:
+        return None
+    day = upcoming[0].at.astimezone(zone).date()
+    return day if day - now.astimezone(zone).date() < timedelta(days=7) else None
+
+
 async def load(conn: Connection, delivery_id: UUID) -> Delivery | None:
     """Return a delivery in its current state; None when it does not exist."""
     row = await (
         await conn.execute(
             "SELECT delivery_id, purpose, practice_id, therapist_id, episode_id, change, channel, state,"
-            " attempts, created_at, give_up_at FROM notifier.delivery WHERE delivery_id = %s",
+            " attempts, created_at, give_up_at, due_at, due_reason FROM notifier.delivery"
+            " WHERE delivery_id = %s",
             (delivery_id,),
         )
     ).fetchone()
@@ -159,4 +196,6 @@ async def load(conn: Connection, delivery_id: UUID) -> Delivery | None:
         attempts=row[8],
         created_at=row[9],
         give_up_at=row[10],
+        due_at=row[11],
+        due_reason=DueReason(row[12]),
     )

@@ -98,9 +98,9 @@ class DeliveryWorker:
     async def _sweep(self) -> None:
         while not self._stopped.is_set():
             self._health.beat(LOOP)
-            taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S)
+            taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S, self._clock.now())
             async with self._pool.connection() as conn:
-                await self._metrics.measure(conn)
+                await self._metrics.measure(conn, self._clock.now())
             self._health.set_good(CHECK)
             if taken_up:
                 get_logger().info("jobs-taken-up", jobs=taken_up)

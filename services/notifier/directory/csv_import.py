@@ -20,6 +20,7 @@ COLUMNS = (
 """`therapist_id` is required; an empty cell takes the default; several channels are separated by blanks."""
 
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
+_TEXTS = ("address", "locale", "time_zone", "supervisor", "mail_timing")
 _YES, _NO = frozenset({"yes", "true", "1"}), frozenset({"no", "false", "0"})
 
 
@@ -96,9 +97,7 @@ def _header_errors(names: Iterable[str]) -> Iterator[RowError]:
 def _row(
     cells: Mapping[str, str], line: int, settings: ChannelSettings
 ) -> tuple[TherapistEntry | None, list[RowError]]:
-    fields: dict[str, object] = {
-        name: cells[name] for name in ("address", "locale", "time_zone", "supervisor") if cells.get(name)
-    }
+    fields: dict[str, object] = {name: cells[name] for name in _TEXTS if cells.get(name)}
     if cells.get("channels"):
         fields["channels"] = cells["channels"].split()
     quiet = cells.get("quiet", "").lower()

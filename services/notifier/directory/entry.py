@@ -8,7 +8,7 @@ from babel import Locale, UnknownLocaleError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from schemas.rating import Reference
-from services.notifier.channels.channel import Contact, ContactError
+from services.notifier.channels.channel import Contact, ContactError, MailTiming
 from services.notifier.channels.registry import Channel, ChannelSettings, contact_models, definition_of
 from services.notifier.domain.therapist import ADDRESS, DEFAULT_CHANNELS, TIME_ZONES, Therapist
 
@@ -30,6 +30,9 @@ class EntryFields(BaseModel):
     """The reference of a supervisor; they see nothing unless the therapist shares it."""
     quiet: bool = False
     """Send nothing for now; the inbox still fills."""
+    mail_timing: MailTiming | None = None
+    """When mail goes out: `before-session`, `daily` or `immediate`; left out, as the practice says. What the
+    therapist has set on the page of settings comes first."""
 
     def contact(self, channel: Channel) -> Contact | None:
         """Return the contact data given for a channel."""
@@ -82,6 +85,7 @@ def to_therapist(practice_id: str, therapist_id: str, entry: TherapistEntry) -> 
         channels=tuple(dict.fromkeys((Channel.INBOX, *entry.channels))),
         supervisor=entry.supervisor,
         quiet=entry.quiet,
+        mail_timing=entry.mail_timing,
         contacts={channel: contact for channel, contact in contacts.items() if contact is not None},
     )
 

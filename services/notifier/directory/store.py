@@ -1,7 +1,8 @@
 """Reads and writes therapists and practices' options in PostgreSQL."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -9,20 +10,31 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from services.notifier.channels.channel import Contact
+from services.notifier.channels.channel import Contact, MailTiming
 from services.notifier.channels.registry import Channel, contact_columns, contact_models
-from services.notifier.domain.therapist import Therapist
+from services.notifier.domain.therapist import OwnSettings, Therapist
 
 Connection = AsyncConnection[TupleRow]
 
 _KEY = ("practice_id", "therapist_id")
-_OWN_COLUMNS = (*_KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet")
+_ENTRY_COLUMNS = (*_KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet", "mail_timing")
+_SETTING_COLUMNS = ("language", "mail_on", "mail_timing", "mail_hour", "paused_until")
 
 
 @cache
 def _columns() -> tuple[str, ...]:
     contacts = (contact_columns(channel).values() for channel in contact_models())
-    return (*_OWN_COLUMNS, *chain.from_iterable(contacts))
+    return (*_ENTRY_COLUMNS, *chain.from_iterable(contacts))
+
+
+@cache
+def _select() -> str:
+    entry = (f"therapist.{column}" for column in _columns())
+    own = (f"own.{column}" for column in ("changed_at", *_SETTING_COLUMNS))
+    return (
+        f"SELECT {', '.join((*entry, *own))} FROM notifier.therapist"
+        " LEFT JOIN notifier.own_settings own USING (practice_id, therapist_id)"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,10 @@ class PracticeOptions:
     """False when messages are switched off, the inbox included."""
     client_url_template: str | None = None
     """Link into the practice's own record, containing `{client_id}`."""
+    display_name: str | None = None
+    """The name with which mail is signed, `Rapport for <name>`."""
+    mail_timing: MailTiming = MailTiming.BEFORE_SESSION
+    """When mail goes out to therapists for whom nothing else is set."""
 
 
 async def find_therapists(
@@ -42,7 +58,7 @@ async def find_therapists(
     """Return those of the (practice id, therapist id) pairs that are in the directory."""
     practices, therapists = zip(*set(who), strict=True) if who else ((), ())
     rows = await conn.execute(
-        f"SELECT {', '.join(_columns())} FROM notifier.therapist JOIN unnest(%s::text[], %s::text[])"
+        f"{_select()} JOIN unnest(%s::text[], %s::text[])"
         " AS wanted (practice_id, therapist_id) USING (practice_id, therapist_id)",
         (list(practices), list(therapists)),
     )
@@ -59,8 +75,7 @@ async def find_therapist(conn: Connection, practice_id: str, therapist_id: str) 
 async def find_by_address(conn: Connection, address: str, at_most: int) -> list[Therapist]:
     """Return the therapists with this mail address, in any practice; letter case is ignored."""
     rows = await conn.execute(
-        f"SELECT {', '.join(_columns())} FROM notifier.therapist WHERE lower(address) = lower(%s)"
-        " ORDER BY practice_id, therapist_id LIMIT %s",
+        f"{_select()} WHERE lower(address) = lower(%s) ORDER BY practice_id, therapist_id LIMIT %s",
         (address, at_most),
     )
     return [_therapist(row) for row in await rows.fetchall()]
@@ -77,6 +92,7 @@ async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
         "channels": [channel.value for channel in therapist.channels],
         "supervisor": therapist.supervisor,
         "quiet": therapist.quiet,
+        "mail_timing": therapist.mail_timing.value if therapist.mail_timing else None,
     }
     for channel in contact_models():
         contact = therapist.contacts.get(channel)
@@ -94,30 +110,66 @@ async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
     return row is not None and bool(row[0])
 
 
+async def put_own_settings(conn: Connection, therapist: Therapist, own: OwnSettings, now: datetime) -> None:
+    """Store what a therapist has set themselves, replacing what they had set before."""
+    timing = own.mail_timing.value if own.mail_timing else None
+    values = [own.language, own.mail_on, timing, own.mail_hour, own.paused_until]
+    await conn.execute(
+        f"INSERT INTO notifier.own_settings (practice_id, therapist_id, {', '.join(_SETTING_COLUMNS)},"
+        f" changed_at) VALUES (%s, %s, {', '.join(['%s'] * len(values))}, %s)"
+        " ON CONFLICT (practice_id, therapist_id) DO UPDATE SET"
+        f" {', '.join(f'{column} = excluded.{column}' for column in (*_SETTING_COLUMNS, 'changed_at'))}",
+        (therapist.practice_id, therapist.therapist_id, *values, now),
+    )
+
+
 async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, PracticeOptions]:
     """Return the options of those practices that have stored some."""
     rows = await conn.execute(
-        "SELECT practice_id, told, client_url_template FROM notifier.practice WHERE practice_id = ANY(%s)",
+        "SELECT practice_id, told, client_url_template, display_name, mail_timing FROM notifier.practice"
+        " WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
     )
-    return {row[0]: PracticeOptions(*row) for row in await rows.fetchall()}
+    return {
+        practice: PracticeOptions(practice, told, template, name, MailTiming(timing))
+        for practice, told, template, name, timing in await rows.fetchall()
+    }
 
 
 async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
     """Store a practice's options, replacing the earlier ones; repeating the call changes nothing."""
     await conn.execute(
-        "INSERT INTO notifier.practice (practice_id, told, client_url_template) VALUES (%s, %s, %s)"
-        " ON CONFLICT (practice_id) DO UPDATE SET told = excluded.told,"
-        " client_url_template = excluded.client_url_template",
-        (practice.practice_id, practice.messages_on, practice.client_url_template),
+        "INSERT INTO notifier.practice (practice_id, told, client_url_template, display_name, mail_timing)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET told = excluded.told,"
+        " client_url_template = excluded.client_url_template, display_name = excluded.display_name,"
+        " mail_timing = excluded.mail_timing",
+        (
+            practice.practice_id,
+            practice.messages_on,
+            practice.client_url_template,
+            practice.display_name,
+            practice.mail_timing.value,
+        ),
     )
 
 
 def _therapist(row: TupleRow) -> Therapist:
-    values = dict(zip(_columns(), row, strict=True))
-    own = {name: values[name] for name in _OWN_COLUMNS}
-    own["channels"] = tuple(Channel(name) for name in values["channels"])
-    return Therapist(**own, contacts=dict(_contacts(values)))
+    entry, (set_at, *own) = row[: len(_columns())], row[len(_columns()) :]
+    values = dict(zip(_columns(), entry, strict=True))
+    fields = {name: values[name] for name in _ENTRY_COLUMNS}
+    fields["channels"] = tuple(Channel(name) for name in values["channels"])
+    fields["mail_timing"] = _timing(values["mail_timing"])
+    settings = OwnSettings() if set_at is None else _own_settings(own)
+    return Therapist(**fields, own=settings, contacts=dict(_contacts(values)))
+
+
+def _own_settings(row: Sequence[Any]) -> OwnSettings:
+    values = dict(zip(_SETTING_COLUMNS, row, strict=True))
+    return OwnSettings(**{**values, "mail_timing": _timing(values["mail_timing"])})
+
+
+def _timing(stored: str | None) -> MailTiming | None:
+    return None if stored is None else MailTiming(stored)
 
 
 def _contacts(values: Mapping[str, Any]) -> Iterator[tuple[Channel, Contact]]:

@@ -35,7 +35,7 @@ class DecisionReason(StrEnum):
     NO_ADDRESS = "no-address"
     """The directory has no address for this channel; the inbox item waits until the therapist is added."""
     NOT_CHOSEN = "not-chosen"
-    """The therapist has not chosen this channel."""
+    """The therapist has not chosen this channel, or has switched it off."""
     QUIET_CHANGE = "quiet-change"
     """This kind of change is never sent; it only updates the inbox item."""
     OVERTAKEN = "overtaken"

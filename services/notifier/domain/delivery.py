@@ -1,6 +1,6 @@
 """Defines a delivery, one message to one therapist over one outgoing channel, as a state machine.
 
-pending ──▶ sent | retrying | failed | cancelled
+pending ──▶ sent | retrying | failed | cancelled | combined
 retrying ──▶ sent | retrying | failed | cancelled
 cancelled ──▶ sent      the message was already sent when the cancellation came, and is recorded as sent
 """
@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from services.notifier.channels.channel import Purpose
 from services.notifier.channels.registry import Channel
+from services.notifier.domain.mail_plan import DueReason
 
 _NAMESPACE = UUID("0f2c5a3e-7d19-5b5e-9c55-2f6d3b1e8a42")
 
@@ -24,11 +25,19 @@ class DeliveryState(StrEnum):
     SENT = "sent"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    COMBINED = "combined"
+    """Another mail to the same therapist announced its item as well."""
 
 
 TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.PENDING: frozenset(
-        {DeliveryState.SENT, DeliveryState.RETRYING, DeliveryState.FAILED, DeliveryState.CANCELLED}
+        {
+            DeliveryState.SENT,
+            DeliveryState.RETRYING,
+            DeliveryState.FAILED,
+            DeliveryState.CANCELLED,
+            DeliveryState.COMBINED,
+        }
     ),
     DeliveryState.RETRYING: frozenset(
         {DeliveryState.SENT, DeliveryState.RETRYING, DeliveryState.FAILED, DeliveryState.CANCELLED}
@@ -36,6 +45,7 @@ TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.CANCELLED: frozenset({DeliveryState.SENT}),
     DeliveryState.SENT: frozenset(),
     DeliveryState.FAILED: frozenset(),
+    DeliveryState.COMBINED: frozenset(),
 }
 
 OPEN_STATES = tuple(state.value for state in (DeliveryState.PENDING, DeliveryState.RETRYING))
@@ -58,6 +68,8 @@ class Delivery:
     attempts: int
     created_at: datetime
     give_up_at: datetime
+    due_at: datetime
+    due_reason: DueReason
 
 
 def may_become(state: DeliveryState, wanted: DeliveryState) -> bool:

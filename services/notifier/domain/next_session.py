@@ -59,7 +59,7 @@ def determine_next_session(
 def expected_session(sessions: Iterable[datetime], zone: ZoneInfo) -> datetime | None:
     """Return the newest session plus the median gap, by the clock on the wall in `zone`.
 
-    Of an even number of gaps the lower middle one is taken, so that the hour is one that occurred. None with
+    The lower middle one of an even number of gaps is taken, so that the gap is one that occurred. None with
     fewer than `FEWEST_SESSIONS` sessions.
 
     >>> weekly = (datetime(2026, 3, day, 9, 0, tzinfo=UTC) for day in (12, 19, 26))

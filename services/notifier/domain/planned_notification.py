@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from schemas.events import EpisodeChanged, HeartbeatSent
+from services.notifier.channels.channel import MailTiming
 from services.notifier.channels.registry import Channel
 from services.notifier.domain.decision import NOTIFYING_REASONS, DecisionReason
 from services.notifier.domain.therapist import Therapist
@@ -20,6 +21,8 @@ class PlannedNotification:
     """None when the therapist is not in the directory."""
     messages_on: bool = True
     """False when the practice has switched messages off."""
+    mail_timing: MailTiming = MailTiming.BEFORE_SESSION
+    """What the practice has chosen for its therapists."""
     plan: Mapping[Channel, DecisionReason] = field(default_factory=dict)
     """For each channel the reason why the change is sent over it, or is held back."""
 

@@ -19,8 +19,11 @@ def _muted(notification: PlannedNotification, change: EpisodeChanged) -> Planned
         notification = notification.hold_back(DecisionReason.PRACTICE_OFF, Channel.INBOX, *OUTGOING)
     if change.change not in SENT_CHANGES:
         notification = notification.hold_back(DecisionReason.QUIET_CHANGE, *OUTGOING)
-    chosen = therapist.channels if therapist is not None else DEFAULT_CHANNELS
-    not_chosen = [channel for channel in OUTGOING if channel not in chosen]
+    not_chosen = [
+        channel
+        for channel in OUTGOING
+        if not (therapist.wants(channel) if therapist is not None else channel in DEFAULT_CHANNELS)
+    ]
     notification = notification.hold_back(DecisionReason.NOT_CHOSEN, *not_chosen)
     if therapist is not None and therapist.quiet:
         notification = notification.hold_back(DecisionReason.THERAPIST_QUIET, *OUTGOING)

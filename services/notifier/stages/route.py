@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from schemas.events import EpisodeChanged
 from services.notifier.channels.registry import Channel
-from services.notifier.directory.store import find_practices, find_therapists
+from services.notifier.directory.store import PracticeOptions, find_practices, find_therapists
 from services.notifier.domain.decision import SENT_CHANGES, DecisionReason
 from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
@@ -24,11 +24,12 @@ async def route(tx: Transaction, notifications: list[PlannedNotification]) -> li
     practices = await find_practices(tx.conn, [change.practice_id for change in changes])
 
     def routed(notification: PlannedNotification, change: EpisodeChanged) -> PlannedNotification:
-        practice = practices.get(change.practice_id)
+        practice = practices.get(change.practice_id, PracticeOptions(change.practice_id))
         planned = replace(
             notification,
             therapist=therapists.get((change.practice_id, change.therapist_id)),
-            messages_on=practice is None or practice.messages_on,
+            messages_on=practice.messages_on,
+            mail_timing=practice.mail_timing,
             plan=dict.fromkeys(Channel, _notifying_reason(change)),
         )
         if change.kept_back is not None:

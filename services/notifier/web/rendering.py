@@ -29,7 +29,7 @@ class PageRenderer:
     def wording(self, request: Request, therapist: Therapist | None = None) -> Wording:
         """Return the wording for a therapist, or for a browser that nobody has signed in with."""
         if therapist is not None:
-            return self._wordings.of(therapist.locale)
+            return self._wordings.of(therapist.reading_locale)
         return self._wordings.best(request.headers.get("accept-language", ""))
 
     def render(

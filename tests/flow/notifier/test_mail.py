@@ -118,8 +118,8 @@ async def test_a_delivery_without_a_job_is_taken_up_by_the_sweep(
     await notifier.handle(changed())
     async with notifier.components.pool.connection() as conn:
         await conn.execute("DELETE FROM notifier_jobs.procrastinate_jobs")
-    assert await notifier.components.queue.sweep(notifier.components.pool, 10) == 1
-    assert await notifier.components.queue.sweep(notifier.components.pool, 10) == 0
+    assert await notifier.components.queue.sweep(notifier.components.pool, 10, notifier.clock.now()) == 1
+    assert await notifier.components.queue.sweep(notifier.components.pool, 10, notifier.clock.now()) == 0
     await notifier.run_due_jobs()
     assert len(mail_server.mails) == 1
 
@@ -131,7 +131,7 @@ async def test_an_attempt_whose_worker_died_is_taken_up_by_the_sweep(
     async with notifier.components.pool.connection() as conn:
         # As a worker leaves it that was killed and whose heartbeat was given up.
         await conn.execute("UPDATE notifier_jobs.procrastinate_jobs SET status = 'doing', worker_id = NULL")
-    assert await notifier.components.queue.sweep(notifier.components.pool, 10) == 1
+    assert await notifier.components.queue.sweep(notifier.components.pool, 10, notifier.clock.now()) == 1
     await notifier.run_due_jobs()
     assert len(mail_server.mails) == 1
 

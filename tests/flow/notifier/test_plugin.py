@@ -56,6 +56,17 @@ async def test_an_option_that_is_not_given_keeps_its_value(notifier: NotifierDri
     assert stored == [("north", False, "https://r.example/{client_id}")]
 
 
+async def test_mail_options_are_stored_and_wrong_ones_are_refused(notifier: NotifierDriver) -> None:
+    async with await AsyncConnection.connect(notifier.url) as conn:
+        await put_tenant(conn, tenant(display_name="Praxis Nord", mail_timing="daily"))
+        await put_tenant(conn, tenant(messages="off"))
+        for wrong in ({"mail_timing": "hourly"}, {"display_name": "x" * 81}, {"display_name": "a\nBcc: b"}):
+            with pytest.raises(ValueError, match=next(iter(wrong))):
+                await put_tenant(conn, tenant(**wrong))
+    stored = await notifier.rows("SELECT display_name, mail_timing FROM notifier.practice")
+    assert stored == [("Praxis Nord", "daily")]
+
+
 async def test_why_answers_with_every_decision_and_how_far_the_message_came(notifier: NotifierDriver) -> None:
     await notifier.handle(changed())
     await notifier.run_due_jobs()
@@ -64,6 +75,7 @@ async def test_why_answers_with_every_decision_and_how_far_the_message_came(noti
         foreign = await trace(conn, "south", "s-9")
     assert lines == [
         ("opened (revision 1), email: told", "to-review"),
+        ("email message: due", "at-once"),
         ("email message: sent after 1 attempt", ""),
         ("opened (revision 1), inbox: told", "to-review"),
         ("opened (revision 1), webhook: suppressed", "not-chosen"),

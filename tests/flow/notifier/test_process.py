@@ -14,6 +14,7 @@ from schemas.envelope import TherapistRespondedEvent, decode
 from schemas.events import Answer, Change, HeartbeatSent
 from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
 from services.cli.local.child_process import ChildProcess
+from services.notifier.channels.channel import MailTiming
 from services.notifier.directory.store import put_therapist
 from services.notifier.domain.therapist import Therapist
 from tests.support.backend import Backend
@@ -23,6 +24,7 @@ from tests.support.ports import free_port
 from tests.support.service_stack import wait_until
 
 PARTITION = 3
+THERAPIST = Therapist("north", "t-1", "t1@north.example", mail_timing=MailTiming.IMMEDIATE)
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ async def test_a_change_in_the_topic_becomes_a_mail_and_its_answer_a_record(
     process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        await put_therapist(conn, Therapist("north", "t-1", "t1@north.example"))
+        await put_therapist(conn, THERAPIST)
     async with producer(backend) as detector:
         for event in (
             HeartbeatSent(partition=PARTITION, minute=NOW, sent_at=NOW, risk=0.5, expected_risk=0.5),
@@ -124,7 +126,7 @@ async def test_a_notifier_that_was_killed_goes_on_and_tells_nobody_twice(
     process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        await put_therapist(conn, Therapist("north", "t-1", "t1@north.example"))
+        await put_therapist(conn, THERAPIST)
     async with producer(backend) as detector:
         for number in range(40):
             record = record_of(changed(episode=f"e-{number}", client=f"c-{number}"))

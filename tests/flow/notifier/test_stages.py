@@ -55,8 +55,10 @@ async def test_a_practice_that_switched_messages_off_is_told_nothing(notifier: N
     assert await notifier.delivery_states() == []
 
 
-@pytest.mark.parametrize("change", [Change.ACKNOWLEDGED, Change.REPAIRED, Change.UNREPAIRED, Change.ENDED])
-async def test_how_an_episode_goes_on_enters_the_item_and_sends_nothing(
+@pytest.mark.parametrize(
+    "change", [Change.ACKNOWLEDGED, Change.REPAIRED, Change.SETTLED, Change.UNREPAIRED, Change.ENDED]
+)
+async def test_how_an_episode_goes_on_enters_the_item_and_cancels_what_was_not_sent(
     notifier: NotifierDriver, change: Change
 ) -> None:
     await notifier.handle(changed())
@@ -64,7 +66,8 @@ async def test_how_an_episode_goes_on_enters_the_item_and_sends_nothing(
     assert (change.value, "inbox", "told", "item-updated") in await notifier.decisions()
     assert (change.value, "email", "suppressed", "quiet-change") in await notifier.decisions()
     assert [(change.value,)] == await notifier.rows("SELECT state FROM notifier.item")
-    assert await notifier.delivery_states() == [("email", "pending", None)]
+    why = "answered" if change is Change.ACKNOWLEDGED else "closed"
+    assert await notifier.delivery_states() == [("email", "cancelled", why)]
 
 
 async def test_an_episode_that_deepens_is_sent_again(notifier: NotifierDriver) -> None:

@@ -55,7 +55,7 @@ async def test_gauges_show_what_waits_and_the_newest_heartbeats(notifier: Notifi
         HeartbeatSent(partition=3, minute=NOW, sent_at=NOW, risk=0.4, expected_risk=0.5),
     )
     async with notifier.components.pool.connection() as conn:
-        await notifier.components.metrics.measure(conn)
+        await notifier.components.metrics.measure(conn, NOW)
     async with notifier.browser() as anyone:
         page = (await anyone.get("/metrics")).text.splitlines()
     stamp = f"{NOW.timestamp():.10g}"

@@ -25,6 +25,7 @@ from schemas.events import (
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.notifier.app import build_app
+from services.notifier.channels.channel import MailTiming
 from services.notifier.channels.registry import Channel, read_channel_settings
 from services.notifier.deliveries.queue import QUEUE
 from services.notifier.directory.store import PracticeOptions, put_practice, put_therapist
@@ -121,11 +122,12 @@ class NotifierDriver:
         return [(a, b, c) for a, b, c in await self.rows(query)]
 
     async def add_therapist(self, **fields: object) -> Therapist:
-        """Put a therapist into the directory."""
+        """Put a therapist into the directory, whose mail is immediate unless `fields` say otherwise."""
         values: dict[str, Any] = {
             "practice_id": "north",
             "therapist_id": "t-1",
             "address": "t1@north.example",
+            "mail_timing": MailTiming.IMMEDIATE,
         }
         therapist = Therapist(**{**values, **fields})
         async with await AsyncConnection.connect(self.url) as conn:
@@ -146,6 +148,11 @@ class NotifierDriver:
             delete_jobs="always",
             listen_notify=False,
         )
+
+    async def sweep(self) -> None:
+        """Queue what is due, as the worker does every few seconds, and run it."""
+        await self.components.queue.sweep(self.components.pool, 10, self.clock.now())
+        await self.run_due_jobs()
 
     async def run_jobs_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Run jobs as they become due until a condition holds."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from services.notifier.channels.channel import MailTiming
 from services.notifier.channels.registry import Channel
 from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 from services.notifier.directory.entry import TherapistEntry, entry_errors
@@ -65,9 +66,9 @@ def test_a_table_is_read_whole() -> None:
     found = read_therapist_table(
         "north",
         roster(
-            "therapist_id,address,locale,time_zone,channels,quiet",
-            "t-1,t1@north.example,de-AT,Europe/Vienna,email,",
-            "t-2,,,,,yes",
+            "therapist_id,address,locale,time_zone,channels,quiet,mail_timing",
+            "t-1,t1@north.example,de-AT,Europe/Vienna,email,,immediate",
+            "t-2,,,,,yes,",
         ),
         SETTINGS,
     )
@@ -76,6 +77,7 @@ def test_a_table_is_read_whole() -> None:
         ("t-2", None, "UTC", True),
     ]
     assert found[0].channels == (Channel.INBOX, Channel.EMAIL)
+    assert [one.mail_timing for one in found] == [MailTiming.IMMEDIATE, None]
 
 
 def test_every_fault_of_a_table_is_named_with_its_line() -> None:
@@ -83,14 +85,15 @@ def test_every_fault_of_a_table_is_named_with_its_line() -> None:
         read_therapist_table(
             "north",
             roster(
-                "therapist_id,address,time_zone,channels,quiet",
-                "t-1,nowhere,,,",
-                "t@x.example,,Mars/Base,,",
-                "t-3,,,pigeon,",
-                "t-4,,,,perhaps",
+                "therapist_id,address,time_zone,channels,quiet,mail_timing",
+                "t-1,nowhere,,,,",
+                "t@x.example,,Mars/Base,,,",
+                "t-3,,,pigeon,,",
+                "t-4,,,,perhaps,",
                 "t-5,,,,,,,",
-                "t-6,,,,",
-                "t-6,,,,",
+                "t-6,,,,,",
+                "t-6,,,,,",
+                "t-7,,,,,hourly",
             ),
             SETTINGS,
         )
@@ -102,6 +105,7 @@ def test_every_fault_of_a_table_is_named_with_its_line() -> None:
         (5, "quiet"),
         (6, ""),
         (8, "therapist_id"),
+        (9, "mail_timing"),
     ]
 
 
