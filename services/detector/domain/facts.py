@@ -131,9 +131,8 @@ def _empty_forms(sessions: Sequence[SessionMarks]) -> StatedEmptyForms | None:
     if not sessions or sessions[-1].marks:
         return None
     counted = sessions[-SESSIONS_COUNTED:]
-    return StatedEmptyForms(
-        sessions[-1].session_at, sum(1 for session in counted if not session.marks), len(counted)
-    )
+    empty = sum(1 for session in counted if not session.marks)
+    return StatedEmptyForms(sessions[-1].session_at, empty, len(counted))
 
 
 def _fall(forms: Sequence[Marks], at_opening: int) -> _Fall:
@@ -143,8 +142,9 @@ def _fall(forms: Sequence[Marks], at_opening: int) -> _Fall:
         return opening
     usual = opening.usual
     if not opening.named:
-        # Nothing had fallen when it opened, so every form up to then was usual.
-        usual = _usuals(forms[:at_opening])
+        # Nothing had fallen when it opened: all forms were usual, save what was low from the start.
+        low = low_from_start(forms[:at_opening])
+        usual = {part: own for part, own in _usuals(forms[:at_opening]).items() if part not in low}
     return _fall_below(usual, forms)
 
 
@@ -180,8 +180,8 @@ def _spread(forms: Sequence[Marks], start: int) -> float:
 
 
 def _usuals(forms: Sequence[Marks]) -> Usuals:
-    found = {part: usual_level(_marks_of(forms, part)) for part in Component}
-    return {part: usual for part, usual in found.items() if usual is not None}
+    found = ((part, usual_level(_marks_of(forms, part))) for part in Component)
+    return {part: usual for part, usual in found if usual is not None}
 
 
 def _fall_below(usual: Usuals, forms: Sequence[Marks]) -> _Fall:
@@ -274,8 +274,7 @@ def _components(
 ) -> tuple[StatedComponent, ...]:
     last = forms[-1]
     marked = [part for part in Component if any(part in form for form in forms)]
-    first = [*fall.named, *low]
-    ordered = [*first, *(part for part in marked if part not in first)]
+    ordered = dict.fromkeys([*fall.named, *low, *marked])
 
     def stated(part: Component) -> StatedComponent:
         usual = None if part in low else fall.usual.get(part)

@@ -1,0 +1,175 @@
+"""No published fact contradicts the marks, in simulated practices and in real ratings."""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.evaluation.fact_check import FactCheck, check_facts
+from lab.evaluation.stated_course import RatedSession
+from lab.practice_histories import read_histories
+from lab.product_path import AssessedDyad, assess_cohort, assess_histories
+from lab.simulator.cohort import simulate
+from lab.simulator.two_state_cohort import simulate_two_state
+from lab.statistics_of_others import statistics_of_others
+from schemas.components import Component
+from schemas.facts import Facts, Shape
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.instrument import Instrument
+from schemas.instruments.scoring import to_units
+from services.detector.contracts import encode
+from services.detector.domain.facts import SessionMarks, find_facts
+from services.detector.domain.form import Form
+from services.detector.domain.published_episode import facts_in_units
+from services.detector.model.trained_detector import TrainedDetector
+
+OPENINGS = 500
+CLIENTS = 60
+REAL_RATINGS = "RAPPORT_REAL_RATINGS"
+"""Names a table of real ratings, as `rapport score` reads it."""
+
+
+def marks_of(form: Form) -> dict[Component, float]:
+    marks = {part: float(getattr(form, part.value)) for part in Component}
+    return {part: mark for part, mark in marks.items() if not isnan(mark)}
+
+
+class Checks:
+    """What was checked so far: by kind of opening, and in all."""
+
+    def __init__(self) -> None:
+        self.all = FactCheck()
+        self.openings: Counter[Shape] = Counter()
+        self.later = 0
+
+    def add(self, dyad: AssessedDyad, instrument: Instrument) -> None:
+        """Check what is stated at every session of the episodes of a dyad."""
+        sessions = [SessionMarks(form.order.session_at, marks_of(form)) for form in dyad.forms]
+        rated = [
+            RatedSession(at, {part: to_units(instrument, mark) for part, mark in marks.items()})
+            for at, marks in sessions
+        ]
+        opened, opening = 0, None
+        for number, decision in enumerate(dyad.decisions, 1):
+            if decision.step == "opened":
+                opened, opening = number, None
+            if decision.step:
+                settled = decision.step == "settled"
+                found = facts_in_units(find_facts(sessions[:number], opened, settled=settled), instrument)
+                facts = Facts.model_validate_json(encode(found))
+                scale = instrument.lowest, instrument.highest
+                check = check_facts(facts, rated[:number], scale, opening)
+                self.all.statements += check.statements
+                self.all.violations += check.violations
+                self.later += opening is not None
+                if opening is None:
+                    opening = facts
+                    self.openings[facts.shape] += 1
+
+
+def test_no_fact_of_500_simulated_openings_contradicts_the_marks(
+    detector: TrainedDetector, record_property: Callable[[str, object], None]
+) -> None:
+    checks = Checks()
+    seed = 0
+    while checks.openings.total() < OPENINGS:
+        draw = (simulate, simulate_two_state)[seed % 2]
+        cohort = draw(np.random.default_rng([77, seed]), CLIENTS)
+        for dyad in assess_cohort(detector, cohort).dyads:
+            checks.add(dyad, cohort.world.instrument)
+        seed += 1
+    record_property("statements", checks.all.statements)
+    assert checks.all.violations == []
+    assert set(checks.openings) == set(Shape)
+    assert checks.later > OPENINGS
+    assert checks.all.statements > 60 * OPENINGS
+
+
+def test_no_fact_of_an_opening_in_real_ratings_contradicts_the_marks(
+    detector: TrainedDetector, record_property: Callable[[str, object], None]
+) -> None:
+    file = os.environ.get(REAL_RATINGS)
+    if file is None:
+        pytest.skip(f"{REAL_RATINGS} names no table of real ratings")
+    catalogue = Catalogue.load()
+    checks = Checks()
+    dyads = read_histories(Path(file), catalogue).dyads
+    histories = [dyad.forms for dyad in dyads]
+    statistics = statistics_of_others(histories, [dyad.practice_id for dyad in dyads])
+    for dyad in assess_histories(detector, histories, statistics):
+        checks.add(dyad, catalogue.get(dyad.forms[-1].order.instrument))
+    record_property("statements", checks.all.statements)
+    assert checks.all.violations == []
+    assert checks.openings
+
+
+WEEKS = [datetime(2026, 1, 5, 10, tzinfo=UTC) + timedelta(weeks=number) for number in range(5)]
+SESSIONS = [
+    RatedSession(at, {Component.GOAL: goal, Component.BOND: bond})
+    for at, goal, bond in zip(WEEKS, (9, 9.2, 9, 4, 5), (8, 8, 8.2, 8, 8), strict=True)
+]
+
+
+def stated(**changes: object) -> Facts:
+    """Return the facts of `SESSIONS`: goals fell at the fourth session."""
+    goal = {"component": "goal", "standing": "fell", "mark": 5, "usual": 9, "usual_low": 9, "usual_high": 9.2}
+    bond = {"component": "bond", "standing": "held", "mark": 8, "usual": 8, "usual_low": 8, "usual_high": 8.2}
+    parts = [{**part, **_changes_of(part["component"], changes)} for part in (goal, bond)]
+    whole = {name: value for name, value in changes.items() if "_of_" not in name}
+    return Facts.model_validate(
+        {"shape": "step", "components": parts, "form_at": WEEKS[4], "since": WEEKS[3], "forms": 5} | whole
+    )
+
+
+def _changes_of(component: object, changes: dict[str, object]) -> dict[str, object]:
+    ending = f"_of_{component}"
+    return {name.removesuffix(ending): value for name, value in changes.items() if name.endswith(ending)}
+
+
+def violations(facts: Facts) -> list[str]:
+    return check_facts(facts, SESSIONS, (0, 10)).violations
+
+
+def test_true_facts_violate_nothing() -> None:
+    assert violations(stated()) == []
+
+
+@pytest.mark.parametrize(
+    ("false", "violation"),
+    [
+        ({"since": WEEKS[4]}, "the form before since was not lower"),
+        ({"since": WEEKS[2]}, "goal: lower at every form since"),
+        ({"form_at": WEEKS[3]}, "the last form is the newest with marks"),
+        ({"forms": 4}, "forms are those with marks"),
+        ({"shape": "unclear"}, "a step is named where there is one"),
+        ({"shape": "slide", "slide": (9.2, 9, 4, 5)}, "it is a slide"),
+        ({"shape": "no-form"}, "no form: nothing fell, and none came"),
+        ({"shape": "low-from-start"}, "low from the start names what is low"),
+        (
+            {"empty": {"last_at": WEEKS[4], "count": 1, "of": 5}},
+            "a form of the newest session is no empty one",
+        ),
+        ({"mark_of_goal": 4}, "goal: the mark is that of the last form"),
+        ({"usual_of_goal": 9.5, "usual_high_of_goal": 9.5}, "goal: range within marks given"),
+        ({"usual_of_goal": 6, "usual_low_of_goal": 4}, "goal: marks at or under usual"),
+        ({"standing_of_goal": "held"}, "goal: held"),
+        ({"standing_of_bond": "fell"}, "bond: fell"),
+        ({"standing_of_bond": "rose"}, "bond: rose"),
+        ({"standing_of_bond": "somewhat-lower"}, "bond: somewhat-lower"),
+        ({"standing_of_bond": "low"}, "bond: low from the start"),
+        ({"lasting_of_goal": 9}, "goal: the lasting level is their middle"),
+    ],
+)
+def test_a_false_fact_is_a_violation(false: dict[str, object], violation: str) -> None:
+    assert violation in violations(stated(**false))
+
+
+def test_a_usual_level_that_drifted_since_the_opening_is_a_violation() -> None:
+    later = stated(usual_of_goal=8, usual_low_of_goal=8)
+    check = check_facts(later, SESSIONS, (0, 10), opening=stated())
+    assert "goal: usual is that of the opening" in check.violations
