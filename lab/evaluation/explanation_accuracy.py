@@ -12,7 +12,7 @@ from lab.product_path import AssessedCohort
 from lab.simulator.cohort import Cohort
 from schemas.components import Component
 from schemas.events import Movement
-from services.detector.domain.episodes import EARLY_RATINGS
+from services.detector.domain.session_risk import EARLY_RATINGS
 
 COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK)
 _SUDDEN_SHARE = 0.45

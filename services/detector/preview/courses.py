@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 
@@ -96,3 +97,10 @@ def _course_session(session: SessionWork, by_rule: bool, by_fall: bool) -> Cours
     if form is None or assessment is None or step is None:
         raise AssertionError("a session of a file is always assessed")
     return CourseSession(row_number(session), form, assessment, step, by_rule, by_fall)
+
+
+def mean_of(session: CourseSession) -> float | None:
+    """Return the mean of all marks, 0 to 1; None without a form."""
+    form = session.form
+    marks = [mark for mark in (form.bond, form.goal, form.task, form.overall) if not isnan(mark)]
+    return sum(marks) / len(marks) if marks else None

@@ -1,18 +1,20 @@
-"""Describes the episodes in a table in the sentences that therapists read on their pages."""
+"""Describes the episodes in a table as their therapists would read them, and chooses three to show whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
+from datetime import date
+from math import inf
 
+from schemas.facts import Shape
 from schemas.instruments.catalogue import Catalogue
-from schemas.instruments.instrument import Instrument
-from schemas.instruments.scoring import to_units
-from schemas.wording.sentences import MINUS, basis, certainty, shared_sentences, topic
-from services.detector.preview.charts import MOST_POINTS, CourseChart, draw
+from services.detector.domain.episodes import REPAIRED_SESSIONS
 from services.detector.preview.counts import DayOf, is_message
-from services.detector.preview.courses import Course, CourseSession
+from services.detector.preview.courses import Course
+from services.detector.preview.shown_message import FoldedSession, MessageWriter, ShownMessage
 
-_SENTENCES = shared_sentences("en")
+_NAMED_SHAPES = frozenset({Shape.STEP, Shape.SLIDE})
+_SOON = REPAIRED_SESSIONS + 1
+"""An episode came to nothing when it was repaired within this many sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,7 @@ class EpisodeMessage:
     when: str
     row: int
     deepened: bool
-    sentences: tuple[str, ...]
-    sure: str
-    question: str
+    shown: ShownMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,95 +36,114 @@ class PreviewEpisode:
     """Number of the therapist in the order of the file, from 1."""
     first_row: int
     """First row of this client with this therapist."""
-    instrument: str
     messages: tuple[EpisodeMessage, ...]
     after: str
-    picture: CourseChart
+    shape: Shape
+    """How the marks came down at the first message."""
+    fall: float
+    """How far the deepest component is below its usual level at the first message, 0 to 1."""
+    risk: float
+    """At the first message."""
+    repaired_after: int | None
+    """Number of sessions from the first message to the repair; None when it was not repaired."""
 
 
-def describe_episodes(courses: Sequence[Course], catalogue: Catalogue, day_of: DayOf) -> list[PreviewEpisode]:
+@dataclass(frozen=True, slots=True)
+class ChosenEpisode:
+    """An episode that is shown whole, and why."""
+
+    why: str
+    episode: PreviewEpisode
+
+
+def describe_episodes(
+    courses: Sequence[Course], catalogue: Catalogue, writer: MessageWriter, day_of: DayOf
+) -> list[PreviewEpisode]:
     """Return every episode, in the order in which they opened."""
     numbers: dict[tuple[str, str], int] = {}
-    found = []
+    found: list[tuple[date, PreviewEpisode]] = []
     for course in courses:
         number = numbers.setdefault((course.practice, course.therapist), len(numbers) + 1)
         for place, session in enumerate(course.sessions):
             if session.episode_step.step == "opened":
-                found.append((day_of(session), _episode(course, place, number, catalogue, day_of)))
+                name = f"picture-{len(found) + 1}"
+                episode = _Opened(course, place, number, catalogue, writer, day_of).describe(name)
+                found.append((day_of(session), episode))
     found.sort(key=lambda pair: pair[0])
     return [episode for _, episode in found]
 
 
-def _episode(
-    course: Course, opened: int, therapist: int, catalogue: Catalogue, day_of: DayOf
-) -> PreviewEpisode:
-    sessions = course.sessions
-    index = sessions[opened].episode_step.episode
-    of_it = [s for s in sessions if s.episode_step.episode == index]
-    start = max(0, min(opened - MOST_POINTS // 2, len(sessions) - MOST_POINTS))
-    shown = sessions[start : start + MOST_POINTS]
-    instrument = catalogue.get(sessions[opened].form.order.instrument)
-    return PreviewEpisode(
-        when=f"{day_of(sessions[opened]):%-d %B %Y}",
-        therapist=therapist,
-        first_row=min(session.row for session in sessions),
-        instrument=f"{instrument.title}, marks from {instrument.lowest:g} to {instrument.highest:g}",
-        messages=tuple(
-            _message(session, of_it, catalogue, day_of) for session in of_it if is_message(session)
-        ),
-        after=_after(of_it, sessions, day_of),
-        picture=draw(shown, instrument, day_of),
-    )
+def choose_three(episodes: Sequence[PreviewEpisode]) -> list[ChosenEpisode]:
+    """Return the clearest episode, the most doubtful one, and one that came to nothing; fewer of few."""
+    left = list(episodes)
+    chosen: list[ChosenEpisode] = []
+
+    def take(why: str, found: PreviewEpisode | None) -> None:
+        if found is not None:
+            left.remove(found)
+            chosen.append(ChosenEpisode(why, found))
+
+    take("The clearest", max(left, key=lambda one: (one.shape in _NAMED_SHAPES, one.fall), default=None))
+    soon = [one for one in left if one.repaired_after is not None and one.repaired_after <= _SOON]
+    nothing = min(soon, key=lambda one: (one.repaired_after or inf, one.fall), default=None)
+    others = [one for one in left if one is not nothing]
+    take("A doubtful one", min(others, key=lambda one: one.risk, default=None))
+    take("One that came to nothing", nothing)
+    return chosen
 
 
-def _message(
-    session: CourseSession, of_it: Sequence[CourseSession], catalogue: Catalogue, day_of: DayOf
-) -> EpisodeMessage:
-    found = session.assessment
-    instrument = catalogue.get(session.form.order.instrument)
-    so_far = [s for s in of_it if s.episode_step.flagged and s.form.order <= session.form.order]
-    return EpisodeMessage(
-        when=f"{day_of(session):%A, %-d %B %Y}",
-        row=session.row,
-        deepened=session.episode_step.step == "deepened",
-        sentences=tuple(_sentences(session, so_far, instrument, day_of)),
-        sure=f"{certainty(_SENTENCES, found.risk)} {basis(_SENTENCES, found.ratings)}",
-        question=_SENTENCES[f"question.{topic(found.movement, found.leading)}"],
-    )
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """An episode that opened at one session of a course."""
 
+    course: Course
+    place: int
+    therapist: int
+    catalogue: Catalogue
+    writer: MessageWriter
+    day_of: DayOf
 
-def _sentences(
-    session: CourseSession, flagged: Sequence[CourseSession], instrument: Instrument, day_of: DayOf
-) -> Iterator[str]:
-    assessment = session.assessment
-    movement = assessment.movement.value if assessment.movement else "none"
-    yield _SENTENCES[f"movement.{movement}"].format(session=f"{day_of(session):%-d %B}")
-    changes = {
-        component: values.score - values.baseline
-        for component, values in assessment.components.items()
-        if not isnan(values.score) and not isnan(values.baseline)
-    }
-    if changes:
-        leading = assessment.leading
-        component = leading if leading in changes else min(changes, key=changes.__getitem__)
-        values = assessment.components[component]
-        score, usual = (round(to_units(instrument, x), 1) for x in (values.score, values.baseline))
-        yield _SENTENCES["movement.change"].format(
-            component=_SENTENCES[f"component.long.{component.value}"],
-            score=f"{score:.1f}",
-            usual=f"{usual:.1f}",
-            # The difference of the two rounded numbers, so that a reader who subtracts gets the same.
-            change=f"{score - usual:+.1f}".replace("-", MINUS),
+    def describe(self, name: str) -> PreviewEpisode:
+        sessions = self.course.sessions
+        index = sessions[self.place].episode_step.episode
+        places = [at for at, one in enumerate(sessions) if one.episode_step.episode == index]
+        folded = [FoldedSession(one.form, one.episode_step) for one in sessions]
+        told = [at for at in places if is_message(sessions[at])]
+        messages = tuple(
+            EpisodeMessage(
+                when=f"{self.day_of(sessions[at]):%A, %-d %B %Y}",
+                row=sessions[at].row,
+                deepened=sessions[at].episode_step.step == "deepened",
+                shown=self.writer.write(folded, at, f"{name}-{at}", shown=places[-1] + 1),
+            )
+            for at in told
         )
-    if len(flagged) > 1:
-        first, last = (f"{day_of(flagged[index]):%-d %B}" for index in (0, -1))
-        yield _SENTENCES["movement.sessions"].format(sessions=len(flagged), first=first, last=last)
+        closed = places[-1]
+        is_repaired = sessions[closed].episode_step.step == "repaired"
+        return PreviewEpisode(
+            when=f"{self.day_of(sessions[self.place]):%-d %B %Y}",
+            therapist=self.therapist,
+            first_row=min(session.row for session in sessions),
+            messages=messages,
+            after=self._after(folded, closed),
+            shape=messages[0].shown.facts.shape,
+            fall=self._fall(messages[0].shown),
+            risk=sessions[self.place].assessment.risk,
+            repaired_after=closed - self.place if is_repaired else None,
+        )
 
+    def _fall(self, shown: ShownMessage) -> float:
+        instrument = self.catalogue.get(self.course.sessions[self.place].form.order.instrument)
+        falls = [
+            one.usual - one.mark
+            for one in shown.facts.components
+            if one.usual is not None and one.mark is not None
+        ]
+        return max(falls, default=0.0) / (instrument.highest - instrument.lowest)
 
-def _after(of_it: Sequence[CourseSession], sessions: Sequence[CourseSession], day_of: DayOf) -> str:
-    last = of_it[-1]
-    if last.episode_step.step == "repaired":
-        return f"By {day_of(last):%-d %B %Y} the ratings were back near what is usual for this client."
-    if last is sessions[-1]:
-        return "The table ends for this client before it is clear whether the ratings are back to usual."
-    return "No session was rated for six weeks, so the episode was closed."
+    def _after(self, folded: Sequence[FoldedSession], closed: int) -> str:
+        if folded[closed].step.step in {"repaired", "settled"}:
+            return self.writer.closing(folded, self.place, closed)
+        if closed == len(folded) - 1:
+            return "The table ends for this client before it is clear whether the marks are back near usual."
+        return "No session was rated for six weeks, so the episode was closed."

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from services.detector.preview.charts import BOTTOM, LEFT, RIGHT, RULE, TOP, WIDTH, WeeksChart
 from services.detector.preview.columns import ColumnLayout
 from services.detector.preview.counts import Figures
-from services.detector.preview.episodes import PreviewEpisode
+from services.detector.preview.episodes import ChosenEpisode, PreviewEpisode
 from services.detector.preview.questionnaire import Questionnaire
 from services.detector.preview.ratings import InvalidCell, TableRatings
 from services.detector.preview.table import SEPARATOR_NAMES, Table
+from services.detector.preview.watched_clients import WatchedClients
+from services.detector.preview.weeks_chart import LEFT, RIGHT, WIDTH, WeeksChart
 
 MAX_EPISODES = 300
 MAX_INVALID = 200
@@ -33,6 +34,9 @@ class PreviewContents:
     figures: Figures
     weeks: WeeksChart
     episodes: tuple[PreviewEpisode, ...]
+    chosen: tuple[ChosenEpisode, ...]
+    """Those of the episodes that are shown whole."""
+    watched: WatchedClients
     model_version: str
 
 
@@ -46,6 +50,7 @@ def render(contents: PreviewContents) -> str:
         lstrip_blocks=True,
     )
     columns = contents.columns
+    whole = [one.episode for one in contents.chosen]
     return environment.get_template("page.html").render(
         c=contents,
         figures=contents.figures,
@@ -57,13 +62,19 @@ def render(contents: PreviewContents) -> str:
         },
         certainty_words=CERTAINTY_WORDS,
         separator=SEPARATOR_NAMES[contents.table.separator],
-        episodes=contents.episodes[:MAX_EPISODES],
+        others=[one for one in contents.episodes if all(one is not shown for shown in whole)][:MAX_EPISODES],
         invalid=contents.invalid[:MAX_INVALID],
         invalid_rows=len({cell.row for cell in contents.invalid}),
         per_hundred=_per_hundred,
+        average=_average,
         rate=_rate,
-        box={"width": WIDTH, "left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM, "rule": RULE},
+        box={"width": WIDTH, "left": LEFT, "right": RIGHT},
     )
+
+
+def _average(count: int, of: int) -> str:
+    """Return a count per unit with one decimal."""
+    return f"{count / max(of, 1):.1f}"
 
 
 def _rate(count: int, of: int) -> str:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.detector import Detector
-from services.detector.preview.charts import draw_weeks
 from services.detector.preview.columns import guess_columns
 from services.detector.preview.counts import count
 from services.detector.preview.courses import CourseSession, assess_courses
-from services.detector.preview.episodes import describe_episodes
+from services.detector.preview.episodes import choose_three, describe_episodes
 from services.detector.preview.page import PreviewContents
 from services.detector.preview.questionnaire import guess_questionnaire
 from services.detector.preview.ratings import parse_ratings
+from services.detector.preview.shown_message import MessageWriter
 from services.detector.preview.table import UnusableTable, read_table
+from services.detector.preview.watched_clients import find_watched
+from services.detector.preview.weeks_chart import draw_weeks
 
 
 def try_file(
@@ -51,6 +53,8 @@ def try_file(
         return ratings.moments[session.row].date()
 
     figures = count(courses, day_of)
+    writer = MessageWriter(catalogue, model.message_precision)
+    episodes = describe_episodes(courses, catalogue, writer, day_of)
     return PreviewContents(
         table=table,
         columns=columns,
@@ -60,6 +64,8 @@ def try_file(
         sessions=sum(len(course.sessions) for course in courses),
         figures=figures,
         weeks=draw_weeks(figures.weeks),
-        episodes=tuple(describe_episodes(courses, catalogue, day_of)),
+        episodes=tuple(episodes),
+        chosen=tuple(choose_three(episodes)),
+        watched=find_watched(courses, catalogue, day_of),
         model_version=model.version,
     )

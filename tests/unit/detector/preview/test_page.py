@@ -40,6 +40,18 @@ def test_its_messages_are_those_of_rapport_score(contents: PreviewContents, mode
     assert (told, opened) == (_number(render(contents), "messages"), len(contents.episodes))
 
 
+def test_it_leads_with_both_rates_in_one_unit(contents: PreviewContents) -> None:
+    figures = contents.figures
+    therapists = len(figures.therapists)
+    lead = re.search(r'class="lead">([^<]+)<', render(contents))
+    assert lead is not None
+    messages, flags = figures.total.messages / therapists, figures.total.flags / therapists
+    assert lead[1].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'") == (
+        f"In {len(figures.weeks)} weeks each therapist would have had {messages:.1f} messages;"
+        f" today's rule {flags:.1f} flags."
+    )
+
+
 def test_its_flags_are_those_of_the_vendor_rule(contents: PreviewContents, model: Detector) -> None:
     practice = assess_practice(model, read_histories(EXAMPLE, Catalogue.load()))
     rule = dict(practice_figures(practice))["vendor rule"]
@@ -100,7 +112,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.fetched += [v or "" for k, v in attrs if k in {"src", "href", "srcset", "action", "data"}]
-        self.unnamed += given.get("role") == "img" and not given.get("aria-label")
+        self.unnamed += given.get("role") == "img" and not {"aria-label", "aria-labelledby"} & set(given)
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
         if tag not in {"meta", "br"}:
@@ -122,7 +134,8 @@ def parsed(contents: PreviewContents) -> _Page:
 
 def test_it_requests_nothing_from_anywhere(contents: PreviewContents, parsed: _Page) -> None:
     assert [address for address in parsed.fetched if not address.startswith("#")] == []
-    assert re.findall(r"https?://|url\(|@import|<script", render(contents)) == []
+    page = render(contents).replace('xmlns="http://www.w3.org/2000/svg"', "")  # a name, not an address
+    assert re.findall(r"https?://|url\(|@import|<script", page) == []
 
 
 def test_its_tags_are_closed_and_its_headings_and_charts_can_be_read_aloud(parsed: _Page) -> None:
