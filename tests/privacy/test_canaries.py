@@ -79,7 +79,7 @@ def exhaust(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         mails = [stack.mails.read(mail["number"])["text"] for mail in stack.mails.list()]
         links = [link for mail in mails for link in re.findall(r"https?://\S+", mail)]
         for link in links:
-            assert httpx.get(link, trust_env=False).status_code == 200
+            assert httpx.get(link, trust_env=False, follow_redirects=True).status_code == 200
         yield Exhaust(_logs(stack), _metrics(stack), mails, _keys_and_headers(backend), links)
 
 

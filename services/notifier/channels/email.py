@@ -1,11 +1,13 @@
-"""Sends a sentence and a link by SMTP; a stable Message-ID makes a second copy recognisable."""
+"""Sends a sentence and a button by SMTP; a stable Message-ID makes a second copy recognisable."""
 
-import html
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientsRefused
 from aiosmtplib import SMTPResponseException as ServerReply
+from babel.dates import format_date
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.notifier.channels.channel import (
     ChannelDefinition,
@@ -18,19 +20,17 @@ from services.notifier.channels.channel import (
     WorthRetrying,
 )
 from services.notifier.settings import MailSettings
-from services.notifier.wording import Wordings
+from services.notifier.wording import Wording, Wordings
 from services.runtime.process.settings import read_secret
 
 _KEY = {Purpose.EPISODE: "mail.review", Purpose.SIGN_IN: "mail.sign_in"}
 
-_HTML = """<!doctype html>
-<html lang="{language}"><head><meta charset="utf-8"><title>{subject}</title></head>
-<body style="font-family: sans-serif; line-height: 1.5">
-<p>{sentence}</p>
-<p><a href="{link}">{button}</a></p>
-<p>{footer}</p>
-</body></html>
-"""
+_HTML = Environment(
+    loader=PackageLoader("services.notifier.channels", "."),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
 
 
 class Email:
@@ -56,32 +56,43 @@ class Email:
         return Sent()
 
     def compose(self, message: Message, address: str) -> EmailMessage:
-        """Return the mail as plain text and as HTML; it says nothing about client or therapist."""
+        """Return the mail as text and as HTML; it names no client and no therapist."""
         wording = self._wordings.of(message.recipient.locale)
         key = _KEY[message.purpose]
-        subject, sentence = wording(f"{key}.subject"), wording(f"{key}.sentence")
-        button, footer = wording(f"{key}.button"), wording("mail.footer")
+        subject, sentence = _subject(message, wording), wording(f"{key}.sentence")
+        lines = [wording("mail.footer")]
+        if message.purpose is Purpose.EPISODE:
+            how_often = wording(f"mail.how_often.{message.timing.value}")
+            lines.insert(0, f"{wording('mail.why')} {how_often}")
         mail = EmailMessage()
-        mail["From"] = self._settings.mail_from
+        mail["From"] = self._sender(message, wording)
         mail["To"] = address
         mail["Subject"] = subject
         mail["Date"] = format_datetime(message.created_at)
         mail["Message-ID"] = f"<{message.delivery_id}@{self._domain}>"
         mail["Auto-Submitted"] = "auto-generated"
-        mail["Content-Language"] = wording.language
-        mail.set_content(f"{sentence}\n\n{message.link}\n\n{footer}\n")
-        mail.add_alternative(
-            _HTML.format(
-                language=wording.language,
-                subject=html.escape(subject),
-                sentence=html.escape(sentence),
-                link=html.escape(message.link),
-                button=html.escape(button),
-                footer=html.escape(footer),
-            ),
-            subtype="html",
+        to_settings = [f"{wording('mail.settings')}:\n{message.settings_url}"] if message.settings_url else []
+        mail.set_content("\n\n".join([sentence, message.link, *lines, *to_settings]) + "\n")
+        html = _HTML.get_template("mail.html").render(
+            t=wording,
+            subject=subject,
+            preheader=wording("mail.preheader") if message.purpose is Purpose.EPISODE else "",
+            sentence=sentence,
+            link=message.link,
+            button=wording(f"{key}.button"),
+            lines=lines,
+            settings_url=message.settings_url,
         )
+        mail.add_alternative(html, subtype="html")
+        # Setting the content removes every header that begins with `Content-`: this one comes last.
+        mail["Content-Language"] = wording.language
         return mail
+
+    def _sender(self, message: Message, wording: Wording) -> Address:
+        name, address = parseaddr(self._settings.mail_from)
+        if message.practice_name is not None:
+            name = wording("mail.sender", practice=message.practice_name)
+        return Address(display_name=name, addr_spec=address)
 
     def _server(self) -> SMTP:
         settings = self._settings
@@ -96,6 +107,13 @@ class Email:
             start_tls=settings.smtp_tls == "starttls",
             cert_bundle=str(settings.smtp_ca_file) if settings.smtp_ca_file else None,
         )
+
+
+def _subject(message: Message, wording: Wording) -> str:
+    if message.session_on is None:
+        return wording(f"{_KEY[message.purpose]}.subject")
+    weekday = format_date(message.session_on, "EEEE", locale=wording.locale)
+    return wording("mail.review.subject_on", weekday=weekday)
 
 
 def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetrying:

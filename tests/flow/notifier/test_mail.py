@@ -1,11 +1,13 @@
 """Mail over a real SMTP server: delivered once accepted, tried again while it may help, and never telling."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from schemas.events import Change
+from services.notifier.directory.store import PracticeOptions
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
@@ -30,13 +32,18 @@ async def test_one_mail_is_sent_with_a_sentence_and_a_link(
     await notifier.handle(changed())
     await notifier.run_due_jobs()
     (mail,) = mail_server.mails
-    assert mail["Subject"] == "You have something to review before your next session"
-    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Subject"] == "For your next session"
+    assert mail["From"] == "Rapport <no-reply@rapport.example>"
+    assert (mail["Auto-Submitted"], mail["Content-Language"]) == ("auto-generated", "en")
     assert mail_server.recipients == ["t1@north.example"]
     plain = mail.get_body(("plain",))
     assert plain is not None
-    assert "http://rapport.example/sign-in?token=" in plain.get_content()
-    assert mail.get_body(("html",)) is not None
+    text = plain.get_content()
+    assert "http://rapport.example/sign-in?token=" in text
+    assert "http://rapport.example/settings" in text
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert "Two minutes, nothing urgent" in html.get_content()
     assert await notifier.delivery_states() == [("email", "sent", None)]
 
 
@@ -44,7 +51,28 @@ async def test_mail_speaks_the_therapists_language(notifier: NotifierDriver, mai
     await notifier.add_therapist(locale="de-AT")
     await notifier.handle(changed())
     await notifier.run_due_jobs()
-    assert mail_server.mails[0]["Subject"] == "Vor Ihrer nächsten Sitzung gibt es etwas anzusehen"
+    (mail,) = mail_server.mails
+    assert (mail["Subject"], mail["Content-Language"]) == ("Für Ihre nächste Sitzung", "de")
+
+
+async def test_mail_is_signed_by_the_practice_and_names_the_day_of_a_near_stated_session(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
+    name = 'Praxis "Nördlich", Zürich'
+    await notifier.set_practice(PracticeOptions("north", display_name=name))
+    now = notifier.clock.now()
+    for number, days in enumerate((2, 6, 7)):
+        session = now + timedelta(days=days)
+        change = changed(episode=f"e-{number}", client=f"c-{number}", session_at=now, next_session_at=session)
+        await notifier.handle(change)
+        await notifier.run_due_jobs()
+    weekdays = [f"{now + timedelta(days=days):%A}" for days in (2, 6)]
+    assert [mail["Subject"] for mail in mail_server.mails] == [
+        *(f"For your session on {weekday}" for weekday in weekdays),
+        "For your next session",
+    ]
+    (sender,) = mail_server.mails[0]["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (f"Rapport for {name}", "no-reply@rapport.example")
 
 
 async def test_mail_waits_for_a_server_that_is_down_and_is_delivered_once(
