@@ -9,7 +9,7 @@ CARD ?= services/detector/model/shipped/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults compose-test lint format bench kafka train train-network evaluate schemas reference lock prepare prepare-dev clean
+.PHONY: help demo up test test-all faults compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ train-network: prepare-dev ## train the network that `make train` uses again (ha
 
 evaluate: prepare-dev ## measure the model and the optimal filter, write the model card (first run: hours; QUICK=1: neither filter nor card)
 	$(BIN)/rapport evaluate $(if $(QUICK),,--optimal --optimal-kept $(OPTIMAL_KEPT) --card $(CARD))
+
+messages: prepare-dev ## write a page of 40 openings to read, marks beside the message (RATINGS=file.csv: 10 of them of your own ratings)
+	$(BIN)/rapport messages --out build/messages.html $(if $(RATINGS),--ratings $(RATINGS))
 
 schemas: prepare-dev ## regenerate schemas/published
 	$(BIN)/rapport schemas export

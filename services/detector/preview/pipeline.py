@@ -53,7 +53,7 @@ def try_file(
         return ratings.moments[session.row].date()
 
     figures = count(courses, day_of)
-    writer = MessageWriter(catalogue, model.message_precision)
+    writer = MessageWriter(catalogue.get, model.message_precision)
     episodes = describe_episodes(courses, catalogue, writer, day_of)
     return PreviewContents(
         table=table,

@@ -1,6 +1,6 @@
 """Writes a message as its therapist's page shows it: the sentences, the picture, and what to ask and do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import NamedTuple
@@ -13,7 +13,9 @@ from msgspec import to_builtins
 from schemas.components import Component
 from schemas.events import MessagePrecision, TrajectoryPoint
 from schemas.facts import Facts
-from schemas.instruments.catalogue import Catalogue
+from schemas.ids import InstrumentId
+from schemas.instruments.instrument import Instrument
+from schemas.picture.session_table import SessionTable
 from schemas.picture.trajectory import DrawnTrajectory, draw
 from schemas.wording.fact_sentences import fact_sentences, repaired_sentence, settled_sentence
 from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of
@@ -47,8 +49,8 @@ class ShownMessage:
     lead: str
     picture: Markup | None
     """SVG; None when no session has a mark."""
-    title: str
-    """What the picture shows, with the scale."""
+    table: SessionTable | None
+    """The same sessions as the picture."""
     guidance: GuidanceEntry
     sure: tuple[str, ...]
     """How often messages like it were right, and where that was counted; empty when nobody measured it."""
@@ -58,9 +60,12 @@ class MessageWriter:
     """Writes messages in one language."""
 
     def __init__(
-        self, catalogue: Catalogue, measured: Mapping[str, MeasuredPrecision], language: str = "en"
+        self,
+        instrument_of: Callable[[InstrumentId], Instrument],
+        measured: Mapping[str, MeasuredPrecision],
+        language: str = "en",
     ) -> None:
-        self._catalogue = catalogue
+        self._instrument_of = instrument_of
         self._measured = measured
         self._wording = Wording(language, Locale.parse(_LOCALES[language]), shared_sentences(language))
         self._guidance = Guidance.load()
@@ -86,7 +91,7 @@ class MessageWriter:
                 [_point(session) for session in drawn],
                 order.session_at,
                 facts,
-                self._catalogue.get(order.instrument),
+                self._instrument_of(order.instrument),
             ),
             self._wording,
             _ZONE,
@@ -99,7 +104,7 @@ class MessageWriter:
             facts=facts,
             lead=" ".join(lead),
             picture=None if picture is None else picture.svg(),
-            title="" if picture is None else picture.title,
+            table=None if picture is None else picture.table,
             guidance=self._guidance.entry(self._wording, *topic_of(facts)),
             sure=() if precision is None else self._sure(to_builtins(precision)),
         )
@@ -117,7 +122,7 @@ class MessageWriter:
         marks = [
             SessionMarks(each.form.order.session_at, _marks(each.form)) for each in sessions[: place + 1]
         ]
-        instrument = self._catalogue.get(sessions[place].form.order.instrument)
+        instrument = self._instrument_of(sessions[place].form.order.instrument)
         return facts_in_units(find_facts(marks, opened + 1, settled=settled), instrument)
 
     def _sure(self, precision: object) -> tuple[str, ...]:
