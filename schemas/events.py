@@ -87,6 +87,20 @@ class PrecisionSource(StrEnum):
     """The answers of this practice's therapists."""
 
 
+class TalkedAbout(StrEnum):
+    """What therapist and client talked about, as the therapist says after a later session."""
+
+    GOAL = "goal"
+    METHOD = "method"
+    PACE = "pace"
+    RELATIONSHIP = "relationship"
+    OUTSIDE = "outside"
+    """Something outside of therapy."""
+    NOTHING_CHANGED = "nothing-changed"
+    """They talked, and found nothing that had changed."""
+    NOT_TALKED_ABOUT = "not-talked-about"
+
+
 class Event(BaseModel):
     """Base of all events: frozen, and tolerant of fields that a newer producer adds."""
 
@@ -226,6 +240,8 @@ class TherapistResponded(Event):
     episode_id: UUID
     answer_revision: Annotated[int, Field(ge=1)]
     answer: Answer
+    topic: TalkedAbout | None = None
+    """What they talked about; null until the therapist says so."""
     practice_id: str
     therapist_id: str
     client_id: str

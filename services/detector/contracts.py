@@ -12,7 +12,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from schemas.components import Component
-from schemas.events import Answer, Change, KeptBack, Movement, OpenedBy, PrecisionSource, Status
+from schemas.events import (
+    Answer,
+    Change,
+    KeptBack,
+    Movement,
+    OpenedBy,
+    PrecisionSource,
+    Status,
+    TalkedAbout,
+)
 from schemas.facts import Shape, Standing
 
 Aware = Annotated[datetime, Meta(tz=True)]
@@ -57,6 +66,7 @@ class Responded(Struct, frozen=True):
     client_id: str
     responded_at: Aware
     case_id: str = ""
+    topic: TalkedAbout | None = None
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):

@@ -10,8 +10,11 @@ from services.notifier.channels.registry import ChannelSettings
 from services.notifier.web.assets import asset_router
 from services.notifier.web.guide_pages import guide_router
 from services.notifier.web.item_pages import item_router
+from services.notifier.web.list_pages import list_router
+from services.notifier.web.missing_pages import answer_with_pages, is_for_programs
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import SecurityHeaders
+from services.notifier.web.session_pages import session_router
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
@@ -34,18 +37,21 @@ def build_app(
     # FastAPI's interactive documentation loads scripts from another site: it is not served here.
     app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None)
     problem.install(app)
+    answer_with_pages(app, context.pages)
     app.include_router(health_router(health, metrics))
     app.include_router(therapist_router(context.pool, credentials, channel_settings))
     app.include_router(next_session_router(context.pool, credentials, context.clock))
     app.include_router(notification_router(context.pool, credentials))
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))
+    app.include_router(list_router(context))
     app.include_router(item_router(context))
     app.include_router(guide_router(context))
+    app.include_router(session_router(context))
     app.add_middleware(SecurityHeaders)
 
     def unavailable(request: Request) -> Response:
-        if request.url.path.startswith("/v1/"):
+        if is_for_programs(request):
             return unavailable_problem(request)
         wording = context.pages.wording(request)
         return context.pages.render_message(wording, "error.busy_title", "error.busy", status=503)

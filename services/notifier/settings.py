@@ -72,7 +72,9 @@ class WebSettings(_NotifierSettings):
     guidance_dir: Path | None = None
     """A folder with practices' own questions and advice, one TOML file each; none: only the shipped ones."""
     session_hours: Annotated[int, Field(ge=1)] = 12
-    """Hours for which a sign-in lasts."""
+    """Hours after which a sign-in ends, however much it is used."""
+    session_idle_minutes: Annotated[int, Field(ge=5)] = 30
+    """Minutes without a request after which a sign-in ends."""
 
     @field_validator("public_url")
     @classmethod

@@ -49,8 +49,27 @@ class SignInSession:
 
     practice_id: str
     therapist_id: str
+    session_id: UUID
+    """Names the session where it is listed; nobody can sign in with it."""
     session_hash: bytes = field(repr=False)
     csrf: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """How long a session lasts: in all, and without a request."""
+
+    lasts: timedelta
+    idle: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """A running session, as its therapist sees it."""
+
+    session_id: UUID
+    started_at: datetime
+    used_at: datetime
 
 
 class LinkSigner:
@@ -146,33 +165,59 @@ async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
     return cursor.rowcount == 1
 
 
-async def start_session(conn: Connection, link: SignInLink, now: datetime, lasts: timedelta) -> str:
+async def start_session(conn: Connection, link: SignInLink, now: datetime, limits: SessionLimits) -> str:
     """Start a session and return its cookie: 256 random bits, of which only the hash is stored."""
     cookie = secrets.token_urlsafe(32)
-    await conn.execute("DELETE FROM notifier.session WHERE expires_at <= %s", (now,))
     await conn.execute(
-        "INSERT INTO notifier.session (session_hash, practice_id, therapist_id, started_at, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        (_hash(cookie), link.practice_id, link.therapist_id, now, now + lasts),
+        "DELETE FROM notifier.session WHERE expires_at <= %s OR used_at <= %s", (now, now - limits.idle)
+    )
+    await conn.execute(
+        "INSERT INTO notifier.session (session_hash, practice_id, therapist_id, started_at, used_at,"
+        " expires_at) VALUES (%s, %s, %s, %s, %s, %s)",
+        (_hash(cookie), link.practice_id, link.therapist_id, now, now, now + limits.lasts),
     )
     return cookie
 
 
 async def find_session(
-    conn: Connection, cookie: str | None, links: LinkSigner, now: datetime
+    conn: Connection, cookie: str | None, links: LinkSigner, now: datetime, limits: SessionLimits
 ) -> SignInSession | None:
-    """Return the session of a cookie; None when there is none or it has expired."""
+    """Return the session of a cookie, and note that it was used.
+
+    None when there is none, when it has lasted too long, or when it was idle for too long.
+    """
     if not cookie:
         return None
     hashed = _hash(cookie)
     row = await (
         await conn.execute(
-            "SELECT practice_id, therapist_id FROM notifier.session WHERE session_hash = %s"
-            " AND expires_at > %s",
-            (hashed, now),
+            "UPDATE notifier.session SET used_at = %s WHERE session_hash = %s AND expires_at > %s"
+            " AND used_at > %s RETURNING practice_id, therapist_id, session_id",
+            (now, hashed, now, now - limits.idle),
         )
     ).fetchone()
-    return None if row is None else SignInSession(row[0], row[1], hashed, links.csrf(hashed))
+    return None if row is None else SignInSession(row[0], row[1], row[2], hashed, links.csrf(hashed))
+
+
+async def list_sessions(
+    conn: Connection, session: SignInSession, now: datetime, limits: SessionLimits
+) -> list[ListedSession]:
+    """Return the running sessions of the therapist, the newest first."""
+    rows = await conn.execute(
+        "SELECT session_id, started_at, used_at FROM notifier.session WHERE practice_id = %s"
+        " AND therapist_id = %s AND expires_at > %s AND used_at > %s ORDER BY started_at DESC, session_id",
+        (session.practice_id, session.therapist_id, now, now - limits.idle),
+    )
+    return [ListedSession(*row) for row in await rows.fetchall()]
+
+
+async def end_own_session(conn: Connection, session: SignInSession, session_id: UUID) -> bool:
+    """End a session of the same therapist; return False when they have no such session."""
+    cursor = await conn.execute(
+        "DELETE FROM notifier.session WHERE session_id = %s AND practice_id = %s AND therapist_id = %s",
+        (session_id, session.practice_id, session.therapist_id),
+    )
+    return cursor.rowcount == 1
 
 
 async def end_session(conn: Connection, session: SignInSession) -> None:

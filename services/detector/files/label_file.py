@@ -1,8 +1,10 @@
 """Writes therapists' answers as a table (CSV) and reads such a table as labels of sessions.
 
-Columns: `client_id, session_id, answer`; optional `practice_id, therapist_id, case_id, answered_at`, as
-`rapport labels export` writes them. `discussed` labels a session as a rupture, `not-relevant` and
-`outside-event` as none; `will-discuss` and `undone` give no label.
+Columns: `client_id, session_id, answer`; optional `practice_id, therapist_id, case_id, answered_at, topic`,
+as `rapport labels export` writes them. `discussed` labels a session as a rupture, `not-relevant` and
+`outside-event` as none; `will-discuss` and `undone` give no label. What they talked about later says more
+than the answer: goal, method, pace and relationship label a rupture, something outside none, and nothing
+changed or not talked about give no label.
 """
 
 import csv
@@ -10,13 +12,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from schemas.events import Answer
+from schemas.events import Answer, TalkedAbout
 from services.detector.domain.message_precision import RUPTURE_BY_ANSWER
 
 REQUIRED = ("client_id", "session_id", "answer")
 COLUMNS = (
     "practice_id", "therapist_id", "client_id", "case_id", "session_id", "answered_at", "answer",
+    "topic",
 )  # fmt: skip
+
+RUPTURE_BY_TOPIC = {
+    TalkedAbout.GOAL: True,
+    TalkedAbout.METHOD: True,
+    TalkedAbout.PACE: True,
+    TalkedAbout.RELATIONSHIP: True,
+    TalkedAbout.OUTSIDE: False,
+}
 
 
 class Label(NamedTuple):
@@ -34,7 +45,7 @@ def read_labels(file: Path) -> list[Label]:
     """Return the labels of a table, without rows whose answer gives no label.
 
     Raises:
-        ValueError: a column is missing, or an answer is unknown.
+        ValueError: a column is missing, or an answer or topic is unknown.
     """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         rows = csv.DictReader(lines)
@@ -52,14 +63,20 @@ def _label(file: Path, number: int, row: Mapping[str, str | None]) -> Label | No
     except ValueError:
         expected = ", ".join(Answer)
         raise ValueError(f"{file}, row {number}: the answer is unknown, expected one of {expected}") from None
-    if answer not in RUPTURE_BY_ANSWER:
+    try:
+        topic = TalkedAbout(values["topic"]) if values["topic"] else None
+    except ValueError:
+        expected = ", ".join(TalkedAbout)
+        raise ValueError(f"{file}, row {number}: the topic is unknown, expected one of {expected}") from None
+    rupture = RUPTURE_BY_ANSWER.get(answer) if topic is None else RUPTURE_BY_TOPIC.get(topic)
+    if rupture is None:
         return None
     return Label(
         values["practice_id"],
         values["client_id"],
         values["session_id"],
         values["therapist_id"],
-        RUPTURE_BY_ANSWER[answer],
+        rupture,
     )
 
 

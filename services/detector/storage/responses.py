@@ -12,7 +12,7 @@ from services.runtime.postgres.connect import Connection
 
 _READ = """
 SELECT e.practice_id, e.therapist_id, e.client_id, e.case_id,
-    coalesce(told.session_id, e.opened_session), r.responded_at, r.answer
+    coalesce(told.session_id, e.opened_session), r.responded_at, r.answer, coalesce(r.topic, '')
 FROM (
     SELECT DISTINCT ON (episode_id) * FROM detector.response
     WHERE practice_id = ANY(%s) ORDER BY episode_id, answer_revision DESC
@@ -31,8 +31,8 @@ async def read_answers(conn: Connection, practices: list[str]) -> list[tuple[obj
     """Rows of `labels.COLUMNS`, one per answered episode, oldest answer first; none for withdrawn ones."""
     rows = await (await conn.execute(_READ, (practices,))).fetchall()
     return [
-        (practice, therapist, client, case, session, at.isoformat(), answer)
-        for practice, therapist, client, case, session, at, answer in rows
+        (practice, therapist, client, case, session, at.isoformat(), answer, topic)
+        for practice, therapist, client, case, session, at, answer, topic in rows
     ]
 
 

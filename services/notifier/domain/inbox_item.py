@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from schemas.events import Change
 from services.notifier.domain.decision import SENT_CHANGES
 
+OPEN = frozenset({Change.OPENED, Change.DEEPENED})
+"""The states in which an item awaits an answer. An answer is a fact of its own, which can be taken back; the
+detector's `ACKNOWLEDGED` repeats it later, so it is no state."""
+
+CLOSED = frozenset({Change.REPAIRED, Change.SETTLED, Change.UNREPAIRED, Change.ENDED, Change.WITHDRAWN})
+"""The states in which an item asks nothing about the next session."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class EpisodeRevision:
@@ -21,7 +28,7 @@ class ItemState:
     """What an item shows: the episode's state, and the revision of the change whose numbers are shown."""
 
     state: Change
-    """Never `CONTINUED`: that updates the numbers and leaves the state as it is."""
+    """One of `OPEN` or `CLOSED`: the other changes leave the state as it is."""
     revision: int
     """The newest visible change, so that the numbers are those of the episode's newest session."""
     told_revision: int
@@ -39,7 +46,7 @@ def fold_revisions(entries: Iterable[EpisodeRevision]) -> ItemState | None:
     if not shown:
         return None
     visible = [entry for entry in ordered if is_visible(entry, shown[0])]
-    state = next(entry.change for entry in reversed(visible) if entry.change is not Change.CONTINUED)
+    state = next(entry.change for entry in reversed(visible) if entry.change in OPEN | CLOSED)
     return ItemState(state, visible[-1].revision, shown[-1], shown[0])
 
 

@@ -16,6 +16,11 @@ class AuditAction(StrEnum):
     ITEM_VIEWED = "item-viewed"
     ANSWERED = "answered"
     UNDONE = "answer-undone"
+    TALKED_ABOUT = "talked-about"
+    VIEWED_TOGETHER = "viewed-together"
+    CASELOAD_VIEWED = "caseload-viewed"
+    SESSIONS_VIEWED = "sessions-viewed"
+    SESSION_ENDED = "session-ended"
 
 
 async def write_audit_row(

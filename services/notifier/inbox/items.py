@@ -7,15 +7,20 @@ from uuid import UUID
 
 from psycopg.rows import TupleRow
 
-from schemas.events import Answer, Change, EpisodeChanged
+from schemas.events import Answer, Change, EpisodeChanged, TalkedAbout
 from services.notifier.directory.store import Connection
-from services.notifier.domain.inbox_item import EpisodeRevision, is_visible
+from services.notifier.domain.inbox_item import CLOSED, OPEN, EpisodeRevision, is_visible
 
 _ITEM = (
-    "SELECT i.episode_id, i.state, i.first_revision, i.told_at, i.answer_revision, i.answer, i.answered_at,"
-    " c.content FROM notifier.item i JOIN notifier.change c ON c.episode_id = i.episode_id"
-    " AND c.revision = i.told_revision WHERE i.practice_id = %s AND i.therapist_id = %s"
+    "SELECT i.episode_id, i.state, i.first_revision, i.told_at, i.answer, i.answered_at, i.topic,"
+    " c.content, n.content FROM notifier.item i JOIN notifier.change c ON c.episode_id = i.episode_id"
+    " AND c.revision = i.told_revision LEFT JOIN notifier.change n ON n.episode_id = i.episode_id"
+    " AND n.revision = i.revision AND i.revision > i.told_revision"
+    " WHERE i.practice_id = %s AND i.therapist_id = %s"
 )
+
+_ASKED_ABOUT = frozenset({Answer.DISCUSSED, Answer.WILL_DISCUSS})
+"""The answers after which a therapist is asked what the conversation was about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +32,60 @@ class StandingAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """One answer at the time of the click; `UNDONE` took the one before back."""
+
+    answer: Answer
+    at: datetime
+    topic: TalkedAbout | None
+
+
+@dataclass(frozen=True, slots=True)
 class InboxItem:
     """One item: the change whose numbers are shown, and the episode's current state."""
 
     episode_id: UUID
     state: Change
+    """`OPENED` while it awaits an answer, `ACKNOWLEDGED` while an answer stands, then how it closed."""
     told_at: datetime
     change: EpisodeChanged = field(repr=False)
+    """The newest change that called for attention."""
     given: StandingAnswer | None
     first_revision: int
     history: Sequence[EpisodeChanged] = field(default=(), repr=False)
     """Every visible change, oldest first; filled only when a single item is read."""
+    later: EpisodeChanged | None = field(default=None, repr=False)
+    """The newest visible change, when it came after `change`: how it has gone on since."""
+    topic: TalkedAbout | None = None
+    """What the conversation was about, once the therapist said so."""
+    answers: Sequence[GivenAnswer] = ()
+    """Every answer, oldest first, also those that were taken back; filled like the history."""
+
+    @property
+    def newest(self) -> EpisodeChanged:
+        """The newest visible change."""
+        return self.later or self.change
 
     @property
     def awaits_answer(self) -> bool:
         """Whether the therapist has yet to answer."""
-        return self.given is None and self.state in {Change.OPENED, Change.DEEPENED}
+        return self.given is None and self.state in OPEN
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether a rating was corrected so that the item no longer applies."""
+        return self.state is Change.WITHDRAWN
+
+    @property
+    def asks_topic(self) -> bool:
+        """Whether to ask what they talked about: a session has taken place since the answer.
+
+        Needs the history.
+        """
+        given = self.given
+        if given is None or given.answer not in _ASKED_ABOUT or self.topic or self.is_withdrawn:
+            return False
+        return any(one.session_at > given.at for one in self.history)
 
 
 async def list_items(conn: Connection, practice_id: str, therapist_id: str, at_most: int) -> list[InboxItem]:
@@ -60,6 +103,15 @@ async def find_item(conn: Connection, practice_id: str, therapist_id: str, episo
     ).fetchone()
     if row is None:
         return None
+    given = await conn.execute(
+        "SELECT answer, answered_at, topic FROM notifier.answer WHERE episode_id = %s"
+        " ORDER BY answer_revision",
+        (episode,),
+    )
+    answers = [
+        GivenAnswer(Answer(answer), at, None if topic is None else TalkedAbout(topic))
+        for answer, at, topic in await given.fetchall()
+    ]
     rows = await conn.execute(
         "SELECT revision, change, shown, content FROM notifier.change WHERE episode_id = %s"
         " ORDER BY revision",
@@ -70,17 +122,36 @@ async def find_item(conn: Connection, practice_id: str, therapist_id: str, episo
         for revision, change, shown, content in await rows.fetchall()
         if is_visible(EpisodeRevision(revision, Change(change), shown), row[2])
     ]
-    return _item(row, history)
+    return _item(row, history, answers)
 
 
-def _item(row: TupleRow, history: Sequence[EpisodeChanged] = ()) -> InboxItem:
-    episode, state, first_revision, told_at, _, answer, answered_at, content = row
+async def has_item(conn: Connection, practice_id: str, therapist_id: str, episode: UUID) -> bool:
+    """Return whether the therapist has this item."""
+    row = await (
+        await conn.execute(
+            "SELECT FROM notifier.item WHERE practice_id = %s AND therapist_id = %s AND episode_id = %s",
+            (practice_id, therapist_id, episode),
+        )
+    ).fetchone()
+    return row is not None
+
+
+def _item(
+    row: TupleRow, history: Sequence[EpisodeChanged] = (), answers: Sequence[GivenAnswer] = ()
+) -> InboxItem:
+    episode, stored, first_revision, told_at, answer, answered_at, topic, told, newest = row
+    state = Change(stored)
+    if state not in CLOSED:
+        state = Change.OPENED if answer is None else Change.ACKNOWLEDGED
     return InboxItem(
         episode_id=episode,
-        state=Change(state),
+        state=state,
         told_at=told_at,
-        change=EpisodeChanged.model_validate(content),
+        change=EpisodeChanged.model_validate(told),
+        later=None if newest is None else EpisodeChanged.model_validate(newest),
         given=None if answer is None else StandingAnswer(Answer(answer), answered_at),
         first_revision=first_revision,
+        topic=None if topic is None else TalkedAbout(topic),
         history=tuple(history),
+        answers=tuple(answers),
     )

@@ -1,10 +1,11 @@
 """Stores a therapist's answer and publishes its `TherapistResponded` event, in one transaction."""
 
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 from uuid import UUID
 
 from schemas.envelope import HEADERS, TherapistRespondedEvent, encode, envelope_fields
-from schemas.events import Answer, TherapistResponded
+from schemas.events import Answer, TalkedAbout, TherapistResponded
 from schemas.ids import EpisodeId, response_event_id
 from schemas.topics import THERAPIST_RESPONDED
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
@@ -20,70 +21,127 @@ class ItemNotFoundError(Exception):
     """The therapist has no such item."""
 
 
+class _Item(NamedTuple):
+    """The item's row, locked."""
+
+    episode_id: UUID
+    answer_revision: int
+    answer: str | None
+    topic: str | None
+    client_id: str
+    case_id: str
+    partition: int
+    record_key: bytes
+
+
 async def record_response(transact: Transact, session: SignInSession, episode: UUID, answer: Answer) -> bool:
     """Store an answer and publish it; return False, and change nothing, when it is already current.
 
+    A new answer has no topic yet.
+
     Raises:
-        NoSuchItem: the item is not this therapist's.
+        ItemNotFoundError: the item is not this therapist's.
         Retry, psycopg.Error: it could not be stored now.
     """
     stored = False
 
     async def work(tx: Transaction) -> None:
         nonlocal stored
-        stored = await _store(tx, session, episode, answer)
+        item = await _lock(tx, session, episode)
+        if (None if answer is Answer.UNDONE else answer.value) != item.answer:
+            await _store(tx, session, item, answer, None)
+            stored = True
 
     await transact(work)
     return stored
 
 
-async def _store(tx: Transaction, session: SignInSession, episode: UUID, answer: Answer) -> bool:
+async def record_topic(
+    transact: Transact, session: SignInSession, episode: UUID, topic: TalkedAbout | None
+) -> bool:
+    """Add to the standing answer what they talked about, or take that back, and publish the answer anew.
+
+    Returns False, and changes nothing, when no answer stands or the topic is already current.
+
+    Raises:
+        ItemNotFoundError: the item is not this therapist's.
+        Retry, psycopg.Error: it could not be stored now.
+    """
+    stored = False
+
+    async def work(tx: Transaction) -> None:
+        nonlocal stored
+        item = await _lock(tx, session, episode)
+        if item.answer is not None and (None if topic is None else topic.value) != item.topic:
+            await _store(tx, session, item, Answer(item.answer), topic)
+            stored = True
+
+    await transact(work)
+    return stored
+
+
+async def _lock(tx: Transaction, session: SignInSession, episode: UUID) -> _Item:
     row = await (
         await tx.conn.execute(
-            "SELECT answer_revision, answer, client_id, case_id, partition, record_key FROM notifier.item"
-            " WHERE episode_id = %s AND practice_id = %s AND therapist_id = %s FOR UPDATE",
+            "SELECT episode_id, answer_revision, answer, topic, client_id, case_id, partition, record_key"
+            " FROM notifier.item WHERE episode_id = %s AND practice_id = %s AND therapist_id = %s FOR UPDATE",
             (episode, session.practice_id, session.therapist_id),
         )
     ).fetchone()
     if row is None:
         raise ItemNotFoundError
-    revision, standing, client_id, case_id, partition, key = row
-    new = None if answer is Answer.UNDONE else answer.value
-    if new == standing:
-        return False
-    revision += 1
+    return _Item(*row)
+
+
+async def _store(
+    tx: Transaction,
+    session: SignInSession,
+    item: _Item,
+    answer: Answer,
+    topic: TalkedAbout | None,
+) -> None:
+    revision = item.answer_revision + 1
+    standing = None if answer is Answer.UNDONE else answer.value
     await tx.conn.execute(
-        "INSERT INTO notifier.answer (episode_id, answer_revision, answer, therapist_id, answered_at)"
-        " VALUES (%s, %s, %s, %s, %s)",
-        (episode, revision, answer.value, session.therapist_id, tx.now),
+        "INSERT INTO notifier.answer (episode_id, answer_revision, answer, topic, therapist_id, answered_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s)",
+        (item.episode_id, revision, answer.value, topic, session.therapist_id, tx.now),
     )
+    # An answer that gets a topic keeps its own time.
     await tx.conn.execute(
-        "UPDATE notifier.item SET answer_revision = %s, answer = %s, answered_at = %s WHERE episode_id = %s",
-        (revision, new, None if new is None else tx.now, episode),
+        "UPDATE notifier.item SET answer_revision = %s, answer = %s, topic = %s,"
+        " answered_at = CASE WHEN answer = %s THEN answered_at ELSE %s END WHERE episode_id = %s",
+        (revision, standing, topic, standing, None if standing is None else tx.now, item.episode_id),
     )
     await write_audit_row(
         tx.conn,
-        AuditAction.UNDONE if answer is Answer.UNDONE else AuditAction.ANSWERED,
+        AuditAction.UNDONE
+        if standing is None
+        else AuditAction.TALKED_ABOUT
+        if standing == item.answer
+        else AuditAction.ANSWERED,
         practice_id=session.practice_id,
         therapist_id=session.therapist_id,
         at=tx.now,
-        episode_id=episode,
+        episode_id=item.episode_id,
     )
     event = TherapistRespondedEvent.model_validate(
         {
-            **envelope_fields(response_event_id(EpisodeId(episode), revision), "notifier", tx.now, key),
+            **envelope_fields(
+                response_event_id(EpisodeId(item.episode_id), revision), "notifier", tx.now, item.record_key
+            ),
             "data": TherapistResponded(
-                episode_id=episode,
+                episode_id=item.episode_id,
                 answer_revision=revision,
                 answer=answer,
+                topic=topic,
                 practice_id=session.practice_id,
                 therapist_id=session.therapist_id,
-                client_id=client_id,
-                case_id=case_id,
+                client_id=item.client_id,
+                case_id=item.case_id,
                 responded_at=tx.now,
             ),
         }
     )
     # The detector expects it beside the dyad's ratings: with the same key and partition number.
-    tx.publish(Outgoing(THERAPIST_RESPONDED.name, key, encode(event), partition, HEADERS))
-    return True
+    tx.publish(Outgoing(THERAPIST_RESPONDED.name, item.record_key, encode(event), item.partition, HEADERS))

@@ -1,5 +1,7 @@
-"""Serves / and /items: the list of items, the page of one item, and the form that answers it."""
+"""Serves /items: the page of one item, and the forms that answer it."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -7,96 +9,91 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from psycopg import Error as DatabaseError
 
-from schemas.events import Answer
+from schemas.events import Answer, TalkedAbout
 from services.notifier.directory.next_sessions import next_session
-from services.notifier.directory.store import Connection, find_practices
-from services.notifier.inbox.audit_log import AuditAction, write_audit_row
-from services.notifier.inbox.items import find_item, list_items
-from services.notifier.inbox.record_response import ItemNotFoundError, record_response
+from services.notifier.directory.store import find_practices
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox.audit_log import AuditAction
+from services.notifier.inbox.items import InboxItem, find_item
+from services.notifier.inbox.record_response import ItemNotFoundError, record_response, record_topic
 from services.notifier.sign_in import SignInSession
-from services.notifier.web.item_view import ItemSurroundings, item_view, list_entry_view
+from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import is_valid_form
+from services.notifier.web.security import is_valid_form, parse_uuid
+from services.notifier.wording import Wording
 from services.runtime.process.errors import Retry
 
-_MOST_ITEMS = 200
+Text = Annotated[str, Form(max_length=200)]
+Store = Callable[[SignInSession, UUID], Awaitable[None]]
 
 
 def item_router(context: PageContext) -> APIRouter:
-    """Return the routes of the pages behind the sign-in."""
+    """Return the routes of one item."""
     router = APIRouter(include_in_schema=False)
-    pages = context.pages
-
-    @router.get("/")
-    async def inbox(request: Request) -> Response:
-        async with context.pool.connection() as conn:
-            visitor = await context.signed_in(request, conn)
-            if visitor is None:
-                return pages.redirect("/sign-in")
-            session, therapist = visitor
-            items = await list_items(conn, session.practice_id, session.therapist_id, _MOST_ITEMS)
-            await _log_view(context, conn, session, AuditAction.LIST_VIEWED)
-        wording = pages.wording(request, therapist)
-        entries = [list_entry_view(item, therapist, wording) for item in items]
-        return pages.render(
-            "list.html",
-            wording,
-            session=session,
-            waiting=[entry for entry in entries if entry.awaits_answer],
-            earlier=[entry for entry in entries if not entry.awaits_answer],
-        )
 
     @router.get("/items/{episode}")
-    async def item(request: Request, episode: str) -> Response:
-        return await _item_page(context, request, episode)
+    async def item(request: Request, episode: str, saved: str = "") -> Response:
+        return await _item_page(context, request, episode, saved=bool(saved))
 
     @router.post("/items/{episode}/answers")
-    async def answer(
-        request: Request,
-        episode: str,
-        answer: Annotated[str, Form(max_length=50)] = "",
-        csrf: Annotated[str, Form(max_length=200)] = "",
-    ) -> Response:
-        return await _save_answer(context, request, episode, answer, csrf)
+    async def answer(request: Request, episode: str, answer: Text = "", csrf: Text = "") -> Response:
+        given = _answer(answer)
+
+        async def store(session: SignInSession, item: UUID) -> None:
+            if given is not None and await record_response(context.transact, session, item, given):
+                context.metrics.answers.labels(given.value).inc()
+
+        return await _save(context, request, episode, csrf, store if given else None)
+
+    @router.post("/items/{episode}/topics")
+    async def talked_about(request: Request, episode: str, topic: Text = "", csrf: Text = "") -> Response:
+        named = _topic(topic)
+
+        async def store(session: SignInSession, item: UUID) -> None:
+            await record_topic(context.transact, session, item, named)
+
+        # An empty topic takes back what was said.
+        return await _save(context, request, episode, csrf, store if named or not topic else None)
 
     return router
 
 
-async def _save_answer(
-    context: PageContext, request: Request, episode: str, answer: str, csrf: str
+async def _save(
+    context: PageContext, request: Request, episode: str, csrf: str, store: Store | None
 ) -> Response:
+    """Store what a form sent, then lead to the item; `store` is None for what cannot be stored."""
     pages = context.pages
     async with context.pool.connection() as conn:
         visitor = await context.signed_in(request, conn)
     if visitor is None:
-        return pages.redirect("/sign-in")
+        return context.to_sign_in(episode)
     session, therapist = visitor
     wording = pages.wording(request, therapist)
     if not is_valid_form(request, session, csrf):
         return pages.render_message(wording, "error.form_title", "error.form", status=403, session=session)
-    episode_id, given = _uuid(episode), _answer(answer)
-    if episode_id is None or given is None:
+    episode_id = parse_uuid(episode)
+    if episode_id is None or store is None:
         return pages.render_not_found(wording, session)
     try:
-        if await record_response(context.transact, session, episode_id, given):
-            context.metrics.answers.labels(given.value).inc()
+        await store(session, episode_id)
     except ItemNotFoundError:
         return pages.render_not_found(wording, session)
     except (Retry, DatabaseError):
         return await _item_page(context, request, episode, failed=True)
-    return pages.redirect(f"/items/{episode_id}")
+    # The browser scrolls to the confirmation and focuses it, without a script.
+    return pages.redirect(f"/items/{episode_id}?saved=1#confirmation")
 
 
 async def _item_page(
-    context: PageContext, request: Request, episode: str, *, failed: bool = False
+    context: PageContext, request: Request, episode: str, *, saved: bool = False, failed: bool = False
 ) -> Response:
     async with context.pool.connection() as conn:
         visitor = await context.signed_in(request, conn)
         if visitor is None:
-            return context.pages.redirect("/sign-in")
-        session, _ = visitor
-        wording = context.pages.wording(request, visitor[1])
-        episode_id = _uuid(episode)
+            return context.to_sign_in(episode)
+        session, therapist = visitor
+        wording = context.pages.wording(request, therapist)
+        episode_id = parse_uuid(episode)
         item = (
             await find_item(conn, session.practice_id, session.therapist_id, episode_id)
             if episode_id
@@ -105,9 +102,9 @@ async def _item_page(
         if item is None:
             return context.pages.render_not_found(wording, session)
         practices = await find_practices(conn, [session.practice_id])
-        change = item.history[-1] if item.history else item.change
+        change = item.newest
         upcoming = await next_session(conn, change.practice_id, change.therapist_id, change.client_id, change)
-        await _log_view(context, conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
+        await context.log(conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     around = ItemSurroundings(
         context.catalogue, context.guidance, practices.get(session.practice_id), context.clock.now(), upcoming
     )
@@ -116,39 +113,57 @@ async def _item_page(
         wording,
         status=503 if failed else 200,
         session=session,
-        item=item_view(item, visitor[1], around, wording),
+        item=item_view(item, therapist, around, wording),
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=failed,
+        confirmation=_confirmation(item, therapist, wording) if saved else None,
+        topics=_topics(item, wording),
     )
 
 
-async def _log_view(
-    context: PageContext,
-    conn: Connection,
-    session: SignInSession,
-    action: AuditAction,
-    episode: UUID | None = None,
-) -> None:
-    await write_audit_row(
-        conn,
-        action,
-        practice_id=session.practice_id,
-        therapist_id=session.therapist_id,
-        at=context.clock.now(),
-        episode_id=episode,
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What was saved, as text, and the form that takes it back."""
+
+    text: str
+    form: str = ""
+    """Last part of the address of the form; empty when there is nothing to take back."""
+    field: str = ""
+    value: str = ""
+
+
+def _confirmation(item: InboxItem, therapist: Therapist, wording: Wording) -> Confirmation:
+    """Return what now holds: read from the item, so the address cannot make the page say anything else."""
+    if item.given is None:
+        return Confirmation(wording("confirmation.undone"))
+    if item.topic is not None:
+        text = wording("confirmation.topic", topic=wording(f"topic.{item.topic.value}"))
+        return Confirmation(text, "topics", "topic")
+    text = wording(
+        "answer.given",
+        answer=wording(f"answer.{item.given.answer.value}"),
+        moment=wording.moment(item.given.at, therapist.zone),
     )
+    return Confirmation(text, "answers", "answer", Answer.UNDONE.value)
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+def _topics(item: InboxItem, wording: Wording) -> tuple[tuple[str, str], ...]:
+    """Return the answers to what they talked about, as value and text; none when it is not asked."""
+    if not item.asks_topic:
+        return ()
+    return tuple((topic.value, wording(f"topic.{topic.value}")) for topic in TalkedAbout)
 
 
 def _answer(text: str) -> Answer | None:
     try:
         return Answer(text)
+    except ValueError:
+        return None
+
+
+def _topic(text: str) -> TalkedAbout | None:
+    try:
+        return TalkedAbout(text)
     except ValueError:
         return None

@@ -1,6 +1,5 @@
 """Turns an inbox item into the finished texts of its page; pure, so that it can be tested without a page."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +27,7 @@ from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
+from services.notifier.web.item_history import history_lines
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
 OPEN_STATES = {Change.OPENED, Change.DEEPENED, Change.ACKNOWLEDGED}
@@ -73,18 +73,6 @@ class ItemView:
 
 
 @dataclass(frozen=True, slots=True)
-class ListEntryView:
-    """The finished texts of an item in the list."""
-
-    url: str
-    text: str
-    moved: str
-    next_session: str | None
-    state: str
-    awaits_answer: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ItemSurroundings:
     """What an item's page rests on beside the item itself."""
 
@@ -93,40 +81,6 @@ class ItemSurroundings:
     practice: PracticeOptions | None
     now: datetime
     next_session: NextSession | None = None
-
-
-def client_reference(practice_id: str, client_id: str) -> str:
-    """Return six characters that tell clients apart without showing their id."""
-    return hashlib.sha256(f"reference\x1f{practice_id}\x1f{client_id}".encode()).hexdigest()[:6]
-
-
-def list_entry_view(item: InboxItem, therapist: Therapist, wording: Wording) -> ListEntryView:
-    """Return the texts of an item in the list."""
-    change = item.change
-    leading = change.leading_component
-    found = change.components.get(leading) if leading else None
-    moved = ""
-    if leading and found and found.change is not None and item.state is not Change.WITHDRAWN:
-        moved = wording(
-            "list.moved",
-            component=wording(f"component.{leading.value}"),
-            change=wording.signed(found.change),
-        )
-    upcoming = wording.moment(change.next_session_at, therapist.zone) if change.next_session_at else None
-    return ListEntryView(
-        url=f"/items/{item.episode_id}",
-        text=wording(
-            "list.line",
-            moment=wording.moment(change.session_at, therapist.zone),
-            reference=client_reference(change.practice_id, change.client_id),
-        ),
-        moved=moved,
-        next_session=wording("list.next_session", moment=upcoming)
-        if upcoming and item.awaits_answer
-        else None,
-        state=wording(f"state.{item.state.value}"),
-        awaits_answer=item.awaits_answer,
-    )
 
 
 def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, wording: Wording) -> ItemView:
@@ -161,11 +115,7 @@ def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, w
         components=tuple(_component_rows(change, wording)),
         sure=tuple(_sure(change.precision, wording)),
         unknown=tuple(_unknown(facts, wording)),
-        history=tuple(
-            (wording.moment(one.session_at, zone), wording(f"history.{one.change.value}"))
-            for one in item.history
-            if one.change is not Change.CONTINUED  # the picture and the numbers show these sessions
-        ),
+        history=history_lines(item, zone, wording),
         given=_given(item, wording, zone),
         answers=() if closed else tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),
     )

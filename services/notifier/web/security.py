@@ -1,6 +1,7 @@
 """Adds security headers to every response, and checks that a form comes from our own page."""
 
 import hmac
+from uuid import UUID
 
 from fastapi import Request
 from starlette.datastructures import MutableHeaders
@@ -57,3 +58,11 @@ def is_cross_site(request: Request) -> bool:
 def is_valid_form(request: Request, session: SignInSession, csrf: str) -> bool:
     """Return whether a form was shown to this session, on our own page."""
     return not is_cross_site(request) and hmac.compare_digest(session.csrf.encode(), csrf.encode())
+
+
+def parse_uuid(text: str) -> UUID | None:
+    """Return the id that a part of an address names; None when it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

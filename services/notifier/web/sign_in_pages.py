@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from services.notifier.directory.store import Connection, find_by_address, find_therapist
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+from services.notifier.inbox.items import has_item
 from services.notifier.sign_in import (
     LinkState,
     SignInLink,
@@ -20,7 +21,7 @@ from services.notifier.sign_in import (
     use_link,
 )
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form
+from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form, parse_uuid
 
 _MOST_PER_ADDRESS = 5
 """The most therapists visitor are mailed a link at one address: one mailbox may serve several practices."""
@@ -34,11 +35,15 @@ def sign_in_router(context: PageContext) -> APIRouter:
     pages = context.pages
 
     @router.api_route("/sign-in", methods=["GET", "HEAD"])
-    async def show(request: Request, token: Annotated[str, Query(max_length=2000)] = "") -> Response:
+    async def show(
+        request: Request,
+        token: Annotated[str, Query(max_length=2000)] = "",
+        item: Annotated[str, Query(max_length=50)] = "",
+    ) -> Response:
         # Mail scanners and previews open links: opening this page must never use the link up.
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
-        return _sign_in_page(context, request, token, link)
+        return _sign_in_page(context, request, token, link, item)
 
     @router.post("/sign-in")
     async def sign_in(request: Request, token: Text) -> Response:
@@ -49,8 +54,8 @@ def sign_in_router(context: PageContext) -> APIRouter:
             link = await _link(context, conn, token)
             if link is None or not await use_link(conn, link.link_id, now):
                 return _sign_in_page(context, request, token, link)
-            duration = timedelta(hours=context.settings.session_hours)
-            cookie = await start_session(conn, link, now, duration)
+            limits = context.session_limits
+            cookie = await start_session(conn, link, now, limits)
             await write_audit_row(
                 conn,
                 AuditAction.SIGNED_IN,
@@ -62,7 +67,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
         response.set_cookie(
             COOKIE,
             cookie,
-            max_age=int(duration.total_seconds()),
+            max_age=int(limits.lasts.total_seconds()),
             path=pages.base or "/",
             httponly=True,
             samesite="lax",
@@ -71,14 +76,15 @@ def sign_in_router(context: PageContext) -> APIRouter:
         return response
 
     @router.post("/sign-in/link")
-    async def ask(request: Request, token: Text = "", address: Text = "") -> Response:
+    async def ask(request: Request, token: Text = "", address: Text = "", item: Text = "") -> Response:
         wording = pages.wording(request)
         if is_cross_site(request):
             return pages.render_message(wording, "error.form_title", "error.form", status=403)
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
             for therapist in await _therapists_to_mail(conn, link, address.strip()):
-                await _mail_link(context, conn, therapist, link.episode_id if link else None)
+                target = link.episode_id if link else await _own_item(conn, therapist, item)
+                await _mail_link(context, conn, therapist, target)
         # The answer is the same whether the address is known or not.
         return pages.render_message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
 
@@ -107,7 +113,9 @@ async def _link(context: PageContext, conn: Connection, token: str) -> SignInLin
     return None if link_id is None else await find_link(conn, link_id, context.clock.now())
 
 
-def _sign_in_page(context: PageContext, request: Request, token: str, link: SignInLink | None) -> Response:
+def _sign_in_page(
+    context: PageContext, request: Request, token: str, link: SignInLink | None, item: str = ""
+) -> Response:
     state = link.state.value if link else "unknown" if token else None
     return context.pages.render(
         "sign_in.html",
@@ -115,6 +123,7 @@ def _sign_in_page(context: PageContext, request: Request, token: str, link: Sign
         status=200 if state in {None, LinkState.GOOD.value} else 410,
         state=state,
         token=token,
+        item=item,
     )
 
 
@@ -123,6 +132,14 @@ async def _therapists_to_mail(conn: Connection, link: SignInLink | None, address
         therapist = await find_therapist(conn, link.practice_id, link.therapist_id)
         return [therapist] if therapist is not None and therapist.address is not None else []
     return await find_by_address(conn, address, _MOST_PER_ADDRESS) if address else []
+
+
+async def _own_item(conn: Connection, therapist: Therapist, item: str) -> UUID | None:
+    """Return the item that was asked for without a session, when this therapist has it."""
+    episode = parse_uuid(item)
+    if episode is None or not await has_item(conn, therapist.practice_id, therapist.therapist_id, episode):
+        return None
+    return episode
 
 
 async def _mail_link(

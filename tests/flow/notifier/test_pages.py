@@ -153,7 +153,7 @@ async def test_an_answer_is_published_with_the_records_key_and_partition(notifie
         await signed_in(notifier, browser)
         csrf = csrf_in(await browser.get(ITEM))
         answered = await browser.post(f"{ITEM}/answers", data={"answer": "will-discuss", "csrf": csrf})
-        assert (answered.status_code, answered.headers["location"]) == (303, ITEM)
+        assert answered.headers["location"] == f"{ITEM}?saved=1#confirmation"
         assert "Your answer: I will bring it up" in (await browser.get(ITEM)).text
     (out,) = notifier.published
     assert (THERAPIST_RESPONDED.name, 3, key_of(changed())) == (out.topic, out.partition, out.key)
@@ -213,12 +213,22 @@ async def test_another_therapists_item_does_not_exist(notifier: NotifierDriver) 
     assert absent.text == seen.text
 
 
-@pytest.mark.parametrize("path", ["/", ITEM])
-async def test_without_a_session_there_is_only_the_sign_in(notifier: NotifierDriver, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "leads_to"),
+    [
+        ("/", "/sign-in"),
+        ("/sessions", "/sign-in"),
+        (ITEM, f"/sign-in?item={episode_named('one')}"),
+        ("/items/none", "/sign-in"),
+    ],
+)
+async def test_without_a_session_there_is_only_the_sign_in(
+    notifier: NotifierDriver, path: str, leads_to: str
+) -> None:
     await notifier.handle(changed())
     async with notifier.browser() as browser:
         answer = await browser.get(path)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
 
 
 async def test_a_session_ends_by_signing_out_and_by_time(notifier: NotifierDriver) -> None:
@@ -233,7 +243,10 @@ async def test_a_session_ends_by_signing_out_and_by_time(notifier: NotifierDrive
     async with notifier.browser() as browser:
         token = await mailed_token(notifier)
         await browser.post("/sign-in", data={"token": token})
-        notifier.advance(timedelta(hours=12, seconds=1))
+        for _ in range(24):
+            notifier.advance(timedelta(minutes=29))
+            assert (await browser.get(ITEM)).status_code == 200
+        notifier.advance(timedelta(minutes=25))
         assert (await browser.get(ITEM)).status_code == 303
 
 
@@ -252,7 +265,7 @@ async def test_every_page_forbids_scripts_and_foreign_sources(notifier: Notifier
     await notifier.handle(changed())
     async with notifier.browser() as browser:
         await signed_in(notifier, browser)
-        for path in ("/", ITEM, "/sign-in", "/items/none"):
+        for path in ("/", ITEM, "/sign-in", "/items/none", "/sessions", "/nothing"):
             page = await browser.get(path)
             policy = page.headers["content-security-policy"]
             assert "default-src 'none'" in policy
@@ -290,7 +303,9 @@ async def test_the_list_has_what_waits_first(notifier: NotifierDriver) -> None:
     async with notifier.browser() as browser:
         await signed_in(notifier, browser)
         page = (await browser.get("/")).text
-    assert page.index("Waiting for you") < page.index(str(episode_named("two")))
-    assert (
-        page.index(str(episode_named("two"))) < page.index("Earlier") < page.index(str(episode_named("one")))
-    )
+    waiting, earlier = page.split("Earlier")
+    assert str(episode_named("two")) in waiting
+    assert "Goals 4.9, usually 8.6" in waiting
+    assert 'class="state"' not in waiting
+    assert str(episode_named("one")) in earlier
+    assert "Back to usual" in earlier

@@ -55,9 +55,7 @@ async def test_a_practice_that_switched_messages_off_is_told_nothing(notifier: N
     assert await notifier.delivery_states() == []
 
 
-@pytest.mark.parametrize(
-    "change", [Change.ACKNOWLEDGED, Change.REPAIRED, Change.SETTLED, Change.UNREPAIRED, Change.ENDED]
-)
+@pytest.mark.parametrize("change", [Change.REPAIRED, Change.SETTLED, Change.UNREPAIRED, Change.ENDED])
 async def test_how_an_episode_goes_on_enters_the_item_and_cancels_what_was_not_sent(
     notifier: NotifierDriver, change: Change
 ) -> None:

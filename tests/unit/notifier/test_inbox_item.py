@@ -49,9 +49,7 @@ def test_a_later_session_gives_the_numbers_and_leaves_the_state() -> None:
         EpisodeRevision(3, Change.CONTINUED, shown=True),
         EpisodeRevision(4, Change.CONTINUED, shown=False),
     ]
-    assert fold_revisions(told) == ItemState(
-        Change.ACKNOWLEDGED, revision=4, told_revision=1, first_revision=1
-    )
+    assert fold_revisions(told) == ItemState(Change.OPENED, revision=4, told_revision=1, first_revision=1)
 
 
 def test_a_later_session_alone_makes_no_item() -> None:

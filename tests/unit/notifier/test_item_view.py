@@ -14,7 +14,7 @@ from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
-from services.notifier.web.item_view import ItemSurroundings, ItemView, client_reference, item_view
+from services.notifier.web.item_view import ItemSurroundings, ItemView, item_view
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK, changed
 
@@ -59,7 +59,6 @@ def goals(
 
 def test_the_client_is_named_by_the_practices_own_reference() -> None:
     assert shown(changed(client="4711")).title == "Client 4711"
-    assert client_reference("north", "c-canary-77") != client_reference("south", "c-canary-77")
 
 
 def test_times_are_those_of_the_therapists_place() -> None:

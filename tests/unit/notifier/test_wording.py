@@ -6,14 +6,13 @@ from string import Formatter
 import pytest
 
 from schemas.components import Component
-from schemas.events import Answer, Change, Movement
+from schemas.events import Answer, Change, Movement, TalkedAbout
 from schemas.facts import Shape
 from schemas.wording.sentences import LANGUAGES
+from services.notifier.domain.inbox_item import CLOSED, OPEN
 from services.notifier.wording import Wordings
 
 WORDINGS = Wordings.load()
-CONTINUED = Change.CONTINUED
-"""Leaves the state as it is, and shows in the numbers and the picture."""
 OTHERS = [language for language in LANGUAGES if language != "en"]
 
 
@@ -36,7 +35,10 @@ def test_every_language_fills_in_the_same(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_everything_that_can_happen_has_a_sentence(language: str) -> None:
     needed = (
-        [f"{part}.{one.value}" for part in ("state", "history") for one in Change if one is not CONTINUED]
+        [f"state.{one.value}" for one in CLOSED | {Change.ACKNOWLEDGED}]
+        + [f"history.{one.value}" for one in CLOSED | OPEN]
+        + [f"history.{one}" for one in ("answered", "undone", "talked_about")]
+        + [f"topic.{one.value}" for one in TalkedAbout]
         + [f"movement.{one.value}" for one in Movement]
         + [f"component.{one.value}" for one in Component]
         + [f"component.long.{one.value}" for one in Component]

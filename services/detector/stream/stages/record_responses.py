@@ -4,8 +4,8 @@ from services.detector.domain.episode_changes import TherapistAnswer, record_ans
 from services.detector.stream.batch import Batch, Tools
 
 _INSERT = """
-INSERT INTO detector.response (episode_id, answer_revision, dyad_id, practice_id, answer, responded_at)
-SELECT * FROM unnest(%b::uuid[], %b::int[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[])
+INSERT INTO detector.response (episode_id, answer_revision, dyad_id, practice_id, answer, topic, responded_at)
+SELECT * FROM unnest(%b::uuid[], %b::int[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::timestamptz[])
 ON CONFLICT DO NOTHING
 """
 
@@ -23,6 +23,7 @@ async def record_responses(batch: Batch, _tools: Tools) -> None:
             [dyad.id for dyad, _ in responses],
             [dyad.who.practice_id for dyad, _ in responses],
             [response.answer.value for _, response in responses],
+            [response.topic and response.topic.value for _, response in responses],
             [response.responded_at for _, response in responses],
         ),
     )
