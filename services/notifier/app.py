@@ -16,6 +16,7 @@ from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import SecurityHeaders
 from services.notifier.web.session_pages import session_router
 from services.notifier.web.sign_in_pages import sign_in_router
+from services.notifier.web.together_pages import together_router
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away, unavailable_problem
@@ -48,6 +49,7 @@ def build_app(
     app.include_router(item_router(context))
     app.include_router(guide_router(context))
     app.include_router(session_router(context))
+    app.include_router(together_router(context))
     app.add_middleware(SecurityHeaders)
 
     def unavailable(request: Request) -> Response:
