@@ -34,7 +34,7 @@ def rating_message(field: str, error: dict[str, Any]) -> tuple[str, str] | None:
         elif field in _MOMENTS:
             message = _WHEN.get(kind, ("is not a date with time", _MOMENT))
         elif field == "status":
-            message = ("is not a status", "rated, declined or withdrawn")
+            message = ("is not a status", "rated, declined, withdrawn or cancelled")
         elif field == "instrument":
             message = ("is not an instrument's id", "1 to 64 characters; GET /v1/instruments lists the ids")
     return message

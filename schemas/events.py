@@ -18,7 +18,14 @@ class Status(StrEnum):
 
     RATED = "rated"
     DECLINED = "declined"
+    """The session took place, and the client gave no form."""
     WITHDRAWN = "withdrawn"
+    CANCELLED = "cancelled"
+    """The appointment did not take place: it is no session, and nobody declined a form."""
+
+
+FORM_STATUSES = frozenset({Status.RATED, Status.DECLINED})
+"""The statuses of sessions that took place: only these are part of a client's history."""
 
 
 class Change(StrEnum):
@@ -116,7 +123,7 @@ class Scores(Event):
 
 
 class SessionRated(Event):
-    """A client rated one session, declined to, or had a rating taken back."""
+    """A client rated one session, declined to, or had a rating taken back; or it did not take place."""
 
     rating_id: str
     practice_id: str
@@ -160,7 +167,7 @@ class AllianceAssessed(Event):
     revision: Annotated[int, Field(ge=1)]
     """Counted for each rating; consumers keep the highest revision, in whatever order events arrive."""
     risk: Share | None = None
-    """Null only when the rating was withdrawn."""
+    """Null only when the rating was withdrawn or the appointment was cancelled."""
     components: dict[Component, ComponentAssessment] = {}
     leading_component: Component | None = None
     ratings: Annotated[int, Field(ge=0)]

@@ -2,7 +2,8 @@
 
 Columns: `client_id, therapist_id, session_id, session_at, instrument, item_1, item_2, …`; optionally
 `practice_id, id, case_id, status, next_session_at, recorded_at`, and `bond, goal, task` where a system keeps
-only component scores. One file may hold several instruments. A row without any mark is a declined form.
+only component scores. One file may hold several instruments. A row without any mark is a declined form,
+unless its `status` is `cancelled` (the appointment did not take place) or `withdrawn`.
 """
 
 import csv

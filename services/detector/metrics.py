@@ -5,13 +5,13 @@ from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
-from schemas.events import Change, KeptBack, Status
+from schemas.events import FORM_STATUSES, Change, KeptBack, Status
 from services.detector.domain.counts import BatchCounts, Count
 from services.detector.domain.drift import DriftMonitor
 from services.detector.domain.reasons import DeliveryOutcome
 from services.detector.domain.reference import QUANTITIES
 
-FORMS = (Status.RATED, Status.DECLINED)
+FORMS = sorted(FORM_STATUSES)
 
 
 class DetectorMetrics:
@@ -47,6 +47,11 @@ class DetectorMetrics:
             "rapport_sessions_assessed",
             "Sessions assessed for the first time: rated, or with a declined form.",
             ["form"],
+            registry=registry,
+        )
+        self.cancelled = Counter(
+            "rapport_appointments_cancelled",
+            "Appointments that were sent as cancelled; they are no sessions, and no form was declined.",
             registry=registry,
         )
         self.flagged = Counter(
@@ -111,6 +116,7 @@ class DetectorMetrics:
         self.refolded.inc(counts[Count.REFOLDED])
         for form in FORMS:
             self.sessions.labels(form=form).inc(counts[form])
+        self.cancelled.inc(counts[Status.CANCELLED])
         self.flagged.inc(counts[Count.FLAGGED])
         self.heartbeats_off.inc(counts[Count.HEARTBEATS_OFF])
         if counts[Count.HEARTBEATS]:

@@ -33,7 +33,8 @@ async def send_rating(request: Request, *, dry_run: DryRun = False) -> Response:
 
     `202` means that the rating is stored durably: every in-sync replica has it. Ratings may be sent late, in
     any order and more than once. A newer version of a rating (same client, session and instrument) replaces
-    the older one; `status: withdrawn` takes a rating back.
+    the older one; `status: withdrawn` takes a rating back, and `status: cancelled` says that the appointment
+    did not take place.
     """
     context = _context(request)
     with context.metrics.request_seconds[RequestKind.SINGLE].time():

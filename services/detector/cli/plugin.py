@@ -127,7 +127,7 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
             lines.append(TraceLine(None, f"rating {rating} superseded", "a newer version is current"))
         elif risk is None:
             lines.append(
-                TraceLine(None, f"rating {rating} withdrawn", "it no longer counts in the client's history")
+                TraceLine(None, f"rating {rating} {status}", "it does not count in the client's history")
             )
         else:
             flag = "flagged" if flagged else "not flagged"

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from schemas.events import Status
+from schemas.events import FORM_STATUSES, Status
 from schemas.ids import Dyad, DyadId
 from schemas.rating_order import Currency, SessionOrder, currency
 from services.detector.contracts import Changed, Rated, Responded
@@ -47,7 +47,7 @@ class RatingVersion:
     log: LogPosition
     """Its first delivery."""
     form: Form | None = None
-    """None when withdrawn, or when it was read from the database and its form is not made yet."""
+    """None when it has none, or when it was read from the database and its form is not made yet."""
     current: bool = False
     key: VersionKey = field(init=False)
     """Which rating of its dyad it is a version of."""
@@ -66,8 +66,13 @@ class RatingVersion:
         return self.rating.status is Status.WITHDRAWN
 
     @property
+    def has_form(self) -> bool:
+        """Whether it is part of the history while it is current: neither taken back nor cancelled."""
+        return self.rating.status in FORM_STATUSES
+
+    @property
     def counts(self) -> bool:
-        """Whether it is part of the history: current, and not taken back."""
+        """Whether it holds its session for its dyad: current, and not taken back."""
         return self.current and not self.is_withdrawn
 
 
@@ -80,7 +85,7 @@ class Arrival:
     rating: Rated
     dyad: "DyadWork"
     form: Form | Reject | None = None
-    """None when withdrawn; a `Reject` when its instrument or its marks cannot be used."""
+    """None when withdrawn or cancelled; a `Reject` when its instrument or its marks cannot be used."""
 
 
 @dataclass(slots=True)
@@ -89,7 +94,7 @@ class SessionWork:
 
     version: RatingVersion
     form: Form | None
-    """None when withdrawn."""
+    """None when withdrawn or cancelled."""
     revision: int = 0
     """Revision of its published assessment; 0 before the first."""
     numbers: bytes = b""
@@ -133,7 +138,8 @@ class DyadWork:
     """When the newest rating or response that changed it was accepted."""
     sessions: list[SessionWork] = field(default_factory=list)
     """Sessions to fold, in order: those after the snapshot, or the whole history when refolding."""
-    withdrawn: list[SessionWork] = field(default_factory=list)
+    without_form: list[SessionWork] = field(default_factory=list)
+    """Sessions that were just withdrawn or cancelled."""
     snapshot_after: bytes | None = None
     episode_changes: list[EpisodeChange] = field(default_factory=list)
     """Changes of its episodes to publish."""
@@ -145,11 +151,11 @@ class DyadWork:
     """What was published of its episodes in this batch."""
 
     def add_session(self, session: SessionWork) -> None:
-        """Add a session to those to fold; one whose rating was just withdrawn goes to `withdrawn`."""
-        if not session.version.is_withdrawn:
+        """Add a session to those to fold; one just withdrawn or cancelled goes to `without_form`."""
+        if session.version.has_form:
             self.sessions.append(session)
         elif session.version.key in self.touched:
-            self.withdrawn.append(session)
+            self.without_form.append(session)
 
     def add_touched(self) -> None:
         """Add the sessions of the ratings that changed, their forms made already."""

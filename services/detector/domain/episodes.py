@@ -5,10 +5,10 @@ lasts. Two rules stand beside the risk:
 
 - Low from the start: bond, goal or task at most `LOW` in the client's first form and in the second opens an
   episode at the second, whatever the risk; its sessions are flagged as long as that component stays so low.
-- An empty form alone opens nothing. It does if the form before it had a risk of at least `FORM_SHARE` of its
-  threshold and a component at least `FORM_DROP` below this client's usual level, or if it is at least the
-  `EMPTY_RUN`-th empty form in a row after at least `HABIT_SESSIONS` sessions of which the client had filled
-  in at least `HABIT_SHARE`.
+- An empty form alone opens nothing. It does if its risk is at least `EMPTY_SHARE` of its threshold and the
+  form before it had a risk of at least `FORM_SHARE` of its threshold and a component at least `FORM_DROP`
+  below this client's usual level; or if it is at least the `EMPTY_RUN`-th empty form in a row after at least
+  `HABIT_SESSIONS` sessions of which the client had filled in at least `HABIT_SHARE`.
 
 An episode is repaired after `REPAIRED_SESSIONS` rated sessions in a row with a risk below `LOWER_SHARE` of
 the threshold (hysteresis: a risk that swings around the threshold makes one episode, not many) in which the
@@ -31,7 +31,13 @@ from msgspec.structs import replace
 from schemas.components import Component
 from schemas.events import OpenedBy
 from schemas.rating_order import SessionOrder
-from services.detector.domain.session_risk import VERY_LOW, LastForm, SessionRisk, last_form
+from services.detector.domain.session_risk import (
+    VERY_LOW,
+    ComponentMark,
+    SessionRisk,
+    deepest_fall,
+    near_usual,
+)
 
 LOWER_SHARE = 0.7
 """The lower bound, as a share of the threshold."""
@@ -41,7 +47,8 @@ LOW = 0.25
 EMPTY_RUN = 3
 HABIT_SESSIONS = 5
 HABIT_SHARE = 0.8
-FORM_SHARE = 0.7
+EMPTY_SHARE = 1.3
+FORM_SHARE = 0.5
 FORM_DROP = 0.1
 DEEPER = 0.15
 """On the scale 0 to 1: 6 of the 40 points of the SRS, .6 of a mark from 1 to 5."""
@@ -81,6 +88,14 @@ class Episode(Struct, frozen=True, array_like=True):
     opening again; empty when no usual level was known."""
     near: int = 0
     """Rated sessions in a row below the lower bound with all these components near."""
+
+
+class LastForm(Struct, frozen=True, array_like=True):
+    """The last form that was given: what a later empty form is judged by."""
+
+    share: float
+    """Its risk, as a share of its threshold."""
+    marks: tuple[ComponentMark, ...]
 
 
 class EpisodeState(Struct, frozen=True, array_like=True):
@@ -165,7 +180,7 @@ def _with_session(state: EpisodeState, session: SessionRisk) -> EpisodeState:
         return replace(state, empty=state.empty + 1)
     return replace(
         state,
-        form=last_form(session),
+        form=LastForm(session.risk / session.threshold, session.marks),
         low=_low_so_far(state, session),
         sessions=state.sessions + state.empty + 1,
         forms=state.forms + 1,
@@ -192,7 +207,9 @@ def _is_low_from_start(state: EpisodeState, session: SessionRisk, current: Episo
 def _may_open(state: EpisodeState, session: SessionRisk) -> bool:
     if session.level is not None:
         return True
-    return _fell(state.form) or (
+    if _fell(state.form) and session.risk >= EMPTY_SHARE * session.threshold:
+        return True
+    return (
         state.empty >= EMPTY_RUN
         and state.sessions >= HABIT_SESSIONS
         and state.forms >= HABIT_SHARE * state.sessions
@@ -200,16 +217,15 @@ def _may_open(state: EpisodeState, session: SessionRisk) -> bool:
 
 
 def _fell(form: LastForm | None) -> bool:
-    return form is not None and form.share >= FORM_SHARE and form.drop >= FORM_DROP
+    return form is not None and form.share >= FORM_SHARE and deepest_fall(form.marks) >= FORM_DROP
 
 
 def _opened(state: EpisodeState, session: SessionRisk, *, is_low: bool) -> Episode:
     if is_low:
         near_from = dict.fromkeys(state.low, VERY_LOW)
         return Episode(session.order, session.level, opened_by=OpenedBy.LOW_FROM_START, near_from=near_from)
-    form = state.form
-    known = form is not None and (session.level is not None or _fell(form))
-    return Episode(session.order, session.level, near_from=form.near_from if form and known else {})
+    marks = session.marks or (state.form.marks if state.form else ())
+    return Episode(session.order, session.level, near_from=near_usual(marks, session.leading))
 
 
 def _continue(

@@ -26,7 +26,7 @@ class Form(Struct, frozen=True, gc=False):
     rating_id: RatingId
     order: SessionOrder
     status: Status
-    """`RATED` or `DECLINED`: a withdrawn rating is not part of a history."""
+    """`RATED` or `DECLINED`: no other rating is part of a history."""
     bond: float
     goal: float
     task: float
@@ -89,7 +89,7 @@ def form_of(rating: RatingFields, instrument: Instrument) -> Form:
 
     Raises:
         Reject: `invalid-marks`, if the marks do not fit the instrument, too many are missing, or the rating
-            was withdrawn and so has no form.
+            was withdrawn or cancelled and so has no form.
     """
     order = session_order(rating)
     step = instrument.unit_step
@@ -97,7 +97,7 @@ def form_of(rating: RatingFields, instrument: Instrument) -> Form:
         return Form(RatingId(rating.rating_id), order, rating.status, nan, nan, nan, nan, 0, nan, nan, step)
     sent = rating.scores
     marks = rating.items if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
-    if rating.status is Status.WITHDRAWN or marks is None:
+    if rating.status is not Status.RATED or marks is None:
         raise Reject(RejectionReason.INVALID_MARKS, "there are no marks to score")
     try:
         scores = score(instrument, marks)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from schemas.events import Status
+from schemas.events import FORM_STATUSES, Status
 from schemas.ids import RatingId
 from schemas.instruments.batch_scoring import score_complete
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
@@ -20,7 +20,7 @@ _FEW = 8
 
 
 def forms_of(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form | Reject | None]:
-    """Make the form of each rating: None when it is withdrawn, a `Reject` when it cannot be used."""
+    """Make the form of each rating: None if it is withdrawn or cancelled, a `Reject` if it cannot be used."""
     full = full_forms(ratings, catalogue)
     return [
         _form_or_reject(rating, catalogue) if form is None else form
@@ -31,7 +31,7 @@ def forms_of(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form
 def _form_or_reject(rating: RatingFields, catalogue: Catalogue) -> Form | Reject | None:
     try:
         instrument = catalogue.get(rating.instrument)
-        return None if rating.status is Status.WITHDRAWN else form_of(rating, instrument)
+        return form_of(rating, instrument) if rating.status in FORM_STATUSES else None
     except UnknownInstrument:
         return Reject(RejectionReason.UNKNOWN_INSTRUMENT, "no such instrument is described here")
     except Reject as reject:

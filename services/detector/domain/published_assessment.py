@@ -20,7 +20,6 @@ from services.detector.domain.session_risk import EARLY_RATINGS
 
 def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, numbers: Numbers) -> Assessed:
     """Return the data of `AllianceAssessed`, from what is stored of the assessment."""
-    is_withdrawn = numbers.risk is None
     return Assessed(
         rating_id=numbers.rating_id,
         practice_id=who.practice_id,
@@ -32,7 +31,7 @@ def published_assessment(who: Dyad, identity: RatingIdentity, revision: int, num
         status=numbers.status,
         revision=revision,
         ratings=numbers.ratings,
-        early=numbers.ratings < EARLY_RATINGS and not is_withdrawn,
+        early=numbers.ratings < EARLY_RATINGS and numbers.risk is not None,
         threshold_version=numbers.threshold_version,
         model_version=numbers.model_version,
         case_id=who.case_id,
@@ -80,8 +79,8 @@ def pack_numbers(numbers: Numbers) -> bytes:
     return pack(fields[:-1] if numbers.statistics_version is None else fields)
 
 
-def withdrawn_numbers(version: RatingVersion, practice: Practice) -> Numbers:
-    """Return what is stored and published of a session whose rating was withdrawn: no risk."""
+def numbers_without_risk(version: RatingVersion, practice: Practice) -> Numbers:
+    """Return what is stored and published of a session that was withdrawn or cancelled."""
     return Numbers(
         rating_id=version.rating.rating_id,
         session_at=version.order.session_at,

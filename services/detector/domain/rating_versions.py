@@ -142,7 +142,7 @@ class RatingVersions:
             dyad.touched[key] = current
             dyad.history_revision += 1
             dyad.caused_at = max(current.accepted_at, dyad.caused_at or current.accepted_at)
-            orders = [v.order for v in (before, current) if v is not None and not v.is_withdrawn]
+            orders = [v.order for v in (before, current) if v is not None and v.has_form]
             if orders:
                 first = min(orders)
                 dyad.changed_from = first if dyad.changed_from is None else min(first, dyad.changed_from)

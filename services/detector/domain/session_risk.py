@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from schemas.components import Component
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import from_units
@@ -54,18 +52,6 @@ class SessionRisk(NamedTuple):
     """Those of the form; empty when none was given."""
     leading: Component | None = None
     """The component with the greatest part of the risk."""
-
-
-class LastForm(Struct, frozen=True, array_like=True):
-    """The last form that was given, as a later empty form is judged by it."""
-
-    share: float
-    """Its risk, as a share of its threshold."""
-    drop: float
-    """How far the component that fell most is below its usual level, 0 to 1."""
-    near_from: dict[Component, float]
-    """The components that fell by at least half of the deepest fall, and the leading one, each with the mark
-    from which on it is near its usual level again; empty when no usual level is known."""
 
 
 def may_flag(assessment: Assessment) -> bool:
@@ -116,19 +102,25 @@ def stored_session_risk(known: SessionRisk, numbers: bytes, instrument: Instrume
     return known._replace(ratings=published.ratings, marks=marks, leading=published.leading)
 
 
-def last_form(session: SessionRisk) -> LastForm:
-    """Return what is to be remembered of a session with a form."""
-    drops = _drops(session.marks)
-    deepest = max(drops.values(), default=0.0)
-    opening = {
-        each.component: round(each.usual - min(max(drops[each.component] / 2, NEAR), MOST_NEAR), 6)
-        for each in session.marks
-        if each.usual is not None
-        and (each.component is session.leading or 0 < deepest <= 2 * drops[each.component])
+def deepest_fall(marks: Sequence[ComponentMark]) -> float:
+    """Return how far the component that fell most is below its usual level; 0 if none is lower."""
+    return max((fall for fall in _falls(marks).values() if fall > 0), default=0.0)
+
+
+def near_usual(marks: Sequence[ComponentMark], leading: Component | None) -> dict[Component, float]:
+    """Return the components that fell, each with the mark from which on it is near its usual level again.
+
+    These are the leading one and those that fell by at least half of the deepest fall; none whose usual level
+    is not known.
+    """
+    falls, deepest = _falls(marks), deepest_fall(marks)
+    return {
+        each.component: round(each.usual - min(max(falls[each.component] / 2, NEAR), MOST_NEAR), DIGITS)
+        for each in marks
+        if each.usual is not None and (each.component is leading or 0 < deepest <= 2 * falls[each.component])
     }
-    return LastForm(round(session.risk / session.threshold, 6), deepest, opening)
 
 
-def _drops(marks: Sequence[ComponentMark]) -> Mapping[Component, float]:
+def _falls(marks: Sequence[ComponentMark]) -> Mapping[Component, float]:
     # Rounded, so that .85 - .70 is .15 on every machine.
-    return {m.component: round(m.usual - m.mark, 6) for m in marks if m.usual is not None}
+    return {each.component: round(each.usual - each.mark, DIGITS) for each in marks if each.usual is not None}

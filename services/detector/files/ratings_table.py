@@ -115,7 +115,7 @@ def current_sessions(
 ) -> Iterator[DyadWork]:
     """Yield the dyads of these clients that have sessions, with their current, unassessed sessions in order.
 
-    Repeated, corrected and withdrawn rows are no sessions. Rows that the stream would reject go to
+    Repeated, corrected, withdrawn and cancelled rows are no sessions. Rows that the stream would reject go to
     `on_invalid`.
     """
     for client in clients:

@@ -144,7 +144,7 @@ class _RowParser:
             body["scores"] = scores
         else:
             body["status"] = "declined"
-        if status in {"declined", "withdrawn", "rated"}:
+        if status in {"declined", "withdrawn", "rated", "cancelled"}:
             body["status"] = status
         return body
 

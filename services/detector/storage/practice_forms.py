@@ -24,7 +24,7 @@ _AT_ONCE = 20
 
 _DYADS = """
 SELECT dyad_id FROM detector.rating
-WHERE practice_id = %(practice)s AND current AND status <> 'withdrawn'
+WHERE practice_id = %(practice)s AND current AND status IN ('rated', 'declined')
     AND session_at > %(since)s AND session_at <= %(until)s
 GROUP BY dyad_id ORDER BY max(session_at) DESC, dyad_id LIMIT %(most)s
 """
@@ -32,7 +32,7 @@ _RATINGS = f"""
 SELECT {COLUMNS} FROM detector.dyad d CROSS JOIN LATERAL (
     SELECT * FROM detector.rating v
     WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id
-        AND v.current AND v.status <> 'withdrawn'
+        AND v.current AND v.status IN ('rated', 'declined')
         AND v.session_at > %(since)s AND v.session_at <= %(until)s
     ORDER BY v.session_at DESC, v.session_id COLLATE "C" DESC, v.instrument COLLATE "C" DESC LIMIT %(most)s
 ) r WHERE d.dyad_id = ANY(%(dyads)b::uuid[])
@@ -44,7 +44,7 @@ async def read_practice_forms(
 ) -> PracticeForms:
     """Return the forms of sessions after `since`, at most until `until`, of the `MOST_DYADS` newest dyads.
 
-    Only current ratings that are not withdrawn have a form. A rating that cannot be used has none either.
+    Only current ratings of sessions that took place count. A rating that cannot be used has none either.
     """
     period = {"practice": practice, "since": since, "until": until}
     rows = await (await conn.execute(_DYADS, period | {"most": MOST_DYADS})).fetchall()

@@ -9,7 +9,7 @@ from services.detector.stream.batch import Batch
 def new_assessments(batch: Batch, model: Detector) -> list[Assessment]:
     """Count the batch's new sessions; return the assessments of those that were scored by `model`.
 
-    A corrected or refolded session was counted when it was new.
+    A corrected or refolded session was counted when it was new, and so was one that was cancelled later.
     """
     counts, assessments = batch.counts, []
     for dyad in batch.dyads.values():
@@ -21,4 +21,6 @@ def new_assessments(batch: Batch, model: Detector) -> list[Assessment]:
                 counts[Count.FLAGGED] += session.episode_step.flagged
                 if own:
                     assessments.append(session.assessment)
+        for session in dyad.without_form:
+            counts[session.version.rating.status] += session.revision == 1
     return assessments

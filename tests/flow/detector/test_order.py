@@ -30,7 +30,7 @@ SEEDS = range(6)
 
 
 def history(seed: int) -> list[Record]:
-    """Three clients' ratings with falls, declined forms, corrections, withdrawals and duplicates."""
+    """Three clients' ratings with falls, declined forms, corrections, withdrawals and cancellations."""
     rng = random.Random(seed)  # noqa: S311 - a shuffle is no secret
     records: list[Record] = []
 
@@ -49,6 +49,8 @@ def history(seed: int) -> list[Record]:
                 accept(body(week, [round(mark - 0.5, 2) for mark in marks], **who), minute + 1)
             if rng.random() < 0.1:
                 accept(body(week, status="withdrawn", **who), minute + 2)
+            elif rng.random() < 0.1:
+                accept(body(week, status="cancelled", **who), minute + 2)
             if rng.random() < 0.2:
                 accept(body(week, [4.0, 4.0, 4.0], instrument="srs", **who), minute + 3)
     return records

@@ -39,3 +39,10 @@ async def test_a_session_that_is_assessed_again_is_not_counted_again(detector: D
     assert (counts[Status.RATED], found) == (1, 1)
     counts, found = await counted(detector, body(-2, LOW))
     assert (counts[Status.RATED], found) == (0, 0)
+
+
+async def test_a_cancelled_appointment_is_counted_as_no_session(detector: DetectorDriver) -> None:
+    counts, found = await counted(detector, body(-1, GOOD), body(0, status="cancelled"))
+    assert (counts[Status.RATED], counts[Status.DECLINED], counts[Status.CANCELLED], found) == (1, 0, 1, 1)
+    counts, _ = await counted(detector, body(0, GOOD))
+    assert (counts[Status.RATED], counts[Status.CANCELLED]) == (0, 0)

@@ -132,7 +132,7 @@ def test_marks_that_do_not_fit_the_status_are_refused(
     assert [("body", message, expected)] == refusal(sent(**changes))
 
 
-@pytest.mark.parametrize("status", ["declined", "withdrawn"])
+@pytest.mark.parametrize("status", ["declined", "withdrawn", "cancelled"])
 def test_without_a_form_no_marks_are_needed(status: str) -> None:
     assert rating(status=status, items=LEFT_OUT).items is None
 
@@ -140,7 +140,7 @@ def test_without_a_form_no_marks_are_needed(status: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "violation"),
     [
-        ({"status": SECRET}, ("status", "is not a status", "rated, declined or withdrawn")),
+        ({"status": SECRET}, ("status", "is not a status", "rated, declined, withdrawn or cancelled")),
         (
             {"instrument": ""},
             (

@@ -49,7 +49,7 @@ async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], ca
     for row in rows:
         version = version_of(row[:-_ASSESSMENT_COLUMNS])
         dyad = dyads[version.dyad_id]
-        if not version.is_withdrawn:
+        if version.has_form:
             instrument = instrument_of_stored(version.rating.instrument, catalogue)
             version.form = form_of(version.rating, instrument)
         session = SessionWork(version, version.form)

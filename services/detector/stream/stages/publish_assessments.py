@@ -11,10 +11,10 @@ from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.published_assessment import (
     components_in_units,
+    numbers_without_risk,
     pack_numbers,
     published_assessment,
     rated_numbers,
-    withdrawn_numbers,
 )
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
@@ -41,8 +41,8 @@ async def publish_assessments(batch: Batch, tools: Tools) -> None:
         )
         _publish(batch, dyad, session, numbers)
     for dyad in batch.dyads.values():
-        for session in dyad.withdrawn:
-            _publish(batch, dyad, session, withdrawn_numbers(session.version, dyad.practice))
+        for session in dyad.without_form:
+            _publish(batch, dyad, session, numbers_without_risk(session.version, dyad.practice))
 
 
 def _publish(batch: Batch, dyad: DyadWork, session: SessionWork, numbers: Numbers) -> None:

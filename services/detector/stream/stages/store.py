@@ -66,7 +66,7 @@ async def store(batch: Batch, _tools: Tools) -> None:
     rows = []
     for dyad in batch.dyads.values():
         rows += [_row(dyad, session) for session in dyad.sessions if session.assessment is not None]
-        rows += [_Row(dyad, session, None) for session in dyad.withdrawn]
+        rows += [_Row(dyad, session, None) for session in dyad.without_form]
     if rows:
         await _write_assessments(batch.tx.conn, rows)
     dyads = list(batch.dyads.values())

@@ -19,7 +19,7 @@ def early(ratings: int, mark: float, *, component: Component = GOAL, risk: float
     return form(ratings, risk, marks, usual=None, ratings=ratings)
 
 
-def none(week: float, risk: float = 0.6) -> SessionRisk:
+def none(week: float, risk: float = 0.65) -> SessionRisk:
     """A session without a form."""
     return session(week, risk, level=None)
 
@@ -134,14 +134,18 @@ def test_an_empty_form_alone_opens_nothing() -> None:
 
 
 def test_an_empty_form_opens_when_the_form_before_it_fell() -> None:
-    lower = form(0, 0.35, {BOND: 0.7, GOAL: 0.6, TASK: 0.7})
+    lower = form(0, 0.25, {BOND: 0.7, GOAL: 0.6, TASK: 0.7})
     state, done = folded(lower, none(1))
     assert [each.step for each in done] == ["", "opened"]
     assert set(state.episodes[0].near_from) == {GOAL}
 
 
 def test_an_empty_form_opens_nothing_when_the_form_before_it_had_a_low_risk() -> None:
-    assert steps(form(0, 0.34, FELL), none(1)) == ["", ""]
+    assert steps(form(0, 0.24, FELL), none(1)) == ["", ""]
+
+
+def test_an_empty_form_after_a_fall_opens_nothing_when_its_own_risk_is_hardly_over_the_threshold() -> None:
+    assert steps(form(0, 0.4, FELL), none(1, 0.64)) == ["", ""]
 
 
 def test_an_empty_form_opens_nothing_when_the_form_before_it_was_hardly_lower() -> None:
@@ -150,7 +154,7 @@ def test_an_empty_form_opens_nothing_when_the_form_before_it_was_hardly_lower() 
 
 def test_a_run_of_empty_forms_opens_when_it_breaks_the_habit() -> None:
     given = [form(week, 0.1, NEAR) for week in range(5)]
-    assert steps(*given, none(5), none(6), none(7)) == [*[""] * 7, "opened"]
+    assert steps(*given, none(5), none(6), none(7, 0.5)) == [*[""] * 7, "opened"]
 
 
 def test_a_run_of_empty_forms_breaks_no_habit_of_four_sessions() -> None:
