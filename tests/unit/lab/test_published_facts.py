@@ -6,11 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from babel import Locale
 
 from lab.evaluation.fact_check import FactCheck, check_facts
+from lab.evaluation.sentence_check import check_sentences
 from lab.evaluation.stated_course import RatedSession
 from lab.practice_histories import read_histories
 from lab.product_path import AssessedDyad, assess_cohort, assess_histories
@@ -22,6 +25,8 @@ from schemas.facts import Facts, Shape
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import to_units
+from schemas.wording.sentences import LANGUAGES, shared_sentences
+from schemas.wording.wording import Wording
 from services.detector.contracts import encode
 from services.detector.domain.facts import SessionMarks, find_facts
 from services.detector.domain.form import Form
@@ -30,6 +35,8 @@ from services.detector.model.trained_detector import TrainedDetector
 
 OPENINGS = 500
 CLIENTS = 60
+WORDINGS = [Wording(name, Locale.parse(name), shared_sentences(name)) for name in LANGUAGES]
+UTC_ZONE = ZoneInfo("UTC")
 REAL_RATINGS = "RAPPORT_REAL_RATINGS"
 """Names a table of real ratings, as `rapport score` reads it."""
 
@@ -64,6 +71,8 @@ class Checks:
                 facts = Facts.model_validate_json(encode(found))
                 scale = instrument.lowest, instrument.highest
                 check = check_facts(facts, rated[:number], scale, opening)
+                for wording in WORDINGS if decision.step != "open" else ():
+                    check.add(check_sentences(facts, rated[:number], wording, UTC_ZONE))
                 self.all.statements += check.statements
                 self.all.violations += check.violations
                 self.later += opening is not None
@@ -173,3 +182,22 @@ def test_a_usual_level_that_drifted_since_the_opening_is_a_violation() -> None:
     later = stated(usual_of_goal=8, usual_low_of_goal=8)
     check = check_facts(later, SESSIONS, (0, 10), opening=stated())
     assert "goal: usual is that of the opening" in check.violations
+
+
+@pytest.mark.parametrize(
+    ("false", "violation"),
+    [
+        ({}, None),
+        ({"mark_of_goal": 4.5}, "the mark of what fell is told"),
+        ({"mark_of_goal": 4.5}, "a number is a mark or a usual level"),
+        ({"standing_of_bond": "fell"}, "what fell is shown as lower than usual"),
+    ],
+)
+def test_a_sentence_that_the_marks_contradict_is_a_violation(
+    false: dict[str, object], violation: str | None
+) -> None:
+    for wording in WORDINGS:
+        check = FactCheck()
+        check.add(check_sentences(stated(**false), SESSIONS, wording, UTC_ZONE))
+        assert check.statements > 4
+        assert check.violations == [] if violation is None else violation in check.violations
