@@ -9,7 +9,7 @@ CARD ?= services/detector/model/shipped/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev clean
+.PHONY: help demo up test test-all faults compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev screenshots clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -87,5 +87,8 @@ lock: prepare-dev ## resolve and lock the dependencies again
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:demo -c requirements/services.txt $(PINNED) -o requirements/demo.txt
 
+screenshots: prepare-dev ## make pictures of the therapist's pages in .screenshots/ (needs Chromium)
+	@$(BIN)/python -m tests.support.notifier.screenshots
+
 clean: ## remove generated files, but not .venv
-	rm -rf .rapport .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs
+	rm -rf .rapport .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs

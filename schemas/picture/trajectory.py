@@ -22,7 +22,7 @@ from schemas.wording.fact_sentences import NAMED
 from schemas.wording.wording import Wording
 
 WIDTH, LEFT, RIGHT = 360, 92, 322
-_TOP, _BETWEEN, _DATES = 8, 14, 24
+_TOP, _BETWEEN, _DATES = 8, 16, 24
 _HEIGHT_OF_OTHERS = 28
 _HEIGHTS = {0: 44, 1: 60, 2: 48, 3: 42, 4: 36}
 """Height of a row in full ink, by how many there are: the picture keeps about one height."""

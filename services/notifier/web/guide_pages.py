@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from schemas.facts import Shape
-from schemas.wording.guidance.guidance import Topic
+from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, Topic
 from schemas.wording.wording import Wording
 from services.notifier.web.page_context import PageContext
 
@@ -21,30 +21,29 @@ def guide_router(context: PageContext) -> APIRouter:
             return context.pages.redirect("/sign-in")
         session, therapist = visitor
         wording = context.pages.wording(request, therapist)
-        entry = context.guidance.entry
-        topics = [
-            (
-                _topic_name(topic, wording),
-                [
-                    (
-                        wording(f"shape.{shape.value}"),
-                        entry(wording, topic, shape, session.practice_id),
-                    )
-                    for shape in Shape
-                ],
-            )
-            for topic in Topic
-        ]
         return context.pages.render(
             "guide.html",
             wording,
             session=session,
-            topics=topics,
+            topics=guide_topics(context.guidance, wording, session.practice_id),
             card=context.guidance.start_card(wording),
         )
 
     return router
 
 
-def _topic_name(topic: Topic, wording: Wording) -> str:
-    return wording("guide.all" if topic is Topic.ALL else f"component.{topic.value}")
+Topics = list[tuple[str, list[tuple[str, GuidanceEntry]]]]
+
+
+def guide_topics(guidance: Guidance, wording: Wording, practice: str) -> Topics:
+    """Return all entries by the names of topic and shape."""
+    return [
+        (
+            wording("guide.all" if topic is Topic.ALL else f"component.{topic.value}"),
+            [
+                (wording(f"shape.{shape.value}"), guidance.entry(wording, topic, shape, practice))
+                for shape in Shape
+            ],
+        )
+        for topic in Topic
+    ]
