@@ -6,7 +6,7 @@ from string import Formatter
 import pytest
 
 from schemas.components import Component
-from schemas.events import Answer, Change, Movement, TalkedAbout
+from schemas.events import Answer, Change, TalkedAbout
 from schemas.facts import Shape
 from schemas.wording.sentences import LANGUAGES
 from services.notifier.domain.inbox_item import CLOSED, OPEN
@@ -39,9 +39,7 @@ def test_everything_that_can_happen_has_a_sentence(language: str) -> None:
         + [f"history.{one.value}" for one in CLOSED | OPEN]
         + [f"history.{one}" for one in ("answered", "undone", "talked_about")]
         + [f"topic.{one.value}" for one in TalkedAbout]
-        + [f"movement.{one.value}" for one in Movement]
         + [f"component.{one.value}" for one in Component]
-        + [f"component.long.{one.value}" for one in Component]
         + [f"answer.{one.value}" for one in Answer if one is not Answer.UNDONE]
     )
     needed += [f"name.{number}.{one.value}" for number in ("one", "many") for one in Component]
