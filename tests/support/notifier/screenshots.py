@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
+from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from selenium import webdriver
@@ -30,7 +31,7 @@ FOLDER = Path(".screenshots")
 STATES = tuple(state for state in Change if state is not Change.CONTINUED)
 SIZES = {"phone": (390, 844), "desk": (1200, 900)}
 _CATALOGUE, _GUIDANCE, _WORDINGS = Catalogue.load(), Guidance.load(), Wordings.load()
-_SESSION = SignInSession("north", "t-1", b"", "0")
+_SESSION = SignInSession("north", "t-1", UUID(int=0), b"", "0")
 
 
 def page_of(history: tuple[EpisodeChanged, ...], locale: str) -> str:
