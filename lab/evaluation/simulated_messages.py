@@ -6,9 +6,8 @@ reads messages: of all flagged sessions a greater share is right, as long ruptur
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +15,10 @@ import numpy as np
 from lab.product_path import AssessedDyad, assess_cohort
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
-from schemas.components import Component
 from services.detector.contracts import StatedFacts
 from services.detector.domain.detector import Detector
 from services.detector.domain.facts import SessionMarks, find_facts
-from services.detector.domain.form import Form
+from services.detector.domain.form import marks_of
 from services.detector.domain.message_precision import TOLD, MeasuredPrecision, kinds_of
 
 _FAMILIES = (simulate, simulate_two_state)
@@ -104,15 +102,10 @@ def _count(detector: Detector, rng: np.random.Generator, number: int) -> KindCou
 
 def messages_of(dyad: AssessedDyad, rupture: Sequence[bool]) -> Iterator[SimulatedMessage]:
     """Yield the messages about a dyad, in order; `rupture` says of each session whether one is under way."""
-    sessions = [SessionMarks(form.order.session_at, _marks(form)) for form in dyad.forms]
+    sessions = [SessionMarks(form.order.session_at, marks_of(form)) for form in dyad.forms]
     opened = 0
     for place, decision in enumerate(dyad.decisions):
         if decision.step == "opened":
             opened = place + 1
         if decision.step in TOLD:
             yield SimulatedMessage(place, find_facts(sessions[: place + 1], opened), rupture[place])
-
-
-def _marks(form: Form) -> Mapping[Component, float]:
-    marks = {part: float(getattr(form, part.value)) for part in Component}
-    return {part: mark for part, mark in marks.items() if not isnan(mark)}

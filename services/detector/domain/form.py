@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import nan
+from math import isnan, nan
 from typing import Protocol
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from schemas.components import Component
 from schemas.events import Mark, Scores, Status
 from schemas.ids import RatingId
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
@@ -39,6 +40,12 @@ class Form(Struct, frozen=True, gc=False):
     """Share of answered items at the best mark, after reversal; NaN when none was answered."""
     step: float
     """The instrument's step on 0 to 1 (.25 for marks 1 to 5; .01 for a line of 100 points)."""
+
+
+def marks_of(form: Form) -> dict[Component, float]:
+    """Return the marks of a form by component, 0 to 1; empty when the client declined it."""
+    marks = {part: float(getattr(form, part.value)) for part in Component}
+    return {part: mark for part, mark in marks.items() if not isnan(mark)}
 
 
 FORM_COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", "step", "declined")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,7 +9,6 @@ from babel import Locale
 from markupsafe import Markup
 from msgspec import to_builtins
 
-from schemas.components import Component
 from schemas.events import MessagePrecision, TrajectoryPoint
 from schemas.facts import Facts
 from schemas.ids import InstrumentId
@@ -25,7 +23,7 @@ from schemas.wording.wording import Wording
 from services.detector.contracts import StatedFacts
 from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.facts import SessionMarks, find_facts
-from services.detector.domain.form import Form
+from services.detector.domain.form import Form, marks_of
 from services.detector.domain.message_precision import MeasuredPrecision, stated_precision
 from services.detector.domain.published_episode import TRAJECTORY_POINTS, facts_in_units
 
@@ -120,7 +118,7 @@ class MessageWriter:
     def _stated(self, sessions: Sequence[FoldedSession], place: int, *, settled: bool = False) -> StatedFacts:
         opened = next(at for at in range(place, -1, -1) if sessions[at].step.step == "opened")
         marks = [
-            SessionMarks(each.form.order.session_at, _marks(each.form)) for each in sessions[: place + 1]
+            SessionMarks(each.form.order.session_at, marks_of(each.form)) for each in sessions[: place + 1]
         ]
         instrument = self._instrument_of(sessions[place].form.order.instrument)
         return facts_in_units(find_facts(marks, opened + 1, settled=settled), instrument)
@@ -134,11 +132,6 @@ def _as_contract(facts: StatedFacts) -> Facts:
     return Facts.model_validate(to_builtins(facts))
 
 
-def _marks(form: Form) -> dict[Component, float]:
-    marks = {part: float(getattr(form, part.value)) for part in Component}
-    return {part: mark for part, mark in marks.items() if not isnan(mark)}
-
-
 def _point(session: FoldedSession) -> TrajectoryPoint:
-    marks = {part.value: mark for part, mark in _marks(session.form).items()}
+    marks = {part.value: mark for part, mark in marks_of(session.form).items()}
     return TrajectoryPoint(session_at=session.form.order.session_at, flagged=session.step.flagged, **marks)

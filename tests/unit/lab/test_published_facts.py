@@ -4,7 +4,6 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from math import isnan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -29,7 +28,7 @@ from schemas.wording.sentences import LANGUAGES, shared_sentences
 from schemas.wording.wording import Wording
 from services.detector.contracts import encode
 from services.detector.domain.facts import SessionMarks, find_facts
-from services.detector.domain.form import Form
+from services.detector.domain.form import marks_of
 from services.detector.domain.published_episode import facts_in_units
 from services.detector.model.trained_detector import TrainedDetector
 
@@ -39,11 +38,6 @@ WORDINGS = [Wording(name, Locale.parse(name), shared_sentences(name)) for name i
 UTC_ZONE = ZoneInfo("UTC")
 REAL_RATINGS = "RAPPORT_REAL_RATINGS"
 """Names a table of real ratings, as `rapport score` reads it."""
-
-
-def marks_of(form: Form) -> dict[Component, float]:
-    marks = {part: float(getattr(form, part.value)) for part in Component}
-    return {part: mark for part, mark in marks.items() if not isnan(mark)}
 
 
 class Checks:
