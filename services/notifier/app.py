@@ -15,6 +15,7 @@ from services.notifier.web.missing_pages import answer_with_pages, is_for_progra
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import SecurityHeaders
 from services.notifier.web.session_pages import session_router
+from services.notifier.web.settings_pages import settings_router
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.notifier.web.together_pages import together_router
 from services.runtime.http import problem
@@ -46,6 +47,7 @@ def build_app(
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))
     app.include_router(list_router(context))
+    app.include_router(settings_router(context))
     app.include_router(item_router(context))
     app.include_router(guide_router(context))
     app.include_router(session_router(context))

@@ -21,6 +21,7 @@ class AuditAction(StrEnum):
     CASELOAD_VIEWED = "caseload-viewed"
     SESSIONS_VIEWED = "sessions-viewed"
     SESSION_ENDED = "session-ended"
+    SETTINGS_CHANGED = "settings-changed"
 
 
 async def write_audit_row(
