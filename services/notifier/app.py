@@ -41,7 +41,7 @@ def build_app(
     problem.install(app)
     answer_with_pages(app, context.pages)
     app.include_router(health_router(health, metrics))
-    app.include_router(therapist_router(context.pool, credentials, channel_settings))
+    app.include_router(therapist_router(context.pool, credentials, channel_settings, context.clock))
     app.include_router(next_session_router(context.pool, credentials, context.clock))
     app.include_router(notification_router(context.pool, credentials))
     app.include_router(asset_router())

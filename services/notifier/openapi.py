@@ -20,7 +20,7 @@ def openapi() -> dict[str, Any]:
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(open=False)
     credentials = CredentialStore(Path())
     app = FastAPI(title=TITLE, version=VERSION)
-    app.include_router(therapist_router(pool, credentials, {}))
+    app.include_router(therapist_router(pool, credentials, {}, SystemClock()))
     app.include_router(next_session_router(pool, credentials, SystemClock()))
     app.include_router(notification_router(pool, credentials))
     return app.openapi()

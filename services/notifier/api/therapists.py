@@ -9,12 +9,14 @@ from pydantic import BaseModel, create_model
 from schemas.rating import Reference
 from services.notifier.channels.channel import MailTiming
 from services.notifier.channels.registry import Channel, ChannelSettings, contact_columns, contact_models
+from services.notifier.deliveries.mail_plans import plan_mails
 from services.notifier.directory.entry import TherapistEntry, entry_errors, to_therapist
 from services.notifier.directory.store import Connection, find_therapist, put_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import require_tenant
+from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
 
@@ -57,6 +59,7 @@ def therapist_router(
     pool: AsyncConnectionPool[Connection],
     credentials: CredentialStore,
     settings: ChannelSettings,
+    clock: Clock,
 ) -> APIRouter:
     """Return the routes of the directory."""
     router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
@@ -66,7 +69,10 @@ def therapist_router(
     async def put(
         therapist_id: TherapistReference, entry: TherapistEntry, practice: PracticeId, response: Response
     ) -> StoredTherapist:
-        """Store how a therapist is reached, replacing any earlier entry: 201 for a new one, else 200."""
+        """Store how a therapist is reached, replacing any earlier entry: 201 for a new one, else 200.
+
+        Mail that waits is planned anew.
+        """
         errors = [
             FieldError(error.field, error.message, error.expected) for error in entry_errors(entry, settings)
         ]
@@ -75,6 +81,7 @@ def therapist_router(
         stored = to_therapist(practice, therapist_id, entry)
         async with pool.connection() as conn:
             response.status_code = 201 if await put_therapist(conn, stored) else 200
+            await plan_mails(conn, practice, therapist_id, clock.now())
         return _shown(stored)
 
     @router.get("/{therapist_id}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,6 +68,7 @@ def _import(file: Path, practice: str) -> int:
 async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
     from pydantic import ValidationError
 
+    from services.notifier.deliveries.mail_plans import plan_mails
     from services.notifier.directory.store import find_practices, put_therapist
     from services.runtime.postgres.connect import connect
     from services.runtime.process.settings import DatabaseSettings
@@ -87,5 +89,6 @@ async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
             return 1
         for therapist in therapists:
             new += await put_therapist(conn, therapist)
+            await plan_mails(conn, practice, therapist.therapist_id, datetime.now(UTC))
     typer.echo(f"Stored {len(therapists)} therapists in the directory of {practice}; {new} of them are new.")
     return 0

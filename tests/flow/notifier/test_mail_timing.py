@@ -154,6 +154,14 @@ async def test_a_practice_or_an_entry_can_have_mail_at_once(notifier: NotifierDr
     assert (await planned(notifier))[2] == (datetime(2026, 11, 19, 7, 0, tzinfo=UTC), "daily")
 
 
+async def test_mail_that_waits_follows_a_changed_entry(notifier: NotifierDriver) -> None:
+    await notifier.handle(opened(1), opened(2))
+    async with notifier.api_client() as api:
+        entry = {"address": "t1@north.example", "mail_timing": "daily"}
+        assert (await api.put("/v1/therapists/t-1", json=entry)).json()["mail_timing"] == "daily"
+    assert await planned(notifier) == [(datetime(2026, 11, 19, 7, 0, tzinfo=UTC), "daily")] * 2
+
+
 async def test_what_the_therapist_has_set_comes_first_and_outlasts_the_directory(
     notifier: NotifierDriver,
 ) -> None:
