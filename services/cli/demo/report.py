@@ -21,6 +21,7 @@ def show(result: DemoResult) -> None:
     console.print(_reconciliation(result))
     if result.truth is not None:
         console.print(_comparison(result.truth))
+        console.print(truth_sentence(result.truth))
     if result.latency is not None:
         latency = result.latency
         console.print(
@@ -32,8 +33,8 @@ def show(result: DemoResult) -> None:
         mail = f"To: {message.to}\nSubject: {message.subject}\n\n{_without_token(message.mail)}"
         console.print(Panel(Text(mail), title="The mail"))
         console.print(Panel(Text(message.page), title="What the therapist reads behind the link"))
-    if result.plot is not None:
-        console.print(f"The client's ratings as a plot: {result.plot}", soft_wrap=True)
+    if result.picture is not None:
+        console.print(f"The client's marks as a picture: {result.picture}", soft_wrap=True)
     if not result.new_items:
         console.print("No therapist was told anything new.")
     for mismatch in result.reconciliation.mismatches:
@@ -71,6 +72,23 @@ def _comparison(truth: DetectionComparison) -> Table:
         f"clients with an alert, of {truth.clients}", *(f"{rule.clients_alerted}" for rule in rules)
     )
     return table
+
+
+def truth_sentence(truth: DetectionComparison) -> str:
+    """Return what the table of alerts and ruptures shows, in one sentence."""
+    rapport, vendor = truth.rapport, truth.vendor
+    return (
+        f"In short: {_right(rapport)} of Rapport's alerts and {_right(vendor)} of the vendor rule's are"
+        f" at a simulated rupture; the vendor rule alerts {vendor.alerts} times instead of {rapport.alerts}"
+        f" and meets {vendor.detected} of {truth.ruptures} ruptures instead of {rapport.detected}; a rupture"
+        " that leaves the marks as usual is found by neither."
+    )
+
+
+def _right(rule: DetectionFigures) -> str:
+    if not rule.alerts:
+        return "none"
+    return f"about {round(10 * (rule.alerts - rule.false_alerts) / rule.alerts)} of 10"
 
 
 def _delay(rule: DetectionFigures) -> str:

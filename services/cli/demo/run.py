@@ -19,7 +19,7 @@ from services.cli.demo.input_ratings import InputRating, therapists_of
 from services.cli.demo.latency import LatencyPercentiles, latency_percentiles
 from services.cli.demo.reconcile import Reconciliation, reconcile
 from services.cli.demo.therapist_message import TherapistMessage, address_of, read_message
-from services.cli.demo.trajectory_plot import plot_trajectory
+from services.cli.demo.trajectory_file import write_trajectory
 from services.cli.demo.wait_settled import SettledState, wait_until_settled
 from services.runtime.process.progress_bar import progress_bar
 
@@ -33,7 +33,7 @@ class DemoResult:
     """None for ratings of a file, whose truth is unknown."""
     latency: LatencyPercentiles | None
     message: TherapistMessage | None
-    plot: Path | None
+    picture: Path | None
     new_items: int
     """Number of inbox items that this run created or changed."""
     phases_s: dict[str, float] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def run_demo(
             episodes = by_interest(_episodes_in_inbox(settled), truth)
             shown = read_message(mails, episodes, stack.notifier_url) if mails else None
             example = shown[1] if shown else episodes[0] if episodes else None
-            plot = _plot(client, example, folder) if example else None
+            picture = _picture(client, example, folder) if example else None
     return DemoResult(
         reconciliation=reconcile(
             report,
@@ -86,7 +86,7 @@ def run_demo(
         truth=compare_with_truth(truth, map(_opening_session, episodes)) if truth else None,
         latency=latency_percentiles(new),
         message=shown[0] if shown else None,
-        plot=plot,
+        picture=picture,
         new_items=len({decision["episode_id"] for decision in new if _is_inbox_item(decision)}),
         phases_s=phases,
     )
@@ -151,10 +151,10 @@ def _settle(
         return wait_until_settled(stack, client, expected, progress, report.unverified)
 
 
-def _plot(client: ApiClient, episode: Mapping[str, Any], folder: Path) -> Path:
-    file = folder / "trajectory.png"
-    plot_trajectory(client.episode(episode["practice"], str(episode["episode_id"]))["trajectory"], file)
-    return file
+def _picture(client: ApiClient, episode: Mapping[str, Any], folder: Path) -> Path | None:
+    file = folder / "trajectory.svg"
+    detail = client.episode(episode["practice"], str(episode["episode_id"]))
+    return file if write_trajectory(detail, file) else None
 
 
 def _decisions(stack: StackAccess, client: ApiClient) -> list[dict[str, Any]]:

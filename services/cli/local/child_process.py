@@ -80,7 +80,10 @@ class ChildProcess:
                     return
                 reasons = _reasons(answer)
                 time.sleep(POLL_S)
-        raise StartFailed(f"{self.name} was not ready within {deadline_s:.0f} s: {reasons} ({self.log})")
+        raise StartFailed(
+            f"{self.name} was not ready within {deadline_s:.0f} s: {reasons}. On a busy computer, end other"
+            f" programs and try again; otherwise the reason is in {self.log}"
+        )
 
     def wait_end(self, deadline_s: float) -> int:
         """Wait until the program ends by itself and return its exit code.

@@ -18,7 +18,8 @@ from services.cli.home import Home, free_port
 from services.cli.local.child_process import ChildProcess
 from services.cli.plugins import services_with_tables
 
-READY_DEADLINE_S = 45.0
+READY_DEADLINE_S = 120.0
+"""On a computer with two busy cores a service needs up to a minute."""
 SERVICES = ("ingest", "detector", "notifier")
 """In the order of the flow."""
 

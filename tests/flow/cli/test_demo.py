@@ -60,5 +60,7 @@ def test_the_same_file_again_changes_nothing_and_tells_nobody(
     assert (one["assessed"], one["duplicate"], one["episodes opened"]) == (30, 0, 1)
     assert (two["assessed"], two["duplicate"], two["episodes opened"], two["messages"]) == (0, 30, 0, 0)
     assert "No therapist was told anything new." in second.stdout
-    assert (home_of_its_own / "demo" / "trajectory.png").stat().st_size > 0
+    picture = (home_of_its_own / "demo" / "trajectory.svg").read_text(encoding="utf-8")
+    assert picture.startswith('<svg class="chart"')
+    assert ">3.0<" in picture  # the mark of the relationship in the form that was told
     assert "behind the link" in first.stdout
