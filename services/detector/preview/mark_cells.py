@@ -1,8 +1,26 @@
-"""Reads cells as marks: numbers with a decimal point or comma, or one of the ways to leave a mark out."""
+"""Reads cells of a table as marks or as a session's status, in the ways in which practices write them."""
+
+from schemas.events import Status
 
 _NOT_MARKED = frozenset(
     {"", "-", "\N{EN DASH}", ".", "?", "na", "n/a", "nan", "null", "none", "k.a.", "missing"}
 )
+
+
+_NOT_HELD = frozenset(
+    {
+        "cancelled",
+        "canceled",
+        "no show",
+        "noshow",
+        "did not attend",
+        "dna",
+        "abgesagt",
+        "nicht erschienen",
+        "ausgefallen",
+    }
+)
+"""How tables say that an appointment did not take place, hyphens and underscores read as blanks."""
 
 
 def mark_of(cell: str) -> float | str | None:
@@ -18,3 +36,11 @@ def mark_of(cell: str) -> float | str | None:
 def is_mark(cell: str) -> bool:
     """Return whether a cell is a number or means that nothing was marked."""
     return not isinstance(mark_of(cell), str)
+
+
+def status_of(cell: str, *, has_marks: bool) -> Status | None:
+    """Return the status that a cell names; None where it names none, or where marks say otherwise."""
+    word = " ".join(cell.casefold().replace("-", " ").replace("_", " ").split())
+    if word in _NOT_HELD:
+        return None if has_marks else Status.CANCELLED
+    return Status(word) if word in set(Status) else None

@@ -16,7 +16,7 @@ from schemas.ratings_csv import RatingRow
 from schemas.validation_errors import InvalidInput, Violation, violations_of
 from services.detector.preview.columns import SCORES, ColumnLayout
 from services.detector.preview.date_cells import DateFormat, guess_dates, has_zone
-from services.detector.preview.mark_cells import mark_of
+from services.detector.preview.mark_cells import mark_of, status_of
 from services.detector.preview.questionnaire import Questionnaire
 from services.detector.preview.table import Table, TableLine
 
@@ -133,7 +133,6 @@ class _RowParser:
         for role in ("recorded_at", "next_session_at"):
             if time := self._dates.read(self._cell(line, role)):
                 body[role] = time.isoformat()
-        status = self._cell(line, "status").casefold()
         items = [mark_of(line.cells[name]) for name in self._columns.items]
         while len(items) > instrument.items and items[-1] is None:
             items.pop()
@@ -144,7 +143,7 @@ class _RowParser:
             body["scores"] = scores
         else:
             body["status"] = "declined"
-        if status in {"declined", "withdrawn", "rated", "cancelled"}:
+        if status := status_of(self._cell(line, "status"), has_marks="status" not in body):
             body["status"] = status
         return body
 

@@ -49,6 +49,19 @@ def test_a_withdrawn_session_is_no_session(tmp_path: Path) -> None:
     assert (dyads, invalid) == ([("a", "t", [3])], [])
 
 
+def test_a_cancelled_appointment_is_no_session_until_it_is_rated(tmp_path: Path) -> None:
+    cancelled = row("a", "s2", 6, ",,,", status="cancelled")
+    assert read(tmp_path, row("a", "s1", 5), cancelled) == ([("a", "t", [2])], [])
+    assert read(tmp_path, row("a", "s1", 5), cancelled, row("a", "s2", 6)) == ([("a", "t", [2, 4])], [])
+
+
+def test_a_cancelled_appointment_has_no_marks(tmp_path: Path) -> None:
+    _, invalid = read(tmp_path, row("a", "s1", 5, status="cancelled"))
+    assert invalid == [
+        "row 2: body has marks but is not rated, expected neither items nor scores, or status rated"
+    ]
+
+
 def test_sessions_are_in_the_order_of_their_dates_and_dyads_in_the_order_of_their_rows(
     tmp_path: Path,
 ) -> None:
