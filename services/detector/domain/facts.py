@@ -33,8 +33,7 @@ CLEAR_DROP = 0.05
 STEP_SHARE = 0.5
 """A step, or a slide, brings at least this share of the fall."""
 SLIDE_FORMS = 4
-SLIDE_STEPS = 2
-"""Steps down that a slide has at least."""
+LEAST_SLIDE_STEPS = 2
 LARGEST_SLIDE_STEP = 2 / 3
 """With a larger share of the whole slide in one step down it is none."""
 SLIDE_NOISE = 0.15
@@ -42,6 +41,8 @@ SLIDE_NOISE = 0.15
 LOW = 0.25
 """A mark at or under a quarter of the scale is low."""
 FIRST_FORMS = 2
+FAR_APART = 0.3
+"""Two forms with marks farther apart than this show no usual level: the middle is a mark never given."""
 SESSIONS_COUNTED = 8
 """Last sessions among which those without a form are counted."""
 LASTING_FORMS = 3
@@ -107,9 +108,8 @@ def find_facts(sessions: Sequence[SessionMarks], opened: int, *, settled: bool =
 def low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:
     """Return the components that were low in both of the first two forms given."""
     first = forms[:FIRST_FORMS]
-    if len(first) < FIRST_FORMS:
-        return ()
-    return tuple(part for part in Component if all(form.get(part, 1.0) <= LOW for form in first))
+    known = Component if len(first) == FIRST_FORMS else ()
+    return tuple(part for part in known if all(form.get(part, 1.0) <= LOW for form in first))
 
 
 def _low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:
@@ -119,7 +119,7 @@ def _low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:
     def is_low(part: Component) -> bool:
         return last.get(part, 1.0) <= LOW and median(_marks_of(forms, part)) <= LOW
 
-    low = [part for part in low_from_start(forms) if is_low(part)]
+    low = filter(is_low, low_from_start(forms))
     return tuple(sorted(low, key=lambda part: (part is Component.OVERALL, last[part])))
 
 
@@ -141,10 +141,9 @@ def _fall(forms: Sequence[Marks], at_opening: int) -> _Fall:
     if len(forms) == at_opening:
         return opening
     usual = opening.usual
-    if not opening.named:
-        # Nothing had fallen when it opened: all forms were usual, save what was low from the start.
-        low = low_from_start(forms[:at_opening])
-        usual = {part: own for part, own in _usuals(forms[:at_opening]).items() if part not in low}
+    if usual and not opening.named:
+        # Nothing had fallen when it opened, so all forms up to then were usual.
+        usual = _usuals(forms[:at_opening])
     return _fall_below(usual, forms)
 
 
@@ -174,14 +173,15 @@ def _spread(forms: Sequence[Marks], start: int) -> float:
     for part in Component:
         for marks in (_marks_of(forms[first:start], part), _marks_of(forms[start:], part)):
             if marks:
-                level = median(marks)
-                total += sum(abs(mark - level) for mark in marks)
+                total += sum(abs(mark - median(marks)) for mark in marks)
     return total
 
 
 def _usuals(forms: Sequence[Marks]) -> Usuals:
-    found = ((part, usual_level(_marks_of(forms, part))) for part in Component)
-    return {part: usual for part, usual in found if usual is not None}
+    found = {part: usual_level(_marks_of(forms, part)) for part in Component}
+    known = {part: usual for part, usual in found.items() if usual is not None}
+    apart = len(forms) == LEAST_FORMS and any(own.high - own.low > FAR_APART for own in known.values())
+    return {} if apart else known
 
 
 def _fall_below(usual: Usuals, forms: Sequence[Marks]) -> _Fall:
@@ -261,9 +261,8 @@ def _is_slide(run: Sequence[float]) -> bool:
     steps = [before - after for before, after in pairwise(run)]
     return (
         whole >= 2 * LEAST_FALL
-        and steps[0] >= LEAST_FALL - _ROUNDING
-        and steps[-1] >= LEAST_FALL - _ROUNDING
-        and sum(1 for step in steps if step >= LEAST_FALL - _ROUNDING) >= SLIDE_STEPS
+        and min(steps[0], steps[-1]) >= LEAST_FALL - _ROUNDING
+        and sum(1 for step in steps if step >= LEAST_FALL - _ROUNDING) >= LEAST_SLIDE_STEPS
         and max(steps) <= LARGEST_SLIDE_STEP * whole + _ROUNDING
         and min(steps) >= -max(SLIDE_NOISE * whole, LEAST_FALL)
     )

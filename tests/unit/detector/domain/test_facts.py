@@ -84,10 +84,16 @@ def test_one_component_that_was_low_from_the_start_is_named_later_too() -> None:
     assert of(facts, BOND).standing is Standing.HELD
 
 
-def test_low_from_the_start_gets_no_usual_level_while_its_episode_lasts() -> None:
+def test_an_episode_that_opened_before_a_level_was_usual_gets_none_while_it_lasts() -> None:
     facts = find_facts(course(goal=[1, 1, 0, 5], bond=[8, 9, 8, 8]), opened=2)
     assert of(facts, GOAL) == StatedComponent(GOAL, Standing.UNKNOWN, 0.5)
-    assert of(facts, BOND).usual == pytest.approx(0.85)
+    assert of(facts, BOND) == StatedComponent(BOND, Standing.UNKNOWN, 0.8)
+
+
+def test_two_forms_far_apart_make_no_usual_level() -> None:
+    facts = opened_at_the_end(goal=[10, 2, 0], task=[10, 9, 6])
+    assert standings(facts) == [(GOAL, Standing.UNKNOWN), (TASK, Standing.UNKNOWN)]
+    assert opened_at_the_end(goal=[10, 8, 3]).components[0].usual == 0.9
 
 
 @pytest.mark.parametrize(
