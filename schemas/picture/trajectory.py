@@ -250,9 +250,10 @@ def _value(
     if index == len(marks) - 1:
         return PictureLabel(RIGHT + 2, y + 4.5, "start", text, place.strong)
     before = [one for one in marks[:index] if one is not None]
-    if before and mark < before[-1]:
+    fits_above = y - 9 >= place.top + 8
+    if not fits_above or (before and mark < before[-1]):
         return PictureLabel(x, min(y + 19, place.bottom + _BETWEEN), "middle", text, place.strong)
-    return PictureLabel(x, max(y - 9, place.top + 2), "middle", text, place.strong)
+    return PictureLabel(x, y - 9, "middle", text, place.strong)
 
 
 def _dates(

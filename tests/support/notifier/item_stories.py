@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[Form, ...]] = {
     "no-form": (*STEADY, None, (4.2, 4.1, 4.1), None, None),
     "fell-then-no-form": (*STEADY, (3.0, 2.8, 2.9), None),
     "low-from-start": ((4.0, 1.4, 3.8), (4.1, 1.2, 3.9)),
-    "unclear": ((4.2, 4.0, 4.1), (4.3, 3.4, 4.0), (4.1, 4.1, 4.2), (4.3, 3.5, 4.1), (4.2, 3.2, 4.0)),
+    "unclear": (*STEADY, (4.2, 3.9, 4.1), (4.2, 3.6, 4.1), (4.2, 3.6, 4.1)),
 }
 _MEASURED = MessagePrecision(right=0.62, low=0.57, high=0.66, messages=934, source=PrecisionSource.SIMULATED)
 

@@ -9,7 +9,8 @@ from schemas.components import Component
 from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSource
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
-from schemas.wording.guidance.guidance import Guidance, Topic
+from schemas.wording.fact_sentences import NAMED
+from schemas.wording.guidance.guidance import Guidance, Topic, topic_of
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
@@ -17,6 +18,7 @@ from services.notifier.inbox.items import InboxItem
 from services.notifier.web.item_view import ItemSurroundings, ItemView, item_view
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK, changed
+from tests.support.notifier.item_stories import KINDS, history_of, told
 
 WORDINGS = Wordings.load()
 CATALOGUE = Catalogue.load()
@@ -194,3 +196,34 @@ def test_the_page_is_complete_in_german() -> None:
         " im letzten Bogen (18. Nov.) 4,9 statt sonst etwa 8,6."
     )
     assert page.next_session == "Nächste Sitzung: Mi., 25. Nov., 07:00 Uhr"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("locale", ["en", "de-CH"])
+def test_the_page_of_every_kind_names_the_shape_that_the_marks_show(kind: str, locale: str) -> None:
+    change = told(KINDS[kind])
+    assert change.facts is not None
+    expected = {"two-fell": "step", "all-fell": "step", "fell-then-no-form": "step"}.get(kind, kind)
+    assert change.facts.shape == expected
+    page = shown(change, locale=locale)
+    wording = WORDINGS.of(locale)
+    assert page.guidance == GUIDANCE.entry(wording, *topic_of(change.facts))
+    text = " ".join(page.lead)
+    for one in change.facts.components:
+        is_named = one.standing in NAMED and change.facts.form_at == change.session_at
+        assert one.mark is None or not is_named or wording.number(one.mark) in text
+    assert "ß" not in text or locale == "en"
+
+
+@pytest.mark.parametrize("state", [state for state in Change if state is not Change.CONTINUED])
+def test_every_state_is_either_open_with_a_question_or_closed_without(state: Change) -> None:
+    history = history_of(state)
+    page = shown(*history)
+    assert page.closed == (state in CLOSED)
+    assert (page.guidance is None) == page.closed
+    newest = history[-1].trajectory[-1]
+    assert page.picture is not None
+    assert len(page.picture.table.rows) == len(history[-1].trajectory)
+    assert page.picture.table.rows[-1].session == WORDINGS.of("en").day(newest.session_at, THERAPIST.zone), (
+        "the picture goes up to the newest session"
+    )

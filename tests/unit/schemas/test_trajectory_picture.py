@@ -111,6 +111,13 @@ def test_a_told_session_that_is_not_the_newest_is_labelled_beside_its_dot() -> N
     assert (goals.value.x, told.told, goals.value.y > told.y) == (told.x, True, True)
 
 
+def test_a_value_that_has_no_room_above_its_dot_stands_below_it() -> None:
+    facts = usual_of(7.8, 8.1).model_copy(update={"form_at": NOW - WEEK})
+    goals = row(picture(one_component(0.8, 0.8, 0.98, 0.6), facts), Component.GOAL)
+    assert goals.value is not None
+    assert goals.value.y > goals.dots[2].y
+
+
 def test_the_scale_is_whole_and_its_ends_are_named() -> None:
     drawn = picture(one_component(0.0, 1.0, 0.5))
     goals = row(drawn, Component.GOAL)
