@@ -20,7 +20,7 @@ class Topic:
 
 
 SESSION_RATED = Topic("alliance.session-rated.v1", 30 * DAY_MS, ("ingest",), ("detector",))
-ASSESSED = Topic("alliance.assessed.v1", 14 * DAY_MS, ("detector",), ())
+ASSESSED = Topic("alliance.assessed.v1", 14 * DAY_MS, ("detector",), ("notifier",))
 EPISODE_CHANGED = Topic("alliance.episode-changed.v1", 14 * DAY_MS, ("detector",), ("notifier",))
 THERAPIST_RESPONDED = Topic("alliance.therapist-responded.v1", 14 * DAY_MS, ("notifier",), ("detector",))
 REJECTED = Topic("alliance.rejected.v1", 14 * DAY_MS, ("ingest", "detector", "notifier"), ())

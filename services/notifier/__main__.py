@@ -6,7 +6,7 @@ import sys
 
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
-from schemas.topics import CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
+from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
 from services.notifier.channels.registry import read_channel_settings
 from services.notifier.settings import (
@@ -55,7 +55,7 @@ async def run() -> None:
     database, clock = DatabaseSettings(), SystemClock()
     metrics = Metrics(
         SERVICE,
-        topics=[EPISODE_CHANGED.name, THERAPIST_RESPONDED.name, REJECTED.name],
+        topics=[ASSESSED.name, EPISODE_CHANGED.name, THERAPIST_RESPONDED.name, REJECTED.name],
         reject_reasons=_REASONS,
     )
     health = Health(clock, metrics)
@@ -63,7 +63,7 @@ async def run() -> None:
     consumer = BatchConsumer(
         SERVICE,
         ConsumedTopics(
-            [EPISODE_CHANGED.name],
+            [ASSESSED.name, EPISODE_CHANGED.name],
             group="rapport-notifier",
             co_partitioned=[topic.name for topic in CO_PARTITIONED],
         ),

@@ -8,6 +8,7 @@ from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.channels.registry import ChannelSettings
 from services.notifier.web.assets import asset_router
+from services.notifier.web.caseload_pages import caseload_router
 from services.notifier.web.guide_pages import guide_router
 from services.notifier.web.item_pages import item_router
 from services.notifier.web.list_pages import list_router
@@ -50,6 +51,7 @@ def build_app(
     app.include_router(settings_router(context))
     app.include_router(item_router(context))
     app.include_router(guide_router(context))
+    app.include_router(caseload_router(context))
     app.include_router(session_router(context))
     app.include_router(together_router(context))
     app.add_middleware(SecurityHeaders)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from services.notifier.domain.planned_notification import PlannedNotification
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.stages.caseload import caseload
 from services.notifier.stages.decode import decode_records
 from services.notifier.stages.dedup import dedup
 from services.notifier.stages.inbox import inbox
@@ -33,7 +34,9 @@ class Pipeline:
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
-        notifications = decode_records(tx, records)
+        batch = decode_records(tx, records)
+        await caseload(tx, batch.assessed)
+        notifications = batch.notifications
         for stage in self.stages:
             notifications = await stage(tx, notifications)
         tx.after_commit.append(lambda: self._metrics.count(notifications, tx.now))

@@ -1,28 +1,44 @@
 """decode: reads the batch's records; a record that cannot be read is rejected alone, with the reason."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from schemas.envelope import EpisodeChangedEvent, HeartbeatEvent, decode
+from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent, HeartbeatEvent, decode
+from schemas.events import AllianceAssessed
+from schemas.topics import ASSESSED
 from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Reject
 
 
-def decode_records(tx: Transaction, records: Sequence[Record]) -> list[PlannedNotification]:
-    """Return what a batch contains, in the order of its records."""
-    notifications = []
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """What a batch contains, in the order of its records."""
+
+    notifications: list[PlannedNotification]
+    assessed: list[AllianceAssessed]
+
+
+def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
+    """Return what a batch contains; heartbeats count where they pass with the episodes."""
+    batch = DecodedBatch([], [])
     for record in records:
         try:
-            notifications.append(_decode(record))
+            found = _decode(record)
         except Reject as reject:
             tx.reject(record, reject)
-    return notifications
+            continue
+        if isinstance(found, AllianceAssessed):
+            batch.assessed.append(found)
+        elif record.topic != ASSESSED.name:
+            batch.notifications.append(found)
+    return batch
 
 
-def _decode(record: Record) -> PlannedNotification:
+def _decode(record: Record) -> PlannedNotification | AllianceAssessed:
     if record.key is None or record.value is None:
         raise Reject("undecodable", "the record has no key or no value", counts_for_fuse=True)
     try:
@@ -32,7 +48,12 @@ def _decode(record: Record) -> PlannedNotification:
         fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)})
         detail = f"these fields are not valid: {', '.join(fields)[:200]}"
         raise Reject("undecodable", detail, counts_for_fuse=True) from None
-    if not isinstance(event, EpisodeChangedEvent | HeartbeatEvent):
-        detail = f"the event type {event.type} is not allowed on this topic"
-        raise Reject("unexpected-event", detail, counts_for_fuse=True)
-    return PlannedNotification(event.data, record.partition, record.key)
+    if record.topic == ASSESSED.name:
+        if isinstance(event, AllianceAssessedEvent):
+            return event.data
+    elif isinstance(event, EpisodeChangedEvent):
+        return PlannedNotification(event.data, record.partition, record.key)
+    if isinstance(event, HeartbeatEvent):
+        return PlannedNotification(event.data, record.partition, record.key)
+    detail = f"the event type {event.type} is not allowed on this topic"
+    raise Reject("unexpected-event", detail, counts_for_fuse=True)

@@ -10,8 +10,8 @@ from tests.support.detector.episodes import changed, facts_of_a_step
 from tests.support.notifier.batch_driver import NotifierDriver
 
 FORBIDDEN = {
-    "en": ("risk", "alert", "model", "rupture", "detect", "certain", "likely", "of 10", "episode", "away from",
-           "deteriorat", "simulated", "pattern", "warning", "lower than"),
+    "en": ("risk", "alert", "model", "rupture", "detect", "certain", "likely", "of 10", "episode",
+           "away from", "deteriorat", "simulated", "pattern", "warning", "lower than"),
     "de": ("risiko", "alarm", "modell", "bruch", "sicher", "wahrscheinlich", "von 10", "episode",
            "anders als", "verschlechter", "simuliert", "muster", "warnung", "niedriger"),
 }  # fmt: skip

@@ -1,0 +1,60 @@
+"""caseload: keeps the newest sessions of every client, for the page of a therapist's clients."""
+
+from collections.abc import Sequence
+
+from schemas.components import Component
+from schemas.events import AllianceAssessed
+from services.runtime.outbox.transaction import Transaction
+
+SESSIONS_KEPT = 12
+"""Sessions kept of each client and therapist: three months of weekly sessions."""
+
+_COLUMNS = tuple(component.value for component in Component)
+
+
+async def caseload(tx: Transaction, assessed: Sequence[AllianceAssessed]) -> None:
+    """Store the sessions of a batch, the highest revision of each, and drop what is older than those kept.
+
+    An event that arrives again, or after a newer revision, changes nothing.
+    """
+    if not assessed:
+        return
+    newest = {(one.practice_id, one.rating_id): one for one in sorted(assessed, key=lambda one: one.revision)}
+    async with tx.conn.cursor() as cursor:
+        await cursor.executemany(
+            "INSERT INTO notifier.assessed_session AS known (practice_id, rating_id, revision, therapist_id,"
+            f" client_id, session_at, instrument, status, {', '.join(_COLUMNS)})"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT (practice_id, rating_id) DO UPDATE SET revision = excluded.revision,"
+            " therapist_id = excluded.therapist_id, client_id = excluded.client_id,"
+            " session_at = excluded.session_at, instrument = excluded.instrument, status = excluded.status,"
+            f" {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS)}"
+            " WHERE known.revision < excluded.revision",
+            # In the order of the key, so that two processes never wait for each other.
+            [_row(newest[key]) for key in sorted(newest)],
+        )
+    clients = sorted({(one.practice_id, one.therapist_id, one.client_id) for one in newest.values()})
+    await tx.conn.execute(
+        "DELETE FROM notifier.assessed_session WHERE (practice_id, rating_id) IN ("
+        " SELECT practice_id, rating_id FROM unnest(%s::text[], %s::text[], %s::text[])"
+        " AS client (practice_id, therapist_id, client_id) JOIN LATERAL ("
+        " SELECT s.rating_id FROM notifier.assessed_session s WHERE s.practice_id = client.practice_id"
+        " AND s.therapist_id = client.therapist_id AND s.client_id = client.client_id"
+        " ORDER BY s.session_at DESC, s.rating_id OFFSET %s) old ON true)",
+        (*(list(column) for column in zip(*clients, strict=True)), SESSIONS_KEPT),
+    )
+
+
+def _row(one: AllianceAssessed) -> tuple[object, ...]:
+    scores = [found.score if (found := one.components.get(name)) else None for name in Component]
+    return (
+        one.practice_id,
+        one.rating_id,
+        one.revision,
+        one.therapist_id,
+        one.client_id,
+        one.session_at,
+        one.instrument,
+        one.status.value,
+        *scores,
+    )

@@ -1,0 +1,90 @@
+"""Serves /caseload: every client of the therapist with the course of their marks, and a search."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import Response
+
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.scoring import from_units
+from schemas.validation_errors import InvalidInput
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox.audit_log import AuditAction
+from services.notifier.inbox.caseload import AssessedSession, CaseloadClient, find_caseload
+from services.notifier.web.page_context import PageContext
+from services.notifier.web.security import is_cross_site
+from services.notifier.web.small_line import SmallLine, small_line
+from services.notifier.wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """One client as a row of the page."""
+
+    client: str
+    line: SmallLine | None
+    last_form: str
+    item_url: str | None
+
+
+def caseload_router(context: PageContext) -> APIRouter:
+    """Return the routes of the page of all clients."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/caseload")
+    async def show(request: Request) -> Response:
+        return await _page(context, request, "")
+
+    # A reference belongs into no address: addresses are kept by browsers and logs.
+    @router.post("/caseload")
+    async def search(request: Request, reference: Annotated[str, Form(max_length=200)] = "") -> Response:
+        return await _page(context, request, "" if is_cross_site(request) else reference.strip())
+
+    return router
+
+
+async def _page(context: PageContext, request: Request, reference: str) -> Response:
+    async with context.pool.connection() as conn:
+        visitor = await context.signed_in(request, conn)
+        if visitor is None:
+            return context.pages.redirect("/sign-in")
+        session, therapist = visitor
+        clients = await find_caseload(conn, session.practice_id, session.therapist_id)
+        await context.log(conn, session, AuditAction.CASELOAD_VIEWED)
+    wording = context.pages.wording(request, therapist)
+    wanted = reference.casefold()
+    return context.pages.render(
+        "caseload.html",
+        wording,
+        session=session,
+        reference=reference,
+        clients=[
+            _row(client, therapist, context.catalogue, wording)
+            for client in clients
+            if wanted in client.client_id.casefold()
+        ],
+    )
+
+
+def _row(client: CaseloadClient, therapist: Therapist, catalogue: Catalogue, wording: Wording) -> ClientRow:
+    forms = [one.at for one in client.sessions if one.marks]
+    return ClientRow(
+        client=client.client_id,
+        line=small_line(list(_means(client.sessions, catalogue))),
+        last_form=wording.day(max(forms), therapist.zone) if forms else wording("caseload.no_form"),
+        item_url=f"/items/{client.open_item}" if client.open_item else None,
+    )
+
+
+def _means(sessions: Sequence[AssessedSession], catalogue: Catalogue) -> Iterator[float | None]:
+    """Yield the mean mark of each session from 0 to 1; None without a form or with an unknown instrument."""
+    for session in sessions:
+        try:
+            instrument = catalogue.get(session.instrument)
+        except InvalidInput:
+            yield None
+            continue
+        marks = [from_units(instrument, mark) for mark in session.marks.values()]
+        yield sum(marks) / len(marks) if marks else None

@@ -1,0 +1,149 @@
+"""The page of all clients, and the sessions that the notifier keeps for it."""
+
+from datetime import datetime, timedelta
+
+import httpx
+
+from schemas.components import Component
+from schemas.envelope import AllianceAssessedEvent, encode, envelope_fields
+from schemas.events import AllianceAssessed, Change, ComponentAssessment, Status
+from schemas.topics import ASSESSED, REJECTED
+from services.runtime.kafka.record import Record
+from tests.flow.notifier.test_pages import ITEM, signed_in
+from tests.support.detector.episodes import NOW, WEEK, changed, record_of
+from tests.support.notifier.batch_driver import NotifierDriver
+
+
+def assessed(
+    rating: str,
+    client: str = "c-1",
+    at: datetime = NOW,
+    *,
+    mark: float | None = 7.5,
+    revision: int = 1,
+    status: Status = Status.RATED,
+    therapist: str = "t-1",
+) -> Record:
+    """An assessment as the detector publishes it."""
+    marked = {one: ComponentAssessment(risk=0, score=mark) for one in Component if mark is not None}
+    data = AllianceAssessed.model_validate(
+        {
+            "rating_id": rating,
+            "practice_id": "north",
+            "therapist_id": therapist,
+            "client_id": client,
+            "session_id": f"s-{rating}",
+            "session_at": at,
+            "instrument": "srs",
+            "status": status,
+            "revision": revision,
+            "components": marked,
+            "ratings": 5,
+            "early": False,
+            "threshold_version": "start",
+            "model_version": "toy",
+        }
+    )
+    fields = envelope_fields(f"{rating}-{revision}", "detector", at, b"key")
+    value = encode(AllianceAssessedEvent.model_validate({**fields, "data": data}))
+    return Record(ASSESSED.name, 3, 0, 0, b"key", value)
+
+
+async def page_of(notifier: NotifierDriver, browser: httpx.AsyncClient) -> str:
+    """Return the page of all clients to a therapist who signs in."""
+    await browser.post("/sign-in/link", data={"address": "t1@north.example"})
+    await signed_in(notifier, browser)
+    page = await browser.get("/caseload")
+    assert page.status_code == 200
+    return page.text
+
+
+async def test_every_client_is_listed_with_line_last_form_and_open_item(notifier: NotifierDriver) -> None:
+    await notifier.handle_records(
+        [
+            assessed("r-1", "c-1", NOW - WEEK),
+            assessed("r-2", "c-1", NOW, mark=None, status=Status.DECLINED),
+            assessed("r-3", "c-2", NOW, therapist="t-2"),
+        ]
+    )
+    await notifier.handle(changed(client="c-9"))
+    async with notifier.browser() as browser:
+        page = await page_of(notifier, browser)
+    assert page.index("c-1") < page.index("11 Nov") < page.index("c-9") < page.index(ITEM)
+    assert page.count('class="small-line"') == 1
+    assert ">c-2<" not in page
+
+
+async def test_a_closed_item_is_no_open_one(notifier: NotifierDriver) -> None:
+    await notifier.handle_records([assessed("r-1", "c-canary-77")])
+    await notifier.handle(changed())
+    async with notifier.browser() as browser:
+        assert ITEM in await page_of(notifier, browser)
+        await notifier.handle(changed(Change.REPAIRED, 2))
+        assert ITEM not in (await browser.get("/caseload")).text
+
+
+async def test_a_search_finds_parts_of_a_reference_and_writes_none_into_an_address(
+    notifier: NotifierDriver,
+) -> None:
+    await notifier.handle_records([assessed("r-1", "North-12"), assessed("r-2", "South-13")])
+    async with notifier.browser() as browser:
+        await page_of(notifier, browser)
+        found = await browser.post("/caseload", data={"reference": " north "})
+        none = await browser.post("/caseload", data={"reference": "<b>"})
+    assert ("North-12" in found.text, "South-13" in found.text) == (True, False)
+    assert str(found.url).endswith("/caseload")
+    assert "None of your clients" in none.text
+    assert "<b>" not in none.text
+
+
+async def test_the_newest_twelve_sessions_are_kept_in_whatever_order_they_come(
+    notifier: NotifierDriver,
+) -> None:
+    weeks = [7 * place % 20 for place in range(20)]
+    records = [assessed(f"r-{week:02}", at=NOW - WEEK * week) for week in weeks]
+    for start in range(0, 20, 7):
+        await notifier.handle_records(records[start : start + 7])
+    await notifier.handle_records(records)
+    kept = await notifier.rows("SELECT rating_id FROM notifier.assessed_session ORDER BY rating_id")
+    assert [rating for (rating,) in kept] == [f"r-{week:02}" for week in range(12)]
+
+
+async def test_the_highest_revision_of_a_session_counts_and_a_withdrawn_one_is_gone(
+    notifier: NotifierDriver,
+) -> None:
+    moved = NOW - timedelta(days=1)
+    await notifier.handle_records([assessed("r-1", at=moved, mark=3.0, revision=2)])
+    await notifier.handle_records([assessed("r-1", mark=9.0), assessed("r-2", "c-2")])
+    assert await notifier.rows(
+        "SELECT session_at, goal FROM notifier.assessed_session ORDER BY rating_id"
+    ) == [
+        (moved, 3.0),
+        (NOW, 7.5),
+    ]
+    await notifier.handle_records([assessed("r-2", "c-2", mark=None, revision=2, status=Status.WITHDRAWN)])
+    async with notifier.browser() as browser:
+        assert ">c-2<" not in await page_of(notifier, browser)
+
+
+async def test_forty_clients_fit_into_sixty_kilobytes(notifier: NotifierDriver) -> None:
+    for week in range(12):
+        await notifier.handle_records(
+            [
+                assessed(f"r-{client}-{week}", f"client-{client}", NOW - WEEK * week, mark=5 + week / 3)
+                for client in range(40)
+            ]
+        )
+    async with notifier.browser() as browser:
+        page = await page_of(notifier, browser)
+    assert page.count('<th scope="row">') == 40
+    assert len(page.encode()) < 60_000
+
+
+async def test_an_episode_on_the_topic_of_assessments_is_rejected(notifier: NotifierDriver) -> None:
+    good = assessed("r-1")
+    wrong = record_of(changed())
+    await notifier.handle_records([Record(ASSESSED.name, 3, 0, 0, wrong.key, wrong.value), good])
+    assert await notifier.rows("SELECT count(*) FROM notifier.assessed_session") == [(1,)]
+    (rejected,) = notifier.published
+    assert (rejected.topic, b"unexpected-event" in rejected.value) == (REJECTED.name, True)
