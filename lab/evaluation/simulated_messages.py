@@ -15,6 +15,7 @@ import numpy as np
 from lab.product_path import AssessedDyad, assess_cohort
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
+from schemas.facts import Shape
 from services.detector.contracts import StatedFacts
 from services.detector.domain.detector import Detector
 from services.detector.domain.facts import SessionMarks, find_facts
@@ -29,6 +30,8 @@ CLIENTS = 60
 """Enough that half of them have statistics, which the model may read for the other half."""
 LEAST_MESSAGES = 100
 """A kind with fewer messages has no figure: its interval would be wider than .16."""
+_NOT_MEASURED = frozenset({Shape.LOW_FROM_START})
+"""Simulated ruptures are falls: none is under way from the first session on, whatever the marks there."""
 _DRAWS = 500
 _DIGITS = 4
 
@@ -94,6 +97,8 @@ def _count(detector: Detector, rng: np.random.Generator, number: int) -> KindCou
     for client, dyad in enumerate(assess_cohort(detector, cohort).dyads):
         rupture = cohort.rupture[client, cohort.present[client]].tolist()
         for message in messages_of(dyad, rupture):
+            if message.facts.shape in _NOT_MEASURED:
+                continue
             for kind in set(kinds_of(message.facts)):
                 counts.messages[kind] += 1
                 counts.right[kind] += message.right

@@ -13,8 +13,9 @@ _BEFORE = "\n## Whom it flags\n"
 _TEXT = """
 Messages at whose session a rupture was under way, of 100, in simulated practices of both families that no
 model was made with, at the default threshold. A kind is how the marks came down, and how many of bond, goal
-and task did. Kinds with fewer than 100 messages are left out. Pages state these figures with each message.
-The interval is over practices (90 %); a single practice can differ by much more.
+and task did. Kinds with fewer than 100 messages are left out, and so are marks that are low from the start:
+simulated ruptures are falls, so these messages cannot be judged by them. Pages state these figures with each
+message. The interval is over practices (90 %); a single practice can differ by much more.
 
 """
 _COLUMNS = ("kind of message", "right, of 100", "90 % interval", "messages")
