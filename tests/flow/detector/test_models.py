@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from lab.training.candidate import write_candidate
-from schemas.events import Answer
+from schemas.events import Answer, TalkedAbout
 from services.detector.cli.plugin import plugin
 from services.detector.files.label_file import Label, read_labels
 from services.detector.model.artefact import load
@@ -117,13 +117,14 @@ def test_a_folder_that_holds_no_usable_model_is_not_activated(
 
 
 async def told_and_answered(url: str) -> None:
-    """Three clients' episodes: one answered once, one twice, one with its answer taken back."""
+    """Episodes of four clients: answered once, twice, taken back, and with what they talked about."""
     async with detector_driver(url) as detector:
         await detector.practice()
         for client, answers in (
             ("a", ["discussed"]),
             ("b", ["discussed", "not-relevant"]),
             ("c", ["undone"]),
+            ("d", ["will-discuss", "will-discuss"]),
         ):
             sent = [
                 body(week, marks, client_id=client, session_id=f"{client}{week}")
@@ -134,7 +135,8 @@ async def told_and_answered(url: str) -> None:
                 "SELECT episode_id::text FROM detector.episode WHERE client_id = %s", (client,)
             )
             for revision, answer in enumerate(answers, start=1):
-                await detector.feed([answer_of(sent[0], episode, Answer(answer), revision)])
+                topic = TalkedAbout.PACE if (client, revision) == ("d", 2) else None
+                await detector.feed([answer_of(sent[0], episode, Answer(answer), revision, topic=topic)])
 
 
 def test_newest_answers_are_exported_as_labels(
@@ -148,7 +150,9 @@ def test_newest_answers_are_exported_as_labels(
     assert sorted(read_labels(file)) == [
         Label("north", "a", "a-1", "therapist-1", rupture=True),
         Label("north", "b", "b-1", "therapist-1", rupture=False),
+        Label("north", "d", "d-1", "therapist-1", rupture=True),
     ]
+    assert file.read_text().count(",will-discuss,pace\n") == 1
 
 
 def test_a_candidate_loads_and_differs_by_its_correction_only(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from schemas import topics
 from schemas.envelope import AnyEvent, decode
-from schemas.events import Answer, TherapistResponded
+from schemas.events import Answer, TalkedAbout, TherapistResponded
 from schemas.ids import PracticeId, record_key
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating import RatingBody
@@ -69,7 +69,13 @@ def record_of(
 
 
 def answer_of(
-    sent: SentRating, episode: str, answer: Answer, revision: int, *, practice: str = "north"
+    sent: SentRating,
+    episode: str,
+    answer: Answer,
+    revision: int,
+    *,
+    practice: str = "north",
+    topic: TalkedAbout | None = None,
 ) -> Record:
     """Return a therapist's answer as the notifier writes it to the log."""
     rating = RatingBody.model_validate(sent)
@@ -78,6 +84,7 @@ def answer_of(
         episode_id=episode,
         answer_revision=revision,
         answer=answer,
+        topic=topic,
         practice_id=practice,
         therapist_id=rating.therapist_id,
         client_id=rating.client_id,
