@@ -1,16 +1,21 @@
 """Over simulated practices: repaired means near the usual level at the opening, settled means lower."""
 
+import os
 from collections.abc import Iterator
 from math import isnan
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from lab.product_path import AssessedDyad, assess_cohort
+from lab.practice_histories import read_histories
+from lab.product_path import AssessedDyad, assess_cohort, assess_histories
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
+from lab.statistics_of_others import statistics_of_others
 from schemas.events import OpenedBy
+from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.episodes import NO_SESSIONS, Episode, EpisodeEnd, fold_episodes
 from services.detector.domain.session_risk import session_risk
@@ -18,6 +23,10 @@ from services.detector.model.trained_detector import TrainedDetector
 
 CLIENTS = 60
 PRACTICES = 10
+REAL_RATINGS = "RAPPORT_REAL_RATINGS"
+"""Names a table of real ratings, as `rapport score` reads it."""
+MOST_MESSAGES = 3.0
+"""Per 100 rated sessions."""
 
 
 class ClosedEpisode(NamedTuple):
@@ -75,3 +84,24 @@ def test_every_settled_episode_closed_at_a_form_with_a_mark_that_is_still_lower(
     for each in settled:
         marks = {part: found.score for part, found in each.at_close.components.items()}
         assert any(marks[part] < near for part, near in each.episode.near_from.items())
+
+
+def test_real_ratings_give_few_messages_of_which_few_are_for_low_marks_from_the_start(
+    detector: TrainedDetector,
+) -> None:
+    file = os.environ.get(REAL_RATINGS)
+    if file is None:
+        pytest.skip(f"{REAL_RATINGS} names no table of real ratings")
+    courses = read_histories(Path(file), Catalogue.load()).dyads
+    histories = [course.forms for course in courses]
+    statistics = statistics_of_others(histories, [course.practice_id for course in courses])
+    dyads = assess_histories(detector, histories, statistics)
+    rated = sum(form.answered > 0 for dyad in dyads for form in dyad.forms)
+    told = sum(each.step in {"opened", "deepened"} for dyad in dyads for each in dyad.decisions)
+    low = sum(
+        each.step == "opened" and assessment.risk < detector.threshold
+        for dyad in dyads
+        for each, assessment in zip(dyad.decisions, dyad.assessments, strict=True)
+    )
+    assert 100 * told / rated <= MOST_MESSAGES
+    assert 100 * low / rated <= 0.3
