@@ -68,6 +68,19 @@ async def test_how_an_episode_goes_on_enters_the_item_and_cancels_what_was_not_s
     assert await notifier.delivery_states() == [("email", "cancelled", why)]
 
 
+async def test_a_later_session_updates_the_numbers_of_the_item_and_is_not_sent(
+    notifier: NotifierDriver,
+) -> None:
+    await notifier.handle(changed())
+    before = await notifier.delivery_states()
+    await notifier.handle(changed(Change.CONTINUED, 2))
+    assert await notifier.rows("SELECT state, revision, told_revision FROM notifier.item") == [
+        ("opened", 2, 1)
+    ]
+    assert ("continued", "email", "suppressed", "quiet-change") in await notifier.decisions()
+    assert await notifier.delivery_states() == before
+
+
 async def test_an_episode_that_deepens_is_sent_again(notifier: NotifierDriver) -> None:
     await notifier.handle(changed())
     await notifier.handle(changed(Change.DEEPENED, 2))
