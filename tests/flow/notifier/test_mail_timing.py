@@ -65,6 +65,16 @@ async def test_four_openings_in_a_minute_are_one_mail_a_day_before_the_session(
     assert await notifier.rows("SELECT episode_id FROM notifier.sign_in_link") == [(None,)]
 
 
+async def test_workers_that_take_up_all_of_them_at_the_same_time_send_one_mail(
+    notifier: NotifierDriver,
+) -> None:
+    await notifier.handle(*(opened(number) for number in range(4)))
+    notifier.advance(A_DAY_BEFORE - notifier.clock.now())
+    await notifier.sweep(concurrency=4)
+    states = sorted(state for _, state, _ in await notifier.delivery_states())
+    assert (mails(notifier), states) == (1, ["combined", "combined", "combined", "sent"])
+
+
 async def test_openings_just_before_a_session_wait_a_little_for_each_other(notifier: NotifierDriver) -> None:
     for number in range(4):
         await notifier.handle(opened(number, NOW + 4 * HOUR))

@@ -139,20 +139,21 @@ class NotifierDriver:
         async with await AsyncConnection.connect(self.url) as conn:
             await put_practice(conn, practice)
 
-    async def run_due_jobs(self) -> None:
-        """Run every job that is due."""
+    async def run_due_jobs(self, concurrency: int = 1) -> None:
+        """Run every job that is due, so many at the same time."""
         await self.components.queue.app.run_worker_async(
             queues=[QUEUE],
+            concurrency=concurrency,
             wait=False,
             install_signal_handlers=False,
             delete_jobs="always",
             listen_notify=False,
         )
 
-    async def sweep(self) -> None:
+    async def sweep(self, concurrency: int = 1) -> None:
         """Queue what is due, as the worker does every few seconds, and run it."""
         await self.components.queue.sweep(self.components.pool, 10, self.clock.now())
-        await self.run_due_jobs()
+        await self.run_due_jobs(concurrency)
 
     async def run_jobs_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Run jobs as they become due until a condition holds."""
