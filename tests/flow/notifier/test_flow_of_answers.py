@@ -8,7 +8,7 @@ import pytest
 
 from schemas.events import Answer, Change, TalkedAbout
 from tests.flow.notifier.test_pages import ITEM, csrf_in, signed_in
-from tests.support.detector.episodes import NOW, WEEK, changed
+from tests.support.detector.episodes import NOW, WEEK, changed, episode_named
 from tests.support.notifier.batch_driver import NotifierDriver
 
 
@@ -151,3 +151,16 @@ async def test_from_five_messages_on_the_list_says_what_came_of_them(notifier: N
         await notifier.handle(changed(Change.REPAIRED, 2, episode="two", client="c-two"))
         page = (await browser.get("/")).text
     assert "Of your 5 messages, 1 talked about, 1 back at usual." in page
+
+
+async def test_the_list_has_what_waits_first(notifier: NotifierDriver) -> None:
+    await notifier.handle(changed(), changed(episode="two", client="c-2"), changed(Change.REPAIRED, 2))
+    async with notifier.browser() as browser:
+        await signed_in(notifier, browser)
+        page = (await browser.get("/")).text
+    waiting, earlier = page.split("Earlier")
+    assert str(episode_named("two")) in waiting
+    assert "Goals 4.9, usually 8.6" in waiting
+    assert 'class="state"' not in waiting
+    assert str(episode_named("one")) in earlier
+    assert "Back to usual" in earlier

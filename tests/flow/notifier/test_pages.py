@@ -296,16 +296,3 @@ async def test_what_a_client_is_called_cannot_break_the_page(notifier: NotifierD
         page = (await browser.get(ITEM)).text
     assert "<script" not in page
     assert "%22%3E%3Cscript%3E" in page
-
-
-async def test_the_list_has_what_waits_first(notifier: NotifierDriver) -> None:
-    await notifier.handle(changed(), changed(episode="two", client="c-2"), changed(Change.REPAIRED, 2))
-    async with notifier.browser() as browser:
-        await signed_in(notifier, browser)
-        page = (await browser.get("/")).text
-    waiting, earlier = page.split("Earlier")
-    assert str(episode_named("two")) in waiting
-    assert "Goals 4.9, usually 8.6" in waiting
-    assert 'class="state"' not in waiting
-    assert str(episode_named("one")) in earlier
-    assert "Back to usual" in earlier
