@@ -24,7 +24,7 @@ from services.detector.domain.message_precision import TOLD, MeasuredPrecision, 
 
 _FAMILIES = (simulate, simulate_two_state)
 SEED = 6007
-"""Of the practices; nothing else is drawn from it."""
+"""The practices are drawn from it, and nothing else."""
 PRACTICES = 300
 CLIENTS = 60
 """Enough that half of them have statistics, which the model may read for the other half."""

@@ -41,7 +41,7 @@ class SheetEntry:
 
 
 def simulated_messages(detector: Detector, language: str, beside: int = 0) -> list[SheetEntry]:
-    """Return so many simulated messages that with those `beside` them there are `MESSAGES`, of all kinds."""
+    """Return simulated messages of all kinds; with the number `beside` them there are `MESSAGES`."""
     by_kind: dict[str, list[SheetEntry]] = defaultdict(list)
     for number, child in enumerate(np.random.SeedSequence(_SEED).spawn(_PRACTICES)):
         family = (simulate, simulate_two_state)[number % 2]
