@@ -10,7 +10,6 @@ from starlette.types import Lifespan
 
 from schemas import topics
 from schemas.instruments.catalogue import Catalogue
-from services.ingest.context import AcceptanceClock, IngestContext
 from services.ingest.heartbeat import Heartbeats
 from services.ingest.metrics import IngestMetrics
 from services.ingest.openapi import texts
@@ -18,6 +17,7 @@ from services.ingest.openapi.document import openapi
 from services.ingest.openapi.page import serve_docs
 from services.ingest.publisher import CHECK, Publisher
 from services.ingest.quota import Quotas
+from services.ingest.request_batch import AcceptanceClock, IngestContext
 from services.ingest.routes import router
 from services.ingest.settings import IngestSettings
 from services.runtime.http import problem

@@ -6,13 +6,12 @@ import msgspec
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
-from services.ingest.context import IngestContext
 from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine, LineSplitter
 from services.ingest.pipeline import Stage, run
 from services.ingest.quota import PracticeQuota
 from services.ingest.refusal import Refusal, RefusalReason
-from services.ingest.request_batch import Caller, RatingAttempt, RequestBatch
+from services.ingest.request_batch import Caller, IngestContext, RatingAttempt, RequestBatch
 from services.ingest.request_body import ClientDisconnected, UnreadableBody, read_chunks
 from services.ingest.result_stream import ResultStream
 from services.runtime.http.problem import Problem

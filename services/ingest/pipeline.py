@@ -2,10 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.ingest.context import IngestContext
-from services.ingest.request_batch import RequestBatch
-from services.ingest.stages.authenticate import authenticate
-from services.ingest.stages.limit import pace, refuse_excess
+from services.ingest.request_batch import IngestContext, RequestBatch
+from services.ingest.stages.admit import authenticate, pace, refuse_excess
 from services.ingest.stages.publish import publish
 from services.ingest.stages.respond import (
     respond_accepted,

@@ -1,13 +1,22 @@
-"""The values that go through the stages: a request's ratings, and what each stage finds out about them."""
+"""Defines what passes through the stages: a request's ratings, and the objects that the stages share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from schemas.ids import PracticeId, RatingId
+from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import FormScores
+from services.ingest.metrics import IngestMetrics
 from services.ingest.ndjson import BodyLine
+from services.ingest.publisher import Publisher
+from services.ingest.quota import Quotas
 from services.ingest.refusal import Refusal
+from services.ingest.settings import IngestSettings
+from services.runtime.http.credentials import CredentialStore
 from services.runtime.kafka.record import Outgoing
+from services.runtime.process.clock import Clock
 
 NO_PRACTICE = PracticeId("")
 
@@ -59,3 +68,35 @@ class RequestBatch:
         """Refuse all pending attempts for one reason."""
         for attempt in self.pending:
             attempt.refusal = refusal
+
+
+class AcceptanceClock:
+    """Gives each rating the time of its acceptance, always later than the one before.
+
+    So the later of two versions of a rating is the current one, also when both arrive in one batch.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._last = now()
+
+    def next(self) -> datetime:
+        """Return a time in UTC, at least one microsecond after the last one."""
+        self._last = max(self._now(), self._last + timedelta(microseconds=1))
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class IngestContext:
+    """Everything the stages need, built once in `app.py`. No part of it stores a rating."""
+
+    settings: IngestSettings
+    credentials: CredentialStore
+    key_secret: bytes = field(repr=False)
+    """The secret of the keyed hash that makes record keys."""
+    instruments: Catalogue
+    clock: Clock
+    acceptance_clock: AcceptanceClock
+    quotas: Quotas
+    publisher: Publisher
+    metrics: IngestMetrics

@@ -5,13 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.ingest.batch_response import BatchResponse
-from services.ingest.context import IngestContext
 from services.ingest.instruments import Instruments, describe_instruments
 from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine
 from services.ingest.openapi import texts
 from services.ingest.pipeline import BATCH, BATCH_DRY_RUN, SINGLE, SINGLE_DRY_RUN, run
-from services.ingest.request_batch import Caller, RatingAttempt, RequestBatch
+from services.ingest.request_batch import Caller, IngestContext, RatingAttempt, RequestBatch
 from services.ingest.request_body import (
     JSON,
     NDJSON,
@@ -20,7 +19,7 @@ from services.ingest.request_body import (
     check_head,
     read_body,
 )
-from services.ingest.stages.authenticate import authenticate
+from services.ingest.stages.admit import authenticate
 
 DryRun = Annotated[bool, Query(description=texts.DRY_RUN)]
 

@@ -4,19 +4,16 @@ from collections.abc import Sequence
 
 from services.detector.storage.ratings import one_claim_each
 from services.detector.stream.batch import Batch, Tools
-from services.detector.stream.stages.apply_thresholds import apply_thresholds
-from services.detector.stream.stages.assess import assess
+from services.detector.stream.stages.assess import apply_thresholds, assess
 from services.detector.stream.stages.claim import claim
 from services.detector.stream.stages.decide import decide
 from services.detector.stream.stages.decode import decode
 from services.detector.stream.stages.heartbeat import heartbeat
 from services.detector.stream.stages.load import load
 from services.detector.stream.stages.lock import lock
-from services.detector.stream.stages.publish_assessments import publish_assessments
-from services.detector.stream.stages.publish_episodes import publish_episodes
+from services.detector.stream.stages.publish import publish_assessments, publish_episodes
 from services.detector.stream.stages.record_responses import record_responses
-from services.detector.stream.stages.store import store
-from services.detector.stream.stages.store_episodes import store_episodes
+from services.detector.stream.stages.store import store, store_episodes
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 

@@ -1,8 +1,7 @@
 """Fourth stage: publishes the records; those not acknowledged in time are refused and may be sent again."""
 
-from services.ingest.context import IngestContext
 from services.ingest.refusal import Refusal, RefusalReason
-from services.ingest.request_batch import RequestBatch
+from services.ingest.request_batch import IngestContext, RequestBatch
 
 NOT_STORED = Refusal(
     RefusalReason.BROKER_SILENT,

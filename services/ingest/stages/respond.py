@@ -8,8 +8,7 @@ import msgspec
 from schemas.components import Component
 from schemas.events import Mark
 from schemas.instruments.scoring import to_units
-from services.ingest.context import IngestContext
-from services.ingest.request_batch import RatingAttempt, RequestBatch, ScoredForm
+from services.ingest.request_batch import IngestContext, RatingAttempt, RequestBatch, ScoredForm
 
 _encoder = msgspec.json.Encoder()
 

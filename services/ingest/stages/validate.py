@@ -11,9 +11,8 @@ from schemas.rating import RatingBody, content_hash, parse_rating, rating_id
 from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from schemas.validation_errors import InvalidInput, Violation
-from services.ingest.context import IngestContext
 from services.ingest.refusal import Refusal, RefusalReason
-from services.ingest.request_batch import RatingAttempt, RequestBatch, ScoredForm
+from services.ingest.request_batch import IngestContext, RatingAttempt, RequestBatch, ScoredForm
 from services.runtime.http.problem import FieldError
 from services.runtime.kafka.record import Outgoing
 

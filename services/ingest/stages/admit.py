@@ -1,15 +1,43 @@
-"""Second stage: applies the practice's quota. Excess single ratings are refused; batches are slowed down."""
+"""First stages: find out for which practice the caller's key sends, and apply the practice's quota.
 
-from services.ingest.context import IngestContext
+Excess single ratings are refused; batches are slowed down.
+"""
+
+from schemas.ids import PracticeId
 from services.ingest.quota import RESERVED_FOR_SINGLES
 from services.ingest.refusal import Refusal, RefusalReason
-from services.ingest.request_batch import RequestBatch
+from services.ingest.request_batch import IngestContext, RequestBatch
+from services.runtime.http.problem import Problem
+from services.runtime.process.errors import Halt
+from services.runtime.process.log import get_logger
 
+SCOPE = "ratings:write"
 OVERLOADED = Refusal(
     RefusalReason.OVERLOADED,
     "Too many ratings are waiting to be stored. Send this one again with the same id.",
     retry_after_s=1,
 )
+
+
+async def authenticate(context: IngestContext, batch: RequestBatch) -> None:
+    """Set the batch's practice from the caller's key and the header `Rapport-Practice`, never from the body.
+
+    Raises:
+        Problem: 401, 403, 400 or 404 when the key does not allow it; 503 when the keys cannot be read.
+    """
+    caller = batch.caller
+    try:
+        grant = context.credentials.authenticate(caller.authorization, caller.practice, SCOPE)
+    except Problem:
+        context.metrics.refused(RefusalReason.CREDENTIALS)
+        raise
+    except Halt as halt:
+        context.metrics.refused(RefusalReason.CREDENTIALS)
+        get_logger().error("credentials-unreadable", why=str(halt))
+        raise Problem(
+            503, "Not ready", "The keys cannot be read. Send again later.", headers={"Retry-After": "5"}
+        ) from None
+    batch.practice = PracticeId(grant.tenant)
 
 
 async def refuse_excess(context: IngestContext, batch: RequestBatch) -> None:

@@ -1,0 +1,109 @@
+"""Publishes `AllianceAssessed` where a session's numbers changed, and `EpisodeChanged` for each change."""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from schemas import topics
+from schemas.envelope import HEADERS
+from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, assessment_id, episode_event_id
+from schemas.rating_order import SessionOrder, identity
+from services.detector.contracts import Changed, Numbers, encode, envelope, pack
+from services.detector.domain.counts import Count
+from services.detector.domain.dyad_work import DyadWork, SessionWork
+from services.detector.domain.published_assessment import (
+    components_in_units,
+    numbers_without_risk,
+    pack_numbers,
+    published_assessment,
+    rated_numbers,
+)
+from services.detector.domain.published_episode import PublishedSession, episode_changed, published_session
+from services.detector.stream.batch import Batch, Tools
+from services.runtime.kafka.record import Outgoing
+from services.runtime.postgres.connect import Connection
+
+_EARLIER = """
+SELECT a.dyad_id, a.session_at, a.session_id, a.instrument, a.flagged, a.numbers, r.next_session_at,
+    r.accepted_at
+FROM detector.assessment a CROSS JOIN LATERAL (
+    SELECT * FROM detector.rating v WHERE v.practice_id = a.practice_id AND v.rating_id = a.rating_id OFFSET 0
+) r
+WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
+"""
+
+
+async def publish_assessments(batch: Batch, tools: Tools) -> None:
+    """Publish every assessment that is new or differs from the one that was published."""
+    rated = [
+        (dyad, session, session.assessment, session.threshold)
+        for dyad in batch.dyads.values()
+        for session in dyad.sessions
+        if session.assessment is not None and session.threshold is not None
+    ]
+    catalogue = tools.catalogue
+    units = components_in_units(
+        [(found.components, catalogue.get(s.version.rating.instrument)) for _, s, found, _ in rated]
+    )
+    for (dyad, session, assessment, threshold), components in zip(rated, units, strict=True):
+        model = dyad.practice.model.version
+        numbers = rated_numbers(
+            session.version, assessment, threshold, components, model, statistics=session.statistics
+        )
+        _publish_assessment(batch, dyad, session, numbers)
+    for dyad in batch.dyads.values():
+        for session in dyad.without_form:
+            _publish_assessment(batch, dyad, session, numbers_without_risk(session.version, dyad.practice))
+
+
+def _publish_assessment(batch: Batch, dyad: DyadWork, session: SessionWork, numbers: Numbers) -> None:
+    packed = pack_numbers(numbers)
+    if packed == session.numbers:
+        return
+    session.numbers = packed
+    session.revision += 1
+    at = dyad.caused_at or batch.tx.now
+    # The hash covers all that varies, so equal ids mean equal bytes, also after a restored backup.
+    hashed = sha256(packed + pack(at)).hexdigest()
+    of_rating = identity(dyad.who.practice_id, session.version.rating)
+    event_id = assessment_id(dyad.id, of_rating, session.revision, hashed)
+    data = published_assessment(dyad.who, of_rating, session.revision, numbers)
+    value = envelope(topics.ASSESSED.name, event_id, at, dyad.key, data)
+    batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
+    batch.counts[Count.PUBLISHED] += 1
+
+
+async def publish_episodes(batch: Batch, tools: Tools) -> None:
+    """Publish what changed about the episodes of this batch's dyads."""
+    changed = [dyad for dyad in batch.dyads.values() if dyad.episode_changes]
+    earlier = await _earlier_sessions(batch.tx.conn, [dyad.id for dyad in changed if not dyad.refold])
+    for dyad in changed:
+        history = _history(dyad, earlier.get(dyad.id, ()))
+        for told in dyad.episode_changes:
+            event = episode_changed(dyad, told, history, batch.tx.now, tools.catalogue)
+            dyad.episode_events.append(event)
+            _publish_change(batch, dyad, event)
+
+
+async def _earlier_sessions(conn: Connection, ids: Sequence[DyadId]) -> dict[DyadId, list[PublishedSession]]:
+    """Read the sessions that were published in earlier batches."""
+    earlier: dict[DyadId, list[PublishedSession]] = {id_: [] for id_ in ids}
+    if ids:
+        rows = await (await conn.execute(_EARLIER, (ids,), binary=True)).fetchall()
+        for id_, at, session, instrument, flagged, numbers, next_at, accepted_at in rows:
+            order = SessionOrder(at, SessionId(session), InstrumentId(instrument))
+            earlier[DyadId(id_)].append(PublishedSession(order, flagged, numbers, next_at, accepted_at))
+    return earlier
+
+
+def _history(dyad: DyadWork, earlier: Sequence[PublishedSession]) -> list[PublishedSession]:
+    """Return the dyad's published sessions in order: those of earlier batches, and those of this one."""
+    sessions = [published_session(session) for session in dyad.sessions]
+    return sorted([*earlier, *sessions], key=lambda session: session.order)
+
+
+def _publish_change(batch: Batch, dyad: DyadWork, event: Changed) -> None:
+    event_id = episode_event_id(EpisodeId(event.episode_id), event.revision)
+    value = envelope(topics.EPISODE_CHANGED.name, event_id, batch.tx.now, dyad.key, encode(event))
+    batch.tx.publish(Outgoing(topics.EPISODE_CHANGED.name, dyad.key, value, dyad.partition, HEADERS))
+    batch.counts[Count.TOLD if event.kept_back is None else event.kept_back] += 1
+    batch.counts[event.change] += 1
