@@ -43,7 +43,7 @@ class NetworkPlan:
     """The amount of training; the defaults are the recipe of the kept arrays."""
 
     units: int = 64
-    rounds: tuple[Round, ...] = (Round(100, 11_000, 3e-3),)
+    rounds: tuple[Round, ...] = (Round(100, 11_000, 3e-3), Round(200, 16_000, 2e-3))
     steps_per_chunk: int = 220
     worlds_per_chunk: int = 1_000
     clients: int = 512

@@ -70,8 +70,14 @@ def test_an_unusual_history_has_a_risk(forms: list[Form], detector: TrainedDetec
 
 def test_a_fall_raises_the_risk_over_the_threshold(detector: TrainedDetector) -> None:
     steady = assessed(detector, level_forms(STEADY))
-    fallen = assessed(detector, level_forms([*STEADY, 0.5]))
+    fallen = assessed(detector, level_forms([*STEADY, 0.4]))
     assert steady.risk < 0.1 < detector.threshold < fallen.risk
+
+
+def test_a_smaller_fall_does_so_once_it_has_lasted_two_forms(detector: TrainedDetector) -> None:
+    once = assessed(detector, level_forms([*STEADY, 0.6]))
+    twice = assessed(detector, level_forms([*STEADY, 0.6, 0.6]))
+    assert once.risk < detector.threshold < twice.risk
 
 
 def test_marks_that_come_back_lower_the_risk_again(detector: TrainedDetector) -> None:
