@@ -18,9 +18,9 @@ from lab.simulator.two_state_cohort import simulate_two_state
 from schemas.facts import Shape
 from services.detector.contracts import StatedFacts
 from services.detector.domain.detector import Detector
-from services.detector.domain.facts import SessionMarks, find_facts
 from services.detector.domain.form import marks_of
 from services.detector.domain.message_precision import TOLD, MeasuredPrecision, kinds_of
+from services.detector.published.facts import SessionMarks, find_facts
 
 _FAMILIES = (simulate, simulate_two_state)
 SEED = 6007

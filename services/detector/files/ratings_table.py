@@ -25,7 +25,7 @@ from schemas.validation_errors import InvalidInput, violations_of
 from services.detector import contracts
 from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, SessionWork
-from services.detector.domain.form_batch import forms_of
+from services.detector.domain.form import forms_of
 from services.detector.domain.rating_versions import RatingVersions
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject

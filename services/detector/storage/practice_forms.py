@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
-from services.detector.domain.form import Form, form_matrix
-from services.detector.domain.form_batch import forms_of
+from services.detector.domain.form import Form, form_matrix, forms_of
 from services.detector.features.practice_forms import MOST_FORMS, PracticeForms
 from services.detector.storage.ratings import COLUMNS, version_of
 from services.runtime.postgres.arrays import uuids

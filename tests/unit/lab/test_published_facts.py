@@ -27,10 +27,10 @@ from schemas.instruments.scoring import to_units
 from schemas.wording.sentences import LANGUAGES, shared_sentences
 from schemas.wording.wording import Wording
 from services.detector.contracts import encode
-from services.detector.domain.facts import SessionMarks, find_facts
 from services.detector.domain.form import marks_of
-from services.detector.domain.published_episode import facts_in_units
 from services.detector.model.trained_detector import TrainedDetector
+from services.detector.published.episode import facts_in_units
+from services.detector.published.facts import SessionMarks, find_facts
 
 OPENINGS = 500
 CLIENTS = 60

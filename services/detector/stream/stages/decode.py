@@ -18,7 +18,7 @@ from services.detector.contracts import (
     arriving,
 )
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
-from services.detector.domain.form_batch import forms_of
+from services.detector.domain.form import forms_of
 from services.detector.domain.reasons import RejectionReason
 from services.detector.stream.batch import Batch
 from services.runtime.kafka.record import Record

@@ -10,14 +10,14 @@ from schemas.rating_order import SessionOrder, identity
 from services.detector.contracts import Changed, Numbers, encode, envelope, pack
 from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
-from services.detector.domain.published_assessment import (
+from services.detector.published.assessment import (
     components_in_units,
     numbers_without_risk,
     pack_numbers,
     published_assessment,
     rated_numbers,
 )
-from services.detector.domain.published_episode import PublishedSession, episode_changed, published_session
+from services.detector.published.episode import PublishedSession, episode_changed, published_session
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 from services.runtime.postgres.connect import Connection

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from schemas.events import SessionRated
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from services.detector.domain.form import Form, form_of
-from services.detector.domain.form_batch import full_forms
+from services.detector.domain.form import Form, form_of, full_forms
 from services.runtime.process.errors import Reject
 
 CATALOGUE = Catalogue.load()

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from schemas.components import Component
 from schemas.facts import Shape, Standing
 from services.detector.contracts import StatedComponent, StatedEmptyForms, StatedFacts
-from services.detector.domain.usual_level import LEAST_FORMS, UsualLevel, usual_level
+from services.detector.published.usual_level import LEAST_FORMS, UsualLevel, usual_level
 
 LEAST_FALL = 0.025
 """A smaller difference is none: it is a tenth of a mark from 1 to 5, and a quarter of a mark from 0 to 10."""

@@ -23,10 +23,10 @@ from services.detector.contracts import (
 )
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import EpisodeChange
-from services.detector.domain.facts import SessionMarks, find_facts
 from services.detector.domain.form import instrument_of_stored
 from services.detector.domain.message_precision import TOLD, stated_precision
 from services.detector.domain.practice import Practice
+from services.detector.published.facts import SessionMarks, find_facts
 
 TRAJECTORY_POINTS = 30
 
