@@ -31,11 +31,11 @@ class Wording:
         return self.texts[key].format(**values)
 
     def moment(self, at: datetime, zone: ZoneInfo) -> str:
-        """Return a weekday, a day and a time, such as `Tue 18 Nov, 10:00`."""
+        """Return a weekday, a day and a time, such as `Tue 18 Nov, 10:00`; the day does not break."""
         return format_datetime(at, self.texts["format.moment"], tzinfo=zone, locale=self.locale)
 
     def day(self, at: datetime, zone: ZoneInfo) -> str:
-        """Return a day, such as `18 Nov`."""
+        """Return a day, such as `18 Nov`, with a space between them at which no line breaks."""
         return format_datetime(at, self.texts["format.day"], tzinfo=zone, locale=self.locale)
 
     def number(self, value: float) -> str:

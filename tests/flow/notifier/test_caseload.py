@@ -69,7 +69,7 @@ async def test_every_client_is_listed_with_line_last_form_and_open_item(notifier
     await notifier.handle(changed(client="c-9"))
     async with notifier.browser() as browser:
         page = await page_of(notifier, browser)
-    assert page.index("c-1") < page.index("11 Nov") < page.index("c-9") < page.index(ITEM)
+    assert page.index("c-1") < page.index("11\N{NO-BREAK SPACE}Nov") < page.index("c-9") < page.index(ITEM)
     assert page.count('class="small-line"') == 1
     assert ">c-2<" not in page
 

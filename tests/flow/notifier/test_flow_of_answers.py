@@ -10,6 +10,7 @@ from schemas.events import Answer, Change, TalkedAbout
 from tests.flow.notifier.test_pages import ITEM, csrf_in, signed_in
 from tests.support.detector.episodes import NOW, WEEK, changed, episode_named
 from tests.support.notifier.batch_driver import NotifierDriver
+from tests.support.schemas.whole_dates import whole_dates
 
 
 async def send(browser: httpx.AsyncClient, part: str, **fields: str) -> httpx.Response:
@@ -63,9 +64,9 @@ async def test_the_history_dates_answers_by_the_click_and_changes_by_the_session
         page = (await send(browser, "answers", answer="undone")).text
     lines = re.findall(r'<li><span class="quiet">(.*?)</span> (.*?)</li>', page)
     assert lines == [
-        ("Wed 18 Nov, 10:00", "The ratings moved away from what is usual."),
-        ("Wed 18 Nov, 12:05", "You answered: We talked about it."),
-        ("Wed 18 Nov, 12:10", "You took your answer back."),
+        (whole_dates("Wed 18 Nov, 10:00"), "The ratings moved away from what is usual."),
+        (whole_dates("Wed 18 Nov, 12:05"), "You answered: We talked about it."),
+        (whole_dates("Wed 18 Nov, 12:10"), "You took your answer back."),
     ]
 
 

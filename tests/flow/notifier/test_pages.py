@@ -13,6 +13,7 @@ from services.notifier.directory.store import PracticeOptions
 from services.notifier.web.security import COOKIE
 from tests.support.detector.episodes import changed, episode_named, key_of
 from tests.support.notifier.batch_driver import NotifierDriver
+from tests.support.schemas.whole_dates import whole_dates
 
 ITEM = f"/items/{episode_named('one')}"
 
@@ -115,9 +116,9 @@ async def test_the_item_shows_whose_what_moved_and_how_sure(notifier: NotifierDr
         await signed_in(notifier, browser)
         page = (await browser.get(ITEM)).text
     assert "<h1>Client c-canary-77</h1>" in page
-    assert "Session on Wed 18 Nov, 11:00" in page
+    assert whole_dates("Session on Wed 18 Nov, 11:00") in page
     assert 'href="https://records.example/clients/c-canary-77/notes"' in page
-    assert "at the last form (18 Nov) 4.9, where about 8.6 is usual for this client." in page
+    assert whole_dates("at the last form (18 Nov) 4.9, where about 8.6") in page
     assert "<svg" in page
     assert "shown only to you" in page
     style = files("services.notifier.web") / "static" / "style.css"

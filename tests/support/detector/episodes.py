@@ -43,7 +43,7 @@ def trajectory(sessions: int = 9, last: datetime = NOW) -> tuple[TrajectoryPoint
             TrajectoryPoint(
                 session_at=last - WEEK * (sessions - 1 - index),
                 bond=round(0.9 + swing, 3) - (0.06 if fell else 0),
-                goal=round(0.86 - swing, 3) - (0.33 + 0.05 * (index - sessions + 2) if fell else 0),
+                goal=round(0.86 - swing, 3) - (0.33 + 0.043 * (index - sessions + 2) if fell else 0),
                 task=round(0.84 + swing / 2, 3) - (0.12 if fell else 0),
                 overall=round(0.88 + swing / 3, 3) - (0.15 if fell else 0),
                 usual=0.86,

@@ -140,7 +140,7 @@ class NotifierDriver:
             await put_practice(conn, practice)
 
     async def run_due_jobs(self, concurrency: int = 1) -> None:
-        """Run every job that is due, so many at the same time."""
+        """Run every job that is due, `concurrency` of them at the same time."""
         await self.components.queue.app.run_worker_async(
             queues=[QUEUE],
             concurrency=concurrency,

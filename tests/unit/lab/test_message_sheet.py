@@ -44,7 +44,7 @@ def test_own_messages_are_openings_of_the_table(detector: TrainedDetector) -> No
     for entry in entries:
         table = entry.shown.table
         assert table is not None
-        assert table.rows[-1].session in {f"{at:%-d %b}" for at in opened}
+        assert table.rows[-1].session in {f"{at:%-d\N{NO-BREAK SPACE}%b}" for at in opened}
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "for this client"), ("de", "sonst")])

@@ -19,6 +19,7 @@ from services.notifier.web.item_view import ItemSurroundings, ItemView, item_vie
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK, changed
 from tests.support.notifier.item_stories import KINDS, history_of, told
+from tests.support.schemas.whole_dates import whole_dates
 
 WORDINGS = Wordings.load()
 CATALOGUE = Catalogue.load()
@@ -64,12 +65,12 @@ def test_the_client_is_named_by_the_practices_own_reference() -> None:
 
 
 def test_times_are_those_of_the_therapists_place() -> None:
-    assert shown(changed()).session == "Session on Wed 18 Nov, 05:00"
+    assert shown(changed()).session == whole_dates("Session on Wed 18 Nov, 05:00")
 
 
 def test_the_first_sentence_says_what_fell_and_the_last_what_held() -> None:
     first, *_, last = shown(changed()).lead
-    assert first == (
+    assert first == whole_dates(
         "Goals have been lower since the session of 11 Nov: at the last form (18 Nov) 4.9,"
         " where about 8.6 is usual for this client."
     )
@@ -78,7 +79,7 @@ def test_the_first_sentence_says_what_fell_and_the_last_what_held() -> None:
 
 def test_an_older_producer_without_facts_claims_nothing_beyond_the_table() -> None:
     page = shown(changed(facts=None))
-    assert page.lead == ("The marks of the session of 18 Nov are in the table below.",)
+    assert page.lead == (whole_dates("The marks of the session of 18 Nov are in the table below."),)
     assert [(row.mark, row.usual, row.named) for row in page.components][1] == ("4.9", "8.6", False)
     assert page.guidance == GUIDANCE.entry(WORDINGS.of("en"), Topic.ALL, Shape.UNCLEAR)
 
@@ -105,7 +106,7 @@ def test_differences_are_those_of_the_figures_that_are_shown() -> None:
     ],
 )
 def test_no_past_session_is_called_the_next(next_session: NextSession | None, words: str | None) -> None:
-    assert shown(changed(), next_session=next_session).next_session == words
+    assert shown(changed(), next_session=next_session).next_session == (words and whole_dates(words))
 
 
 def test_later_sessions_are_told_with_their_marks_and_empty_forms() -> None:
@@ -116,14 +117,16 @@ def test_later_sessions_are_told_with_their_marks_and_empty_forms() -> None:
     )
     third = changed(Change.CONTINUED, 3, session_at=NOW + 2 * WEEK, facts=no_form)
     page = shown(opened, second, third)
-    assert page.later == ("Since then: 25 Nov: goals 6.1; 2 Dec: no form.",)
+    assert page.later == (whole_dates("Since then: 25 Nov: goals 6.1; 2 Dec: no form."),)
     assert not page.closed
 
 
 def test_back_at_usual_is_said_with_the_figures() -> None:
     back = changed(Change.REPAIRED, 2, session_at=NOW + WEEK, facts=goals(8.5, NOW + WEEK, Standing.HELD))
     page = shown(changed(facts=goals(4.9, NOW)), back)
-    assert page.later == ("Back near usual at the session of 25 Nov: goals 8.5 (before, about 8.6).",)
+    assert page.later == (
+        whole_dates("Back near usual at the session of 25 Nov: goals 8.5 (before, about 8.6)."),
+    )
 
 
 def test_settled_lower_is_said_with_the_level() -> None:
@@ -190,12 +193,12 @@ def test_the_link_into_the_practices_record_is_quoted() -> None:
 
 def test_the_page_is_complete_in_german() -> None:
     page = shown(changed(), locale="de-AT")
-    assert page.session == "Sitzung vom Mi., 18. Nov., 05:00 Uhr"
-    assert page.lead[0] == (
+    assert page.session == whole_dates("Sitzung vom Mi., 18. Nov., 05:00 Uhr")
+    assert page.lead[0] == whole_dates(
         "Die Ziele werden seit der Sitzung vom 11. Nov. niedriger bewertet:"
         " im letzten Bogen (18. Nov.) 4,9 statt sonst etwa 8,6."
     )
-    assert page.next_session == "Nächste Sitzung: Mi., 25. Nov., 07:00 Uhr"
+    assert page.next_session == whole_dates("Nächste Sitzung: Mi., 25. Nov., 07:00 Uhr")
 
 
 @pytest.mark.parametrize("kind", KINDS)

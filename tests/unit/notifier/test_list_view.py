@@ -14,6 +14,7 @@ from services.notifier.inbox.usefulness import Outcomes
 from services.notifier.web.list_view import ClientEntries, client_groups, usefulness_sentence
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK, changed, facts_of_a_step
+from tests.support.schemas.whole_dates import whole_dates
 
 EN = Wordings.load().of("en")
 THERAPIST = Therapist("north", "t-1", time_zone="Europe/Vienna")
@@ -42,8 +43,8 @@ def test_who_comes_next_is_first_and_a_past_session_is_not_next() -> None:
     found = groups(past, later, sooner)
     assert [one.client for one in found] == ["Client sooner", "Client later", "Client past"]
     assert [one.next_session for one in found] == [
-        "Next session expected Thu 19 Nov, 13:00",
-        "Next session Wed 25 Nov, 13:00",
+        whole_dates("Next session expected Thu 19 Nov, 13:00"),
+        whole_dates("Next session Wed 25 Nov, 13:00"),
         None,
     ]
 
@@ -67,13 +68,13 @@ def test_the_marks_are_those_of_the_newest_session() -> None:
     later = changed(Change.CONTINUED, 2, session_at=NOW + WEEK, facts=newer)
     (group,) = groups((item(told, later=later), None))
     assert group.entries[0].marks.split(";")[0] == f"Goals 6.2, usually {goal.usual:.1f}"
-    assert group.entries[0].session == "Session on Wed 25 Nov, 13:00"
+    assert group.entries[0].session == whole_dates("Session on Wed 25 Nov, 13:00")
 
 
 def test_empty_forms_have_words() -> None:
     facts = facts_of_a_step().model_copy(update={"empty": EmptyForms(last_at=NOW, count=2, of=8)})
     (group,) = groups((item(changed(facts=facts)), None))
-    assert group.entries[0].marks.endswith("no form on 18 Nov (2 of the last 8)")
+    assert group.entries[0].marks.endswith(whole_dates("no form on 18 Nov (2 of the last 8)"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from schemas.wording.fact_sentences import fact_sentences, later_sentence, settl
 from schemas.wording.sentences import LANGUAGES
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK
+from tests.support.schemas.whole_dates import whole_dates
 
 WORDINGS = Wordings.load()
 UTC = ZoneInfo("UTC")
@@ -180,8 +181,8 @@ TABLE = [
 
 @pytest.mark.parametrize(("these", "english", "german"), TABLE)
 def test_each_shape_has_its_sentences(these: Facts, english: list[str], german: list[str]) -> None:
-    assert said(these) == english
-    assert said(these, "de") == german
+    assert said(these) == [whole_dates(sentence) for sentence in english]
+    assert said(these, "de") == [whole_dates(sentence) for sentence in german]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -195,7 +196,7 @@ def test_no_sentence_ends_in_two_dots_or_has_an_empty_place(these: Facts, langua
 
 def test_without_any_form_only_the_missing_ones_are_told() -> None:
     these = Facts(shape=Shape.NO_FORM, empty=EmptyForms(last_at=NOW, count=3, of=3))
-    assert said(these) == ["No form came on 18 Nov (3 of the last 3)."]
+    assert said(these) == [whole_dates("No form came on 18 Nov (3 of the last 3).")]
 
 
 def test_a_component_without_a_mark_is_not_named() -> None:
@@ -209,7 +210,7 @@ def test_only_the_newest_three_later_sessions_are_listed() -> None:
         facts(fact(GOAL, FELL, 2.0 + step / 10)).model_copy(update={"form_at": NOW + WEEK * step})
         for step in range(1, 6)
     ]
-    assert later_sentence(told, later, WORDINGS.of("en"), UTC) == (
+    assert later_sentence(told, later, WORDINGS.of("en"), UTC) == whole_dates(
         "Since then: 9 Dec: goals 2.3; 16 Dec: goals 2.4; 23 Dec: goals 2.5."
     )
     assert later_sentence(told, [told], WORDINGS.of("en"), UTC) is None

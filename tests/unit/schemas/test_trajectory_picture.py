@@ -140,7 +140,7 @@ def test_dates_do_not_cover_one_another_and_the_told_one_is_among_them() -> None
     drawn = picture(trajectory(12), facts_of_a_step())
     places = sorted(date.x for date in drawn.dates)
     assert all(after - before >= 58 for before, after in pairwise(places))
-    assert [date.text for date in drawn.dates if date.strong] == ["18 Nov"]
+    assert [date.text for date in drawn.dates if date.strong] == ["18\N{NO-BREAK SPACE}Nov"]
 
 
 def test_the_text_alternative_says_what_the_table_says() -> None:

@@ -10,6 +10,7 @@ from schemas.facts import Shape
 from services.detector.preview.episodes import PreviewEpisode, choose_three
 from services.detector.preview.page import PreviewContents, render
 from tests.support.detector.tables import EXAMPLE, Cell, write
+from tests.support.schemas.whole_dates import whole_dates
 from tests.unit.detector.preview.conftest import Preview
 
 WEEKS = 12
@@ -42,7 +43,7 @@ def test_a_message_names_what_fell_and_since_when_and_how_it_went_on(
     (episode,) = found.episodes
     (message,) = episode.messages
     assert message.when == "Sunday, 15 February 2026"
-    assert message.shown.lead == (
+    assert message.shown.lead == whole_dates(
         "Goals fell at the session of 15 Feb: 2.0, where about 4.0 is usual for this client."
         " Bond and tasks stayed as usual."
     )
