@@ -26,7 +26,7 @@ def messages(
     """
     from lab.reports.message_sheet import read_messages, render_sheet, simulated_messages
     from schemas.instruments.settings import InstrumentSettings
-    from schemas.wording.sentences import LANGUAGES
+    from schemas.wording.wording import LANGUAGES
     from services.detector.model.artefact import SHIPPED, load
     from services.runtime.process.errors import Halt
 

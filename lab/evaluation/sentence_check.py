@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from lab.evaluation.stated_course import RatedSession
 from schemas.facts import ComponentFact, Facts, Standing
-from schemas.wording.fact_sentences import fact_sentences
+from schemas.wording.message_sentences import fact_sentences
 from schemas.wording.wording import Wording
 
 _NUMBER = re.compile(r"\d+[.,]\d")

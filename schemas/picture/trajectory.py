@@ -18,7 +18,7 @@ from schemas.facts import ComponentFact, Facts, Standing
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import from_units, to_units
 from schemas.picture.session_table import SessionTable, has_form, session_table
-from schemas.wording.fact_sentences import NAMED
+from schemas.wording.message_sentences import NAMED
 from schemas.wording.wording import Wording
 
 WIDTH, LEFT, RIGHT = 360, 92, 322

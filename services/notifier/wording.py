@@ -7,10 +7,7 @@ from importlib import resources
 
 from babel import Locale, UnknownLocaleError
 
-from schemas.wording.sentences import LANGUAGES, flatten, shared_sentences
-from schemas.wording.wording import Wording
-
-__all__ = ["Wording", "Wordings"]
+from schemas.wording.wording import LANGUAGES, Wording, flatten, shared_sentences
 
 DEFAULT_LANGUAGE = "en"
 

@@ -12,9 +12,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from schemas.components import Component
 from schemas.facts import Facts, Shape
-from schemas.wording.fact_sentences import NAMED
-from schemas.wording.sentences import LANGUAGES
-from schemas.wording.wording import Wording
+from schemas.wording.message_sentences import NAMED
+from schemas.wording.wording import LANGUAGES, Wording
 
 _SEVERAL = 3
 

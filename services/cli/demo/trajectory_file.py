@@ -10,8 +10,7 @@ from babel import Locale
 from schemas.events import Change, EpisodeChanged
 from schemas.instruments.settings import InstrumentSettings
 from schemas.picture.trajectory import DrawnTrajectory, draw
-from schemas.wording.sentences import shared_sentences
-from schemas.wording.wording import Wording
+from schemas.wording.wording import Wording, shared_sentences
 
 _MESSAGES = frozenset({Change.OPENED, Change.DEEPENED})
 

@@ -15,11 +15,15 @@ from schemas.ids import InstrumentId
 from schemas.instruments.instrument import Instrument
 from schemas.picture.session_table import SessionTable
 from schemas.picture.trajectory import DrawnTrajectory, draw
-from schemas.wording.fact_sentences import fact_sentences, repaired_sentence, settled_sentence
 from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of
-from schemas.wording.precision_sentences import precision_basis, precision_sentence
-from schemas.wording.sentences import shared_sentences
-from schemas.wording.wording import Wording
+from schemas.wording.message_sentences import (
+    fact_sentences,
+    precision_basis,
+    precision_sentence,
+    repaired_sentence,
+    settled_sentence,
+)
+from schemas.wording.wording import Wording, shared_sentences
 from services.detector.contracts import StatedFacts
 from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form, marks_of

@@ -9,6 +9,7 @@ from aiosmtplib import SMTPResponseException as ServerReply
 from babel.dates import format_date
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from schemas.wording.wording import Wording
 from services.notifier.channels.channel import (
     ChannelDefinition,
     DeliveryReason,
@@ -20,7 +21,7 @@ from services.notifier.channels.channel import (
     WorthRetrying,
 )
 from services.notifier.settings import MailSettings
-from services.notifier.wording import Wording, Wordings
+from services.notifier.wording import Wordings
 from services.runtime.process.settings import read_secret
 
 _KEY = {Purpose.EPISODE: "mail.review", Purpose.SIGN_IN: "mail.sign_in"}

@@ -10,13 +10,13 @@ from fastapi.responses import Response
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
 from schemas.validation_errors import InvalidInput
+from schemas.wording.wording import Wording
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.caseload import AssessedSession, CaseloadClient, find_caseload
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import is_cross_site
 from services.notifier.web.small_line import SmallLine, small_line
-from services.notifier.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas.events import Answer, Change
+from schemas.wording.wording import Wording
 from services.notifier.inbox.items import GivenAnswer, InboxItem
-from services.notifier.wording import Wording
 
 _NOT_LISTED = frozenset({Change.CONTINUED, Change.ACKNOWLEDGED})
 """Later sessions are in the picture, and an answer is listed as what the therapist did."""

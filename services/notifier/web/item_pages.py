@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from psycopg import Error as DatabaseError
 
 from schemas.events import Answer, TalkedAbout
+from schemas.wording.wording import Wording
 from services.notifier.directory.next_sessions import next_session
 from services.notifier.directory.store import find_practices
 from services.notifier.domain.therapist import Therapist
@@ -20,7 +21,6 @@ from services.notifier.sign_in import SignInSession
 from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import is_valid_form, parse_uuid
-from services.notifier.wording import Wording
 from services.runtime.process.errors import Retry
 
 Text = Annotated[str, Form(max_length=200)]

@@ -13,15 +13,16 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.picture.trajectory import DrawnTrajectory, TrajectoryPicture, draw
 from schemas.validation_errors import InvalidInput
-from schemas.wording.fact_sentences import (
+from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of
+from schemas.wording.message_sentences import (
     NAMED,
     fact_sentences,
     later_sentence,
+    precision_basis,
+    precision_sentence,
     repaired_sentence,
     settled_sentence,
 )
-from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of
-from schemas.wording.precision_sentences import precision_basis, precision_sentence
 from schemas.wording.wording import Wording
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession

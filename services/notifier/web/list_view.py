@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from schemas.components import Component
 from schemas.events import EpisodeChanged, TrajectoryPoint
 from schemas.facts import ComponentFact, Standing
-from schemas.wording.fact_sentences import NAMED
+from schemas.wording.message_sentences import NAMED
+from schemas.wording.wording import Wording
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem
 from services.notifier.inbox.usefulness import Outcomes
 from services.notifier.web.small_line import SmallLine, small_line
-from services.notifier.wording import Wording
 
 FEWEST_MESSAGES = 5
 """Fewest messages from which on a therapist is shown what came of them: fewer say nothing."""

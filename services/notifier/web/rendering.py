@@ -6,10 +6,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from schemas.wording.wording import Wording
 from services.notifier.domain.therapist import Therapist
 from services.notifier.settings import WebSettings
 from services.notifier.sign_in import SignInSession
-from services.notifier.wording import Wording, Wordings
+from services.notifier.wording import Wordings
 
 
 class PageRenderer:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from schemas.wording.sentences import LANGUAGES
+from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import MailTiming
 from services.notifier.channels.registry import Channel
 from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails

@@ -7,8 +7,8 @@ from schemas.facts import Standing
 from schemas.instruments.catalogue import Catalogue
 from schemas.picture.trajectory import DrawnTrajectory, TrajectoryPicture, draw
 from schemas.validation_errors import InvalidInput
+from schemas.wording.wording import Wording
 from services.notifier.domain.therapist import Therapist
-from services.notifier.wording import Wording
 
 
 @dataclass(frozen=True, slots=True)

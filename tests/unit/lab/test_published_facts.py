@@ -24,8 +24,7 @@ from schemas.facts import Facts, Shape
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import to_units
-from schemas.wording.sentences import LANGUAGES, shared_sentences
-from schemas.wording.wording import Wording
+from schemas.wording.wording import LANGUAGES, Wording, shared_sentences
 from services.detector.contracts import encode
 from services.detector.domain.form import marks_of
 from services.detector.model.trained_detector import TrainedDetector

@@ -9,8 +9,8 @@ from schemas.components import Component
 from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSource
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
-from schemas.wording.fact_sentences import NAMED
 from schemas.wording.guidance.guidance import Guidance, Topic, topic_of
+from schemas.wording.message_sentences import NAMED
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist

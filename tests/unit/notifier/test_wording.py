@@ -8,7 +8,7 @@ import pytest
 from schemas.components import Component
 from schemas.events import Answer, Change, TalkedAbout
 from schemas.facts import Shape
-from schemas.wording.sentences import LANGUAGES
+from schemas.wording.wording import LANGUAGES
 from services.notifier.domain.inbox_item import CLOSED, OPEN
 from services.notifier.wording import Wordings
 

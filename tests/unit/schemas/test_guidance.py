@@ -16,8 +16,7 @@ from schemas.wording.guidance.guidance import (
     Topic,
     topic_of,
 )
-from schemas.wording.sentences import LANGUAGES
-from schemas.wording.wording import Wording
+from schemas.wording.wording import LANGUAGES, Wording
 from tests.support.detector.episodes import NOW
 
 GUIDANCE = Guidance.load()

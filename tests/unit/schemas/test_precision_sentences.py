@@ -6,9 +6,8 @@ import pytest
 from babel import Locale
 
 from schemas.events import MessagePrecision, PrecisionSource
-from schemas.wording.precision_sentences import precision_basis, precision_sentence, right_of_ten
-from schemas.wording.sentences import LANGUAGES, shared_sentences
-from schemas.wording.wording import Wording
+from schemas.wording.message_sentences import precision_basis, precision_sentence, right_of_ten
+from schemas.wording.wording import LANGUAGES, Wording, shared_sentences
 
 
 def precision(right: float, source: PrecisionSource = PrecisionSource.SIMULATED) -> MessagePrecision:

@@ -1,10 +1,11 @@
-"""Says in sentences what the facts of an episode state, and nothing that they do not."""
+"""Says in sentences what the facts of a message state, and how often messages like it were right."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas.components import Component
+from schemas.events import MessagePrecision, PrecisionSource
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.wording.wording import Wording
 
@@ -12,6 +13,8 @@ _SEVERAL = 3
 """From this number on, components that all fell are named together."""
 _PLURAL = {Component.GOAL, Component.TASK}
 _MOST_LATER = 3
+_MOST_OF_TEN = 9
+"""The highest number of ten messages that is stated: ratings alone cannot make it certain."""
 NAMED = {Standing.FELL, Standing.LOW}
 """How components stand that a message is about."""
 
@@ -192,3 +195,29 @@ def _list(texts: Iterable[str], wording: Wording) -> str:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def right_of_ten(precision: MessagePrecision) -> int:
+    """Return how many of ten messages were right, 0 to 9."""
+    return min(_MOST_OF_TEN, round(10 * precision.right))
+
+
+def precision_sentence(precision: MessagePrecision, wording: Wording) -> str:
+    """Return how many of ten messages like this stood for a lasting change."""
+    right = right_of_ten(precision)
+    key = f"precision.{_place(precision)}"
+    return wording(key, right=right) if right else wording(f"{key}_hardly_any")
+
+
+def precision_basis(precision: MessagePrecision, wording: Wording) -> str:
+    """Return where the figure comes from, with its count and interval."""
+    return wording(
+        f"precision.{_place(precision)}_basis",
+        messages=precision.messages,
+        low=round(100 * precision.low),
+        high=round(100 * precision.high),
+    )
+
+
+def _place(precision: MessagePrecision) -> str:
+    return "practice" if precision.source is PrecisionSource.PRACTICE else "simulated"

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.components import Component
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
-from schemas.wording.fact_sentences import fact_sentences, later_sentence, settled_sentence
-from schemas.wording.sentences import LANGUAGES
+from schemas.wording.message_sentences import fact_sentences, later_sentence, settled_sentence
+from schemas.wording.wording import LANGUAGES
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK
 from tests.support.schemas.whole_dates import whole_dates
