@@ -8,7 +8,7 @@ from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
-from services.notifier.channels.registry import read_channel_settings
+from services.notifier.channels.channel import read_channel_settings
 from services.notifier.settings import (
     RetrySettings,
     WebSettings,

@@ -6,7 +6,7 @@ from fastapi.responses import Response
 from services.notifier.api.next_sessions import next_session_router
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
-from services.notifier.channels.registry import ChannelSettings
+from services.notifier.channels.channel import ChannelSettings
 from services.notifier.web.assets import asset_router
 from services.notifier.web.caseload_pages import caseload_router
 from services.notifier.web.guide_pages import guide_router

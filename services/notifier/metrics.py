@@ -7,11 +7,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from schemas.events import Answer
 from schemas.topics import EPISODE_CHANGED
-from services.notifier.channels.registry import OUTGOING, Channel
+from services.notifier.channels.channel import OUTGOING, Channel
 from services.notifier.directory.store import Connection
-from services.notifier.domain.decision import DecisionOutcome, DecisionReason, outcome_of
+from services.notifier.domain.decision import DecisionOutcome, DecisionReason, PlannedNotification, outcome_of
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
-from services.notifier.domain.planned_notification import PlannedNotification
 
 DECISION_LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600)
 

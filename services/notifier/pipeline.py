@@ -2,15 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.notifier.domain.planned_notification import PlannedNotification
+from services.notifier.domain.decision import PlannedNotification
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.stages.caseload import caseload
 from services.notifier.stages.decode import decode_records
 from services.notifier.stages.dedup import dedup
 from services.notifier.stages.inbox import inbox
-from services.notifier.stages.mute import mute
+from services.notifier.stages.plan import mute, route
 from services.notifier.stages.record import record
-from services.notifier.stages.route import route
 from services.notifier.stages.send import Defer, Send
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction

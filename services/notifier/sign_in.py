@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from services.notifier.channels.channel import Purpose
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel, Purpose
 from services.notifier.directory.store import Connection
 from services.notifier.domain.delivery import Delivery, DeliveryState
 from services.notifier.domain.therapist import Therapist

@@ -8,7 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
-from services.notifier.channels.registry import ChannelSettings, build_channels
+from services.notifier.channels.channel import ChannelSettings, build_channels
 from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.deliveries.sender import DeliverySender
@@ -23,8 +23,7 @@ from services.notifier.settings import (
     WorkerSettings,
 )
 from services.notifier.sign_in import LinkSigner
-from services.notifier.web.page_context import PageContext
-from services.notifier.web.rendering import PageRenderer
+from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.postgres.connect import conninfo, pool

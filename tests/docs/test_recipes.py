@@ -194,14 +194,14 @@ async def test_an_opened_episode_is_sent_as_a_text_message(notifier):
 """
 
 
-def test_a_channel_is_added_with_its_module_its_settings_and_a_line_in_the_registry(
+def test_a_channel_is_added_with_its_module_its_settings_and_a_line_in_the_list(
     copy: Copy, tmp_path: Path
 ) -> None:
     settings = copy.read("services/notifier/settings.py")
     (copy.root / "services" / "notifier" / "settings.py").write_text(settings + SMS_SETTINGS)
     copy.write("services/notifier/channels/sms.py", SMS_CHANNEL)
     copy.replace(
-        "services/notifier/channels/registry.py",
+        "services/notifier/channels/channel.py",
         '    WEBHOOK = "webhook"\n',
         '    WEBHOOK = "webhook"\n    SMS = "sms"\n',
     )

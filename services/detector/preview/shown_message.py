@@ -28,7 +28,7 @@ from services.detector.contracts import StatedFacts
 from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form, marks_of
 from services.detector.domain.message_precision import MeasuredPrecision, stated_precision
-from services.detector.published.episode import TRAJECTORY_POINTS, facts_in_units
+from services.detector.published.events import TRAJECTORY_POINTS, facts_in_units
 from services.detector.published.facts import SessionMarks, find_facts
 
 _LOCALES = {"en": "en_GB", "de": "de_DE"}

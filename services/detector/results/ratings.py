@@ -11,7 +11,7 @@ from schemas.events import AllianceAssessed
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
 from services.detector.domain.reasons import DeliveryOutcome
-from services.detector.published.assessment import published_assessment
+from services.detector.published.events import published_assessment
 from services.detector.results.dependencies import Pool, practice_for
 from services.runtime.http.credentials import CredentialStore
 

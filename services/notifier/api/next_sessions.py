@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.rating import NEXT_AHEAD, Reference, When
 from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
-from services.notifier.directory.next_sessions import put_next_session
-from services.notifier.directory.store import Connection
+from services.notifier.directory.store import Connection, put_next_session
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import require_tenant

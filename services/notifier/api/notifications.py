@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
-from services.notifier.channels.registry import OUTGOING, Channel
+from services.notifier.channels.channel import OUTGOING, Channel
 from services.notifier.directory.store import Connection
 from services.notifier.domain.decision import NOTIFYING_REASONS, DecisionOutcome, DecisionReason
 from services.notifier.domain.delivery import DeliveryState

@@ -7,8 +7,13 @@ from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, create_model
 
 from schemas.rating import Reference
-from services.notifier.channels.channel import MailTiming
-from services.notifier.channels.registry import Channel, ChannelSettings, contact_columns, contact_models
+from services.notifier.channels.channel import (
+    Channel,
+    ChannelSettings,
+    MailTiming,
+    contact_columns,
+    contact_models,
+)
 from services.notifier.deliveries.mail_plans import plan_mails
 from services.notifier.directory.entry import TherapistEntry, entry_errors, to_therapist
 from services.notifier.directory.store import Connection, find_therapist, put_therapist

@@ -46,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(file: Path, practice: str) -> int:
-    from services.notifier.channels.registry import read_channel_settings
+    from services.notifier.channels.channel import read_channel_settings
     from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 
     try:

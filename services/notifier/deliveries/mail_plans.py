@@ -6,10 +6,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from schemas.events import EpisodeChanged
-from services.notifier.channels.channel import DeliveryReason, MailTiming, Purpose
-from services.notifier.channels.registry import Channel
-from services.notifier.directory.next_sessions import next_sessions
-from services.notifier.directory.store import Connection, PracticeOptions, find_practices, find_therapist
+from services.notifier.channels.channel import Channel, DeliveryReason, MailTiming, Purpose
+from services.notifier.directory.store import (
+    Connection,
+    PracticeOptions,
+    find_practices,
+    find_therapist,
+    next_sessions,
+)
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
 from services.notifier.domain.mail_plan import DueReason, MailTimes, is_same_day, plan_mail
 from services.notifier.domain.next_session import NextSession

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from psycopg_pool import AsyncConnectionPool
 
 from services.notifier.channels.channel import (
+    Channel,
     DeliveryReason,
     Message,
     NotWorthRetrying,
@@ -17,7 +18,6 @@ from services.notifier.channels.channel import (
     SendResult,
     Sent,
 )
-from services.notifier.channels.registry import Channel
 from services.notifier.deliveries.mail_plans import MailClaim, claim_mail, combine
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
 from services.notifier.directory.store import Connection, PracticeOptions, find_practices, find_therapist

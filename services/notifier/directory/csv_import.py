@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.rating import Reference
-from services.notifier.channels.registry import ChannelSettings, contact_columns, contact_models
+from services.notifier.channels.channel import ChannelSettings, contact_columns, contact_models
 from services.notifier.directory.entry import EntryFields, TherapistEntry, entry_errors, to_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.problem import field_errors

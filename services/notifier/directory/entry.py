@@ -8,8 +8,15 @@ from babel import Locale, UnknownLocaleError
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from schemas.rating import Reference
-from services.notifier.channels.channel import Contact, ContactError, MailTiming
-from services.notifier.channels.registry import Channel, ChannelSettings, contact_models, definition_of
+from services.notifier.channels.channel import (
+    Channel,
+    ChannelSettings,
+    Contact,
+    ContactError,
+    MailTiming,
+    contact_models,
+    definition_of,
+)
 from services.notifier.domain.therapist import ADDRESS, DEFAULT_CHANNELS, TIME_ZONES, Therapist
 
 

@@ -1,4 +1,4 @@
-"""Reads and writes therapists and practices' options in PostgreSQL."""
+"""Reads and writes therapists, practices' options and stated next sessions in PostgreSQL."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,14 @@ from datetime import datetime
 from functools import cache
 from itertools import chain
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from services.notifier.channels.channel import Contact, MailTiming
-from services.notifier.channels.registry import Channel, contact_columns, contact_models
+from schemas.events import EpisodeChanged
+from services.notifier.channels.channel import Channel, Contact, MailTiming, contact_columns, contact_models
+from services.notifier.domain.next_session import NextSession, StatedSession, determine_next_session
 from services.notifier.domain.therapist import OwnSettings, Therapist
 
 Connection = AsyncConnection[TupleRow]
@@ -19,6 +21,7 @@ Connection = AsyncConnection[TupleRow]
 _KEY = ("practice_id", "therapist_id")
 _ENTRY_COLUMNS = (*_KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet", "mail_timing")
 _SETTING_COLUMNS = ("language", "mail_on", "mail_timing", "mail_hour", "paused_until")
+_CLIENTS = "unnest(%s::text[], %s::text[], %s::text[]) AS wanted (practice_id, therapist_id, client_id)"
 
 
 @cache
@@ -178,3 +181,42 @@ def _contacts(values: Mapping[str, Any]) -> Iterator[tuple[Channel, Contact]]:
         if None not in fields.values():
             # Checked when it was stored: a rule that has become stricter since must not stop a batch.
             yield channel, model.model_construct(**fields)
+
+
+async def put_next_session(
+    conn: Connection, key: tuple[str, str, str], at: datetime | None, received_at: datetime
+) -> None:
+    """Store a statement for (practice id, therapist id, client id), unless a later one was received."""
+    await conn.execute(
+        "INSERT INTO notifier.next_session (practice_id, therapist_id, client_id, next_at, received_at)"
+        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (practice_id, therapist_id, client_id) DO UPDATE"
+        " SET next_at = excluded.next_at, received_at = excluded.received_at"
+        " WHERE next_session.received_at <= excluded.received_at",
+        (*key, at, received_at),
+    )
+
+
+async def next_session(
+    conn: Connection, practice: str, therapist: str, client: str, change: EpisodeChanged
+) -> NextSession | None:
+    """Return a client's next session after those of `change`, the newest change that is known."""
+    (found,) = await next_sessions(conn, [((practice, therapist, client), change)])
+    return found
+
+
+async def next_sessions(
+    conn: Connection, wanted: Sequence[tuple[tuple[str, str, str], EpisodeChanged]]
+) -> list[NextSession | None]:
+    """Return the next session for each ((practice id, therapist id, client id), newest change)."""
+    keys = sorted({key for key, _ in wanted})
+    rows = await conn.execute(
+        "SELECT practice_id, therapist_id, client_id, coalesce(t.time_zone, 'UTC'), s.next_at, s.received_at"
+        f" FROM {_CLIENTS} LEFT JOIN notifier.next_session s USING (practice_id, therapist_id, client_id)"
+        " LEFT JOIN notifier.therapist t USING (practice_id, therapist_id)",
+        [list(column) for column in zip(*keys, strict=True)] if keys else [[], [], []],
+    )
+    found: dict[tuple[str, str, str], tuple[ZoneInfo, StatedSession | None]] = {}
+    for practice, therapist, client, zone, at, received_at in await rows.fetchall():
+        stated = None if received_at is None else StatedSession(at, received_at)
+        found[practice, therapist, client] = ZoneInfo(zone), stated
+    return [determine_next_session(change, found[key][1], found[key][0]) for key, change in wanted]

@@ -1,8 +1,12 @@
-"""Lists every reason why a change is sent or shown on a channel, or is held back from it."""
+"""Defines what passes through the stages: an event with the decisions so far, each with its reason."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from schemas.events import Change
+from schemas.events import Change, EpisodeChanged, HeartbeatSent
+from services.notifier.channels.channel import Channel, MailTiming
+from services.notifier.domain.therapist import Therapist
 
 
 class DecisionOutcome(StrEnum):
@@ -55,3 +59,34 @@ session. Later states of an episode are shown in its inbox item, which the thera
 def outcome_of(reason: DecisionReason) -> DecisionOutcome:
     """Return the outcome that belongs to a reason."""
     return DecisionOutcome.TOLD if reason in NOTIFYING_REASONS else DecisionOutcome.SUPPRESSED
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedNotification:
+    """One event on its way through the stages."""
+
+    event: EpisodeChanged | HeartbeatSent
+    partition: int
+    key: bytes = field(repr=False)
+    therapist: Therapist | None = None
+    """None when the therapist is not in the directory."""
+    messages_on: bool = True
+    """False when the practice has switched messages off."""
+    mail_timing: MailTiming = MailTiming.BEFORE_SESSION
+    """What the practice has chosen for its therapists."""
+    plan: Mapping[Channel, DecisionReason] = field(default_factory=dict)
+    """For each channel the reason why the change is sent over it, or is held back."""
+
+    @property
+    def change(self) -> EpisodeChanged | None:
+        """The change, or None for a heartbeat."""
+        return self.event if isinstance(self.event, EpisodeChanged) else None
+
+    def goes_to(self, channel: Channel) -> bool:
+        """Return whether the change goes out over this channel, as decided so far."""
+        return self.plan.get(channel) in NOTIFYING_REASONS
+
+    def hold_back(self, reason: DecisionReason, *channels: Channel) -> "PlannedNotification":
+        """Return it held back from these channels; a channel held back before keeps its earlier reason."""
+        held = {channel: reason for channel in channels if self.goes_to(channel)}
+        return replace(self, plan={**self.plan, **held})

@@ -10,8 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
 
-from services.notifier.channels.channel import Purpose
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel, Purpose
 from services.notifier.domain.mail_plan import DueReason
 
 _NAMESPACE = UUID("0f2c5a3e-7d19-5b5e-9c55-2f6d3b1e8a42")

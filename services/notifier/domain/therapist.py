@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
-from services.notifier.channels.channel import Contact, MailTiming
-from services.notifier.channels.registry import Channel, definition_of
+from services.notifier.channels.channel import Channel, Contact, MailTiming, definition_of
 from services.notifier.domain.mail_plan import DEFAULT_HOUR, MailTimes
 
 ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+\.[^@\s<>\"(),:;\\\[\]]+")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent, HeartbeatEvent, decode
 from schemas.events import AllianceAssessed
 from schemas.topics import ASSESSED
-from services.notifier.domain.planned_notification import PlannedNotification
+from services.notifier.domain.decision import PlannedNotification
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Reject

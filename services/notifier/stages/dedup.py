@@ -10,9 +10,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from schemas.events import EpisodeChanged
-from services.notifier.channels.registry import OUTGOING, Channel
-from services.notifier.domain.decision import DecisionReason
-from services.notifier.domain.planned_notification import PlannedNotification
+from services.notifier.channels.channel import OUTGOING, Channel
+from services.notifier.domain.decision import DecisionReason, PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from schemas.events import Change
-from services.notifier.channels.registry import Channel
-from services.notifier.domain.decision import SENT_CHANGES, DecisionReason
+from services.notifier.channels.channel import Channel
+from services.notifier.domain.decision import SENT_CHANGES, DecisionReason, PlannedNotification
 from services.notifier.domain.inbox_item import EpisodeRevision, ItemState, fold_revisions
-from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 

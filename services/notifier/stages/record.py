@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from schemas.events import HeartbeatSent
-from services.notifier.domain.decision import DecisionReason, outcome_of
-from services.notifier.domain.planned_notification import PlannedNotification
+from services.notifier.domain.decision import DecisionReason, PlannedNotification, outcome_of
 from services.runtime.outbox.transaction import Transaction
 
 

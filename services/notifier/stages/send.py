@@ -6,8 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from schemas.events import Change, EpisodeChanged
-from services.notifier.channels.channel import DeliveryReason, Purpose
-from services.notifier.channels.registry import OUTGOING, Channel
+from services.notifier.channels.channel import OUTGOING, Channel, DeliveryReason, Purpose
 from services.notifier.deliveries.mail_plans import (
     GIVE_UP_AFTER,
     is_immediate,
@@ -15,9 +14,9 @@ from services.notifier.deliveries.mail_plans import (
     plan_mails,
 )
 from services.notifier.directory.store import Connection
+from services.notifier.domain.decision import PlannedNotification
 from services.notifier.domain.delivery import DeliveryState, delivery_id, predecessors
 from services.notifier.domain.mail_plan import GATHER, DueReason
-from services.notifier.domain.planned_notification import PlannedNotification
 from services.runtime.outbox.transaction import Transaction
 
 Defer = Callable[[Connection, Sequence[UUID]], Awaitable[None]]

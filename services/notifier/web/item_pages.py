@@ -11,8 +11,7 @@ from psycopg import Error as DatabaseError
 
 from schemas.events import Answer, TalkedAbout
 from schemas.wording.wording import Wording
-from services.notifier.directory.next_sessions import next_session
-from services.notifier.directory.store import find_practices
+from services.notifier.directory.store import find_practices, next_session
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.items import InboxItem, find_item

@@ -27,12 +27,13 @@ from schemas.wording.wording import Wording
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
-from services.notifier.inbox.items import InboxItem
-from services.notifier.web.item_history import history_lines
+from services.notifier.inbox.items import GivenAnswer, InboxItem
 
 ANSWERS = (Answer.DISCUSSED, Answer.WILL_DISCUSS, Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT)
 OPEN_STATES = {Change.OPENED, Change.DEEPENED, Change.ACKNOWLEDGED}
 """In the other states an item is closed: its page asks nothing and names no next session."""
+_NOT_LISTED = frozenset({Change.CONTINUED, Change.ACKNOWLEDGED})
+"""Later sessions are in the picture, and an answer is listed as what the therapist did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, w
         components=tuple(_component_rows(change, wording)),
         sure=tuple(_sure(change.precision, wording)),
         unknown=tuple(_unknown(facts, wording)),
-        history=history_lines(item, zone, wording),
+        history=_history_lines(item, zone, wording),
         given=_given(item, wording, zone),
         answers=() if closed else tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),
     )
@@ -213,3 +214,22 @@ def _given(item: InboxItem, wording: Wording, zone: ZoneInfo) -> str | None:
         answer=wording(f"answer.{item.given.answer.value}"),
         moment=wording.moment(item.given.at, zone),
     )
+
+
+def _history_lines(item: InboxItem, zone: ZoneInfo, wording: Wording) -> tuple[tuple[str, str], ...]:
+    """Return when and what, oldest first."""
+    events: list[tuple[datetime, str]] = [
+        (change.session_at, wording(f"history.{change.change.value}"))
+        for change in item.history
+        if change.change not in _NOT_LISTED
+    ]
+    events += [(given.at, _answered(given, wording)) for given in item.answers]
+    return tuple((wording.moment(at, zone), text) for at, text in sorted(events, key=lambda one: one[0]))
+
+
+def _answered(given: GivenAnswer, wording: Wording) -> str:
+    if given.answer is Answer.UNDONE:
+        return wording("history.undone")
+    if given.topic is not None:
+        return wording("history.talked_about", topic=wording(f"topic.{given.topic.value}"))
+    return wording("history.answered", answer=wording(f"answer.{given.answer.value}"))

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from services.notifier.directory.next_sessions import next_sessions
+from services.notifier.directory.store import next_sessions
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.items import list_items
 from services.notifier.inbox.usefulness import count_outcomes

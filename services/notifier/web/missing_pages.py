@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from services.notifier.web.rendering import PageRenderer
+from services.notifier.web.page_context import PageRenderer
 
 _FOR_PROGRAMS = ("/v1/", "/livez", "/readyz", "/metrics", "/static/")
 

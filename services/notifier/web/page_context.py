@@ -1,16 +1,19 @@
-"""Holds what the pages use, and finds out who is signed in."""
+"""Holds what the pages use: who is signed in, and templates that load nothing from other sites."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from psycopg_pool import AsyncConnectionPool
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.wording.guidance.guidance import Guidance
+from schemas.wording.wording import Wording
 from services.notifier.directory.store import Connection, find_therapist
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
@@ -18,9 +21,68 @@ from services.notifier.inbox.record_response import Transact
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import WebSettings
 from services.notifier.sign_in import LinkSigner, SessionLimits, SignInSession, find_session
-from services.notifier.web.rendering import PageRenderer
 from services.notifier.web.security import COOKIE, parse_uuid
+from services.notifier.wording import Wordings
 from services.runtime.process.clock import Clock
+
+
+class PageRenderer:
+    """Renders pages for one public address, in all languages."""
+
+    def __init__(self, settings: WebSettings, wordings: Wordings) -> None:
+        self._wordings = wordings
+        self.base = urlsplit(settings.public_url).path
+        self._environment = Environment(
+            loader=PackageLoader("services.notifier.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def wording(self, request: Request, therapist: Therapist | None = None) -> Wording:
+        """Return the wording for a therapist, or for a browser that nobody has signed in with."""
+        if therapist is not None:
+            return self._wordings.of(therapist.reading_locale)
+        return self._wordings.best(request.headers.get("accept-language", ""))
+
+    def render(
+        self,
+        template: str,
+        wording: Wording,
+        *,
+        status: int = 200,
+        session: SignInSession | None = None,
+        **values: object,
+    ) -> HTMLResponse:
+        """Return a page."""
+        text = self._environment.get_template(template).render(
+            t=wording, base=self.base, session=session, **values
+        )
+        return HTMLResponse(text, status, headers={"Content-Language": wording.language})
+
+    def render_message(
+        self, wording: Wording, heading: str, text: str, *, status: int, session: SignInSession | None = None
+    ) -> HTMLResponse:
+        """Return a page with a heading and one paragraph."""
+        return self.render(
+            "message.html",
+            wording,
+            status=status,
+            session=session,
+            heading=wording(heading),
+            text=wording(text),
+        )
+
+    def render_not_found(self, wording: Wording, session: SignInSession | None = None) -> HTMLResponse:
+        """Return the page for an item that does not exist or belongs to somebody else; both look the same."""
+        return self.render_message(
+            wording, "error.not_found_title", "error.not_found", status=404, session=session
+        )
+
+    def redirect(self, path: str) -> RedirectResponse:
+        """Redirect to another page, which the browser then requests by GET."""
+        return RedirectResponse(f"{self.base}{path}", 303)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from schemas.wording.wording import LANGUAGES
-from services.notifier.channels.channel import MailTiming
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel, MailTiming
 from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
 from services.notifier.directory.store import PracticeOptions, find_practices, put_own_settings
 from services.notifier.domain.mail_plan import HOURS

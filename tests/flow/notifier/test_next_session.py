@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from services.notifier.directory.next_sessions import next_session
+from services.notifier.directory.store import next_session
 from services.notifier.domain.next_session import NextSession
 from tests.support.detector.episodes import NOW, WEEK, changed
 from tests.support.notifier.batch_driver import NotifierDriver

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel
 from services.notifier.channels.webhook import WebhookContact
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed, episode_named

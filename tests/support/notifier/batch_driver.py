@@ -25,8 +25,7 @@ from schemas.events import (
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.notifier.app import build_app
-from services.notifier.channels.channel import MailTiming
-from services.notifier.channels.registry import Channel, read_channel_settings
+from services.notifier.channels.channel import Channel, MailTiming, read_channel_settings
 from services.notifier.deliveries.queue import QUEUE
 from services.notifier.directory.store import PracticeOptions, put_practice, put_therapist
 from services.notifier.domain.therapist import Therapist

@@ -9,7 +9,7 @@ from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSo
 from schemas.facts import Facts
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
-from services.detector.published.episode import facts_in_units
+from services.detector.published.events import facts_in_units
 from services.detector.published.facts import SessionMarks, find_facts
 from tests.support.detector.episodes import changed
 

@@ -21,7 +21,7 @@ from schemas.ids import (
     TherapistId,
 )
 from services.detector import contracts as wire
-from services.detector.published.assessment import pack_numbers, published_assessment
+from services.detector.published.events import pack_numbers, published_assessment
 from services.detector.stream.stages.heartbeat import TYPE as HEARTBEAT
 from services.runtime.kafka.record import Record
 from tests.support.detector.batch_driver import body, record_of

@@ -28,7 +28,7 @@ from schemas.wording.wording import LANGUAGES, Wording, shared_sentences
 from services.detector.contracts import encode
 from services.detector.domain.form import marks_of
 from services.detector.model.trained_detector import TrainedDetector
-from services.detector.published.episode import facts_in_units
+from services.detector.published.events import facts_in_units
 from services.detector.published.facts import SessionMarks, find_facts
 
 OPENINGS = 500

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel
 from services.notifier.domain.delivery import DeliveryState, delivery_id, may_become, predecessors
 from tests.support.detector.episodes import episode_named
 

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from services.notifier.channels.channel import MailTiming
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel, MailTiming
 from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 from services.notifier.directory.entry import TherapistEntry, entry_errors
 from services.notifier.settings import WebhookSettings

@@ -5,8 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.notifier.channels.channel import MailTiming
-from services.notifier.channels.registry import Channel
+from services.notifier.channels.channel import Channel, MailTiming
 from services.notifier.domain.mail_plan import MailTimes
 from services.notifier.domain.therapist import OwnSettings, Therapist
 from services.notifier.web.settings_pages import read_own_settings

@@ -10,14 +10,16 @@ from schemas.rating_order import SessionOrder, identity
 from services.detector.contracts import Changed, Numbers, encode, envelope, pack
 from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
-from services.detector.published.assessment import (
+from services.detector.published.events import (
+    PublishedSession,
     components_in_units,
+    episode_changed,
     numbers_without_risk,
     pack_numbers,
     published_assessment,
+    published_session,
     rated_numbers,
 )
-from services.detector.published.episode import PublishedSession, episode_changed, published_session
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 from services.runtime.postgres.connect import Connection

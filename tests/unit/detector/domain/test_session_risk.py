@@ -15,7 +15,7 @@ from schemas.rating_order import SessionOrder
 from services.detector.contracts import Numbers, pack
 from services.detector.domain.assessment import DIGITS, Assessment, ComponentFinding
 from services.detector.domain.session_risk import SessionRisk, session_risk, stored_session_risk
-from services.detector.published.assessment import components_in_units
+from services.detector.published.events import components_in_units
 
 CATALOGUE = Catalogue.load()
 SRS = CATALOGUE.get("srs")

@@ -9,7 +9,7 @@ from schemas.components import Component
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import to_units
 from services.detector.domain.assessment import ComponentFinding
-from services.detector.published.assessment import components_in_units
+from services.detector.published.events import components_in_units
 
 CATALOGUE = Catalogue.load()
 shares = st.one_of(st.just(nan), st.integers(0, 10**6).map(lambda number: number / 10**6))
