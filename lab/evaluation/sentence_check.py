@@ -5,11 +5,13 @@ from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
 from lab.evaluation.stated_course import RatedSession
-from schemas.facts import ComponentFact, Facts, Standing
+from schemas.components import Component
+from schemas.facts import Facts, Standing
 from schemas.wording.message_sentences import fact_sentences
 from schemas.wording.wording import Wording
 
-_NUMBER = re.compile(r"\d+[.,]\d")
+NUMBER = re.compile(r"\d+[.,]\d")
+"""A mark as a sentence shows it."""
 
 
 def check_sentences(
@@ -28,12 +30,15 @@ def check_sentences(
     earlier = {wording.number(mark) for session in given for mark in session.marks.values()}
     usuals = {wording.number(part.usual) for part in facts.components if part.usual is not None}
     slide = {wording.number(mark) for mark in facts.slide}
-    for number in _NUMBER.findall(text):
+    for number in NUMBER.findall(text):
         yield "a number is a mark or a usual level", number in {*marks.values(), *usuals, *(slide & earlier)}
     fell = [part for part in facts.components if part.standing in {Standing.FELL, Standing.LOW}]
     for part in fell:
         everything = len(fell) == len(last.marks)
-        yield "what fell is named", everything or any(name in text.lower() for name in _names(part, wording))
+        yield (
+            "what fell is named",
+            everything or any(name in text.lower() for name in names(part.component, wording)),
+        )
         yield "the mark of what fell is told", marks[part.component] in text
         if part.usual is not None:
             differs = wording.number(part.usual) != marks[part.component]
@@ -45,5 +50,6 @@ def check_sentences(
         yield "the newest session without a form is dated", wording.day(sessions[-1].session_at, zone) in text
 
 
-def _names(part: ComponentFact, wording: Wording) -> set[str]:
-    return {wording(f"name.{key}.{part.component.value}").lower() for key in ("one", "many")}
+def names(part: Component, wording: Wording) -> set[str]:
+    """Return what a component is called within a sentence, in small letters."""
+    return {wording(f"name.{key}.{part.value}").lower() for key in ("one", "many")}

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from schemas.components import Component
 from schemas.events import MessagePrecision, PrecisionSource
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
+from schemas.instruments.instrument import Instrument
 from schemas.wording.wording import Wording
 
 _SEVERAL = 3
@@ -15,6 +16,10 @@ _PLURAL = {Component.GOAL, Component.TASK}
 _MOST_LATER = 3
 _MOST_OF_TEN = 9
 """The highest number of ten messages that is stated: ratings alone cannot make it certain."""
+NEAR_SHARE = 0.05
+FAR_SHARE = 0.1
+"""What fell is near usual when it is at most half of its fall below it (or `NEAR_SHARE` of the scale, if that
+is more), in no case more than `FAR_SHARE`; with more than that above usual it is higher."""
 NAMED = {Standing.FELL, Standing.LOW}
 """How components stand that a message is about."""
 
@@ -24,31 +29,73 @@ def fact_sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> tuple[str,
     return tuple(_sentences(facts, wording, zone))
 
 
-def repaired_sentence(opened: Facts | None, facts: Facts | None, wording: Wording, zone: ZoneInfo) -> str:
-    """Return that the components which fell are back near the usual that they had before."""
-    named = _followed(opened, facts)
-    back = [one for one in named if one.mark is not None and one.usual is not None]
-    if facts is None or facts.form_at is None or not back or len(back) < len(named):
-        return wording("fact.repaired.plain")
-    marks = _list((_with(one, "mark_before", wording) for one in back), wording)
-    return wording("fact.repaired.components", last=wording.day(facts.form_at, zone), marks=marks)
+def repaired_sentences(
+    told: Facts | None, facts: Facts | None, scale: Instrument | None, wording: Wording, zone: ZoneInfo
+) -> tuple[str, ...]:
+    """Return where the components that fell are now, against the usual level that they had before.
 
-
-def settled_sentence(opened: Facts | None, facts: Facts | None, wording: Wording) -> str:
-    """Return at what level the components which fell have settled."""
-    settled = [
-        wording(
-            "fact.mark_lasting_alone" if one.usual is None else "fact.mark_lasting",
-            name=_name(one, wording),
-            mark=wording.number(one.lasting),
-            usual="" if one.usual is None else wording.number(one.usual),
+    Args:
+        told: the facts that the message was about.
+        facts: those of the session at which the episode closed; None when its producer stated none.
+        scale: the instrument of the marks; None when it is not known, so that nothing can be called near.
+        wording: the language.
+        zone: of the dates.
+    """
+    if facts is None or facts.form_at is None:
+        return (wording("fact.repaired.plain"),)
+    then = {one.component: one.mark for one in told.components if one.standing in NAMED} if told else {}
+    near, above, lower, risen = [], [], [], []
+    for one in facts.components:
+        before = then.get(one.component)
+        if one.mark is None or before is None:
+            continue
+        if one.usual is None:
+            risen += [one] if one.mark > before else []
+        elif _is_near(before, one.mark, one.usual, scale):
+            near.append(one)
+        elif wording.value(one.mark) < wording.value(one.usual):
+            lower.append(one)
+        elif wording.value(one.mark) > wording.value(one.usual):
+            above.append(one)
+    last = wording.day(facts.form_at, zone)
+    said = [
+        wording(f"fact.{key}", last=last, marks=_list((_with(one, mark, wording) for one in ones), wording))
+        for key, mark, ones in (
+            ("repaired.near", "mark_before", near),
+            ("others.rose", "mark_usual", above),
+            ("repaired.lower", "mark_before", lower),
+            ("repaired.risen", "mark", risen),
         )
-        for one in _followed(opened, facts)
-        if one.lasting is not None
+        if ones
     ]
-    if not settled:
-        return wording("fact.settled.plain")
-    return wording("fact.settled.components", marks=_list(settled, wording))
+    return tuple(said) or _form(facts, wording, zone)
+
+
+def settled_sentences(
+    told: Facts | None, facts: Facts | None, wording: Wording, zone: ZoneInfo
+) -> tuple[str, ...]:
+    """Return at what level the components that fell have settled, if that is lower than before.
+
+    The arguments are those of `repaired_sentences`.
+    """
+    if facts is None:
+        return (wording("fact.settled.plain"),)
+    named = [one.component for one in told.components if one.standing in NAMED] if told else []
+    lower, alone = [], []
+    for one in facts.components:
+        if one.component not in named or one.lasting is None:
+            continue
+        values = {"name": _name(one, wording), "mark": wording.number(one.lasting)}
+        if one.usual is None:
+            alone.append(wording("fact.mark_lasting_alone", **values))
+        elif wording.value(one.lasting) < wording.value(one.usual):
+            lower.append(wording("fact.mark_lasting", **values, usual=wording.number(one.usual)))
+    said = [
+        wording(f"fact.settled.{key}", marks=_list(marks, wording))
+        for key, marks in (("lower", lower), ("level", alone))
+        if marks
+    ]
+    return tuple(said) or _form(facts, wording, zone)
 
 
 def later_sentence(told: Facts, later: Sequence[Facts], wording: Wording, zone: ZoneInfo) -> str | None:
@@ -83,9 +130,8 @@ def _sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
     if fell:
         yield from _fallen(facts, fell, len(marked), wording, zone)
         yield from _others(marked, wording)
-    elif marked and facts.form_at is not None:
-        marks = _usuals(marked, wording)
-        yield wording("fact.others.form", last=wording.day(facts.form_at, zone), marks=marks)
+    else:
+        yield from _form(facts, wording, zone)
     if facts.empty is not None:
         yield _empty(facts.empty, wording, zone)
 
@@ -146,10 +192,23 @@ def _empty(empty: EmptyForms, wording: Wording, zone: ZoneInfo) -> str:
     return wording("fact.empty.after", day=wording.day(empty.last_at, zone), count=empty.count, of=empty.of)
 
 
-def _followed(opened: Facts | None, facts: Facts | None) -> list[ComponentFact]:
-    """Return the newest facts about the components that fell at the opening."""
-    fell = [one.component for one in opened.components if one.standing in NAMED] if opened else []
-    return [one for one in facts.components if one.component in fell] if facts else []
+def _is_near(told: float, mark: float, usual: float, scale: Instrument | None) -> bool:
+    """Return whether a mark that had been told as lower is near its usual level again."""
+    if scale is None:
+        return False
+    width = scale.highest - scale.lowest
+    least, most = NEAR_SHARE * width, FAR_SHARE * width
+    nearest = min(max((usual - told) / 2, least), most)
+    return told < mark and usual - nearest <= mark <= usual + most
+
+
+def _form(facts: Facts, wording: Wording, zone: ZoneInfo) -> tuple[str, ...]:
+    """Return the marks of the last form; nothing when there is none."""
+    marked = [one for one in facts.components if one.mark is not None]
+    if not marked or facts.form_at is None:
+        return ()
+    last = wording.day(facts.form_at, zone)
+    return (wording("fact.others.form", last=last, marks=_usuals(marked, wording)),)
 
 
 def _named(key: str, ones: Sequence[ComponentFact], wording: Wording, **values: object) -> str:

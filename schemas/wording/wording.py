@@ -83,7 +83,11 @@ class Wording:
 
     def difference(self, mark: float, usual: float) -> str:
         """Return the difference of two ratings as they are shown: a reader who subtracts gets the same."""
-        return self.signed(float(self.shown(mark)) - float(self.shown(usual)))
+        return self.signed(self.value(mark) - self.value(usual))
+
+    def value(self, value: float) -> float:
+        """Return the number that a reader sees."""
+        return float(self.shown(value))
 
     def spelled(self, text: str) -> str:
         """Return a text as this locale spells it: Switzerland and Liechtenstein write no sharp s."""

@@ -20,8 +20,8 @@ from schemas.wording.message_sentences import (
     fact_sentences,
     precision_basis,
     precision_sentence,
-    repaired_sentence,
-    settled_sentence,
+    repaired_sentences,
+    settled_sentences,
 )
 from schemas.wording.wording import Wording, shared_sentences
 from services.detector.contracts import StatedFacts
@@ -116,8 +116,10 @@ class MessageWriter:
         opened = _as_contract(self._stated(sessions, told))
         if sessions[closed].step.step == "settled":
             settled = _as_contract(self._stated(sessions, closed, settled=True))
-            return settled_sentence(opened, settled, self._wording)
-        return repaired_sentence(opened, _as_contract(self._stated(sessions, closed)), self._wording, _ZONE)
+            return " ".join(settled_sentences(opened, settled, self._wording, _ZONE))
+        scale = self._instrument_of(sessions[closed].form.order.instrument)
+        facts = _as_contract(self._stated(sessions, closed))
+        return " ".join(repaired_sentences(opened, facts, scale, self._wording, _ZONE))
 
     def _stated(self, sessions: Sequence[FoldedSession], place: int, *, settled: bool = False) -> StatedFacts:
         opened = next(at for at in range(place, -1, -1) if sessions[at].step.step == "opened")

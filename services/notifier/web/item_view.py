@@ -20,8 +20,8 @@ from schemas.wording.message_sentences import (
     later_sentence,
     precision_basis,
     precision_sentence,
-    repaired_sentence,
-    settled_sentence,
+    repaired_sentences,
+    settled_sentences,
 )
 from schemas.wording.wording import Wording
 from services.notifier.directory.store import PracticeOptions
@@ -104,7 +104,7 @@ def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, w
         closed=closed,
         withdrawn=item.state is Change.WITHDRAWN,
         lead=tuple(_lead(change, wording, zone)),
-        later=tuple(_later(item, newest, wording, zone)),
+        later=tuple(_later(item, newest, around.catalogue, wording, zone)),
         picture=draw(
             DrawnTrajectory(
                 drawn.trajectory, change.session_at, facts, _instrument(around.catalogue, drawn.instrument)
@@ -149,13 +149,16 @@ def _lead(change: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[
         yield wording("fact.deepened")
 
 
-def _later(item: InboxItem, newest: EpisodeChanged, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
+def _later(
+    item: InboxItem, newest: EpisodeChanged, catalogue: Catalogue, wording: Wording, zone: ZoneInfo
+) -> Iterator[str]:
     told = item.change.facts
     after = [one.facts for one in item.history if one.revision > item.change.revision and one.facts]
     if item.state is Change.REPAIRED:
-        yield repaired_sentence(told, newest.facts, wording, zone)
+        scale = _instrument(catalogue, newest.instrument)
+        yield from repaired_sentences(told, newest.facts, scale, wording, zone)
     elif item.state is Change.SETTLED:
-        yield settled_sentence(told, newest.facts, wording)
+        yield from settled_sentences(told, newest.facts, wording, zone)
     elif told is not None and (sentence := later_sentence(told, after, wording, zone)):
         yield sentence
     if item.state in {Change.UNREPAIRED, Change.ENDED}:

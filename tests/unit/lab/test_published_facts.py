@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from babel import Locale
 
+from lab.evaluation.closing_check import Closing, check_closing, check_later
 from lab.evaluation.fact_check import FactCheck, check_facts
 from lab.evaluation.sentence_check import check_sentences
 from lab.evaluation.stated_course import RatedSession
@@ -46,6 +47,7 @@ class Checks:
         self.all = FactCheck()
         self.openings: Counter[Shape] = Counter()
         self.later = 0
+        self.closings: Counter[str] = Counter()
 
     def add(self, dyad: AssessedDyad, instrument: Instrument) -> None:
         """Check what is stated at every session of the episodes of a dyad."""
@@ -55,6 +57,7 @@ class Checks:
             for at, marks in sessions
         ]
         opened, opening = 0, None
+        told: list[Facts] = []
         for number, decision in enumerate(dyad.decisions, 1):
             if decision.step == "opened":
                 opened, opening = number, None
@@ -64,8 +67,14 @@ class Checks:
                 facts = Facts.model_validate_json(encode(found))
                 scale = instrument.lowest, instrument.highest
                 check = check_facts(facts, rated[:number], scale, opening)
-                for wording in WORDINGS if decision.step != "open" else ():
+                told = [facts] if decision.step in {"opened", "deepened"} else [*told, facts]
+                for wording in WORDINGS:
                     check.add(check_sentences(facts, rated[:number], wording, UTC_ZONE))
+                    check.add(check_later(told[0], told[1:], rated[:number], wording, UTC_ZONE))
+                    if decision.step in {"repaired", "settled"}:
+                        closing = Closing(told[0], facts, settled)
+                        check.add(check_closing(closing, rated[:number], instrument, wording, UTC_ZONE))
+                        self.closings[decision.step] += 1
                 self.all.statements += check.statements
                 self.all.violations += check.violations
                 self.later += opening is not None
@@ -89,7 +98,8 @@ def test_no_fact_of_500_simulated_openings_contradicts_the_marks(
     assert checks.all.violations == []
     assert set(checks.openings) == set(Shape)
     assert checks.later > OPENINGS
-    assert checks.all.statements > 60 * OPENINGS
+    assert set(checks.closings) == {"repaired", "settled"}
+    assert checks.all.statements > 300 * OPENINGS
 
 
 def test_no_fact_of_an_opening_in_real_ratings_contradicts_the_marks(

@@ -8,7 +8,13 @@ import pytest
 
 from schemas.components import Component
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
-from schemas.wording.message_sentences import fact_sentences, later_sentence, settled_sentence
+from schemas.instruments.catalogue import Catalogue
+from schemas.wording.message_sentences import (
+    fact_sentences,
+    later_sentence,
+    repaired_sentences,
+    settled_sentences,
+)
 from schemas.wording.wording import LANGUAGES
 from services.notifier.wording import Wordings
 from tests.support.detector.episodes import NOW, WEEK
@@ -16,6 +22,7 @@ from tests.support.schemas.whole_dates import whole_dates
 
 WORDINGS = Wordings.load()
 UTC = ZoneInfo("UTC")
+SCALE = Catalogue.load().get("wai-sr")
 BOND, GOAL, TASK, OVERALL = Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL
 FELL, HELD, ROSE, LOW = Standing.FELL, Standing.HELD, Standing.ROSE, Standing.LOW
 FROM_START = Shape.LOW_FROM_START
@@ -216,6 +223,66 @@ def test_only_the_newest_three_later_sessions_are_listed() -> None:
     assert later_sentence(told, [told], WORDINGS.of("en"), UTC) is None
 
 
-def test_settled_without_a_level_states_no_figure() -> None:
-    told = facts(fact(GOAL, FELL, 2.0))
-    assert settled_sentence(told, told, WORDINGS.of("en")) == "The marks have settled at a lower level."
+def closing(*components: ComponentFact) -> Facts:
+    return facts(*components).model_copy(update={"form_at": NOW + WEEK})
+
+
+def lasting(component: Component, level: float, usual: float | None = 4.1) -> ComponentFact:
+    return fact(component, FELL, level, usual).model_copy(update={"lasting": level})
+
+
+BACK = "Back near usual at the session of 25 Nov"
+
+
+@pytest.mark.parametrize(
+    ("goal", "bond", "sentences"),
+    [
+        (4.0, 3.9, [f"{BACK}: goals 4.0 (before, about 4.1), bond 3.9 (before, about 4.1)."]),
+        (4.0, 3.6, [f"{BACK}: goals 4.0 (before, about 4.1).",
+                    "Still lower than before: bond 3.6 (before, about 4.1)."]),
+        (4.9, 4.5, [f"{BACK}: bond 4.5 (before, about 4.1).",
+                    "Higher than usual: goals 4.9 (usually about 4.1)."]),
+        (1.9, 3.2, ["Still lower than before: goals 1.9 (before, about 4.1), bond 3.2 (before, about 4.1)."]),
+    ],
+)  # fmt: skip
+def test_only_what_is_near_its_usual_level_is_called_back_near_it(
+    goal: float, bond: float, sentences: list[str]
+) -> None:
+    told = facts(fact(GOAL, FELL, 2.0), fact(BOND, FELL, 2.9), fact(TASK, HELD, 4.0))
+    now = closing(fact(GOAL, HELD, goal), fact(BOND, HELD, bond), fact(TASK, HELD, 4.0))
+    said_now = repaired_sentences(told, now, SCALE, WORDINGS.of("en"), UTC)
+    assert said_now == tuple(whole_dates(sentence) for sentence in sentences)
+
+
+def test_nothing_is_called_near_without_a_scale_or_a_usual_level() -> None:
+    told = facts(fact(GOAL, FELL, 2.0), fact(BOND, LOW, 1.5, None))
+    now = closing(fact(GOAL, HELD, 4.0), fact(BOND, Standing.UNKNOWN, 3.0, None))
+    assert repaired_sentences(told, now, None, WORDINGS.of("en"), UTC) == (
+        "Still lower than before: goals 4.0 (before, about 4.1).",
+        whole_dates("Higher than in the first forms at the session of 25 Nov: bond 3.0."),
+    )
+
+
+def test_an_episode_without_a_fall_closes_with_the_marks_alone() -> None:
+    told = Facts(shape=Shape.NO_FORM, components=(fact(GOAL, HELD, 4.0),), form_at=NOW, forms=8)
+    marks = (whole_dates("At the session of 25 Nov: goals 4.2 (usually about 4.1)."),)
+    now = closing(fact(GOAL, HELD, 4.2))
+    assert repaired_sentences(told, now, SCALE, WORDINGS.of("en"), UTC) == marks
+    assert settled_sentences(told, now, WORDINGS.of("en"), UTC) == marks
+
+
+def test_only_levels_below_the_usual_that_is_shown_are_called_settled_lower() -> None:
+    told = facts(fact(GOAL, FELL, 2.0), fact(BOND, FELL, 2.9), fact(TASK, LOW, 1.5, None))
+    now = closing(lasting(GOAL, 3.0), lasting(BOND, 4.06), lasting(TASK, 1.6, None))
+    assert settled_sentences(told, now, WORDINGS.of("en"), UTC) == (
+        "Settled lower: goals about 3.0 (before, about 4.1).",
+        "In the last forms: tasks about 1.6.",
+    )
+
+
+def test_facts_of_an_older_producer_state_no_figure() -> None:
+    wording = WORDINGS.of("en")
+    assert repaired_sentences(None, None, SCALE, wording, UTC) == (
+        "The marks are back near what is usual for this client.",
+    )
+    assert settled_sentences(None, None, wording, UTC) == ("The marks have settled at a lower level.",)
