@@ -8,14 +8,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import uvloop
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas import topics
+from schemas.components import Component
 from schemas.envelope import HEADERS
-from schemas.events import Component
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.settings import InstrumentSettings
 from services.detector import contracts
@@ -23,6 +23,7 @@ from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms, HeartbeatHistory
 from services.detector.domain.form import form_of
+from services.detector.domain.message_precision import MeasuredPrecision
 from services.detector.domain.practice import Models, PracticeRows
 from services.detector.settings import DetectorSettings
 from services.detector.stream.batch import Tools
@@ -53,6 +54,7 @@ class ConstantDetector:
     uses_statistics = False
 
     def __init__(self, snapshot: bytes) -> None:
+        self.message_precision: Mapping[str, MeasuredPrecision] = {}
         self._snapshot = snapshot
         parts = dict.fromkeys(
             (Component.BOND, Component.GOAL, Component.TASK), ComponentFinding(0.0, 0.8, 0.8)

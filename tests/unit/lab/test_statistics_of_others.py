@@ -55,6 +55,7 @@ class ReadsStatistics:
         self.detector = detector
         self.version, self.threshold, self.reference = detector.version, detector.threshold, None
         self.uses_statistics = uses_statistics
+        self.message_precision = detector.message_precision
         self.given: list[DyadForms] = []
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
