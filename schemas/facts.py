@@ -67,6 +67,11 @@ class ComponentFact(FactModel):
     usual_high: Mark = None
     lasting: Mark = None
     """Where it settled: about its level in the last forms; only in the facts of `settled`."""
+    first: Mark = None
+    """The mark in this client's first form, where there is no usual level and the last form's mark is lower
+    by a tenth of the scale or more; else null."""
+    back: bool = False
+    """It held in the last form, but was outside of its own usual range in a form from `since` on."""
 
 
 class EmptyForms(FactModel):
@@ -97,3 +102,5 @@ class Facts(FactModel):
     """Null when the newest session has a form."""
     forms: Annotated[int, Field(ge=0)] = 0
     """Number of forms with marks up to this session."""
+    decimals: Annotated[int, Field(ge=0)] = 1
+    """Decimals with which marks of the instrument are shown."""

@@ -49,6 +49,7 @@ def check_facts(
     check.add(checked.forms())
     for part in facts.components:
         check.add(checked.component(part))
+        check.add(checked.beside_the_last_form(part))
         if opening is None:
             check.add(checked.own_usual(part))
         else:
@@ -63,6 +64,7 @@ class _FactsCheck(StatedCourse):
     def forms(self) -> Iterator[tuple[str, bool]]:
         facts = self.facts
         yield "forms are those with marks", facts.forms == len(self.given)
+        yield "a wide scale is shown without decimals", facts.decimals == (self.width < 50)
         last = self.given[-1].session_at if self.given else None
         yield "the last form is the newest with marks", facts.form_at == last
         marked = {part for session in self.given for part in session.marks}
@@ -110,6 +112,32 @@ class _FactsCheck(StatedCourse):
             yield f"{name}: no mark, no standing", part.standing is Standing.UNKNOWN
         if part.standing is Standing.LOW:
             yield f"{name}: low from the start", self._is_low_from_start(part.component)
+
+    def beside_the_last_form(self, part: ComponentFact) -> Iterator[tuple[str, bool]]:
+        """State what was clearly higher in the first form, and what held only in the last one."""
+        name, since = part.component.value, self.facts.since
+        first, last = (self.given[at].marks.get(part.component) if self.given else None for at in (0, -1))
+        fell = first is not None and last is not None and first - last >= self.width / 10 - TINY
+        known = part.usual is not None or part.standing is Standing.LOW
+        yield (
+            f"{name}: first where no usual shows the fall",
+            part.first == (None if known or not fell else first),
+        )
+        outside = [
+            mark
+            for session in self.given
+            if since is not None and session.session_at >= since and part.usual is not None
+            for mark in [session.marks.get(part.component, part.usual)]
+            if not self._held(part, mark)
+        ]
+        held = part.standing is Standing.HELD and bool(self.fell)
+        yield f"{name}: back near usual, or always there", part.back == (held and bool(outside))
+
+    def _held(self, part: ComponentFact, mark: float) -> bool:
+        if part.usual is None or part.usual_low is None or part.usual_high is None:
+            return False
+        in_range = part.usual_low - TINY <= mark <= part.usual_high + TINY
+        return in_range or abs(mark - part.usual) < VISIBLE * self.width - TINY
 
     def _standing(self, part: ComponentFact, mark: float, usual: float, high: float) -> tuple[str, bool]:
         visible, clear = VISIBLE * self.width - TINY, _CLEAR_IN_RANGE * self.width - TINY

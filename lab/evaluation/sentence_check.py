@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from lab.evaluation.stated_course import RatedSession
 from schemas.components import Component
-from schemas.facts import Facts, Standing
+from schemas.facts import ComponentFact, Facts, Standing
 from schemas.wording.message_sentences import fact_sentences
 from schemas.wording.wording import Wording
 
@@ -21,7 +21,9 @@ def check_sentences(
 
     The usual levels are taken from the facts; `check_facts` checks these.
     """
-    text = " ".join(fact_sentences(facts, wording, zone))
+    sentences = fact_sentences(facts, wording, zone)
+    text = " ".join(sentences)
+    wording = wording.with_decimals(facts.decimals)
     given = [session for session in sessions if session.marks]
     if not given:
         return
@@ -30,8 +32,10 @@ def check_sentences(
     earlier = {wording.number(mark) for session in given for mark in session.marks.values()}
     usuals = {wording.number(part.usual) for part in facts.components if part.usual is not None}
     slide = {wording.number(mark) for mark in facts.slide}
+    first = {wording.number(part.first) for part in facts.components if part.first is not None}
     for number in NUMBER.findall(text):
-        yield "a number is a mark or a usual level", number in {*marks.values(), *usuals, *(slide & earlier)}
+        known = {*marks.values(), *usuals, *((slide | first) & earlier)}
+        yield "a number is a mark or a usual level", number in known
     fell = [part for part in facts.components if part.standing in {Standing.FELL, Standing.LOW}]
     for part in fell:
         everything = len(fell) == len(last.marks)
@@ -46,8 +50,38 @@ def check_sentences(
     if fell:
         days = {wording.day(at, zone) for at in (last.session_at, facts.since) if at is not None}
         yield "a fall is dated", bool(facts.slide) or any(day in text for day in days)
+    yield from _beside_what_fell(facts, sentences, wording)
     if not sessions[-1].marks:
         yield "the newest session without a form is dated", wording.day(sessions[-1].session_at, zone) in text
+
+
+def _beside_what_fell(facts: Facts, sentences: Sequence[str], wording: Wording) -> Iterator[tuple[str, bool]]:
+    """State what stayed as usual or is near it again, what rose, and what fell since the first form."""
+
+    def told(key: str, part: ComponentFact) -> bool:
+        # The words of a sentence that stand outside of its places tell it from the other ones.
+        said = re.split(r"\{\w+\}", wording.texts[f"fact.{key}"])
+        return any(
+            sentence.startswith(said[0]) and sentence.endswith(said[-1])
+            for sentence in sentences
+            if any(name in sentence.lower() for name in names(part.component, wording))
+        )
+
+    for part in facts.components:
+        if told("others.held_singular", part) or told("others.held_plural", part):
+            yield "what stayed as usual did at each form", part.standing is Standing.HELD and not part.back
+        if told("others.back_singular", part) or told("others.back_plural", part):
+            yield "what is near usual again was away from it", part.standing is Standing.HELD and part.back
+        if part.standing is Standing.ROSE:
+            yield "what rose is told", told("others.rose", part)
+        if part.first is not None and part.mark is not None:
+            shown = {wording.number(part.first), wording.number(part.mark)}
+            fall = any(
+                all(number in sentence for number in shown)
+                for sentence in sentences
+                if any(name in sentence.lower() for name in names(part.component, wording))
+            )
+            yield "what is lower than in the first form is told with both marks", fall and len(shown) == 2
 
 
 def names(part: Component, wording: Wording) -> set[str]:

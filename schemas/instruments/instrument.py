@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Marks = TypeVar("Marks", float, "NDArray[np.float64]")
 
+_WIDE = 50
+"""Width from which on a scale is a wide one."""
+
 
 @dataclass(frozen=True)
 class Instrument:
@@ -49,6 +52,11 @@ class Instrument:
     def unit_step(self) -> float:
         """The step on the common scale 0 to 1."""
         return self.step / (self.highest - self.lowest)
+
+    @property
+    def decimals(self) -> int:
+        """Decimals with which marks are shown: on a wide scale a tenth of a mark says nothing."""
+        return 0 if self.highest - self.lowest >= _WIDE else 1
 
     @property
     def lowest_total(self) -> float:

@@ -48,6 +48,7 @@ def session_table(
     points: Sequence[TrajectoryPoint], instrument: Instrument | None, wording: Wording, zone: ZoneInfo
 ) -> SessionTable:
     """Return the table of a trajectory; without an instrument its marks are in hundredths of the scale."""
+    wording = wording.with_decimals(0 if instrument is None else instrument.decimals)
     shown = [one for one in Component if any(getattr(point, one.value) is not None for point in points)]
 
     def cell(point: TrajectoryPoint, component: Component) -> str:

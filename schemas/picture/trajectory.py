@@ -22,7 +22,9 @@ from schemas.wording.message_sentences import NAMED
 from schemas.wording.wording import Wording
 
 WIDTH, LEFT, RIGHT = 360, 92, 322
-_TOP, _BETWEEN, _DATES = 8, 16, 24
+_TOP, _BETWEEN, _TO_DATES, _UNDER_DATES = 8, 16, 18, 6
+_BELOW_A_VALUE = 13
+"""From the line that a value stands on to that of the dates under it: so they never touch."""
 _HEIGHT_OF_OTHERS = 28
 _HEIGHTS = {0: 44, 1: 60, 2: 48, 3: 42, 4: 36}
 """Height of a row in full ink, by how many there are: the picture keeps about one height."""
@@ -117,28 +119,30 @@ def draw(
         return None
     strong = fell & set(shown) or set(shown)
     columns = _Columns.of(drawn)
-    places = list(_places(shown, strong))
-    bottom = places[-1].bottom
     instrument = drawn.instrument
+    rows = tuple(
+        _row(
+            known.get(place.component) or ComponentFact(component=place.component, standing=Standing.UNKNOWN),
+            place,
+            columns,
+            drawn,
+            wording,
+        )
+        for place in _places(shown, strong)
+    )
+    lowest = rows[-1]
+    dates = lowest.bottom + _TO_DATES
+    if lowest.value is not None:
+        dates = max(dates, lowest.value.y + _BELOW_A_VALUE)
     return TrajectoryPicture(
         name=name,
-        height=bottom + _DATES,
+        height=dates + _UNDER_DATES,
         title=_title(instrument, wording),
         lowest="" if instrument is None else f"{instrument.lowest:g}",
         highest="" if instrument is None else f"{instrument.highest:g}",
-        rows=tuple(
-            _row(
-                known.get(place.component)
-                or ComponentFact(component=place.component, standing=Standing.UNKNOWN),
-                place,
-                columns,
-                drawn,
-                wording,
-            )
-            for place in places
-        ),
+        rows=rows,
         empty=tuple(x for x, point in zip(columns.xs, drawn.points, strict=True) if not has_form(point)),
-        dates=tuple(_dates(columns, drawn.points, bottom + _DATES - 6, wording, zone)),
+        dates=tuple(_dates(columns, drawn.points, dates, wording, zone)),
         table=session_table(drawn.points, instrument, wording, zone),
     )
 
@@ -245,7 +249,7 @@ def _value(
     mark = None if index is None else marks[index]
     if index is None or mark is None:
         return None
-    text = wording.number(to_units(instrument, mark))
+    text = wording.with_decimals(instrument.decimals).number(to_units(instrument, mark))
     x, y = columns.xs[index], place.y(mark)
     if index == len(marks) - 1:
         return PictureLabel(RIGHT + 2, y + 4.5, "start", text, place.strong)

@@ -26,7 +26,7 @@ NAMED = {Standing.FELL, Standing.LOW}
 
 def fact_sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> tuple[str, ...]:
     """Return what fell, what held and what rose in the last form, then the sessions without a form."""
-    return tuple(_sentences(facts, wording, zone))
+    return tuple(_sentences(facts, wording.with_decimals(facts.decimals), zone))
 
 
 def repaired_sentences(
@@ -43,6 +43,7 @@ def repaired_sentences(
     """
     if facts is None or facts.form_at is None:
         return (wording("fact.repaired.plain"),)
+    wording = wording.with_decimals(facts.decimals)
     then = {one.component: one.mark for one in told.components if one.standing in NAMED} if told else {}
     near, above, lower, risen = [], [], [], []
     for one in facts.components:
@@ -80,6 +81,7 @@ def settled_sentences(
     """
     if facts is None:
         return (wording("fact.settled.plain"),)
+    wording = wording.with_decimals(facts.decimals)
     named = [one.component for one in told.components if one.standing in NAMED] if told else []
     lower, alone = [], []
     for one in facts.components:
@@ -100,6 +102,7 @@ def settled_sentences(
 
 def later_sentence(told: Facts, later: Sequence[Facts], wording: Wording, zone: ZoneInfo) -> str | None:
     """Return the marks of the newest sessions after the told one, for the components that it names."""
+    wording = wording.with_decimals(told.decimals)
     named = [one.component for one in told.components if one.standing in NAMED]
     entries: dict[datetime, str] = {}
     for facts in later:
@@ -124,14 +127,14 @@ def later_sentence(told: Facts, later: Sequence[Facts], wording: Wording, zone: 
 def _sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
     marked = [one for one in facts.components if one.mark is not None]
     fell = [one for one in marked if one.standing in NAMED]
-    if facts.shape is Shape.NO_FORM or (not fell and facts.empty is not None):
-        yield from _without_form(facts, marked, wording, zone)
+    if facts.shape is Shape.NO_FORM or not fell:
+        if facts.empty is not None:
+            yield _empty(facts.empty, wording, zone)
+        yield from _form(facts, wording, zone, "empty.before" if facts.empty else "others.form")
+        yield from _higher_or_below_first(marked, wording)
         return
-    if fell:
-        yield from _fallen(facts, fell, len(marked), wording, zone)
-        yield from _others(marked, wording)
-    else:
-        yield from _form(facts, wording, zone)
+    yield from _fallen(facts, fell, len(marked), wording, zone)
+    yield from _others(marked, wording)
     if facts.empty is not None:
         yield _empty(facts.empty, wording, zone)
 
@@ -166,26 +169,27 @@ def _fallen(
 
 
 def _others(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
-    lower, held, rose = (
+    lower, held = (
         [one for one in marked if one.standing is standing]
-        for standing in (Standing.SOMEWHAT_LOWER, Standing.HELD, Standing.ROSE)
+        for standing in (Standing.SOMEWHAT_LOWER, Standing.HELD)
     )
     if lower:
         yield wording("fact.others.lower", marks=_usuals(lower, wording))
-    if held:
-        yield _named("others.held", held, wording)
+    for key, ones in (("held", [one for one in held if not one.back]), ("back", [o for o in held if o.back])):
+        if ones:
+            yield _named(f"others.{key}", ones, wording)
+    yield from _higher_or_below_first(marked, wording)
+
+
+def _higher_or_below_first(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
+    rose = [one for one in marked if one.standing is Standing.ROSE]
     if rose:
         yield wording("fact.others.rose", marks=_usuals(rose, wording))
-
-
-def _without_form(
-    facts: Facts, marked: Sequence[ComponentFact], wording: Wording, zone: ZoneInfo
-) -> Iterator[str]:
-    if facts.empty is not None:
-        yield _empty(facts.empty, wording, zone)
-    if marked and facts.form_at is not None:
-        key = "fact.empty.before" if facts.empty is not None else "fact.others.form"
-        yield wording(key, last=wording.day(facts.form_at, zone), marks=_usuals(marked, wording))
+    falls = [(one.mark - one.first, one) for one in marked if one.mark is not None and one.first is not None]
+    if falls:
+        deepest_first = [one for _, one in sorted(falls, key=lambda fall: fall[0])]
+        marks = _list((_with(one, "mark_first", wording) for one in deepest_first), wording)
+        yield wording("fact.others.below_first", marks=marks)
 
 
 def _empty(empty: EmptyForms, wording: Wording, zone: ZoneInfo) -> str:
@@ -202,13 +206,13 @@ def _is_near(told: float, mark: float, usual: float, scale: Instrument | None) -
     return told < mark and usual - nearest <= mark <= usual + most
 
 
-def _form(facts: Facts, wording: Wording, zone: ZoneInfo) -> tuple[str, ...]:
+def _form(facts: Facts, wording: Wording, zone: ZoneInfo, key: str = "others.form") -> tuple[str, ...]:
     """Return the marks of the last form; nothing when there is none."""
     marked = [one for one in facts.components if one.mark is not None]
     if not marked or facts.form_at is None:
         return ()
     last = wording.day(facts.form_at, zone)
-    return (wording("fact.others.form", last=last, marks=_usuals(marked, wording)),)
+    return (wording(f"fact.{key}", last=last, marks=_usuals(marked, wording)),)
 
 
 def _named(key: str, ones: Sequence[ComponentFact], wording: Wording, **values: object) -> str:
@@ -233,6 +237,7 @@ def _figures(one: ComponentFact, wording: Wording) -> dict[str, str]:
     return {
         "mark": "" if one.mark is None else wording.number(one.mark),
         "usual": "" if one.usual is None else wording.number(one.usual),
+        "first": "" if one.first is None else wording.number(one.first),
     }
 
 

@@ -2,11 +2,11 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from babel import Locale
@@ -54,6 +54,8 @@ class Wording:
     language: str
     locale: Locale
     texts: Mapping[str, str]
+    decimals: int = 1
+    """Decimals of ratings."""
 
     def __call__(self, key: str, **values: object) -> str:
         """Return the sentence of a key, with its places filled.
@@ -72,12 +74,12 @@ class Wording:
         return format_datetime(at, self.texts["format.day"], tzinfo=zone, locale=self.locale)
 
     def number(self, value: float) -> str:
-        """Return a rating with one decimal."""
-        return format_decimal(round(value, 1), "0.0", locale=self.locale)
+        """Return a rating."""
+        return self._written(value, self.locale)
 
     def signed(self, value: float) -> str:
-        """Return a change with one decimal and its sign; one that rounds to zero has none."""
-        shown = round(value, 1)
+        """Return a change with its sign; one that rounds to zero has none."""
+        shown = round(value, self.decimals)
         sign = MINUS if shown < 0 else "+" if shown > 0 else ""
         return f"{sign}{self.number(abs(shown))}"
 
@@ -95,4 +97,12 @@ class Wording:
 
     def shown(self, value: float) -> str:
         """Return a rating as it is shown, with a point as in code."""
-        return str(format_decimal(round(value, 1), "0.0", locale="en"))
+        return self._written(value, Locale("en"))
+
+    def with_decimals(self, decimals: int) -> Self:
+        """Return the same wording for ratings with so many decimals."""
+        return replace(self, decimals=decimals)
+
+    def _written(self, value: float, locale: Locale) -> str:
+        pattern = f"{0:.{self.decimals}f}"
+        return str(format_decimal(round(value, self.decimals), pattern, locale=locale))

@@ -180,6 +180,8 @@ class StatedComponent(Struct, frozen=True, omit_defaults=True, gc=False):
     usual_low: float | None = None
     usual_high: float | None = None
     lasting: float | None = None
+    first: float | None = None
+    back: bool = False
 
 
 class StatedEmptyForms(Struct, frozen=True, gc=False):
@@ -200,6 +202,7 @@ class StatedFacts(Struct, frozen=True, omit_defaults=True):
     slide: tuple[float, ...] = ()
     empty: StatedEmptyForms | None = None
     forms: int = 0
+    decimals: int = 1
 
 
 class StatedPrecision(Struct, frozen=True, gc=False):

@@ -81,8 +81,8 @@ def _described(course: Course, place: int, usual: float, catalogue: Catalogue, d
     return LargestFall(
         first_row=min(each.row for each in course.sessions),
         when=f"{day_of(session):%-d %B %Y}",
-        usual=f"{to_units(instrument, usual):.1f}",
-        mark=f"{to_units(instrument, mean_of(session) or 0.0):.1f}",
+        usual=f"{to_units(instrument, usual):.{instrument.decimals}f}",
+        mark=f"{to_units(instrument, mean_of(session) or 0.0):.{instrument.decimals}f}",
         message=_message(course.sessions, place, day_of),
     )
 

@@ -234,15 +234,21 @@ def facts_in_units(facts: StatedFacts, instrument: Instrument) -> StatedFacts:
         return None if value is None else to_units(instrument, value)
 
     def stated(part: StatedComponent) -> StatedComponent:
-        marks = (
-            mark(each) for each in (part.mark, part.usual, part.usual_low, part.usual_high, part.lasting)
+        return replace(
+            part,
+            mark=mark(part.mark),
+            usual=mark(part.usual),
+            usual_low=mark(part.usual_low),
+            usual_high=mark(part.usual_high),
+            lasting=mark(part.lasting),
+            first=mark(part.first),
         )
-        return StatedComponent(part.component, part.standing, *marks)
 
     return replace(
         facts,
         components=tuple(map(stated, facts.components)),
         slide=tuple(to_units(instrument, each) for each in facts.slide),
+        decimals=instrument.decimals,
     )
 
 

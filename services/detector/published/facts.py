@@ -280,10 +280,20 @@ def _components(
         standing = Standing.LOW if part in low else _standing(part, last, usual, fall.named)
         lasting = median(_marks_of(forms, part)[-LASTING_FORMS:]) if settled else None
         if usual is None:
-            return StatedComponent(part, standing, last.get(part), lasting=lasting)
-        return StatedComponent(part, standing, last.get(part), *usual, lasting=lasting)
+            first = None if part in low else _higher_first(forms, part)
+            return StatedComponent(part, standing, last.get(part), lasting=lasting, first=first)
+        since = {_standing(part, form, usual, ()) for form in forms[fall.start :]}
+        back = standing is Standing.HELD and not since <= {Standing.HELD, Standing.UNKNOWN}
+        return StatedComponent(part, standing, last.get(part), *usual, lasting=lasting, back=back)
 
     return tuple(stated(part) for part in ordered)
+
+
+def _higher_first(forms: Sequence[Marks], part: Component) -> float | None:
+    """Return the mark in the first form where the last one is clearly lower."""
+    first, mark = forms[0].get(part), forms[-1].get(part)
+    fell = first is not None and mark is not None and first - mark >= CLEAR_FALL - _ROUNDING
+    return first if fell else None
 
 
 def _standing(part: Component, last: Marks, usual: UsualLevel | None, named: Sequence[Component]) -> Standing:

@@ -167,6 +167,7 @@ def _later(
 
 def _component_rows(change: EpisodeChanged, wording: Wording) -> Iterator[ComponentRow]:
     facts = {one.component: one for one in (change.facts.components if change.facts else ())}
+    wording = wording.with_decimals(change.facts.decimals if change.facts else 1)
     for component in Component:
         one = facts.get(component) if change.facts else _assessed(change, component)
         if one is not None:

@@ -117,6 +117,7 @@ def _marks(item: InboxItem, named: Sequence[Component], zone: ZoneInfo, wording:
     """Yield the newest mark of each component that the item is about, and the sessions without a form."""
     facts = item.newest.facts or item.change.facts
     found = {one.component: one for one in facts.components} if facts else _assessed(item.newest)
+    wording = wording.with_decimals(facts.decimals if facts else 1)
     for component in named:
         one = found.get(component)
         if one is not None and one.mark is not None:

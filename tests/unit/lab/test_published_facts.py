@@ -175,6 +175,9 @@ def test_true_facts_violate_nothing() -> None:
         ({"standing_of_bond": "somewhat-lower"}, "bond: somewhat-lower"),
         ({"standing_of_bond": "low"}, "bond: low from the start"),
         ({"lasting_of_goal": 9}, "goal: the lasting level is their middle"),
+        ({"first_of_goal": 9}, "goal: first where no usual shows the fall"),
+        ({"back_of_bond": True}, "bond: back near usual, or always there"),
+        ({"decimals": 0}, "a wide scale is shown without decimals"),
     ],
 )
 def test_a_false_fact_is_a_violation(false: dict[str, object], violation: str) -> None:

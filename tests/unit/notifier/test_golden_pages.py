@@ -171,8 +171,15 @@ PAGES = {
     "two forms far apart make nothing usual": GoldenPage(
         ((4.2, 4.8, 4.1), (4.3, 2.2, 4.0), (2.1, 2.0, 2.0)),
         {2: 0.6},
-        ["At the session of 9 Sep: bond 2.1, goals 2.0, tasks 2.0."],
-        ["In der Sitzung vom 9. Sept.: Beziehung 2,1; Ziele 2,0; Aufgaben 2,0."],
+        [
+            "At the session of 9 Sep: bond 2.1, goals 2.0, tasks 2.0.",
+            "Lower than in the first form: goals 2.0 (then 4.8), bond 2.1 (then 4.2), tasks 2.0 (then 4.1).",
+        ],
+        [
+            "In der Sitzung vom 9. Sept.: Beziehung 2,1; Ziele 2,0; Aufgaben 2,0.",
+            ("Niedriger als im ersten Bogen: Ziele 2,0 (damals 4,8); Beziehung 2,1 (damals 4,2);"
+             " Aufgaben 2,0 (damals 4,1)."),
+        ],
     ),
     "all that fell by half of the deepest are named, the deepest first": GoldenPage(
         (*STEADY, (3.9, 2.4, 3.1)),

@@ -1,6 +1,7 @@
 """The picture of a trajectory: what is drawn where, and what it says to those who do not see it."""
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -116,6 +117,29 @@ def test_a_value_that_has_no_room_above_its_dot_stands_below_it() -> None:
     goals = row(picture(one_component(0.8, 0.8, 0.98, 0.6), facts), Component.GOAL)
     assert goals.value is not None
     assert goals.value.y > goals.dots[2].y
+
+
+@pytest.mark.parametrize("mark", [0.0, 0.1, 0.25, 0.4, 0.6])
+@pytest.mark.parametrize("after", [1, 4])
+def test_no_value_covers_a_date(mark: float, after: int) -> None:
+    facts = usual_of(7.8, 8.1).model_copy(update={"form_at": NOW - WEEK * after})
+    drawn = picture(one_component(0.8, 0.8, mark, *[0.7] * after), facts)
+    goals = row(drawn, Component.GOAL)
+    assert goals.value is not None
+    assert goals.value.y > goals.dots[2].y, "it stands below its dot: the line comes from above"
+    # Figures of 13 units stand on their line, with a comma under it; dates of 12 units rise 9 above theirs.
+    assert all(date.y - 9 > goals.value.y + 3 for date in drawn.dates)
+    assert all(date.y + 3 < drawn.height for date in drawn.dates)
+
+
+def test_marks_of_a_wide_scale_have_no_decimals() -> None:
+    wide = replace(SRS, highest=100)
+    drawn = draw(DrawnTrajectory(one_component(0.8, 0.8, 0.426), NOW, None, wide), EN, UTC)
+    assert drawn is not None
+    value = row(drawn, Component.GOAL).value
+    assert value is not None
+    assert value.text == "43"
+    assert [one.marks for one in drawn.table.rows] == [("80",), ("80",), ("43",)]
 
 
 def test_the_scale_is_whole_and_its_ends_are_named() -> None:

@@ -179,8 +179,29 @@ def test_marks_that_stayed_within_the_own_range_show_no_fall() -> None:
 
 def test_nothing_is_usual_before_there_are_two_earlier_forms() -> None:
     facts = opened_at_the_end(goal=[9, 3])
-    assert facts.components == (StatedComponent(GOAL, Standing.UNKNOWN, 0.3),)
+    assert facts.components == (StatedComponent(GOAL, Standing.UNKNOWN, 0.3, first=0.9),)
     assert (facts.shape, facts.since) == (Shape.UNCLEAR, None)
+
+
+def test_what_fell_with_the_others_and_came_back_did_not_stay_as_usual() -> None:
+    facts = opened_at_the_end(
+        bond=[8, 8, 8, 8, 4, 4], goal=[9, 9, 9, 9, 5, 9], task=[7, 7, 7, 7, 7, 7], overall=[7, 7, 7, 3, 7, 7]
+    )
+    assert facts.since == week(4)
+    held = [(part.component, part.back) for part in facts.components if part.standing is Standing.HELD]
+    assert held == [(GOAL, True), (TASK, False), (OVERALL, False)]
+
+
+def test_without_a_usual_level_a_clear_fall_from_the_first_form_is_told() -> None:
+    facts = opened_at_the_end(goal=[10, 2, 0], task=[10, 9, 9.1], bond=[NONE, 9, 2])
+    assert [(part.component, part.first) for part in facts.components] == [
+        (BOND, None),
+        (GOAL, 1.0),
+        (TASK, None),
+    ]
+    assert of(opened_at_the_end(goal=[9, 8]), GOAL).first == 0.9
+    assert of(opened_at_the_end(goal=[9]), GOAL).first is None
+    assert of(opened_at_the_end(goal=[2.5, 1]), GOAL) == StatedComponent(GOAL, Standing.LOW, 0.1)
 
 
 def test_the_usual_level_stays_the_one_before_the_episode() -> None:
