@@ -100,7 +100,7 @@ class Wording:
         return self._written(value, Locale("en"))
 
     def with_decimals(self, decimals: int) -> Self:
-        """Return the same wording for ratings with so many decimals."""
+        """Return the same wording for ratings with this number of decimals."""
         return replace(self, decimals=decimals)
 
     def _written(self, value: float, locale: Locale) -> str:
