@@ -15,7 +15,8 @@ from schemas.rating_order import SessionOrder
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.domain.detector import Detector, DyadForms
-from services.detector.domain.episodes import NO_SESSIONS, EpisodeStep, fold_episodes
+from services.detector.domain.episode_state import NO_SESSIONS
+from services.detector.domain.episodes import EpisodeStep, fold_episodes
 from services.detector.domain.form import FORM_COLUMNS, Form
 from services.detector.domain.session_risk import session_risk
 

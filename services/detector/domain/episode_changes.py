@@ -25,7 +25,8 @@ from msgspec.structs import replace
 from schemas.events import Answer, Change, KeptBack
 from schemas.ids import DyadId, episode_id
 from schemas.rating_order import SessionOrder
-from services.detector.domain.episodes import NO_SESSIONS, Episode, EpisodeState, as_of
+from services.detector.domain.episode_state import NO_SESSIONS, Episode, EpisodeState
+from services.detector.domain.episodes import as_of
 
 SILENCING = frozenset({Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT})
 

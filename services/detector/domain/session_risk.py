@@ -27,6 +27,12 @@ MOST_NEAR = 0.09
 """A component is near its usual level again when it is at most half of its fall below it (or `NEAR`, if that
 is more), and in no case more than `MOST_NEAR`; all on the scale 0 to 1."""
 
+_KEPT_UNITS = 10**DIGITS
+_ORDER = tuple(Component)
+
+KeptMarks = tuple[int | None, ...]
+"""One form's marks in millionths, exact and small to store, in the order of `Component`."""
+
 
 class ComponentMark(NamedTuple):
     """A component's mark in one form, and this client's baseline just before it, both 0 to 1."""
@@ -108,17 +114,34 @@ def deepest_fall(marks: Sequence[ComponentMark]) -> float:
 
 
 def near_usual(marks: Sequence[ComponentMark], leading: Component | None) -> dict[Component, float]:
-    """Return the components that fell, each with the mark from which on it is near its usual level again.
+    """Return the components that are below the model's baseline, each with the mark from which on it is near.
 
     These are the leading one and those that fell by at least half of the deepest fall; none whose usual level
     is not known.
     """
     falls, deepest = _falls(marks), deepest_fall(marks)
     return {
-        each.component: round(each.usual - min(max(falls[each.component] / 2, NEAR), MOST_NEAR), DIGITS)
+        each.component: near_level(each.usual, falls[each.component])
         for each in marks
         if each.usual is not None and (each.component is leading or 0 < deepest <= 2 * falls[each.component])
     }
+
+
+def near_level(usual: float, fall: float) -> float:
+    """Return the mark from which on a component that fell is near its usual level again."""
+    return round(usual - min(max(fall / 2, NEAR), MOST_NEAR), DIGITS)
+
+
+def keep_marks(marks: Sequence[ComponentMark]) -> KeptMarks:
+    """Return the marks of a form as the fold's state keeps them."""
+    found = {each.component: round(each.mark * _KEPT_UNITS) for each in marks}
+    return tuple(map(found.get, _ORDER))
+
+
+def kept_marks(kept: KeptMarks) -> dict[Component, float]:
+    """Return the marks of a form that was kept, 0 to 1."""
+    found = zip(_ORDER, kept, strict=False)
+    return {component: mark / _KEPT_UNITS for component, mark in found if mark is not None}
 
 
 def _falls(marks: Sequence[ComponentMark]) -> Mapping[Component, float]:

@@ -7,7 +7,8 @@ from math import isnan
 from services.detector.domain.dated_rows import Threshold, default_threshold
 from services.detector.domain.detector import Detector
 from services.detector.domain.dyad_work import DyadWork, SessionWork
-from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
+from services.detector.domain.episode_state import NO_SESSIONS
+from services.detector.domain.episodes import fold_episodes
 from services.detector.domain.practice import Practice
 from services.detector.domain.session_scoring import apply_threshold, assess_dyads
 from services.detector.files.file_statistics import StatisticsByPractice

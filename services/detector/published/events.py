@@ -217,7 +217,7 @@ def _marks(session: PublishedSession, catalogue: Catalogue) -> SessionMarks:
     return SessionMarks(
         session.order.session_at,
         {
-            name: from_units(instrument, score)
+            name: round(from_units(instrument, score), DIGITS)
             for name, (_, score, _, _) in components.items()
             if score is not None
         },

@@ -1,12 +1,10 @@
 """Finds what a dyad's marks show at one session of an episode: what fell, since when, and how it came down.
 
 Marks are on the scale 0 to 1. The usual level of an episode is the one before it: it is found once, from the
-forms up to the session at which the episode opened, and holds for every later change. It comes from the forms
-before the first one from which the components that fell have been lower, so the fall is no part of it.
+forms up to the session at which the episode opened (`fall_at_opening`), and holds for every later change.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from statistics import median
@@ -15,19 +13,22 @@ from typing import NamedTuple
 from schemas.components import Component
 from schemas.facts import Shape, Standing
 from services.detector.contracts import StatedComponent, StatedEmptyForms, StatedFacts
-from services.detector.published.usual_level import LEAST_FORMS, UsualLevel, usual_level
+from services.detector.domain.fall import (
+    CLEAR_FALL,
+    LEAST_FALL,
+    LONGEST_FALL,
+    LOWER_SHARE,
+    ROUNDING,
+    Fall,
+    Marks,
+    UsualLevel,
+    fall_at_opening,
+    fall_below,
+    lasting_level,
+    marks_of_part,
+    usual_of_episode,
+)
 
-LEAST_FALL = 0.025
-"""A smaller difference is none: it is a tenth of a mark from 1 to 5, and a quarter of a mark from 0 to 10."""
-FELL_SHARE = 0.5
-"""Beside the deepest component, those fell that did so by at least this share of its fall."""
-LOWER_SHARE = 1 / 3
-"""A form is lower when it is below the usual level by at least this share of the present fall."""
-LONGEST_FALL = 7
-"""Forms over which a fall is looked for: the longest published slide has 6. A lower level that has lasted
-longer when an episode opens has become the usual one."""
-CLEAR_FALL = 0.1
-"""A fall that ends within the client's own usual range is one only from this depth on."""
 CLEAR_DROP = 0.05
 """Less than one mark of one item is no step."""
 STEP_SHARE = 0.5
@@ -41,17 +42,8 @@ SLIDE_NOISE = 0.15
 LOW = 0.25
 """A mark at or under a quarter of the scale is low."""
 FIRST_FORMS = 2
-FAR_APART = 0.3
-"""Two forms with marks farther apart than this show no usual level: the middle is a mark never given."""
 SESSIONS_COUNTED = 8
 """Last sessions among which those without a form are counted."""
-LASTING_FORMS = 3
-_ROUNDING = 1e-6
-"""Published marks have 6 decimals, so that shares of them may be off by less than this."""
-
-Marks = Mapping[Component, float]
-"""Marks of one form, of the components that have one."""
-Usuals = Mapping[Component, UsualLevel]
 
 
 class SessionMarks(NamedTuple):
@@ -60,17 +52,6 @@ class SessionMarks(NamedTuple):
     session_at: datetime
     marks: Marks
     """0 to 1, 1 the best; empty when no form was given."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fall:
-    """What fell at the last form, against the usual level before the fall."""
-
-    usual: Usuals
-    named: tuple[Component, ...]
-    """Those that fell: the deepest first, `overall` after the others; empty when none did."""
-    start: int
-    """The first form from which all of them have been lower; the number of forms when none fell."""
 
 
 def find_facts(sessions: Sequence[SessionMarks], opened: int, *, settled: bool = False) -> StatedFacts:
@@ -117,14 +98,10 @@ def _low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:
     last = forms[-1]
 
     def is_low(part: Component) -> bool:
-        return last.get(part, 1.0) <= LOW and median(_marks_of(forms, part)) <= LOW
+        return last.get(part, 1.0) <= LOW and median(marks_of_part(forms, part)) <= LOW
 
     low = filter(is_low, low_from_start(forms))
     return tuple(sorted(low, key=lambda part: (part is Component.OVERALL, last[part])))
-
-
-def _marks_of(forms: Sequence[Marks], part: Component) -> list[float]:
-    return [form[part] for form in forms if part in form]
 
 
 def _empty_forms(sessions: Sequence[SessionMarks]) -> StatedEmptyForms | None:
@@ -135,91 +112,16 @@ def _empty_forms(sessions: Sequence[SessionMarks]) -> StatedEmptyForms | None:
     return StatedEmptyForms(sessions[-1].session_at, empty, len(counted))
 
 
-def _fall(forms: Sequence[Marks], at_opening: int) -> _Fall:
+def _fall(forms: Sequence[Marks], at_opening: int) -> Fall:
     """Return the fall at the last form, against the usual level before the episode."""
-    opening = _fall_at_opening(forms[:at_opening])
+    opening = fall_at_opening(forms[:at_opening])
     if len(forms) == at_opening:
         return opening
-    usual = opening.usual
-    if usual and not opening.named:
-        # Nothing had fallen when it opened, so all forms up to then were usual.
-        usual = _usuals(forms[:at_opening])
-    return _fall_below(usual, forms)
-
-
-def _fall_at_opening(forms: Sequence[Marks]) -> _Fall:
-    """Return the fall whose forms differ most clearly from those before it."""
-    found = []
-    for start in range(len(forms) - 1, max(LEAST_FORMS, len(forms) - LONGEST_FALL) - 1, -1):
-        fall = _fall_below(_usuals(forms[:start]), forms)
-        if fall.named and fall.start == start:
-            found.append(fall)
-    if found:
-        return min(found, key=lambda fall: _spread(forms, fall.start))
-    # No start leaves only usual forms before it. The latest one whose fall can be told from them is taken.
-    start = len(forms) - 1
-    while start >= LEAST_FORMS:
-        fall = _fall_below(_usuals(forms[:start]), forms)
-        if fall.start >= start:
-            return fall
-        start = fall.start
-    return _Fall({}, (), len(forms))
-
-
-def _spread(forms: Sequence[Marks], start: int) -> float:
-    """Return how far the forms are from two levels, one before `start` and one from it on."""
-    first = max(0, start - 2 * LONGEST_FALL)
-    total = 0.0
-    for part in Component:
-        for marks in (_marks_of(forms[first:start], part), _marks_of(forms[start:], part)):
-            if marks:
-                total += sum(abs(mark - median(marks)) for mark in marks)
-    return total
-
-
-def _usuals(forms: Sequence[Marks]) -> Usuals:
-    found = {part: usual_level(_marks_of(forms, part)) for part in Component}
-    known = {part: usual for part, usual in found.items() if usual is not None}
-    apart = len(forms) == LEAST_FORMS and any(own.high - own.low > FAR_APART for own in known.values())
-    return {} if apart else known
-
-
-def _fall_below(usual: Usuals, forms: Sequence[Marks]) -> _Fall:
-    """Return which components of the last form fell below their usual level, and since when."""
-    last = forms[-1]
-    falls = {part: own.level - last[part] for part, own in usual.items() if part in last}
-    outside = [part for part in falls if last[part] < usual[part].low - _ROUNDING]
-    shown = {
-        part: fall
-        for part, fall in falls.items()
-        if fall >= (LEAST_FALL if part in outside else CLEAR_FALL) - _ROUNDING
-    }
-    if not shown:
-        return _Fall(usual, (), len(forms))
-    deepest = max(shown.values())
-    named = [
-        part
-        for part, fall in shown.items()
-        if fall >= (FELL_SHARE if part in outside else 1.0) * deepest - _ROUNDING
-    ]
-    named.sort(key=lambda part: (part is Component.OVERALL, -falls[part]))
-    start = len(forms) - 1
-    for index in range(start - 1, -1, -1):
-        marked = [part for part in named if part in forms[index]]
-        if not all(_is_lower(forms[index][part], last[part], usual[part]) for part in marked):
-            break
-        start = index if marked else start
-    return _Fall(usual, tuple(named), start)
-
-
-def _is_lower(mark: float, last: float, usual: UsualLevel) -> bool:
-    least = max(LEAST_FALL, LOWER_SHARE * (usual.level - last))
-    outside = mark < usual.low - _ROUNDING or last >= usual.low - _ROUNDING
-    return outside and usual.level - mark >= least - _ROUNDING
+    return fall_below(usual_of_episode(opening, forms[:at_opening]), forms)
 
 
 def _shape(
-    forms: Sequence[Marks], fall: _Fall, low: Sequence[Component], *, declined: bool
+    forms: Sequence[Marks], fall: Fall, low: Sequence[Component], *, declined: bool
 ) -> tuple[Shape, tuple[float, ...]]:
     if low:
         return Shape.LOW_FROM_START, ()
@@ -228,18 +130,18 @@ def _shape(
     if _is_step(forms, fall):
         return Shape.STEP, ()
     lead = fall.named[0]
-    slide = _slide(_marks_of(forms, lead), fall.usual[lead].level - forms[-1][lead])
+    slide = _slide(marks_of_part(forms, lead), fall.usual[lead].level - forms[-1][lead])
     return (Shape.SLIDE, slide) if slide else (Shape.UNCLEAR, ())
 
 
-def _is_step(forms: Sequence[Marks], fall: _Fall) -> bool:
+def _is_step(forms: Sequence[Marks], fall: Fall) -> bool:
     """Return whether the form of `start` brought the fall of every component that fell."""
 
     def dropped(part: Component, share: float, least: float) -> bool:
-        before = _marks_of(forms[: fall.start], part)
-        after = _marks_of(forms[fall.start :], part)
+        before = marks_of_part(forms[: fall.start], part)
+        after = marks_of_part(forms[fall.start :], part)
         depth = fall.usual[part].level - after[-1]
-        return bool(before) and before[-1] - after[0] >= max(share * depth, least) - _ROUNDING
+        return bool(before) and before[-1] - after[0] >= max(share * depth, least) - ROUNDING
 
     lead, *others = fall.named
     return dropped(lead, STEP_SHARE, CLEAR_DROP) and all(
@@ -261,15 +163,15 @@ def _is_slide(run: Sequence[float]) -> bool:
     steps = [before - after for before, after in pairwise(run)]
     return (
         whole >= 2 * LEAST_FALL
-        and min(steps[0], steps[-1]) >= LEAST_FALL - _ROUNDING
-        and sum(1 for step in steps if step >= LEAST_FALL - _ROUNDING) >= LEAST_SLIDE_STEPS
-        and max(steps) <= LARGEST_SLIDE_STEP * whole + _ROUNDING
+        and min(steps[0], steps[-1]) >= LEAST_FALL - ROUNDING
+        and sum(1 for step in steps if step >= LEAST_FALL - ROUNDING) >= LEAST_SLIDE_STEPS
+        and max(steps) <= LARGEST_SLIDE_STEP * whole + ROUNDING
         and min(steps) >= -max(SLIDE_NOISE * whole, LEAST_FALL)
     )
 
 
 def _components(
-    forms: Sequence[Marks], fall: _Fall, low: Sequence[Component], *, settled: bool
+    forms: Sequence[Marks], fall: Fall, low: Sequence[Component], *, settled: bool
 ) -> tuple[StatedComponent, ...]:
     last = forms[-1]
     marked = [part for part in Component if any(part in form for form in forms)]
@@ -278,7 +180,7 @@ def _components(
     def stated(part: Component) -> StatedComponent:
         usual = None if part in low else fall.usual.get(part)
         standing = Standing.LOW if part in low else _standing(part, last, usual, fall.named)
-        lasting = median(_marks_of(forms, part)[-LASTING_FORMS:]) if settled else None
+        lasting = lasting_level(forms, part) if settled else None
         if usual is None:
             first = None if part in low else _higher_first(forms, part)
             return StatedComponent(part, standing, last.get(part), lasting=lasting, first=first)
@@ -292,7 +194,7 @@ def _components(
 def _higher_first(forms: Sequence[Marks], part: Component) -> float | None:
     """Return the mark in the first form where the last one is clearly lower."""
     first, mark = forms[0].get(part), forms[-1].get(part)
-    fell = first is not None and mark is not None and first - mark >= CLEAR_FALL - _ROUNDING
+    fell = first is not None and mark is not None and first - mark >= CLEAR_FALL - ROUNDING
     return first if fell else None
 
 
@@ -302,8 +204,8 @@ def _standing(part: Component, last: Marks, usual: UsualLevel | None, named: Seq
     if usual is None or part not in last:
         return Standing.UNKNOWN
     mark = last[part]
-    if mark < usual.low - _ROUNDING and usual.level - mark >= LEAST_FALL - _ROUNDING:
+    if mark < usual.low - ROUNDING and usual.level - mark >= LEAST_FALL - ROUNDING:
         return Standing.SOMEWHAT_LOWER
-    if mark > usual.high + _ROUNDING and mark - usual.level >= LEAST_FALL - _ROUNDING:
+    if mark > usual.high + ROUNDING and mark - usual.level >= LEAST_FALL - ROUNDING:
         return Standing.ROSE
     return Standing.HELD

@@ -14,12 +14,8 @@ from services.detector.domain.episode_changes import (
     EpisodeChange,
     compute_changes,
 )
-from services.detector.domain.episodes import (
-    NO_SESSIONS,
-    EpisodeState,
-    EpisodeStep,
-    fold_episodes,
-)
+from services.detector.domain.episode_state import NO_SESSIONS, EpisodeState
+from services.detector.domain.episodes import EpisodeStep, fold_episodes
 from services.detector.domain.session_risk import ComponentMark, SessionRisk
 
 DYAD = DyadId(UUID(int=7))

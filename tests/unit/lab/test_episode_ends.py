@@ -1,8 +1,7 @@
-"""Over simulated practices: repaired means near the usual level at the opening, settled means lower."""
+"""Over simulated practices: repaired, settled and opened are true by the usual level that the page shows."""
 
 import os
 from collections.abc import Iterator
-from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,76 +13,93 @@ from lab.product_path import AssessedDyad, assess_cohort, assess_histories
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
 from lab.statistics_of_others import statistics_of_others
-from schemas.events import OpenedBy
+from schemas.facts import Shape, Standing
 from schemas.instruments.catalogue import Catalogue
-from services.detector.domain.assessment import Assessment
-from services.detector.domain.episodes import NO_SESSIONS, Episode, EpisodeEnd, fold_episodes
-from services.detector.domain.session_risk import session_risk
+from services.detector.contracts import StatedComponent, StatedFacts
+from services.detector.domain.fall import LEAST_FALL
+from services.detector.domain.form import marks_of
 from services.detector.model.trained_detector import TrainedDetector
+from services.detector.published.facts import SessionMarks, find_facts
 
 CLIENTS = 60
-PRACTICES = 10
+PRACTICES = 60
 REAL_RATINGS = "RAPPORT_REAL_RATINGS"
 """Names a table of real ratings, as `rapport score` reads it."""
 MOST_MESSAGES = 3.0
 """Per 100 rated sessions."""
 
 
-class ClosedEpisode(NamedTuple):
-    """An episode with what the model said of the sessions at which it opened and closed."""
+class Page(NamedTuple):
+    """What is stated of an episode at one session, beside what was told of it last."""
 
-    episode: Episode
-    at_opening: Assessment
-    at_close: Assessment
+    step: str
+    by_form: bool
+    """Whether a form was given at this session."""
+    facts: StatedFacts
+    told: StatedFacts
 
     @property
-    def fall(self) -> float:
-        """How far the component that led at the opening is below its usual level then, at the close."""
-        if self.at_opening.leading is None:
-            raise AssertionError("an opening has a leading component")
-        before = self.at_opening.components[self.at_opening.leading]
-        return before.baseline - self.at_close.components[self.at_opening.leading].score
+    def known(self) -> list[StatedComponent]:
+        """Return the components with a usual level and a mark."""
+        return [part for part in self.facts.components if part.usual is not None and part.mark is not None]
+
+    @property
+    def named(self) -> list[StatedComponent]:
+        """Return the components with a usual level that were told to have fallen; all, if none were."""
+        fell = {part.component for part in self.told.components if part.standing is Standing.FELL}
+        return [part for part in self.known if part.component in fell or not fell]
 
 
-def closed_episodes(detector: TrainedDetector, dyads: list[AssessedDyad]) -> Iterator[ClosedEpisode]:
-    for dyad in dyads:
-        by_order = dict(zip((form.order for form in dyad.forms), dyad.assessments, strict=True))
-        sessions = [session_risk(order, each, detector.threshold) for order, each in by_order.items()]
-        for episode in fold_episodes(NO_SESSIONS, sessions)[0].episodes:
-            if episode.closed is not None:
-                yield ClosedEpisode(episode, by_order[episode.opened], by_order[episode.closed])
+def below(part: StatedComponent, mark: float | None) -> float:
+    if part.usual is None or mark is None:
+        raise AssertionError("the component has a usual level and this mark")
+    return part.usual - mark
+
+
+def pages_of(dyad: AssessedDyad) -> Iterator[Page]:
+    sessions = [SessionMarks(form.order.session_at, marks_of(form)) for form in dyad.forms]
+    opened, told = 0, StatedFacts(Shape.UNCLEAR)
+    for number, decision in enumerate(dyad.decisions, 1):
+        if decision.step in {"opened", "deepened"}:
+            opened = number if decision.step == "opened" else opened
+            told = find_facts(sessions[:number], opened)
+            yield Page(decision.step, bool(sessions[number - 1].marks), told, told)
+        elif decision.step in {"repaired", "settled"}:
+            settled = decision.step == "settled"
+            facts = find_facts(sessions[:number], opened, settled=settled)
+            yield Page(decision.step, bool(sessions[number - 1].marks), facts, told)
 
 
 @pytest.fixture(scope="module")
-def closed(detector: TrainedDetector) -> list[ClosedEpisode]:
+def pages(detector: TrainedDetector) -> list[Page]:
     dyads: list[AssessedDyad] = []
     for number, seed in enumerate(np.random.SeedSequence(31).spawn(PRACTICES)):
         family = (simulate, simulate_two_state)[number % 2]
         dyads += assess_cohort(detector, family(np.random.default_rng(seed), CLIENTS)).dyads
-    return list(closed_episodes(detector, dyads))
+    return [page for dyad in dyads for page in pages_of(dyad)]
 
 
-def test_no_repaired_episode_is_a_tenth_of_the_scale_under_the_usual_level_at_its_opening(
-    closed: list[ClosedEpisode],
+def test_no_repaired_page_shows_a_mark_a_tenth_of_the_scale_under_its_usual_level(pages: list[Page]) -> None:
+    repaired = [page for page in pages if page.step == "repaired" and page.known]
+    assert len(repaired) > 300
+    assert max(below(part, part.mark) for page in repaired for part in page.known) < 0.1
+
+
+def test_every_settled_page_names_a_component_that_is_lastingly_lower(pages: list[Page]) -> None:
+    settled = [page for page in pages if page.step == "settled" and page.named]
+    assert len(settled) > 15
+    for page in settled:
+        assert max(below(part, part.lasting) for part in page.named) > LEAST_FALL - 1e-5
+
+
+def test_every_opening_by_a_form_shows_a_component_under_its_usual_level_where_one_is_known(
+    pages: list[Page],
 ) -> None:
-    falls = [
-        each.fall
-        for each in closed
-        if each.episode.end is EpisodeEnd.REPAIRED and each.episode.opened_by is OpenedBy.RISK
-    ]
-    known = [fall for fall in falls if not isnan(fall)]
-    assert len(known) > 30
-    assert max(known) < 0.1
-
-
-def test_every_settled_episode_closed_at_a_form_with_a_mark_that_is_still_lower(
-    closed: list[ClosedEpisode],
-) -> None:
-    settled = [each for each in closed if each.episode.end is EpisodeEnd.SETTLED]
-    assert settled
-    for each in settled:
-        marks = {part: found.score for part, found in each.at_close.components.items()}
-        assert any(marks[part] < near for part, near in each.episode.near_from.items())
+    openings = [page for page in pages if page.step == "opened" and page.by_form]
+    low = [page for page in openings if page.facts.shape is Shape.LOW_FROM_START]
+    known = [page for page in openings if page.known and page not in low]
+    assert len(known) > 900
+    assert min(max(below(part, part.mark) for part in page.known) for page in known) > 0
 
 
 def test_real_ratings_give_few_messages_of_which_few_are_for_low_marks_from_the_start(

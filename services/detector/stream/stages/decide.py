@@ -2,7 +2,8 @@
 
 from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, compute_changes, episode_status
-from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
+from services.detector.domain.episode_state import NO_SESSIONS
+from services.detector.domain.episodes import fold_episodes
 from services.detector.stream.batch import Batch, Tools
 
 

@@ -11,7 +11,8 @@ from services.detector.domain.episode_changes import (
     episode_status,
     record_answer,
 )
-from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
+from services.detector.domain.episode_state import NO_SESSIONS
+from services.detector.domain.episodes import fold_episodes
 from services.detector.domain.session_risk import SessionRisk
 from tests.support.detector.episode_timeline import ALWAYS, BEGAN, emit, in_short, order, session
 

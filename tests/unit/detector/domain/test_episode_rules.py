@@ -2,7 +2,7 @@
 
 from schemas.components import Component
 from schemas.events import OpenedBy
-from services.detector.domain.episodes import EpisodeEnd
+from services.detector.domain.episode_state import EpisodeEnd
 from services.detector.domain.session_risk import SessionRisk
 from tests.support.detector.episode_timeline import folded, form, session, steps
 

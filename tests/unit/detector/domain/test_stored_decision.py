@@ -8,7 +8,8 @@ import pytest
 
 from schemas.events import Answer, KeptBack, OpenedBy
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, TherapistAnswer
-from services.detector.domain.episodes import Episode, EpisodeEnd, EpisodeState, fold_episodes
+from services.detector.domain.episode_state import Episode, EpisodeEnd, EpisodeState
+from services.detector.domain.episodes import fold_episodes
 from tests.support.detector.episode_timeline import emit, in_short, order, session
 
 STORED = bytes.fromhex(

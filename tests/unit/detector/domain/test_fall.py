@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.detector.published.usual_level import UsualLevel, usual_level
+from services.detector.domain.fall import UsualLevel, usual_level
 
 
 def test_one_mark_is_not_usual_yet() -> None:
