@@ -8,9 +8,10 @@ from schemas.events import Change, EpisodeChanged
 from schemas.ids import InstrumentId, SessionId
 from schemas.instruments.scoring import from_units
 from schemas.rating_order import SessionOrder
-from services.detector.domain.episodes import NO_SESSIONS, fold_episodes
+from services.detector.domain.episode_state import NO_SESSIONS
+from services.detector.domain.episodes import fold_episodes
+from services.detector.domain.fall import usual_level
 from services.detector.domain.session_risk import ComponentMark, SessionRisk
-from services.detector.published.usual_level import usual_level
 from services.notifier.inbox.items import InboxItem
 from tests.support.notifier.item_stories import FIRST, SCALE, WEEK, Form, told
 
