@@ -176,6 +176,6 @@ def test_an_invalid_row_is_named_with_what_is_expected(tmp_path: Path) -> None:
 
 
 def test_a_practices_own_thresholds_count(tmp_path: Path) -> None:
-    file = table([body(-2, [4] * 9), body(-1, [4] * 9), body(0, [3.9] * 9)], tmp_path)
+    file = table([body(-2, [4] * 9), body(-1, [4] * 9), body(0, [4] * 8 + [3])], tmp_path)
     low = {"file": (Threshold("own", 0.05, NOW.replace(year=2025)),)}
     assert [line["alert"] for line in scored(file, ToyDetector(), low)] == ["0", "0", "1"]
