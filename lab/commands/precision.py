@@ -34,7 +34,7 @@ def add_precision(folder: Path) -> None:
     Raises:
         Halt: the model cannot be loaded.
     """
-    from lab.evaluation.simulated_messages import PRACTICES, measure_precision
+    from lab.messages.simulated_messages import PRACTICES, measure_precision
     from lab.reports.precision_section import CARD_FILE, with_precision_section
     from services.detector.model.artefact import load_without_reference
     from services.detector.model.manifest import read_manifest, write_manifest

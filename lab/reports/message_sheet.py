@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from lab.evaluation.simulated_messages import CLIENTS, SimulatedMessage, messages_of
+from lab.messages.simulated_messages import CLIENTS, SimulatedMessage, messages_of
 from lab.practice_histories import read_histories
 from lab.product_path import AssessedDyad, assess_cohort, assess_histories
 from lab.simulator.cohort import simulate

@@ -150,12 +150,14 @@ def _is_step(forms: Sequence[Marks], fall: Fall) -> bool:
 
 
 def _slide(marks: Sequence[float], depth: float) -> tuple[float, ...]:
-    """Return the longest run of last marks that is a slide over most of the depth; empty when none is."""
-    for count in range(min(len(marks), LONGEST_FALL), SLIDE_FORMS - 1, -1):
-        run = tuple(marks[-count:])
-        if run[0] - run[-1] >= STEP_SHARE * depth and _is_slide(run):
-            return run
-    return ()
+    """Return the run of last marks that is a slide over most of the depth; empty when none is.
+
+    It is the longest run that begins with more than noise, or else the shortest.
+    """
+    runs = [tuple(marks[-count:]) for count in range(min(len(marks), LONGEST_FALL), SLIDE_FORMS - 1, -1)]
+    slides = [run for run in runs if run[0] - run[-1] >= STEP_SHARE * depth and _is_slide(run)]
+    clear = (run for run in slides if run[0] - run[1] >= SLIDE_NOISE * (run[0] - run[-1]))
+    return next(clear, slides[-1] if slides else ())
 
 
 def _is_slide(run: Sequence[float]) -> bool:

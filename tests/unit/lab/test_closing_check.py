@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from babel import Locale
 
-from lab.evaluation.closing_check import Closing, check_closing, check_later
-from lab.evaluation.fact_check import FactCheck
-from lab.evaluation.stated_course import RatedSession
+from lab.messages.closing_check import Closing, check_closing, check_later
+from lab.messages.fact_check import FactCheck
+from lab.messages.stated_course import RatedSession
 from schemas.components import Component
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue

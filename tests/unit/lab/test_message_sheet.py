@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from lab.commands.plugin import plugin
-from lab.evaluation.simulated_messages import messages_of
+from lab.messages.simulated_messages import messages_of
 from lab.practice_histories import read_histories
 from lab.product_path import assess_histories
 from lab.reports.message_sheet import MESSAGES, OWN_MESSAGES, read_messages, simulated_messages

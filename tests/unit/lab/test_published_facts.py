@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from babel import Locale
 
-from lab.evaluation.closing_check import Closing, check_closing, check_later
-from lab.evaluation.fact_check import FactCheck, check_facts
-from lab.evaluation.sentence_check import check_sentences
-from lab.evaluation.stated_course import RatedSession
+from lab.messages.closing_check import Closing, check_closing, check_later
+from lab.messages.fact_check import FactCheck, check_facts
+from lab.messages.sentence_check import check_sentences
+from lab.messages.stated_course import RatedSession
 from lab.practice_histories import read_histories
 from lab.product_path import AssessedDyad, assess_cohort, assess_histories
 from lab.simulator.cohort import simulate

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from lab.evaluation.simulated_messages import (
+from lab.messages.simulated_messages import (
     LEAST_MESSAGES,
     KindCounts,
     measure_precision,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
-from lab.evaluation.stated_course import RatedSession
+from lab.messages.stated_course import RatedSession
 from schemas.components import Component
 from schemas.facts import ComponentFact, Facts, Standing
 from schemas.wording.message_sentences import fact_sentences

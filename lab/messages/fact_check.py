@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
-from lab.evaluation.fall_check import FallCheck
-from lab.evaluation.stated_course import TINY, VISIBLE, RatedSession, StatedCourse, depth, is_under
+from lab.messages.fall_check import FallCheck
+from lab.messages.stated_course import TINY, VISIBLE, RatedSession, StatedCourse, depth, is_under
 from schemas.components import Component
 from schemas.facts import ComponentFact, Facts, Standing
 

@@ -6,8 +6,8 @@ from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from lab.evaluation.sentence_check import NUMBER, names
-from lab.evaluation.stated_course import TINY, RatedSession
+from lab.messages.sentence_check import NUMBER, names
+from lab.messages.stated_course import TINY, RatedSession
 from schemas.components import Component
 from schemas.facts import Facts, Standing
 from schemas.instruments.instrument import Instrument

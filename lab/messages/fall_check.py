@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from lab.evaluation.stated_course import TINY, VISIBLE, StatedCourse, depth
+from lab.messages.stated_course import TINY, VISIBLE, StatedCourse, depth
 from schemas.facts import ComponentFact, Shape, Standing
 
 _STEP = 0.05
