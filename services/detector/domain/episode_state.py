@@ -71,7 +71,7 @@ class EpisodeState(Struct, frozen=True, array_like=True):
     empty: int = 0
     """Sessions since the last form; none of them has one."""
     marks: tuple[KeptMarks, ...] = ()
-    """Of the last `fall.FORMS_READ` forms, at most."""
+    """At most the last `fall.FORMS_READ` forms."""
 
 
 NO_SESSIONS = EpisodeState()

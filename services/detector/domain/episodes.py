@@ -105,6 +105,7 @@ def fold_episodes(
     """Fold sessions, which follow the state's last one in order; return the new state and a step for each.
 
     >>> from datetime import UTC, datetime
+    >>> from services.detector.domain.episode_state import NO_SESSIONS
     >>> order = SessionOrder(datetime(2026, 1, 5, tzinfo=UTC), "s1", "srs")
     >>> fold_episodes(NO_SESSIONS, [SessionRisk(order, 0.6, 0.5, True, 0.7)])[1][0].step
     'opened'

@@ -165,6 +165,11 @@ def test_a_slide_is_told_with_its_marks() -> None:
     assert facts.since == week(4)
 
 
+def test_a_slide_begins_where_the_marks_begin_to_fall() -> None:
+    facts = opened_at_the_end(goal=[8, 8.3, 8, 8.3, 8, 6.6, 5])
+    assert (facts.shape, facts.slide) == (Shape.SLIDE, (0.83, 0.8, 0.66, 0.5))
+
+
 def test_three_forms_are_no_slide_and_two_steps_down_of_one_size_are_no_step() -> None:
     facts = opened_at_the_end(goal=[9, 9, 9, 9, 6.9, 3])
     assert (facts.shape, facts.since, facts.slide) == (Shape.UNCLEAR, week(4), ())
