@@ -100,7 +100,7 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "an unknown status",
         {**RATING, "status": "lost"},
-        ("status", "is not a status", "rated, declined or withdrawn"),
+        ("status", "is not a status", "rated, declined, withdrawn or cancelled"),
     ),
     (
         "a misspelt field",

@@ -148,7 +148,7 @@ def test_an_unknown_answer_is_named_by_its_row(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def by_habit() -> dict[str, StudyOutcome]:
     """A practice whose risks are wrong: what 200 answers lead to, for clients that were not learned from."""
-    practice = simulate_practice(load(), "many missing", 0, 900)
+    practice = simulate_practice(load(), "many missing", 0, 1_400)
     return {outcome.habits: outcome for outcome in outcomes(practice, 0, (200,))}
 
 
