@@ -10,9 +10,9 @@ from schemas import topics
 from schemas.instruments.catalogue import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
-from services.detector.domain.drift import DriftMonitor
+from services.detector.domain.outcomes import RejectionReason
 from services.detector.domain.practice import Models, PracticeRows
-from services.detector.domain.reasons import RejectionReason
+from services.detector.domain.reference import DriftMonitor
 from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load

@@ -6,10 +6,8 @@ from math import nan
 from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
 from schemas.events import FORM_STATUSES, Change, KeptBack, Status
-from services.detector.domain.counts import BatchCounts, Count
-from services.detector.domain.drift import DriftMonitor
-from services.detector.domain.reasons import DeliveryOutcome
-from services.detector.domain.reference import QUANTITIES
+from services.detector.domain.outcomes import BatchCounts, Count, DeliveryOutcome
+from services.detector.domain.reference import QUANTITIES, DriftMonitor
 
 FORMS = sorted(FORM_STATUSES)
 

@@ -28,7 +28,7 @@ SETTINGS = {"runtime": "services.runtime.process", "instruments": "schemas.instr
 """Where settings are defined; those of instruments are read by every service."""
 REASONS = {
     "services.ingest.refusal": ("RefusalReason", "Why ingest refuses a rating"),
-    "services.detector.domain.reasons": ("RejectionReason", "Why the detector rejects a record"),
+    "services.detector.domain.outcomes": ("RejectionReason", "Why the detector rejects a record"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
     "services.notifier.domain.decision": ("DecisionReason", "Why the notifier told, or did not"),
     "services.notifier.channels.channel": ("DeliveryReason", "How a delivery came to its state"),

@@ -20,7 +20,7 @@ _SEVERAL = 3
 Text = Annotated[str, StringConstraints(min_length=1, max_length=400, strip_whitespace=True)]
 
 
-class Topic(StrEnum):
+class Subject(StrEnum):
     """What a conversation is about: one component, or all of them."""
 
     BOND = "bond"
@@ -95,11 +95,11 @@ class _OwnFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     practice: Text
-    en: dict[Topic, _OwnShapes] = {}
-    de: dict[Topic, _OwnShapes] = {}
+    en: dict[Subject, _OwnShapes] = {}
+    de: dict[Subject, _OwnShapes] = {}
 
 
-Cell = tuple[str, Topic, Shape]
+Cell = tuple[str, Subject, Shape]
 """Language, topic and shape."""
 
 
@@ -128,7 +128,7 @@ class Guidance:
         entries = {
             (language, topic, shape): _entry(texts[language], topic, shape, cells[topic][shape])
             for language in LANGUAGES
-            for topic in Topic
+            for topic in Subject
             for shape in Shape
         }
         cards = {
@@ -138,7 +138,7 @@ class Guidance:
         }
         return cls(entries, _own_entries(folder, entries), cards)
 
-    def entry(self, wording: Wording, topic: Topic, shape: Shape, practice: str = "") -> GuidanceEntry:
+    def entry(self, wording: Wording, topic: Subject, shape: Shape, practice: str = "") -> GuidanceEntry:
         """Return what fits a topic and a shape, in the words of this practice where it has its own."""
         cell = (wording.language, topic, shape)
         found = self._own.get((practice, cell), self._entries[cell])
@@ -164,26 +164,26 @@ class Guidance:
         )
 
 
-def topic_of(facts: Facts | None) -> tuple[Topic, Shape]:
+def topic_of(facts: Facts | None) -> tuple[Subject, Shape]:
     """Return what a conversation should be about: the deepest fall, or all where all fell or no form came.
 
     >>> topic_of(None)
-    (<Topic.ALL: 'all'>, <Shape.UNCLEAR: 'unclear'>)
+    (<Subject.ALL: 'all'>, <Shape.UNCLEAR: 'unclear'>)
     """
     if facts is None:
-        return Topic.ALL, Shape.UNCLEAR
+        return Subject.ALL, Shape.UNCLEAR
     marked = [one for one in facts.components if one.mark is not None]
     fell = [one.component for one in marked if one.standing in NAMED]
     if not fell or (len(fell) >= _SEVERAL and len(fell) == len(marked)):
-        return Topic.ALL, facts.shape
-    return Topic(Component(fell[0]).value), facts.shape
+        return Subject.ALL, facts.shape
+    return Subject(Component(fell[0]).value), facts.shape
 
 
 def _shipped(name: str) -> dict[str, Any]:
     return tomllib.loads((resources.files(__package__) / f"{name}.toml").read_text("utf-8"))
 
 
-def _entry(texts: Mapping[str, Any], topic: Topic, shape: Shape, cell: Mapping[str, Any]) -> GuidanceEntry:
+def _entry(texts: Mapping[str, Any], topic: Subject, shape: Shape, cell: Mapping[str, Any]) -> GuidanceEntry:
     words = texts[topic][shape]
     return GuidanceEntry(
         readings={Reading(one): texts["reading"][topic][one] for one in cell["readings"]},

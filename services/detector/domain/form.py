@@ -19,7 +19,7 @@ from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating_order import SessionOrder, session_order
 from schemas.validation_errors import InvalidInput
-from services.detector.domain.reasons import RejectionReason
+from services.detector.domain.outcomes import RejectionReason
 from services.runtime.process.errors import Halt, Reject
 
 _FEW = 8

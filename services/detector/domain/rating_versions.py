@@ -10,7 +10,7 @@ from schemas.ids import DyadId, PracticeId, RatingIdentity
 from schemas.rating_order import identity, session_order
 from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion, VersionKey
-from services.detector.domain.reasons import RejectionReason
+from services.detector.domain.outcomes import RejectionReason
 from services.runtime.process.errors import Reject
 
 _DyadVersion = tuple[DyadId, VersionKey]

@@ -1,4 +1,4 @@
-"""Describes the data a model was trained on: distributions to measure drift against, starting thresholds.
+"""Describes the data a model was trained on, and measures how far recent assessments are from it.
 
 `shares` holds the distribution of the training's simulated sessions over bins of a few quantities.
 `thresholds` holds the risk from which a given number of 100 stable sessions were flagged there: a practice
@@ -18,6 +18,12 @@ Floats = NDArray[np.float64]
 
 QUANTITIES = ("risk", "level", "fall", "ratings")
 """The risk, the form's mean mark, the largest drop of a component below its baseline, the forms so far."""
+HALF_LIFE = 5_000
+"""Sessions after which an older one counts half."""
+ENOUGH = 1_000
+"""With fewer sessions, chance alone moves an index of ten bins by .01 and more."""
+BATCH_SAMPLE = 50
+"""Sessions sampled per batch: enough for shares, and too few to slow the batch down."""
 _LEAST_SHARE = 1e-4
 """Stands for the share of an empty bin, whose logarithm would be infinite."""
 
@@ -99,3 +105,34 @@ def stability_index(expected: Sequence[float], counts: Floats) -> float:
         wanted, actual = max(share, _LEAST_SHARE), max(count / total, _LEAST_SHARE)
         index += (actual - wanted) * log(actual / wanted)
     return index
+
+
+class DriftMonitor:
+    """How far one process's recent assessments are from the reference, with slow forgetting.
+
+    Without a reference it measures nothing.
+    """
+
+    def __init__(self, reference: Reference | None) -> None:
+        self._reference = reference
+        self._counts = (
+            {}
+            if reference is None
+            else {name: bin_counts(reference.shares[name].edges, ()) for name in QUANTITIES}
+        )
+
+    def add(self, assessments: Sequence[Assessment]) -> None:
+        """Add a batch's sessions, each assessed for the first time by the reference's model."""
+        if self._reference is None or not assessments:
+            return
+        sample = assessments[:: max(1, len(assessments) // BATCH_SAMPLE)]
+        fade = 0.5 ** (len(sample) / HALF_LIFE)
+        for name, values in zip(QUANTITIES, zip(*map(drift_quantities, sample), strict=True), strict=True):
+            added = bin_counts(self._reference.shares[name].edges, values)
+            self._counts[name] = self._counts[name] * fade + added
+
+    def index(self, name: str) -> float:
+        """Return the population stability index of a quantity; NaN with fewer than `ENOUGH` sessions."""
+        if self._reference is None or self._counts[name].sum() < ENOUGH:
+            return nan
+        return stability_index(self._reference.shares[name].shares, self._counts[name])

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from schemas.events import AllianceAssessed
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
-from services.detector.domain.reasons import DeliveryOutcome
+from services.detector.domain.outcomes import DeliveryOutcome
 from services.detector.published.events import published_assessment
 from services.detector.results.dependencies import Pool, practice_for
 from services.runtime.http.credentials import CredentialStore

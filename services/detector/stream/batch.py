@@ -6,9 +6,9 @@ from datetime import date
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import BeatEvent
-from services.detector.domain.counts import BatchCounts
 from services.detector.domain.detector import HeartbeatHistory
 from services.detector.domain.dyad_work import Arrival, DyadWork
+from services.detector.domain.outcomes import BatchCounts
 from services.detector.domain.practice import Models, PracticeRows
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction

@@ -1,8 +1,8 @@
 """Counts the sessions that a batch assessed for the first time, for the metrics and the drift figures."""
 
 from services.detector.domain.assessment import Assessment
-from services.detector.domain.counts import Count
 from services.detector.domain.detector import Detector
+from services.detector.domain.outcomes import Count
 from services.detector.stream.batch import Batch
 
 

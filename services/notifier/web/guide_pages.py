@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from schemas.facts import Shape
-from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, Topic
+from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, Subject
 from schemas.wording.wording import Wording
 from services.notifier.web.page_context import PageContext
 
@@ -39,11 +39,11 @@ def guide_topics(guidance: Guidance, wording: Wording, practice: str) -> Topics:
     """Return all entries by the names of topic and shape."""
     return [
         (
-            wording("guide.all" if topic is Topic.ALL else f"component.{topic.value}"),
+            wording("guide.all" if topic is Subject.ALL else f"component.{topic.value}"),
             [
                 (wording(f"shape.{shape.value}"), guidance.entry(wording, topic, shape, practice))
                 for shape in Shape
             ],
         )
-        for topic in Topic
+        for topic in Subject
     ]

@@ -1,7 +1,7 @@
 """New sessions are counted once, however often they are assessed again."""
 
 from schemas.events import Status
-from services.detector.domain.counts import BatchCounts, Count
+from services.detector.domain.outcomes import BatchCounts, Count
 from services.detector.stream.pipeline import process
 from services.detector.stream.session_counts import new_assessments
 from services.runtime.outbox.transaction import Transaction

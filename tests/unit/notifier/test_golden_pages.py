@@ -7,7 +7,7 @@ import pytest
 from schemas.components import Component
 from schemas.facts import Shape
 from schemas.instruments.catalogue import Catalogue
-from schemas.wording.guidance.guidance import Guidance, Topic, topic_of
+from schemas.wording.guidance.guidance import Guidance, Subject, topic_of
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.therapist import Therapist
 from services.notifier.web.item_view import ItemSurroundings, ItemView, item_view
@@ -242,13 +242,13 @@ def test_low_from_the_start_claims_no_usual_level() -> None:
 @pytest.mark.parametrize(
     ("name", "topic", "shape"),
     [
-        ("a slide names the component that slides", Topic.GOAL, Shape.SLIDE),
-        ("a fall that partly recovers is dated where it began", Topic.BOND, Shape.STEP),
-        ("one fell, one held and one rose", Topic.TASK, Shape.STEP),
-        ("empty forms alone", Topic.ALL, Shape.NO_FORM),
+        ("a slide names the component that slides", Subject.GOAL, Shape.SLIDE),
+        ("a fall that partly recovers is dated where it began", Subject.BOND, Shape.STEP),
+        ("one fell, one held and one rose", Subject.TASK, Shape.STEP),
+        ("empty forms alone", Subject.ALL, Shape.NO_FORM),
     ],
 )
-def test_what_to_ask_follows_from_component_and_shape(name: str, topic: Topic, shape: Shape) -> None:
+def test_what_to_ask_follows_from_component_and_shape(name: str, topic: Subject, shape: Shape) -> None:
     facts = item_of(PAGES[name].forms, PAGES[name].risks).change.facts
     assert topic_of(facts) == (topic, shape)
     assert page_of(name).guidance == GUIDANCE.entry(WORDINGS.of("en"), topic, shape)

@@ -9,7 +9,7 @@ from schemas.components import Component
 from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSource
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
-from schemas.wording.guidance.guidance import Guidance, Topic, topic_of
+from schemas.wording.guidance.guidance import Guidance, Subject, topic_of
 from schemas.wording.message_sentences import NAMED
 from services.notifier.directory.store import PracticeOptions
 from services.notifier.domain.next_session import NextSession
@@ -81,7 +81,7 @@ def test_an_older_producer_without_facts_claims_nothing_beyond_the_table() -> No
     page = shown(changed(facts=None))
     assert page.lead == (whole_dates("The marks of the session of 18 Nov are in the table below."),)
     assert [(row.mark, row.usual, row.named) for row in page.components][1] == ("4.9", "8.6", False)
-    assert page.guidance == GUIDANCE.entry(WORDINGS.of("en"), Topic.ALL, Shape.UNCLEAR)
+    assert page.guidance == GUIDANCE.entry(WORDINGS.of("en"), Subject.ALL, Shape.UNCLEAR)
 
 
 def test_differences_are_those_of_the_figures_that_are_shown() -> None:

@@ -13,7 +13,7 @@ from schemas.wording.guidance.guidance import (
     GuidanceEntry,
     InvalidGuidance,
     Reading,
-    Topic,
+    Subject,
     topic_of,
 )
 from schemas.wording.wording import LANGUAGES, Wording
@@ -21,7 +21,7 @@ from tests.support.detector.episodes import NOW
 
 GUIDANCE = Guidance.load()
 WORDINGS = {language: Wording(language, Locale(language), {}) for language in LANGUAGES}
-CELLS = [(language, topic, shape) for language in LANGUAGES for topic in Topic for shape in Shape]
+CELLS = [(language, topic, shape) for language in LANGUAGES for topic in Subject for shape in Shape]
 SOURCES = (
     r"Eubanks 2018|Gumz 2012|Larsson 2018|Flückiger et al. 2016|Crits-Christoph 2011|de Jong 2021"
     r"|Barkham 2023"
@@ -55,7 +55,7 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
-def entry(cell: tuple[str, Topic, Shape]) -> GuidanceEntry:
+def entry(cell: tuple[str, Subject, Shape]) -> GuidanceEntry:
     language, topic, shape = cell
     return GUIDANCE.entry(WORDINGS[language], topic, shape)
 
@@ -66,7 +66,7 @@ def words(one: GuidanceEntry) -> str:
 
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
 def test_every_cell_has_a_reading_a_question_what_to_do_and_avoid_and_evidence(
-    cell: tuple[str, Topic, Shape],
+    cell: tuple[str, Subject, Shape],
 ) -> None:
     one = entry(cell)
     assert 2 <= len(one.readings) <= 3
@@ -80,12 +80,12 @@ def test_every_cell_has_a_reading_a_question_what_to_do_and_avoid_and_evidence(
 
 
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_no_cell_blames_diagnoses_or_is_certain(cell: tuple[str, Topic, Shape]) -> None:
+def test_no_cell_blames_diagnoses_or_is_certain(cell: tuple[str, Subject, Shape]) -> None:
     assert re.findall(FORBIDDEN[cell[0]], words(entry(cell))) == []
 
 
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_a_question_with_what_to_do_and_avoid_fits_a_telephone(cell: tuple[str, Topic, Shape]) -> None:
+def test_a_question_with_what_to_do_and_avoid_fits_a_telephone(cell: tuple[str, Subject, Shape]) -> None:
     one = entry(cell)
     assert len(one.question) + len(one.do) + len(one.avoid) <= 300
 
@@ -105,12 +105,12 @@ def test_all_five_readings_are_used() -> None:
 @pytest.mark.parametrize("theme", THEMES)
 def test_every_theme_is_there(theme: str, language: str) -> None:
     topic, pattern = THEMES[theme]
-    texts = [entry((language, Topic(topic), shape)) for shape in Shape]
+    texts = [entry((language, Subject(topic), shape)) for shape in Shape]
     assert any(re.search(pattern, f"{one.question} {one.do}".lower()) for one in texts)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids="-".join)
-def test_figures_are_quoted_as_published(cell: tuple[str, Topic, Shape]) -> None:
+def test_figures_are_quoted_as_published(cell: tuple[str, Subject, Shape]) -> None:
     for evidence in entry(cell).evidence:
         for figure in FIGURES.get(evidence.source, ()):
             assert re.search(figure, evidence.text), (evidence.source, figure)
@@ -125,7 +125,7 @@ def test_the_card_for_a_good_start_has_reason_aim_choice_and_feedback(language: 
 
 def test_switzerland_writes_no_sharp_s() -> None:
     swiss = Wording("de", Locale("de", "CH"), {})
-    one = GUIDANCE.entry(swiss, Topic.BOND, Shape.UNCLEAR)
+    one = GUIDANCE.entry(swiss, Subject.BOND, Shape.UNCLEAR)
     assert "ausserhalb" in one.readings[Reading.OUTSIDE]
 
 
@@ -146,14 +146,14 @@ def test_the_topic_is_the_component_that_fell_deepest(which: Component, shape: S
         ),
         form_at=NOW,
     )
-    assert topic_of(facts) == (Topic(which.value), shape)
+    assert topic_of(facts) == (Subject(which.value), shape)
 
 
 def test_all_is_the_topic_where_all_fell_and_where_nothing_did() -> None:
     fell = tuple(component(one, Standing.FELL) for one in Component)
-    assert topic_of(Facts(shape=Shape.STEP, components=fell, form_at=NOW)) == (Topic.ALL, Shape.STEP)
+    assert topic_of(Facts(shape=Shape.STEP, components=fell, form_at=NOW)) == (Subject.ALL, Shape.STEP)
     empty = Facts(shape=Shape.NO_FORM, empty=EmptyForms(last_at=NOW, count=2, of=8))
-    assert topic_of(empty) == (Topic.ALL, Shape.NO_FORM)
+    assert topic_of(empty) == (Subject.ALL, Shape.NO_FORM)
 
 
 OWN = """
@@ -169,11 +169,11 @@ source = "Team meeting, May 2026"
 def test_a_practices_own_entry_replaces_the_shipped_one_for_that_practice_alone(tmp_path: Path) -> None:
     (tmp_path / "north.toml").write_text(OWN, "utf-8")
     guidance = Guidance.load(tmp_path)
-    own = guidance.entry(WORDINGS["en"], Topic.GOAL, Shape.STEP, "north")
+    own = guidance.entry(WORDINGS["en"], Subject.GOAL, Shape.STEP, "north")
     assert (own.question, own.evidence, own.own_source) == ("Own question?", (), "Team meeting, May 2026")
-    shipped = entry(("en", Topic.GOAL, Shape.STEP))
-    assert guidance.entry(WORDINGS["en"], Topic.GOAL, Shape.STEP, "south") == shipped
-    assert guidance.entry(WORDINGS["en"], Topic.GOAL, Shape.SLIDE, "north").own_source is None
+    shipped = entry(("en", Subject.GOAL, Shape.STEP))
+    assert guidance.entry(WORDINGS["en"], Subject.GOAL, Shape.STEP, "south") == shipped
+    assert guidance.entry(WORDINGS["en"], Subject.GOAL, Shape.SLIDE, "north").own_source is None
 
 
 @pytest.mark.parametrize(

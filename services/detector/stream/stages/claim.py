@@ -3,8 +3,8 @@
 The row of a rating, unique on practice and id, is the claim on that id.
 """
 
+from services.detector.domain.outcomes import DeliveryOutcome
 from services.detector.domain.rating_versions import RatingVersions
-from services.detector.domain.reasons import DeliveryOutcome
 from services.detector.storage import ratings
 from services.detector.stream.batch import Batch, Tools
 

@@ -19,7 +19,7 @@ from services.detector.contracts import (
 )
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
 from services.detector.domain.form import forms_of
-from services.detector.domain.reasons import RejectionReason
+from services.detector.domain.outcomes import RejectionReason
 from services.detector.stream.batch import Batch
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction

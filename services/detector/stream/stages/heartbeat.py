@@ -5,8 +5,8 @@ import asyncio
 from schemas import topics
 from schemas.envelope import HEADERS
 from services.detector.contracts import Beat, encode, envelope
-from services.detector.domain.counts import Count
 from services.detector.domain.detector import DyadForms
+from services.detector.domain.outcomes import Count
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 

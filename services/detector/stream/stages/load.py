@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
-from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.form import form_of, instrument_of_stored
+from services.detector.domain.outcomes import Count
 from services.detector.domain.session_risk import SessionRisk, stored_session_risk
 from services.detector.storage.ratings import COLUMNS, version_of
 from services.detector.stream.batch import Batch, Tools

@@ -8,8 +8,8 @@ from schemas.envelope import HEADERS
 from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, assessment_id, episode_event_id
 from schemas.rating_order import SessionOrder, identity
 from services.detector.contracts import Changed, Numbers, encode, envelope, pack
-from services.detector.domain.counts import Count
 from services.detector.domain.dyad_work import DyadWork, SessionWork
+from services.detector.domain.outcomes import Count
 from services.detector.published.events import (
     PublishedSession,
     components_in_units,

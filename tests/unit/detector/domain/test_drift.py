@@ -8,10 +8,12 @@ from prometheus_client import CollectorRegistry
 
 from schemas.components import Component
 from services.detector.domain.assessment import Assessment, ComponentFinding
-from services.detector.domain.drift import ENOUGH, HALF_LIFE, DriftMonitor
 from services.detector.domain.reference import (
+    ENOUGH,
+    HALF_LIFE,
     QUANTITIES,
     Bins,
+    DriftMonitor,
     Reference,
     bin_counts,
     drift_quantities,

@@ -8,7 +8,7 @@ from schemas.events import SessionRated, Status
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from services.detector.domain.form import Form, form_matrix, form_of
-from services.detector.domain.reasons import RejectionReason
+from services.detector.domain.outcomes import RejectionReason
 from services.runtime.process.errors import Reject
 
 CATALOGUE = Catalogue.load()

@@ -1,6 +1,9 @@
-"""Lists why a record is rejected, and how an accepted delivery can end."""
+"""Lists why a record is rejected, how an accepted delivery can end, and what a batch counts."""
 
+from collections import Counter
 from enum import StrEnum
+
+from schemas.events import Change, KeptBack, Status
 
 
 class RejectionReason(StrEnum):
@@ -27,3 +30,22 @@ class DeliveryOutcome(StrEnum):
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+
+
+class Count(StrEnum):
+    """What happened in a batch, beside outcomes of deliveries, changes of episodes and forms given."""
+
+    TOLD = "told"
+    """A change of an episode that its therapist is to be told."""
+    PUBLISHED = "published"
+    """An assessment whose numbers were new."""
+    REFOLDED = "refolded"
+    """A history that was folded from its start instead of from its snapshot."""
+    FLAGGED = "flagged"
+    """A session that was flagged when it was assessed for the first time."""
+    HEARTBEATS = "heartbeats"
+    HEARTBEATS_OFF = "heartbeats-off"
+    """A heartbeat whose risk differed from the expected one."""
+
+
+BatchCounts = Counter[Count | DeliveryOutcome | Change | KeptBack | Status]
