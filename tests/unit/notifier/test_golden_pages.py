@@ -123,11 +123,11 @@ PAGES = {
         (*STEADY, (4.3, 3.6, 4.2), (4.5, 3.1, 4.3), (4.6, 2.6, 4.4), (4.6, 2.0, 4.4)),
         {9: 0.9},
         [
-            "Goals went down over 6 forms: 4.2, 4.1, 3.6, 3.1, 2.6, 2.0.",
+            "Goals went down over 5 forms: 4.1, 3.6, 3.1, 2.6, 2.0.",
             "Higher than usual: bond 4.6 (usually about 4.3), tasks 4.4 (usually about 4.1).",
         ],
         [
-            "Die Ziele gingen über 6 Bögen zurück: 4,2; 4,1; 3,6; 3,1; 2,6; 2,0.",
+            "Die Ziele gingen über 5 Bögen zurück: 4,1; 3,6; 3,1; 2,6; 2,0.",
             "Höher als sonst: Beziehung 4,6 (sonst etwa 4,3); Aufgaben 4,4 (sonst etwa 4,1).",
         ],
     ),
