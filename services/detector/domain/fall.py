@@ -145,7 +145,8 @@ def _spread(forms: Sequence[Marks], start: int) -> float:
     for part in _COMPONENTS:
         for marks in (marks_of_part(forms[first:start], part), marks_of_part(forms[start:], part)):
             if marks:
-                total += sum(abs(mark - median(marks)) for mark in marks)
+                level = median(marks)
+                total += sum(abs(mark - level) for mark in marks)
     # Rounded, so that equal distances are equal on every machine.
     return round(total, 6)
 
