@@ -34,9 +34,9 @@ def mails(notifier: NotifierDriver) -> int:
 
 
 async def wait_until(notifier: NotifierDriver, at: datetime) -> None:
-    """Let the sweep run until a time, every quarter of an hour, and then once more."""
+    """Let the sweep run every hour until a time."""
     while notifier.clock.now() < at:
-        notifier.advance(min(timedelta(minutes=15), at - notifier.clock.now()))
+        notifier.advance(min(HOUR, at - notifier.clock.now()))
         await notifier.sweep()
 
 
