@@ -27,11 +27,11 @@ up: prepare ## run the services without data until Ctrl-C
 	@$(BIN)/rapport up
 
 test: prepare-dev ## run the tests that need no installed services
-	@echo "Tests with an embedded Kafka and PostgreSQL: five to nine minutes on two cores."
-	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
+	@echo "Tests with an embedded Kafka and PostgreSQL: eight to thirteen minutes on two cores."
+	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser and not study"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser)
-	@echo "All tests that this machine allows: twenty to thirty minutes on two cores."
+	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
 	@$(PYTEST) -m "durable or docker or browser"
 

@@ -1,6 +1,7 @@
 """Skips tests whose requirements this machine does not meet, and lists them at the end (a pytest plugin).
 
 The marks `durable`, `docker` and `browser` name requirements; the fixture `backend` is the Kafka of a test.
+The mark `study` names tests that need nothing but time.
 """
 
 import shutil
@@ -36,6 +37,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "durable": ("a real Kafka by Maven", cache(jars.missing)),
     "docker": ("containers", cache(_docker_missing)),
     "browser": ("a browser", cache(_browser_missing)),
+    "study": ("studies of many simulated practices", lambda: None),
 }
 """For each mark, the requirement, and a function that returns what this machine lacks (None: nothing)."""
 

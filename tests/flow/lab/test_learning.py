@@ -19,6 +19,8 @@ from schemas.instruments.catalogue import Catalogue
 from services.detector.model.artefact import load
 from services.detector.model.manifest import read_manifest
 
+pytestmark = pytest.mark.study
+
 CLIENTS = 900
 BEGAN = datetime(2025, 1, 6, 10, tzinfo=UTC)
 WAI_SR = Catalogue.load().get("wai-sr")

@@ -27,6 +27,8 @@ from schemas.instruments.catalogue import Catalogue
 from services.detector.files.label_file import Label
 from services.detector.model.artefact import load
 
+pytestmark = pytest.mark.study
+
 SESSIONS = 8
 
 

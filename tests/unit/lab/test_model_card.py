@@ -27,6 +27,8 @@ from services.detector.model.artefact import SHIPPED
 from services.detector.model.manifest import read_manifest
 from services.detector.model.trained_detector import TrainedDetector
 
+pytestmark = pytest.mark.study
+
 FEW = ("as published, 12 items", "short treatments")
 CLIENTS, SEEDS, PARTICLES, WORLDS = 20, 2, 100, 2
 

@@ -31,6 +31,7 @@ from lab.simulator.scenarios import SCENARIOS
 from lab.simulator.world import World, draw_world
 from services.detector.model.artefact import SHIPPED, load
 
+pytestmark = pytest.mark.study
 _INSTRUMENT = invent_instrument("three", (BOND, GOAL, TASK), 1, 5, 1)
 _SESSIONS = 4
 
@@ -294,7 +295,6 @@ def test_the_interval_over_several_cohorts_is_narrower_than_over_one() -> None:
     def one(share: float, low: float, high: float) -> OptimalFigures:
         return OptimalFigures(100, 0.5, share, low, high, 0.5, 1.0, 0.01, 1.0, 0.01)
 
-    single = over_cohorts([one(0.8, 0.7, 0.86)])
-    assert single == pytest.approx((0.8, 0.7, 0.86))
+    assert over_cohorts([one(0.8, 0.7, 0.86)]) == pytest.approx((0.8, 0.7, 0.86))
     together = over_cohorts([one(0.8, 0.76, 0.83), one(0.9, 0.87, 0.94)])
     assert together == pytest.approx((0.85, 0.85 - 0.05 / 2, 0.85 + 0.05 / 2))

@@ -13,6 +13,8 @@ from lab.network.sequences import CLIENTS, GROUPS, simulate_sequences
 from services.detector.model.network_file import network_of
 from services.detector.model.network_inputs import FORM_INPUTS, INPUTS
 
+pytestmark = pytest.mark.study
+
 TINY = NetworkPlan(
     units=8, rounds=(Round(5, 40, 1e-2),), steps_per_chunk=20, worlds_per_chunk=4, clients=64, seed=1
 )
