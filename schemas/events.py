@@ -34,7 +34,8 @@ class Change(StrEnum):
     OPENED = "opened"
     DEEPENED = "deepened"
     CONTINUED = "continued"
-    """A later session of an open episode; never sent, it keeps current what the therapist was shown."""
+    """A later session of an open episode, or a correction of the newest one; never sent, it keeps current
+    what the therapist was shown."""
     ACKNOWLEDGED = "acknowledged"
     REPAIRED = "repaired"
     """What fell is near the client's usual level at the opening again."""

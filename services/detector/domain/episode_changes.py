@@ -7,7 +7,8 @@ reason. An open episode that was kept back is opened anew at the first session a
 notified and that is still flagged.
 
 While an episode is open, every later session that changes nothing else about it is emitted as `continued` to
-a therapist who was notified of it, so that whatever shows the episode can show the newest session.
+a therapist who was notified of it, so that whatever shows the episode can show the newest session. So is a
+correction of the newest session, of which something else was shown.
 
 Responses never change a risk or an episode. `not-relevant` and `outside-event` silence an episode: no further
 `opened` or `deepened` is emitted, but its end is. `undone` (a newer answer revision) lifts that.
@@ -51,7 +52,8 @@ class EmittedEpisode(Struct, frozen=True, array_like=True):
     notified: bool = False
     """Whether the therapist was ever notified of it."""
     shown: SessionOrder | None = None
-    """The session of its last change that was emitted; None: not known, or nothing was emitted."""
+    """The session of its last change that was emitted; None: not known, nothing was emitted, or the session
+    was corrected since."""
 
 
 class Decision(Struct, frozen=True, array_like=True):
@@ -93,13 +95,20 @@ def record_answer(decision: Decision, episode: UUID, answer: TherapistAnswer) ->
 
 
 def compute_changes(
-    dyad: DyadId, decision: Decision, window: AlertWindow
+    dyad: DyadId, decision: Decision, window: AlertWindow, *, newest_changed: bool
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
-    """Return the changes since the last emission, in order, and the episodes as emitted after them."""
+    """Return the changes since the last emission, in order, and the episodes as emitted after them.
+
+    Args:
+        dyad: whose episodes they are.
+        decision: the episodes now, and as they were last emitted.
+        window: the sessions that therapists are notified about.
+        newest_changed: whether the newest session is new or was corrected since the last emission.
+    """
     episodes = as_of(decision.folded, decision.day)
     if not episodes and not decision.emitted:
         return [], ()
-    emission = _Emission(decision, window)
+    emission = _Emission(decision, window, newest_changed=newest_changed)
     pairs, vanished = _match(dyad, episodes, decision.emitted)
     after = [emission.withdraw(before) for before in vanished]
     after += [
@@ -161,10 +170,11 @@ def _valid_answer(answers: Mapping[UUID, TherapistAnswer], episode: UUID) -> Ans
 class _Emission:
     """Collects the changes of one dyad's episodes, which share its newest session, answers and window."""
 
-    def __init__(self, decision: Decision, window: AlertWindow) -> None:
+    def __init__(self, decision: Decision, window: AlertWindow, *, newest_changed: bool) -> None:
         self.changes: list[EpisodeChange] = []
         self._answers = decision.answers
         self._newest = decision.folded.last
+        self._newest_changed = newest_changed
         self._flagged = decision.folded.flagged
         self._outside = _outside_window(self._newest, window)
 
@@ -183,7 +193,8 @@ class _Emission:
 
     def continue_episode(self, before: EmittedEpisode, episode: Episode) -> EmittedEpisode:
         """Emit what changed in an episode that was emitted before."""
-        after = replace(before, episode=episode, withdrawn=False)
+        shown = None if self._newest_changed else before.shown
+        after = replace(before, episode=episode, withdrawn=False, shown=shown)
         silenced = _valid_answer(self._answers, before.episode_id) in SILENCING
         reopened = before.withdrawn or (before.episode.end is not None and episode.end is None)
         may_open_now = before.kept_back is not None and self._why_not_open(episode) is None
@@ -215,7 +226,7 @@ class _Emission:
         return self._follow(after)
 
     def _follow(self, after: EmittedEpisode) -> EmittedEpisode:
-        """Emit the newest session of an open episode, unless a change was shown at it."""
+        """Emit the newest session of an open episode, unless a change was shown at it as it is now."""
         newest = self._newest
         if not after.notified or after.episode.end is not None or newest is None or newest == after.shown:
             return after

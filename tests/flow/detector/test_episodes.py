@@ -86,6 +86,16 @@ async def test_a_correction_withdraws_the_episode(detector: DetectorDriver) -> N
     assert await detector.rows("SELECT state FROM detector.episode") == [("withdrawn",)]
 
 
+async def test_a_correction_that_leaves_the_episode_open_shows_the_corrected_marks(
+    detector: DetectorDriver,
+) -> None:
+    await opened(detector)
+    (event,) = changes(await detector.rate(body(-1, LOWEST), accepted_at=NOW + timedelta(minutes=5)))
+    assert (event.change, event.kept_back, event.revision) == ("continued", None, 2)
+    assert event.facts is not None
+    assert {part.mark for part in event.facts.components} == {min(LOWEST)}
+
+
 async def test_taking_the_rating_back_withdraws_the_episode(detector: DetectorDriver) -> None:
     await opened(detector)
     out = await detector.rate(body(-1, status="withdrawn"), accepted_at=NOW + timedelta(minutes=5))

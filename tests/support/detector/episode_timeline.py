@@ -63,10 +63,10 @@ ALWAYS = AlertWindow(None, None, BEGAN + timedelta(weeks=20))
 
 
 def emit(
-    decision: Decision, window: AlertWindow = ALWAYS
+    decision: Decision, window: AlertWindow = ALWAYS, *, newest_changed: bool = False
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """Return the changes, and the episodes as emitted after them."""
-    return compute_changes(DYAD, decision, window)
+    return compute_changes(DYAD, decision, window, newest_changed=newest_changed)
 
 
 def in_short(changes: list[EpisodeChange]) -> list[tuple[str, str | None]]:

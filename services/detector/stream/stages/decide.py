@@ -23,8 +23,9 @@ def _decide(dyad: DyadWork, batch: Batch) -> None:
         session.episode_step = step
     day = before.day if batch.day is None else max(batch.day, before.day or batch.day)
     decision = Decision(folded, before.emitted, before.answers, day)
+    newest_changed = any(version.order == folded.last for version in dyad.touched.values())
     dyad.episode_changes, emitted = compute_changes(
-        dyad.id, decision, dyad.practice.alert_window(batch.tx.now)
+        dyad.id, decision, dyad.practice.alert_window(batch.tx.now), newest_changed=newest_changed
     )
     dyad.decision = Decision(folded, emitted, before.answers, day)
     count = len(folded.episodes)
