@@ -18,7 +18,7 @@ from services.notifier.channels.channel import (
     SendResult,
     Sent,
 )
-from services.notifier.deliveries.mail_plans import MailClaim, claim_mail, combine
+from services.notifier.deliveries.mail_plans import MailClaim, claim_mail, combine, lock_therapists
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
 from services.notifier.directory.store import Connection, PracticeOptions, find_practices, find_therapist
 from services.notifier.domain.delivery import OPEN_STATES, Delivery, DeliveryState, predecessors
@@ -135,6 +135,9 @@ class DeliverySender:
                     else (DeliveryState.FAILED, DeliveryReason.TOO_LATE)
                 )
         async with self._pool.connection() as conn:
+            if claim.combined:
+                # Several rows change: whoever plans this therapist's mail locks them in another order.
+                await lock_therapists(conn, [(delivery.practice_id, delivery.therapist_id)])
             cursor = await conn.execute(
                 "UPDATE notifier.delivery SET state = %s, reason = %s, attempts = %s, next_try_at = %s,"
                 " finished_at = %s WHERE delivery_id = %s AND state = ANY(%s)",

@@ -1,7 +1,9 @@
 """Mail before the session: one for several items, by the therapist's clock, cancelled when needless."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 
+import psycopg
 import pytest
 from psycopg import AsyncConnection
 
@@ -9,6 +11,7 @@ from schemas.events import Change, EpisodeChanged
 from services.notifier.channels.channel import MailTiming
 from services.notifier.directory.store import PracticeOptions, put_own_settings
 from services.notifier.domain.therapist import OwnSettings
+from tests.support import service_stack
 from tests.support.detector.episodes import NOW, changed
 from tests.support.notifier.batch_driver import NotifierDriver
 
@@ -73,6 +76,34 @@ async def test_workers_that_take_up_all_of_them_at_the_same_time_send_one_mail(
     await notifier.sweep(concurrency=4)
     states = sorted(state for _, state, _ in await notifier.delivery_states())
     assert (mails(notifier), states) == (1, ["combined", "combined", "combined", "sent"])
+
+
+async def test_a_result_of_several_mails_is_stored_after_the_planning_that_has_begun(
+    notifier: NotifierDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await notifier.handle(opened(1), opened(2))
+    notifier.advance(A_DAY_BEFORE - notifier.clock.now())
+    with (
+        psycopg.connect(notifier.url) as planning,
+        psycopg.connect(notifier.url, autocommit=True) as watching,
+    ):
+
+        async def accept(*_: object) -> str:
+            planning.execute("SELECT FROM notifier.therapist FOR UPDATE")
+            planning.execute("SELECT FROM notifier.delivery WHERE tried_at IS NULL FOR UPDATE")
+            return "250 Accepted"
+
+        monkeypatch.setattr(notifier.mail_server, "handle_DATA", accept)
+        sweep = asyncio.create_task(notifier.sweep())
+        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await asyncio.to_thread(
+            service_stack.wait_until, lambda: watching.execute(waiting).rowcount == 1, "a lock"
+        )
+        # The one that waits holds nothing that the planning needs: neither would ever go on.
+        assert planning.execute("SELECT FROM notifier.delivery FOR UPDATE NOWAIT").rowcount == 2
+        planning.rollback()
+        await sweep
+    assert sorted(state for _, state, _ in await notifier.delivery_states()) == ["combined", "sent"]
 
 
 async def test_openings_just_before_a_session_wait_a_little_for_each_other(notifier: NotifierDriver) -> None:
