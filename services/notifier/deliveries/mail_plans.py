@@ -82,8 +82,8 @@ async def plan_mails(
     begun keeps its plan. `only` names the one mail that is of interest.
     """
     mails = await _waiting(conn, practice_id, therapist_id, only)
-    therapist = await find_therapist(conn, practice_id, therapist_id)
-    if not mails or therapist is None:
+    therapist = await find_therapist(conn, practice_id, therapist_id) if mails else None
+    if therapist is None:
         return mails
     practices = await find_practices(conn, [practice_id])
     practice = practices.get(practice_id, PracticeOptions(practice_id))

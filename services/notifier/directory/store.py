@@ -208,12 +208,14 @@ async def next_sessions(
     conn: Connection, wanted: Sequence[tuple[tuple[str, str, str], EpisodeChanged]]
 ) -> list[NextSession | None]:
     """Return the next session for each ((practice id, therapist id, client id), newest change)."""
+    if not wanted:
+        return []
     keys = sorted({key for key, _ in wanted})
     rows = await conn.execute(
         "SELECT practice_id, therapist_id, client_id, coalesce(t.time_zone, 'UTC'), s.next_at, s.received_at"
         f" FROM {_CLIENTS} LEFT JOIN notifier.next_session s USING (practice_id, therapist_id, client_id)"
         " LEFT JOIN notifier.therapist t USING (practice_id, therapist_id)",
-        [list(column) for column in zip(*keys, strict=True)] if keys else [[], [], []],
+        [list(column) for column in zip(*keys, strict=True)],
     )
     found: dict[tuple[str, str, str], tuple[ZoneInfo, StatedSession | None]] = {}
     for practice, therapist, client, zone, at, received_at in await rows.fetchall():
