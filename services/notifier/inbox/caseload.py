@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from schemas.components import Component
-from schemas.events import Status
+from schemas.events import FORM_STATUSES
 from services.notifier.directory.store import Connection
 from services.notifier.domain.inbox_item import OPEN
 
@@ -36,8 +36,8 @@ async def find_caseload(conn: Connection, practice_id: str, therapist_id: str) -
     sessions: dict[str, list[AssessedSession]] = {}
     rows = await conn.execute(
         "SELECT client_id, session_at, instrument, bond, goal, task, overall FROM notifier.assessed_session"
-        " WHERE practice_id = %s AND therapist_id = %s AND status <> %s ORDER BY session_at, rating_id",
-        (*key, Status.WITHDRAWN.value),
+        " WHERE practice_id = %s AND therapist_id = %s AND status = ANY(%s) ORDER BY session_at, rating_id",
+        (*key, sorted(FORM_STATUSES)),
     )
     for client, at, instrument, bond, goal, task, overall in await rows.fetchall():
         given = zip(

@@ -109,7 +109,7 @@ async def test_the_newest_twelve_sessions_are_kept_in_whatever_order_they_come(
     assert [rating for (rating,) in kept] == [f"r-{week:02}" for week in range(12)]
 
 
-async def test_the_highest_revision_of_a_session_counts_and_a_withdrawn_one_is_gone(
+async def test_the_highest_revision_of_a_session_counts_and_what_was_withdrawn_or_cancelled_is_none(
     notifier: NotifierDriver,
 ) -> None:
     moved = NOW - timedelta(days=1)
@@ -122,8 +122,10 @@ async def test_the_highest_revision_of_a_session_counts_and_a_withdrawn_one_is_g
         (NOW, 7.5),
     ]
     await notifier.handle_records([assessed("r-2", "c-2", mark=None, revision=2, status=Status.WITHDRAWN)])
+    await notifier.handle_records([assessed("r-3", "c-3", mark=None, status=Status.CANCELLED)])
     async with notifier.browser() as browser:
-        assert ">c-2<" not in await page_of(notifier, browser)
+        page = await page_of(notifier, browser)
+    assert (">c-1<" in page, ">c-2<" in page, ">c-3<" in page) == (True, False, False)
 
 
 async def test_forty_clients_fit_into_sixty_kilobytes(notifier: NotifierDriver) -> None:
