@@ -109,9 +109,10 @@ async def test_what_they_talked_about_can_be_taken_back(notifier: NotifierDriver
         await signed_in(notifier, browser)
         await send(browser, "answers", answer="discussed")
         await notifier.handle(changed(Change.REPAIRED, 2, session_at=NOW + WEEK))
-        await send(browser, "topics", topic="goal")
+        told = (await send(browser, "topics", topic="goal")).text
         page = (await send(browser, "topics", topic="")).text
-    assert "Did you talk about it?" in page
+    asked = [("Did you talk about it?" in one, "Nothing is asked of you" in one) for one in (told, page)]
+    assert asked == [(False, True), (True, False)]
     assert [one.topic for one in notifier.answers()] == [None, TalkedAbout.GOAL, None]
     actions = [one for (one,) in await notifier.rows("SELECT action FROM notifier.audit ORDER BY audit_id")]
     assert [one for one in actions if one in {"answered", "talked-about"}] == [
