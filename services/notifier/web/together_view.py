@@ -1,5 +1,6 @@
 """Turns a change into the view for therapist and client: marks, the client's own usual, one open question."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.events import EpisodeChanged
@@ -16,6 +17,8 @@ class TogetherView:
     """The finished texts. A client reads them too: nothing states a risk, a finding or a judgement."""
 
     picture: TrajectoryPicture | None
+    legend: tuple[str, ...]
+    """What is drawn in this picture."""
     question: str
 
 
@@ -37,12 +40,21 @@ def together_view(
         }
     )
     points = [point.model_copy(update={"flagged": False}) for point in change.trajectory]
+    picture = draw(
+        DrawnTrajectory(points, change.session_at, facts, instrument), wording, therapist.zone, "together"
+    )
     return TogetherView(
-        picture=draw(
-            DrawnTrajectory(points, change.session_at, facts, instrument),
-            wording,
-            therapist.zone,
-            "together",
-        ),
+        picture=picture,
+        legend=tuple(wording(f"together.{key}") for key in _drawn(picture)),
         question=wording("format.quotation", text=wording("together.question")),
     )
+
+
+def _drawn(picture: TrajectoryPicture | None) -> Iterator[str]:
+    if picture is None:
+        return
+    yield "dots"
+    if any(row.band for row in picture.rows):
+        yield "band"
+    if picture.empty:
+        yield "empty"
