@@ -69,7 +69,7 @@ async def _save(
     session, therapist = visitor
     wording = pages.wording(request, therapist)
     if not is_valid_form(request, session, csrf):
-        return pages.render_message(wording, "error.form_title", "error.form", status=403, session=session)
+        return pages.render_bad_form(wording, session)
     episode_id = parse_uuid(episode)
     if episode_id is None or store is None:
         return pages.render_not_found(wording, session)

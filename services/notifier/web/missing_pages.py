@@ -41,7 +41,7 @@ def answer_with_pages(app: FastAPI, pages: PageRenderer) -> None:
     async def on_validation(request: Request, error: Exception) -> Response:
         if is_for_programs(request):
             return await problem_of[RequestValidationError](request, error)
-        return pages.render_message(pages.wording(request), "error.form_title", "error.form", status=422)
+        return pages.render_bad_form(pages.wording(request), status=422)
 
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)

@@ -80,6 +80,12 @@ class PageRenderer:
             wording, "error.not_found_title", "error.not_found", status=404, session=session
         )
 
+    def render_bad_form(
+        self, wording: Wording, session: SignInSession | None = None, *, status: int = 403
+    ) -> HTMLResponse:
+        """Return the page for a form that was not shown here to this session, or cannot be read."""
+        return self.render_message(wording, "error.form_title", "error.form", status=status, session=session)
+
     def redirect(self, path: str) -> RedirectResponse:
         """Redirect to another page, which the browser then requests by GET."""
         return RedirectResponse(f"{self.base}{path}", 303)

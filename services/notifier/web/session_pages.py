@@ -59,9 +59,7 @@ def session_router(context: PageContext) -> APIRouter:
             session, therapist = visitor
             wording = pages.wording(request, therapist)
             if not is_valid_form(request, session, csrf):
-                return pages.render_message(
-                    wording, "error.form_title", "error.form", status=403, session=session
-                )
+                return pages.render_bad_form(wording, session)
             if named is not None and await end_own_session(conn, session, named):
                 await context.log(conn, session, AuditAction.SESSION_ENDED)
         return pages.redirect("/sessions")

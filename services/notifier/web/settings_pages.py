@@ -12,7 +12,7 @@ from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
 from services.notifier.directory.store import PracticeOptions, find_practices, put_own_settings
 from services.notifier.domain.mail_plan import HOURS
 from services.notifier.domain.therapist import OwnSettings, Therapist
-from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import is_valid_form
 
@@ -49,9 +49,7 @@ def settings_router(context: PageContext) -> APIRouter:
             session, therapist = visitor
             wording = pages.wording(request, therapist)
             if not is_valid_form(request, session, csrf):
-                return pages.render_message(
-                    wording, "error.form_title", "error.form", status=403, session=session
-                )
+                return pages.render_bad_form(wording, session)
             today = now.astimezone(therapist.zone).date()
             sent = {"language": language, "mail": mail, "timing": timing, "hour": hour}
             own = read_own_settings(sent, paused_until, today)
@@ -60,9 +58,7 @@ def settings_router(context: PageContext) -> APIRouter:
                 await lock_therapists(conn, [key])
                 await put_own_settings(conn, therapist, own, now)
                 await plan_mails(conn, *key, now)
-                await write_audit_row(
-                    conn, AuditAction.SETTINGS_CHANGED, practice_id=key[0], therapist_id=key[1], at=now
-                )
+                await context.log(conn, session, AuditAction.SETTINGS_CHANGED)
         if own is None:
             return await _settings_page(context, request, wrong=True)
         return pages.redirect("/settings?saved=1")

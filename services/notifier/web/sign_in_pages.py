@@ -24,7 +24,7 @@ from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form, parse_uuid
 
 _MOST_PER_ADDRESS = 5
-"""The most therapists visitor are mailed a link at one address: one mailbox may serve several practices."""
+"""The most therapists who are mailed a link at one address: one mailbox may serve several practices."""
 
 Text = Annotated[str, Form(max_length=2000)]
 
@@ -48,7 +48,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
     @router.post("/sign-in")
     async def sign_in(request: Request, token: Text) -> Response:
         if is_cross_site(request):
-            return pages.render_message(pages.wording(request), "error.form_title", "error.form", status=403)
+            return pages.render_bad_form(pages.wording(request))
         now = context.clock.now()
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
@@ -79,7 +79,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
     async def ask(request: Request, token: Text = "", address: Text = "", item: Text = "") -> Response:
         wording = pages.wording(request)
         if is_cross_site(request):
-            return pages.render_message(wording, "error.form_title", "error.form", status=403)
+            return pages.render_bad_form(wording)
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
             for therapist in await _therapists_to_mail(conn, link, address.strip()):
@@ -94,13 +94,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
             visitor = await context.signed_in(request, conn)
             if visitor is not None and is_valid_form(request, visitor[0], csrf):
                 await end_session(conn, visitor[0])
-                await write_audit_row(
-                    conn,
-                    AuditAction.SIGNED_OUT,
-                    practice_id=visitor[0].practice_id,
-                    therapist_id=visitor[0].therapist_id,
-                    at=context.clock.now(),
-                )
+                await context.log(conn, visitor[0], AuditAction.SIGNED_OUT)
         response = pages.redirect("/sign-in")
         response.delete_cookie(COOKIE, path=pages.base or "/")
         return response
