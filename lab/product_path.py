@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.practice_histories import PracticeHistories
 from lab.simulator.cohort import Cohort
 from lab.statistics_of_others import statistics_of_others
 from schemas.events import Status
@@ -102,6 +103,13 @@ def assess_histories(
         _, decisions = fold_episodes(NO_SESSIONS, sessions)
         dyads.append(AssessedDyad(forms, result.assessments, decisions))
     return dyads
+
+
+def assess_table(detector: Detector, histories: PracticeHistories) -> list[AssessedDyad]:
+    """Assess a table's histories, each with the statistics of other clients of its practice."""
+    courses = [dyad.forms for dyad in histories.dyads]
+    practices = [dyad.practice_id for dyad in histories.dyads]
+    return assess_histories(detector, courses, statistics_of_others(courses, practices))
 
 
 @dataclass(frozen=True, slots=True)

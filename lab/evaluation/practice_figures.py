@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.practice_histories import PracticeHistories
-from lab.product_path import AssessedDyad, assess_histories
-from lab.statistics_of_others import statistics_of_others
+from lab.product_path import AssessedDyad, assess_table
 from services.detector.domain.baseline_rules import Floats, baseline_rules, previous, totals
 from services.detector.domain.detector import Detector
 from services.detector.domain.form import form_matrix
@@ -59,9 +58,7 @@ class AssessedPractice:
 
 def assess_practice(detector: Detector, histories: PracticeHistories) -> AssessedPractice:
     """Flag every session by the detector and by today's rules."""
-    courses = [history.forms for history in histories.dyads]
-    practices = [history.practice_id for history in histories.dyads]
-    dyads = assess_histories(detector, courses, statistics_of_others(courses, practices))
+    dyads = assess_table(detector, histories)
     flags: dict[str, list[list[bool]]] = {
         RAPPORT: [[decision.flagged for decision in dyad.decisions] for dyad in dyads]
     }

@@ -11,10 +11,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from lab.messages.simulated_messages import CLIENTS, SimulatedMessage, messages_of
 from lab.practice_histories import read_histories
-from lab.product_path import AssessedDyad, assess_cohort, assess_histories
+from lab.product_path import AssessedDyad, assess_cohort, assess_table
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
-from lab.statistics_of_others import statistics_of_others
 from schemas.ids import InstrumentId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
@@ -64,13 +63,11 @@ def read_messages(detector: Detector, ratings: Path, catalogue: Catalogue, langu
     Raises:
         ValueError: a column is missing.
     """
-    histories = read_histories(ratings, catalogue).dyads
-    courses = [history.forms for history in histories]
-    others = statistics_of_others(courses, [history.practice_id for history in histories])
+    dyads = assess_table(detector, read_histories(ratings, catalogue))
     writer = MessageWriter(catalogue.get, detector.message_precision, language)
     found = [
         _entry(dyad, message, writer, f"o{number}-{message.session}", "own ratings")
-        for number, dyad in enumerate(assess_histories(detector, courses, others))
+        for number, dyad in enumerate(dyads)
         for message in _openings(dyad, [False] * len(dyad.forms))
     ]
     places = np.unique(np.linspace(0, len(found) - 1, min(OWN_MESSAGES, len(found))).round().astype(int))

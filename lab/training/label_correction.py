@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.practice_histories import PracticeHistories, SessionKey
-from lab.product_path import AssessedDyad, assess_histories
-from lab.statistics_of_others import statistics_of_others
+from lab.product_path import AssessedDyad, assess_table
 from lab.training.recalibration_fit import TherapistAnswers, fit_recalibration
 from services.detector.domain.detector import Detector
 from services.detector.domain.session_risk import may_flag
@@ -127,9 +126,7 @@ def learn(detector: Detector, histories: PracticeHistories, labels: Sequence[Lab
     Raises:
         TooFewLabels: too few labels, of one kind only, or of too few therapists.
     """
-    courses = [dyad.forms for dyad in histories.dyads]
-    practices = [dyad.practice_id for dyad in histories.dyads]
-    dyads = assess_histories(detector, courses, statistics_of_others(courses, practices))
+    dyads = assess_table(detector, histories)
     risks = {
         (history.practice_id, history.client_id, session): (risk, next_risk)
         for history, dyad in zip(histories.dyads, dyads, strict=True)

@@ -1,20 +1,15 @@
 """Over simulated practices: repaired, settled and opened are true by the usual level that the page shows."""
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from lab.practice_histories import read_histories
-from lab.product_path import AssessedDyad, assess_cohort, assess_histories
+from lab.product_path import AssessedDyad, assess_cohort
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
-from lab.statistics_of_others import statistics_of_others
 from schemas.facts import Shape, Standing
-from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import StatedComponent, StatedFacts
 from services.detector.domain.fall import LEAST_FALL
 from services.detector.domain.form import marks_of
@@ -23,8 +18,6 @@ from services.detector.published.facts import SessionMarks, find_facts
 
 CLIENTS = 60
 PRACTICES = 60
-REAL_RATINGS = "RAPPORT_REAL_RATINGS"
-"""Names a table of real ratings, as `rapport score` reads it."""
 MOST_MESSAGES = 3.0
 """Per 100 rated sessions."""
 
@@ -103,20 +96,13 @@ def test_every_opening_by_a_form_shows_a_component_under_its_usual_level_where_o
 
 
 def test_real_ratings_give_few_messages_of_which_few_are_for_low_marks_from_the_start(
-    detector: TrainedDetector,
+    detector: TrainedDetector, real_dyads: list[AssessedDyad]
 ) -> None:
-    file = os.environ.get(REAL_RATINGS)
-    if file is None:
-        pytest.skip(f"{REAL_RATINGS} names no table of real ratings")
-    courses = read_histories(Path(file), Catalogue.load()).dyads
-    histories = [course.forms for course in courses]
-    statistics = statistics_of_others(histories, [course.practice_id for course in courses])
-    dyads = assess_histories(detector, histories, statistics)
-    rated = sum(form.answered > 0 for dyad in dyads for form in dyad.forms)
-    told = sum(each.step in {"opened", "deepened"} for dyad in dyads for each in dyad.decisions)
+    rated = sum(form.answered > 0 for dyad in real_dyads for form in dyad.forms)
+    told = sum(each.step in {"opened", "deepened"} for dyad in real_dyads for each in dyad.decisions)
     low = sum(
         each.step == "opened" and assessment.risk < detector.threshold
-        for dyad in dyads
+        for dyad in real_dyads
         for each, assessment in zip(dyad.decisions, dyad.assessments, strict=True)
     )
     assert 100 * told / rated <= MOST_MESSAGES

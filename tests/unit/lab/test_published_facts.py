@@ -1,10 +1,8 @@
 """No published fact contradicts the marks, in simulated practices and in real ratings."""
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -15,11 +13,9 @@ from lab.messages.closing_check import Closing, check_closing, check_later
 from lab.messages.fact_check import FactCheck, check_facts
 from lab.messages.sentence_check import check_sentences
 from lab.messages.stated_course import RatedSession
-from lab.practice_histories import read_histories
-from lab.product_path import AssessedDyad, assess_cohort, assess_histories
+from lab.product_path import AssessedDyad, assess_cohort
 from lab.simulator.cohort import simulate
 from lab.simulator.two_state_cohort import simulate_two_state
-from lab.statistics_of_others import statistics_of_others
 from schemas.components import Component
 from schemas.facts import Facts, Shape
 from schemas.instruments.catalogue import Catalogue
@@ -36,8 +32,6 @@ OPENINGS = 500
 CLIENTS = 60
 WORDINGS = [Wording(name, Locale.parse(name), shared_sentences(name)) for name in LANGUAGES]
 UTC_ZONE = ZoneInfo("UTC")
-REAL_RATINGS = "RAPPORT_REAL_RATINGS"
-"""Names a table of real ratings, as `rapport score` reads it."""
 
 
 class Checks:
@@ -103,17 +97,11 @@ def test_no_fact_of_500_simulated_openings_contradicts_the_marks(
 
 
 def test_no_fact_of_an_opening_in_real_ratings_contradicts_the_marks(
-    detector: TrainedDetector, record_property: Callable[[str, object], None]
+    real_dyads: list[AssessedDyad], record_property: Callable[[str, object], None]
 ) -> None:
-    file = os.environ.get(REAL_RATINGS)
-    if file is None:
-        pytest.skip(f"{REAL_RATINGS} names no table of real ratings")
     catalogue = Catalogue.load()
     checks = Checks()
-    dyads = read_histories(Path(file), catalogue).dyads
-    histories = [dyad.forms for dyad in dyads]
-    statistics = statistics_of_others(histories, [dyad.practice_id for dyad in dyads])
-    for dyad in assess_histories(detector, histories, statistics):
+    for dyad in real_dyads:
         checks.add(dyad, catalogue.get(dyad.forms[-1].order.instrument))
     record_property("statements", checks.all.statements)
     assert checks.all.violations == []

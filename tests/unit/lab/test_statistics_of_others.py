@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lab.product_path import assess_histories, forms_of
+from lab.practice_histories import DyadHistory, PracticeHistories
+from lab.product_path import assess_histories, assess_table, forms_of
 from lab.simulator.cohort import simulate
 from lab.statistics_of_others import statistics_of_others
 from services.detector.domain.detector import DyadAssessments, DyadForms
@@ -76,3 +77,17 @@ def test_only_a_model_that_uses_statistics_is_given_them(detector: TrainedDetect
     assert all(not dyad.statistics for dyad in other.given)
     assess_histories(reading, histories)
     assert all(not dyad.statistics for dyad in reading.given)
+
+
+def test_the_practices_of_a_table_are_assessed_apart(detector: TrainedDetector) -> None:
+    first, second = caseload(2 * ENOUGH_CLIENTS, seed=1), caseload(2 * ENOUGH_CLIENTS, seed=2)
+    rows = [
+        DyadHistory(practice, str(number), forms, ratings=(), cutoff=None)
+        for number, pair in enumerate(zip(first, second, strict=True))
+        for practice, forms in zip("ab", pair, strict=True)
+    ]
+    model = ReadsStatistics(detector, uses_statistics=True)
+    assess_table(model, PracticeHistories(rows, invalid_rows=0))
+    read = [dyad.statistics[0] for dyad in model.given]
+    assert read[::2] == statistics_of_others(first)
+    assert read[1::2] == statistics_of_others(second)
