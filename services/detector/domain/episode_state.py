@@ -63,8 +63,6 @@ class EpisodeState(Struct, frozen=True, array_like=True):
     """Whether the last session's risk is at or above the lower bound."""
     form: LastForm | None = None
     """None before the first form."""
-    low: tuple[Component, ...] = ()
-    """Components that were low (`episodes.LOW`) in the first form, and in the second if there is one."""
     sessions: int = 0
     """Sessions up to the last form."""
     forms: int = 0

@@ -44,8 +44,10 @@ from services.detector.domain.episode_state import (
     LastForm,
 )
 from services.detector.domain.fall import (
+    FIRST_FORMS,
     FORMS_READ,
     LEAST_FALL,
+    LOW,
     ROUNDING,
     Fall,
     Marks,
@@ -53,6 +55,7 @@ from services.detector.domain.fall import (
     fall_at_opening,
     fall_below,
     lasting_level,
+    low_from_start,
     usual_of_episode,
 )
 from services.detector.domain.session_risk import (
@@ -70,7 +73,6 @@ LOWER_SHARE = 0.7
 """The lower bound, as a share of the threshold."""
 REPAIRED_SESSIONS = 2
 SETTLED_SESSIONS = 4
-LOW = 0.25
 EMPTY_RUN = 3
 HABIT_SESSIONS = 5
 HABIT_SHARE = 0.8
@@ -145,7 +147,6 @@ def _with_session(state: EpisodeState, session: SessionRisk) -> EpisodeState:
     return replace(
         state,
         form=LastForm(session.risk / session.threshold, session.marks),
-        low=_low_so_far(state, session),
         sessions=state.sessions + state.empty + 1,
         forms=state.forms + 1,
         empty=0,
@@ -153,20 +154,17 @@ def _with_session(state: EpisodeState, session: SessionRisk) -> EpisodeState:
     )
 
 
-def _low_so_far(state: EpisodeState, session: SessionRisk) -> tuple[Component, ...]:
-    if session.ratings not in {1, 2}:
-        return state.low
-    low = [each.component for each in session.marks if each.mark <= LOW]
-    if session.ratings == 1:
-        return tuple(each for each in low if each is not Component.OVERALL)
-    return tuple(each for each in state.low if each in low)
-
-
 def _is_low_from_start(state: EpisodeState, session: SessionRisk, current: Episode | None) -> bool:
     if current is None:
-        return session.level is not None and session.ratings == 2 and bool(state.low)
+        is_second = session.level is not None and session.ratings == FIRST_FORMS
+        return is_second and bool(_low_parts(state))
     by_rule = current.opened_by is OpenedBy.LOW_FROM_START
     return by_rule and any(each.mark <= LOW and each.component in current.near_from for each in session.marks)
+
+
+def _low_parts(state: EpisodeState) -> list[Component]:
+    """Return which of bond, goal and task were low in both of a client's first two forms."""
+    return [part for part in low_from_start(_forms(state)) if part is not Component.OVERALL]
 
 
 def _breaks_habit(state: EpisodeState, session: SessionRisk) -> bool:
@@ -187,7 +185,7 @@ def _fell(form: LastForm | None) -> bool:
 def _opened(state: EpisodeState, session: SessionRisk, *, is_low: bool) -> Episode | None:
     """Return the episode that this session opens; None if its risk alone is no reason to."""
     if is_low:
-        near_from = dict.fromkeys(state.low, VERY_LOW)
+        near_from = dict.fromkeys(_low_parts(state), VERY_LOW)
         return Episode(session.order, session.level, opened_by=OpenedBy.LOW_FROM_START, near_from=near_from)
     if session.level is None and not _breaks_habit(state, session):
         return None

@@ -37,6 +37,9 @@ FORMS_READ = 21
 """Forms up to an opening that the fall at it depends on: those in which it may have begun, and before them
 those in which its usual level and the distance from it are found."""
 LASTING_FORMS = 3
+LOW = 0.25
+"""A mark at or under a quarter of the scale is low."""
+FIRST_FORMS = 2
 ROUNDING = 1e-6
 """Published marks have 6 decimals, so that shares of them may be off by less than this."""
 _COMPONENTS = tuple(Component)
@@ -94,6 +97,13 @@ def usual_level(marks: Sequence[float]) -> UsualLevel | None:
 def marks_of_part(forms: Sequence[Marks], part: Component) -> list[float]:
     """Return the marks of one component, of the forms that have one."""
     return [form[part] for form in forms if part in form]
+
+
+def low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:
+    """Return the components that were low in both of the first two forms given."""
+    first = forms[:FIRST_FORMS]
+    known = Component if len(first) == FIRST_FORMS else ()
+    return tuple(part for part in known if all(form.get(part, 1.0) <= LOW for form in first))
 
 
 def fall_at_opening(forms: Sequence[Marks]) -> Fall:

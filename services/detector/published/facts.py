@@ -17,6 +17,7 @@ from services.detector.domain.fall import (
     CLEAR_FALL,
     LEAST_FALL,
     LONGEST_FALL,
+    LOW,
     LOWER_SHARE,
     ROUNDING,
     Fall,
@@ -25,6 +26,7 @@ from services.detector.domain.fall import (
     fall_at_opening,
     fall_below,
     lasting_level,
+    low_from_start,
     marks_of_part,
     usual_of_episode,
 )
@@ -39,9 +41,6 @@ LARGEST_SLIDE_STEP = 2 / 3
 """With a larger share of the whole slide in one step down it is none."""
 SLIDE_NOISE = 0.15
 """Steps up by less than this share of the whole slide do not interrupt it."""
-LOW = 0.25
-"""A mark at or under a quarter of the scale is low."""
-FIRST_FORMS = 2
 SESSIONS_COUNTED = 8
 """Last sessions among which those without a form are counted."""
 
@@ -63,7 +62,7 @@ def find_facts(sessions: Sequence[SessionMarks], opened: int, *, settled: bool =
         settled: whether the episode closed at a lower level, so that this level is a fact.
 
     Returns:
-        Facts with marks from 0 to 1; `published_episode` converts them into the instrument's units.
+        Facts with marks from 0 to 1; `events.facts_in_units` converts them into the instrument's units.
     """
     given = [session for session in sessions if session.marks]
     forms = [session.marks for session in given]
@@ -84,13 +83,6 @@ def find_facts(sessions: Sequence[SessionMarks], opened: int, *, settled: bool =
         empty=empty,
         forms=len(forms),
     )
-
-
-def low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:
-    """Return the components that were low in both of the first two forms given."""
-    first = forms[:FIRST_FORMS]
-    known = Component if len(first) == FIRST_FORMS else ()
-    return tuple(part for part in known if all(form.get(part, 1.0) <= LOW for form in first))
 
 
 def _low_from_start(forms: Sequence[Marks]) -> tuple[Component, ...]:

@@ -8,7 +8,8 @@ import pytest
 from schemas.components import Component
 from schemas.facts import Shape, Standing
 from services.detector.contracts import StatedComponent, StatedEmptyForms, StatedFacts
-from services.detector.published.facts import SessionMarks, find_facts, low_from_start
+from services.detector.domain.fall import low_from_start
+from services.detector.published.facts import SessionMarks, find_facts
 
 MONDAY = datetime(2026, 1, 5, 10, tzinfo=UTC)
 NONE = None
