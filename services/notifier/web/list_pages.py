@@ -7,7 +7,7 @@ from services.notifier.directory.store import next_sessions
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.items import list_items
 from services.notifier.inbox.usefulness import count_outcomes
-from services.notifier.web.list_view import client_groups, usefulness_sentence
+from services.notifier.web.list_view import client_groups, newest_by_client, usefulness_sentence
 from services.notifier.web.page_context import PageContext
 
 _MOST_ITEMS = 200
@@ -27,15 +27,18 @@ def list_router(context: PageContext) -> APIRouter:
                 return pages.redirect("/sign-in")
             session, therapist = visitor
             items = await list_items(conn, session.practice_id, session.therapist_id, _MOST_ITEMS)
-            wanted = [
-                ((session.practice_id, session.therapist_id, item.change.client_id), item.newest)
-                for item in items
-            ]
-            coming = await next_sessions(conn, wanted)
+            newest = newest_by_client(items)
+            coming = await next_sessions(
+                conn,
+                [
+                    ((session.practice_id, session.therapist_id, client), change)
+                    for client, change in newest.items()
+                ],
+            )
             outcomes = await count_outcomes(conn, session.practice_id, session.therapist_id)
             await context.log(conn, session, AuditAction.LIST_VIEWED)
         wording = pages.wording(request, therapist)
-        upcoming = {item.episode_id: one for item, one in zip(items, coming, strict=True)}
+        upcoming = dict(zip(newest, coming, strict=True))
         waiting = [item for item in items if item.awaits_answer]
         earlier = [item for item in items if not item.awaits_answer]
         return pages.render(

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from schemas.components import Component
@@ -42,16 +41,22 @@ class ClientEntries:
     entries: tuple[ListEntry, ...]
 
 
+def newest_by_client(items: Iterable[InboxItem]) -> dict[str, EpisodeChanged]:
+    """Return the newest change of each client: what an older item of theirs says has been overtaken."""
+    changes = sorted((item.newest for item in items), key=lambda one: (one.session_at, one.accepted_at))
+    return {change.client_id: change for change in changes}
+
+
 def client_groups(
     items: Iterable[InboxItem],
-    upcoming: Mapping[UUID, NextSession | None],
+    upcoming: Mapping[str, NextSession | None],
     therapist: Therapist,
     wording: Wording,
     now: datetime,
 ) -> list[ClientEntries]:
     """Return the items grouped by client: first who comes next, then who came last.
 
-    `upcoming` holds the next session of each item's client by episode; a past one is not shown.
+    `upcoming` holds the next session of each client; a past one is not shown.
     """
 
     def of_client(item: InboxItem) -> str:
@@ -60,8 +65,8 @@ def client_groups(
     groups = []
     for client, found in groupby(sorted(items, key=of_client), key=of_client):
         of_one = sorted(found, key=lambda item: item.newest.session_at, reverse=True)
-        coming = [one for item in of_one if (one := upcoming.get(item.episode_id)) and one.at > now]
-        groups.append((min(coming, default=None), of_one, client))
+        coming = upcoming.get(client)
+        groups.append((coming if coming is not None and coming.at > now else None, of_one, client))
     groups.sort(
         key=lambda one: (
             one[0] is None,

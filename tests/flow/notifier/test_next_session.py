@@ -1,14 +1,18 @@
 """A practice states next sessions through the API: the last statement counts, in its own practice only."""
 
+import re
 from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
+from schemas.events import Change
 from services.notifier.directory.store import next_session
 from services.notifier.domain.next_session import NextSession
+from tests.flow.notifier.test_pages import signed_in
 from tests.support.detector.episodes import NOW, WEEK, changed
 from tests.support.notifier.batch_driver import NotifierDriver
+from tests.support.schemas.whole_dates import whole_dates
 
 CLIENT = "c-canary-77"
 
@@ -68,3 +72,17 @@ async def test_it_needs_a_key_and_another_practice_is_not_found(notifier: Notifi
         assert (await put(nobody, NOW)).status_code == 401
         assert (await put(api, NOW, **{"Rapport-Practice": "south"})).status_code == 404
     assert await notifier.rows("SELECT FROM notifier.next_session") == []
+
+
+async def test_an_earlier_item_names_the_next_session_that_is_known_by_now(notifier: NotifierDriver) -> None:
+    await notifier.handle(changed(episode="old", session_at=NOW - WEEK, next_session_at=NOW + 2 * WEEK))
+    closed_at = NOW - timedelta(days=6)
+    await notifier.handle(
+        changed(Change.ENDED, 2, episode="old", session_at=closed_at, next_session_at=NOW + 2 * WEEK)
+    )
+    await notifier.handle(changed(session_at=NOW, next_session_at=NOW + WEEK))
+    async with notifier.browser() as browser:
+        await signed_in(notifier, browser)
+        page = (await browser.get("/")).text
+    named = re.findall(r"Next session ([^<]*)", page)
+    assert named == [whole_dates("Wed 25 Nov, 12:00")] * 2

@@ -27,7 +27,7 @@ def item(
 
 
 def groups(*found: tuple[InboxItem, NextSession | None]) -> list[ClientEntries]:
-    upcoming = {one.episode_id: coming for one, coming in found}
+    upcoming = {one.change.client_id: coming for one, coming in found}
     return client_groups([one for one, _ in found], upcoming, THERAPIST, EN, NOW)
 
 
