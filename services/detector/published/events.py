@@ -145,8 +145,7 @@ class PublishedSession:
 
     order: SessionOrder
     flagged: bool
-    numbers: bytes
-    """`contracts.Numbers`, packed."""
+    numbers: Numbers
     next_session_at: datetime | None
     accepted_at: datetime
 
@@ -156,7 +155,9 @@ def published_session(session: SessionWork) -> PublishedSession:
     version = session.version
     flagged = session.episode_step is not None and session.episode_step.flagged
     next_at = version.rating.next_session_at
-    return PublishedSession(version.order, flagged, session.numbers, next_at, version.accepted_at)
+    return PublishedSession(
+        version.order, flagged, unpack_numbers(session.numbers), next_at, version.accepted_at
+    )
 
 
 def episode_changed(
@@ -168,7 +169,7 @@ def episode_changed(
 ) -> Changed:
     """Return the event's data; `history` holds the dyad's published sessions in order."""
     shown = next((session for session in history if session.order == told.order), None)
-    numbers = unpack_numbers(shown.numbers) if shown else None
+    numbers = shown.numbers if shown else None
     newest_at = history[-1].accepted_at if history else now
     facts = _facts(told, history, catalogue)
     return Changed(
@@ -213,12 +214,11 @@ def _precision(practice: Practice, facts: StatedFacts) -> StatedPrecision | None
 
 def _marks(session: PublishedSession, catalogue: Catalogue) -> SessionMarks:
     instrument = instrument_of_stored(session.order.instrument, catalogue)
-    components = unpack_numbers(session.numbers).components
     return SessionMarks(
         session.order.session_at,
         {
             name: round(from_units(instrument, score), DIGITS)
-            for name, (_, score, _, _) in components.items()
+            for name, (_, score, _, _) in session.numbers.components.items()
             if score is not None
         },
     )
@@ -254,19 +254,15 @@ def facts_in_units(facts: StatedFacts, instrument: Instrument) -> StatedFacts:
 
 def _point(session: PublishedSession, catalogue: Catalogue) -> Point:
     instrument = instrument_of_stored(session.order.instrument, catalogue)
-    scores: dict[Component, float] = {}
-    usuals = []
-    for name, (_, score, usual, _) in unpack_numbers(session.numbers).components.items():
-        if score is not None:
-            scores[name] = round(from_units(instrument, score), 6)
-        if usual is not None:
-            usuals.append(from_units(instrument, usual))
+    found = session.numbers.components.values()
+    usuals = [from_units(instrument, usual) for _, _, usual, _ in found if usual is not None]
+    marks = _marks(session, catalogue).marks
     return Point(
         session_at=session.order.session_at,
-        bond=scores.get(Component.BOND),
-        goal=scores.get(Component.GOAL),
-        task=scores.get(Component.TASK),
-        overall=scores.get(Component.OVERALL),
-        usual=round(sum(usuals) / len(usuals), 6) if usuals else None,
+        bond=marks.get(Component.BOND),
+        goal=marks.get(Component.GOAL),
+        task=marks.get(Component.TASK),
+        overall=marks.get(Component.OVERALL),
+        usual=round(sum(usuals) / len(usuals), DIGITS) if usuals else None,
         flagged=session.flagged,
     )

@@ -7,7 +7,7 @@ from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, assessment_id, episode_event_id
 from schemas.rating_order import SessionOrder, identity
-from services.detector.contracts import Changed, Numbers, encode, envelope, pack
+from services.detector.contracts import Changed, Numbers, encode, envelope, pack, unpack_numbers
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.outcomes import Count
 from services.detector.published.events import (
@@ -93,7 +93,9 @@ async def _earlier_sessions(conn: Connection, ids: Sequence[DyadId]) -> dict[Dya
         rows = await (await conn.execute(_EARLIER, (ids,), binary=True)).fetchall()
         for id_, at, session, instrument, flagged, numbers, next_at, accepted_at in rows:
             order = SessionOrder(at, SessionId(session), InstrumentId(instrument))
-            earlier[DyadId(id_)].append(PublishedSession(order, flagged, numbers, next_at, accepted_at))
+            earlier[DyadId(id_)].append(
+                PublishedSession(order, flagged, unpack_numbers(numbers), next_at, accepted_at)
+            )
     return earlier
 
 
