@@ -22,6 +22,7 @@ def assessed(
     mark: float | None = 7.5,
     revision: int = 1,
     status: Status = Status.RATED,
+    practice: str = "north",
     therapist: str = "t-1",
 ) -> Record:
     """An assessment as the detector publishes it."""
@@ -29,7 +30,7 @@ def assessed(
     data = AllianceAssessed.model_validate(
         {
             "rating_id": rating,
-            "practice_id": "north",
+            "practice_id": practice,
             "therapist_id": therapist,
             "client_id": client,
             "session_id": f"s-{rating}",
