@@ -48,6 +48,12 @@ def test_low_forms_between_usual_ones_do_not_settle() -> None:
     assert steps(*course(*BEFORE, (0.4, HIGH), *goals))[5:] == ["open", "open", "open", "open", "repaired"]
 
 
+def test_one_low_form_at_the_fourth_session_does_not_settle() -> None:
+    goals = [(0.6, LOW), (0.8, LOW), (0.8, LOW), (0.6, LOW)]
+    bond = [*[USUAL] * 6, 0.7, 0.7]
+    assert steps(*course(*BEFORE, (0.4, HIGH), *goals, bond=bond)) == [*OPENED, *["open"] * 4]
+
+
 def test_a_component_that_fell_later_keeps_a_repair_waiting() -> None:
     back = [(0.8, LOW)] * 3
     bond = [*[USUAL] * 5, 0.7, 0.7, 0.72]
@@ -59,6 +65,13 @@ def test_a_component_that_fell_when_the_episode_deepened_must_come_back() -> Non
     state, done = folded(*sessions)
     assert done[-1].step == "deepened"
     assert set(state.episodes[0].near_from) == {BOND}
+
+
+def test_a_deeper_form_without_what_fell_leaves_what_must_come_back() -> None:
+    overall = form(5, HIGH, {Component.OVERALL: 0.1}, ratings=6)
+    state, done = folded(*course(*BEFORE, (0.4, HIGH)), overall)
+    assert done[-1].step == "deepened"
+    assert state.episodes[0].near_from == {GOAL: 0.71}
 
 
 def test_a_form_without_any_lower_component_opens_nothing() -> None:
