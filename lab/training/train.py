@@ -111,19 +111,21 @@ def fit_trees(sample: Sample, plan: TrainingPlan) -> HistGradientBoostingClassif
 
 
 def fit_blend(trees: HistGradientBoostingClassifier, held_out: Sample) -> Blend | NetworkBlend:
-    """Weigh the log-odds of the trees, of the filter and of the network, if there is one, together.
+    """Weigh the log-odds of the trees and of the filter together, or of the trees and of a network.
 
-    The weights come from a logistic regression, which also calibrates them; none is negative. `held_out` has
-    sessions that the trees have not seen.
+    A logistic regression on sessions that the trees have not seen calibrates them. It also weighs trees and
+    filter; none of these weights is negative. Trees and network count alike: fitted weights would follow the
+    network wherever its training worlds are met again, and the trees are the better judge of other practices
+    and of a fall that is one form old (docs/decisions/0015).
     """
     log_odds_index = FEATURES.index("odds")
-    log_odds = [trees.decision_function(held_out.features), held_out.features[:, log_odds_index]]
+    of_trees = trees.decision_function(held_out.features)
     if held_out.network_log_odds is None:
-        (of_trees, of_filter), constant = _fit_weights(log_odds, held_out.rupture)
-        return Blend(trees, log_odds_index, (of_trees, of_filter, constant))
-    log_odds.append(held_out.network_log_odds)
-    (of_trees, of_filter, of_network), constant = _fit_weights(log_odds, held_out.rupture)
-    return NetworkBlend(trees, log_odds_index, (of_trees, of_filter, of_network, constant))
+        log_odds = [of_trees, held_out.features[:, log_odds_index]]
+        (tree_weight, filter_weight), constant = _fit_weights(log_odds, held_out.rupture)
+        return Blend(trees, log_odds_index, (tree_weight, filter_weight, constant))
+    (weight,), constant = _fit_weights([of_trees + held_out.network_log_odds], held_out.rupture)
+    return NetworkBlend(trees, log_odds_index, (weight, 0.0, weight, constant))
 
 
 def _fit_weights(log_odds: list[Floats], rupture: NDArray[np.bool_]) -> tuple[list[float], float]:

@@ -21,7 +21,7 @@ ACCEPTED = LAST + timedelta(hours=1)
 
 
 def seen(*days_before: int, stated: datetime | None = None) -> EpisodeChanged:
-    """A change whose sessions were so many days before the last one."""
+    """Return a change with sessions that many days before the last one."""
     points = tuple(TrajectoryPoint(session_at=LAST - DAY * days) for days in days_before)
     return changed(session_at=LAST, trajectory=points, next_session_at=stated)
 
