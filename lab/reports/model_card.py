@@ -39,8 +39,7 @@ cannot know why they moved.
 A multiple-model Kalman filter follows each client's baseline of bond, goal and task. At every form it
 weighs whether the session is as usual, a bad day, or a rupture of one of seven patterns and three depths.
 Its results, with the client's own means, lags, EWMA and CUSUM, are the features of boosted trees
-(scikit-learn's histogram gradient boosting). {network}A logistic regression weighs these log-odds together,
-and thereby calibrates the risk, on cohorts that none of its inputs was fitted to.
+(scikit-learn's histogram gradient boosting). {blend}
 
 ## What it was trained on
 
@@ -54,9 +53,12 @@ without a rupture under way reach it, on average over the calibration cohorts. A
 differ from that by much: see "false" below.
 """
 
-_NETWORK = """A small recurrent
+_BLEND = """A logistic regression weighs the log-odds of trees and filter together,
+and thereby calibrates the risk, on cohorts that none of its inputs was fitted to."""
+_NETWORK_BLEND = """A small recurrent
 network reads the forms beside the filter, and with them statistics of the practice's own unlabelled ratings
-once 20 of its clients gave forms. """
+once 20 of its clients gave forms. The log-odds of trees and network count alike; a logistic regression
+calibrates their sum on cohorts that none of its inputs was fitted to."""
 
 _FAMILIES = """Half of the
 cohorts come from each of two families of worlds: in one, each rupture has a drawn course; in the other, a
@@ -111,7 +113,7 @@ _PARTS_WITH_NETWORK = """
 ## What each part contributes
 
 AUPRC on the same cohorts: of deviations from the client's own baseline alone, of the filter's log-odds
-alone, of the trees alone, of the network alone, and of the three together, which is the model:
+alone, of the trees alone, of the network alone, and of the model:
 """
 
 _OPTIMAL = """
@@ -161,7 +163,7 @@ def card(
             libraries=", ".join(f"{name} {version}" for name, version in sorted(manifest.libraries.items())),
             threshold=manifest.threshold,
             budget=manifest.flagged_per_100_stable,
-            network=_NETWORK if has_network else "",
+            blend=_NETWORK_BLEND if has_network else _BLEND,
             families=_FAMILIES if has_network else "",
             **manifest.training.model_dump(),
         ),
