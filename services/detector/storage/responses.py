@@ -41,17 +41,20 @@ SELECT r.practice_id, r.answer, told.facts
 FROM (
     SELECT DISTINCT ON (episode_id) practice_id, episode_id, answer FROM detector.response
     WHERE practice_id = ANY(%s) ORDER BY episode_id, answer_revision DESC
-) r CROSS JOIN LATERAL (
+) r JOIN detector.episode e USING (episode_id) CROSS JOIN LATERAL (
     SELECT c.data -> 'facts' AS facts FROM detector.episode_change c
     WHERE c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
     ORDER BY revision LIMIT 1
 ) told
-WHERE r.answer = ANY(%s) AND told.facts IS NOT NULL
+WHERE r.answer = ANY(%s) AND told.facts IS NOT NULL AND e.state <> 'withdrawn'
 """
 
 
 async def count_answers(conn: Connection, practices: Sequence[str]) -> dict[str, AnswersByKind]:
-    """Count, for each of these practices, the answers that say whether a message was right, by its kind."""
+    """Count, for each of these practices, the answers that say whether a message was right, by its kind.
+
+    As in `read_answers`, withdrawn episodes are left out: the ratings behind their messages were wrong.
+    """
     answers = [answer.value for answer in RUPTURE_BY_ANSWER]
     rows = await (await conn.execute(_ABOUT_MESSAGES, (list(practices), answers))).fetchall()
     right: Counter[tuple[str, str]] = Counter()

@@ -69,6 +69,12 @@ async def test_the_models_figure_is_stated_until_the_practice_has_fifty_answers(
     }  # fmt: skip
     (elsewhere,) = await open_for(detector, "other", practice="south")
     assert elsewhere.precision == early.precision
+    # The answer about a message whose rating was taken back counts no longer.
+    taken_back = body(-1, client_id="c0", session_id="c0--1", status="withdrawn")
+    await detector.rate(taken_back, accepted_at=detector.now)
+    detector.now += timedelta(days=1)
+    (fewer,) = await open_for(detector, "fewer")
+    assert fewer.precision == early.precision
 
 
 async def test_a_change_that_asks_nobody_to_look_states_no_figure(detector: DetectorDriver) -> None:
