@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg.rows import TupleRow
 
 
 @contextmanager
@@ -51,3 +52,15 @@ def fresh_database(server_url: str, template: str | None = None) -> Iterator[str
     finally:
         with psycopg.connect(server_url, autocommit=True) as admin:
             admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+CROSSING_DIGITS = (8, 9, 10, 11, 98, 99, 100, 101, 998, 999, 1000, 1001)
+"""Transaction ids whose order as numbers differs from their order as texts."""
+
+
+async def pass_transaction(conn: psycopg.AsyncConnection[TupleRow], number: int) -> None:
+    """Make the server use up transaction ids until rows with this one are older than any open transaction."""
+    await conn.set_autocommit(True)
+    await conn.execute(
+        f"DO $$ BEGIN WHILE pg_current_xact_id()::text::bigint <= {int(number)} LOOP COMMIT; END LOOP; END $$"
+    )

@@ -16,8 +16,8 @@ from services.runtime.http.problem import Problem
 _COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
 closed_at, kept_back"""
 _PAGE = f"""
-SELECT xid::text, seq, {_COLUMNS} FROM detector.episode
-WHERE practice_id = %(practice)s AND {paging.AFTER} ORDER BY {paging.ORDER} LIMIT %(limit)s
+SELECT e.xid::text, e.seq, {_COLUMNS} FROM detector.episode e
+WHERE practice_id = %(practice)s AND {paging.after("e")} ORDER BY {paging.order("e")} LIMIT %(limit)s
 """
 _ONE = f"SELECT {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
 _CHANGES = "SELECT changed_at, data FROM detector.episode_change WHERE episode_id = %s ORDER BY revision"

@@ -11,8 +11,8 @@ from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 
 _PAGE = f"""
-SELECT xid::text, seq, subject_id, reason, detail, recorded_at FROM detector.rejection
-WHERE tenant = %(practice)s AND {paging.AFTER} ORDER BY {paging.ORDER} LIMIT %(limit)s
+SELECT r.xid::text, r.seq, subject_id, reason, detail, recorded_at FROM detector.rejection r
+WHERE tenant = %(practice)s AND {paging.after("r")} ORDER BY {paging.order("r")} LIMIT %(limit)s
 """
 
 

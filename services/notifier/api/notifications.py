@@ -78,11 +78,11 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
                 f"""
                 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,
                     d.accepted_at, d.decided_at, m.state, m.finished_at, m.due_at, m.due_reason
-                FROM (SELECT * FROM notifier.decision WHERE practice_id = %(practice)s AND {paging.AFTER}
-                    ORDER BY {paging.ORDER} LIMIT %(limit)s) AS d
+                FROM (SELECT * FROM notifier.decision AS p WHERE practice_id = %(practice)s
+                    AND {paging.after("p")} ORDER BY {paging.order("p")} LIMIT %(limit)s) AS d
                 LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id
                     AND m.revision = d.revision AND m.channel = d.channel
-                ORDER BY d.xid, d.seq
+                ORDER BY {paging.order("d")}
                 """,
                 {"practice": practice, "limit": limit, **start.parameters},
             )

@@ -2,8 +2,8 @@
 
 A row's position is (xid, seq): the transaction that wrote it, and its number. Numbers alone do not suffice:
 they are drawn in one order and become visible in another, so a reader who saw 7 could miss a 6 that commits
-later. A row is shown only when every transaction that could still write an earlier position has ended
-(`VISIBLE`). After a logical restore into a new cluster a stored `xid` may be ahead of the cluster's: set it
+later. A row is shown only when every transaction that could still write an earlier position has ended.
+After a logical restore into a new cluster a stored `xid` may be ahead of the cluster's: set it
 to '0'.
 """
 
@@ -16,13 +16,23 @@ from services.runtime.http.problem import FieldError, Problem
 
 _POSITION = struct.Struct(">QQ")
 
-VISIBLE = "xid < pg_snapshot_xmin(pg_current_snapshot())"
-"""True for rows whose transaction is older than the oldest one still in progress."""
 
-AFTER = f"(xid, seq) > (%(xid)s::text::xid8, %(seq)s) AND {VISIBLE}"
-"""The condition for the rows of a page; use `Cursor.parameters`, and order by `ORDER`."""
+def after(table: str) -> str:
+    """Return the condition for the rows of a page; use `Cursor.parameters`, and order by `order`.
 
-ORDER = "xid, seq"
+    `table` is the name or alias by which the query knows the table.
+    """
+    visible = f"{table}.xid < pg_snapshot_xmin(pg_current_snapshot())"
+    return f"({table}.xid, {table}.seq) > (%(xid)s::text::xid8, %(seq)s) AND {visible}"
+
+
+def order(table: str) -> str:
+    """Return the order of the rows of a page, of a table with this name or alias.
+
+    Without the table, `xid` would be the column of the result, which a query casts to text: '1000' before
+    '999'.
+    """
+    return f"{table}.xid, {table}.seq"
 
 
 class Cursor(NamedTuple):

@@ -17,6 +17,7 @@ from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body, detector_driver
 from tests.support.detector.toy_detector import StatisticsReader
+from tests.support.postgres import CROSSING_DIGITS, pass_transaction
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
@@ -139,6 +140,43 @@ async def test_pages_follow_one_another_and_end_empty(
         seen += [one["rating_id"] for one in page["rejections"]]
         after = page["next"]
     assert seen == ["r-5", "r-4", "r-3", "r-2", "r-1"]
+
+
+LISTS = {
+    "episodes": (
+        "opened_session",
+        """INSERT INTO detector.episode (episode_id, dyad_id, practice_id, therapist_id, client_id, case_id,
+            revision, state, opened_session, opened_at, xid)
+        SELECT gen_random_uuid(), gen_random_uuid(), 'north', 't', 'c', '', 1, 'open', number, now(),
+            number::xid8 FROM unnest(%s::text[]) AS number""",
+    ),
+    "rejections": (
+        "rating_id",
+        """INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", reason, detail, tenant,
+            subject_id, recorded_at, xid)
+        SELECT 'c', 't', 0, number::bigint, 'id-reused', '', 'north', number, now(), number::xid8
+        FROM unnest(%s::text[]) AS number""",
+    ),
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("limit", [1, 5])
+async def test_pages_skip_no_row_where_the_numbers_of_transactions_get_another_digit(
+    detector: DetectorDriver, north: httpx.AsyncClient, path: str, limit: int
+) -> None:
+    name, insert = LISTS[path]
+    expected = [str(number) for number in CROSSING_DIGITS]
+    await detector.conn.execute(insert, (expected,))
+    await detector.conn.commit()
+    await pass_transaction(detector.conn, max(CROSSING_DIGITS))
+    seen: list[str] = []
+    after = ""
+    for _ in range(2 * len(expected)):
+        page = (await north.get(f"/v1/{path}", params={"limit": limit, "after": after})).json()
+        seen += [one[name] for one in page[path]]
+        after = page["next"] or after
+    assert seen == expected
 
 
 async def test_what_belongs_to_another_practice_is_not_found(

@@ -1,8 +1,11 @@
 """The API returns the directory, the decisions and the balance of the own practice only."""
 
+from psycopg import AsyncConnection
+
 from schemas.events import Change, KeptBack
 from tests.support.detector.episodes import changed, episode_named
 from tests.support.notifier.batch_driver import NotifierDriver
+from tests.support.postgres import CROSSING_DIGITS, pass_transaction
 
 ENTRY = {
     "address": "t9@north.example",
@@ -70,6 +73,30 @@ async def test_decisions_are_paged_without_skipping_or_repeating(notifier: Notif
             seen += [(one["episode_id"], one["channel"]) for one in page["notifications"]]
             after = page["next"]
     assert 21 == len(seen) == len(set(seen))
+
+
+async def test_pages_skip_no_decision_where_the_numbers_of_transactions_get_another_digit(
+    notifier: NotifierDriver,
+) -> None:
+    expected = [str(number) for number in CROSSING_DIGITS]
+    async with await AsyncConnection.connect(notifier.url) as conn:
+        await conn.execute(
+            "INSERT INTO notifier.decision (practice_id, therapist_id, session_id, episode_id, revision,"
+            " change, channel, outcome, reason, accepted_at, decided_at, xid) SELECT 'north', 't', 's',"
+            " gen_random_uuid(), 1, number, 'inbox', 'told', 'to-review', now(), now(), number::xid8"
+            " FROM unnest(%s::text[]) AS number",
+            (expected,),
+        )
+        await conn.commit()
+        await pass_transaction(conn, max(CROSSING_DIGITS))
+    seen: list[str] = []
+    after = ""
+    async with notifier.api_client() as api_client:
+        for _ in range(2 * len(expected)):
+            page = (await api_client.get("/v1/notifications", params={"limit": 2, "after": after})).json()
+            seen += [one["change"] for one in page["notifications"]]
+            after = page["next"] or after
+    assert seen == expected
 
 
 async def test_a_decision_says_what_was_decided_and_how_far_the_message_came(

@@ -97,8 +97,9 @@ def page(
     conn: psycopg.Connection[tuple[object, ...]], after: paging.Cursor
 ) -> list[tuple[str, paging.Cursor]]:
     """Return the names of the rows after a cursor, each with the row's own cursor."""
+    where, order = paging.after("row"), paging.order("row")
     rows = conn.execute(
-        f"SELECT name, xid::text, seq FROM row WHERE {paging.AFTER} ORDER BY {paging.ORDER}".encode(),
+        f"SELECT name, xid::text, seq FROM row WHERE {where} ORDER BY {order}".encode(),
         after.parameters,
     ).fetchall()
     return [(str(name), paging.Cursor(int(str(xid)), int(str(seq)))) for name, xid, seq in rows]
