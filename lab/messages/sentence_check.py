@@ -73,7 +73,8 @@ def _beside_what_fell(facts: Facts, sentences: Sequence[str], wording: Wording) 
         if told("others.back_singular", part) or told("others.back_plural", part):
             yield "what is near usual again was away from it", part.standing is Standing.HELD and part.back
         if part.standing is Standing.ROSE:
-            yield "what rose is told", told("others.rose", part)
+            beside = {"others.rose", "others.form", "empty.before"}
+            yield "what rose is told", any(told(key, part) for key in beside)
         if part.first is not None and part.mark is not None:
             shown = {wording.number(part.first), wording.number(part.mark)}
             fall = any(

@@ -130,8 +130,9 @@ def _sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
     if facts.shape is Shape.NO_FORM or not fell:
         if facts.empty is not None:
             yield _empty(facts.empty, wording, zone)
+        # Each mark stands beside its usual level here, so what is higher needs no sentence of its own.
         yield from _form(facts, wording, zone, "empty.before" if facts.empty else "others.form")
-        yield from _higher_or_below_first(marked, wording)
+        yield from _below_first(marked, wording)
         return
     yield from _fallen(facts, fell, len(marked), wording, zone)
     yield from _others(marked, wording)
@@ -178,13 +179,13 @@ def _others(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
     for key, ones in (("held", [one for one in held if not one.back]), ("back", [o for o in held if o.back])):
         if ones:
             yield _named(f"others.{key}", ones, wording)
-    yield from _higher_or_below_first(marked, wording)
-
-
-def _higher_or_below_first(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
     rose = [one for one in marked if one.standing is Standing.ROSE]
     if rose:
         yield wording("fact.others.rose", marks=_usuals(rose, wording))
+    yield from _below_first(marked, wording)
+
+
+def _below_first(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
     falls = [(one.mark - one.first, one) for one in marked if one.mark is not None and one.first is not None]
     if falls:
         deepest_first = [one for _, one in sorted(falls, key=lambda fall: fall[0])]

@@ -86,12 +86,10 @@ TABLE = [
         [
             "No form came on 25 Nov (2 of the last 8).",
             "The form before, 18 Nov: bond 4.9 (usually about 4.1), goals 4.0 (usually about 4.1).",
-            "Higher than usual: bond 4.9 (usually about 4.1).",
         ],
         [
             "Am 25. Nov. kam kein Bogen (2 der letzten 8).",
             "Im Bogen davor (18. Nov.): Beziehung 4,9 (sonst etwa 4,1); Ziele 4,0 (sonst etwa 4,1).",
-            "Höher als sonst: Beziehung 4,9 (sonst etwa 4,1).",
         ],
     ),
     (
