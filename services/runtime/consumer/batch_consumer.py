@@ -155,7 +155,7 @@ class BatchConsumer:
         later by this process or another one.
 
         Raises:
-            Retry: the database is away; nothing is stored.
+            Retry: the database is away or too slow; nothing is stored.
             Exception: whatever `work` raised; nothing is stored.
         """
         context = self._context
@@ -200,7 +200,8 @@ class BatchConsumer:
     async def _pause_after(self, error: Exception) -> None:
         context = self._context
         reason = retry_reason(error)
-        check = {RetryReason.DATABASE: "database", None: "consumer"}.get(reason, "kafka")
+        shown = {RetryReason.DATABASE: "database", RetryReason.TOO_MUCH: "consumer", None: "consumer"}
+        check = shown.get(reason, "kafka")
         context.health.set_bad(check, describe(error))
         context.metrics.retries.labels(reason=reason or RetryReason.OTHER).inc()
         if reason is None:

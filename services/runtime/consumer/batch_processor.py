@@ -20,6 +20,14 @@ from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
+_CHECKS = {
+    RetryReason.DATABASE: "database",
+    RetryReason.KAFKA: "kafka",
+    RetryReason.TOO_MUCH: "consumer",
+    RetryReason.OTHER: "consumer",
+}
+"""The check that shows each failure; the publisher shows its own."""
+
 
 class BatchProcessor:
     """Processes batches one at a time; its callers hold the session's lock.
@@ -34,6 +42,8 @@ class BatchProcessor:
         self._subscription = subscription
         self._pause_until_prepared = pause_until_prepared
         self._in_flight = InFlightBatch()
+        self.has_failed = False
+        """Whether a batch of the partitions owned now failed and none was finished since."""
 
     @property
     def has_batch_in_flight(self) -> bool:
@@ -75,8 +85,7 @@ class BatchProcessor:
         try:
             if not overlapping:
                 await self._in_flight.wait()
-            connections = [await connection.get() for connection in context.connections]
-            await context.effects.apply(connections, records, overlapping=overlapping)
+            await context.effects.apply(context.connections, records, overlapping=overlapping)
             await self._in_flight.wait()
             self._in_flight.start(last_steps(), starts)
             if not overlapping:
@@ -120,8 +129,7 @@ class BatchProcessor:
         context = self._context
         context.metrics.retries.labels(reason=reason).inc()
         if reason is not RetryReason.PUBLISH:  # the publisher reports failure and recovery itself
-            check = {RetryReason.DATABASE: "database", RetryReason.OTHER: "consumer"}.get(reason, "kafka")
-            context.health.set_bad(check, describe(error))
+            context.health.set_bad(_CHECKS[reason], describe(error))
         if unexpected:
             get_logger().error("batch-failed-unexpectedly", exc_info=error)
         else:
@@ -135,6 +143,7 @@ class BatchProcessor:
         context = self._context
         context.backoff.reset()
         context.metrics.last_batch.set(context.clock.now().timestamp())
+        self.has_failed = False
         for check in ("kafka", "database", "consumer"):
             context.health.set_good(check)
         context.health.beat(CONSUME_LOOP)
@@ -147,6 +156,8 @@ class BatchProcessor:
         reason = retry_reason(error)
         # An unexpected exception must not lose records either: it is shown, and the batch is read again.
         self.record_failure(error, reason or RetryReason.OTHER, unexpected=reason is None)
+        self.has_failed = True
+        self._context.health.set_bad("consumer", f"the last batch was not finished: {describe(error)}")
         if reason in {RetryReason.KAFKA, RetryReason.PUBLISH}:
             self._subscription.seek({**starts, **earlier_starts})
         else:

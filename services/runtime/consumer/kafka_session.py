@@ -122,6 +122,7 @@ class KafkaSession:
         """Note the partitions; they are read once they are prepared."""
         self.assigned_by_kafka = True
         self._context.metrics.rebalances.inc()
+        self._processor.has_failed = False  # the batch may belong to another process now
         self._context.assignment.assign(partitions)
         self._pause_until_prepared()
 
@@ -197,7 +198,8 @@ class KafkaSession:
                 context.health.beat(CONSUME_LOOP)
                 await self._pause(backoff.next_s())
             backoff.reset()
-            for check in ("kafka", "database", "consumer"):
+            # Only a finished batch shows that batches can be finished.
+            for check in ("kafka", "database", *(() if self._processor.has_failed else ("consumer",))):
                 context.health.set_good(check)
 
     def _pause_until_prepared(self) -> None:

@@ -16,17 +16,21 @@ from services.runtime.outbox.committer import Claim, Committer, Work
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection
-from services.runtime.process.errors import Fault, Halt, Reject
+from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
+from services.runtime.process.errors import Collision, Fault, Halt, Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import Metrics, RecordOutcome
-from services.runtime.process.retry_reason import retry_reason
+from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
+from services.runtime.process.retry_reason import is_collision, retry_reason
 
 Handler = Callable[[Transaction, Sequence[Record]], Awaitable[None]]
 CommitOffsets = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 OwnerOf = Callable[[Record], tuple[str | None, str | None]]
-"""Returns a record's tenant and subject, None for what cannot be read; never raises."""
+"""Returns a record's tenant and subject, None for what cannot be read."""
+
+_ATTEMPTS = 3
+"""How often records are tried that collided with another transaction, or one that alone took too long."""
 
 
 def no_owner(_record: Record) -> tuple[None, None]:
@@ -63,7 +67,11 @@ class OrderOfEffects:
         self._parallel_from_records = parallel_from_records
 
     async def apply(
-        self, connections: Sequence[Connection], records: Sequence[Record], *, overlapping: bool = False
+        self,
+        connections: Sequence[ReconnectingConnection],
+        records: Sequence[Record],
+        *,
+        overlapping: bool = False,
     ) -> None:
         """Run steps 2 and 3 over a batch, and step 4 after each transaction; `finish` does the rest.
 
@@ -118,45 +126,64 @@ class OrderOfEffects:
             get_logger().info("records-skipped", records=skipped)
         return todo
 
-    async def _apply_part(self, connection: Connection, part: list[Record], *, overlapping: bool) -> None:
-        # A stack with the next records on top: those that fail because of their data are halved, in order.
+    async def _apply_part(
+        self, connection: ReconnectingConnection, part: list[Record], *, overlapping: bool
+    ) -> None:
+        # A stack with the next records on top: those that fail because of their data, or because they are
+        # too much for one transaction, are halved, in order.
         stack = [part]
         while stack:
-            halves = await self._apply_or_halve(connection, stack.pop(), overlapping=overlapping)
-            stack.extend(reversed(halves))
+            records = stack.pop()
+            failure = await self._apply_records(connection, records, overlapping=overlapping)
+            if failure is None:
+                continue
+            if len(records) > 1:
+                self._metrics.splits.inc()
+                middle = len(records) // 2
+                stack += [records[middle:], records[:middle]]
+            else:
+                await self._set_aside(connection, records[0], failure, overlapping=overlapping)
 
-    async def _apply_or_halve(
-        self, connection: Connection, records: list[Record], *, overlapping: bool
-    ) -> list[list[Record]]:
+    async def _apply_records(
+        self, connection: ReconnectingConnection, records: list[Record], *, overlapping: bool
+    ) -> Reject | None:
+        """Apply these records; return why that is impossible, None once it is done.
+
+        Raises:
+            Exception: one that says nothing about the records.
+        """
+
         async def handle(tx: Transaction) -> None:
             await self._handle(tx, records)
 
+        for last in (False,) * (_ATTEMPTS - 1) + (True,):
+            try:
+                await self._commit(await connection.get(), records, handle, overlapping=overlapping)
+            except Exception as error:
+                self._report_alive()
+                failure = _failure(error, records, last=last)
+                if retry_reason(error) is RetryReason.TOO_MUCH:
+                    # A server that does not answer at all is noticed when the next connection is opened.
+                    await connection.close()
+                if failure is not None:
+                    return failure
+            else:
+                return None
+        raise AssertionError("the last attempt ends in a verdict")
+
+    async def _set_aside(
+        self, connection: ReconnectingConnection, record: Record, failure: Reject, *, overlapping: bool
+    ) -> None:
         try:
-            await self._commit(connection, records, handle, overlapping=overlapping)
-        except Reject as reject:
-            rejection = reject
-        except Fault:
-            raise
-        except Exception as error:
-            if retry_reason(error) is not None:
-                raise
-            # The message of a library's exception may quote the record; its type does not.
-            rejection = Reject("unprocessable", describe(error), counts_for_fuse=True)
-            if len(records) == 1:
-                get_logger().error("record-unprocessable", record=repr(records[0]), exc_info=error)
-        else:
-            return []
-        if len(records) > 1:
-            self._metrics.splits.inc()
-            middle = len(records) // 2
-            return [records[:middle], records[middle:]]
+            tenant, subject_id = self._owner_of(record)
+        except Exception as error:  # a record that cannot be set aside would come again for ever
+            get_logger().error("owner-unreadable", record=repr(record), exc_info=error)
+            tenant, subject_id = None, None
 
-        async def reject_record(tx: Transaction) -> None:
-            tenant, subject_id = self._owner_of(records[0])
-            tx.reject(records[0], rejection, tenant=tenant, subject_id=subject_id)
+        async def reject(tx: Transaction) -> None:
+            tx.reject(record, failure, tenant=tenant, subject_id=subject_id)
 
-        await self._commit(connection, records, reject_record, overlapping=overlapping)
-        return []
+        await self._commit(await connection.get(), [record], reject, overlapping=overlapping)
 
     async def _commit(
         self, connection: Connection, records: Sequence[Record], work: Work, *, overlapping: bool
@@ -205,6 +232,34 @@ class OrderOfEffects:
             outcomes.labels(topic=topic, outcome=RecordOutcome.HANDLED).inc(topics.count(topic) - rejected)
         self._metrics.fuse_in_a_row.set(self._fuse.in_a_row)
         self._metrics.fuse_share.set(self._fuse.share)
+
+
+def _failure(error: Exception, records: Sequence[Record], *, last: bool) -> Reject | None:
+    """Return why these records cannot be applied together; None to try them once more.
+
+    At the `last` time they are not tried again.
+
+    Raises:
+        Exception: the error itself, which says nothing about the records.
+    """
+    if isinstance(error, Reject):
+        return error
+    reason = retry_reason(error)
+    if reason is RetryReason.TOO_MUCH:
+        # A record alone may have met a database that was slow for a moment.
+        if len(records) == 1 and not last:
+            return None
+    elif is_collision(error):
+        if not last:
+            return None
+        if not isinstance(error, Collision):
+            raise error
+    elif reason is not None or isinstance(error, Fault):
+        raise error
+    if len(records) == 1:
+        get_logger().error("record-unprocessable", record=repr(records[0]), exc_info=error)
+    # The message of a library's exception may quote the record; its type does not.
+    return Reject("unprocessable", describe(error), counts_for_fuse=True)
 
 
 def offsets_after(records: Sequence[Record]) -> dict[TopicPartition, int]:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import psycopg
-
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.outbox_table import Outbox
@@ -13,6 +11,7 @@ from services.runtime.outbox.positions import PositionStore
 from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.clock import Clock
+from services.runtime.process.errors import TooMuch
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import get_logger
 from services.runtime.process.metrics import Metrics
@@ -68,15 +67,16 @@ class Committer:
 
         Raises:
             PartitionsFenced: another process owns a claimed partition now.
+            TooMuch: it took longer than a transaction may.
             Exception: whatever `work` or the database raised; everything is rolled back.
         """
         tx = Transaction(connection, self._clock.now(), self.cluster_id, self._rejection_event)
         checkpoint = self._checkpoint if claim is not None else no_checkpoint
         published = self._publisher.take_published()
+        deadline = asyncio.timeout(self._deadline_s)
         try:
             with self._metrics.transaction_seconds.time():
-                # A server that accepts connections and never answers counts as away.
-                async with asyncio.timeout(self._deadline_s), connection.transaction():
+                async with deadline, connection.transaction():
                     if claim is not None:
                         await self.positions.check_epochs(connection, claim.epochs)
                     await self.outbox.delete_batches(connection, published)
@@ -89,11 +89,10 @@ class Committer:
                         await self.positions.advance(connection, self.cluster_id, claim.next_offsets)
                     batch = await self.outbox.write(connection, tx.outgoing)
                     checkpoint("before-commit-transaction")
-        except TimeoutError as error:
+        except BaseException as error:
             self._publisher.return_published(published)
-            raise psycopg.OperationalError("a transaction took too long") from error
-        except BaseException:
-            self._publisher.return_published(published)
+            if isinstance(error, TimeoutError) and deadline.expired():
+                raise TooMuch(f"a transaction took longer than {self._deadline_s:g} s") from error
             raise
         self._publisher.enqueue(batch)
         for rejection in tx.rejections:

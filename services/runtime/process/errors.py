@@ -2,6 +2,8 @@
 
 Fault
 ├── Retry     Kafka or PostgreSQL is away: pause, then repeat the same work
+│   └── Collision   another transaction did the same at the same moment: repeat the same work at once
+├── TooMuch   the work takes longer than one transaction may: do it in smaller parts
 ├── Reject    this record cannot be processed: store it with the reason, continue with the next
 └── Halt      continuing would do harm: stop, show the reason in readiness and log, wait for an operator
 """
@@ -13,6 +15,17 @@ class Fault(Exception):
 
 class Retry(Fault):
     """Kafka, PostgreSQL or the network failed: the same work may succeed after a pause."""
+
+
+class Collision(Retry):
+    """Another transaction claimed the same at the same moment: the same work finds its claim, a moment later.
+
+    Whoever raises it names its cause. Work that collides again and again is at fault itself.
+    """
+
+
+class TooMuch(Fault):
+    """The work takes longer than one transaction may: only smaller parts of it can succeed."""
 
 
 class Reject(Fault):

@@ -29,6 +29,8 @@ class RetryReason(StrEnum):
     DATABASE = "database"
     KAFKA = "kafka"
     PUBLISH = "publish"
+    TOO_MUCH = "too-much"
+    """The work took longer than one transaction may."""
     OTHER = "other"
 
 

@@ -1,7 +1,7 @@
 """A small service on the runtime: each number that it reads is stored once and published once.
 
-A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, and `refused`
-is rejected by the domain.
+A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, `refused` is
+rejected by the domain, `slow` takes longer than any deadline, and `claimed` collides at every attempt.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.process.clock import Clock, SystemClock
-from services.runtime.process.errors import Reject
+from services.runtime.process.errors import Collision, Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, FuseSettings, KafkaSettings
@@ -78,6 +78,7 @@ class Sample:
     batches: list[int] = field(default_factory=list)
     before_work: Callable[[], None] = lambda: None
     embedded: bool = True
+    seconds_a_record: float = 0.0
 
     def __post_init__(self) -> None:
         self.topic, self.second, self.out, self.rejected = (
@@ -110,6 +111,8 @@ class Sample:
         """Handle records; running it again has no further effect."""
         self.before_work()
         self.batches.append(len(records))
+        if self.seconds_a_record:
+            await tx.conn.execute("SELECT pg_sleep(%s)", (self.seconds_a_record * len(records),))
         for record in records:
             if record.value == b"bad":
                 tx.reject(record, Reject("undecodable", "no number", counts_for_fuse=True))
@@ -119,6 +122,10 @@ class Sample:
                 continue
             if record.value == b"poison":
                 raise ValueError("a message with something personal in it")
+            if record.value == b"slow":
+                await tx.conn.execute("SELECT pg_sleep(60)")
+            if record.value == b"claimed":
+                raise Collision("the id was claimed by another process")
             value = (record.value or b"").decode()
             self.handled.append((record.topic, record.partition, record.offset))
             await tx.conn.execute(
@@ -145,6 +152,7 @@ class Sample:
         co_partitioned: Sequence[str] = (),
         owner_of: OwnerOf = no_owner,
         parallel_transactions: int = 1,
+        transaction_deadline_s: float = 30.0,
     ) -> "Running":
         """Return a process of the service that is not started yet."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
@@ -157,6 +165,7 @@ class Sample:
                 max_records=max_records,
                 parallel_transactions=parallel_transactions,
                 parallel_from_records=2,
+                transaction_deadline_s=transaction_deadline_s,
                 abandoned_after_s=abandoned_after_s,
                 fuse=fuse or FuseSettings(),
             ),

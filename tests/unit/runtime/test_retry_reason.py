@@ -3,8 +3,9 @@
 import psycopg
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from psycopg_pool import PoolTimeout
 
-from services.runtime.process.errors import Halt, Reject, Retry
+from services.runtime.process.errors import Halt, Reject, Retry, TooMuch
 from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
@@ -18,10 +19,23 @@ from services.runtime.process.retry_reason import retry_reason
         (psycopg.errors.IdleInTransactionSessionTimeout(), RetryReason.DATABASE),
         (psycopg.errors.UndefinedTable(), RetryReason.DATABASE),
         (KafkaConnectionError(), RetryReason.KAFKA),
+        (psycopg.errors.DiskFull(), RetryReason.DATABASE),
+        (psycopg.errors.AdminShutdown(), RetryReason.DATABASE),
+        (psycopg.errors.IoError(), RetryReason.DATABASE),
+        (psycopg.errors.ReadOnlySqlTransaction(), RetryReason.DATABASE),
+        (psycopg.errors.FeatureNotSupported(), RetryReason.DATABASE),
+        (PoolTimeout(), RetryReason.DATABASE),
+        (psycopg.errors.QueryCanceled(), RetryReason.TOO_MUCH),
+        (psycopg.errors.TransactionTimeout(), RetryReason.TOO_MUCH),
+        (TooMuch("a transaction took longer than 60 s"), RetryReason.TOO_MUCH),
         (Retry("no acknowledgement"), RetryReason.PUBLISH),
         (TimeoutError(), RetryReason.OTHER),
         (psycopg.errors.UniqueViolation(), None),
         (psycopg.errors.NumericValueOutOfRange(), None),
+        (psycopg.errors.CharacterNotInRepertoire(), None),
+        (psycopg.errors.ProgramLimitExceeded(), None),
+        (psycopg.errors.SyntaxError(), None),
+        (psycopg.DataError("a text cannot contain NUL"), None),
         (ValueError(), None),
         (Halt("stop"), None),
         (Reject("x", "y"), None),

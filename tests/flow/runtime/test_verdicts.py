@@ -1,0 +1,125 @@
+"""What is too slow is halved, what collides is repeated at once, and what is away is waited for."""
+
+import psycopg
+import pytest
+
+from services.runtime.process.errors import Collision
+from tests.support.runtime.sample_service import Sample, until
+
+
+def fail(times: int, error: Exception, sample: Sample) -> None:
+    """Let the next handlings of a batch fail."""
+    left = times
+
+    def before_work() -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            raise error
+
+    sample.before_work = before_work
+
+
+async def test_a_batch_that_takes_too_long_is_halved_until_its_parts_fit(sample: Sample) -> None:
+    values = [str(number) for number in range(16)]
+    await sample.send(values)
+    sample.seconds_a_record = 0.05
+    process = sample.consumer(transaction_deadline_s=0.6)
+
+    async with process():
+        await until(lambda: sample.effects() == values, "all effects")
+        await until(lambda: process.health.ready, "readiness")
+
+        assert process.value("rapport_batch_splits_total") == 1
+        assert process.value("rapport_retries_total", reason="too-much") == 0
+        assert process.value("rapport_retries_total", reason="database") == 0
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+async def test_a_record_that_alone_takes_too_long_is_set_aside_and_the_others_take_effect(
+    sample: Sample,
+) -> None:
+    await sample.send(["0", "slow", "1", "2"])
+
+    async with sample.consumer(transaction_deadline_s=0.3)():
+        await until(lambda: sample.effects() == ["0", "1", "2"], "all but the slow one")
+
+    assert sample.query('SELECT reason, detail, "offset" FROM sample.rejection') == [
+        ("unprocessable", "TooMuch: a transaction took longer than 0.3 s", 1)
+    ]
+
+
+async def test_a_record_that_met_a_slow_database_once_is_not_set_aside(sample: Sample) -> None:
+    await sample.send(["1"])
+    fail(1, psycopg.errors.QueryCanceled(), sample)
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["1"])
+
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+@pytest.mark.parametrize("error", [Collision("claimed"), psycopg.errors.DeadlockDetected()])
+async def test_a_collision_is_repeated_at_once(sample: Sample, error: Exception) -> None:
+    values = [str(number) for number in range(10)]
+    await sample.send(values)
+    fail(2, error, sample)
+    process = sample.consumer()
+
+    async with process():
+        await until(lambda: sample.effects() == values, "all effects")
+
+        assert process.value("rapport_batch_splits_total") == 0
+        assert process.value("rapport_retries_total", reason="database") == 0
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+async def test_a_record_that_collides_again_and_again_is_set_aside(sample: Sample) -> None:
+    await sample.send(["0", "claimed", "1"])
+
+    async with sample.consumer()():
+        await until(lambda: sample.effects() == ["0", "1"], "all but the one that collides")
+
+    assert sample.query('SELECT reason, "offset" FROM sample.rejection') == [("unprocessable", 1)]
+
+
+async def test_a_deadlock_at_every_attempt_is_waited_for_and_nothing_is_set_aside(sample: Sample) -> None:
+    await sample.send(["1"])
+    fail(7, psycopg.errors.DeadlockDetected(), sample)
+    process = sample.consumer()
+
+    async with process():
+        await until(lambda: sample.effects() == ["1"])
+
+        assert process.value("rapport_retries_total", reason="database") == 2
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+async def test_only_a_finished_batch_sets_the_consumers_check_good(sample: Sample) -> None:
+    await sample.send(["1"])
+    seen: list[bool] = []
+    process = sample.consumer()
+
+    def before_work() -> None:
+        if len(seen) < 4:
+            seen.append(process.health.checks["consumer"] == "good")
+            raise psycopg.OperationalError
+
+    sample.before_work = before_work
+    async with process():
+        await until(lambda: sample.effects() == ["1"])
+        await until(lambda: process.health.ready, "readiness")
+
+    assert seen == [True, False, False, False]
+
+
+async def test_a_record_whose_owner_cannot_be_read_is_set_aside_without_one(sample: Sample) -> None:
+    def unreadable(_record: object) -> tuple[None, None]:
+        raise RecursionError
+
+    await sample.send(["poison", "1"])
+
+    async with sample.consumer(owner_of=unreadable)():
+        await until(lambda: sample.effects() == ["1"])
+
+    assert sample.query("SELECT reason, tenant FROM sample.rejection") == [("unprocessable", None)]
