@@ -9,7 +9,7 @@ from schemas.events import HeartbeatSent
 from schemas.ids import heartbeat_id
 from services.ingest.metrics import IngestMetrics
 from services.ingest.publisher import Publisher
-from services.ingest.request_batch import NO_PRACTICE
+from services.ingest.quota import NO_PRACTICE
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import Clock

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from schemas.ids import PracticeId
 from services.ingest.settings import IngestSettings
 
+NO_PRACTICE = PracticeId("")
+"""Stands for the service itself where a practice is asked for: its heartbeats take no practice's room."""
 RESERVED_FOR_SINGLES = 0.2
 """Share of the rate that batches leave free, so that loading a history does not block today's ratings."""
 MAX_PRACTICE_SHARE = 0.5
@@ -76,7 +78,8 @@ class Quotas:
         """Return whether the practice may send another record to Kafka."""
         most = self._settings.max_unacknowledged
         own = self.of(practice).unacknowledged
-        return self.unacknowledged < most and own < max(1, most * MAX_PRACTICE_SHARE)
+        of_practices = self.unacknowledged - self.of(NO_PRACTICE).unacknowledged
+        return of_practices < most and own < max(1, most * MAX_PRACTICE_SHARE)
 
     async def wait_for_room(self, practice: PracticeId, within_s: float) -> bool:
         """Wait until there is room; return False if there is none within `within_s` seconds."""

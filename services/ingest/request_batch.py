@@ -11,14 +11,12 @@ from schemas.instruments.scoring import FormScores
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ndjson import BodyLine
 from services.ingest.publisher import Publisher
-from services.ingest.quota import Quotas
+from services.ingest.quota import NO_PRACTICE, Quotas
 from services.ingest.refusal import Refusal
 from services.ingest.settings import IngestSettings
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import Clock
-
-NO_PRACTICE = PracticeId("")
 
 
 @dataclass(frozen=True, slots=True)

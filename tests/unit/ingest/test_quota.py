@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.ids import PracticeId
-from services.ingest.quota import Quotas, TokenBucket
+from services.ingest.quota import NO_PRACTICE, Quotas, TokenBucket
 from services.ingest.settings import IngestSettings
 
 LOUD, CALM = PracticeId("loud"), PracticeId("calm")
@@ -69,6 +69,15 @@ def test_a_pace_below_one_a_second_still_lets_one_through(time: Time) -> None:
     bucket = TokenBucket(0.5, time)
     assert bucket.take(1) == 0.0
     assert bucket.take(1) == pytest.approx(2.0)
+
+
+def test_heartbeats_take_no_room_of_a_practice(time: Time) -> None:
+    quotas = Quotas(IngestSettings(max_unacknowledged=4), time)
+    quotas.hand_over(NO_PRACTICE, 20)
+    quotas.hand_over(LOUD, 2)
+    assert (quotas.has_room(LOUD), quotas.has_room(CALM)) == (False, True)
+    quotas.hand_over(CALM, 2)
+    assert not quotas.has_room(CALM)
 
 
 def test_one_practice_may_hold_half_of_the_bound(time: Time) -> None:
