@@ -1,4 +1,7 @@
-"""Signs therapists in: opening a mailed link changes nothing, the button behind it uses the link once."""
+"""Signs therapists in: opening a mailed link changes nothing, the button behind it uses the link once.
+
+A link is bound to the address that it was mailed to: it opens nothing once the therapist has another one.
+"""
 
 import hashlib
 import hmac
@@ -7,18 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from uuid import UUID, uuid4
+from uuid import UUID, uuid5
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
-from services.notifier.channels.channel import Channel, Purpose
 from services.notifier.directory.store import Connection
-from services.notifier.domain.delivery import Delivery, DeliveryState
-from services.notifier.domain.therapist import Therapist
+from services.notifier.domain.delivery import Delivery
 from services.runtime.process.errors import Halt
-
-LINKS_PER_HOUR = 5
-"""Number of links a therapist can ask for: enough for a slow mail server, too few to flood a mailbox."""
 
 SHORTEST_SECRET_BYTES = 32
 
@@ -121,30 +119,50 @@ def link_expiry(now: datetime, at_least: timedelta, sessions: Iterable[datetime]
     return max(now + at_least, min(max(sessions, default=now), now + LONGEST_LINK))
 
 
+def link_id(delivery_id: UUID, address: str) -> UUID:
+    """Return the id of the link in a delivery to this address: every attempt there mails the same link."""
+    return uuid5(delivery_id, address.lower())
+
+
 async def ensure_link(
-    conn: Connection, delivery: Delivery, expires_at: datetime, *, to_list: bool = False
-) -> None:
-    """Make the delivery's link, to the item or to the list, valid until `expires_at` unless it was used."""
+    conn: Connection, delivery: Delivery, address: str, expires_at: datetime, *, to_list: bool = False
+) -> UUID:
+    """Make the delivery's link, to the item or to the list, valid until `expires_at` unless it was used.
+
+    Returns:
+        The link's id; it differs by address, so that a later attempt elsewhere revives no link.
+    """
+    link = link_id(delivery.delivery_id, address)
     await conn.execute(
-        "INSERT INTO notifier.sign_in_link (link_id, practice_id, therapist_id, episode_id, expires_at)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE SET expires_at = excluded.expires_at,"
-        " episode_id = excluded.episode_id WHERE sign_in_link.used_at IS NULL",
+        "INSERT INTO notifier.sign_in_link (link_id, delivery_id, practice_id, therapist_id, episode_id,"
+        " address, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE"
+        " SET expires_at = excluded.expires_at, episode_id = excluded.episode_id"
+        " WHERE sign_in_link.used_at IS NULL",
         (
+            link,
             delivery.delivery_id,
             delivery.practice_id,
             delivery.therapist_id,
             None if to_list else delivery.episode_id,
+            address,
             expires_at,
         ),
     )
+    return link
+
+
+_BOUND_LINK = (
+    "notifier.sign_in_link link JOIN notifier.therapist USING (practice_id, therapist_id)"
+    " WHERE lower(link.address) = lower(therapist.address)"
+)
 
 
 async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLink | None:
-    """Return a link in its current state; None when it does not exist."""
+    """Return a link in its current state; None when it does not exist, or went to an earlier address."""
     row = await (
         await conn.execute(
-            "SELECT practice_id, therapist_id, episode_id, used_at, expires_at FROM notifier.sign_in_link"
-            " WHERE link_id = %s",
+            "SELECT practice_id, therapist_id, link.episode_id, link.used_at, link.expires_at"
+            f" FROM {_BOUND_LINK} AND link.link_id = %s",
             (link_id,),
         )
     ).fetchone()
@@ -155,7 +173,15 @@ async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLin
 
 
 async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
-    """Use a link up; return False when it was used before or has expired."""
+    """Use a link up; return False when it was used before, has expired, or went to an earlier address.
+
+    The directory's entry is locked until the transaction ends: whoever replaces it then sees the new session.
+    """
+    bound = await conn.execute(
+        f"SELECT FROM {_BOUND_LINK} AND link.link_id = %s FOR SHARE OF therapist", (link_id,)
+    )
+    if bound.rowcount != 1:
+        return False
     cursor = await conn.execute(
         "UPDATE notifier.sign_in_link SET used_at = %s WHERE link_id = %s AND used_at IS NULL"
         " AND expires_at > %s",
@@ -164,16 +190,20 @@ async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
     return cursor.rowcount == 1
 
 
-async def start_session(conn: Connection, link: SignInLink, now: datetime, limits: SessionLimits) -> str:
+async def start_session(
+    conn: Connection, practice_id: str, therapist_id: str, now: datetime, limits: SessionLimits
+) -> str:
     """Start a session and return its cookie: 256 random bits, of which only the hash is stored."""
     cookie = secrets.token_urlsafe(32)
     await conn.execute(
-        "DELETE FROM notifier.session WHERE expires_at <= %s OR used_at <= %s", (now, now - limits.idle)
+        "DELETE FROM notifier.session WHERE session_hash IN (SELECT session_hash FROM notifier.session"
+        " WHERE expires_at <= %s OR used_at <= %s FOR UPDATE SKIP LOCKED)",
+        (now, now - limits.idle),
     )
     await conn.execute(
         "INSERT INTO notifier.session (session_hash, practice_id, therapist_id, started_at, used_at,"
         " expires_at) VALUES (%s, %s, %s, %s, %s, %s)",
-        (_hash(cookie), link.practice_id, link.therapist_id, now, now, now + limits.lasts),
+        (_hash(cookie), practice_id, therapist_id, now, now, now + limits.lasts),
     )
     return cookie
 
@@ -222,45 +252,6 @@ async def end_own_session(conn: Connection, session: SignInSession, session_id: 
 async def end_session(conn: Connection, session: SignInSession) -> None:
     """End a session."""
     await conn.execute("DELETE FROM notifier.session WHERE session_hash = %s", (session.session_hash,))
-
-
-async def request_link(
-    conn: Connection, therapist: Therapist, now: datetime, valid: timedelta, *, episode_id: UUID | None = None
-) -> UUID | None:
-    """Create a delivery that mails a sign-in link; None when the hour's limit of links is reached.
-
-    With `episode_id`, the new link leads to that episode's item, as the link that it replaces did.
-    """
-    key = (therapist.practice_id, therapist.therapist_id)
-    await conn.execute(
-        "SELECT FROM notifier.therapist WHERE practice_id = %s AND therapist_id = %s FOR UPDATE", key
-    )
-    row = await (
-        await conn.execute(
-            "SELECT count(*) FROM notifier.delivery WHERE practice_id = %s AND therapist_id = %s"
-            " AND purpose = 'sign-in' AND created_at > %s",
-            (*key, now - timedelta(hours=1)),
-        )
-    ).fetchone()
-    if row is None or row[0] >= LINKS_PER_HOUR:
-        return None
-    delivery_id = uuid4()
-    await conn.execute(
-        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, episode_id, channel,"
-        " state, created_at, due_at, give_up_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        (
-            delivery_id,
-            Purpose.SIGN_IN.value,
-            *key,
-            episode_id,
-            Channel.EMAIL.value,
-            DeliveryState.PENDING.value,
-            now,
-            now,
-            now + valid,
-        ),
-    )
-    return delivery_id
 
 
 def _hash(cookie: str) -> bytes:

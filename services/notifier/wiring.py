@@ -9,6 +9,7 @@ from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
 from services.notifier.channels.channel import ChannelSettings, build_channels
+from services.notifier.deliveries.link_requests import LinkRequestAnswerer
 from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.deliveries.sender import DeliverySender
@@ -73,7 +74,7 @@ class NotifierComponents:
             guidance=self.guidance,
             clock=self.clock,
             transact=transact,
-            defer=self.queue.defer,
+            defer_link_request=self.queue.defer_link_request,
             metrics=self.metrics,
         )
 
@@ -107,6 +108,11 @@ def build_components(
             clock=clock,
             metrics=own_metrics,
             link_valid=timedelta(hours=settings.web.link_hours),
+        )
+    )
+    queue.register_link_requests(
+        LinkRequestAnswerer(
+            connections, clock, queue.defer, timedelta(minutes=settings.web.asked_link_minutes)
         )
     )
     jobs = jobs_pool(conninfo(database, "notifier-jobs"), max_size=settings.worker.worker_concurrency + 3)

@@ -14,9 +14,9 @@ from services.notifier.channels.channel import (
     contact_columns,
     contact_models,
 )
-from services.notifier.deliveries.mail_plans import plan_mails
 from services.notifier.directory.entry import TherapistEntry, entry_errors, to_therapist
-from services.notifier.directory.store import Connection, find_therapist, put_therapist
+from services.notifier.directory.store import Connection, find_therapist
+from services.notifier.directory_changes import put_therapist, remove_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
@@ -76,7 +76,7 @@ def therapist_router(
     ) -> StoredTherapist:
         """Store how a therapist is reached, replacing any earlier entry: 201 for a new one, else 200.
 
-        Mail that waits is planned anew.
+        Mail that waits is planned anew. Another address ends the therapist's sign-in links and sessions.
         """
         errors = [
             FieldError(error.field, error.message, error.expected) for error in entry_errors(entry, settings)
@@ -85,8 +85,7 @@ def therapist_router(
             raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=errors)
         stored = to_therapist(practice, therapist_id, entry)
         async with pool.connection() as conn:
-            response.status_code = 201 if await put_therapist(conn, stored) else 200
-            await plan_mails(conn, practice, therapist_id, clock.now())
+            response.status_code = 201 if await put_therapist(conn, stored, clock.now()) else 200
         return _shown(stored)
 
     @router.get("/{therapist_id}")
@@ -97,6 +96,17 @@ def therapist_router(
         if found is None:
             raise Problem(404, "Not found")
         return _shown(found)
+
+    @router.delete("/{therapist_id}", status_code=204)
+    async def delete(therapist_id: TherapistReference, practice: PracticeId) -> None:
+        """Remove a therapist: their sign-in links and sessions end at once, and mail that waits is cancelled.
+
+        Items stay with the practice. A therapist who is stored again finds the own items again.
+        """
+        async with pool.connection() as conn:
+            removed = await remove_therapist(conn, practice, therapist_id, clock.now())
+        if not removed:
+            raise Problem(404, "Not found")
 
     return router
 

@@ -84,6 +84,10 @@ class DeliveryReason(StrEnum):
     """The episode was closed before the message was sent."""
     ANSWERED = "answered"
     """The therapist answered before the message was sent."""
+    ADDRESS_CHANGED = "address-changed"
+    """The therapist's address changed before a link that was asked for at the earlier one was sent."""
+    REMOVED = "removed"
+    """The practice removed the therapist from the directory before the message was sent."""
     SWITCHED_OFF = "switched-off"
     """The practice or the therapist switched mail off before the message was sent."""
 

@@ -16,12 +16,15 @@ Import a table of therapists (CSV with a header) into a practice's directory.
 
 Columns: therapist_id (required), address, locale, time_zone, channels (separated by blanks),
 supervisor, quiet, mail_timing, webhook_url, webhook_secret. An empty cell takes the default. Existing
-entries are replaced; therapists who are not in the file are left as they are. When any line has an error,
+entries are replaced; therapists who are not in the file are left as they are, or with --replace removed.
+Another address, and a removal, end the therapist's sign-in links and sessions. When any line has an error,
 nothing is stored and every error is listed.
 
 Examples:
 
   rapport therapists import therapists.csv --practice north
+
+  rapport therapists import all-therapists.csv --practice north --replace
 
   DATABASE_URL=postgresql://… rapport therapists import therapists.csv --practice north
 """
@@ -39,13 +42,17 @@ def register(app: typer.Typer) -> None:
     def import_(
         file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file in UTF-8.")],
         practice: Annotated[str, typer.Option(help="The practice they work in.")],
+        replace: Annotated[
+            bool,
+            typer.Option("--replace", help="Remove the practice's therapists who are not in the file."),
+        ] = False,
     ) -> None:
-        raise typer.Exit(_import(file, practice))
+        raise typer.Exit(_import(file, practice, replace=replace))
 
     app.add_typer(therapists, name="therapists")
 
 
-def _import(file: Path, practice: str) -> int:
+def _import(file: Path, practice: str, *, replace: bool) -> int:
     from services.notifier.channels.channel import read_channel_settings
     from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 
@@ -62,14 +69,21 @@ def _import(file: Path, practice: str) -> int:
             f"Nothing was stored. Correct these {len(bad.rows)} errors and import again.", err=True, fg="red"
         )
         return 1
-    return asyncio.run(_store(practice, found))
+    if replace and not found:
+        typer.secho(
+            "The file names nobody, so --replace would remove every therapist: nothing was changed.",
+            err=True,
+            fg="red",
+        )
+        return 1
+    return asyncio.run(_store(practice, found, replace=replace))
 
 
-async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
+async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: bool) -> int:
     from pydantic import ValidationError
 
-    from services.notifier.deliveries.mail_plans import plan_mails
-    from services.notifier.directory.store import find_practices, put_therapist
+    from services.notifier.directory.store import find_practices
+    from services.notifier.directory_changes import put_therapist, remove_others
     from services.runtime.postgres.connect import connect
     from services.runtime.process.settings import DatabaseSettings
 
@@ -78,7 +92,7 @@ async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
     except ValidationError:
         typer.secho("No database is set: set DATABASE_URL.", err=True, fg="red")
         return 2
-    new = 0
+    new, removed, now = 0, 0, datetime.now(UTC)
     async with await connect(settings, "rapport-therapists") as conn:
         if practice not in await find_practices(conn, [practice]):
             typer.secho(
@@ -88,7 +102,11 @@ async def _store(practice: str, therapists: "Sequence[Therapist]") -> int:
             )
             return 1
         for therapist in therapists:
-            new += await put_therapist(conn, therapist)
-            await plan_mails(conn, practice, therapist.therapist_id, datetime.now(UTC))
+            new += await put_therapist(conn, therapist, now)
+        if replace:
+            kept = [therapist.therapist_id for therapist in therapists]
+            removed = await remove_others(conn, practice, kept, now)
     typer.echo(f"Stored {len(therapists)} therapists in the directory of {practice}; {new} of them are new.")
+    if replace:
+        typer.echo(f"Removed {removed} therapists who are not in the file.")
     return 0

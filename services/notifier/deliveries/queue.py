@@ -12,6 +12,7 @@ from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job
 from psycopg import conninfo
 from psycopg_pool import AsyncConnectionPool
 
@@ -22,6 +23,8 @@ from services.notifier.domain.delivery import OPEN_STATES
 SCHEMA = "notifier_jobs"
 QUEUE = "deliveries"
 DELIVER = "deliver"
+LINK_QUEUE = "link-requests"
+ANSWER = "answer-link-request"
 _WAIT_S = 5.0
 
 
@@ -53,6 +56,18 @@ class DeliveryQueue:
         async def attempt(delivery_id: str) -> None:
             await deliver(UUID(delivery_id))
 
+    def register_link_requests(self, answer: Callable[[UUID], Awaitable[None]]) -> None:
+        """Register the function that a job calls with the id of a request for a sign-in link."""
+
+        @self.app.task(name=ANSWER, queue=LINK_QUEUE, retry=self._back_off)
+        async def attempt(request_id: str) -> None:
+            await answer(UUID(request_id))
+
+    async def defer_link_request(self, conn: Connection, request_id: UUID) -> None:
+        """Queue a job for a request for a link, in the open transaction of `conn`."""
+        task = self.app.configure_task(ANSWER, queue=LINK_QUEUE, allow_unknown=True)
+        await self._defer(conn, [task.make_new_job(request_id=str(request_id))])
+
     async def defer(self, conn: Connection, deliveries: Sequence[UUID]) -> None:
         """Queue a job for each delivery, in the open transaction of `conn`.
 
@@ -65,6 +80,9 @@ class DeliveryQueue:
             ).make_new_job(delivery_id=str(one))
             for one in deliveries
         ]
+        await self._defer(conn, jobs)
+
+    async def _defer(self, conn: Connection, jobs: list[Job]) -> None:
         before = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()
         await conn.execute("SELECT set_config('search_path', %s, true)", (SCHEMA,))
         try:

@@ -94,7 +94,9 @@ class DeliverySender:
             if requested
             else link_expiry(now, self._link_valid, (session.at for session in upcoming))
         )
-        await ensure_link(conn, delivery, expires_at, to_list=bool(claim.combined))
+        link = await ensure_link(
+            conn, delivery, therapist.address or "", expires_at, to_list=bool(claim.combined)
+        )
         return Message(
             delivery_id=delivery.delivery_id,
             purpose=delivery.purpose,
@@ -105,7 +107,7 @@ class DeliverySender:
             recipient=Recipient(
                 therapist.reading_locale, therapist.address, therapist.contacts.get(delivery.channel)
             ),
-            link=self._links.url(delivery.delivery_id),
+            link=self._links.url(link),
             practice_name=practice.display_name,
             session_on=_session_day(upcoming, therapist.zone, now),
             timing=therapist.mail_times(practice.mail_timing).timing,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.notifier.deliveries.queue import QUEUE, DeliveryQueue
+from services.notifier.deliveries.queue import LINK_QUEUE, QUEUE, DeliveryQueue
 from services.notifier.directory.store import Connection
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import WorkerSettings
@@ -85,7 +85,7 @@ class DeliveryWorker:
     async def _work(self) -> None:
         # It returns when one of its side tasks has failed, and raises when one of its own statements has.
         await self._queue.app.run_worker_async(
-            queues=[QUEUE],
+            queues=[QUEUE, LINK_QUEUE],
             concurrency=self._settings.worker_concurrency,
             fetch_job_polling_interval=1.0,
             install_signal_handlers=False,

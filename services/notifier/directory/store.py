@@ -18,8 +18,8 @@ from services.notifier.domain.therapist import OwnSettings, Therapist
 
 Connection = AsyncConnection[TupleRow]
 
-_KEY = ("practice_id", "therapist_id")
-_ENTRY_COLUMNS = (*_KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet", "mail_timing")
+KEY = ("practice_id", "therapist_id")
+_ENTRY_COLUMNS = (*KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet", "mail_timing")
 _SETTING_COLUMNS = ("language", "mail_on", "mail_timing", "mail_hour", "paused_until")
 _CLIENTS = "unnest(%s::text[], %s::text[], %s::text[]) AS wanted (practice_id, therapist_id, client_id)"
 
@@ -82,35 +82,6 @@ async def find_by_address(conn: Connection, address: str, at_most: int) -> list[
         (address, at_most),
     )
     return [_therapist(row) for row in await rows.fetchall()]
-
-
-async def put_therapist(conn: Connection, therapist: Therapist) -> bool:
-    """Store a therapist, replacing the earlier entry; return True when they are new to the directory."""
-    values = {
-        "practice_id": therapist.practice_id,
-        "therapist_id": therapist.therapist_id,
-        "address": therapist.address,
-        "locale": therapist.locale,
-        "time_zone": therapist.time_zone,
-        "channels": [channel.value for channel in therapist.channels],
-        "supervisor": therapist.supervisor,
-        "quiet": therapist.quiet,
-        "mail_timing": therapist.mail_timing.value if therapist.mail_timing else None,
-    }
-    for channel in contact_models():
-        contact = therapist.contacts.get(channel)
-        values |= {column: getattr(contact, name, None) for name, column in contact_columns(channel).items()}
-    row = await (
-        await conn.execute(
-            f"INSERT INTO notifier.therapist ({', '.join(values)})"
-            f" VALUES ({', '.join(f'%({column})s' for column in values)})"
-            f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET"
-            f" {', '.join(f'{column} = excluded.{column}' for column in values if column not in _KEY)},"
-            " changed_at = now() RETURNING xmax = 0",
-            values,
-        )
-    ).fetchone()
-    return row is not None and bool(row[0])
 
 
 async def put_own_settings(conn: Connection, therapist: Therapist, own: OwnSettings, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Logs who signed in, viewed and answered what, as rows that are never changed."""
+"""Logs who signed in, viewed and answered what, and whose access ended, as rows that are never changed."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -8,7 +8,7 @@ from services.notifier.directory.store import Connection
 
 
 class AuditAction(StrEnum):
-    """What a therapist did."""
+    """What a therapist did, or what the directory did to their access."""
 
     SIGNED_IN = "signed-in"
     SIGNED_OUT = "signed-out"
@@ -22,6 +22,7 @@ class AuditAction(StrEnum):
     SESSIONS_VIEWED = "sessions-viewed"
     SESSION_ENDED = "session-ended"
     SETTINGS_CHANGED = "settings-changed"
+    ACCESS_ENDED = "access-ended"
 
 
 async def write_audit_row(

@@ -1,6 +1,6 @@
 """Holds what the pages use: who is signed in, and templates that load nothing from other sites."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -103,7 +103,7 @@ class PageContext:
     guidance: Guidance
     clock: Clock
     transact: Transact
-    defer: Callable[[Connection, Sequence[UUID]], Awaitable[None]]
+    defer_link_request: Callable[[Connection, UUID], Awaitable[None]]
     metrics: NotifierMetrics
 
     @property

@@ -1,30 +1,24 @@
 """Serves /sign-in and /sign-out: a mailed link opens a page, and the button on it starts a session."""
 
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from services.notifier.directory.store import Connection, find_by_address, find_therapist
-from services.notifier.domain.therapist import Therapist
+from services.notifier.deliveries.link_requests import LinkRequest, store_link_request
+from services.notifier.directory.store import Connection
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
-from services.notifier.inbox.items import has_item
 from services.notifier.sign_in import (
     LinkState,
     SignInLink,
     end_session,
     find_link,
-    request_link,
     start_session,
     use_link,
 )
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form, parse_uuid
-
-_MOST_PER_ADDRESS = 5
-"""The most therapists who are mailed a link at one address: one mailbox may serve several practices."""
 
 Text = Annotated[str, Form(max_length=2000)]
 
@@ -53,9 +47,10 @@ def sign_in_router(context: PageContext) -> APIRouter:
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
             if link is None or not await use_link(conn, link.link_id, now):
-                return _sign_in_page(context, request, token, link)
+                # Its state is read again: it may have been used, or bound to an earlier address, meanwhile.
+                return _sign_in_page(context, request, token, await _link(context, conn, token))
             limits = context.session_limits
-            cookie = await start_session(conn, link, now, limits)
+            cookie = await start_session(conn, link.practice_id, link.therapist_id, now, limits)
             await write_audit_row(
                 conn,
                 AuditAction.SIGNED_IN,
@@ -81,11 +76,12 @@ def sign_in_router(context: PageContext) -> APIRouter:
         if is_cross_site(request):
             return pages.render_bad_form(wording)
         async with context.pool.connection() as conn:
-            link = await _link(context, conn, token)
-            for therapist in await _therapists_to_mail(conn, link, address.strip()):
-                target = link.episode_id if link else await _own_item(conn, therapist, item)
-                await _mail_link(context, conn, therapist, target)
-        # The answer is the same whether the address is known or not.
+            asked = LinkRequest(
+                address=address.strip(), link_id=context.links.read(token), episode_id=parse_uuid(item)
+            )
+            request_id = await store_link_request(conn, asked, context.clock.now())
+            await context.defer_link_request(conn, request_id)
+        # The answer, and the time that it takes, are the same whether the address is known or not.
         return pages.render_message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
 
     @router.post("/sign-out")
@@ -119,27 +115,3 @@ def _sign_in_page(
         token=token,
         item=item,
     )
-
-
-async def _therapists_to_mail(conn: Connection, link: SignInLink | None, address: str) -> list[Therapist]:
-    if link is not None:
-        therapist = await find_therapist(conn, link.practice_id, link.therapist_id)
-        return [therapist] if therapist is not None and therapist.address is not None else []
-    return await find_by_address(conn, address, _MOST_PER_ADDRESS) if address else []
-
-
-async def _own_item(conn: Connection, therapist: Therapist, item: str) -> UUID | None:
-    """Return the item that was asked for without a session, when this therapist has it."""
-    episode = parse_uuid(item)
-    if episode is None or not await has_item(conn, therapist.practice_id, therapist.therapist_id, episode):
-        return None
-    return episode
-
-
-async def _mail_link(
-    context: PageContext, conn: Connection, therapist: Therapist, episode: UUID | None
-) -> None:
-    valid = timedelta(minutes=context.settings.asked_link_minutes)
-    delivery = await request_link(conn, therapist, context.clock.now(), valid, episode_id=episode)
-    if delivery is not None:
-        await context.defer(conn, [delivery])

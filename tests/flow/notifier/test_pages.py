@@ -96,14 +96,8 @@ async def test_asking_for_a_link_answers_the_same_for_a_known_and_an_unknown_add
         known = await browser.post("/sign-in/link", data={"address": "T1@north.example"})
         unknown = await browser.post("/sign-in/link", data={"address": "nobody@north.example"})
     assert known.text == unknown.text
-    assert await notifier.rows("SELECT count(*) FROM notifier.delivery") == [(1,)]
-
-
-async def test_a_mailbox_is_not_flooded_with_links(notifier: NotifierDriver) -> None:
-    async with notifier.browser() as browser:
-        for _ in range(9):
-            await browser.post("/sign-in/link", data={"address": "t1@north.example"})
-    assert await notifier.rows("SELECT count(*) FROM notifier.delivery") == [(5,)]
+    await notifier.run_due_jobs()
+    assert notifier.mail_server.recipients == ["t1@north.example"]
 
 
 async def test_the_item_shows_whose_what_moved_and_how_sure(notifier: NotifierDriver) -> None:
@@ -203,8 +197,8 @@ async def test_another_therapists_item_does_not_exist(notifier: NotifierDriver) 
     await notifier.handle(changed(episode="theirs", therapist="t-2", client="c-2"))
     await notifier.handle(changed())
     theirs = f"/items/{episode_named('theirs')}"
-    ((mine,),) = await notifier.rows("SELECT delivery_id FROM notifier.delivery WHERE therapist_id = 't-1'")
     await notifier.run_due_jobs()
+    ((mine,),) = await notifier.rows("SELECT link_id FROM notifier.sign_in_link WHERE therapist_id = 't-1'")
     async with notifier.browser() as browser:
         await browser.post("/sign-in", data={"token": notifier.components.links.token(mine)})
         csrf = csrf_in(await browser.get(ITEM))

@@ -93,7 +93,7 @@ async def test_doctor_names_therapists_who_cannot_be_written_to(notifier: Notifi
     assert after["therapists without an address"] is Verdict.NOTICE
 
 
-def imported(database_url: str, file: Path, practice: str) -> Result:
+def imported(database_url: str, file: Path, practice: str, *options: str) -> Result:
     app = typer.Typer()
     register(app)
 
@@ -101,7 +101,7 @@ def imported(database_url: str, file: Path, practice: str) -> Result:
     def _root() -> None:
         """As the console has commands of its own."""
 
-    words = ["therapists", "import", str(file), "--practice", practice]
+    words = ["therapists", "import", str(file), "--practice", practice, *options]
     return CliRunner().invoke(app, words, env={"DATABASE_URL": database_url})
 
 
@@ -133,6 +133,20 @@ def test_a_table_is_stored_and_stored_again_without_harm(database_url: str, tmp_
     first, second = imported(database_url, file, "north"), imported(database_url, file, "north")
     assert "Stored 2 therapists in the directory of north; 2 of them are new" in first.stdout
     assert "Stored 2 therapists in the directory of north; 0 of them are new" in second.stdout
+    assert asyncio.run(_count(database_url)) == 2
+
+
+def test_with_replace_only_those_in_the_table_stay(database_url: str, tmp_path: Path) -> None:
+    asyncio.run(_add_practice(database_url))
+    file = tmp_path / "therapists.csv"
+    file.write_text("therapist_id,address\nt-1,t1@north.example\nt-2,t2@north.example\n")
+    imported(database_url, file, "north")
+    file.write_text("therapist_id,address\n")
+    nobody = imported(database_url, file, "north", "--replace")
+    assert (nobody.exit_code, asyncio.run(_count(database_url))) == (1, 2)
+    file.write_text("therapist_id,address\nt-2,t2@north.example\nt-3,t3@north.example\n")
+    result = imported(database_url, file, "north", "--replace")
+    assert "Removed 1 therapists who are not in the file" in result.stdout
     assert asyncio.run(_count(database_url)) == 2
 
 

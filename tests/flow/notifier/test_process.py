@@ -15,7 +15,7 @@ from schemas.events import Answer, Change, HeartbeatSent
 from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
 from services.cli.local.child_process import ChildProcess
 from services.notifier.channels.channel import MailTiming
-from services.notifier.directory.store import put_therapist
+from services.notifier.directory_changes import put_therapist
 from services.notifier.domain.therapist import Therapist
 from tests.support.backend import Backend
 from tests.support.detector.episodes import NOW, changed, episode_named, key_of, record_of
@@ -97,7 +97,7 @@ async def test_a_change_in_the_topic_becomes_a_mail_and_its_answer_a_record(
     process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        await put_therapist(conn, THERAPIST)
+        await put_therapist(conn, THERAPIST, NOW)
     async with producer(backend) as detector:
         for event in (
             HeartbeatSent(partition=PARTITION, minute=NOW, sent_at=NOW, risk=0.5, expected_risk=0.5),
@@ -126,7 +126,7 @@ async def test_a_notifier_that_was_killed_goes_on_and_tells_nobody_twice(
     process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        await put_therapist(conn, THERAPIST)
+        await put_therapist(conn, THERAPIST, NOW)
     async with producer(backend) as detector:
         for number in range(40):
             record = record_of(changed(episode=f"e-{number}", client=f"c-{number}"))

@@ -26,8 +26,9 @@ from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.notifier.app import build_app
 from services.notifier.channels.channel import Channel, MailTiming, read_channel_settings
-from services.notifier.deliveries.queue import QUEUE
-from services.notifier.directory.store import PracticeOptions, put_practice, put_therapist
+from services.notifier.deliveries.queue import LINK_QUEUE, QUEUE
+from services.notifier.directory.store import PracticeOptions, put_practice
+from services.notifier.directory_changes import put_therapist
 from services.notifier.domain.therapist import Therapist
 from services.notifier.settings import (
     MailSettings,
@@ -130,7 +131,7 @@ class NotifierDriver:
         }
         therapist = Therapist(**{**values, **fields})
         async with await AsyncConnection.connect(self.url) as conn:
-            await put_therapist(conn, therapist)
+            await put_therapist(conn, therapist, self.clock.now())
         return therapist
 
     async def set_practice(self, practice: PracticeOptions) -> None:
@@ -140,8 +141,16 @@ class NotifierDriver:
 
     async def run_due_jobs(self, concurrency: int = 1) -> None:
         """Run every job that is due, `concurrency` of them at the same time."""
+        await self.answer_link_requests()
+        await self._run(QUEUE, concurrency)
+
+    async def answer_link_requests(self) -> None:
+        """Queue the mails with links that browsers asked for."""
+        await self._run(LINK_QUEUE, concurrency=1)
+
+    async def _run(self, queue: str, concurrency: int) -> None:
         await self.components.queue.app.run_worker_async(
-            queues=[QUEUE],
+            queues=[queue],
             concurrency=concurrency,
             wait=False,
             install_signal_handlers=False,

@@ -1,0 +1,122 @@
+"""Stores and removes therapists, and ends the access that an earlier address had, in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.notifier.channels.channel import DeliveryReason, Purpose, contact_columns, contact_models
+from services.notifier.deliveries.mail_plans import plan_mails
+from services.notifier.directory.store import KEY, Connection
+from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
+from services.notifier.domain.therapist import Therapist
+from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+
+
+async def put_therapist(conn: Connection, therapist: Therapist, now: datetime) -> bool:
+    """Store a therapist, replacing the earlier entry; return True when they are new to the directory.
+
+    Mail that waits is planned anew. Another address (letter case does not count) ends the therapist's links
+    and sessions, and cancels the links that were asked for at the earlier one.
+    """
+    key = (therapist.practice_id, therapist.therapist_id)
+    before = await _lock(conn, key)
+    is_new = await _upsert(conn, therapist)
+    address = therapist.address.lower() if therapist.address else None
+    if not is_new and before != (address,):
+        await _end_access(conn, key, now)
+        await _cancel(conn, key, [Purpose.SIGN_IN], DeliveryReason.ADDRESS_CHANGED, now)
+    await plan_mails(conn, *key, now)
+    return is_new
+
+
+async def remove_therapist(conn: Connection, practice_id: str, therapist_id: str, now: datetime) -> bool:
+    """Remove a therapist with their links, sessions and own settings; return False when there is none.
+
+    Mail that waits is cancelled. Items stay: they are the practice's record, and nobody can open them.
+    """
+    key = (practice_id, therapist_id)
+    removed = await conn.execute(f"DELETE FROM notifier.therapist WHERE {_IS}", key)
+    if removed.rowcount == 0:
+        return False
+    await conn.execute(f"DELETE FROM notifier.own_settings WHERE {_IS}", key)
+    await _end_access(conn, key, now)
+    await _cancel(conn, key, list(Purpose), DeliveryReason.REMOVED, now)
+    return True
+
+
+async def remove_others(conn: Connection, practice_id: str, kept: Sequence[str], now: datetime) -> int:
+    """Remove the therapists of a practice who are not among those kept; return their number."""
+    rows = await conn.execute(
+        "SELECT therapist_id FROM notifier.therapist WHERE practice_id = %s AND therapist_id <> ALL(%s)"
+        " ORDER BY therapist_id FOR UPDATE",
+        (practice_id, list(kept)),
+    )
+    others = [one for (one,) in await rows.fetchall()]
+    for other in others:
+        await remove_therapist(conn, practice_id, other, now)
+    return len(others)
+
+
+_IS = f"({', '.join(KEY)}) = (%s, %s)"
+
+
+async def _lock(conn: Connection, key: tuple[str, str]) -> tuple[str | None] | None:
+    """Lock an entry, so that nobody signs in beside its change, and return its address in small letters."""
+    row = await (
+        await conn.execute(f"SELECT lower(address) FROM notifier.therapist WHERE {_IS} FOR UPDATE", key)
+    ).fetchone()
+    return None if row is None else (row[0],)
+
+
+async def _upsert(conn: Connection, therapist: Therapist) -> bool:
+    values = {
+        "practice_id": therapist.practice_id,
+        "therapist_id": therapist.therapist_id,
+        "address": therapist.address,
+        "locale": therapist.locale,
+        "time_zone": therapist.time_zone,
+        "channels": [channel.value for channel in therapist.channels],
+        "supervisor": therapist.supervisor,
+        "quiet": therapist.quiet,
+        "mail_timing": therapist.mail_timing.value if therapist.mail_timing else None,
+    }
+    for channel in contact_models():
+        contact = therapist.contacts.get(channel)
+        values |= {column: getattr(contact, name, None) for name, column in contact_columns(channel).items()}
+    row = await (
+        await conn.execute(
+            f"INSERT INTO notifier.therapist ({', '.join(values)})"
+            f" VALUES ({', '.join(f'%({column})s' for column in values)})"
+            f" ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET"
+            f" {', '.join(f'{column} = excluded.{column}' for column in values if column not in KEY)},"
+            " changed_at = now() RETURNING xmax = 0",
+            values,
+        )
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+async def _end_access(conn: Connection, key: tuple[str, str], now: datetime) -> None:
+    for table in ("session", "sign_in_link"):
+        await conn.execute(f"DELETE FROM notifier.{table} WHERE {_IS}", key)
+    await write_audit_row(conn, AuditAction.ACCESS_ENDED, practice_id=key[0], therapist_id=key[1], at=now)
+
+
+async def _cancel(
+    conn: Connection,
+    key: tuple[str, str],
+    purposes: Sequence[Purpose],
+    reason: DeliveryReason,
+    now: datetime,
+) -> None:
+    await conn.execute(
+        "UPDATE notifier.delivery SET state = %s, reason = %s, finished_at = %s, next_try_at = NULL"
+        f" WHERE {_IS} AND purpose = ANY(%s) AND state = ANY(%s)",
+        (
+            DeliveryState.CANCELLED.value,
+            reason.value,
+            now,
+            *key,
+            [purpose.value for purpose in purposes],
+            list(OPEN_STATES),
+        ),
+    )
