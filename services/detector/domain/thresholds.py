@@ -1,7 +1,8 @@
 """Computes thresholds for a false-alarm budget: from a practice's own risks, or from another threshold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import exp, log
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,3 +40,37 @@ def threshold_for_false_alarms(risks: Sequence[float], never_flagged: Sequence[f
     last = ordered[flagged - 1] if flagged else 1.0
     first = ordered[flagged] if flagged < ordered.size else 0.0
     return round(float((last + first) / 2), 6)
+
+
+class RiskBucket(NamedTuple):
+    """The risks (0 to 1) of one bucket of a histogram; a session weighs 1 - risk, as it counts as stable."""
+
+    lowest: float
+    highest: float
+    weight: float
+    """The sum of all its sessions' weights."""
+    weight_at_highest: float
+    """The sum over those with the highest risk."""
+
+
+def threshold_of_histogram(buckets: Iterable[RiskBucket], never_flagged: float, share: float) -> float:
+    """Return what `threshold_for_false_alarms` returns for the same risks, within a bucket's width.
+
+    `buckets` do not overlap; `never_flagged` is the summed weight of the sessions that cannot be flagged. It
+    differs only when some risks of one bucket are flagged and others are not: there, sessions are taken as
+    evenly spread over the bucket. The result is rounded to 6 decimals.
+
+    >>> threshold_of_histogram([RiskBucket(0.9, 0.9, 0.1, 0.1), RiskBucket(0.1, 0.3, 2.4, 0.7)], 0, share=0.4)
+    0.225
+    """
+    ordered = sorted(buckets, reverse=True)
+    left = share * (never_flagged + sum(bucket.weight for bucket in ordered))
+    last = 1.0
+    for bucket in ordered:
+        if left < bucket.weight_at_highest:
+            return round((last + bucket.highest) / 2, 6)
+        if left < bucket.weight:
+            return round(bucket.highest - (bucket.highest - bucket.lowest) * left / bucket.weight, 6)
+        left -= bucket.weight
+        last = bucket.lowest
+    return round(last / 2, 6)

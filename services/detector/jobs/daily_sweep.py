@@ -15,8 +15,9 @@ from schemas import topics
 from schemas.ids import CaseId, ClientId, Dyad, DyadId, PracticeId, TherapistId
 from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episodes import SILENT_DAYS
-from services.detector.jobs.renew_statistics import add_statistics, practices_due
-from services.detector.jobs.renew_thresholds import renew_thresholds, start_thresholds
+from services.detector.jobs.renew_statistics import add_statistics, newest_statistics
+from services.detector.jobs.renew_thresholds import add_threshold, newest_thresholds, start_thresholds
+from services.detector.jobs.weekly_jobs import WeeklyJob, mark_tried, practices_due
 from services.detector.metrics import DetectorMetrics
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import run
@@ -117,27 +118,31 @@ class DailySweep:
         else:
             return
         if ROWS_PARTITION in partitions:
-            await self._consumer.transact(lambda tx: renew_thresholds(tx, self._tools.models))
-            await self._renew_statistics()
+            for job in weekly_jobs(self._tools):
+                await self._run_weekly(job, day)
+        if self._stopping.is_set():
+            return  # the next start goes on with the practices that are not marked yet
         await self._consumer.transact(lambda tx: _mark(tx, partitions, day))
         self._metrics.last_sweep.set(self._clock.now().timestamp())
 
-    async def _renew_statistics(self) -> None:
+    async def _run_weekly(self, job: WeeklyJob, day: date) -> None:
         due: list[str] = []
 
         async def read_due(tx: Transaction) -> None:
-            due[:] = await practices_due(tx)
+            due[:] = await practices_due(tx, job, day)
 
         await self._consumer.transact(read_due)
         for practice in due:
             if self._stopping.is_set():
-                return  # the other practices are still due at the next sweep
+                return
             self._health.beat(LOOP)
-            add = partial(add_statistics, practice=practice, catalogue=self._tools.catalogue)
             try:
-                await self._consumer.transact(add)
-            except Fault as fault:  # a practice whose ratings take too long must not hold up the others
-                get_logger().warning("statistics-postponed", practice=practice, why=describe(fault))
+                await self._consumer.transact(partial(mark_tried, job=job, day=day, practice=practice))
+                await self._consumer.transact(partial(job.add, practice=practice))
+            except Fault as fault:  # a practice whose sessions take too long must not hold up the others
+                get_logger().warning(
+                    "renewal-postponed", job=job.name, practice=practice, why=describe(fault)
+                )
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))
@@ -163,6 +168,18 @@ class DailySweep:
 
         await self._consumer.transact(work)
         return swept
+
+
+def weekly_jobs(tools: Tools) -> tuple[WeeklyJob, ...]:
+    """Return what is renewed of each practice once a week."""
+    return (
+        WeeklyJob(
+            "thresholds",
+            partial(newest_thresholds, models=tools.models),
+            partial(add_threshold, models=tools.models),
+        ),
+        WeeklyJob("statistics", newest_statistics, partial(add_statistics, catalogue=tools.catalogue)),
+    )
 
 
 async def due_dyads(tx: Transaction, day: date, partitions: Sequence[int], after: UUID, limit: int) -> Batch:

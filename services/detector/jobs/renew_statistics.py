@@ -1,11 +1,11 @@
 """Computes statistics of practices' own recent ratings, for the models that read them.
 
-A practice with enough clients gets a new row at most once a week, whether its model reads statistics or not:
-a model that is activated later finds them at once, and can be compared beforehand on what was valid when. The
-row is valid from the next day on, so earlier assessments stay as they are.
+A practice with enough clients gets a new row once a week, on its day (`weekly_jobs`), whether its model reads
+statistics or not: a model that is activated later finds them at once, and can be compared beforehand on what
+was valid when. The row is valid from the next day on, so earlier assessments stay as they are.
 """
 
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.dated_rows import next_midnight
@@ -13,12 +13,10 @@ from services.detector.storage.practice_forms import read_practice_forms
 from services.runtime.outbox.transaction import Transaction
 
 RECENT_DAYS = 365
-RENEWAL_DAYS = 7
 
-_DUE = """
-SELECT p.practice_id FROM detector.practice p WHERE NOT EXISTS (
-    SELECT FROM detector.practice_statistics s WHERE s.practice_id = p.practice_id AND s.computed_at > %s)
-ORDER BY 1
+_NEWEST = """
+SELECT p.practice_id, max(s.computed_at)
+FROM detector.practice p LEFT JOIN detector.practice_statistics s USING (practice_id) GROUP BY 1
 """
 _INSERT = """
 WITH added AS (
@@ -30,13 +28,13 @@ UPDATE detector.practice SET statistics = statistics + 1 WHERE practice_id IN (S
 """
 
 
-async def practices_due(tx: Transaction) -> list[str]:
-    """Return the practices without statistics of the last `RENEWAL_DAYS`."""
-    rows = await tx.conn.execute(_DUE, (tx.now - timedelta(days=RENEWAL_DAYS),))
-    return [practice for (practice,) in await rows.fetchall()]
+async def newest_statistics(tx: Transaction) -> dict[str, date | None]:
+    """Return the day of each practice's newest statistics."""
+    rows = await (await tx.conn.execute(_NEWEST)).fetchall()
+    return {practice: at and at.astimezone(UTC).date() for practice, at in rows}
 
 
-async def add_statistics(tx: Transaction, practice: str, catalogue: Catalogue) -> None:
+async def add_statistics(tx: Transaction, catalogue: Catalogue, *, practice: str) -> None:
     """Add a row of statistics for a practice, unless it has too few clients with a form.
 
     At most 1,000 dyads with 100 forms each are read, which takes 5 s of processor time and 45 MB.

@@ -1,12 +1,12 @@
 """Computes practices' own thresholds from their recent risks, for the share of false alarms that they accept.
 
-A practice with enough sessions gets a new threshold at most once a week. It is valid from the next day on,
-so earlier decisions stay as they are. A practice that asks for another sensitivity gets a starting threshold
-within minutes: its last threshold, or the model's, moved as far as the model's own moves between the two
-shares.
+A practice with enough sessions gets a new threshold once a week, on its day (`weekly_jobs`). It is valid from
+the next day on, so earlier decisions stay as they are. A practice that asks for another sensitivity gets a
+starting threshold within minutes: its last threshold, or the model's, moved as far as the model's own moves
+between the two shares.
 """
 
-from datetime import timedelta
+from datetime import UTC, date, timedelta
 
 import msgspec
 
@@ -14,26 +14,42 @@ from services.detector.domain.dated_rows import START_AFTER, Threshold, next_mid
 from services.detector.domain.practice import Models
 from services.detector.domain.thresholds import (
     DEFAULT_FALSE_ALARMS,
+    RiskBucket,
     shifted_threshold,
-    threshold_for_false_alarms,
+    threshold_of_histogram,
 )
 from services.runtime.outbox.transaction import Transaction
 
 ENOUGH_SESSIONS = 400
 """With fewer, the model's own threshold is better: 5 % of 400 sessions are only 20 sessions."""
 RECENT_DAYS = 365
-RENEWAL_DAYS = 7
+MOST_SESSIONS = 20_000
+"""The newest sessions of a practice that are read: at 5 % they hold a thousand that are flagged."""
+BUCKETS = 2_000
 LOWEST, HIGHEST = 0.02, 0.98
 
-_RISKS = """
-SELECT p.practice_id, a.model_version, p.model_version, p.false_alarms,
-    array_agg(a.risk) FILTER (WHERE a.may_flag), array_agg(a.risk) FILTER (WHERE NOT a.may_flag)
-FROM detector.practice p JOIN detector.assessment a USING (practice_id)
-WHERE a.risk IS NOT NULL AND a.session_at > %(since)s AND NOT EXISTS (
-    SELECT FROM detector.threshold t WHERE t.practice_id = p.practice_id AND t.computed_at > %(computed)s
-        AND t.model_version = a.model_version AND t.sources ? 'sessions'
-        AND (t.sources ->> 'false_alarms')::double precision = p.false_alarms)
-GROUP BY 1, 2, 3, 4 HAVING count(*) >= %(enough)s
+_NEWEST = """
+SELECT p.practice_id, p.model_version, max(t.computed_at)
+FROM detector.practice p LEFT JOIN detector.threshold t ON t.practice_id = p.practice_id
+    AND t.model_version = coalesce(p.model_version, %(default_model)s) AND t.sources ? 'sessions'
+    AND (t.sources ->> 'false_alarms')::double precision = p.false_alarms
+GROUP BY 1, 2
+"""
+_PRACTICE = "SELECT model_version, false_alarms FROM detector.practice WHERE practice_id = %s"
+# One row for all that may not be flagged, whose bucket is null, and one for each bucket of the others.
+_HISTOGRAM = """
+WITH newest AS (
+    SELECT risk, may_flag, model_version FROM detector.assessment
+    WHERE practice_id = %(practice)s AND session_at > %(since)s AND session_at <= %(until)s
+    ORDER BY session_at DESC, dyad_id, session_id, instrument LIMIT %(most)s
+), bucketed AS (
+    SELECT risk, CASE WHEN may_flag THEN width_bucket(risk, 0, 1, %(buckets)s) END AS bucket
+    FROM newest WHERE risk IS NOT NULL AND model_version = %(model)s
+), topped AS (
+    SELECT risk, bucket, max(risk) OVER (PARTITION BY bucket) AS highest FROM bucketed
+)
+SELECT bucket, count(*), min(risk), max(risk), sum(1 - risk), sum(1 - risk) FILTER (WHERE risk = highest)
+FROM topped GROUP BY bucket
 """
 _LAST = """
 SELECT p.practice_id, p.model_version, p.false_alarms, t.value,
@@ -55,25 +71,38 @@ UPDATE detector.practice SET thresholds = thresholds + 1 WHERE practice_id IN (S
 """
 
 
-async def renew_thresholds(tx: Transaction, models: Models) -> None:
-    """Add a threshold for every practice that has enough recent sessions and no recent threshold."""
-    values = {
-        "since": tx.now - timedelta(days=RECENT_DAYS),
-        "computed": tx.now - timedelta(days=RENEWAL_DAYS),
-        "enough": ENOUGH_SESSIONS,
-    }
-    rows = await (await tx.conn.execute(_RISKS, values)).fetchall()
-    for practice, version, mapped, share, risks, never in rows:
-        if version == models.of(mapped).version and risks:
-            value = min(HIGHEST, max(LOWEST, threshold_for_false_alarms(risks, never or (), share)))
-            sessions = len(risks) + len(never or ())
-            sources: dict[str, object] = {
-                "sessions": sessions,
-                "days": RECENT_DAYS,
-                "false_alarms": share,
-            }
-            new = Threshold("own", value, next_midnight(tx.now))
-            await _add(tx, practice, version, new, sources)
+async def newest_thresholds(tx: Transaction, models: Models) -> dict[str, date | None]:
+    """Return the day of each practice's newest threshold for its model and share of false alarms.
+
+    Practices whose model this process has not loaded are left out.
+    """
+    rows = await (await tx.conn.execute(_NEWEST, {"default_model": models.default.version})).fetchall()
+    return {practice: at and at.astimezone(UTC).date() for practice, mapped, at in rows if models.has(mapped)}
+
+
+async def add_threshold(tx: Transaction, models: Models, *, practice: str) -> None:
+    """Add a threshold for a practice, unless its model has scored too few of its recent sessions.
+
+    PostgreSQL counts the risks of the practice's newest `MOST_SESSIONS` sessions in `BUCKETS` buckets, so
+    this process holds at most that many rows, whatever the practice sends. The threshold equals the one of
+    the risks themselves within the width of a bucket.
+    """
+    row = await (await tx.conn.execute(_PRACTICE, (practice,))).fetchone()
+    if row is None:
+        return  # erased since
+    mapped, share = row
+    model = models.of(mapped).version
+    period = {"since": tx.now - timedelta(days=RECENT_DAYS), "until": tx.now, "most": MOST_SESSIONS}
+    values = {"practice": practice, "model": model, "buckets": BUCKETS, **period}
+    rows = await (await tx.conn.execute(_HISTOGRAM, values)).fetchall()
+    sessions = sum(count for _, count, *_ in rows)
+    buckets = [RiskBucket(*numbers) for bucket, _, *numbers in rows if bucket is not None]
+    if sessions < ENOUGH_SESSIONS or not buckets:
+        return
+    never = sum(numbers[2] for bucket, _, *numbers in rows if bucket is None)
+    value = min(HIGHEST, max(LOWEST, threshold_of_histogram(buckets, never, share)))
+    sources: dict[str, object] = {"sessions": sessions, "days": RECENT_DAYS, "false_alarms": share}
+    await _add(tx, practice, model, Threshold("own", value, next_midnight(tx.now)), sources)
 
 
 async def start_thresholds(tx: Transaction, models: Models) -> None:

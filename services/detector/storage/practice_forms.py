@@ -21,11 +21,16 @@ MOST_DYADS = 1_000
 _AT_ONCE = 20
 """Dyads read together: with `MOST_FORMS` of each, 2,000 ratings are held at a time."""
 
+_NEWEST_SESSIONS = 50_000
+"""The dyads are found among these sessions: 50 of each."""
+
 _DYADS = """
-SELECT dyad_id FROM detector.rating
-WHERE practice_id = %(practice)s AND current AND status IN ('rated', 'declined')
-    AND session_at > %(since)s AND session_at <= %(until)s
-GROUP BY dyad_id ORDER BY max(session_at) DESC, dyad_id LIMIT %(most)s
+SELECT dyad_id FROM (
+    SELECT dyad_id, session_at FROM detector.assessment
+    WHERE practice_id = %(practice)s AND risk IS NOT NULL
+        AND session_at > %(since)s AND session_at <= %(until)s
+    ORDER BY session_at DESC LIMIT %(sessions)s
+) newest GROUP BY dyad_id ORDER BY max(session_at) DESC, dyad_id LIMIT %(most)s
 """
 _RATINGS = f"""
 SELECT {COLUMNS} FROM detector.dyad d CROSS JOIN LATERAL (
@@ -46,7 +51,8 @@ async def read_practice_forms(
     Only current ratings of sessions that took place count. A rating that cannot be used has none either.
     """
     period = {"practice": practice, "since": since, "until": until}
-    rows = await (await conn.execute(_DYADS, period | {"most": MOST_DYADS})).fetchall()
+    newest = period | {"sessions": _NEWEST_SESSIONS, "most": MOST_DYADS}
+    rows = await (await conn.execute(_DYADS, newest)).fetchall()
     dyads = [dyad for (dyad,) in rows]
     found = PracticeForms()
     for begin in range(0, len(dyads), _AT_ONCE):

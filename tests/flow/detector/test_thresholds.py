@@ -6,12 +6,9 @@ from schemas import topics
 from services.detector.domain.dated_rows import START_AFTER
 from services.detector.domain.reference import QUANTITIES, Bins, Reference
 from services.detector.domain.thresholds import shifted_threshold
-from services.detector.jobs.renew_thresholds import (
-    ENOUGH_SESSIONS,
-    renew_thresholds,
-    start_thresholds,
-)
+from services.detector.jobs.renew_thresholds import ENOUGH_SESSIONS, start_thresholds
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body, tools_with
+from tests.support.detector.statistics import renew, renew_due
 from tests.support.detector.toy_detector import ToyDetector
 
 GOOD = (4.5, 4.5, 4.5)
@@ -42,16 +39,13 @@ async def fill(detector: DetectorDriver) -> None:
         )
 
 
-async def renew(detector: DetectorDriver) -> None:
-    await detector.transact(lambda tx: renew_thresholds(tx, detector.tools.models))
-
-
 async def test_a_threshold_is_added_once_a_week_when_there_are_enough_sessions(
     detector: DetectorDriver,
 ) -> None:
     await fill(detector)
-    await renew(detector)
-    await renew(detector)
+    for _ in range(7):
+        await renew_due(detector, "thresholds")
+        detector.now += timedelta(days=1)
     ((count, known),) = await detector.rows(
         "SELECT (SELECT count(*) FROM detector.threshold), thresholds FROM detector.practice"
     )
@@ -60,13 +54,13 @@ async def test_a_threshold_is_added_once_a_week_when_there_are_enough_sessions(
 
 async def test_too_few_sessions_give_no_threshold(detector: DetectorDriver) -> None:
     await detector.rate(body(0, GOOD))
-    await renew(detector)
+    await renew(detector, "thresholds")
     assert await detector.rows("SELECT count(*) FROM detector.threshold") == [(0,)]
 
 
 async def test_a_new_threshold_counts_from_the_next_day_on_only(detector: DetectorDriver) -> None:
     await fill(detector)
-    await renew(detector)
+    await renew(detector, "thresholds")
     detector.now = NOW + timedelta(days=7)
     today = await detector.rate(body(0, GOOD, client_id="c1"))
     later = await detector.rate(body(1, GOOD, client_id="c1"))
@@ -109,7 +103,7 @@ async def test_the_same_sensitivity_adds_one_threshold_only(detector: DetectorDr
 async def test_a_practices_own_threshold_moves_with_its_sensitivity(detector: DetectorDriver) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await fill(detector)
-    await renew(detector)
+    await renew(detector, "thresholds")
     ((own, _),) = await detector.rows(ROWS)
     detector.now = NOW + timedelta(days=1)
     await want(detector, 2)
@@ -123,10 +117,10 @@ async def test_an_own_threshold_for_the_new_sensitivity_follows_with_the_next_sw
 ) -> None:
     detector.tools = tools_with(ToyDetector(reference=REFERENCE))
     await fill(detector)
-    await renew(detector)
+    await renew_due(detector, "thresholds")
     detector.now = NOW + timedelta(days=1)
     await want(detector, 2)
-    await renew(detector)
+    await renew_due(detector, "thresholds")
     made_for = await detector.rows(
         "SELECT sources ->> 'false_alarms' FROM detector.threshold WHERE sources ? 'sessions' ORDER BY 1 DESC"
     )

@@ -1,4 +1,4 @@
-"""Rates a caseload, computes practices' statistics as the daily sweep does, and reads which were named."""
+"""Rates a caseload, runs the weekly jobs of practices as the daily sweep does, and reads which were named."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,7 +7,8 @@ from functools import partial
 from schemas import topics
 from schemas.events import AllianceAssessed
 from services.detector.features.practice_statistics import ENOUGH_CLIENTS
-from services.detector.jobs.renew_statistics import add_statistics, practices_due
+from services.detector.jobs.daily_sweep import weekly_jobs
+from services.detector.jobs.weekly_jobs import WeeklyJob, mark_tried, practices_due
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
 from tests.support.detector.batch_driver import (
@@ -36,16 +37,28 @@ def caseload(clients: int = ENOUGH_CLIENTS, level: float = 4.0) -> list[SentRati
     ]
 
 
-async def renew(driver: DetectorDriver) -> None:
-    """Compute statistics of the practices that are due, as the daily sweep does."""
-    due: list[str] = []
+async def renew(driver: DetectorDriver, name: str = "statistics") -> None:
+    """Run one weekly job for every practice, whatever its day of the week."""
+    for (practice,) in await driver.rows("SELECT practice_id FROM detector.practice"):
+        await driver.transact(partial(_job(driver, name).add, practice=practice))
+
+
+async def renew_due(driver: DetectorDriver, name: str = "statistics") -> None:
+    """Run one weekly job for the practices that are due, as the daily sweep does."""
+    job, due, day = _job(driver, name), list[str](), driver.now.date()
 
     async def read_due(tx: Transaction) -> None:
-        due[:] = await practices_due(tx)
+        due[:] = await practices_due(tx, job, day)
 
     await driver.transact(read_due)
     for practice in due:
-        await driver.transact(partial(add_statistics, practice=practice, catalogue=driver.tools.catalogue))
+        await driver.transact(partial(mark_tried, job=job, day=day, practice=practice))
+        await driver.transact(partial(job.add, practice=practice))
+
+
+def _job(driver: DetectorDriver, name: str) -> WeeklyJob:
+    (job,) = (one for one in weekly_jobs(driver.tools) if one.name == name)
+    return job
 
 
 def named(outgoing: Sequence[Outgoing]) -> dict[str, str | None]:
