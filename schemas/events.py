@@ -64,6 +64,8 @@ class KeptBack(StrEnum):
     """Its session is older than the practice's age limit."""
     NOT_NEWEST = "not-newest"
     """A later session is known at which the change no longer holds."""
+    OBSERVING = "observing"
+    """The practice observes for now, or the episode opened before it went live."""
 
 
 class Movement(StrEnum):

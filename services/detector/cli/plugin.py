@@ -9,12 +9,19 @@ from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin,
 
 _PUT = """
 INSERT INTO detector.practice AS p
-    (practice_id, added_at, tell_from, max_age_days, false_alarms)
-VALUES (%(id)s, %(added_at)s, %(tell_from)s, %(max_age_days)s, %(false_alarms)s)
+    (practice_id, added_at, tell_from, max_age_days, false_alarms, observing_since)
+VALUES (%(id)s, %(added_at)s, %(tell_from)s, %(max_age_days)s, %(false_alarms)s,
+    CASE WHEN %(mode)s = 'observe' THEN %(now)s END)
 ON CONFLICT (practice_id) DO UPDATE SET
     tell_from = CASE WHEN %(set_tell_from)s THEN EXCLUDED.tell_from ELSE p.tell_from END,
     max_age_days = CASE WHEN %(set_max_age)s THEN EXCLUDED.max_age_days ELSE p.max_age_days END,
-    false_alarms = CASE WHEN %(set_false_alarms)s THEN EXCLUDED.false_alarms ELSE p.false_alarms END
+    false_alarms = CASE WHEN %(set_false_alarms)s THEN EXCLUDED.false_alarms ELSE p.false_alarms END,
+    observing_since = CASE
+        WHEN %(mode)s = 'observe' AND (p.observing_since IS NULL OR p.live_from IS NOT NULL)
+        THEN %(now)s ELSE p.observing_since END,
+    live_from = CASE WHEN %(mode)s = 'observe' THEN NULL
+        WHEN %(mode)s = 'live' AND p.observing_since IS NOT NULL THEN coalesce(p.live_from, %(now)s)
+        ELSE p.live_from END
 """
 _RATINGS = """
 SELECT r.accepted_at, r.rating_id, r.status, r.current, r.partition, r."offset", a.revision, a.risk,
@@ -43,6 +50,7 @@ _KEPT_BACK_TEXTS = {
     "historic": "kept back: the session is not after the practice's tell_from",
     "too-old": "kept back: the session is older than the practice's max_age_days",
     "not-newest": "kept back: it no longer holds at the newest session",
+    "observing": "kept back: the practice observes, or the episode opened before it went live",
 }
 
 
@@ -64,12 +72,20 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
             "set_tell_from": "tell_from" in options,
             "set_max_age": "max_age_days" in options,
             "set_false_alarms": "sensitivity" in options,
+            "mode": _mode(options.get("mode")),
+            "now": datetime.now(UTC),
         },
     )
     if "model_version" in options:
         from services.detector.storage.model_activations import activate
 
         await activate(conn, [tenant.id], options["model_version"] or None, datetime.now(UTC))
+
+
+def _mode(text: str | None) -> str | None:
+    if text not in {None, "live", "observe"}:
+        raise ValueError("mode: expected live or observe")
+    return text
 
 
 def _tell_from(text: str | None, added_at: datetime) -> datetime | None:
@@ -191,6 +207,8 @@ plugin = Plugin(
         f" default: {MAX_AGE_DAYS}.",
         "sensitivity": "low, balanced or high, or the false alarms per 100 stable sessions, from 1 to 20;"
         " default: balanced (5).",
+        "mode": "live (default), or observe: nothing is told, and `rapport observed` shows what would have"
+        " been; after observe, live tells only episodes that open later.",
         "model_version": "The loaded model that scores; default: the shipped one.",
     },
     register=register,

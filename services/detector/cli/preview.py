@@ -1,5 +1,6 @@
 """The command `rapport try`: writes a page that shows a practice its own ratings as Rapport sees them."""
 
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,6 +49,12 @@ def try_(
     month_first: Annotated[
         bool, typer.Option("--month-first", help="Read 3/4 as March 4, not as 3 April, where both fit.")
     ] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Count only sessions after this time (UTC); earlier ones are the clients' history."
+        ),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Folder of the model; default: the shipped model.")
     ] = None,
@@ -72,6 +79,7 @@ def try_(
                 given=_mapping(map_ or []),
                 instrument=instrument,
                 month_first=month_first,
+                since=since and since.replace(tzinfo=UTC),
                 progress=partial(bar, "courses"),
             )
     except (UnusableTable, InvalidDefinition, Halt) as error:

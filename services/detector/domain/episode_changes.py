@@ -4,7 +4,8 @@ An episode that overlaps an emitted one keeps its id, whatever its first session
 that no longer exists is withdrawn. The therapist is notified of a change only if it holds at the dyad's
 newest session and that session is recent enough for the practice; otherwise the change is kept back, with a
 reason. An open episode that was kept back is opened anew at the first session at which the therapist may be
-notified and that is still flagged.
+notified and that is still flagged. What opened while the practice observed stays kept back for good: going
+live tells nothing that opened before.
 
 While an episode is open, every later session that changes nothing else about it is emitted as `continued` to
 a therapist who was notified of it, so that whatever shows the episode can show the newest session. So is a
@@ -75,6 +76,10 @@ class AlertWindow:
     max_age: timedelta | None
     """Only sessions at most this old; None: whatever their age."""
     now: datetime
+    observing: bool = False
+    """Nothing is told for now."""
+    live_from: datetime | None = None
+    """Only episodes that open at a session after this; None: the practice has never observed."""
 
 
 class EpisodeChange(NamedTuple):
@@ -177,6 +182,7 @@ class _Emission:
         self._newest_changed = newest_changed
         self._flagged = decision.folded.flagged
         self._outside = _outside_window(self._newest, window)
+        self._live_from = window.live_from
 
     def withdraw(self, before: EmittedEpisode) -> EmittedEpisode:
         """Withdraw an episode that no longer exists."""
@@ -197,7 +203,9 @@ class _Emission:
         after = replace(before, episode=episode, withdrawn=False, shown=shown)
         silenced = _valid_answer(self._answers, before.episode_id) in SILENCING
         reopened = before.withdrawn or (before.episode.end is not None and episode.end is None)
-        may_open_now = before.kept_back is not None and self._why_not_open(episode) is None
+        may_open_now = (
+            before.kept_back not in {None, KeptBack.OBSERVING} and self._why_not_open(episode) is None
+        )
         if not silenced and (reopened or may_open_now):
             return self._answer_and_end(self._open(after), None)
         if not silenced and len(episode.deepened) > len(before.episode.deepened):
@@ -206,7 +214,8 @@ class _Emission:
         return self._answer_and_end(after, before.episode.end)
 
     def _open(self, after: EmittedEpisode) -> EmittedEpisode:
-        kept_back = self._why_not_open(after.episode)
+        observed = after.kept_back is KeptBack.OBSERVING
+        kept_back = KeptBack.OBSERVING if observed else self._why_not_open(after.episode)
         notified = after.notified or kept_back is None
         after = replace(after, kept_back=kept_back, notified=notified, acknowledged=False)
         # The therapist reads how things are now; what is kept back is stored where it began.
@@ -240,6 +249,8 @@ class _Emission:
         return after
 
     def _why_not_open(self, episode: Episode) -> KeptBack | None:
+        if self._live_from is not None and episode.opened.session_at <= self._live_from:
+            return KeptBack.OBSERVING
         holds = episode.end is None and self._flagged
         return self._outside or (None if holds else KeptBack.NOT_NEWEST)
 
@@ -249,6 +260,8 @@ class _Emission:
 
 
 def _outside_window(newest: SessionOrder | None, window: AlertWindow) -> KeptBack | None:
+    if window.observing:
+        return KeptBack.OBSERVING
     if newest is None:
         return KeptBack.NOT_NEWEST
     if window.tell_from is not None and newest.session_at <= window.tell_from:

@@ -29,10 +29,14 @@ class Practice:
     """Those of its ratings, in the order in which they become valid; empty where its model reads none."""
     answers: AnswersByKind = field(default_factory=dict)
     """Its therapists' answers to messages, as they were counted today."""
+    observing: bool = False
+    """Nothing is told to its therapists for now."""
+    live_from: datetime | None = None
+    """When it went live after it had observed."""
 
     def alert_window(self, now: datetime) -> AlertWindow:
         """What is told to its therapists, now."""
-        return AlertWindow(self.tell_from, self.max_age, now)
+        return AlertWindow(self.tell_from, self.max_age, now, self.observing, self.live_from)
 
 
 class Models:

@@ -6,15 +6,7 @@ from datetime import date, timedelta
 
 from services.detector.preview.courses import Course, CourseSession
 
-MESSAGES = frozenset({"opened", "deepened"})
-"""Steps of an episode after which its therapist gets a message."""
-
 DayOf = Callable[[CourseSession], date]
-
-
-def is_message(session: CourseSession) -> bool:
-    """Return whether the therapist would have got a message after this session."""
-    return session.episode_step.step in MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +55,7 @@ class Figures:
 
 
 def count(courses: Sequence[Course], day_of: DayOf) -> Figures:
-    """Count messages and flags; there must be at least one session."""
+    """Count messages and flags; each course must have a session that counts."""
     by_therapist: dict[tuple[str, str], list[Course]] = {}
     for course in courses:
         by_therapist.setdefault((course.practice, course.therapist), []).append(course)
@@ -71,14 +63,18 @@ def count(courses: Sequence[Course], day_of: DayOf) -> Figures:
         TherapistCounts(
             first_row=min(session.row for course in theirs for session in course.sessions),
             counts=_alert_counts(theirs),
-            weeks=len({monday(day_of(s)) for c in theirs for s in c.sessions if s.form.answered}),
+            weeks=len(
+                {monday(day_of(s)) for c in theirs for s in c.sessions if s.counted and s.form.answered}
+            ),
         )
         for theirs in by_therapist.values()
     ]
     return Figures(
         total=_alert_counts(courses),
         episodes=sum(
-            session.episode_step.step == "opened" for course in courses for session in course.sessions
+            session.counted and session.episode_step.step == "opened"
+            for course in courses
+            for session in course.sessions
         ),
         weeks=tuple(_weeks(courses, day_of)),
         therapists=tuple(sorted(therapists, key=lambda therapist: therapist.first_row)),
@@ -91,14 +87,15 @@ def monday(day: date) -> date:
 
 
 def _alert_counts(courses: Sequence[Course]) -> AlertCounts:
+    counted = [[session for session in course.sessions if session.counted] for course in courses]
     return AlertCounts(
-        rated=sum(session.form.answered > 0 for course in courses for session in course.sessions),
+        rated=sum(session.form.answered > 0 for sessions in counted for session in sessions),
         clients=len(courses),
-        messages=sum(is_message(session) for course in courses for session in course.sessions),
-        clients_with_messages=sum(any(map(is_message, course.sessions)) for course in courses),
-        flags=sum(session.by_rule for course in courses for session in course.sessions),
-        falls=sum(session.by_fall for course in courses for session in course.sessions),
-        clients_flagged=sum(any(session.by_rule for session in course.sessions) for course in courses),
+        messages=sum(session.told for sessions in counted for session in sessions),
+        clients_with_messages=sum(any(session.told for session in sessions) for sessions in counted),
+        flags=sum(session.by_rule for sessions in counted for session in sessions),
+        falls=sum(session.by_fall for sessions in counted for session in sessions),
+        clients_flagged=sum(any(session.by_rule for session in sessions) for sessions in counted),
     )
 
 
@@ -107,8 +104,10 @@ def _weeks(courses: Sequence[Course], day_of: DayOf) -> list[Week]:
     flags: dict[date, int] = {}
     for course in courses:
         for session in course.sessions:
+            if not session.counted:
+                continue
             week = monday(day_of(session))
-            messages[week] = messages.get(week, 0) + is_message(session)
+            messages[week] = messages.get(week, 0) + session.told
             flags[week] = flags.get(week, 0) + session.by_rule
     first, last = min(messages), max(messages)
     days = [first + timedelta(weeks=week) for week in range((last - first).days // 7 + 1)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from math import isnan
 
 import numpy as np
@@ -26,6 +27,8 @@ from services.detector.files.ratings_table import (
 )
 from services.detector.preview.ratings import InvalidCell
 
+MESSAGES = frozenset({"opened", "deepened"})
+"""Steps of an episode after which its therapist gets a message."""
 _BATCH_COURSES = 200
 """Courses that are scored together."""
 
@@ -42,6 +45,10 @@ class CourseSession:
     """Today's rule flags it."""
     by_fall: bool
     """Today's rule flags it for the drop since the session before, whatever the cutoff."""
+    counted: bool
+    """It lies in the time that is looked at; an earlier session is only part of the client's history."""
+    told: bool
+    """The therapist would have got a message after it, about an episode that opened in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,20 @@ class Course:
 
 
 def assess_courses(
-    rows: Sequence[RatingRow], model: Detector, catalogue: Catalogue, progress: Callable[[int, int], None]
+    rows: Sequence[RatingRow],
+    model: Detector,
+    catalogue: Catalogue,
+    progress: Callable[[int, int], None],
+    since: datetime | None = None,
 ) -> tuple[list[Course], list[InvalidCell]]:
     """Return the courses in the order of their first rows, and the rows that the stream would reject.
 
-    `progress` gets the number of courses done and the number of all courses.
+    Args:
+        rows: of all clients.
+        model: the model that assesses them.
+        catalogue: the known instruments.
+        progress: gets the number of courses done and the number of all courses.
+        since: only sessions after this count, and only courses with such a session are returned; None: all.
     """
     by_client: dict[ClientKey, ClientRows] = {}
     for row in rows:
@@ -76,27 +92,37 @@ def assess_courses(
     for start in range(0, len(dyads), _BATCH_COURSES):
         batch = dyads[start : start + _BATCH_COURSES]
         scorer.assess(batch)
-        courses += [_course(dyad, catalogue) for dyad in batch]
+        courses += [_course(dyad, catalogue, since) for dyad in batch]
         progress(start + len(batch), len(dyads))
+    courses = [course for course in courses if any(session.counted for session in course.sessions)]
     courses.sort(key=lambda course: min(session.row for session in course.sessions))
     return courses, invalid
 
 
-def _course(dyad: DyadWork, catalogue: Catalogue) -> Course:
+def _course(dyad: DyadWork, catalogue: Catalogue, since: datetime | None) -> Course:
     forms = [session.form for session in dyad.sessions if session.form is not None]
     instrument = catalogue.get(forms[-1].order.instrument)
     cutoff = None if instrument.cutoff is None else instrument.cutoff / instrument.highest_total
     total = totals(form_matrix(forms)[np.newaxis])
     flags, falls = ((rule.score(total)[0] >= rule.cut).tolist() for rule in (vendor(cutoff), vendor(None)))
-    sessions = tuple(map(_course_session, dyad.sessions, flags, falls))
-    return Course(dyad.who.practice_id, dyad.who.therapist_id, sessions)
+    sessions: list[CourseSession] = []
+    opened: set[int | None] = set()
+    for session, by_rule, by_fall in zip(dyad.sessions, flags, falls, strict=True):
+        form, assessment, step = _assessed(session)
+        counted = since is None or form.order.session_at > since
+        if counted and step.step == "opened":
+            opened.add(step.episode)
+        told = counted and step.step in MESSAGES and step.episode in opened
+        sessions.append(
+            CourseSession(row_number(session), form, assessment, step, by_rule, by_fall, counted, told)
+        )
+    return Course(dyad.who.practice_id, dyad.who.therapist_id, tuple(sessions))
 
 
-def _course_session(session: SessionWork, by_rule: bool, by_fall: bool) -> CourseSession:  # noqa: FBT001 - facts of a session
-    form, assessment, step = session.form, session.assessment, session.episode_step
-    if form is None or assessment is None or step is None:
+def _assessed(session: SessionWork) -> tuple[Form, Assessment, EpisodeStep]:
+    if session.form is None or session.assessment is None or session.episode_step is None:
         raise AssertionError("a session of a file is always assessed")
-    return CourseSession(row_number(session), form, assessment, step, by_rule, by_fall)
+    return session.form, session.assessment, session.episode_step
 
 
 def mean_of(session: CourseSession) -> float | None:

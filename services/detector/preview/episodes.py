@@ -8,7 +8,7 @@ from math import inf
 from schemas.facts import Shape
 from schemas.instruments.catalogue import Catalogue
 from services.detector.domain.episodes import REPAIRED_SESSIONS
-from services.detector.preview.counts import DayOf, is_message
+from services.detector.preview.counts import DayOf
 from services.detector.preview.courses import Course
 from services.detector.preview.shown_message import FoldedSession, MessageWriter, ShownMessage
 
@@ -65,7 +65,7 @@ def describe_episodes(
     for course in courses:
         number = numbers.setdefault((course.practice, course.therapist), len(numbers) + 1)
         for place, session in enumerate(course.sessions):
-            if session.episode_step.step == "opened":
+            if session.counted and session.episode_step.step == "opened":
                 name = f"picture-{len(found) + 1}"
                 episode = _Opened(course, place, number, catalogue, writer, day_of).describe(name)
                 found.append((day_of(session), episode))
@@ -108,7 +108,7 @@ class _Opened:
         index = sessions[self.place].episode_step.episode
         places = [at for at, one in enumerate(sessions) if one.episode_step.episode == index]
         folded = [FoldedSession(one.form, one.episode_step) for one in sessions]
-        told = [at for at in places if is_message(sessions[at])]
+        told = [at for at in places if sessions[at].told]
         messages = tuple(
             EpisodeMessage(
                 when=f"{self.day_of(sessions[at]):%A, %-d %B %Y}",

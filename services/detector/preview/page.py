@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from services.detector.preview.columns import ColumnLayout
-from services.detector.preview.counts import Figures
-from services.detector.preview.episodes import ChosenEpisode, PreviewEpisode
+from services.detector.preview.findings import Findings
+from services.detector.preview.observed import ObservedContents
 from services.detector.preview.questionnaire import Questionnaire
-from services.detector.preview.ratings import InvalidCell, TableRatings
+from services.detector.preview.ratings import TableRatings
 from services.detector.preview.table import SEPARATOR_NAMES, Table
-from services.detector.preview.watched_clients import WatchedClients
-from services.detector.preview.weeks_chart import LEFT, RIGHT, WIDTH, WeeksChart
+from services.detector.preview.weeks_chart import LEFT, RIGHT, WIDTH
 
 MAX_EPISODES = 300
 MAX_INVALID = 200
@@ -21,26 +20,26 @@ CERTAINTY_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class PreviewContents:
-    """Everything that the page shows."""
+class PreviewContents(Findings):
+    """Everything that the page shows of a file."""
 
     table: Table
     columns: ColumnLayout
     questionnaire: Questionnaire
     ratings: TableRatings
-    invalid: tuple[InvalidCell, ...]
-    sessions: int
-    """Sessions in the courses; the other valid rows correct, repeat or withdraw a rating."""
-    figures: Figures
-    weeks: WeeksChart
-    episodes: tuple[PreviewEpisode, ...]
-    chosen: tuple[ChosenEpisode, ...]
-    """Those of the episodes that are shown whole."""
-    watched: WatchedClients
-    model_version: str
+
+    @property
+    def has_guesses(self) -> bool:
+        """Whether part of the file's layout is only a guess."""
+        certainties = (
+            self.columns.items_certainty,
+            self.questionnaire.certainty,
+            *(match.certainty for match in self.columns.matches),
+        )
+        return "guess" in certainties
 
 
-def render(contents: PreviewContents) -> str:
+def render(contents: PreviewContents | ObservedContents) -> str:
     """Return the page as HTML."""
     environment = Environment(
         loader=PackageLoader("services.detector.preview", "templates"),
@@ -49,19 +48,16 @@ def render(contents: PreviewContents) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    columns = contents.columns
+    file = contents if isinstance(contents, PreviewContents) else None
     whole = [one.episode for one in contents.chosen]
     return environment.get_template("page.html").render(
         c=contents,
         figures=contents.figures,
-        has_guesses="guess"
-        in {
-            columns.items_certainty,
-            contents.questionnaire.certainty,
-            *(match.certainty for match in columns.matches),
-        },
+        file=file,
+        observed=contents if isinstance(contents, ObservedContents) else None,
+        has_guesses=file is not None and file.has_guesses,
         certainty_words=CERTAINTY_WORDS,
-        separator=SEPARATOR_NAMES[contents.table.separator],
+        separator=SEPARATOR_NAMES[file.table.separator] if file else "",
         others=[one for one in contents.episodes if all(one is not shown for shown in whole)][:MAX_EPISODES],
         invalid=contents.invalid[:MAX_INVALID],
         invalid_rows=len({cell.row for cell in contents.invalid}),

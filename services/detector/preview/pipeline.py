@@ -1,22 +1,29 @@
-"""Names the stages of `rapport try` in order, from the file to the contents of the page."""
+"""Names the stages of `rapport try` and `rapport observed`, from ratings to the contents of the page."""
 
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from schemas.instruments.catalogue import Catalogue
+from services.detector.contracts import Rated
 from services.detector.domain.detector import Detector
 from services.detector.preview.columns import guess_columns
-from services.detector.preview.counts import count
 from services.detector.preview.courses import CourseSession, assess_courses
-from services.detector.preview.episodes import choose_three, describe_episodes
+from services.detector.preview.findings import Findings, find
+from services.detector.preview.observed import ObservedContents, ObservedTime, rating_row
 from services.detector.preview.page import PreviewContents
 from services.detector.preview.questionnaire import guess_questionnaire
 from services.detector.preview.ratings import parse_ratings
-from services.detector.preview.shown_message import MessageWriter
 from services.detector.preview.table import UnusableTable, read_table
-from services.detector.preview.watched_clients import find_watched
-from services.detector.preview.weeks_chart import draw_weeks
+
+Progress = Callable[[int, int], None]
+"""Gets the number of courses done and the number of all courses."""
+
+
+class NothingObserved(ValueError):
+    """No session lies in the time that is asked for."""
 
 
 def try_file(
@@ -27,45 +34,65 @@ def try_file(
     given: Mapping[str, str],
     instrument: str | None = None,
     month_first: bool = False,
-    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    since: datetime | None = None,
+    progress: Progress = lambda _done, _of: None,
 ) -> PreviewContents:
     """Take a file through all stages: table, columns, questionnaire, ratings, courses, counts, episodes.
 
-    `given` maps fields to columns. `progress` gets the number of courses done and the number of all courses.
+    `given` maps fields to columns. Only sessions after `since` count; earlier ones are history.
 
     Raises:
-        UnusableTable: columns or questionnaire cannot be guessed, or no row is a valid rating.
+        UnusableTable: columns or questionnaire cannot be guessed, or no row that counts is a valid rating.
     """
     table = read_table(file)
     columns = guess_columns(table, given)
     questionnaire = guess_questionnaire(table, columns, catalogue, instrument)
     ratings = parse_ratings(table, columns, questionnaire, month_first=month_first)
-    courses, rejected = assess_courses(ratings.rows, model, catalogue, progress)
-    invalid = tuple(sorted([*ratings.invalid, *rejected], key=lambda cell: cell.row))
+    courses, rejected = assess_courses(ratings.rows, model, catalogue, progress, since)
+    invalid = [*ratings.invalid, *rejected]
     if not courses:
         first = ""
         if invalid:
-            cell = invalid[0]
+            cell = min(invalid, key=lambda one: one.row)
             first = f" Row {cell.row}, column {cell.column}: {cell.message}; expected {cell.expected}."
         raise UnusableTable(f"No row is a valid rating.{first}")
 
     def day_of(session: CourseSession) -> date:
         return ratings.moments[session.row].date()
 
-    figures = count(courses, day_of)
-    writer = MessageWriter(catalogue.get, model.message_precision)
-    episodes = describe_episodes(courses, catalogue, writer, day_of)
     return PreviewContents(
+        **_values(find(courses, invalid, model, catalogue, day_of)),
         table=table,
         columns=columns,
         questionnaire=questionnaire,
         ratings=ratings,
-        invalid=invalid,
-        sessions=sum(len(course.sessions) for course in courses),
-        figures=figures,
-        weeks=draw_weeks(figures.weeks),
-        episodes=tuple(episodes),
-        chosen=tuple(choose_three(episodes)),
-        watched=find_watched(courses, catalogue, day_of),
-        model_version=model.version,
     )
+
+
+def observe(
+    ratings: Sequence[Rated],
+    time: ObservedTime,
+    model: Detector,
+    catalogue: Catalogue,
+    progress: Progress = lambda _done, _of: None,
+) -> ObservedContents:
+    """Take the ratings that a practice sent, in the order of their acceptance, through the same stages.
+
+    Raises:
+        NothingObserved: no session lies in that time.
+    """
+    kept = [rating for rating in ratings if rating.session_at <= time.until]
+    by_row = dict(enumerate(kept, start=1))
+    rows = [rating_row(rating, number) for number, rating in by_row.items()]
+    courses, rejected = assess_courses(rows, model, catalogue, progress, time.since)
+    if not courses:
+        raise NothingObserved(
+            f"The practice {time.practice} has sent no session between {time.since:%-d %B %Y, %H:%M} and"
+            f" {time.until:%-d %B %Y, %H:%M} (UTC). Choose an earlier start with --since."
+        )
+    findings = find(courses, rejected, model, catalogue, lambda session: session.form.order.session_at.date())
+    return ObservedContents(**_values(findings), time=time, by_row=by_row)
+
+
+def _values(findings: Findings) -> dict[str, Any]:
+    return {field.name: getattr(findings, field.name) for field in fields(findings)}

@@ -9,7 +9,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import to_units
 from services.detector.domain.episodes import SILENT_DAYS
 from services.detector.domain.session_risk import EARLY_RATINGS
-from services.detector.preview.counts import DayOf, is_message
+from services.detector.preview.counts import DayOf
 from services.detector.preview.courses import Course, CourseSession, mean_of
 
 MOST_FALLS = 5
@@ -44,7 +44,7 @@ class WatchedClients:
 
 
 def find_watched(courses: Sequence[Course], catalogue: Catalogue, day_of: DayOf) -> WatchedClients:
-    """Return what the table says of these clients; there must be at least one session."""
+    """Return what the ratings say of these clients; there must be at least one session."""
     found = [(fall, _described(course, place, usual, catalogue, day_of))
              for course in courses
              for fall, place, usual in _largest_fall(course)]  # fmt: skip
@@ -55,7 +55,9 @@ def find_watched(courses: Sequence[Course], catalogue: Catalogue, day_of: DayOf)
     return WatchedClients(
         falls=tuple(fall for _, fall in found[:MOST_FALLS]),
         stopped=len(stopped),
-        stopped_after_message=sum(any(map(is_message, course.sessions[-_BEFORE:])) for course in stopped),
+        stopped_after_message=sum(
+            any(session.told for session in course.sessions[-_BEFORE:]) for course in stopped
+        ),
     )
 
 
@@ -67,7 +69,7 @@ def _largest_fall(course: Course) -> list[tuple[float, int, float]]:
         mean = mean_of(session)
         if mean is None:
             continue
-        if len(before) >= EARLY_RATINGS:
+        if session.counted and len(before) >= EARLY_RATINGS:
             usual = median(before)
             falls.append((usual - mean, place, usual))
         before.append(mean)
@@ -88,9 +90,9 @@ def _described(course: Course, place: int, usual: float, catalogue: Catalogue, d
 
 
 def _message(sessions: Sequence[CourseSession], place: int, day_of: DayOf) -> str:
-    if is_message(sessions[place]):
+    if sessions[place].told:
         return "at this session"
     for at in range(place - 1, max(place - _BEFORE, 0) - 1, -1):
-        if is_message(sessions[at]):
+        if sessions[at].told:
             return f"before, on {day_of(sessions[at]):%-d %B %Y}"
     return "none"

@@ -11,7 +11,8 @@ from services.detector.storage.responses import count_answers
 from services.runtime.postgres.connect import Connection
 
 _SELECT = """
-SELECT practice_id, tell_from, max_age_days, model_version, thresholds, statistics
+SELECT practice_id, tell_from, max_age_days, model_version, thresholds, statistics,
+    observing_since IS NOT NULL AND live_from IS NULL, live_from
 FROM detector.practice WHERE practice_id = ANY(%b)
 """
 _INSERT = """
@@ -28,6 +29,18 @@ SELECT practice_id, version, values, valid_from
 FROM detector.practice_statistics WHERE practice_id = ANY(%b) ORDER BY valid_from, version
 """
 
+_OBSERVED = "SELECT observing_since, live_from FROM detector.practice WHERE practice_id = %s"
+
+
+async def read_observed_time(
+    conn: Connection, practice: str
+) -> tuple[datetime | None, datetime | None] | None:
+    """Return since when a practice observes, and when it went live after that; None: it does not exist.
+
+    Since None: it has never observed.
+    """
+    return await (await conn.execute(_OBSERVED, (practice,))).fetchone()
+
 
 async def read_practices(
     conn: Connection, ids: Iterable[str], now: datetime, models: Models, known: PracticeRows
@@ -43,20 +56,22 @@ async def read_practices(
         missing = sorted(set(wanted) - {row[0] for row in rows})
         await conn.execute(_INSERT, (now, now, MAX_AGE_DAYS, missing))
         rows = await (await conn.execute(_SELECT, (wanted,), binary=True)).fetchall()
-    model_of = {id_: models.of(version) for id_, _, _, version, _, _ in rows}
+    model_of = {id_: models.of(version) for id_, _, _, version, *_ in rows}
     await _read_thresholds(conn, known.thresholds, {row[0]: row[4] for row in rows})
     of_readers = {row[0]: row[5] for row in rows if model_of[row[0]].uses_statistics}
     await _read_statistics(conn, known.statistics, of_readers)
     await _read_answers(conn, known.answers, wanted, now)
     found = {}
-    for id_, tell_from, max_age_days, *_ in rows:
+    for id_, tell_from, max_age_days, _, _, _, observing, live_from in rows:
         model = model_of[id_]
         own = (known.thresholds.get(id_) or {}).get(model.version, ())
         statistics = known.statistics.get(id_) if id_ in of_readers else None
         max_age = None if max_age_days is None else timedelta(days=max_age_days)
         default = default_threshold(model.version, model.threshold)
         answers = known.answers.get(id_) or {}
-        found[id_] = Practice(id_, tell_from, max_age, model, own, default, statistics or (), answers)
+        found[id_] = Practice(
+            id_, tell_from, max_age, model, own, default, statistics or (), answers, observing, live_from
+        )
     return found
 
 

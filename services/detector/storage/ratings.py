@@ -57,6 +57,10 @@ INSERT INTO detector.duplicate (cluster_id, partition, "offset", practice_id, ra
 SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[], %b::timestamptz[])
 ON CONFLICT DO NOTHING
 """
+_OF_PRACTICE = f"""
+SELECT {COLUMNS} FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
+WHERE r.practice_id = %b ORDER BY r.accepted_at, r.rating_id
+"""
 
 _decode_items = msgspec.json.Decoder(tuple[float | None, ...]).decode
 _decode_scores = msgspec.json.Decoder(DecodedScores).decode
@@ -110,6 +114,12 @@ async def read_versions(conn: Connection, arrivals: Sequence[Arrival]) -> list[R
         binary=True,
     )
     return [version_of(row) for row in await rows.fetchall()]
+
+
+async def read_of_practice(conn: Connection, practice: str) -> list[Rated]:
+    """Read every version of every rating that a practice sent, in the order of acceptance."""
+    rows = await conn.execute(_OF_PRACTICE, (practice,), binary=True)
+    return [version_of(row).rating for row in await rows.fetchall()]
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from services.notifier.directory.store import PracticeOptions, find_practices, p
 from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
 
 _SWITCH = {"on": True, "off": False}
+_OBSERVING = {"observe": True, "live": False}
 _LONGEST_NAME = 80
 
 
@@ -34,9 +35,13 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     timing = tenant.options.get("mail_timing", before.mail_timing.value)
     if timing not in set(MailTiming):
         raise ValueError(f"mail_timing: expected {', '.join(MailTiming)}")
-    await put_practice(
-        conn, PracticeOptions(tenant.id, _SWITCH[messages], template, name or None, MailTiming(timing))
+    mode = tenant.options.get("mode", "observe" if before.observing else "live")
+    if mode not in _OBSERVING:
+        raise ValueError("mode: expected live or observe")
+    options = PracticeOptions(
+        tenant.id, _SWITCH[messages], template, name or None, MailTiming(timing), _OBSERVING[mode]
     )
+    await put_practice(conn, options)
 
 
 def _is_template(text: str) -> bool:
@@ -143,6 +148,8 @@ plugin = Plugin(
         "client_url_template": "Link into the practice's own record, containing {client_id}.",
         "display_name": "The name with which mail is signed: Rapport for NAME.",
         "mail_timing": "before-session (default), daily or immediate; therapists may choose for themselves.",
+        "mode": "live (default), or observe: nothing is told, and `rapport observed` shows what would have"
+        " been; after observe, live tells only episodes that open later.",
         "messages": "on (default) or off; off sends and shows nothing to the practice's therapists.",
     },
     register=register,

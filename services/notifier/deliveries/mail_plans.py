@@ -87,7 +87,7 @@ async def plan_mails(
         return mails
     practices = await find_practices(conn, [practice_id])
     practice = practices.get(practice_id, PracticeOptions(practice_id))
-    wanted = practice.messages_on and not therapist.quiet and therapist.wants(Channel.EMAIL)
+    wanted = practice.tells and not therapist.quiet and therapist.wants(Channel.EMAIL)
     times, last_mail = therapist.mail_times(practice.mail_timing), await _last_mail(conn, therapist)
     left = []
     for mail in mails:

@@ -53,6 +53,13 @@ class PracticeOptions:
     """The name with which mail is signed, `Rapport for <name>`."""
     mail_timing: MailTiming = MailTiming.BEFORE_SESSION
     """When mail goes out to therapists for whom nothing else is set."""
+    observing: bool = False
+    """Nothing is told to its therapists for now."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything is told to its therapists."""
+        return self.messages_on and not self.observing
 
 
 async def find_therapists(
@@ -100,29 +107,32 @@ async def put_own_settings(conn: Connection, therapist: Therapist, own: OwnSetti
 async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, PracticeOptions]:
     """Return the options of those practices that have stored some."""
     rows = await conn.execute(
-        "SELECT practice_id, told, client_url_template, display_name, mail_timing FROM notifier.practice"
+        "SELECT practice_id, told, client_url_template, display_name, mail_timing, observing"
+        " FROM notifier.practice"
         " WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
     )
     return {
-        practice: PracticeOptions(practice, told, template, name, MailTiming(timing))
-        for practice, told, template, name, timing in await rows.fetchall()
+        practice: PracticeOptions(practice, told, template, name, MailTiming(timing), observing)
+        for practice, told, template, name, timing, observing in await rows.fetchall()
     }
 
 
 async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
     """Store a practice's options, replacing the earlier ones; repeating the call changes nothing."""
     await conn.execute(
-        "INSERT INTO notifier.practice (practice_id, told, client_url_template, display_name, mail_timing)"
-        " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET told = excluded.told,"
-        " client_url_template = excluded.client_url_template, display_name = excluded.display_name,"
-        " mail_timing = excluded.mail_timing",
+        "INSERT INTO notifier.practice (practice_id, told, client_url_template, display_name, mail_timing,"
+        " observing) VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET"
+        " told = excluded.told, client_url_template = excluded.client_url_template,"
+        " display_name = excluded.display_name,"
+        " mail_timing = excluded.mail_timing, observing = excluded.observing",
         (
             practice.practice_id,
             practice.messages_on,
             practice.client_url_template,
             practice.display_name,
             practice.mail_timing.value,
+            practice.observing,
         ),
     )
 

@@ -30,6 +30,8 @@ class DecisionReason(StrEnum):
     """The session is older than the practice's age limit (a reason given by the detector)."""
     NOT_NEWEST = "not-newest"
     """The change no longer holds at the dyad's newest session (a reason given by the detector)."""
+    OBSERVING = "observing"
+    """The practice observes for now, or the episode opened before it went live."""
     HEARTBEAT = "heartbeat"
     """The event is a heartbeat, which only proves that the pipeline works."""
     PRACTICE_OFF = "practice-off"
@@ -72,6 +74,8 @@ class PlannedNotification:
     """None when the therapist is not in the directory."""
     messages_on: bool = True
     """False when the practice has switched messages off."""
+    observing: bool = False
+    """Whether the practice only observes for now."""
     mail_timing: MailTiming = MailTiming.BEFORE_SESSION
     """What the practice has chosen for its therapists."""
     plan: Mapping[Channel, DecisionReason] = field(default_factory=dict)

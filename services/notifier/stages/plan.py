@@ -29,6 +29,7 @@ async def route(tx: Transaction, notifications: list[PlannedNotification]) -> li
             notification,
             therapist=therapists.get((change.practice_id, change.therapist_id)),
             messages_on=practice.messages_on,
+            observing=practice.observing,
             mail_timing=practice.mail_timing,
             plan=dict.fromkeys(Channel, _notifying_reason(change)),
         )
@@ -50,6 +51,9 @@ async def mute(_tx: Transaction, notifications: list[PlannedNotification]) -> li
 
 def _muted(notification: PlannedNotification, change: EpisodeChanged) -> PlannedNotification:
     therapist = notification.therapist
+    if notification.observing:
+        # The detector keeps back what it decides from then on; this holds what was on its way.
+        notification = notification.hold_back(DecisionReason.OBSERVING, *Channel)
     if not notification.messages_on:
         notification = notification.hold_back(DecisionReason.PRACTICE_OFF, Channel.INBOX, *OUTGOING)
     if change.change not in SENT_CHANGES:
