@@ -71,6 +71,12 @@ CREATE INDEX rejection_in_order ON {schema}.rejection (tenant, xid, seq);
 CREATE INDEX rejection_by_subject ON {schema}.rejection (tenant, subject_id) WHERE subject_id IS NOT NULL;
 """
 
+_REPLAYS = """
+-- When an operator published the record again; what came of that is stored under its new position.
+ALTER TABLE {schema}.rejection ADD COLUMN replayed_at timestamptz;
+CREATE INDEX rejection_waiting ON {schema}.rejection (xid, seq) WHERE replayed_at IS NULL;
+"""
+
 
 def create_v1(schema: str) -> str:
     """Return the SQL that creates version 1 of the runtime's tables in `schema`.
@@ -78,6 +84,19 @@ def create_v1(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
+    return _V1.format(schema=_plain(schema))
+
+
+def add_replays(schema: str) -> str:
+    """Return the SQL that lets `schema` store when a rejected record was published again.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _REPLAYS.format(schema=_plain(schema))
+
+
+def _plain(schema: str) -> str:
     if not _NAME.fullmatch(schema):
         raise ValueError(f"{schema!r} is not a plain schema name")
-    return _V1.format(schema=schema)
+    return schema

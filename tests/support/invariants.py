@@ -77,7 +77,7 @@ async def deliveries(conn: Connection, practice: str | None = None) -> dict[str,
                     WHERE NOT current AND practice_id = coalesce(%(p)s, practice_id)),
                 (SELECT count(*) FROM detector.duplicate WHERE practice_id = coalesce(%(p)s, practice_id)),
                 (SELECT count(*) FROM detector.rejection WHERE topic = 'alliance.session-rated.v1'
-                    AND (%(p)s::text IS NULL OR tenant = %(p)s))
+                    AND replayed_at IS NULL AND (%(p)s::text IS NULL OR tenant = %(p)s))
             """,
             {"p": practice},
         )

@@ -2,10 +2,10 @@
 
 import typer
 
-from services.detector.cli import labels, models, observed, preview, rejections, score, statistics, thresholds
+from services.detector.cli import labels, models, observed, preview, score, statistics, thresholds
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for module in (score, thresholds, statistics, rejections, labels, models, preview, observed):
+    for module in (score, thresholds, statistics, labels, models, preview, observed):
         module.register(app)

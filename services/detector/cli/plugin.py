@@ -179,7 +179,7 @@ async def check(conn: Connection) -> list[CheckResult]:
             "rejected ratings",
             Verdict.NOTICE if rejected else Verdict.GOOD,
             f"{rejected} records were rejected in the last 24 hours",
-            "see GET /v1/rejections; `rapport rejected replay` publishes them again" if rejected else "",
+            "see `rapport rejected list`; `rapport rejected replay` publishes them again" if rejected else "",
         ),
         CheckResult(
             "daily sweep",

@@ -14,7 +14,8 @@ FROM detector.rating WHERE practice_id = %(practice)s GROUP BY 1
 UNION ALL
 SELECT 'duplicate', NULL, count(*) FROM detector.duplicate WHERE practice_id = %(practice)s
 UNION ALL
-SELECT 'rejected', reason, count(*) FROM detector.rejection WHERE tenant = %(practice)s GROUP BY reason
+SELECT 'rejected', reason, count(*) FROM detector.rejection
+WHERE tenant = %(practice)s AND replayed_at IS NULL GROUP BY reason
 """
 _EPISODES = """
 SELECT kept_back, count(*) FROM detector.episode WHERE practice_id = %(practice)s GROUP BY kept_back
@@ -28,7 +29,7 @@ class DeliveryCounts(BaseModel):
     superseded: int = 0
     duplicate: int = 0
     rejected: dict[str, int]
-    """By reason."""
+    """By reason. A record that was published again counts by what came of that."""
 
 
 class EpisodeCounts(BaseModel):

@@ -1,12 +1,13 @@
 """GET /v1/ratings/{id}: the state of one rating, its assessment, and the outcome of each delivery."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
+from schemas import topics
 from schemas.events import AllianceAssessed
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
@@ -27,15 +28,24 @@ _DUPLICATES = """
 SELECT accepted_at FROM detector.duplicate WHERE practice_id = %s AND rating_id = %s ORDER BY accepted_at
 """
 _REJECTIONS = """
-SELECT recorded_at, reason FROM detector.rejection WHERE tenant = %s AND subject_id = %s ORDER BY recorded_at
+SELECT recorded_at, reason FROM detector.rejection
+WHERE tenant = %s AND subject_id = %s AND replayed_at IS NULL ORDER BY recorded_at
 """
+# The heartbeat of a minute follows, in its partition, everything that was accepted before; null while one
+# partition had none. Every partition that was ever read has a row in `epoch`.
+_READ_UNTIL = """
+SELECT CASE WHEN bool_and(h.minute IS NOT NULL) THEN min(h.minute) END
+FROM detector.epoch e LEFT JOIN detector.heartbeat h USING (partition) WHERE e.topic = %s
+"""
+_STILL_ON_ITS_WAY = timedelta(seconds=10)
+"""One replica of ingest may accept a rating, for 3 s at most, while another sends the heartbeat."""
 
 
 class RatingState(StrEnum):
     """The state of a rating."""
 
     PENDING = "pending"
-    """Not read yet, or never sent. Only ingest's 202 proves that a rating has arrived."""
+    """Not read yet, or never sent. Only ingest's 202 proves that a rating has arrived; see `read_until`."""
     ASSESSED = "assessed"
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
@@ -65,6 +75,9 @@ class RatingStatus(BaseModel):
     id: str
     status: RatingState
     reason: str | None = None
+    read_until: datetime | None = None
+    """With `pending`: every rating accepted before this time was read. One that was accepted earlier and is
+    still pending is lost: send it again with the same id, and tell the operator."""
     assessment: AllianceAssessed | None = None
     standing: EpisodeStanding | None = None
     deliveries: list[RatingDelivery]
@@ -83,16 +96,27 @@ def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             row = await (await conn.execute(_RATING, parameters)).fetchone()
             duplicates = await (await conn.execute(_DUPLICATES, parameters)).fetchall()
             rejections = await (await conn.execute(_REJECTIONS, parameters)).fetchall()
+            heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
         rejected = [
             RatingDelivery(outcome=DeliveryOutcome.REJECTED, at=at, reason=why) for at, why in rejections
         ]
         if row is None:
             status = RatingState.REJECTED if rejected else RatingState.PENDING
             reason = rejected[-1].reason if rejected else None
-            return RatingStatus(id=rating_id, status=status, reason=reason, deliveries=rejected)
+            read_until = None if rejected else _moment(heard)
+            return RatingStatus(
+                id=rating_id, status=status, reason=reason, read_until=read_until, deliveries=rejected
+            )
         return _status_of(rating_id, row, [at for (at,) in duplicates], rejected)
 
     return router
+
+
+def _moment(heard: tuple[Any, ...] | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(heard[0]) - _STILL_ON_ITS_WAY if heard and heard[0] else None
+    except ValueError:  # not a heartbeat of ingest
+        return None
 
 
 def _status_of(

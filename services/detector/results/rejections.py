@@ -11,7 +11,8 @@ from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 
 _PAGE = f"""
-SELECT r.xid::text, r.seq, subject_id, reason, detail, recorded_at FROM detector.rejection r
+SELECT r.xid::text, r.seq, subject_id, reason, detail, recorded_at, replayed_at
+FROM detector.rejection r
 WHERE tenant = %(practice)s AND {paging.after("r")} ORDER BY {paging.order("r")} LIMIT %(limit)s
 """
 
@@ -23,6 +24,8 @@ class RejectedDelivery(BaseModel):
     reason: str
     detail: str
     rejected_at: datetime
+    replayed_at: datetime | None
+    """When an operator published it again; the list then holds it once more if it was rejected again."""
 
 
 class RejectionPage(BaseModel):
@@ -52,8 +55,10 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             ).fetchall()
         last = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         rejections = [
-            RejectedDelivery(rating_id=subject, reason=reason, detail=detail, rejected_at=at)
-            for _, _, subject, reason, detail, at in rows
+            RejectedDelivery(
+                rating_id=subject, reason=reason, detail=detail, rejected_at=at, replayed_at=replayed_at
+            )
+            for _, _, subject, reason, detail, at, replayed_at in rows
         ]
         return RejectionPage(rejections=rejections, next=last)
 

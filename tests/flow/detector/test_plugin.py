@@ -10,10 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from services.detector.cli.plugin import plugin
-from services.detector.storage.rejections import read_rejected
 from services.runtime.process.cli_plugin import Tenant
 from services.runtime.process.errors import Halt
-from tests.support.detector.batch_driver import NOW, DetectorDriver, body, record_of
+from tests.support.detector.batch_driver import NOW, DetectorDriver, body
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
@@ -110,17 +109,6 @@ async def test_doctor_notices_rejections(detector: DetectorDriver) -> None:
     assert [one.name for one in await plugin.check(detector.conn) if one.verdict == "notice"] == [
         "rejected ratings"
     ]
-
-
-async def test_a_replay_has_the_bytes_and_the_key_that_were_rejected(detector: DetectorDriver) -> None:
-    record = record_of(body(0, GOOD, instrument="nobody-knows"), 0)
-    await detector.feed([record])
-    (found,) = await read_rejected(detector.conn, tenant="north", reason=None, limit=10)
-    assert (found.outgoing.topic, found.outgoing.key, found.outgoing.value) == (
-        record.topic,
-        record.key,
-        record.value,
-    )
 
 
 @pytest.fixture

@@ -1,0 +1,180 @@
+"""`rapport rejected`: lists, shows and publishes again what the services could not process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from services.runtime.kafka.record import Outgoing
+    from services.runtime.outbox.rejected_records import ReasonCount, RejectedRecords, StoredRejection
+    from services.runtime.postgres.connect import Connection
+
+Found = TypeVar("Found")
+rejected = typer.Typer(no_args_is_help=True, help="Records that could not be processed, of every service.")
+
+PROGRAM_FAULTS = ("undecodable", "unprocessable")
+"""Reasons that only another version of Rapport removes; many of them in a row stop a consumer."""
+PUBLISH_DEADLINE_S = 4.0
+"""Below the limit after which PostgreSQL ends an idle transaction: the rows are locked meanwhile."""
+
+_Practice = Annotated[str | None, typer.Option(help="Only records of this practice.")]
+_Reason = Annotated[str | None, typer.Option(help="Only records rejected for this reason.")]
+_Service = Annotated[str | None, typer.Option(help="Only this service: detector or notifier.")]
+
+
+@rejected.command(name="list")
+def list_(practice: _Practice = None, reason: _Reason = None, service: _Service = None) -> None:
+    """Count rejected records by service and reason: those that wait, and those published again.
+
+    Example:
+
+      rapport rejected list --practice north
+    """
+    from rich.console import Console
+
+    from services.runtime.outbox.rejected_records import RejectionFilter
+    from services.runtime.process.plain_table import plain_table
+
+    which = RejectionFilter(practice, reason)
+
+    async def count(conn: "Connection", records: "RejectedRecords") -> "list[ReasonCount]":
+        return await records.count(conn, which)
+
+    found = _in_each(service, count)
+    table = plain_table("Rejected records")
+    for column in ("service", "reason", "waiting", "published again", "oldest waiting (UTC)"):
+        table.add_column(column, justify="right" if column in {"waiting", "published again"} else "left")
+    for name, counts in found.items():
+        for one in counts:
+            oldest = f"{one.oldest:%Y-%m-%d %H:%M}" if one.oldest else ""
+            table.add_row(name, one.reason, str(one.waiting), str(one.replayed), oldest)
+    if table.row_count:
+        Console().print(table)
+    else:
+        typer.echo("No record was rejected.")
+
+
+@rejected.command()
+def show(
+    record: Annotated[str, typer.Argument(help="TOPIC/PARTITION/OFFSET, or the id of a rating or episode.")],
+    practice: _Practice = None,
+    service: _Service = None,
+    value: Annotated[
+        bool, typer.Option("--value", help="Print the record's bytes too; they hold a client's marks.")
+    ] = False,
+) -> None:
+    """Show why a record was rejected, when, and whether it was published again. Exit code 1 if none is found.
+
+    Examples:
+
+      rapport rejected show alliance.session-rated.v1/3/1207
+
+      rapport rejected show r-17 --practice north
+    """
+
+    async def find(conn: "Connection", records: "RejectedRecords") -> "list[StoredRejection]":
+        topic, *place = record.rsplit("/", 2)
+        if len(place) == 2 and all(part.isdecimal() for part in place):
+            return await records.at(conn, topic, int(place[0]), int(place[1]))
+        return await records.of_subject(conn, practice, record)
+
+    found = _in_each(service, find)
+    for name, records in found.items():
+        for one in records:
+            typer.echo(f"{name}: {one.topic}/{one.partition}/{one.offset} (cluster {one.cluster_id})")
+            typer.echo(f"  rejected at {one.rejected_at:%Y-%m-%d %H:%M:%S} UTC: {one.reason}")
+            typer.echo(f"  detail: {one.detail}")
+            typer.echo(f"  practice: {one.tenant or 'unknown'}; id: {one.subject_id or 'unknown'}")
+            again = "no" if one.replayed_at is None else f"{one.replayed_at:%Y-%m-%d %H:%M:%S} UTC"
+            typer.echo(f"  published again: {again}")
+            if value:
+                typer.echo((one.value or b"").decode(errors="backslashreplace"))
+    if not any(found.values()):
+        typer.echo("No such record was rejected.")
+        raise typer.Exit(1)
+
+
+@rejected.command()
+def replay(
+    practice: _Practice = None,
+    reason: _Reason = None,
+    service: _Service = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Greatest number of records of each service; the oldest come first.")
+    ] = 10_000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing; only count.")] = False,
+) -> None:
+    """Publish rejected records again, once the cause is removed: the same bytes, keys and partitions.
+
+    The service reads them as new deliveries: each is processed, or rejected again under its new position. A
+    record is published again once; repeating the command goes on with those that still wait. Records that
+    were undecodable or unprocessable are published only when --reason names them: only another version of
+    Rapport can read them, and eleven of them in a row stop a consumer.
+
+    Example:
+
+      rapport rejected replay --practice north --reason unknown-instrument
+    """
+    from services.runtime.outbox.rejected_records import RejectionFilter
+
+    which = RejectionFilter(practice, reason, PROGRAM_FAULTS)
+
+    async def count(conn: "Connection", records: "RejectedRecords") -> dict[str, int]:
+        return await records.count_replayable(conn, which)
+
+    async def publish(conn: "Connection", records: "RejectedRecords") -> dict[str, int]:
+        async with _publishing() as send:
+            return await records.replay(conn, which, send, limit=limit)
+
+    done = _in_each(service, count if dry_run else publish)
+    verb = "would be published again" if dry_run else "published again"
+    for name, counts in done.items():
+        for why, number in counts.items():
+            typer.echo(f"{name}: {number} {verb}: {why}")
+    if not any(done.values()):
+        typer.echo("There is nothing to publish again.")
+
+
+def _in_each(
+    service: str | None, work: "Callable[[Connection, RejectedRecords], Awaitable[Found]]"
+) -> dict[str, Found]:
+    from services.cli import plugins
+    from services.cli.endpoints import find_endpoints
+    from services.runtime.outbox.rejected_records import RejectedRecords
+    from services.runtime.postgres.connect import connect
+
+    names: Sequence[str] = plugins.services_with_tables()
+    if service is not None and service not in names:
+        raise typer.BadParameter(f"expected {' or '.join(names)}", param_hint="--service")
+
+    async def run() -> dict[str, Found]:
+        connection = await connect(find_endpoints().database, "rapport-rejected")
+        found = {}
+        async with connection:
+            for name in names if service is None else [service]:
+                found[name] = await work(connection, RejectedRecords(name))
+        return found
+
+    return asyncio.run(run())
+
+
+@asynccontextmanager
+async def _publishing() -> "AsyncIterator[Callable[[Sequence[Outgoing]], Awaitable[None]]]":
+    from services.cli.endpoints import find_endpoints
+    from services.runtime.kafka.producer import Producer
+
+    producer = Producer(find_endpoints().kafka)
+    await producer.start()
+    try:
+        yield partial(producer.send_all, deadline_s=PUBLISH_DEADLINE_S)
+    finally:
+        await producer.stop()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(rejected, name="rejected")
