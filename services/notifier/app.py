@@ -13,6 +13,7 @@ from services.notifier.web.guide_pages import guide_router
 from services.notifier.web.item_pages import item_router
 from services.notifier.web.list_pages import list_router
 from services.notifier.web.missing_pages import answer_with_pages, is_for_programs
+from services.notifier.web.openid_pages import openid_router
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import SecurityHeaders
 from services.notifier.web.session_pages import session_router
@@ -47,6 +48,7 @@ def build_app(
     app.include_router(notification_router(context.pool, credentials))
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))
+    app.include_router(openid_router(context))
     app.include_router(list_router(context))
     app.include_router(settings_router(context))
     app.include_router(item_router(context))

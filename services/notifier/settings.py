@@ -69,6 +69,8 @@ class WebSettings(_NotifierSettings):
     """Fewest hours for which a link in a message works: it works until the next session, at most 14 days."""
     asked_link_minutes: Annotated[int, Field(ge=5)] = 30
     """Minutes for which a link that a therapist asked for works."""
+    openid_file: Path | None = None
+    """A TOML file with practices' own identity providers (OpenID Connect); none: only mailed links."""
     guidance_dir: Path | None = None
     """A folder with practices' own questions and advice, one TOML file each; none: only the shipped ones."""
     session_hours: Annotated[int, Field(ge=1)] = 12

@@ -1,5 +1,6 @@
 """Builds the notifier's components from its settings; none is started."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,6 +18,9 @@ from services.notifier.deliveries.worker import DeliveryWorker
 from services.notifier.directory.store import Connection
 from services.notifier.inbox.record_response import Transact
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.openid.pending_sign_in import PendingSigner
+from services.notifier.openid.provider import OpenIdProvider
+from services.notifier.openid.provider_settings import read_providers
 from services.notifier.pipeline import Pipeline
 from services.notifier.settings import (
     RetrySettings,
@@ -24,6 +28,7 @@ from services.notifier.settings import (
     WorkerSettings,
 )
 from services.notifier.sign_in import LinkSigner
+from services.notifier.web.openid_pages import callback_path
 from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
@@ -55,6 +60,8 @@ class NotifierComponents:
     pipeline: Pipeline
     worker: DeliveryWorker
     links: LinkSigner
+    providers: Mapping[str, OpenIdProvider]
+    pending_sign_ins: PendingSigner
     queue: DeliveryQueue
     pages: PageRenderer
     metrics: NotifierMetrics
@@ -74,6 +81,8 @@ class NotifierComponents:
             guidance=self.guidance,
             clock=self.clock,
             transact=transact,
+            providers=self.providers,
+            pending_sign_ins=self.pending_sign_ins,
             defer_link_request=self.queue.defer_link_request,
             metrics=self.metrics,
         )
@@ -85,7 +94,7 @@ def build_components(
     """Build every component; none is connected yet.
 
     Raises:
-        Halt: a secret file, an instrument's definition or a practice's guidance cannot be used.
+        Halt: a secret file, an instrument's definition, a practice's guidance or a provider cannot be used.
     """
     try:
         catalogue = settings.instruments.catalogue()
@@ -95,6 +104,10 @@ def build_components(
     own_metrics = NotifierMetrics(metrics.registry)
     secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
     links = LinkSigner(secret, settings.web.public_url)
+    providers = {
+        practice: OpenIdProvider(one, f"{settings.web.public_url}{callback_path(practice)}", clock)
+        for practice, one in read_providers(settings.web.openid_file).items()
+    }
     wordings = Wordings.load()
     connections = pool(database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS}), "notifier-pages")
     back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
@@ -129,6 +142,8 @@ def build_components(
             clock=clock,
         ),
         links=links,
+        providers=providers,
+        pending_sign_ins=PendingSigner(secret),
         queue=queue,
         pages=PageRenderer(settings.web, wordings),
         metrics=own_metrics,

@@ -1,6 +1,6 @@
 """Holds what the pages use: who is signed in, and templates that load nothing from other sites."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -19,6 +19,8 @@ from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
 from services.notifier.inbox.record_response import Transact
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.openid.pending_sign_in import PendingSigner
+from services.notifier.openid.provider import OpenIdProvider
 from services.notifier.settings import WebSettings
 from services.notifier.sign_in import LinkSigner, SessionLimits, SignInSession, find_session
 from services.notifier.web.security import COOKIE, parse_uuid
@@ -103,6 +105,9 @@ class PageContext:
     guidance: Guidance
     clock: Clock
     transact: Transact
+    providers: Mapping[str, OpenIdProvider]
+    """The identity providers of those practices that have one."""
+    pending_sign_ins: PendingSigner
     defer_link_request: Callable[[Connection, UUID], Awaitable[None]]
     metrics: NotifierMetrics
 
@@ -112,6 +117,18 @@ class PageContext:
         return SessionLimits(
             lasts=timedelta(hours=self.settings.session_hours),
             idle=timedelta(minutes=self.settings.session_idle_minutes),
+        )
+
+    def set_session_cookie(self, response: Response, cookie: str) -> None:
+        """Give the browser the cookie of a session that has started."""
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            max_age=int(self.session_limits.lasts.total_seconds()),
+            path=self.pages.base or "/",
+            httponly=True,
+            samesite="lax",
+            secure=self.settings.is_secure,
         )
 
     async def signed_in(self, request: Request, conn: Connection) -> tuple[SignInSession, Therapist] | None:

@@ -17,6 +17,7 @@ from services.notifier.sign_in import (
     start_session,
     use_link,
 )
+from services.notifier.web.openid_pages import OfferedProvider, sign_in_path
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form, parse_uuid
 
@@ -46,11 +47,14 @@ def sign_in_router(context: PageContext) -> APIRouter:
         now = context.clock.now()
         async with context.pool.connection() as conn:
             link = await _link(context, conn, token)
+            if _required(context, link) is not None:
+                return _sign_in_page(context, request, token, link)
             if link is None or not await use_link(conn, link.link_id, now):
                 # Its state is read again: it may have been used, or bound to an earlier address, meanwhile.
                 return _sign_in_page(context, request, token, await _link(context, conn, token))
-            limits = context.session_limits
-            cookie = await start_session(conn, link.practice_id, link.therapist_id, now, limits)
+            cookie = await start_session(
+                conn, link.practice_id, link.therapist_id, now, context.session_limits
+            )
             await write_audit_row(
                 conn,
                 AuditAction.SIGNED_IN,
@@ -59,15 +63,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
                 at=now,
             )
         response = pages.redirect(f"/items/{link.episode_id}" if link.episode_id else "/")
-        response.set_cookie(
-            COOKIE,
-            cookie,
-            max_age=int(limits.lasts.total_seconds()),
-            path=pages.base or "/",
-            httponly=True,
-            samesite="lax",
-            secure=context.settings.is_secure,
-        )
+        context.set_session_cookie(response, cookie)
         return response
 
     @router.post("/sign-in/link")
@@ -114,4 +110,23 @@ def _sign_in_page(
         state=state,
         token=token,
         item=item,
+        providers=_offered(context),
+        required=_required(context, link),
     )
+
+
+def _offered(context: PageContext) -> list[OfferedProvider]:
+    """Return the providers whose practices want them on the public sign-in page."""
+    return [
+        OfferedProvider(provider.settings.name, sign_in_path(practice))
+        for practice, provider in sorted(context.providers.items())
+        if provider.settings.on_sign_in_page
+    ]
+
+
+def _required(context: PageContext, link: SignInLink | None) -> OfferedProvider | None:
+    """Return the provider that a link's therapist must sign in with; None when the link will do."""
+    provider = context.providers.get(link.practice_id) if link else None
+    if link is None or provider is None or provider.settings.mailed_links:
+        return None
+    return OfferedProvider(provider.settings.name, sign_in_path(link.practice_id, link.episode_id))

@@ -141,7 +141,8 @@ class NotifierDriver:
 
     async def run_due_jobs(self, concurrency: int = 1) -> None:
         """Run every job that is due, `concurrency` of them at the same time."""
-        await self.answer_link_requests()
+        if await self.rows("SELECT FROM notifier.link_request"):
+            await self.answer_link_requests()
         await self._run(QUEUE, concurrency)
 
     async def answer_link_requests(self) -> None:
@@ -197,6 +198,7 @@ async def running_notifier(
     clock: Clock | None = None,
     smtp_port: int = 9,
     allow_private_webhooks: bool = False,
+    openid_file: Path | None = None,
 ) -> AsyncIterator[NotifierDriver]:
     """Run a notifier over a migrated database; without a clock its time changes only by `advance`."""
     secret, credentials = folder / "signing", folder / "credentials.json"
@@ -206,7 +208,7 @@ async def running_notifier(
     metrics = Metrics("notifier")
     health = Health(clock, metrics)
     own = NotifierSettings(
-        web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret),
+        web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret, openid_file=openid_file),
         channels={
             **read_channel_settings(),
             Channel.EMAIL: MailSettings(

@@ -1,0 +1,1 @@
+"""Sign-in through a practice's own identity provider (OpenID Connect)."""
