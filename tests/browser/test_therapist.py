@@ -1,115 +1,123 @@
 """A therapist with a real browser: from the mailed link to an answer, on a desk and on a telephone."""
 
-import json
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import pairwise
-from urllib.parse import urlsplit
+from datetime import timedelta
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.expected_conditions import staleness_of
-from selenium.webdriver.support.wait import WebDriverWait
+from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.support.detector.episodes import episode_named
+from schemas.events import Change
+from tests.browser.conftest import Site, Visit, item_of
+from tests.support.detector.episodes import NOW, WEEK, changed
+from tests.support.notifier.chromium import DESK, PHONE, page_width
 
 pytestmark = pytest.mark.browser
 
-SIZES = {"desk": (1200, 1000), "telephone": (390, 844)}
+
+def press(page: Page, text: str) -> None:
+    """Press the button with this text."""
+    page.get_by_role("button", name=text, exact=True).click()
 
 
-@contextmanager
-def browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
-    """A browser without a window that keeps what it asked of the network and what it complained about."""
-    options = webdriver.ChromeOptions()
-    # Without the sandbox, because build machines run as root in a container.
-    for word in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        f"--window-size={width},{height}",
-    ):
-        options.add_argument(word)
-    options.binary_location = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "telephone"])
+def test_a_therapist_signs_in_by_link_reads_answers_and_takes_it_back(
+    site: Site, visit: Visit, size: ViewportSize
+) -> None:
+    name = f"reader-{size['width']}"
+    visitor = visit(size)
+    page = visitor.sign_in(site.add(name))
+    expect(page).to_have_url(site.address + item_of(name))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Client c-1")
+    expect(page.locator(".head")).to_contain_text("Next session: Wed 25")
+    expect(page.locator("svg.chart")).to_have_count(1)
+    expect(page.locator("svg.chart")).to_be_visible()
+    assert page_width(page) <= size["width"], "nothing has to be scrolled sideways"
+
+    press(page, "I will bring it up")
+    confirmation = page.locator("#confirmation")
+    expect(confirmation).to_be_focused()
+    expect(confirmation).to_contain_text("Your answer: I will bring it up")
+    expect(confirmation).to_be_in_viewport(ratio=1)
+    expect(page.locator(".state")).to_have_text("Answered")
+    press(page, "Undo")
+    expect(confirmation).to_be_focused()
+    expect(confirmation).to_contain_text("The item is waiting again")
+    expect(page.get_by_role("button", name="I will bring it up")).to_be_visible()
+    press(page, "Sign out")
+    expect(page).to_have_url(f"{site.address}/sign-in")
+    page.goto(site.address + item_of(name))
+    assert visitor.path == "/sign-in"
+
+
+def test_what_they_talked_about_is_asked_after_a_later_session(site: Site, visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.sign_in(site.add("asked"))
+    expect(page.get_by_role("heading", name="Did you talk about it?")).to_have_count(0)
+    press(page, "I will bring it up")
+    site.tell(
+        changed(Change.CONTINUED, 2, therapist="asked", episode="asked", client="c-1", session_at=NOW + WEEK)
     )
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    # Both are named: selenium asks the internet for what it is not told.
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    try:
-        driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+    with site.later(WEEK + timedelta(hours=1)):
+        page = visitor.sign_in(visitor.ask_for_link(site, "asked"))
+        page.goto(site.address + item_of("asked"))
+        expect(page.get_by_role("heading", name="Did you talk about it?")).to_be_visible()
+        press(page, "Yes, about the pace")
+        expect(page.locator("#confirmation")).to_contain_text("Noted: Yes, about the pace.")
+        press(page, "Undo")
+        expect(page.get_by_role("heading", name="Did you talk about it?")).to_be_visible()
+
+
+def test_everything_can_be_done_with_the_keyboard_alone(site: Site, visit: Visit) -> None:
+    page = visit().page
+    page.goto(site.add("keys"))
+    _tab_to(page, "Sign in")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(site.address + item_of("keys"))
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    # The skip link leads past the header: what comes next is in the item.
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="We talked about it")).to_be_focused()
+    page.goto(site.address + item_of("keys"))
+    reached = _reached(page)
+    named = page.locator("a, button, summary, [tabindex='0']").all()
+    visible = [one for one in named if one.is_visible()]
+    assert len(reached) == len(visible) > 10
+    _tab_to(page, "All marks")
+    page.keyboard.press("Enter")
+    expect(page.locator("table.sessions")).to_be_visible()
+    _tab_to(page, "Does not apply here")
+    page.keyboard.press("Enter")
+    expect(page.locator("#confirmation")).to_contain_text("Does not apply here")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+
+
+def _focused(page: Page) -> str:
+    text: str = page.evaluate("(document.activeElement.innerText || document.activeElement.id || '').trim()")
+    return text
+
+
+def _tab_to(page: Page, text: str) -> None:
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if _focused(page) == text:
+            return
+    pytest.fail(f"{text} is not reached with the Tab key")
+
+
+def _reached(page: Page) -> set[str]:
+    """Return the elements that the Tab key reaches in one round, each with a visible outline."""
+    found: set[str] = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        one = page.evaluate(
+            "(e => e === document.body ? '' : [...document.querySelectorAll('*')].indexOf(e) + ' '"
+            " + getComputedStyle(e).outlineStyle)(document.activeElement)"
         )
-        yield driver
-    finally:
-        driver.quit()
-
-
-def logged(driver: webdriver.Chrome, kind: str) -> list[dict[str, str]]:
-    """What the browser wrote down: `browser` for complaints, `performance` for requests."""
-    found: list[dict[str, str]] = driver.get_log(kind)  # type: ignore[no-untyped-call] # selenium's own
+        if one in found or not one:
+            return found
+        assert one.endswith("solid"), "what has the focus is outlined"
+        found.add(one)
     return found
-
-
-def hosts_asked(driver: webdriver.Chrome) -> set[str]:
-    """Every host that a request went to."""
-    events = [json.loads(entry["message"])["message"] for entry in logged(driver, "performance")]
-    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    return {
-        urlsplit(url).hostname or "" for url in urls if not url.startswith(("data:", "chrome:", "about:"))
-    }
-
-
-def press(driver: webdriver.Chrome, text: str) -> None:
-    """Press the button with this text, and wait for the page that follows."""
-    button = driver.find_element(By.XPATH, f"//button[normalize-space()='{text}']")
-    button.click()
-    WebDriverWait(driver, 10).until(staleness_of(button))
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_a_therapist_signs_in_by_link_reads_answers_and_takes_it_back(link: str, size: str) -> None:
-    with browser(*SIZES[size]) as driver:
-        driver.get(link)
-        press(driver, "Sign in")
-        assert urlsplit(driver.current_url).path == f"/items/{episode_named('one')}"
-        assert driver.find_element(By.TAG_NAME, "h1").text == "Client c-canary-77"
-        charts = driver.find_elements(By.CSS_SELECTOR, "svg.chart")
-        assert [chart.is_displayed() for chart in charts] == [True]
-        page_width = driver.execute_script("return document.documentElement.scrollWidth")
-        assert page_width <= SIZES[size][0], "nothing has to be scrolled sideways"
-
-        press(driver, "I will bring it up")
-        confirmation = driver.switch_to.active_element
-        assert confirmation.get_attribute("id") == "confirmation"
-        assert "Your answer: I will bring it up" in confirmation.text
-        assert 0 <= confirmation.rect["y"] - driver.execute_script("return scrollY") < SIZES[size][1] / 2
-        press(driver, "Undo")
-        assert "The item is waiting again" in driver.switch_to.active_element.text
-        assert driver.find_elements(By.XPATH, "//button[normalize-space()='I will bring it up']")
-        press(driver, "Sign out")
-        assert urlsplit(driver.current_url).path == "/sign-in"
-
-        assert logged(driver, "browser") == []
-        assert hosts_asked(driver) == {"127.0.0.1"}
-
-
-def test_every_control_can_be_reached_and_named(link: str) -> None:
-    with browser(*SIZES["desk"]) as driver:
-        driver.get(link)
-        press(driver, "Sign in")
-        unnamed = [
-            one.get_attribute("outerHTML")
-            for one in driver.find_elements(
-                By.CSS_SELECTOR, "a, button, input:not([type=hidden]), svg[role=img]"
-            )
-            if one.is_displayed() and not one.accessible_name
-        ]
-        assert unnamed == []
-        levels = [int(one.tag_name[1]) for one in driver.find_elements(By.CSS_SELECTOR, "h1, h2, h3")]
-        assert levels[0] == 1
-        assert all(after - before <= 1 for before, after in pairwise(levels))

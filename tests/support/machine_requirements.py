@@ -26,10 +26,10 @@ def _docker_missing() -> str | None:
 
 
 def _browser_missing() -> str | None:
-    if not any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+    from tests.support.notifier.chromium import chromium_path
+
+    if chromium_path() is None:
         return "Chromium is not installed (Debian: apt-get install chromium)"
-    if shutil.which("chromedriver") is None:
-        return "Chromium's driver is not installed (Debian: apt-get install chromium-driver)"
     return None
 
 

@@ -9,6 +9,18 @@ from schemas.events import FORM_STATUSES
 from services.notifier.directory.store import Connection
 from services.notifier.domain.inbox_item import OPEN
 
+CLIENTS_A_PAGE = 50
+"""More than a therapist sees in a week, and few enough to read and to send at once."""
+
+_CLIENTS = """
+SELECT client_id FROM (
+    SELECT client_id FROM notifier.assessed_session WHERE practice_id = %(practice)s
+        AND therapist_id = %(therapist)s AND status = ANY(%(forms)s)
+    UNION SELECT client_id FROM notifier.item WHERE practice_id = %(practice)s
+        AND therapist_id = %(therapist)s AND state = ANY(%(open)s)
+) own WHERE strpos(lower(client_id), lower(%(wanted)s)) > 0
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class AssessedSession:
@@ -30,14 +42,64 @@ class CaseloadClient:
     open_item: UUID | None
 
 
-async def find_caseload(conn: Connection, practice_id: str, therapist_id: str) -> list[CaseloadClient]:
-    """Return every client of the therapist with a session or an open item, in the order of their ids."""
-    key = (practice_id, therapist_id)
-    sessions: dict[str, list[AssessedSession]] = {}
+@dataclass(frozen=True, slots=True)
+class Caseload:
+    """One page of a therapist's clients."""
+
+    clients: tuple[CaseloadClient, ...]
+    """In the order of their references."""
+    found: int
+    """Number of clients on all pages."""
+    page: int
+    """From 1 on."""
+    pages: int
+
+
+async def find_caseload(
+    conn: Connection, practice_id: str, therapist_id: str, *, wanted: str = "", page: int = 1
+) -> Caseload:
+    """Return a page of the clients who have a session or an open item; the last one if `page` is after it.
+
+    `wanted` is a part of the reference; letter case is ignored.
+    """
+    values = {
+        "practice": practice_id,
+        "therapist": therapist_id,
+        "forms": sorted(FORM_STATUSES),
+        "open": [state.value for state in OPEN],
+        "wanted": wanted,
+    }
+    row = await (await conn.execute(f"SELECT count(*) FROM ({_CLIENTS}) client", values)).fetchone()
+    found = row[0] if row is not None else 0
+    pages = max(-(-found // CLIENTS_A_PAGE), 1)
+    page = min(page, pages)
+    place = {"limit": CLIENTS_A_PAGE, "offset": (page - 1) * CLIENTS_A_PAGE}
+    rows = await conn.execute(
+        f'SELECT client_id FROM ({_CLIENTS}) client ORDER BY client_id COLLATE "C"'
+        " LIMIT %(limit)s OFFSET %(offset)s",
+        {**values, **place},
+    )
+    shown = [client for (client,) in await rows.fetchall()]
+    sessions = await _sessions(conn, {**values, "clients": shown})
+    rows = await conn.execute(
+        "SELECT client_id, episode_id FROM notifier.item WHERE practice_id = %(practice)s"
+        " AND therapist_id = %(therapist)s AND client_id = ANY(%(clients)s) AND state = ANY(%(open)s)"
+        " ORDER BY session_at, episode_id",
+        {**values, "clients": shown},
+    )
+    items: dict[str, UUID] = dict(await rows.fetchall())
+    clients = (CaseloadClient(one, tuple(sessions.get(one, ())), items.get(one)) for one in shown)
+    return Caseload(tuple(clients), found, page, pages)
+
+
+async def _sessions(conn: Connection, values: dict[str, object]) -> dict[str, list[AssessedSession]]:
+    """Return the sessions of `clients` that took place, oldest first."""
+    found: dict[str, list[AssessedSession]] = {}
     rows = await conn.execute(
         "SELECT client_id, session_at, instrument, bond, goal, task, overall FROM notifier.assessed_session"
-        " WHERE practice_id = %s AND therapist_id = %s AND status = ANY(%s) ORDER BY session_at, rating_id",
-        (*key, sorted(FORM_STATUSES)),
+        " WHERE practice_id = %(practice)s AND therapist_id = %(therapist)s"
+        " AND client_id = ANY(%(clients)s) AND status = ANY(%(forms)s) ORDER BY session_at, rating_id",
+        values,
     )
     for client, at, instrument, bond, goal, task, overall in await rows.fetchall():
         given = zip(
@@ -46,14 +108,5 @@ async def find_caseload(conn: Connection, practice_id: str, therapist_id: str) -
             strict=True,
         )
         marks = {component: mark for component, mark in given if mark is not None}
-        sessions.setdefault(client, []).append(AssessedSession(at, instrument, marks))
-    rows = await conn.execute(
-        "SELECT client_id, episode_id FROM notifier.item WHERE practice_id = %s AND therapist_id = %s"
-        " AND state = ANY(%s) ORDER BY session_at, episode_id",
-        (*key, [state.value for state in OPEN]),
-    )
-    items: dict[str, UUID] = dict(await rows.fetchall())
-    return [
-        CaseloadClient(client, tuple(sessions.get(client, ())), items.get(client))
-        for client in sorted(sessions.keys() | items.keys())
-    ]
+        found.setdefault(client, []).append(AssessedSession(at, instrument, marks))
+    return found

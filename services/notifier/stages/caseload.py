@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 from schemas.components import Component
-from schemas.events import AllianceAssessed
+from schemas.events import FORM_STATUSES, AllianceAssessed
 from services.runtime.outbox.transaction import Transaction
 
 SESSIONS_KEPT = 12
-"""Sessions kept of each client and therapist: three months of weekly sessions."""
+"""Sessions kept of each client and therapist: three months of weekly sessions.
+
+As many are kept of those that did not take place or were withdrawn: they use up no place of the others, and
+an older revision that arrives late does not bring them back.
+"""
 
 _COLUMNS = tuple(component.value for component in Component)
 
@@ -38,10 +42,11 @@ async def caseload(tx: Transaction, assessed: Sequence[AllianceAssessed]) -> Non
         "DELETE FROM notifier.assessed_session WHERE (practice_id, rating_id) IN ("
         " SELECT practice_id, rating_id FROM unnest(%s::text[], %s::text[], %s::text[])"
         " AS client (practice_id, therapist_id, client_id) JOIN LATERAL ("
-        " SELECT s.rating_id FROM notifier.assessed_session s WHERE s.practice_id = client.practice_id"
-        " AND s.therapist_id = client.therapist_id AND s.client_id = client.client_id"
-        " ORDER BY s.session_at DESC, s.rating_id OFFSET %s) old ON true)",
-        (*(list(column) for column in zip(*clients, strict=True)), SESSIONS_KEPT),
+        " SELECT s.rating_id, row_number() OVER (PARTITION BY s.status = ANY(%s)"
+        " ORDER BY s.session_at DESC, s.rating_id) AS place FROM notifier.assessed_session s"
+        " WHERE s.practice_id = client.practice_id AND s.therapist_id = client.therapist_id"
+        " AND s.client_id = client.client_id) kept ON kept.place > %s)",
+        (*(list(column) for column in zip(*clients, strict=True)), sorted(FORM_STATUSES), SESSIONS_KEPT),
     )
 
 

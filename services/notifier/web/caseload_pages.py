@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from schemas.instruments.catalogue import Catalogue
@@ -17,6 +17,9 @@ from services.notifier.inbox.caseload import AssessedSession, CaseloadClient, fi
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import is_cross_site
 from services.notifier.web.small_line import SmallLine, small_line
+
+_LAST_PAGE = 10_000
+"""No therapist has as many pages of clients; a page after the last one shows the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ def caseload_router(context: PageContext) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/caseload")
-    async def show(request: Request) -> Response:
-        return await _page(context, request, "")
+    async def show(request: Request, page: Annotated[int, Query(ge=1, le=_LAST_PAGE)] = 1) -> Response:
+        return await _page(context, request, "", page)
 
     # A reference belongs into no address: addresses are kept by browsers and logs.
     @router.post("/caseload")
@@ -45,26 +48,29 @@ def caseload_router(context: PageContext) -> APIRouter:
     return router
 
 
-async def _page(context: PageContext, request: Request, reference: str) -> Response:
+async def _page(context: PageContext, request: Request, reference: str, page: int = 1) -> Response:
     async with context.pool.connection() as conn:
         visitor = await context.signed_in(request, conn)
         if visitor is None:
             return context.pages.redirect("/sign-in")
         session, therapist = visitor
-        clients = await find_caseload(conn, session.practice_id, session.therapist_id)
+        found = await find_caseload(
+            conn, session.practice_id, session.therapist_id, wanted=reference, page=page
+        )
         await context.log(conn, session, AuditAction.CASELOAD_VIEWED)
     wording = context.pages.wording(request, therapist)
-    wanted = reference.casefold()
+    shown = len(found.clients)
     return context.pages.render(
         "caseload.html",
         wording,
         session=session,
         reference=reference,
-        clients=[
-            _row(client, therapist, context.catalogue, wording)
-            for client in clients
-            if wanted in client.client_id.casefold()
-        ],
+        page=found.page,
+        pages=found.pages,
+        more=wording("caseload.more", shown=shown, all=found.found)
+        if reference and shown < found.found
+        else None,
+        clients=[_row(client, therapist, context.catalogue, wording) for client in found.clients],
     )
 
 
@@ -72,7 +78,7 @@ def _row(client: CaseloadClient, therapist: Therapist, catalogue: Catalogue, wor
     forms = [one.at for one in client.sessions if one.marks]
     return ClientRow(
         client=client.client_id,
-        line=small_line(list(_means(client.sessions, catalogue))),
+        line=small_line(list(_means(client.sessions, catalogue)), wording),
         last_form=wording.day(max(forms), therapist.zone) if forms else wording("caseload.no_form"),
         item_url=f"/items/{client.open_item}" if client.open_item else None,
     )

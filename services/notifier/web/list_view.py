@@ -106,7 +106,7 @@ def _entry(item: InboxItem, zone: ZoneInfo, wording: Wording) -> ListEntry:
         url=f"/items/{item.episode_id}",
         session=wording("list.line", moment=wording.moment(item.newest.session_at, zone)),
         marks="" if item.is_withdrawn else "; ".join(_marks(item, named, zone, wording)),
-        line=None if item.is_withdrawn else small_line(_course(item.newest.trajectory, named)),
+        line=None if item.is_withdrawn else small_line(_course(item.newest.trajectory, named), wording),
         state=None if item.awaits_answer else wording(f"state.{item.state.value}"),
     )
 

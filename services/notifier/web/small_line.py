@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schemas.wording.wording import Wording
+
 WIDTH, HEIGHT = 96, 24
 _EDGE = 3
 
@@ -14,15 +16,14 @@ class SmallLine:
     path: str
     x: float
     y: float
+    text: str
+    """The same marks in words."""
 
 
-def small_line(marks: Sequence[float | None]) -> SmallLine | None:
+def small_line(marks: Sequence[float | None], wording: Wording) -> SmallLine | None:
     """Return the line of marks from 0 to 1, oldest first, on the full scale; None without a mark.
 
     A session without a mark is a gap; a mark between two gaps is a dot.
-
-    >>> small_line([1.0, None, 0.0]).path
-    'M3 3h0M93 21h0'
     """
     step = (WIDTH - 2 * _EDGE) / max(len(marks) - 1, 1)
     places = [
@@ -38,7 +39,8 @@ def small_line(marks: Sequence[float | None]) -> SmallLine | None:
             x, y = place
             alone = before is None and after is None
             parts.append(f"{'M' if before is None else 'L'}{x} {y}{'h0' if alone else ''}")
-    return SmallLine("".join(parts), *drawn[-1])
+    said = (wording("small_line.no_form") if mark is None else f"{mark * 100:.0f}" for mark in marks)
+    return SmallLine("".join(parts), *drawn[-1], text=wording("small_line.text", marks=", ".join(said)))
 
 
 def _height(mark: float) -> float:

@@ -1,5 +1,6 @@
 """The page of all clients, and the sessions that the notifier keeps for it."""
 
+import re
 from datetime import datetime, timedelta
 
 import httpx
@@ -127,6 +128,57 @@ async def test_the_highest_revision_of_a_session_counts_and_what_was_withdrawn_o
     async with notifier.browser() as browser:
         page = await page_of(notifier, browser)
     assert (">c-1<" in page, ">c-2<" in page, ">c-3<" in page) == (True, False, False)
+
+
+async def test_what_did_not_take_place_uses_up_no_place_and_does_not_come_back(
+    notifier: NotifierDriver,
+) -> None:
+    weeks = [assessed(f"r-{week:02}", at=NOW - WEEK * week, mark=week / 2) for week in range(14)]
+    cancelled = [
+        assessed(f"c-{day}", at=NOW + timedelta(days=day), mark=None, status=Status.CANCELLED)
+        for day in range(11)
+    ]
+    withdrawn = assessed("r-02", at=NOW - WEEK * 2, mark=None, revision=2, status=Status.WITHDRAWN)
+    await notifier.handle_records([*cancelled, *weeks[:13], withdrawn])
+    await notifier.handle_records([weeks[2]])
+    kept = [rating for (rating,) in await notifier.rows("SELECT rating_id FROM notifier.assessed_session")]
+    forms = [f"r-{week:02}" for week in range(13) if week != 2]
+    assert sorted(kept) == sorted([*(f"c-{day}" for day in range(11)), "r-02", *forms])
+    async with notifier.browser() as browser:
+        page = await page_of(notifier, browser)
+    drawn = [60, 55, 50, 45, 40, 35, 30, 25, 20, 15, 5, 0]
+    assert f"oldest first: {', '.join(map(str, drawn))}." in page
+
+
+async def test_many_clients_are_shown_in_pages_and_all_of_them_are_searched(notifier: NotifierDriver) -> None:
+    await notifier.handle_records(
+        [
+            assessed(f"r-{client}-{week}", f"client-{client:03}", NOW - WEEK * week)
+            for client in range(500)
+            for week in range(12)
+        ]
+    )
+
+    def clients_in(page: httpx.Response) -> list[str]:
+        return re.findall(r'<th scope="row">client-(\d+)</th>', page.text)
+
+    async with notifier.browser() as browser:
+        first = await page_of(notifier, browser)
+        assert len(first.encode()) < 60_000
+        pages = [await browser.get(f"/caseload?page={number}") for number in (1, 2, 10, 11)]
+        found = await browser.post("/caseload", data={"reference": "CLIENT-499"})
+        many = await browser.post("/caseload", data={"reference": "client-4"})
+    assert [(shown := clients_in(page))[:1] + shown[-1:] for page in pages] == [
+        ["000", "049"], ["050", "099"], ["450", "499"], ["450", "499"],
+    ]  # fmt: skip
+    assert ("Page 2 of 10" in pages[1].text, "page=3" in pages[1].text, "page=11" in pages[2].text) == (
+        True,
+        True,
+        False,
+    )
+    assert clients_in(found) == ["499"]
+    assert len(clients_in(many)) == 50
+    assert "Shown are 50 of 100 clients" in many.text
 
 
 async def test_forty_clients_fit_into_sixty_kilobytes(notifier: NotifierDriver) -> None:

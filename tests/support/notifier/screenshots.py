@@ -1,18 +1,14 @@
 """Makes pictures of the item's page: all states and shapes, both languages, telephone, dark, grey print."""
 
-import base64
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
+from playwright.sync_api import Page
 
 from schemas.events import Answer, Change, EpisodeChanged
 from schemas.instruments.catalogue import Catalogue
@@ -25,11 +21,11 @@ from services.notifier.sign_in import SignInSession
 from services.notifier.web.guide_pages import guide_topics
 from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.wording import Wordings
+from tests.support.notifier.chromium import DESK, PHONE, chromium, printed_sheets
 from tests.support.notifier.item_stories import KINDS, history_of, told
 
 FOLDER = Path(".screenshots")
 STATES = tuple(state for state in Change if state is not Change.CONTINUED)
-SIZES = {"phone": (390, 844), "desk": (1200, 900)}
 _CATALOGUE, _GUIDANCE, _WORDINGS = Catalogue.load(), Guidance.load(), Wordings.load()
 _SESSION = SignInSession("north", "t-1", UUID(int=0), b"", "0")
 
@@ -97,19 +93,6 @@ def pages() -> Iterator[tuple[str, str]]:
         yield f"{locale}-guide", _guide(locale)
 
 
-@contextmanager
-def _browser() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(word)
-    options.binary_location = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))))
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 def lay_out_pages(folder: Path) -> dict[str, Path]:
     """Write all pages and their style sheet; return the files by the names of the pages."""
     static = folder / "static"
@@ -123,64 +106,46 @@ def lay_out_pages(folder: Path) -> dict[str, Path]:
     return files
 
 
-def whole_answer_end(driver: webdriver.Chrome) -> int | None:
+def whole_answer_end(page: Page) -> int | None:
     """Return how far below the top the first answer ends, in px; None on a page that asks for none."""
-    end: int | None = driver.execute_script(
-        "const b = document.querySelector('.buttons button');"
-        "return b ? Math.round(b.getBoundingClientRect().bottom) : null"
+    end: int | None = page.evaluate(
+        "(b => b && Math.round(b.getBoundingClientRect().bottom))(document.querySelector('.buttons button'))"
     )
     return end
-
-
-def printed_pages(driver: webdriver.Chrome, file: Path | None = None) -> int:
-    """Return the number of sheets that the page prints on; the print is kept in `file`."""
-    printed = base64.b64decode(driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
-    if file is not None:
-        file.write_bytes(printed)
-    return printed.count(b"/Type /Page") - printed.count(b"/Type /Pages")
 
 
 def main() -> None:
     """Write the pages and their pictures, and print where they are and where the first answer ends."""
     count = 0
     files = lay_out_pages(FOLDER)
-    with _browser() as driver:
+    with chromium() as browser, browser.new_page() as page:
         for name, file in files.items():
-            driver.get(file.as_uri())
-            for picture in _pictures(driver, name):
+            page.goto(file.as_uri())
+            for picture in _pictures(page, name):
                 count += 1
                 sys.stdout.write(f"{picture}\n")
     sys.stdout.write(f"{count} pictures are in {FOLDER}/\n")
 
 
-def _pictures(driver: webdriver.Chrome, name: str) -> Iterator[str]:
-    for size, (width, height) in SIZES.items():
+def _pictures(page: Page, name: str) -> Iterator[str]:
+    for size, viewport in {"phone": PHONE, "desk": DESK}.items():
+        page.set_viewport_size(viewport)
         for scheme in ("light", "dark"):
-            _emulate(driver, width, height, "screen", scheme)
-            yield _save(driver, f"{name}-{size}-{scheme}", whole=size == "desk")
-    _emulate(driver, 794, 1123, "print", "light")
-    driver.execute_cdp_cmd("Emulation.setEmulatedVisionDeficiency", {"type": "achromatopsia"})
-    yield _save(driver, f"{name}-print-grey", whole=True)
-    driver.execute_cdp_cmd("Emulation.setEmulatedVisionDeficiency", {"type": "none"})
-    yield f"{name}.pdf: {printed_pages(driver, FOLDER / f'{name}.pdf')} printed page(s)"
+            page.emulate_media(media="screen", color_scheme=scheme)
+            yield _save(page, f"{name}-{size}-{scheme}", whole=size == "desk")
+    page.set_viewport_size({"width": 794, "height": 1123})
+    page.emulate_media(media="print", color_scheme="light")
+    # Grey: what a printer without colours makes of it.
+    page.add_style_tag(content="html { filter: grayscale(1) }")
+    yield _save(page, f"{name}-print-grey", whole=True)
+    sheets = printed_sheets(page.pdf(path=FOLDER / f"{name}.pdf", format="A4"))
+    yield f"{name}.pdf: {sheets} printed sheet(s)"
 
 
-def _emulate(driver: webdriver.Chrome, width: int, height: int, media: str, scheme: str) -> None:
-    driver.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    driver.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"media": media, "features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-
-
-def _save(driver: webdriver.Chrome, name: str, *, whole: bool) -> str:
+def _save(page: Page, name: str, *, whole: bool) -> str:
     """Save the screen, or the whole page; return where the first answer ends."""
-    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": whole})
-    (FOLDER / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
-    end = whole_answer_end(driver)
+    page.screenshot(path=FOLDER / f"{name}.png", full_page=whole)
+    end = whole_answer_end(page)
     return name if end is None else f"{name}: the first answer ends at {end} px"
 
 
