@@ -18,6 +18,7 @@ from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import SecurityHeaders
 from services.notifier.web.session_pages import session_router
 from services.notifier.web.settings_pages import settings_router
+from services.notifier.web.share_pages import share_router
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.notifier.web.together_pages import together_router
 from services.runtime.http import problem
@@ -56,6 +57,7 @@ def build_app(
     app.include_router(caseload_router(context))
     app.include_router(session_router(context))
     app.include_router(together_router(context))
+    app.include_router(share_router(context))
     app.add_middleware(SecurityHeaders)
 
     def unavailable(request: Request) -> Response:

@@ -98,6 +98,9 @@ async def _upsert(conn: Connection, therapist: Therapist) -> bool:
 async def _end_access(conn: Connection, key: tuple[str, str], now: datetime) -> None:
     for table in ("session", "sign_in_link"):
         await conn.execute(f"DELETE FROM notifier.{table} WHERE {_IS}", key)
+    await conn.execute(
+        f"UPDATE notifier.share SET ended_at = %s WHERE {_IS} AND ended_at IS NULL", (now, *key)
+    )
     await write_audit_row(conn, AuditAction.ACCESS_ENDED, practice_id=key[0], therapist_id=key[1], at=now)
 
 

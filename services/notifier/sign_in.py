@@ -80,6 +80,7 @@ class LinkSigner:
             )
         self._public_url = public_url
         self._signer = URLSafeSerializer(secret, salt="sign-in-link")
+        self._share_signer = URLSafeSerializer(secret, salt="share-link")
         self._csrf_key = hashlib.sha256(b"csrf" + secret).digest()
 
     def url(self, link_id: UUID) -> str:
@@ -97,10 +98,15 @@ class LinkSigner:
 
     def read(self, token: str) -> UUID | None:
         """Return the id of the link that a token names; None when its signature is not ours."""
-        try:
-            return UUID(hex=str(self._signer.loads(token)))
-        except (BadSignature, ValueError):
-            return None
+        return _signed_id(self._signer, token)
+
+    def share_url(self, share_id: UUID) -> str:
+        """Return the address of a shared item, which its therapist passes on."""
+        return f"{self._public_url}/shared?token={self._share_signer.dumps(share_id.hex)}"
+
+    def read_share(self, token: str) -> UUID | None:
+        """Return the id of the share that a token names; None when its signature is not ours."""
+        return _signed_id(self._share_signer, token)
 
     def csrf(self, session_hash: bytes) -> str:
         """Return the value that forms of this session must send back."""
@@ -252,6 +258,13 @@ async def end_own_session(conn: Connection, session: SignInSession, session_id: 
 async def end_session(conn: Connection, session: SignInSession) -> None:
     """End a session."""
     await conn.execute("DELETE FROM notifier.session WHERE session_hash = %s", (session.session_hash,))
+
+
+def _signed_id(signer: URLSafeSerializer, token: str) -> UUID | None:
+    try:
+        return UUID(hex=str(signer.loads(token)))
+    except (BadSignature, ValueError):
+        return None
 
 
 def _hash(cookie: str) -> bytes:

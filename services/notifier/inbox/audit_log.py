@@ -23,6 +23,10 @@ class AuditAction(StrEnum):
     SESSION_ENDED = "session-ended"
     SETTINGS_CHANGED = "settings-changed"
     ACCESS_ENDED = "access-ended"
+    SHARED = "shared"
+    SHARE_ENDED = "share-ended"
+    SHARE_OPENED = "share-opened"
+    """Somebody with the link read the shared item."""
 
 
 async def write_audit_row(

@@ -23,6 +23,22 @@ _ASKED_ABOUT = frozenset({Answer.DISCUSSED, Answer.WILL_DISCUSS})
 """The answers after which a therapist is asked what the conversation was about."""
 
 
+LIVE_SHARE = "ended_at IS NULL AND expires_at > %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A link that works, by which a therapist shares one item."""
+
+    share_id: UUID
+    practice_id: str
+    therapist_id: str
+    episode_id: UUID
+    with_reference: bool
+    """Whether the shared view names the client's reference."""
+    expires_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class StandingAnswer:
     """The therapist's current answer."""
@@ -123,6 +139,20 @@ async def find_item(conn: Connection, practice_id: str, therapist_id: str, episo
         if is_visible(EpisodeRevision(revision, Change(change), shown), row[2])
     ]
     return _item(row, history, answers)
+
+
+async def find_live_share(conn: Connection, episode: UUID, now: datetime) -> tuple[Share, int] | None:
+    """Return the link by which an item is shared, and how often it was opened; None when it is not shared."""
+    row = await (
+        await conn.execute(
+            "SELECT share_id, practice_id, therapist_id, episode_id, with_reference, expires_at,"
+            " (SELECT count(*) FROM notifier.audit a WHERE a.episode_id = share.episode_id"
+            " AND a.practice_id = share.practice_id AND a.action = 'share-opened' AND a.at >= shared_at)"
+            f" FROM notifier.share WHERE episode_id = %s AND {LIVE_SHARE}",
+            (episode, now),
+        )
+    ).fetchone()
+    return None if row is None else (Share(*row[:-1]), row[-1])
 
 
 async def has_item(conn: Connection, practice_id: str, therapist_id: str, episode: UUID) -> bool:

@@ -14,7 +14,7 @@ from schemas.wording.wording import Wording
 from services.notifier.directory.store import find_practices, next_session
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
-from services.notifier.inbox.items import InboxItem, find_item
+from services.notifier.inbox.items import InboxItem, Share, find_item, find_live_share
 from services.notifier.inbox.record_response import ItemNotFoundError, record_response, record_topic
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.item_view import ItemSurroundings, item_view
@@ -103,6 +103,7 @@ async def _item_page(
         practices = await find_practices(conn, [session.practice_id])
         change = item.newest
         upcoming = await next_session(conn, change.practice_id, change.therapist_id, change.client_id, change)
+        shared = await find_live_share(conn, item.episode_id, context.clock.now())
         await context.log(conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     around = ItemSurroundings(
         context.catalogue, context.guidance, practices.get(session.practice_id), context.clock.now(), upcoming
@@ -118,6 +119,29 @@ async def _item_page(
         failed=failed,
         confirmation=_confirmation(item, therapist, wording) if saved else None,
         topics=_topics(item, wording),
+        share=_shared(*shared, context, therapist, wording) if shared else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedLink:
+    """The link by which an item is shared, and its state as text."""
+
+    url: str
+    state: str
+    until: str
+
+
+def _shared(
+    share: Share, opened: int, context: PageContext, therapist: Therapist, wording: Wording
+) -> SharedLink:
+    until = wording.moment(share.expires_at, therapist.zone)
+    reference = wording("share.shows_reference" if share.with_reference else "share.hides_reference")
+    times = wording("share.opened" if opened else "share.not_opened", count=opened)
+    return SharedLink(
+        context.links.share_url(share.share_id),
+        f"{wording('share.until', moment=until)} {reference} {times}",
+        until,
     )
 
 

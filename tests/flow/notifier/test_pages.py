@@ -114,7 +114,7 @@ async def test_the_item_shows_whose_what_moved_and_how_sure(notifier: NotifierDr
     assert 'href="https://records.example/clients/c-canary-77/notes"' in page
     assert whole_dates("at the last form (18 Nov) 4.9, where about 8.6") in page
     assert "<svg" in page
-    assert "shown only to you" in page
+    assert "Only you see this page, unless you share an item." in page
     style = files("services.notifier.web") / "static" / "style.css"
     assert len(page.encode()) + len(style.read_bytes()) < 40_000
 

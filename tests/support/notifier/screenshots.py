@@ -63,6 +63,7 @@ def page_of(history: tuple[EpisodeChanged, ...], locale: str) -> str:
         failed=False,
         confirmation=None,
         topics=(),
+        share=None,
     )
 
 
