@@ -1,6 +1,6 @@
 """Builds the SQL of the tables that every consuming service has in its own schema.
 
-The first migration of each service creates them, and `services/runtime` reads and writes them.
+Each service's migrations create and extend them, and `services/runtime` reads and writes them.
 """
 
 import re
@@ -77,6 +77,27 @@ ALTER TABLE {schema}.rejection ADD COLUMN replayed_at timestamptz;
 CREATE INDEX rejection_waiting ON {schema}.rejection (xid, seq) WHERE replayed_at IS NULL;
 """
 
+_HALTS = """
+-- The last applied record, by which a log that lost its end is recognised: it holds another record there.
+ALTER TABLE {schema}.applied ADD COLUMN last_timestamp_ms bigint, ADD COLUMN last_crc bigint;
+
+-- Partitions that are not read until `rapport halts repair` deletes their row.
+CREATE TABLE {schema}.halt (
+    cluster_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    next_offset bigint NOT NULL,
+    halted_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (cluster_id, topic, partition)
+);
+"""
+_DROP_HALTS = """
+DROP TABLE {schema}.halt;
+ALTER TABLE {schema}.applied DROP COLUMN last_timestamp_ms, DROP COLUMN last_crc;
+"""
+
 
 def create_v1(schema: str) -> str:
     """Return the SQL that creates version 1 of the runtime's tables in `schema`.
@@ -94,6 +115,24 @@ def add_replays(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _REPLAYS.format(schema=_plain(schema))
+
+
+def add_halts(schema: str) -> str:
+    """Return the SQL that adds the last applied record of each partition, and the halted partitions.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _HALTS.format(schema=_plain(schema))
+
+
+def drop_halts(schema: str) -> str:
+    """Return the SQL that takes `add_halts` back; halted partitions are read again.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _DROP_HALTS.format(schema=_plain(schema))
 
 
 def _plain(schema: str) -> str:

@@ -5,9 +5,21 @@ import sys
 import typer
 
 from services.cli import plugins
-from services.cli.commands import demo, doctor, migrate, practices, rejected, schemas, send, topics, up, why
+from services.cli.commands import (
+    demo,
+    doctor,
+    halts,
+    migrate,
+    practices,
+    rejected,
+    schemas,
+    send,
+    topics,
+    up,
+    why,
+)
 
-COMMANDS = (demo, up, send, practices, why, doctor, rejected, topics, migrate, schemas)
+COMMANDS = (demo, up, send, practices, why, doctor, rejected, halts, topics, migrate, schemas)
 """In the order in which a new user needs them."""
 
 HELP = """

@@ -5,7 +5,17 @@ from typing import Any
 
 from services.detector.cli.commands import register
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
-from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
+from services.runtime.process.cli_plugin import (
+    CheckResult,
+    Connection,
+    KnownRecord,
+    LogEnd,
+    Plugin,
+    StoredEvent,
+    Tenant,
+    TraceLine,
+    Verdict,
+)
 
 _PUT = """
 INSERT INTO detector.practice AS p
@@ -190,6 +200,27 @@ async def check(conn: Connection) -> list[CheckResult]:
     ]
 
 
+async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
+    """Return the ratings and duplicates of a log, from an offset on."""
+    from services.detector.storage import lost_log
+
+    return await lost_log.known_records(conn, end)
+
+
+async def forget_log_end(conn: Connection, end: LogEnd, cluster_id: str) -> list[str]:
+    """Move ratings and duplicates of a lost end of the log to another cluster id; name the ratings."""
+    from services.detector.storage import lost_log
+
+    return await lost_log.forget_log_end(conn, end, cluster_id)
+
+
+async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
+    """Return the changes of episodes that were published since a time, as they were published."""
+    from services.detector.storage import lost_log
+
+    return await lost_log.stored_events(conn, since)
+
+
 def openapi() -> dict[str, Any]:
     """Return the published OpenAPI document; connects to nothing."""
     from services.detector.openapi import openapi as document
@@ -215,5 +246,8 @@ plugin = Plugin(
     put_tenant=put_tenant,
     trace=trace,
     check=check,
+    known_records=known_records,
+    forget_log_end=forget_log_end,
+    stored_events=stored_events,
     openapi=openapi,
 )

@@ -1,12 +1,21 @@
 """Defines the notifier's part of `rapport`: a practice's options, `why`, `doctor` and `therapists`."""
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from services.notifier.channels.channel import MailTiming
 from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practices, put_practice
-from services.runtime.process.cli_plugin import CheckResult, Connection, Plugin, Tenant, TraceLine, Verdict
+from services.runtime.process.cli_plugin import (
+    CheckResult,
+    Connection,
+    Plugin,
+    StoredEvent,
+    Tenant,
+    TraceLine,
+    Verdict,
+)
 
 _SWITCH = {"on": True, "off": False}
 _OBSERVING = {"observe": True, "live": False}
@@ -93,6 +102,13 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     return lines
 
 
+async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
+    """Return the answers that were published since a time, as they were published."""
+    from services.notifier.cli import stored_responses
+
+    return await stored_responses.stored_events(conn, since)
+
+
 async def check(conn: Connection) -> list[CheckResult]:
     """Check whether messages are sent in time, and whether every therapist can be reached."""
     row = await (
@@ -156,5 +172,6 @@ plugin = Plugin(
     put_tenant=put_tenant,
     trace=trace,
     check=check,
+    stored_events=stored_events,
     openapi=openapi,
 )

@@ -125,23 +125,24 @@ async def _store(
         at=tx.now,
         episode_id=item.episode_id,
     )
-    event = TherapistRespondedEvent.model_validate(
-        {
-            **envelope_fields(
-                response_event_id(EpisodeId(item.episode_id), revision), "notifier", tx.now, item.record_key
-            ),
-            "data": TherapistResponded(
-                episode_id=item.episode_id,
-                answer_revision=revision,
-                answer=answer,
-                topic=topic,
-                practice_id=session.practice_id,
-                therapist_id=session.therapist_id,
-                client_id=item.client_id,
-                case_id=item.case_id,
-                responded_at=tx.now,
-            ),
-        }
+    response = TherapistResponded(
+        episode_id=item.episode_id,
+        answer_revision=revision,
+        answer=answer,
+        topic=topic,
+        practice_id=session.practice_id,
+        therapist_id=session.therapist_id,
+        client_id=item.client_id,
+        case_id=item.case_id,
+        responded_at=tx.now,
     )
+    value = response_value(response, item.record_key)
     # The detector expects it beside the dyad's ratings: with the same key and partition number.
-    tx.publish(Outgoing(THERAPIST_RESPONDED.name, item.record_key, encode(event), item.partition, HEADERS))
+    tx.publish(Outgoing(THERAPIST_RESPONDED.name, item.record_key, value, item.partition, HEADERS))
+
+
+def response_value(response: TherapistResponded, key: bytes) -> bytes:
+    """Return the value of the record that announces an answer."""
+    event_id = response_event_id(EpisodeId(response.episode_id), response.answer_revision)
+    fields = envelope_fields(event_id, "notifier", response.responded_at, key)
+    return encode(TherapistRespondedEvent.model_validate({**fields, "data": response}))

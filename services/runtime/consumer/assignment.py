@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from services.runtime.kafka.record import TopicPartition
+from services.runtime.outbox.halts import HaltReason
+from services.runtime.outbox.positions import Fingerprint
 from services.runtime.process.metrics import Metrics
 
 
@@ -19,21 +21,42 @@ class Assignment:
         self.assigned: frozenset[TopicPartition] = frozenset()
         self.epochs: dict[TopicPartition, int] = {}
         self.applied: dict[TopicPartition, int] = {}
+        self.unverified: dict[TopicPartition, Fingerprint] = {}
+        """The record that was applied last, of those partitions of which it has not been read again yet."""
+        self.connections: dict[TopicPartition, object] = {}
+        """The connection to each partition's leader when the partition was prepared."""
         self.fenced: frozenset[TopicPartition] = frozenset()
+        self.halted: dict[TopicPartition, tuple[HaltReason, str]] = {}
+        """The assigned partitions that an operator must repair, each with the reason and what to do."""
         self.generation = 0
 
     @property
     def unprepared(self) -> list[TopicPartition]:
         """The assigned partitions that still have to be prepared."""
-        return sorted(self.assigned - self.epochs.keys() - self.fenced)
+        return sorted(self.assigned - self.epochs.keys() - self.fenced - self.halted.keys())
+
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """Where each prepared partition is read: at the next offset, or at the last applied to compare it."""
+        return {one: offset - (one in self.unverified) for one, offset in self.applied.items()}
+
+    @property
+    def problem(self) -> str | None:
+        """Why assigned partitions are not read; None when all of them are, or will be."""
+        parts = [f"halted: {detail}" for _, (_, detail) in sorted(self.halted.items())]
+        if self.fenced:
+            listed = ", ".join(f"{topic}/{number}" for topic, number in sorted(self.fenced))
+            parts.append(f"another process took over {listed}; this one joins the group again")
+        return "; ".join(parts) or None
 
     def assign(self, partitions: frozenset[TopicPartition]) -> None:
         """Replace the assignment by these partitions, none of them prepared."""
         self.generation += 1
+        self._forget_positions()
         self.assigned = partitions
-        self.epochs.clear()
-        self.applied.clear()
         self.fenced = frozenset()
+        self._metrics.fenced_partitions.set(0)
+        self.set_halted({})
         for topic, partition in partitions:
             self._metrics.assigned.labels(topic=topic, partition=partition).set(1)
 
@@ -48,27 +71,44 @@ class Assignment:
         self.assign(frozenset())
 
     def mark_prepared(
-        self, epochs: Mapping[TopicPartition, int], applied: Mapping[TopicPartition, int]
+        self,
+        epochs: Mapping[TopicPartition, int],
+        applied: Mapping[TopicPartition, int],
+        unverified: Mapping[TopicPartition, Fingerprint] | None = None,
     ) -> None:
         """Allow these partitions to be read, from the offsets in `applied` on."""
         self.generation += 1
         self.epochs.update(epochs)
         self.applied.update(applied)
+        self.unverified.update(unverified or {})
 
     def invalidate(self) -> None:
         """Require every partition to be prepared again, because the last commit may or may not be stored."""
         self.generation += 1
-        self.epochs.clear()
-        self.applied.clear()
+        self._forget_positions()
+
+    def set_halted(self, halted: Mapping[TopicPartition, tuple[HaltReason, str]]) -> None:
+        """Ignore exactly these partitions until an operator has repaired them."""
+        if halted != self.halted:
+            self.generation += 1
+        self.halted = dict(halted)
+        self._forget_positions(halted)
+        self._metrics.halted.set(1 if halted else 0)
+        self._metrics.halted_partitions.set(len(halted))
+        self._metrics.fuse_blown.set(1 if HaltReason.FUSE in {why for why, _ in halted.values()} else 0)
 
     def fence(self, partitions: Iterable[TopicPartition]) -> None:
         """Ignore these partitions until the next assignment, because another process owns them."""
         self.generation += 1
         self.fenced |= frozenset(partitions)
-        for partition in self.fenced:
-            self.epochs.pop(partition, None)
-            self.applied.pop(partition, None)
+        self._forget_positions(self.fenced)
+        self._metrics.fenced_partitions.set(len(self.fenced))
 
     def owned(self, topic: str) -> frozenset[int]:
         """Return the numbers of the prepared partitions of a topic."""
         return frozenset(partition for name, partition in self.epochs if name == topic)
+
+    def _forget_positions(self, partitions: Iterable[TopicPartition] | None = None) -> None:
+        for one in list(self.assigned | self.epochs.keys()) if partitions is None else list(partitions):
+            for known in (self.epochs, self.applied, self.unverified, self.connections):
+                known.pop(one, None)

@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 from services.runtime.consumer.commit_offsets import commit_offsets
 from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
 from services.runtime.consumer.in_flight_batch import InFlightBatch
+from services.runtime.consumer.log_check import check_last_applied
 from services.runtime.consumer.order_of_effects import offsets_after
+from services.runtime.consumer.partition_setup import halt_partitions
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
+from services.runtime.outbox.halts import PartitionHalted
 from services.runtime.outbox.positions import PartitionsFenced
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import describe, get_logger
@@ -63,45 +66,11 @@ class BatchProcessor:
             for r in raw
             if (r.topic, r.partition) in owned
         ]
-        if not records:
-            return 0.0
-        starts: dict[TopicPartition, int] = {}
-        for record in records:
-            starts.setdefault((record.topic, record.partition), record.offset)
-        for topic, number in Counter(record.topic for record in records).items():
-            context.metrics.records_read.labels(topic=topic).inc(number)
-        context.metrics.batch_records.observe(len(records))
-        # While something could not be published, no further batch begins.
-        overlapping = len(raw) >= context.limits.max_records and (
-            self._in_flight.active or context.publisher.idle
-        )
-        began, next_offsets = context.clock.monotonic(), offsets_after(records)
-
-        async def last_steps() -> None:
-            await context.effects.finish(next_offsets, self._commit, overlapping=overlapping)
-            context.metrics.batch_seconds.observe(context.clock.monotonic() - began)
-            self._record_success()
-
         try:
-            if not overlapping:
-                await self._in_flight.wait()
-            await context.effects.apply(context.connections, records, overlapping=overlapping)
-            await self._in_flight.wait()
-            self._in_flight.start(last_steps(), starts)
-            if not overlapping:
-                await self._in_flight.wait()
-        except PartitionsFenced as fenced:
-            context.assignment.fence(fenced.partitions)
-            context.health.set_bad("consumer", str(fenced))
-            get_logger().error("partitions-lost", why=str(fenced))
-            self._subscription.pause(fenced.partitions)
-            self._subscription.seek(context.assignment.applied)
-            return 0.0
-        except Halt:
-            raise
-        except Exception as error:
-            return await self._recover(error, starts)
-        return 0.0
+            check_last_applied(records, context.assignment)
+            return await self._process(records, full=len(raw) >= context.limits.max_records)
+        except PartitionHalted as halt:
+            return await self._halt(halt)
 
     async def finish(self) -> float:
         """Wait for the batch in flight; return the seconds to pause.
@@ -135,6 +104,46 @@ class BatchProcessor:
         else:
             get_logger().warning("surroundings-failed", reason=reason, why=describe(error))
 
+    async def _process(self, records: list[Record], *, full: bool) -> float:
+        context = self._context
+        if not records:
+            return 0.0
+        starts: dict[TopicPartition, int] = {}
+        for record in records:
+            starts.setdefault((record.topic, record.partition), record.offset)
+        for topic, number in Counter(record.topic for record in records).items():
+            context.metrics.records_read.labels(topic=topic).inc(number)
+        context.metrics.batch_records.observe(len(records))
+        # While something could not be published, no further batch begins.
+        overlapping = full and (self._in_flight.active or context.publisher.idle)
+        began, next_offsets = context.clock.monotonic(), offsets_after(records)
+
+        async def last_steps() -> None:
+            await context.effects.finish(next_offsets, self._commit, overlapping=overlapping)
+            context.metrics.batch_seconds.observe(context.clock.monotonic() - began)
+            self._record_success()
+
+        try:
+            if not overlapping:
+                await self._in_flight.wait()
+            await context.effects.apply(context.connections, records, overlapping=overlapping)
+            await self._in_flight.wait()
+            self._in_flight.start(last_steps(), starts)
+            if not overlapping:
+                await self._in_flight.wait()
+        except PartitionsFenced as fenced:
+            context.assignment.fence(fenced.partitions)
+            context.report_consumer()
+            get_logger().error("partitions-lost", why=str(fenced))
+            self._subscription.pause(fenced.partitions)
+            self._subscription.seek(context.assignment.positions)
+            return 0.0
+        except Halt:
+            raise
+        except Exception as error:
+            return await self._recover(error, starts)
+        return 0.0
+
     async def _commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
         context = self._context
         await commit_offsets(self._subscription.consumer, next_offsets, context.metrics, context.health)
@@ -142,11 +151,29 @@ class BatchProcessor:
     def _record_success(self) -> None:
         context = self._context
         context.backoff.reset()
-        context.metrics.last_batch.set(context.clock.now().timestamp())
+        now = context.clock.now().timestamp()
+        context.metrics.last_batch.set(now)
         self.has_failed = False
-        for check in ("kafka", "database", "consumer"):
+        for check in ("kafka", "database"):
             context.health.set_good(check)
+        context.report_consumer()
+        if context.health.ready:
+            context.metrics.last_progress.set(now)
         context.health.beat(CONSUME_LOOP)
+
+    async def _halt(self, halt: PartitionHalted) -> float:
+        """Halt one partition; the others are read on from what was applied of them."""
+        context = self._context
+        try:
+            connection = await context.connection.get()
+            await halt_partitions(connection, [halt], context.assignment, context.committer)
+        except Exception as error:
+            # Not stored: the partitions are prepared again, and this one halts again.
+            return await self._recover(error, {})
+        context.report_consumer()
+        self._subscription.pause([halt.partition])
+        self._subscription.seek(context.assignment.positions)
+        return 0.0
 
     async def _recover(self, error: Exception, starts: Mapping[TopicPartition, int]) -> float:
         # In each of its partitions, the batch in flight begins before this one.

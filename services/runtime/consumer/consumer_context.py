@@ -46,6 +46,14 @@ class ConsumerContext:
         """The first connection."""
         return self.connections[0]
 
+    def report_consumer(self) -> None:
+        """Set the check `consumer` good, or bad with the reason while assigned partitions are not read."""
+        problem = self.assignment.problem
+        if problem is None:
+            self.health.set_good("consumer")
+        else:
+            self.health.set_bad("consumer", problem)
+
     async def close_connections(self) -> None:
         """Close all connections; the server rolls back their open transactions."""
         for connection in self.connections:

@@ -1,4 +1,4 @@
-"""Stops the consumer when too many records cannot be processed.
+"""Halts a partition when too many records cannot be processed.
 
 A few bad records are rejected one by one. When nearly every record is bad, the fault is probably in this
 program, and rejecting them all would have to be undone by hand.
@@ -11,6 +11,22 @@ from services.runtime.process.errors import Halt
 from services.runtime.process.settings import FuseSettings
 
 _WINDOW = 1_000
+
+FUSE_ADVICE = (
+    "look at the newest rejections and correct the program or its input; to reject them all, restart with "
+    "RAPPORT_FUSE_IN_A_ROW and RAPPORT_FUSE_OF_LAST_1000 raised"
+)
+
+
+class FuseBlown(Halt):
+    """Too many records could not be processed; `at` is the index of the one that was too many."""
+
+    def __init__(self, problem: str, *, at: int, in_a_row: int, share: float) -> None:
+        super().__init__(f"{problem}: {FUSE_ADVICE}")
+        self.problem = problem
+        self.at = at
+        self.in_a_row = in_a_row
+        self.share = share
 
 
 class Fuse:
@@ -26,7 +42,7 @@ class Fuse:
         """Check, before a commit, whether these records would blow the fuse; count nothing.
 
         Raises:
-            Halt: they would; the message says what to do.
+            FuseBlown: they would; the message says what to do.
         """
         trial = Fuse(self._limits)
         trial._window.extend(self._window)
@@ -37,21 +53,19 @@ class Fuse:
         """Count records in order; True stands for a bad one.
 
         Raises:
-            Halt: too many are bad.
+            FuseBlown: too many are bad.
         """
-        for is_bad in bad:
+        for index, is_bad in enumerate(bad):
             if len(self._window) == _WINDOW:
                 self.in_window -= self._window[0]
             self._window.append(is_bad)
             self.in_window += is_bad
             self.in_a_row = self.in_a_row + 1 if is_bad else 0
             if self.in_a_row >= self._limits.in_a_row:
-                raise Halt(_advice(f"{self.in_a_row} records in a row could not be processed"))
+                raise self._blown(f"{self.in_a_row} records in a row could not be processed", index)
             if self.in_window >= self._limits.of_last_1000:
-                raise Halt(
-                    _advice(
-                        f"{self.in_window} of the last {len(self._window)} records could not be processed"
-                    )
+                raise self._blown(
+                    f"{self.in_window} of the last {len(self._window)} records could not be processed", index
                 )
 
     @property
@@ -59,9 +73,5 @@ class Fuse:
         """The share of bad records among the last 1,000."""
         return self.in_window / _WINDOW
 
-
-def _advice(problem: str) -> str:
-    return (
-        f"{problem}: look at the newest rejections, correct the program or its input, and restart; to reject "
-        "them all, restart once with RAPPORT_FUSE_IN_A_ROW and RAPPORT_FUSE_OF_LAST_1000 raised"
-    )
+    def _blown(self, problem: str, at: int) -> FuseBlown:
+        return FuseBlown(problem, at=at, in_a_row=self.in_a_row, share=self.share)

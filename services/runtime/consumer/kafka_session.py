@@ -20,6 +20,9 @@ from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
+_LOOK_FOR_REPAIRS_S = 5.0
+"""How often a process with halted partitions looks whether they were repaired."""
+
 
 class KafkaSession:
     """Reads batches while Kafka is reachable; `run` raises the error that ends the session early."""
@@ -104,8 +107,10 @@ class KafkaSession:
         async def process() -> float:
             if self._polled_generation != self._context.assignment.generation:
                 # Partitions changed after the poll: some may have been sought elsewhere since.
-                self._subscription.seek(self._context.assignment.applied)
+                self._subscription.seek(self._context.assignment.positions)
                 return 0.0
+            if self._reconnected:
+                return await self._prepare_again()
             return await self._processor.process(raw)
 
         await self._run_exclusively(process)
@@ -133,10 +138,27 @@ class KafkaSession:
         self._context.health.beat(CONSUME_LOOP)
         if not records and self._processor.has_batch_in_flight:
             await self._run_exclusively(self._processor.finish)
+        elif not records and self._reconnected:
+            await self._run_exclusively(self._prepare_again)
+
+    async def on_out_of_range(self) -> None:
+        """Look at the logs again: one of them lost records."""
+        await self._run_exclusively(self._prepare_again)
 
     def on_error(self, error: KafkaError) -> None:
         """Record that reading failed."""
         self._processor.record_failure(error, RetryReason.KAFKA)
+
+    @property
+    def _reconnected(self) -> bool:
+        return self._subscription.reconnected(self._context.assignment.connections)
+
+    async def _prepare_again(self) -> float:
+        """Have every partition compared again with what was applied, because its log may have changed."""
+        pause_s = await self._processor.finish()
+        self._context.assignment.invalidate()
+        self._pause_until_prepared()
+        return pause_s
 
     async def _run_exclusively(self, work: Callable[[], Awaitable[float]]) -> None:
         """Run `work` under the lock unless the session ends, then pause for the seconds it returns."""
@@ -176,7 +198,11 @@ class KafkaSession:
         context = self._context
         backoff = Backoff()
         while True:
-            await self._must_prepare.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_FOR_REPAIRS_S):
+                    await self._must_prepare.wait()
+            if not self._must_prepare.is_set() and not context.assignment.halted:
+                continue
             self._must_prepare.clear()
             while True:
                 try:
@@ -198,9 +224,11 @@ class KafkaSession:
                 context.health.beat(CONSUME_LOOP)
                 await self._pause(backoff.next_s())
             backoff.reset()
-            # Only a finished batch shows that batches can be finished.
-            for check in ("kafka", "database", *(() if self._processor.has_failed else ("consumer",))):
+            for check in ("kafka", "database"):
                 context.health.set_good(check)
+            # Only a finished batch shows that batches can be finished.
+            if not self._processor.has_failed or context.assignment.problem is not None:
+                context.report_consumer()
 
     def _pause_until_prepared(self) -> None:
         """Read nothing until every assigned partition is prepared."""

@@ -9,15 +9,16 @@ docs/flow.md says what happens when the process dies between any two of them.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.runtime.consumer.assignment import Assignment
-from services.runtime.consumer.fuse import Fuse
+from services.runtime.consumer.fuse import FUSE_ADVICE, Fuse, FuseBlown
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.committer import Claim, Committer, Work
+from services.runtime.outbox.halts import HaltReason, PartitionHalted
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
-from services.runtime.process.errors import Collision, Fault, Halt, Reject
+from services.runtime.process.errors import Collision, Fault, Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
@@ -188,28 +189,37 @@ class OrderOfEffects:
     async def _commit(
         self, connection: Connection, records: Sequence[Record], work: Work, *, overlapping: bool
     ) -> None:
-        next_offsets = offsets_after(records)
-        epochs = {partition: self._assignment.epochs[partition] for partition in next_offsets}
+        last = last_records(records)
+        epochs = {partition: self._assignment.epochs[partition] for partition in last}
         bad: list[bool] = []
 
         def check_fuse(tx: Transaction) -> None:
             if tx.bad_records:
                 bad[:] = [(r.topic, r.partition, r.offset) in tx.bad_records for r in records]
-            try:
-                self._fuse.check(bad)
-            except Halt:
-                self._metrics.fuse_blown.set(1)
-                raise
+            self._check_fuse(records, bad)
 
-        claim = Claim(epochs, next_offsets)
+        claim = Claim(epochs, last)
         tx = await self._committer.commit(connection, work, claim, before_commit=check_fuse)
         self._fuse.add(bad or [False] * len(records))
-        self._assignment.applied.update(next_offsets)
+        self._assignment.applied.update(offsets_after(records))
         self._count(records, tx)
         if not overlapping:
             await self._publish(first_alone=bool(tx.outgoing))
         # A batch that is halved many times takes long without being stuck.
         self._report_alive()
+
+    def _check_fuse(self, records: Sequence[Record], bad: Sequence[bool]) -> None:
+        try:
+            self._fuse.check(bad)
+        except FuseBlown as blown:
+            last = records[blown.at]
+            self._metrics.fuse_in_a_row.set(blown.in_a_row)
+            self._metrics.fuse_share.set(blown.share)
+            place = f"{blown.problem}, the last at offset {last.offset}: {FUSE_ADVICE}"
+            first = next(r for r in records if (r.topic, r.partition) == (last.topic, last.partition))
+            raise PartitionHalted(
+                (last.topic, last.partition), HaltReason.FUSE, place, next_offset=first.offset
+            ) from None
 
     async def _publish(self, *, first_alone: bool = True) -> None:
         await self._publisher.publish(first_alone=self._first_alone if first_alone else None)
@@ -264,5 +274,10 @@ def _failure(error: Exception, records: Sequence[Record], *, last: bool) -> Reje
 
 def offsets_after(records: Sequence[Record]) -> dict[TopicPartition, int]:
     """Return, for each partition, the offset that follows its last record."""
+    return {partition: record.offset + 1 for partition, record in last_records(records).items()}
+
+
+def last_records(records: Sequence[Record]) -> dict[TopicPartition, Record]:
+    """Return the last record of each partition."""
     # The records of a partition are in order, so the last one wins.
-    return {(record.topic, record.partition): record.offset + 1 for record in records}
+    return {(record.topic, record.partition): record for record in records}

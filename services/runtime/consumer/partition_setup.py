@@ -2,34 +2,34 @@
 
 1. raise the epoch of each, so that an earlier owner's transaction ends before or never commits
 2. publish the outbox rows that are left for it, before anything new
-3. seek to the lower of the applied and the committed offset
+3. seek to the last applied record, or to the committed offset where it is lower
+
+A partition that is halted, or whose log is not the one that was applied, is left alone until it is repaired.
 """
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import aiokafka
 from aiokafka import AIOKafkaConsumer
 
 from services.runtime.consumer.assignment import Assignment
+from services.runtime.consumer.log_check import LogOffsets, Start, find_start
 from services.runtime.kafka.record import TopicPartition
+from services.runtime.kafka.subscription import leader_connection
 from services.runtime.outbox.committer import Committer
+from services.runtime.outbox.halts import HaltReason, PartitionHalted
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
-from services.runtime.outbox.positions import starting_offset
+from services.runtime.outbox.positions import Applied
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.log import get_logger
 
 _KAFKA_DEADLINE_S = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class _LogOffsets:
-    """A partition's first offset, the offset after its last record, and the group's committed offset."""
-
-    begin: int
-    end: int
-    committed: int | None
+_LOOKS_AT_THE_END = 4
+_BETWEEN_LOOKS_S = 0.5
+"""A new leader may show an earlier end for a moment, until it knows what its followers have."""
 
 
 async def prepare_partitions(
@@ -44,9 +44,9 @@ async def prepare_partitions(
     """Prepare all assigned partitions; with `adopt`, accept a log that lacks records which were not applied.
 
     Raises:
-        Halt: a log no longer holds records that were never applied, or is another log.
         Exception: one that `retry_reason` knows; no partition is prepared then.
     """
+    await _read_halted(connection, assignment, committer)
     partitions = assignment.unprepared
     if not partitions:
         return
@@ -56,25 +56,51 @@ async def prepare_partitions(
     numbers = {number for _, number in partitions}
     await _publish_remaining_rows(connection, numbers, committer, publisher)
     async with asyncio.timeout(_KAFKA_DEADLINE_S):
-        logs = await _read_log_offsets(consumer, partitions)
-    starts: dict[TopicPartition, int] = {}
-    applied: dict[TopicPartition, int] = {}
+        logs = await _read_log_offsets(consumer, partitions, stored)
+    # Only now: a connection made after the end was read is a reason to prepare again.
+    connections = {partition: leader_connection(consumer, partition) for partition in partitions}
+    starts: dict[TopicPartition, Start] = {}
+    halts: list[PartitionHalted] = []
     for partition in partitions:
-        log, done = logs[partition], stored.get(partition)
-        start = starting_offset(
-            partition, applied=done, committed=log.committed, begin=log.begin, end=log.end, adopt=adopt
-        )
-        starts[partition] = start
-        # Records below the applied offset are skipped; of an adopted log nothing has been applied.
-        applied[partition] = done if done is not None and log.begin <= done <= log.end else start
-    assignment.mark_prepared(epochs, applied)
+        try:
+            starts[partition] = find_start(partition, stored.get(partition), logs[partition], adopt=adopt)
+        except PartitionHalted as halt:
+            halts.append(halt)
+    if halts:
+        await halt_partitions(connection, halts, assignment, committer)
+    assignment.connections.update({one: connections[one] for one in starts})
+    assignment.mark_prepared(
+        {one: epochs[one] for one in starts},
+        {one: start.applied for one, start in starts.items()},
+        {one: start.last for one, start in starts.items() if start.last is not None},
+    )
     for partition, start in starts.items():
-        consumer.seek(aiokafka.TopicPartition(*partition), start)
-    consumer.resume(*(aiokafka.TopicPartition(*partition) for partition in partitions))
+        consumer.seek(aiokafka.TopicPartition(*partition), start.offset)
+    consumer.resume(*(aiokafka.TopicPartition(*partition) for partition in starts))
     get_logger().info(
         "partitions-prepared",
-        partitions=[f"{topic}/{number}@{starts[topic, number]}" for topic, number in partitions],
+        partitions=[f"{topic}/{number}@{start.offset}" for (topic, number), start in starts.items()],
     )
+
+
+async def halt_partitions(
+    connection: Connection, halts: Iterable[PartitionHalted], assignment: Assignment, committer: Committer
+) -> None:
+    """Store that these partitions are halted, then ignore them."""
+    async with connection.transaction():
+        for halt in halts:
+            await committer.halts.record(connection, committer.cluster_id, halt)
+            get_logger().critical("halted", why=str(halt))
+    await _read_halted(connection, assignment, committer)
+
+
+async def _read_halted(connection: Connection, assignment: Assignment, committer: Committer) -> None:
+    async with connection.transaction():
+        rows = await committer.halts.read(connection, committer.cluster_id)
+    halted: dict[TopicPartition, tuple[HaltReason, str]] = {
+        row.partition: (row.reason, row.detail) for row in rows if row.partition in assignment.assigned
+    }
+    assignment.set_halted(halted)
 
 
 async def _publish_remaining_rows(
@@ -104,13 +130,22 @@ async def _publish_remaining_rows(
 
 
 async def _read_log_offsets(
-    consumer: AIOKafkaConsumer, partitions: list[TopicPartition]
-) -> dict[TopicPartition, _LogOffsets]:
+    consumer: AIOKafkaConsumer, partitions: list[TopicPartition], stored: Mapping[TopicPartition, Applied]
+) -> dict[TopicPartition, LogOffsets]:
     keys = [aiokafka.TopicPartition(*partition) for partition in partitions]
     begins = await consumer.beginning_offsets(keys)
     ends = await consumer.end_offsets(keys)
+    for _ in range(_LOOKS_AT_THE_END - 1):
+        if all(
+            ends[key] >= stored[one].next_offset
+            for one, key in zip(partitions, keys, strict=True)
+            if one in stored
+        ):
+            break
+        await asyncio.sleep(_BETWEEN_LOOKS_S)
+        ends = await consumer.end_offsets(keys)
     committed = await asyncio.gather(*(consumer.committed(key) for key in keys))
     return {
-        partition: _LogOffsets(begins[key], ends[key], offset)
+        partition: LogOffsets(begins[key], ends[key], offset)
         for partition, key, offset in zip(partitions, keys, committed, strict=True)
     }

@@ -1,5 +1,6 @@
-"""Exports positions and lag of a session once a second, and ends a session that no longer reads."""
+"""Exports positions and lag of a session once a second, and ends one that no longer reads, or not alone."""
 
+import random
 from typing import Protocol
 
 from aiokafka import TopicPartition
@@ -14,6 +15,8 @@ FETCH_ANSWER_LIMIT_S = 15.0
 """A reachable broker answers a fetch within half a second, whether or not there are records."""
 POLL_LIMIT_S = 90.0
 """aiokafka's client can fail internally for good; a new session is cheap."""
+REJOIN_AFTER_S = (1.0, 5.0)
+"""How long partitions of another owner are left alone before the group decides again whose they are."""
 
 
 class WatchedSession(Protocol):
@@ -40,6 +43,7 @@ class Watchdog:
     def __init__(self, session: WatchedSession, context: ConsumerContext) -> None:
         self._session = session
         self._context = context
+        self._rejoin_at: float | None = None
 
     async def run(self) -> None:
         """Check until cancelled."""
@@ -50,12 +54,15 @@ class Watchdog:
     def check(self) -> None:
         """Export positions, update health, and end a session that no longer polls."""
         context, session = self._context, self._session
+        answered_at = self._export_positions()
+        if self._must_rejoin():
+            session.end(Retry("another process took over partitions; this one joins the group again"))
+            return
         if session.busy:
             return
         if context.clock.monotonic() - session.polled_at > POLL_LIMIT_S:
             session.end(Retry(f"the Kafka client did not poll for {POLL_LIMIT_S:g} s"))
             return
-        answered_at = self._export_positions()
         if answered_at is None:
             # A replica without partitions polls with nothing to read; that is progress, too.
             if session.assigned_by_kafka and not context.assignment.assigned:
@@ -68,6 +75,17 @@ class Watchdog:
         context.health.set_good("kafka")
         self._record_progress()
 
+    def _must_rejoin(self) -> bool:
+        # Whoever of the two is still a member of the group gets the partitions; at random moments, so that
+        # two that took over from each other do not do so again.
+        if not self._context.assignment.fenced:
+            self._rejoin_at = None
+            return False
+        now = self._context.clock.monotonic()
+        if self._rejoin_at is None:
+            self._rejoin_at = now + random.uniform(*REJOIN_AFTER_S)  # noqa: S311 - no secret
+        return now >= self._rejoin_at
+
     def _record_progress(self) -> None:
         if self._context.health.ready:
             self._context.metrics.last_progress.set(self._context.clock.now().timestamp())
@@ -78,7 +96,7 @@ class Watchdog:
         metrics, assignment = self._context.metrics, self._context.assignment
         consumer = self._session.subscription.consumer
         newest: float | None = None
-        total_lag = 0
+        total_lag, all_known = 0, True
         for (topic, partition), applied in assignment.applied.items():
             labels = {"topic": topic, "partition": partition}
             metrics.position.labels(**labels).set(applied)
@@ -87,12 +105,15 @@ class Watchdog:
                 end, answered_ms = consumer.highwater(key), consumer.last_poll_timestamp(key)
             except (AssertionError, IllegalStateError):  # just revoked
                 continue
-            if end is not None:
+            if end is None:
+                all_known = False
+            else:
                 lag = max(0, end - applied)
                 total_lag += lag
                 metrics.lag.labels(**labels).set(lag)
             if answered_ms is not None:
                 newest = max(newest or 0.0, answered_ms / 1000)
-        caught_up = assignment.assigned and not assignment.unprepared and not total_lag
+        caught_up = assignment.assigned and assignment.applied.keys() == assignment.assigned
+        caught_up = caught_up and all_known and not total_lag
         metrics.caught_up.set(1 if caught_up else 0)
         return newest

@@ -4,6 +4,7 @@ Its defaults would commit past failures, drop a batch because of one bad header,
 and log two lines for each message; every setting below prevents one of these.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -12,8 +13,14 @@ from typing import Protocol, cast
 import aiokafka
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.client import ConnectionGroup
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import (
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
@@ -40,6 +47,9 @@ class SubscriptionListener(Protocol):
     async def on_poll(self, records: int) -> None:
         """Take note of a poll that returned this number of records, possibly none."""
 
+    async def on_out_of_range(self) -> None:
+        """Take note that a position is outside its log, which lost records at one of its ends."""
+
     def on_error(self, error: KafkaError) -> None:
         """Take note that reading failed; the loop pauses for some seconds and tries again."""
 
@@ -54,9 +64,13 @@ class _ReportingConsumer(AIOKafkaConsumer):  # type: ignore[misc] # the library 
     async def getmany(
         self, *partitions: aiokafka.TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[aiokafka.TopicPartition, list[ConsumerRecord]]:
-        records: dict[aiokafka.TopicPartition, list[ConsumerRecord]]
+        records: dict[aiokafka.TopicPartition, list[ConsumerRecord]] = {}
         try:
             records = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+        except NoOffsetForPartitionError:  # assigned, and not sought yet
+            await asyncio.sleep(timeout_ms / 1000)
+        except OffsetOutOfRangeError:
+            await self._listener.on_out_of_range()
         except KafkaError as error:
             self._listener.on_error(error)
             raise
@@ -115,7 +129,7 @@ class Subscription:
             batch=True,
             group_id=group,
             group_instance_id=kafka.group_instance_id,
-            auto_offset_reset="earliest",
+            auto_offset_reset="none",  # where to read on is never decided by the client
             ack_policy=AckPolicy.MANUAL,  # also switches automatic commits off
             isolation_level="read_committed",
             partition_assignment_strategy=(RangePartitionAssignor,),  # one member per partition number
@@ -150,6 +164,11 @@ class Subscription:
             for partition, offset in offsets.items():
                 self.consumer.seek(aiokafka.TopicPartition(*partition), offset)
 
+    def reconnected(self, connections: Mapping[TopicPartition, object]) -> bool:
+        """Return whether a leader is reached through another connection than the given one."""
+        now = ((leader_connection(self.consumer, one), then) for one, then in connections.items())
+        return any(found is not None and found is not then for found, then in now)
+
     async def start(self) -> None:
         """Join the group; return when partitions are assigned, and read from then on.
 
@@ -166,6 +185,17 @@ class Subscription:
     async def stop(self) -> None:
         """Let the batch in flight finish, leave the group and disconnect."""
         await self._broker.stop()
+
+
+def leader_connection(consumer: AIOKafkaConsumer, partition: TopicPartition) -> object | None:
+    """Return the live connection to the partition's leader, None while there is none.
+
+    Another object than before means another leader, or one that was away: its log may have lost its end.
+    """
+    client = consumer._client  # noqa: SLF001 - the library tells nobody that it reconnected
+    leader = client.cluster.leader_for_partition(aiokafka.TopicPartition(*partition))
+    connection = client._conns.get((leader, ConnectionGroup.DEFAULT))  # noqa: SLF001
+    return connection if connection is not None and connection.connected() else None
 
 
 def _handler(batch: Callable[[RawBatch], Awaitable[None]]) -> Callable[[RawBatch], Awaitable[None]]:

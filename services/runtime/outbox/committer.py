@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from services.runtime.kafka.record import TopicPartition
+from services.runtime.kafka.record import Record, TopicPartition
+from services.runtime.outbox.halts import HaltStore
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.outbox_table import Outbox
 from services.runtime.outbox.positions import PositionStore
@@ -21,10 +22,10 @@ Work = Callable[[Transaction], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The partitions that a transaction acts for, with their epochs and the offsets it applies them to."""
+    """The partitions that a transaction acts for, with their epochs and the last records it applies."""
 
     epochs: Mapping[TopicPartition, int]
-    next_offsets: Mapping[TopicPartition, int]
+    last_records: Mapping[TopicPartition, Record]
 
 
 class Committer:
@@ -43,6 +44,7 @@ class Committer:
     ) -> None:
         self.outbox = Outbox(schema)
         self.positions = PositionStore(schema)
+        self.halts = HaltStore(schema)
         self.cluster_id = ""
         self._schema = schema
         self._publisher = publisher
@@ -86,7 +88,7 @@ class Committer:
                         before_commit(tx)
                     await self._write_rejections(connection, tx.rejections)
                     if claim is not None:
-                        await self.positions.advance(connection, self.cluster_id, claim.next_offsets)
+                        await self.positions.advance(connection, self.cluster_id, claim.last_records)
                     batch = await self.outbox.write(connection, tx.outgoing)
                     checkpoint("before-commit-transaction")
         except BaseException as error:

@@ -1,8 +1,10 @@
 """Stores how far each partition has been applied, which epoch may apply it, and in which Kafka cluster."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from zlib import crc32
 
-from services.runtime.kafka.record import TopicPartition
+from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Fault, Halt
 
@@ -13,6 +15,28 @@ class PartitionsFenced(Fault):
     def __init__(self, partitions: Sequence[TopicPartition]) -> None:
         super().__init__(f"another process took over {_listed(partitions)}; this one leaves them alone")
         self.partitions = tuple(partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What identifies a record at its offset: two records with the same one are the same record."""
+
+    timestamp_ms: int
+    crc: int
+
+    @classmethod
+    def of(cls, record: Record) -> "Fingerprint":
+        """Return the fingerprint of a record: its timestamp, and a CRC-32 over key and value."""
+        return cls(record.timestamp_ms, crc32(record.value or b"", crc32(record.key or b"")))
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How far a partition has been applied."""
+
+    next_offset: int
+    last: Fingerprint | None = None
+    """The record at `next_offset - 1`; None when it is not known."""
 
 
 class PositionStore:
@@ -82,29 +106,68 @@ class PositionStore:
 
     async def applied(
         self, connection: Connection, cluster_id: str, partitions: Sequence[TopicPartition]
-    ) -> dict[TopicPartition, int]:
-        """Return the next offset to apply for each of these partitions that has one."""
+    ) -> dict[TopicPartition, Applied]:
+        """Return how far each of these partitions has been applied, for those that have been read."""
         cursor = await connection.execute(
             f"""
-            SELECT topic, partition, next_offset FROM {self._schema}.applied
+            SELECT topic, partition, next_offset, last_timestamp_ms, last_crc FROM {self._schema}.applied
             WHERE cluster_id = %s AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int4[]))
             """,
             (cluster_id, *_columns(partitions)),
         )
-        return {(topic, partition): offset async for topic, partition, offset in cursor}
+        return {
+            (topic, partition): Applied(offset, None if crc is None else Fingerprint(timestamp, crc))
+            async for topic, partition, offset, timestamp, crc in cursor
+        }
 
     async def advance(
-        self, connection: Connection, cluster_id: str, next_offsets: Mapping[TopicPartition, int]
+        self, connection: Connection, cluster_id: str, last_records: Mapping[TopicPartition, Record]
     ) -> None:
-        """Store the offset that follows the last record applied in the open transaction, per partition."""
-        partitions = sorted(next_offsets)
+        """Store, per partition, the last record applied in the open transaction and the offset after it."""
+        partitions = sorted(last_records)
+        last = [last_records[partition] for partition in partitions]
+        prints = [Fingerprint.of(record) for record in last]
         await connection.execute(
             f"""
-            INSERT INTO {self._schema}.applied (cluster_id, topic, partition, next_offset)
-            SELECT %s, * FROM unnest(%s::text[], %s::int4[], %s::int8[])
-            ON CONFLICT (cluster_id, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset
+            INSERT INTO {self._schema}.applied
+                (cluster_id, topic, partition, next_offset, last_timestamp_ms, last_crc)
+            SELECT %s, * FROM unnest(%s::text[], %s::int4[], %s::int8[], %s::int8[], %s::int8[])
+            ON CONFLICT (cluster_id, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset,
+                last_timestamp_ms = EXCLUDED.last_timestamp_ms, last_crc = EXCLUDED.last_crc
             """,
-            (cluster_id, *_columns(partitions), [next_offsets[partition] for partition in partitions]),
+            (
+                cluster_id,
+                *_columns(partitions),
+                [record.offset + 1 for record in last],
+                [found.timestamp_ms for found in prints],
+                [found.crc for found in prints],
+            ),
+        )
+
+    async def move(
+        self,
+        connection: Connection,
+        cluster_id: str,
+        partition: TopicPartition,
+        next_offset: int,
+        last: Fingerprint | None,
+    ) -> None:
+        """Set where a partition is read on, and the record before it; None when there is none."""
+        await connection.execute(
+            f"""
+            INSERT INTO {self._schema}.applied
+                (cluster_id, topic, partition, next_offset, last_timestamp_ms, last_crc)
+            VALUES (%s, %s, %s, %s, %s, %s)
+            ON CONFLICT (cluster_id, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset,
+                last_timestamp_ms = EXCLUDED.last_timestamp_ms, last_crc = EXCLUDED.last_crc
+            """,
+            (
+                cluster_id,
+                *partition,
+                next_offset,
+                None if last is None else last.timestamp_ms,
+                None if last is None else last.crc,
+            ),
         )
 
 
@@ -130,38 +193,3 @@ def _columns(partitions: Sequence[TopicPartition]) -> tuple[list[str], list[int]
 
 def _listed(partitions: Sequence[TopicPartition]) -> str:
     return ", ".join(f"{topic}/{number}" for topic, number in partitions)
-
-
-def starting_offset(
-    partition: TopicPartition,
-    *,
-    applied: int | None,
-    committed: int | None,
-    begin: int,
-    end: int,
-    adopt: bool,
-) -> int:
-    """Return where to start reading: the lower of applied and committed offset, or the beginning.
-
-    `begin` is the offset of the log's oldest record, `end` that of the next record to be written. The applied
-    offset decides; a committed offset that the log no longer holds is ignored.
-
-    Raises:
-        Halt: records that were never applied are gone, or the log is shorter than what was applied of it;
-            with `adopt` the log is read from its beginning instead.
-    """
-    if applied is None:
-        return begin
-    if not begin <= applied <= end:
-        if adopt:
-            return begin
-        problem = (
-            f"{begin - applied} records were deleted from the log before they were read"
-            if applied < begin
-            else f"the log ends at {end}, before the {applied} that was applied: it is another log"
-        )
-        raise Halt(
-            f"{_listed([partition])}: {problem}; find out why, then run `rapport topics adopt-cluster` to "
-            "continue with the logs as they are"
-        )
-    return applied if committed is None else max(begin, min(applied, committed))

@@ -63,6 +63,38 @@ def subcommands(app: typer.Typer, name: str, summary: str) -> typer.Typer:
 
 
 @dataclass(frozen=True, slots=True)
+class LogEnd:
+    """The part of a partition's log from an offset on."""
+
+    cluster_id: str
+    topic: str
+    partition: int
+    from_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRecord:
+    """A record whose place in the log is stored."""
+
+    offset: int
+    matches: Callable[[bytes | None, bytes | None], bool]
+    """Whether a record's key and value are those of this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event that was published and can be published again from what is stored, byte by byte."""
+
+    event_id: str
+    what: str
+    """Names it by ids, for an operator."""
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """One service's contribution to the command line."""
 
@@ -77,6 +109,12 @@ class Plugin:
     """Returns the events of a piece of work, given its tenant and id, oldest first."""
     check: Callable[[Connection], Awaitable[list[CheckResult]]] | None = None
     """Checks this service's tables for `rapport doctor`."""
+    known_records: Callable[[Connection, LogEnd], Awaitable[list[KnownRecord]]] | None = None
+    """Returns the records of a log, from an offset on, whose places the service stores."""
+    forget_log_end: Callable[[Connection, LogEnd, str], Awaitable[list[str]]] | None = None
+    """Moves what is stored of a lost end of a log to another cluster id; returns one line for each by id."""
+    stored_events: Callable[[Connection, datetime], Awaitable[list[StoredEvent]]] | None = None
+    """Returns the events that the service published since a time, as far as it stores them, oldest first."""
     has_tables: bool = False
     """Whether the service keeps tables in a database schema that has its name."""
     openapi: Callable[[], dict[str, Any]] | None = None

@@ -106,7 +106,18 @@ class Metrics:
         self.outbox_waiting = self._gauge(
             "rapport_outbox_rows_waiting", "Stored records that Kafka has not acknowledged yet."
         )
-        self.halted = self._gauge("rapport_halted", "1 while the consumer is halted and needs an operator.")
+        self.halted = self._gauge(
+            "rapport_halted",
+            "1 while the consumer, or one of its partitions, is halted and needs an operator.",
+        )
+        self.halted_partitions = self._gauge(
+            "rapport_consumer_halted_partitions",
+            "Partitions of this process that are not read until `rapport halts repair`.",
+        )
+        self.fenced_partitions = self._gauge(
+            "rapport_consumer_fenced_partitions",
+            "Partitions of this process that another process took over.",
+        )
         self.fuse_blown = self._gauge("rapport_fuse_blown", "1 after too many bad records.")
         self.fuse_in_a_row = self._gauge("rapport_fuse_in_a_row", "Bad records in a row up to now.")
         self.fuse_share = self._gauge("rapport_fuse_share", "Share of bad records among the last 1,000.")

@@ -15,6 +15,7 @@ COMMANDS = (
     ("demo",), ("up",), ("send",), ("why",), ("doctor",), ("migrate",),
     ("practices", "add"), ("practices", "import"), ("practices", "set"), ("practices", "rotate"),
     ("practices", "list"), ("practices", "options"), ("practices", "status"),
+    ("halts", "list"), ("halts", "repair"),
     ("topics", "apply"), ("topics", "check"), ("topics", "adopt-cluster"),
     ("schemas", "export"), ("schemas", "check"),
 )  # fmt: skip

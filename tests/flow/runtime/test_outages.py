@@ -142,4 +142,4 @@ async def test_a_log_that_ends_before_what_was_applied_halts(sample: Sample) -> 
     async with process(ready=False):
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
-    assert "it is another log" in process.reasons_at_stop["consumer"]
+    assert "the log ends at 1, before the 900 that was applied" in process.reasons_at_stop["consumer"]

@@ -3,8 +3,10 @@
 import asyncio
 
 import psycopg
+import pytest
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
+from services.runtime.consumer import watchdog
 from services.runtime.consumer.commit_offsets import commit_offsets
 from services.runtime.kafka.producer import MAX_BATCH_BYTES, Producer
 from tests.support.runtime.sample_service import Sample, until
@@ -52,9 +54,10 @@ async def test_records_read_before_a_rebalance_are_read_again(sample: Sample) ->
         assert consumer.owned_partitions(sample.topic) == frozenset(range(4))
 
 
-async def test_a_paused_owner_ignores_a_partition_that_another_process_took_over(
-    sample: Sample,
+async def test_a_partition_that_another_process_took_over_is_ignored_until_the_group_decides_again(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watchdog, "REJOIN_AFTER_S", (2.0, 2.0))
     process = sample.consumer()
     async with process():
         with psycopg.connect(sample.database_url) as conn:
@@ -65,9 +68,15 @@ async def test_a_paused_owner_ignores_a_partition_that_another_process_took_over
         assert f"another process took over {sample.topic}/0" in process.reasons["consumer"]
         assert sample.effects() == []
         assert await sample.published() == []
+        assert process.value("rapport_consumer_fenced_partitions") == 1
 
         await sample.send(["7"], partition=1)
         await until(lambda: sample.effects() == ["7"], "the partition that is still ours")
+        assert not process.health.ready
+
+        await until(lambda: sample.effects() == ["0", "1", "2", "7"], "the partition, after joining again")
+        await until(lambda: process.health.ready, "readiness")
+        assert process.value("rapport_consumer_fenced_partitions") == 0
 
 
 async def test_each_assignment_raises_the_epoch(sample: Sample) -> None:
@@ -100,7 +109,7 @@ async def test_the_live_consumer_has_the_settings_that_lose_nothing(sample: Samp
         live = session.subscription.consumer
 
         assert live._enable_auto_commit is False
-        assert live._auto_offset_reset == "earliest"
+        assert live._auto_offset_reset == "none"
         assert live._isolation_level == "read_committed"
         assert live._partition_assignment_strategy == (RangePartitionAssignor,)
         assert live._coordinator._group_instance_id is None

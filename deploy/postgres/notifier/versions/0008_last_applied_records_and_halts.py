@@ -1,0 +1,20 @@
+"""Adds the last applied record of each partition, and the partitions that are halted until a repair."""
+
+from alembic import op
+
+from deploy.postgres.runtime_tables import drop_halts, add_halts
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add columns and table."""
+    op.execute(add_halts("notifier"))
+
+
+def downgrade() -> None:
+    """Drop them; halted partitions are read again."""
+    op.execute(drop_halts("notifier"))

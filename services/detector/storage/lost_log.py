@@ -1,0 +1,84 @@
+"""Reads the places of ratings in the log, and published changes, to repair a log that lost its end."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from schemas import topics
+from schemas.ids import EpisodeId, episode_event_id
+from services.detector.contracts import Changed, RatedEvent, arriving, encode, envelope
+from services.runtime.process.cli_plugin import Connection, KnownRecord, LogEnd, StoredEvent
+
+_PLACES = """
+SELECT "offset", rating_id FROM detector.{table}
+WHERE cluster_id = %s AND partition = %s AND "offset" >= %s
+"""
+_MOVE = """
+UPDATE detector.{table} SET cluster_id = %s
+WHERE cluster_id = %s AND partition = %s AND "offset" >= %s
+RETURNING practice_id, rating_id, "offset"
+"""
+_CHANGES = """
+SELECT c.episode_id, c.revision, c.changed_at, c.data::text, d.key, d.partition
+FROM detector.episode_change c JOIN detector.episode e USING (episode_id) JOIN detector.dyad d USING (dyad_id)
+WHERE c.changed_at >= %s ORDER BY c.changed_at, c.episode_id, c.revision
+"""
+_decode_change = msgspec.json.Decoder(Changed).decode
+
+
+async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
+    """Return the ratings and duplicates of a partition from an offset on."""
+    if end.topic != topics.SESSION_RATED.name:
+        return []
+    known = []
+    for table in ("rating", "duplicate"):
+        rows = await conn.execute(
+            _PLACES.format(table=table).encode(), (end.cluster_id, end.partition, end.from_offset)
+        )
+        known += [KnownRecord(offset, _is_rating(rating_id)) async for offset, rating_id in rows]
+    return known
+
+
+async def forget_log_end(conn: Connection, end: LogEnd, cluster_id: str) -> list[str]:
+    """Move ratings and duplicates of a lost end of the log to another cluster id; name the ratings.
+
+    Their places belong to other records now.
+    """
+    if end.topic != topics.SESSION_RATED.name:
+        return []
+    where = (cluster_id, end.cluster_id, end.partition, end.from_offset)
+    await conn.execute(_MOVE.format(table="duplicate").encode(), where)
+    rows = await (await conn.execute(_MOVE.format(table="rating").encode(), where)).fetchall()
+    return [
+        f"rating {rating} of {practice} (offset {offset}): stored and assessed"
+        for practice, rating, offset in sorted(rows, key=lambda row: row[2])
+    ]
+
+
+async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
+    """Return the changes of episodes that were published since a time, as they were published."""
+    rows = await conn.execute(_CHANGES, (since,))
+    return [_change(row) async for row in rows]
+
+
+def _is_rating(rating_id: str) -> Callable[[bytes | None, bytes | None], bool]:
+    def matches(_key: bytes | None, value: bytes | None) -> bool:
+        try:
+            event = arriving.decode(value or b"")
+        except msgspec.MsgspecError:
+            return False
+        return isinstance(event, RatedEvent) and event.data.rating_id == rating_id
+
+    return matches
+
+
+def _change(row: tuple[Any, ...]) -> StoredEvent:
+    episode, revision, at, data, key, partition = row
+    event_id = str(episode_event_id(EpisodeId(episode), revision))
+    # The table keeps JSON without an order; encoding it again restores the published bytes.
+    change = _decode_change(data)
+    value = envelope(topics.EPISODE_CHANGED.name, event_id, at, bytes(key), encode(change))
+    what = f"change {revision} of episode {episode} ({change.change}) of {change.practice_id}"
+    return StoredEvent(event_id, what, topics.EPISODE_CHANGED.name, partition, bytes(key), value)
