@@ -63,7 +63,7 @@ async def _check_kafka(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
 
 
 async def _check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
-    from services.runtime.postgres.connect import connect, conninfo
+    from services.runtime.postgres.connect import HAS_TRANSACTION_TIMEOUT, connect, conninfo
     from services.runtime.postgres.migrations import pending
 
     settings = endpoints.database
@@ -76,6 +76,13 @@ async def _check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     async with connection:
         version = str(connection.info.server_version // 10_000)
         yield CheckResult("PostgreSQL", Verdict.GOOD, f"version {version} answers")
+        if connection.info.server_version < HAS_TRANSACTION_TIMEOUT:
+            yield CheckResult(
+                "PostgreSQL's time limits",
+                Verdict.NOTICE,
+                "before version 17 a frozen process keeps its locks for as long as it is frozen",
+                "use PostgreSQL 17 or newer",
+            )
         behind = {
             name: pending(conninfo(settings, "doctor"), name) for name in plugins.services_with_tables()
         }

@@ -70,6 +70,7 @@ class BatchConsumer:
             clock=clock,
             checkpoint=checkpoint,
             deadline_s=limits.transaction_deadline_s,
+            scheduled_deadline_s=limits.scheduled_deadline_s,
         )
         effects = OrderOfEffects(
             handling.handle,
@@ -91,7 +92,12 @@ class BatchConsumer:
             source=source,
             limits=limits,
             connections=[
-                ReconnectingConnection(database, service) for _ in range(limits.parallel_transactions)
+                ReconnectingConnection(
+                    database,
+                    service,
+                    transaction_timeout_s=limits.transaction_deadline_s + limits.frozen_margin_s,
+                )
+                for _ in range(limits.parallel_transactions)
             ],
             producer=producer,
             publisher=publisher,
@@ -160,7 +166,12 @@ class BatchConsumer:
         """
         context = self._context
         try:
-            connection = await connect(self._database, self._service)
+            limits = context.limits
+            connection = await connect(
+                self._database,
+                self._service,
+                transaction_timeout_s=limits.scheduled_deadline_s + limits.frozen_margin_s,
+            )
             async with contextlib.AsyncExitStack() as stack:
                 stack.push_async_callback(connection.close)
                 await context.committer.commit(connection, work)

@@ -50,8 +50,12 @@ class BatchLimits:
     """Transactions that process one large batch concurrently, each on its own partitions."""
     parallel_from_records: int = 256
     """Batches with fewer records are processed in one transaction."""
-    transaction_deadline_s: float = 60.0
+    transaction_deadline_s: float = 12.0
     """A transaction that takes longer is rolled back and tried again."""
+    scheduled_deadline_s: float = 60.0
+    """The same for scheduled work and web responses, which hold no partition."""
+    frozen_margin_s: float = 2.0
+    """PostgreSQL ends a transaction this long after its deadline, if this process is frozen and does not."""
     abandoned_after_s: float = ABANDONED_AFTER_S
     """Outbox rows of other processes that are older than this are published by this process."""
     fuse: FuseSettings = field(default_factory=FuseSettings)

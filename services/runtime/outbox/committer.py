@@ -41,6 +41,7 @@ class Committer:
         clock: Clock,
         checkpoint: Checkpoint,
         deadline_s: float,
+        scheduled_deadline_s: float,
     ) -> None:
         self.outbox = Outbox(schema)
         self.positions = PositionStore(schema)
@@ -53,6 +54,7 @@ class Committer:
         self._clock = clock
         self._checkpoint = checkpoint
         self._deadline_s = deadline_s
+        self._scheduled_deadline_s = scheduled_deadline_s
 
     async def commit(
         self,
@@ -75,7 +77,8 @@ class Committer:
         tx = Transaction(connection, self._clock.now(), self.cluster_id, self._rejection_event)
         checkpoint = self._checkpoint if claim is not None else no_checkpoint
         published = self._publisher.take_published()
-        deadline = asyncio.timeout(self._deadline_s)
+        deadline_s = self._scheduled_deadline_s if claim is None else self._deadline_s
+        deadline = asyncio.timeout(deadline_s)
         try:
             with self._metrics.transaction_seconds.time():
                 async with deadline, connection.transaction():
@@ -94,7 +97,7 @@ class Committer:
         except BaseException as error:
             self._publisher.return_published(published)
             if isinstance(error, TimeoutError) and deadline.expired():
-                raise TooMuch(f"a transaction took longer than {self._deadline_s:g} s") from error
+                raise TooMuch(f"a transaction took longer than {deadline_s:g} s") from error
             raise
         self._publisher.enqueue(batch)
         for rejection in tx.rejections:

@@ -13,10 +13,18 @@ from services.runtime.process.settings import DatabaseSettings, read_secret
 
 Connection = AsyncConnection[TupleRow]
 
+HAS_TRANSACTION_TIMEOUT = 170_000
+"""The first version of PostgreSQL that limits a whole transaction, as its clients report it."""
+
 SESSION: Mapping[str, str] = {
     # Otherwise a paused process with an open transaction would block the next owner for ever.
     "idle_in_transaction_session_timeout": "5s",
     "lock_timeout": "5s",
+    # A client that lost its power is noticed by the server within seconds, too, and loses its locks.
+    "tcp_keepalives_idle": "5s",
+    "tcp_keepalives_interval": "2s",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
     # What a response calls stored must be on disk.
     "synchronous_commit": "on",
     "timezone": "UTC",
@@ -49,14 +57,25 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
     return make_conninfo(url, **extra)
 
 
-async def connect(settings: DatabaseSettings, application_name: str) -> Connection:
+async def connect(
+    settings: DatabaseSettings, application_name: str, *, transaction_timeout_s: float | None = None
+) -> Connection:
     """Return a connection that begins a transaction with its first statement.
+
+    After `transaction_timeout_s` the server ends a transaction, whatever its client does: one that is frozen
+    in the middle of a pipeline counts neither as idle nor as waiting for a lock. A server before version 17
+    has no such limit; there a frozen client keeps its locks until it goes on or its connection breaks.
 
     Raises:
         psycopg.OperationalError: the server is away or refuses the connection.
     """
     connection = await AsyncConnection.connect(conninfo(settings, application_name))
     arrays.register(connection.adapters)
+    if transaction_timeout_s is not None and connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
+        await connection.set_autocommit(True)
+        limit_ms = int(transaction_timeout_s * 1000)
+        await connection.execute("SELECT set_config('transaction_timeout', %s, false)", (str(limit_ms),))
+        await connection.set_autocommit(False)
     return connection
 
 

@@ -12,9 +12,12 @@ from services.runtime.process.settings import DatabaseSettings
 class ReconnectingConnection:
     """A connection for one user at a time."""
 
-    def __init__(self, settings: DatabaseSettings, application_name: str) -> None:
+    def __init__(
+        self, settings: DatabaseSettings, application_name: str, *, transaction_timeout_s: float | None = None
+    ) -> None:
         self._settings = settings
         self._name = application_name
+        self._transaction_timeout_s = transaction_timeout_s
         self._conn: Connection | None = None
 
     @property
@@ -33,7 +36,9 @@ class ReconnectingConnection:
         ):
             await self.close()
         if self._conn is None:
-            self._conn = await connect(self._settings, self._name)
+            self._conn = await connect(
+                self._settings, self._name, transaction_timeout_s=self._transaction_timeout_s
+            )
         return self._conn
 
     async def close(self) -> None:

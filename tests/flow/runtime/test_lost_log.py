@@ -93,7 +93,6 @@ async def test_a_partition_whose_fuse_blew_stays_halted_over_a_restart_and_names
     async with process(ready=False):
         await until(lambda: process.value("rapport_fuse_blown") == 1, "the fuse")
         await until(lambda: sample.effects() == ["2"], "the other partition")
-        assert process.value("rapport_fuse_in_a_row") == 11
     assert (
         f"{sample.topic}/0: 11 records in a row could not be processed, the last at offset 11"
         in (process.reasons_at_stop["consumer"])
