@@ -72,10 +72,14 @@ async def connect(
     connection = await AsyncConnection.connect(conninfo(settings, application_name))
     arrays.register(connection.adapters)
     if transaction_timeout_s is not None and connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
-        await connection.set_autocommit(True)
-        limit_ms = int(transaction_timeout_s * 1000)
-        await connection.execute("SELECT set_config('transaction_timeout', %s, false)", (str(limit_ms),))
-        await connection.set_autocommit(False)
+        try:
+            await connection.set_autocommit(True)
+            limit_ms = str(int(transaction_timeout_s * 1000))
+            await connection.execute("SELECT set_config('transaction_timeout', %s, false)", (limit_ms,))
+            await connection.set_autocommit(False)
+        except BaseException:
+            await connection.close()
+            raise
     return connection
 
 

@@ -14,7 +14,7 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from deploy.postgres.runtime_tables import create_v1, upgrade_to_v2
+from deploy.postgres.runtime_tables import add_halts, create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
@@ -98,7 +98,7 @@ class Sample:
         with psycopg.connect(self.database_url) as conn:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
             conn.execute(create_v1(SCHEMA))
-            conn.execute(upgrade_to_v2(SCHEMA))
+            conn.execute(add_halts(SCHEMA))
             conn.execute(TABLES)
 
     def create_topics(self) -> None:

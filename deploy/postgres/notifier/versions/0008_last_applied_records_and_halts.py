@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from deploy.postgres.runtime_tables import drop_halts, add_halts
+from deploy.postgres.runtime_tables import add_halts, drop_halts
 
 revision = "0008"
 down_revision = "0007"
