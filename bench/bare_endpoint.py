@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from services.runtime.http.server import serve
 from services.runtime.process.log import configure, get_logger
+from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import HttpSettings, LogSettings
 
 
@@ -32,7 +33,7 @@ async def run() -> None:
     async def nothing() -> dict[str, str]:
         return {"status": "accepted"}
 
-    await serve(app, HttpSettings(), beside=[_ReadyLog()])
+    await serve(app, HttpSettings(), Metrics("bare"), beside=[_ReadyLog()])
 
 
 if __name__ == "__main__":

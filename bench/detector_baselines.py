@@ -85,7 +85,7 @@ async def without_the_model() -> None:
         clock=SystemClock(),
         tools=tools,
     )
-    await serve(service.app, HttpSettings(), beside=service.background)
+    await serve(service.app, HttpSettings(), service.runtime_metrics, beside=service.background)
 
 
 class InMemoryPipeline:

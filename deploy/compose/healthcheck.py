@@ -1,4 +1,4 @@
-"""Asks the container's own service whether it is ready: exit code 0 when `/readyz` answers 200."""
+"""Asks the container's own service whether all is well: exit code 0 when `/healthz` answers 200."""
 
 import http.client
 import os
@@ -12,7 +12,7 @@ def main() -> int:
     port = int(os.environ.get("HTTP_PORT", "8080"))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", os.environ.get("RAPPORT_READY_PATH", "/readyz"))
+        connection.request("GET", os.environ.get("RAPPORT_HEALTH_PATH", "/healthz"))
         answer = connection.getresponse()
         body = answer.read(2000).decode(errors="replace")
     except OSError as error:

@@ -13,6 +13,7 @@ from services.runtime.process.entrypoint import run_service
 from services.runtime.process.errors import Halt
 from services.runtime.process.kill_points import checkpoint_from
 from services.runtime.process.log import get_logger
+from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
@@ -34,7 +35,8 @@ async def run() -> None:
     except Halt as halt:
         # Without a model nothing is scored. Readiness reports the reason until an operator has acted.
         get_logger().critical("halted", why=str(halt))
-        await serve(unavailable_app(str(halt), clock), HttpSettings())
+        metrics = Metrics("detector")
+        await serve(unavailable_app(str(halt), clock, metrics), HttpSettings(), metrics)
         return
     service = build(
         detector=settings,
@@ -50,7 +52,7 @@ async def run() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    await serve(service.app, HttpSettings(), beside=service.background)
+    await serve(service.app, HttpSettings(), service.runtime_metrics, beside=service.background)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ class DetectorService:
     consumer: BatchConsumer
     sweep: DailySweep
     metrics: DetectorMetrics
+    runtime_metrics: Metrics
 
 
 def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> Tools:
@@ -115,10 +116,10 @@ def build(
     results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
     results = pool(results_database, "results", read_only=True)
     app = results_application(
-        results, CredentialStore(credentials_file, clock, added_by="`rapport practices add`")
+        results, CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
     )
     app.include_router(health_router(health, metrics))
-    return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics)
+    return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics, metrics)
 
 
 def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Handler:
@@ -134,9 +135,8 @@ def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Han
     return handle
 
 
-def unavailable_app(why: str, clock: Clock) -> FastAPI:
+def unavailable_app(why: str, clock: Clock, metrics: Metrics) -> FastAPI:
     """Return an application that only reports health: not ready, because no model can be used."""
-    metrics = Metrics("detector")
     health = Health(clock, metrics)
     health.set_bad("model", why)
     app = FastAPI(title="Rapport: results", docs_url=None, redoc_url=None)

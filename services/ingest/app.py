@@ -23,6 +23,7 @@ from services.ingest.settings import IngestSettings
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, health_router
+from services.runtime.http.request_body import BodyLimits
 from services.runtime.http.server import Background
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from services.runtime.kafka.producer import Producer
@@ -40,6 +41,8 @@ class Ingest:
 
     app: FastAPI
     beside: tuple[Background, ...]
+    metrics: Metrics
+    bodies: BodyLimits
 
 
 def build(
@@ -67,7 +70,7 @@ def build(
     )
     context = IngestContext(
         settings=ingest,
-        credentials=CredentialStore(credentials_file, clock, added_by="`rapport practices add`"),
+        credentials=CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`"),
         key_secret=key_secret,
         instruments=instruments,
         clock=clock,
@@ -85,7 +88,8 @@ def build(
     app = application(close_after_last_response)
     app.state.context = context
     app.include_router(health_router(health, metrics))
-    return Ingest(app, (publisher, Heartbeats(publisher, clock, health, own_metrics)))
+    beside = (publisher, Heartbeats(publisher, clock, health, own_metrics))
+    return Ingest(app, beside, metrics, ingest.batch_limits)
 
 
 def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:

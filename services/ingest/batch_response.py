@@ -10,11 +10,11 @@ from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine, LineSplitter
 from services.ingest.pipeline import Stage, run
 from services.ingest.quota import PracticeQuota
-from services.ingest.refusal import Refusal, RefusalReason
+from services.ingest.refusal import Refusal, RefusalReason, RefusedRequest, unreadable
 from services.ingest.request_batch import Caller, IngestContext, RatingAttempt, RequestBatch
-from services.ingest.request_body import ClientDisconnected, UnreadableBody, read_chunks
 from services.ingest.result_stream import ResultStream
 from services.runtime.http.problem import Problem
+from services.runtime.http.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_chunks
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -73,16 +73,19 @@ class BatchResponse(Response):
             async for lines in self._read_lines(receive):
                 for start in range(0, len(lines), GROUP_LINES):
                     await self._process_group(lines[start : start + GROUP_LINES], results)
-        except UnreadableBody as error:
-            await self._stop(error.refusal.reason, error.refusal.detail, results)
+        except RefusedRequest as error:
+            await self._stop(error.refusal, results)
+        except (BodyTooLarge, BodyTooSlow) as error:
+            await self._stop(unreadable(error, self._context.settings.max_batch_bytes), results)
         except Problem as problem:
             # The key was revoked while the batch was being sent.
-            await self._stop(RefusalReason.CREDENTIALS, problem.detail or problem.title, results)
+            refusal = Refusal(RefusalReason.CREDENTIALS, problem.detail or problem.title)
+            await self._stop(refusal, results)
 
     async def _read_lines(self, receive: Receive) -> AsyncIterator[list[BodyLine]]:
         settings = self._context.settings
         splitter = LineSplitter(settings.max_body_bytes)
-        async for chunk in read_chunks(receive, settings.max_batch_bytes, settings.read_timeout_s):
+        async for chunk in read_chunks(receive, settings.batch_limits, pause_s=settings.read_timeout_s):
             yield self._within_limit(splitter.feed(chunk))
             self._check_count(splitter)
         yield self._within_limit(splitter.end())
@@ -94,7 +97,7 @@ class BatchResponse(Response):
     def _check_count(self, splitter: LineSplitter) -> None:
         most = self._context.settings.max_batch_lines
         if splitter.count > most:
-            raise UnreadableBody(
+            raise RefusedRequest(
                 Refusal(RefusalReason.TOO_MANY_LINES, f"A batch may have at most {most} lines.")
             )
 
@@ -103,13 +106,13 @@ class BatchResponse(Response):
         await results.put(await run(self._stages, self._context, batch))
         self._last_line = lines[-1].number
 
-    async def _stop(self, reason: RefusalReason, detail: str, results: ResultStream) -> None:
+    async def _stop(self, refusal: Refusal, results: ResultStream) -> None:
         line = self._last_line + 1
-        self._context.metrics.refused(reason)
+        self._context.metrics.refused(refusal.reason)
         result = {
             "line": line,
             "status": "stopped",
-            "reason": str(reason),
-            "detail": f"{detail} Nothing from line {line} on was accepted: send it in another batch.",
+            "reason": str(refusal.reason),
+            "detail": f"{refusal.detail} Nothing from line {line} on was accepted: send it in another batch.",
         }
         await results.put(msgspec.json.encode(result) + b"\n")

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.runtime.http.problem import FieldError, Problem
+from services.runtime.http.request_body import BodyTooLarge, BodyTooSlow
 
 TYPE = "urn:rapport:problem:"
 
@@ -16,12 +17,14 @@ class RefusalReason(StrEnum):
 
     CREDENTIALS = "credentials"
     """There is no key, it is unknown, or it does not grant this."""
+    NOT_READY = "not-ready"
+    """The file with the keys cannot be read, which is the operator's fault; send again later."""
     MEDIA_TYPE = "media-type"
     """The content type of the body is not supported."""
     TOO_LARGE = "too-large"
     """The body or a line of it is longer than the limit."""
     TOO_SLOW = "too-slow"
-    """No data arrived for too long in the middle of a body; send it again."""
+    """The body paused for too long or took too long in all; send it again."""
     TOO_MANY_LINES = "too-many-lines"
     """The batch has more lines than the limit; send the rest in another batch."""
     TOO_MANY_STREAMS = "too-many-streams"
@@ -105,3 +108,23 @@ class Refusal:
         if self.errors:
             result["errors"] = self.problem().body()["errors"]
         return result
+
+
+class RefusedRequest(Exception):
+    """A request is refused before its ratings are read, or its rest while they are; the refusal says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def too_large(max_bytes: int) -> Refusal:
+    """Return the refusal of a body that is longer than allowed."""
+    return Refusal(RefusalReason.TOO_LARGE, f"The body may have at most {max_bytes} bytes.")
+
+
+def unreadable(error: BodyTooLarge | BodyTooSlow, max_bytes: int) -> Refusal:
+    """Return the refusal of a body that could not be read to its end."""
+    if isinstance(error, BodyTooLarge):
+        return too_large(max_bytes)
+    return Refusal(RefusalReason.TOO_SLOW, "The body did not arrive in time.")

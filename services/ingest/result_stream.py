@@ -8,7 +8,7 @@ import asyncio
 
 from starlette.types import Send
 
-from services.ingest.request_body import ClientDisconnected
+from services.runtime.http.request_body import ClientDisconnected
 
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Enough for 10,000 results of 800 bytes; above it the caller must read before it can go on sending."""

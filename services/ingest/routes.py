@@ -1,5 +1,6 @@
 """The HTTP routes: each takes a request through the pipeline and responds."""
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,16 +11,13 @@ from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine
 from services.ingest.openapi import texts
 from services.ingest.pipeline import BATCH, BATCH_DRY_RUN, SINGLE, SINGLE_DRY_RUN, run
+from services.ingest.refusal import Refusal, RefusalReason, RefusedRequest, too_large, unreadable
 from services.ingest.request_batch import Caller, IngestContext, RatingAttempt, RequestBatch
-from services.ingest.request_body import (
-    JSON,
-    NDJSON,
-    ClientDisconnected,
-    UnreadableBody,
-    check_head,
-    read_body,
-)
 from services.ingest.stages.admit import authenticate
+from services.runtime.http.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_chunks
+
+JSON = ("application/json",)
+NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 DryRun = Annotated[bool, Query(description=texts.DRY_RUN)]
 
@@ -37,17 +35,16 @@ async def send_rating(request: Request, *, dry_run: DryRun = False) -> Response:
     """
     context = _context(request)
     with context.metrics.request_seconds[RequestKind.SINGLE].time():
+        batch = RequestBatch(_caller(request), [])
         try:
-            check_head(request, JSON, context.settings.max_body_bytes)
-            body = await read_body(
-                request.receive, context.settings.max_body_bytes, context.settings.read_timeout_s
-            )
-        except UnreadableBody as error:
+            await _check_head(context, batch, request, JSON, context.settings.max_body_bytes)
+            body = await _read_body(context, request)
+        except RefusedRequest as error:
             context.metrics.refused(error.refusal.reason)
             raise error.refusal.problem() from None
         except ClientDisconnected:
             return Response(status_code=400)
-        batch = RequestBatch(_caller(request), [RatingAttempt(BodyLine(1, body))])
+        batch.attempts.append(RatingAttempt(BodyLine(1, body)))
         response_body = await run(SINGLE_DRY_RUN if dry_run else SINGLE, context, batch)
         return Response(response_body, 200 if dry_run else 202, media_type="application/json")
 
@@ -68,13 +65,10 @@ async def send_batch(request: Request, *, dry_run: DryRun = False) -> Response:
     context = _context(request)
     batch = RequestBatch(_caller(request), [])
     try:
-        check_head(request, NDJSON, context.settings.max_batch_bytes)
-    except UnreadableBody as error:
+        await _check_head(context, batch, request, NDJSON, context.settings.max_batch_bytes)
+    except RefusedRequest as error:
         context.metrics.refused(error.refusal.reason)
         raise error.refusal.problem() from None
-    await authenticate(
-        context, batch
-    )  # before the first byte is read; the pipeline checks the key again for each group
     stages = BATCH_DRY_RUN if dry_run else BATCH
     return BatchResponse(context, stages, batch.caller, context.quotas.of(batch.practice))
 
@@ -83,6 +77,40 @@ async def send_batch(request: Request, *, dry_run: DryRun = False) -> Response:
 async def list_instruments(request: Request) -> Instruments:
     """List the instruments that a rating may name: items, marks, components and limits, without wording."""
     return describe_instruments(_context(request).instruments)
+
+
+async def _check_head(
+    context: IngestContext, batch: RequestBatch, request: Request, media_types: Collection[str], most: int
+) -> None:
+    """Check what the headers say: about the body, and about the caller before the first byte is read.
+
+    The pipeline checks the key again, for each group of a batch.
+
+    Raises:
+        RefusedRequest: the content type, charset or encoding is not supported, or the body is too long.
+        Problem: the key does not allow it, see `authenticate`.
+    """
+    headers = request.headers
+    media_type, _, rest = headers.get("content-type", "").partition(";")
+    charset = rest.lower().partition("charset=")[2].strip(' "')
+    if media_type.strip().lower() not in media_types or charset not in {"", "utf-8", "utf8"}:
+        raise RefusedRequest(
+            Refusal(RefusalReason.MEDIA_TYPE, f"Send `Content-Type: {' or '.join(media_types)}`, in UTF-8.")
+        )
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise RefusedRequest(Refusal(RefusalReason.MEDIA_TYPE, "Send the body without a `Content-Encoding`."))
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise RefusedRequest(too_large(most))
+    await authenticate(context, batch)
+
+
+async def _read_body(context: IngestContext, request: Request) -> bytes:
+    limits = context.settings.single_limits
+    try:
+        return b"".join([chunk async for chunk in read_chunks(request.receive, limits)])
+    except (BodyTooLarge, BodyTooSlow) as error:
+        raise RefusedRequest(unreadable(error, limits.max_bytes)) from None
 
 
 def _context(request: Request) -> IngestContext:

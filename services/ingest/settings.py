@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.http.request_body import BodyLimits
 from services.runtime.process.errors import Halt
 from services.runtime.process.settings import read_secret
 
@@ -35,9 +36,21 @@ class IngestSettings(BaseSettings):
     ack_deadline_s: Seconds = 3
     """How long Kafka may take to acknowledge; after that the caller is asked to send again."""
     read_timeout_s: Seconds = 30
-    """How long a caller may pause in the middle of a body."""
+    """How long a caller may take to send a single rating, and may pause in the middle of a batch."""
+    batch_wait_s: Seconds = 600
+    """How long ingest waits for a batch in all, without the time in which it stores what has come."""
     results_url: str = ""
     """Address that `status_url` starts with; empty for a path relative to the caller's address of Rapport."""
+
+    @property
+    def single_limits(self) -> BodyLimits:
+        """The limits of the body of a single rating."""
+        return BodyLimits(self.max_body_bytes, self.read_timeout_s)
+
+    @property
+    def batch_limits(self) -> BodyLimits:
+        """The limits of the body of a batch."""
+        return BodyLimits(self.max_batch_bytes, self.batch_wait_s)
 
 
 class KeySettings(BaseSettings):

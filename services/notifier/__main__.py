@@ -76,12 +76,12 @@ async def run() -> None:
         checkpoint=checkpoint_from(os.environ),
     )
     credentials = CredentialStore(
-        CredentialSettings().credentials_file, clock, added_by="`rapport practices add`"
+        CredentialSettings().credentials_file, clock, health, added_by="`rapport practices add`"
     )
     app = build_app(components.page_context(consumer.transact), credentials, own.channels, health, metrics)
     await components.pool.open(wait=False)
     try:
-        await serve(app, HttpSettings(), beside=[components.worker, consumer])
+        await serve(app, HttpSettings(), metrics, beside=[components.worker, consumer])
     finally:
         await components.pool.close()
 

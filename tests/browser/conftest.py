@@ -18,6 +18,7 @@ from schemas.events import EpisodeChanged
 from services.runtime.http.server import serve
 from services.runtime.kafka.record import Record
 from services.runtime.postgres.migrations import migrate
+from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import HttpSettings
 from tests.support.detector.episodes import changed, episode_named
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
@@ -116,7 +117,7 @@ def site(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             folder = tmp_path_factory.mktemp("notifier")
             async with running_notifier(url, folder, smtp_port=mails.port) as notifier:
                 site.notifier = notifier
-                await serve(notifier.app, HttpSettings(port=site.port), stop=stop)
+                await serve(notifier.app, HttpSettings(port=site.port), Metrics("notifier"), stop=stop)
 
         def live() -> None:
             try:

@@ -99,4 +99,4 @@ def test_what_is_no_http_is_400_or_not_answered(ingest: IngestProcess, sent: byt
 def test_nothing_of_all_this_was_a_fault_of_ours(ingest: IngestProcess, http: httpx.Client) -> None:
     events = [json.loads(line)["event"] for line in ingest.output.read_text().splitlines()]
     assert "request-failed" not in events
-    assert http.get("/readyz").status_code == 200
+    assert http.get("/healthz").status_code == 200

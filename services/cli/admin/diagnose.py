@@ -102,14 +102,14 @@ def _check_service(endpoints: Endpoints, service: str, name: str) -> CheckResult
     url = endpoints.url(service)
     try:
         with http_client(url) as client:
-            answer = client.get("/readyz", timeout=3)
+            answer = client.get("/healthz", timeout=3)
             checks: dict[str, str] = answer.json()["checks"]
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return CheckResult(name, Verdict.BAD, f"{url} does not answer ({type(error).__name__})", READ_THE_LOG)
     bad = "; ".join(f"{check}: {state}" for check, state in checks.items() if state != "good")
     if bad:
-        return CheckResult(name, Verdict.BAD, f"{url} is not ready: {bad}", READ_THE_LOG)
-    return CheckResult(name, Verdict.GOOD, f"{url} is ready")
+        return CheckResult(name, Verdict.BAD, f"{url} is not healthy: {bad}", READ_THE_LOG)
+    return CheckResult(name, Verdict.GOOD, f"{url} is healthy")
 
 
 def _check_keys(endpoints: Endpoints) -> CheckResult:

@@ -58,7 +58,7 @@ class ChildProcess:
             )
 
     def wait_ready(self, deadline_s: float) -> None:
-        """Return once `/readyz` answers 200.
+        """Return once `/healthz` answers 200: every check is good.
 
         Raises:
             StartFailed: it ended, or was not ready in time; the message names the failing checks.
@@ -72,7 +72,7 @@ class ChildProcess:
                         f"{self.name} ended while starting: {self.last_log_line()} ({self.log})"
                     )
                 try:
-                    answer = client.get(f"{self.url}/readyz")
+                    answer = client.get(f"{self.url}/healthz")
                 except httpx.HTTPError:
                     time.sleep(POLL_S)
                     continue

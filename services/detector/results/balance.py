@@ -1,12 +1,11 @@
 """GET /v1/balance: counts a practice's deliveries by outcome, and its episodes told or kept back."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel
 
-from services.detector.results.dependencies import Pool, practice_for
+from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 
 _DELIVERIES = """
 SELECT CASE WHEN current THEN 'assessed' ELSE 'superseded' END, NULL, count(*)
@@ -49,11 +48,10 @@ class PracticeBalance(BaseModel):
 
 def balance_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     """Return the router with the endpoint."""
-    router = APIRouter(prefix="/v1", tags=["balance"])
-    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1", tag="balance")
 
     @router.get("/balance")
-    async def balance(practice: Practice) -> PracticeBalance:
+    async def balance(practice: Tenant) -> PracticeBalance:
         """Return the practice's counts, all taken at one moment."""
         parameters = {"practice": practice}
         async with pool.connection() as conn, conn.transaction():

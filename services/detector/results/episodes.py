@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from schemas.events import Answer, EpisodeChanged, TrajectoryPoint
-from services.detector.results.dependencies import Pool, practice_for
+from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import Problem
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 
 _COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
 closed_at, kept_back"""
@@ -76,12 +77,11 @@ class EpisodeDetail(EpisodeSummary):
 
 def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     """Return the router with the two endpoints."""
-    router = APIRouter(prefix="/v1", tags=["episodes"])
-    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1", tag="episodes")
 
     @router.get("/episodes")
     async def episodes(
-        practice: Practice,
+        practice: Tenant,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> EpisodePage:
@@ -95,7 +95,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         return EpisodePage(episodes=[EpisodeSummary(**_fields(row[2:])) for row in rows], next=last)
 
     @router.get("/episodes/{episode_id}")
-    async def episode(practice: Practice, episode_id: UUID) -> EpisodeDetail:
+    async def episode(practice: Tenant, episode_id: UUID) -> EpisodeDetail:
         """Return one episode with all its changes."""
         async with pool.connection() as conn:
             row = await (await conn.execute(_ONE, (practice, episode_id))).fetchone()

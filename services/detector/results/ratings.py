@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from schemas import topics
@@ -13,8 +13,9 @@ from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
 from services.detector.domain.outcomes import DeliveryOutcome
 from services.detector.published.events import published_assessment
-from services.detector.results.dependencies import Pool, practice_for
+from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 
 _RATING = """
 SELECT r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id, r.session_id,
@@ -85,11 +86,10 @@ class RatingStatus(BaseModel):
 
 def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     """Return the router with the endpoint."""
-    router = APIRouter(prefix="/v1", tags=["ratings"])
-    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1", tag="ratings")
 
     @router.get("/ratings/{rating_id}", response_model_exclude_none=True)
-    async def rating(practice: Practice, rating_id: Annotated[str, Path(max_length=128)]) -> RatingStatus:
+    async def rating(practice: Tenant, rating_id: Annotated[str, Path(max_length=128)]) -> RatingStatus:
         """Return the state of one rating. `pending` means that it was not read yet, or never sent."""
         parameters = (practice, rating_id)
         async with pool.connection() as conn:

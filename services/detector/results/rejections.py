@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from services.detector.results.dependencies import Pool, practice_for
+from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 
 _PAGE = f"""
 SELECT r.xid::text, r.seq, subject_id, reason, detail, recorded_at, replayed_at
@@ -38,12 +39,11 @@ class RejectionPage(BaseModel):
 
 def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     """Return the router with the endpoint."""
-    router = APIRouter(prefix="/v1", tags=["rejections"])
-    Practice = Annotated[str, Depends(practice_for(credentials))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1", tag="rejections")
 
     @router.get("/rejections")
     async def rejections(
-        practice: Practice,
+        practice: Tenant,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> RejectionPage:

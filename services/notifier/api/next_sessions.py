@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +12,7 @@ from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
 from services.notifier.directory.store import Connection, put_next_session
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
-from services.runtime.http.tenant_auth import require_tenant
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -42,12 +42,11 @@ def next_session_router(
     pool: AsyncConnectionPool[Connection], credentials: CredentialStore, clock: Clock
 ) -> APIRouter:
     """Return the route for next sessions."""
-    router = APIRouter(prefix="/v1/clients", tags=["next sessions"])
-    PracticeId = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1/clients", tag="next sessions")
 
     @router.put("/{client_id}/next-session")
     async def put(
-        client_id: ClientReference, statement: NextSessionStatement, practice: PracticeId
+        client_id: ClientReference, statement: NextSessionStatement, practice: Tenant
     ) -> StoredNextSession:
         """State when a client's next session is, or that none is planned; repeating it changes nothing.
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel
 
@@ -16,7 +16,7 @@ from services.notifier.domain.delivery import DeliveryState
 from services.notifier.domain.mail_plan import DueReason
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.tenant_auth import require_tenant
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 
 SCOPE = "results:read"
 
@@ -62,12 +62,11 @@ class MessageBalance(BaseModel):
 
 def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
     """Return the routes for decisions and their counts."""
-    router = APIRouter(prefix="/v1", tags=["notifications"])
-    PracticeId = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1", tag="notifications")
 
     @router.get("/notifications")
     async def notifications(
-        practice: PracticeId,
+        practice: Tenant,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> NotificationPage:
@@ -91,7 +90,7 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
         return NotificationPage(notifications=[_notification(row[2:]) for row in found], next=last)
 
     @router.get("/balance")
-    async def balance(practice: PracticeId) -> MessageBalance:
+    async def balance(practice: Tenant) -> MessageBalance:
         """Count the decisions: each change is sent or held back, and each message is in exactly one state."""
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Path, Response
 from psycopg_pool import AsyncConnectionPool
 from pydantic import BaseModel, create_model
 
@@ -20,7 +20,7 @@ from services.notifier.directory_changes import put_therapist, remove_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
-from services.runtime.http.tenant_auth import require_tenant
+from services.runtime.http.tenant_auth import Tenant, tenant_router
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -67,12 +67,11 @@ def therapist_router(
     clock: Clock,
 ) -> APIRouter:
     """Return the routes of the directory."""
-    router = APIRouter(prefix="/v1/therapists", tags=["therapists"])
-    PracticeId = Annotated[str, Depends(require_tenant(credentials, SCOPE))]  # noqa: N806 - a type
+    router = tenant_router(credentials, SCOPE, prefix="/v1/therapists", tag="therapists")
 
     @router.put("/{therapist_id}")
     async def put(
-        therapist_id: TherapistReference, entry: TherapistEntry, practice: PracticeId, response: Response
+        therapist_id: TherapistReference, entry: TherapistEntry, practice: Tenant, response: Response
     ) -> StoredTherapist:
         """Store how a therapist is reached, replacing any earlier entry: 201 for a new one, else 200.
 
@@ -89,7 +88,7 @@ def therapist_router(
         return _shown(stored)
 
     @router.get("/{therapist_id}")
-    async def get(therapist_id: TherapistReference, practice: PracticeId) -> StoredTherapist:
+    async def get(therapist_id: TherapistReference, practice: Tenant) -> StoredTherapist:
         """Return how a therapist is reached."""
         async with pool.connection() as conn:
             found = await find_therapist(conn, practice, therapist_id)
@@ -98,7 +97,7 @@ def therapist_router(
         return _shown(found)
 
     @router.delete("/{therapist_id}", status_code=204)
-    async def delete(therapist_id: TherapistReference, practice: PracticeId) -> None:
+    async def delete(therapist_id: TherapistReference, practice: Tenant) -> None:
         """Remove a therapist: their sign-in links and sessions end at once, and mail that waits is cancelled.
 
         Items stay with the practice. A therapist who is stored again finds the own items again.

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from services.notifier.web.page_context import PageRenderer
 
-_FOR_PROGRAMS = ("/v1/", "/livez", "/readyz", "/metrics", "/static/")
+_FOR_PROGRAMS = ("/v1/", "/livez", "/readyz", "/healthz", "/metrics", "/static/")
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 

@@ -87,7 +87,7 @@ class Watchdog:
         return now >= self._rejoin_at
 
     def _record_progress(self) -> None:
-        if self._context.health.ready:
+        if self._context.health.healthy:
             self._context.metrics.last_progress.set(self._context.clock.now().timestamp())
         self._context.health.beat(CONSUME_LOOP)
 

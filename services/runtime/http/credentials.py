@@ -19,11 +19,14 @@ from stat import S_IMODE
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from services.runtime.http.health import STARTING, Health
 from services.runtime.http.problem import Problem
 from services.runtime.process.clock import Clock, SystemClock
 from services.runtime.process.errors import Halt
+from services.runtime.process.log import get_logger
 
 PREFIX = "rpt_"
+CHECK = "credentials"
 
 
 class ApiKey(BaseModel):
@@ -71,21 +74,44 @@ class _LoadedKeys:
 
 
 class CredentialStore:
-    """The current keys in one file; messages name `added_by`, the command that adds a key."""
+    """The current keys in one file; messages name `added_by`, the command that adds a key.
 
-    def __init__(self, path: Path, clock: Clock | None = None, *, added_by: str = "the command line") -> None:
+    While the file cannot be read, the keys read last stay valid, and `health` has a bad check.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock | None = None,
+        health: Health | None = None,
+        *,
+        added_by: str = "the command line",
+    ) -> None:
         self._path = path
         self._added_by = added_by
         self._clock = clock or SystemClock()
         self._loaded = _LoadedKeys()
+        self._health = health
+        self._fault: str | None = None
+        if health is not None:
+            health.set_bad(CHECK, STARTING)
+            health.add_probe(self.check)
+
+    def check(self) -> None:
+        """Read the file if it changed, and say in the check whether it could be read."""
+        try:
+            self._current()
+        except Problem:
+            # The check says why.
+            return
 
     def authenticate(self, authorization: str | None, tenant_header: str | None, scope: str) -> Grant:
         """Return the caller and its tenant.
 
         Raises:
             Problem: 401 without a known, valid key; 403 when the key lacks `scope`; 400 for a network key
-                without its header; 404 when the tenant is not among the key's grants, existing or not.
-            Halt: the credentials file cannot be read, and has not been read before.
+                without its header; 404 when the tenant is not among the key's grants, existing or not;
+                503 when the credentials file cannot be read, and has not been read before.
         """
         key = self._find(authorization)
         if key is None or (key.not_after is not None and key.not_after <= self._clock.now()):
@@ -124,12 +150,28 @@ class CredentialStore:
             if stamp != self._loaded.stamp:
                 # When the file cannot be read, the keys read last stay valid; the next request tries again.
                 self._loaded = _LoadedKeys(stamp, {key.sha256: key for key in read_keys(self._path)})
-        except (OSError, Halt):
-            if self._loaded.by_hash is None:
-                raise Halt(
-                    f"cannot use the credentials file {self._path}: add a key with {self._added_by} first"
-                ) from None
-        return self._loaded.by_hash or {}
+        except OSError as error:
+            self._report(f"cannot read {self._path} ({type(error).__name__}): check its rights, or add a key")
+        except Halt as halt:
+            self._report(f"{halt}: restore it from a backup, or add a key")
+        else:
+            self._report(None)
+        if self._loaded.by_hash is None:
+            raise Problem(
+                503, "Not ready", "The keys cannot be read. Send again later.", headers={"Retry-After": "5"}
+            )
+        return self._loaded.by_hash
+
+    def _report(self, fault: str | None) -> None:
+        if fault is not None:
+            fault = f"{fault} with {self._added_by}"
+        if self._health is not None and fault is None:
+            self._health.set_good(CHECK)
+        elif self._health is not None and fault is not None:
+            self._health.set_bad(CHECK, fault)
+        if fault is not None and fault != self._fault:
+            get_logger().error("credentials-unreadable", why=fault)
+        self._fault = fault
 
 
 def read_keys(path: Path) -> tuple[ApiKey, ...]:

@@ -1,6 +1,6 @@
-"""Tracks what works and why not, and serves it at /livez, /readyz and /metrics."""
+"""Tracks what works and why not, and serves it at /livez, /readyz, /healthz and /metrics."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -10,9 +10,18 @@ from services.runtime.process.metrics import Metrics
 
 STARTING = "starting"
 
+DOOR_CHECKS = frozenset({"credentials", "model"})
+"""The checks without which a service can answer no request.
+
+A service whose Kafka or PostgreSQL is away still answers: with 503 and `Retry-After`, or with a page that
+says so. A load balancer that took it away would leave its callers without that answer.
+"""
+
 
 class Health:
-    """Named checks, each bad until it is set good; the process is ready while all are good.
+    """Named checks, each bad until it is set good; the process is healthy while all are good.
+
+    It is ready for requests while those of `DOOR_CHECKS` are good.
 
     A background loop must call `beat` at least every `stuck_after_s` seconds, pauses included. A loop that
     does not is stuck, and the process is no longer alive. A loop that halted is not stuck: an operator must
@@ -28,6 +37,7 @@ class Health:
         self._beats: dict[str, float] = {}
         self._bad: dict[str, str] = {}
         self._checks: set[str] = set()
+        self._probes: list[Callable[[], None]] = []
         for name in checks:
             self.set_bad(name, STARTING)
 
@@ -51,10 +61,24 @@ class Health:
         """Expect no further beat of the named loop, because it ended or halted on purpose."""
         self._beats.pop(loop, None)
 
+    def add_probe(self, probe: Callable[[], None]) -> None:
+        """Have `probe` set its check whenever the health of the process is asked for."""
+        self._probes.append(probe)
+
+    def probe(self) -> None:
+        """Set the checks that are only known once somebody looks."""
+        for probe in self._probes:
+            probe()
+
     @property
-    def ready(self) -> bool:
+    def healthy(self) -> bool:
         """Whether all checks are good."""
         return not self._bad
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether requests can be answered."""
+        return DOOR_CHECKS.isdisjoint(self._bad)
 
     @property
     def stuck(self) -> tuple[str, ...]:
@@ -69,11 +93,15 @@ class Health:
 
     def _update_metrics(self, name: str) -> None:
         self._metrics.check_good.labels(check=name).set(0 if name in self._bad else 1)
-        self._metrics.ready.set(1 if self.ready else 0)
+        self._metrics.ready.set(1 if self.can_answer else 0)
+        self._metrics.healthy.set(1 if self.healthy else 0)
 
 
 def health_router(health: Health, metrics: Metrics) -> APIRouter:
-    """Return the three routes of every service; none needs a broker or a database."""
+    """Return the four routes of every service; none needs a broker or a database.
+
+    A load balancer asks /readyz, a supervisor that waits for a start asks /healthz.
+    """
     router = APIRouter(include_in_schema=False)
 
     @router.get("/livez")
@@ -81,13 +109,23 @@ def health_router(health: Health, metrics: Metrics) -> APIRouter:
         stuck = health.stuck
         return JSONResponse({"alive": not stuck, "stuck": list(stuck)}, status_code=503 if stuck else 200)
 
+    def standing(*, is_good: bool) -> JSONResponse:
+        content = {"ready": health.can_answer, "healthy": health.healthy, "checks": health.checks}
+        return JSONResponse(content, status_code=200 if is_good else 503)
+
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
-        ready = health.ready
-        return JSONResponse({"ready": ready, "checks": health.checks}, status_code=200 if ready else 503)
+        health.probe()
+        return standing(is_good=health.can_answer)
+
+    @router.get("/healthz")
+    async def healthz() -> JSONResponse:
+        health.probe()
+        return standing(is_good=health.healthy)
 
     @router.get("/metrics")
     async def metrics_page() -> Response:
+        health.probe()
         text, content_type = metrics.exposition()
         return Response(text, media_type=content_type)
 

@@ -2,16 +2,20 @@
 
 import asyncio
 import contextlib
+import functools
 import signal
 import socket
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import uvicorn
 from fastapi import FastAPI
 
+from services.runtime.http.edge_protocol import EdgeProtocol
+from services.runtime.http.request_body import BodyLimits, LimitedBodies
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
+from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import HttpSettings
 
 
@@ -66,9 +70,17 @@ def _bind(http: HttpSettings) -> socket.socket:
 
 
 async def serve(
-    app: FastAPI, http: HttpSettings, *, beside: Sequence[Background] = (), stop: asyncio.Event | None = None
+    app: FastAPI,
+    http: HttpSettings,
+    metrics: Metrics,
+    *,
+    bodies: BodyLimits | None = None,
+    beside: Sequence[Background] = (),
+    stop: asyncio.Event | None = None,
 ) -> None:
     """Serve `app` and run the work `beside` it until `stop` is set (by default by SIGTERM or SIGINT).
+
+    Connections and the bodies of requests stay within the limits of `http`, or of `bodies` where given.
 
     The port is open before the work beside it starts, so health responds while brokers are away. On shutdown
     the work beside it stops first, and readiness still responds. The log event `listening` names the URL.
@@ -79,10 +91,15 @@ async def serve(
     """
     stop = stop or stop_on_signals()
     bound = _bind(http)
+    bodies = bodies or BodyLimits(http.max_body_bytes, http.body_timeout_s)
+    protocol = functools.partial(EdgeProtocol, http=http, ends=metrics.connection_ends)
     config = uvicorn.Config(
-        app,
+        LimitedBodies(app, bodies),
         loop="none",
-        http="httptools",
+        # uvicorn only calls it, as it would the class.
+        http=cast("type[asyncio.Protocol]", protocol),
+        ws="none",
+        timeout_keep_alive=http.keep_alive_s,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -1,9 +1,10 @@
-"""Authenticates the requests of every API but ingest's, as a FastAPI dependency."""
+"""Authenticates the requests of every API but ingest's, before their bodies are read."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
-from fastapi import Header, Security
+from fastapi import APIRouter, Depends, Header, Request, Response, Security
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.runtime.http.credentials import CredentialStore
@@ -16,20 +17,42 @@ _KEY = HTTPBearer(
 )
 
 
-def require_tenant(credentials: CredentialStore, scope: str) -> Callable[..., str]:
-    """Return a dependency that yields the tenant for which a request may act in this scope.
+def tenant_router(credentials: CredentialStore, scope: str, *, prefix: str, tag: str) -> APIRouter:
+    """Return a router whose requests need a key with this scope.
+
+    FastAPI reads a body before it looks at dependencies, so that the route itself authenticates.
 
     Raises:
-        Problem: 401, 403, 400 or 404, see `CredentialStore.authenticate`.
+        Problem: a request gets 401, 403, 400, 404 or 503, see `CredentialStore.authenticate`.
     """
 
-    def tenant(
-        _key: Annotated[HTTPAuthorizationCredentials | None, Security(_KEY)],
-        authorization: Annotated[str | None, Header(include_in_schema=False)] = None,
-        rapport_practice: Annotated[
-            str | None, Header(description="Which practice; needed with a network key.")
-        ] = None,
-    ) -> str:
-        return credentials.authenticate(authorization, rapport_practice, scope).tenant
+    class AuthenticatedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
 
+            async def authenticate(request: Request) -> Response:
+                headers = request.headers
+                grant = credentials.authenticate(
+                    headers.get("authorization"), headers.get("rapport-practice"), scope
+                )
+                request.state.tenant = grant.tenant
+                return await handle(request)
+
+            return authenticate
+
+    return APIRouter(route_class=AuthenticatedRoute, prefix=prefix, tags=[tag])
+
+
+def _tenant(
+    request: Request,
+    _key: Annotated[HTTPAuthorizationCredentials | None, Security(_KEY)],
+    _practice: Annotated[
+        str | None, Header(alias="Rapport-Practice", description="Which practice; needed with a network key.")
+    ] = None,
+) -> str:
+    tenant: str = request.state.tenant
     return tenant
+
+
+Tenant = Annotated[str, Depends(_tenant)]
+"""The tenant for which a request to a `tenant_router` may act."""

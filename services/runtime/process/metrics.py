@@ -23,6 +23,25 @@ class RecordOutcome(StrEnum):
     """Delivered again after it was applied: it has no effect and publishes nothing."""
 
 
+class ConnectionEnd(StrEnum):
+    """Why a service ended a connection of its HTTP port by itself."""
+
+    MALFORMED = "malformed"
+    """What was sent is not HTTP."""
+    HEAD_TOO_LARGE = "head-too-large"
+    """The head of a request has too many bytes or headers."""
+    HEAD_TOO_SLOW = "head-too-slow"
+    """The head of a request was not complete in time."""
+    BODY_WITHOUT_CONTENT = "body-without-content"
+    """The framing of a body went on and on without bringing any of it."""
+    TOO_MANY_REQUESTS = "too-many-requests"
+    """Too many requests were sent before the first was answered."""
+    TOO_MANY_CONNECTIONS = "too-many-connections"
+    """It had waited longest for a request when there was no room for another connection."""
+    RESPONSE_NOT_READ = "response-not-read"
+    """The caller did not read the response."""
+
+
 class RetryReason(StrEnum):
     """Which part failed."""
 
@@ -54,9 +73,15 @@ class Metrics:
         build.info({"service": service, "version": _version(), "python": sys.version.split()[0]})
         self.up = self._gauge("rapport_up", "1 while the process runs.")
         self.up.set(1)
-        self.ready = self._gauge("rapport_ready", "1 while every check is good.")
+        self.ready = self._gauge("rapport_ready", "1 while requests can be answered.")
+        self.healthy = self._gauge("rapport_healthy", "1 while every check is good.")
         self.check_good = self._gauge("rapport_check_good", "1 while the named check is good.", "check")
 
+        self.connection_ends = self._counter(
+            "rapport_http_connection_ends",
+            "Connections that were ended because of a limit, by reason.",
+            "reason",
+        )
         self.records_read = self._counter("rapport_records_read", "Records read from Kafka.", "topic")
         self.record_outcomes = self._counter(
             "rapport_record_outcomes", "Records handled, rejected or skipped.", "topic", "outcome"
@@ -122,6 +147,8 @@ class Metrics:
         self.fuse_in_a_row = self._gauge("rapport_fuse_in_a_row", "Bad records in a row up to now.")
         self.fuse_share = self._gauge("rapport_fuse_share", "Share of bad records among the last 1,000.")
 
+        for end in ConnectionEnd:
+            self.connection_ends.labels(reason=end)
         for reason in RetryReason:
             self.retries.labels(reason=reason)
         for rejected in self._reject_reasons:

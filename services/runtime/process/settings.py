@@ -92,6 +92,18 @@ class HttpSettings(BaseSettings):
     """The port to listen on."""
     graceful_timeout_s: Seconds = 10
     """How long requests in progress may take to finish after SIGTERM."""
+    max_connections: Annotated[int, Field(ge=2)] = 512
+    """The most connections. For one more, the one that has waited longest for a request is closed."""
+    max_head_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024
+    """Largest head of a request: its first line and headers, of which there may be 100."""
+    head_timeout_s: Seconds = 10
+    """How long the head of a request may take to arrive."""
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024
+    """Largest body that the detector and the notifier read; ingest has limits of its own."""
+    body_timeout_s: Seconds = 30
+    """How long the detector and the notifier wait for a body in all; ingest has limits of its own."""
+    keep_alive_s: Annotated[int, Field(ge=1)] = 75
+    """How long a connection waits for its next request: longer than a proxy, which closes it after 60 s."""
 
 
 class LogSettings(BaseSettings):

@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_said_and_never_the_password(
 
         def says_why() -> bool:
             try:
-                answer = httpx.get(f"{url}/readyz", trust_env=False)
+                answer = httpx.get(f"{url}/healthz", trust_env=False)
             except httpx.TransportError:
                 return False
             return answer.status_code == 503 and "kafka" in answer.text

@@ -113,7 +113,8 @@ async def test_the_status_url_leads_to_where_results_are_asked_for(
 async def test_the_door_reports_itself_ready_alive_and_counted(ingest: Running) -> None:
     await ingest.post(ingest.key("counted"))
     assert (await ingest.http.get("/livez")).json() == {"alive": True, "stuck": []}
-    assert (await ingest.http.get("/readyz")).json() == {"ready": True, "checks": {"kafka": "good"}}
+    checks = {"credentials": "good", "kafka": "good"}
+    assert (await ingest.http.get("/readyz")).json() == {"ready": True, "healthy": True, "checks": checks}
     assert await ingest.metric("rapport_ingest_accepted_total") == 1
     assert await ingest.metric("rapport_ingest_unacknowledged_records") == 0
 

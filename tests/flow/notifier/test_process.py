@@ -33,6 +33,7 @@ def process(
 ) -> Iterator[ChildProcess]:
     """The notifier, ready."""
     (tmp_path / "signing").write_text("0123456789abcdef" * 4)
+    (tmp_path / "credentials.json").write_text('{"keys": []}')
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {

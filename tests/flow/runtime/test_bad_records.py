@@ -77,7 +77,7 @@ async def test_eleven_bad_records_in_a_row_halt_the_consumer_and_reject_nothing(
     async with process(ready=False):
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
-        assert not process.health.ready
+        assert not process.health.healthy
         assert "11 records in a row could not be processed" in process.reasons["consumer"]
         assert process.health.stuck == ()
         assert process.value("rapport_fuse_blown") == 1
@@ -110,7 +110,7 @@ async def test_rejections_of_the_domain_never_blow_the_fuse(sample: Sample) -> N
     async with process():
         await until(lambda: sample.effects() == ["1"])
 
-        assert process.health.ready
+        assert process.health.healthy
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(120,)]
 
 

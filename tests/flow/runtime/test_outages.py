@@ -21,7 +21,7 @@ async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:
         async with forwarder.open():
             await until(lambda: sample.effects() == ["0", "1", "2"])
 
-            assert process.health.ready
+            assert process.health.healthy
     assert process.value("rapport_retries_total", reason="kafka") >= 1
 
 
@@ -47,7 +47,7 @@ async def test_missing_tables_are_waited_for(sample: Sample) -> None:
         await until(lambda: "UndefinedTable" in process.reasons.get("database", ""), "the reason")
         with psycopg.connect(sample.database_url) as conn:
             conn.execute("ALTER TABLE sample.elsewhere RENAME TO cluster")
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
 
 
 async def test_an_outage_of_the_database_during_work_loses_nothing(sample: Sample) -> None:
@@ -61,7 +61,7 @@ async def test_an_outage_of_the_database_during_work_loses_nothing(sample: Sampl
             await until(lambda: "database" in process.reasons, "the reason")
             await until(lambda: process.value("rapport_retries_total", reason="database") >= 2, "retries")
         await until(lambda: sample.effects() == values, "all effects")
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
 
     assert values == list(dict.fromkeys(await sample.published()))
 
@@ -101,7 +101,7 @@ async def test_a_silent_broker_is_shown_and_the_records_are_published_when_it_an
             assert process.value("rapport_outbox_rows_waiting") == 20
             os.kill(broker.pid, signal.SIGCONT)
             await until(lambda: process.value("rapport_outbox_rows_waiting") == 0, "the publication")
-            await until(lambda: process.health.ready, "readiness")
+            await until(lambda: process.health.healthy, "readiness")
 
         assert sample.effects() == values
         assert await sample.published() == values

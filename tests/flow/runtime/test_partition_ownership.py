@@ -161,7 +161,7 @@ async def test_an_offset_commit_that_fails_is_counted_and_shown_until_one_succee
         await commit_offsets(live, {(sample.topic, 99): 1}, process.metrics, process.health)
         failed = dict(process.reasons)
         await sample.send(["1"])
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
 
         assert "committing offsets failed" in failed["offsets"]
         assert process.value("rapport_commit_failures_total") == 1

@@ -65,7 +65,7 @@ async def test_a_restart_of_the_broker_loses_and_repeats_nothing(
         await until(lambda: len(sample.effects()) >= 50)
         await asyncio.to_thread(kafka_node.restart)
         await check_complete(sample)
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
 
     assert len(await sample.published()) == len(VALUES)
 

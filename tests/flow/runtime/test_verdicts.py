@@ -28,7 +28,7 @@ async def test_a_batch_that_takes_too_long_is_halved_until_its_parts_fit(sample:
 
     async with process():
         await until(lambda: sample.effects() == values, "all effects")
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
 
         assert process.value("rapport_batch_splits_total") == 1
         assert process.value("rapport_retries_total", reason="too-much") == 0
@@ -108,7 +108,7 @@ async def test_only_a_finished_batch_sets_the_consumers_check_good(sample: Sampl
     sample.before_work = before_work
     async with process():
         await until(lambda: sample.effects() == ["1"])
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
 
     assert seen == [True, False, False, False]
 

@@ -187,7 +187,9 @@ async def running_ingest(
     stop = asyncio.Event()
     with capture_logs() as logs:
         beside = ingest.beside if clock is None else ingest.beside[:1]
-        serving = asyncio.create_task(serve(ingest.app, HttpSettings(), beside=beside, stop=stop))
+        serving = asyncio.create_task(
+            serve(ingest.app, HttpSettings(), ingest.metrics, bodies=ingest.bodies, beside=beside, stop=stop)
+        )
         expected = "kafka-acknowledges" if wait_for_kafka else "listening"
         try:
             async with asyncio.timeout(DEADLINE_S):

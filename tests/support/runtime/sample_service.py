@@ -249,7 +249,7 @@ class Running:
         task = asyncio.create_task(self.consumer.run())
         try:
             if ready:
-                await until(lambda: self.health.ready or task.done(), "readiness")
+                await until(lambda: self.health.healthy or task.done(), "readiness")
             yield self.consumer
         finally:
             self.reasons_at_stop.update(self.reasons)

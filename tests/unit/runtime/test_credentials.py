@@ -14,8 +14,9 @@ from services.runtime.http.credentials import (
     rotate_key,
     set_grants,
 )
+from services.runtime.http.health import Health
 from services.runtime.http.problem import Problem
-from services.runtime.process.errors import Halt
+from services.runtime.process.metrics import Metrics
 from tests.support.clock import ManualClock
 
 NOW = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -136,9 +137,43 @@ def test_a_damaged_file_leaves_the_last_valid_keys_in_force(path: Path) -> None:
     assert status(store, key.secret) == 200
 
 
-def test_without_a_file_authentication_halts_and_says_how_to_add_a_key(path: Path) -> None:
-    with pytest.raises(Halt, match="add a key"):
-        CredentialStore(path).authenticate("Bearer x", None, "write")
+def test_without_a_file_the_answer_is_503_and_the_check_says_how_to_add_a_key(path: Path) -> None:
+    health = Health(ManualClock(NOW), Metrics("sample"))
+    store = CredentialStore(path, health=health, added_by="`keys add`")
+
+    assert status(store, "rpt_any") == 503
+    assert "add a key with `keys add`" in health.checks["credentials"]
+    assert not health.can_answer
+
+
+def test_the_check_is_bad_while_the_file_is_damaged_and_the_last_keys_stay(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"])
+    health = Health(ManualClock(NOW), Metrics("sample"))
+    store = CredentialStore(path, health=health)
+    health.probe()
+    at_first = health.checks["credentials"]
+    whole = path.read_text()
+    path.write_text("{ half a fi")
+    health.probe()
+    damaged, meanwhile = health.checks["credentials"], status(store, key.secret)
+    path.write_text(whole)
+    health.probe()
+
+    assert (at_first, meanwhile, health.checks["credentials"]) == ("good", 200, "good")
+    assert "is not a credentials file" in damaged
+
+
+def test_a_file_that_may_not_be_read_is_named_and_the_last_keys_stay(path: Path) -> None:
+    key = add_key(path, grants=["a"], scopes=["write"])
+    health = Health(ManualClock(NOW), Metrics("sample"))
+    store = CredentialStore(path, health=health)
+    health.probe()
+    path.unlink()
+    path.mkdir()  # whoever runs as root may read every file, but no folder as one
+    health.probe()
+
+    assert str(path) in health.checks["credentials"]
+    assert status(store, key.secret) == 200
 
 
 def test_the_file_holds_a_hash_and_never_the_key(path: Path) -> None:

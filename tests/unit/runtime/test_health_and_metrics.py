@@ -32,23 +32,44 @@ async def ask(health: Health, metrics: Metrics, path: str) -> httpx.Response:
 async def test_a_service_is_not_ready_before_its_checks_are_good(
     metrics: Metrics, clock: ManualClock
 ) -> None:
-    response = await ask(Health(clock, metrics, ["kafka"]), metrics, "/readyz")
+    response = await ask(Health(clock, metrics, ["model"]), metrics, "/readyz")
 
-    assert (response.status_code, response.json()) == (503, {"ready": False, "checks": {"kafka": "starting"}})
+    assert response.status_code == 503
+    assert response.json() == {"ready": False, "healthy": False, "checks": {"model": "starting"}}
 
 
-async def test_readiness_shows_the_reason_until_the_check_is_good_again(
+async def test_health_shows_the_reason_until_the_check_is_good_again(
     metrics: Metrics, clock: ManualClock
 ) -> None:
     health = Health(clock, metrics, ["kafka", "database"])
     health.set_good("kafka")
     health.set_bad("database", "no response")
-    bad = (await ask(health, metrics, "/readyz")).json()
+    bad = await ask(health, metrics, "/healthz")
     health.set_good("database")
-    good = await ask(health, metrics, "/readyz")
+    good = await ask(health, metrics, "/healthz")
 
-    assert bad == {"ready": False, "checks": {"database": "no response", "kafka": "good"}}
-    assert (good.status_code, good.json()["ready"]) == (200, True)
+    assert bad.status_code == 503
+    assert bad.json()["checks"] == {"database": "no response", "kafka": "good"}
+    assert (good.status_code, good.json()["healthy"]) == (200, True)
+
+
+async def test_a_service_whose_kafka_and_database_are_away_is_ready_and_not_healthy(
+    metrics: Metrics, clock: ManualClock
+) -> None:
+    health = Health(clock, metrics, ["kafka", "database", "consumer", "credentials"])
+    health.set_good("credentials")
+    ready, healthy = [await ask(health, metrics, path) for path in ("/readyz", "/healthz")]
+
+    assert (ready.status_code, healthy.status_code) == (200, 503)
+    assert ready.json() == healthy.json()
+    assert (ready.json()["ready"], ready.json()["healthy"]) == (True, False)
+
+
+async def test_a_probe_is_asked_whenever_health_is(metrics: Metrics, clock: ManualClock) -> None:
+    health = Health(clock, metrics)
+    health.add_probe(lambda: health.set_bad("credentials", "cannot be read"))
+
+    assert (await ask(health, metrics, "/readyz")).status_code == 503
 
 
 async def test_a_loop_that_does_not_beat_is_not_alive(metrics: Metrics, clock: ManualClock) -> None:
@@ -98,8 +119,14 @@ async def test_the_page_names_service_and_version(metrics: Metrics, clock: Manua
 
 
 def test_readiness_is_a_metric(metrics: Metrics, clock: ManualClock) -> None:
-    health = Health(clock, metrics, ["kafka"])
-    before = metrics.registry.get_sample_value("rapport_ready")
+    def exported() -> tuple[float | None, float | None]:
+        value = metrics.registry.get_sample_value
+        return value("rapport_ready"), value("rapport_healthy")
+
+    health = Health(clock, metrics, ["kafka", "credentials"])
+    at_first = exported()
+    health.set_good("credentials")
+    ready = exported()
     health.set_good("kafka")
 
-    assert (before, metrics.registry.get_sample_value("rapport_ready")) == (0, 1)
+    assert (at_first, ready, exported()) == ((0, 0), (1, 0), (1, 1))

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from services.runtime.http.server import serve
 from services.runtime.process.errors import Halt
+from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import HttpSettings
 
 
@@ -35,7 +36,7 @@ class BackgroundWork:
 async def test_the_port_is_logged_and_responds_while_background_work_runs() -> None:
     app, work, stop = FastAPI(), BackgroundWork(), asyncio.Event()
     with capture_logs() as logs:
-        serving = asyncio.create_task(serve(app, HttpSettings(), beside=[work], stop=stop))
+        serving = asyncio.create_task(serve(app, HttpSettings(), Metrics("test"), beside=[work], stop=stop))
         await work.started.wait()
         (listening,) = [entry for entry in logs if entry["event"] == "listening"]
         async with httpx.AsyncClient() as client:
@@ -53,7 +54,11 @@ async def test_background_work_that_fails_stops_the_rest_and_is_raised() -> None
 
     with pytest.raises(LookupError):
         await serve(
-            FastAPI(), HttpSettings(), beside=[other, BackgroundWork(LookupError())], stop=asyncio.Event()
+            FastAPI(),
+            HttpSettings(),
+            Metrics("test"),
+            beside=[other, BackgroundWork(LookupError())],
+            stop=asyncio.Event(),
         )
 
     assert other.stopped.is_set()
@@ -66,4 +71,4 @@ async def test_a_port_that_is_in_use_is_named() -> None:
         port = server.sockets[0].getsockname()[1]
 
         with pytest.raises(Halt, match=f"127.0.0.1:{port}"):
-            await serve(FastAPI(), HttpSettings(port=port), stop=stop)
+            await serve(FastAPI(), HttpSettings(port=port), Metrics("test"), stop=stop)

@@ -1,0 +1,254 @@
+"""Whatever a caller without a key sends, a service keeps its size, ends the connection and answers others."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from services.cli.local.child_process import ChildProcess
+from tests.support.ports import free_port
+from tests.support.service_stack import wait_until
+
+MOST_GROWTH_BYTES = 64 * 1024 * 1024
+LIMIT_S = 1
+"""Within which a head, and a body in all, must arrive at these services."""
+ENDS_WITHIN_S = 20.0
+CONNECTIONS = 600
+START_S = 120
+PIECE = 64 * 1024
+
+SERVICES = ("ingest", "detector", "notifier")
+BODIES = {
+    "ingest": ("POST /v1/ratings", "application/json"),
+    "detector": ("GET /v1/balance", "application/json"),
+    "notifier": ("PUT /v1/therapists/t-1", "application/json"),
+}
+"""Where each takes a body, if any, and from whom it wants a key."""
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, ChildProcess]]:
+    """The three services, with neither Kafka nor PostgreSQL: who has no key must not get as far."""
+    folder = tmp_path_factory.mktemp("edge")
+    (folder / "keys.json").write_text('{"keys": []}')
+    (folder / "secret").write_text("0123456789abcdef" * 4)
+    started = {name: _service(name, folder) for name in SERVICES}
+    for process in started.values():
+        process.start()
+    try:
+        for process in started.values():
+            wait_until(partial(_answers, process), f"{process.name} answers", START_S)
+        yield started
+    finally:
+        for process in started.values():
+            process.stop()
+
+
+def _service(name: str, folder: Path) -> ChildProcess:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    nowhere = f"127.0.0.1:{free_port()}"
+    environment = {
+        "KAFKA_BOOTSTRAP_SERVERS": nowhere,
+        "DATABASE_URL": f"postgresql://nobody@{nowhere}/none",
+        "DATABASE_SSLMODE": "disable",
+        "HTTP_PORT": str(port),
+        "HTTP_HEAD_TIMEOUT_S": str(LIMIT_S),
+        "HTTP_BODY_TIMEOUT_S": str(LIMIT_S),
+        "INGEST_READ_TIMEOUT_S": str(LIMIT_S),
+        "RAPPORT_CREDENTIALS_FILE": str(folder / "keys.json"),
+        "RAPPORT_KEY_SECRET_FILE": str(folder / "secret"),
+        "NOTIFIER_PUBLIC_URL": url,
+        "NOTIFIER_SIGNING_SECRET_FILE": str(folder / "secret"),
+    }
+    return ChildProcess(name, ["-m", f"services.{name}"], environment, folder / f"{name}.log", url)
+
+
+def _answers(process: ChildProcess) -> bool:
+    try:
+        return httpx.get(f"{process.url}/livez", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+class Connection:
+    """One connection that sends what it is told, and stops once the service has ended it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def send(self, data: bytes) -> bool:
+        """Send; return False when the service does not take it any more."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except ConnectionError:
+            return False
+        return not self._reader.at_eof()
+
+    async def send_all(self, head: bytes, piece: bytes, most_bytes: int) -> None:
+        """Send the head, and the piece again and again, for as long as the service takes them."""
+        taken = await self.send(head)
+        for _ in range(most_bytes // len(piece)):
+            if not taken:
+                break
+            taken = await self.send(piece)
+
+    async def response(self) -> bytes:
+        """Everything the service sends until it ends the connection."""
+        received = b""
+        with contextlib.suppress(ConnectionError):
+            while data := await self._reader.read(PIECE):
+                received += data
+        return received
+
+
+@asynccontextmanager
+async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
+    """Open so many connections, and close them."""
+    host, port = url.removeprefix("http://").split(":")
+    opened = [await asyncio.open_connection(host, int(port)) for _ in range(count)]
+    try:
+        yield [Connection(*each) for each in opened]
+    finally:
+        for _, writer in opened:
+            writer.transport.abort()
+
+
+async def endless_headers(service: str, one: Connection) -> None:
+    await one.send_all(
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"".join(b"h%d: v\r\n" % n for n in range(9000)), 2**28
+    )
+
+
+async def endless_value(service: str, one: Connection) -> None:
+    await one.send_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nCookie: ", b"a" * PIECE, 2**28)
+
+
+async def endless_address(service: str, one: Connection) -> None:
+    await one.send_all(b"GET /", b"a" * PIECE, 2**28)
+
+
+async def endless_body(service: str, one: Connection) -> None:
+    head = "{} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: 300000000\r\n\r\n".format(
+        *BODIES[service]
+    )
+    await one.send_all(head.encode(), b"a" * PIECE, 2**28)
+
+
+async def endless_form(service: str, one: Connection) -> None:
+    head = b"POST /sign-in/link HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    await one.send_all(
+        head + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"a" * 0x10000 + b"\r\n", 2**28
+    )
+
+
+async def endless_trailer(service: str, one: Connection) -> None:
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    await one.send_all(head, b"".join(b"t%d: v\r\n" % n for n in range(9000)), 2**28)
+
+
+async def unread_responses(service: str, one: Connection) -> None:
+    await one.send_all(b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2000, 2**26)
+
+
+SHAPES: tuple[Callable[[str, Connection], Awaitable[None]], ...] = (
+    endless_headers,
+    endless_value,
+    endless_address,
+    endless_body,
+    endless_form,
+    endless_trailer,
+    unread_responses,
+)
+
+
+async def grown_bytes(process: ChildProcess, attack: Awaitable[None]) -> int:
+    """Return how much memory the process had at most during the attack, more than before it."""
+    seen = psutil.Process(process.pid).memory_info
+    before = most = seen().rss
+    running = asyncio.ensure_future(attack)
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while not running.done():
+                most = max(most, seen().rss)
+                await asyncio.sleep(0.005)
+        await running
+    finally:
+        running.cancel()
+    return max(most, seen().rss) - before
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+async def test_what_never_ends_is_ended_and_costs_little(
+    running: dict[str, ChildProcess], service: str, shape: Callable[[str, Connection], Awaitable[None]]
+) -> None:
+    process = running[service]
+
+    async def attack() -> None:
+        async with connections(process.url, 20) as opened:
+            await asyncio.gather(*[shape(service, one) for one in opened])
+            await asyncio.gather(*[one.response() for one in opened])
+
+    assert await grown_bytes(process, attack()) <= MOST_GROWTH_BYTES
+    assert _answers(process)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_many_half_heads_cost_little_and_leave_room_for_others(
+    running: dict[str, ChildProcess], service: str
+) -> None:
+    process = running[service]
+    half = b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"".join(
+        b"h%d: " % n + b"v" * 300 + b"\r\n" for n in range(90)
+    )
+    answers: list[bool] = []
+
+    async def attack() -> None:
+        async with connections(process.url, CONNECTIONS) as opened:
+            await asyncio.gather(*[one.send(half) for one in opened])
+            answers.append(await asyncio.to_thread(_answers, process))
+            began = time.monotonic()
+            received = await asyncio.gather(*[one.response() for one in opened])
+            assert time.monotonic() - began < LIMIT_S + 10
+        # Some were closed to make room; the others were told why.
+        assert {each.split(b"\r\n")[0] for each in received} == {b"", b"HTTP/1.1 408 Request Timeout"}
+
+    assert await grown_bytes(process, attack()) <= MOST_GROWTH_BYTES
+    assert answers == [True]
+
+
+@pytest.mark.parametrize(
+    ("service", "head", "status"),
+    [
+        ("ingest", "POST /v1/ratings", b"401"),
+        ("detector", "PUT /v1/balance", b"405"),
+        ("notifier", "PUT /v1/therapists/t-1", b"401"),
+        ("notifier", "PUT /v1/clients/c-1/next-session", b"401"),
+        ("notifier", "POST /sign-in/link", b"408"),
+    ],
+)
+async def test_a_body_that_trickles_is_not_waited_for(
+    running: dict[str, ChildProcess], service: str, head: str, status: bytes
+) -> None:
+    began = time.monotonic()
+    kind = "application/x-www-form-urlencoded" if "sign-in" in head else "application/json"
+    async with connections(running[service].url, 1) as (one,):
+        await one.send(
+            f"{head} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n\r\n".encode()
+        )
+        received = asyncio.create_task(one.response())
+        while not received.done() and await one.send(b"a"):
+            await asyncio.wait([received], timeout=0.1)
+        response = await received
+    assert response.split(b" ")[1] == status
+    assert time.monotonic() - began < LIMIT_S + 5
