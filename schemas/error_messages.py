@@ -55,6 +55,6 @@ def _forbidden(value: str) -> tuple[str, str]:
         return "looks like an e-mail address", _PSEUDONYM
     if re.search(r"\s", value):
         return "contains white space", _PSEUDONYM
-    if re.search("[\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]", value):
+    if re.search("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]", value):
         return "contains control characters", _PSEUDONYM
     return "cannot be part of a URL", "an id without / \\ ? # %, not starting with a dot"

@@ -1,5 +1,6 @@
 """Validates a rating as it is sent, and derives its content hash and id."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Self
@@ -45,6 +46,7 @@ NEXT_AHEAD = timedelta(days=731)
 # expressions of Rust (pydantic), Python (jsonschema) and ECMAScript agree on it.
 _FORBIDDEN = r"\s@\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufe6b\ufeff\uff20"
 _REFERENCE = rf"^[^{_FORBIDDEN}]+$"
+_DIRECTION_MARKS = re.compile("[\u061c\u2066-\u206f]")
 _OPTIONAL_REFERENCE = rf"^[^{_FORBIDDEN}]*$"
 _PATH_REFERENCE = rf"^[^{_FORBIDDEN}/\\?#%.][^{_FORBIDDEN}/\\?#%]*$"
 
@@ -60,11 +62,28 @@ def _in_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_REFERENCE)]
+def _refuse_direction_marks(value: str) -> str:
+    # Marks that turn the direction of writing, newer than those above. The patterns are published and stay.
+    if not value.isascii() and _DIRECTION_MARKS.search(value):
+        raise PydanticCustomError("string_pattern_mismatch", "contains a mark of direction")
+    return value
+
+
+Reference = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_REFERENCE),
+    AfterValidator(_refuse_direction_marks),
+]
 """A pseudonymous id from the sender's system."""
-OptionalReference = Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH, pattern=_OPTIONAL_REFERENCE)]
+OptionalReference = Annotated[
+    str,
+    StringConstraints(max_length=MAX_ID_LENGTH, pattern=_OPTIONAL_REFERENCE),
+    AfterValidator(_refuse_direction_marks),
+]
 PathReference = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_PATH_REFERENCE)
+    str,
+    StringConstraints(min_length=1, max_length=MAX_ID_LENGTH, pattern=_PATH_REFERENCE),
+    AfterValidator(_refuse_direction_marks),
 ]
 """An id that is part of a URL, so it has none of `/ \\ ? # %` and no leading dot."""
 When = Annotated[

@@ -139,6 +139,6 @@ def unavailable_app(why: str, clock: Clock, metrics: Metrics) -> FastAPI:
     """Return an application that only reports health: not ready, because no model can be used."""
     health = Health(clock, metrics)
     health.set_bad("model", why)
-    app = FastAPI(title="Rapport: results", docs_url=None, redoc_url=None)
+    app = FastAPI(title="Rapport: results", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(health_router(health, metrics))
     return app

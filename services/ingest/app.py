@@ -99,6 +99,7 @@ def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         swagger_ui_oauth2_redirect_url=None,
         lifespan=lifespan,
     )

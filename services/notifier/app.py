@@ -40,7 +40,7 @@ def build_app(
 ) -> FastAPI:
     """Return the application; nothing is connected yet."""
     # FastAPI's interactive documentation loads scripts from another site: it is not served here.
-    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None)
+    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
     problem.install(app)
     answer_with_pages(app, context.pages)
     app.include_router(health_router(health, metrics))

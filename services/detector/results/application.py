@@ -25,7 +25,14 @@ def results_application(results: Pool, credentials: CredentialStore) -> FastAPI:
         await results.close()
 
     # FastAPI's interactive page loads scripts from other hosts, so it is not served.
-    app = FastAPI(title="Rapport: results", version="1", docs_url=None, redoc_url=None, lifespan=with_results)
+    app = FastAPI(
+        title="Rapport: results",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=with_results,
+    )
     problem.install(app)
     for router in (rating_router, rejection_router, episode_router, balance_router):
         app.include_router(router(results, credentials))

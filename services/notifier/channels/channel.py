@@ -3,6 +3,7 @@
 Each outgoing channel is the module of the same name in this folder.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from services.notifier.wording import Wordings
+
+
+ADDRESS = re.compile(r"(?!.*=\?)[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[\w-]+(\.[\w-]+)+")
+"""Matches one plain mail address, in letters of any script, without marks that are invisible.
+
+`=?` begins an encoded word, which would be decoded into another address (RFC 2047). It cannot tell whether
+the address exists.
+"""
 
 
 class Channel(StrEnum):

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.wording.wording import Wording
 from services.notifier.channels.channel import (
+    ADDRESS,
     ChannelDefinition,
     DeliveryReason,
     Message,
@@ -48,6 +49,9 @@ class Email:
         """Hand one mail to the server; it counts as sent once accepted after DATA, even when QUIT fails."""
         if message.recipient.address is None:
             return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
+        if not ADDRESS.fullmatch(message.recipient.address):
+            # Stored before the rule was as strict as today.
+            return NotWorthRetrying(DeliveryReason.ADDRESS_REFUSED)
         mail = self.compose(message, message.recipient.address)
         try:
             async with self._server() as server:

@@ -56,7 +56,15 @@ def contact_errors(contact: WebhookContact, settings: WebhookSettings) -> Iterat
 def _is_target(url: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.username is None and parts.port != 0
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and parts.username is None
+            and parts.port != 0
+            # `urlsplit` drops some characters and keeps others that no address has.
+            and url.isprintable()
+            and " " not in url
+        )
     except ValueError:
         return False
 
@@ -141,6 +149,9 @@ def is_public(address: str) -> bool:
             return is_public(str(inner))
         if ip in ipaddress.ip_network("64:ff9b::/96"):
             return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip.is_site_local:
+            # The private range before fc00::/7; `is_global` is true for it.
+            return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from schemas.rating import Reference
 from services.notifier.channels.channel import (
+    ADDRESS,
     Channel,
     ChannelSettings,
     Contact,
@@ -17,7 +18,7 @@ from services.notifier.channels.channel import (
     contact_models,
     definition_of,
 )
-from services.notifier.domain.therapist import ADDRESS, DEFAULT_CHANNELS, TIME_ZONES, Therapist
+from services.notifier.domain.therapist import DEFAULT_CHANNELS, TIME_ZONES, Therapist
 
 
 class EntryFields(BaseModel):

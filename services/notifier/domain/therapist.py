@@ -1,6 +1,5 @@
 """Defines a therapist of the directory: how they are reached, and their language and time zone."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,9 +7,6 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from services.notifier.channels.channel import Channel, Contact, MailTiming, definition_of
 from services.notifier.domain.mail_plan import DEFAULT_HOUR, MailTimes
-
-ADDRESS = re.compile(r"[^@\s<>\"(),:;\\\[\]]+@[^@\s<>\"(),:;\\\[\]]+\.[^@\s<>\"(),:;\\\[\]]+")
-"""Matches one plain mail address; it cannot tell whether the address exists."""
 
 DEFAULT_CHANNELS = (Channel.INBOX, Channel.EMAIL)
 TIME_ZONES = frozenset(available_timezones())

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
+from services.notifier.channels.channel import ADDRESS
 from services.notifier.deliveries.link_requests import LinkRequest, store_link_request
 from services.notifier.directory.store import Connection
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
@@ -73,7 +74,9 @@ def sign_in_router(context: PageContext) -> APIRouter:
             return pages.render_bad_form(wording)
         async with context.pool.connection() as conn:
             asked = LinkRequest(
-                address=address.strip(), link_id=context.links.read(token), episode_id=parse_uuid(item)
+                address=address.strip() if ADDRESS.fullmatch(address.strip()) else "",
+                link_id=context.links.read(token),
+                episode_id=parse_uuid(item),
             )
             request_id = await store_link_request(conn, asked, context.clock.now())
             await context.defer_link_request(conn, request_id)

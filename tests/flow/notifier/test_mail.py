@@ -130,6 +130,16 @@ async def test_a_refused_address_is_not_tried_again(
     assert await notifier.delivery_states() == [("email", "failed", "address-refused")]
 
 
+async def test_an_address_that_would_be_decoded_into_another_gets_no_mail(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
+    await notifier.add_therapist(address="=?utf-8?q?x=40evil.example=2C?=t1@north.example")
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    assert mail_server.mails == []
+    assert await notifier.delivery_states() == [("email", "failed", "address-refused")]
+
+
 async def test_what_was_withdrawn_in_time_is_not_sent(
     notifier: NotifierDriver, mail_server: MailServer
 ) -> None:

@@ -29,10 +29,31 @@ def fields_at_fault(
 
 
 @pytest.mark.parametrize(
-    "address", ["a@b", "a b@c.example", "A <a@b.example>", "a@b.example\r\nBcc: x@y.example"]
+    "address",
+    [
+        "a@b",
+        "a b@c.example",
+        "A <a@b.example>",
+        "a@b.example\r\nBcc: x@y.example",
+        "=?utf-8?q?other=40evil.example?=@b.example",
+        "a=?=@b.example",
+        "a\x00@b.example",
+        "a\u2066@b.example",
+        "a@b\u061c.example",
+        ".a@b.example",
+        "a..b@b.example",
+    ],
+    ids=ascii,
 )
 def test_an_address_that_is_not_one_plain_address_is_refused(address: str) -> None:
     assert fields_at_fault(TherapistEntry(address=address)) == ["address"]
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b.example", "first.last+tag=x@sub.b.example", "jürg@zürich.example", "o'neil_9@b.example"]
+)
+def test_a_plain_address_is_taken(address: str) -> None:
+    assert fields_at_fault(TherapistEntry(address=address)) == []
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "plain", "whsec_!!!"])
@@ -42,7 +63,14 @@ def test_a_secret_that_is_too_short_or_no_base64_is_refused(secret: str) -> None
 
 
 @pytest.mark.parametrize(
-    "url", ["http://hooks.example/x", "ftp://a.example", "https://", "https://u:p@a.example/x"]
+    "url",
+    [
+        "http://hooks.example/x",
+        "ftp://a.example",
+        "https://",
+        "https://u:p@a.example/x",
+        "https://a.example/\u2066",
+    ],
 )
 def test_only_https_without_credentials_is_sent_to(url: str) -> None:
     assert fields_at_fault(webhook_entry(url)) == ["webhook.url"]

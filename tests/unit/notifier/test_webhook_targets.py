@@ -22,6 +22,8 @@ from services.notifier.channels.webhook import is_public
         "::",
         "fe80::1%eth0",
         "fd00::1",
+        "fec0::1",
+        "feff:ffff::1",
         "ff02::1",
         "::ffff:127.0.0.1",
         "::ffff:10.0.0.1",

@@ -34,6 +34,8 @@ def refusal(body: bytes | str) -> list[tuple[str, str, str]]:
         (f"{SECRET}\n", "contains white space", PSEUDONYM),
         (f"{SECRET}\x00", "contains control characters", PSEUDONYM),
         (f"{SECRET}\u200b", "contains control characters", PSEUDONYM),
+        (f"{SECRET}\u2066", "contains control characters", PSEUDONYM),
+        (f"{SECRET}\u061c", "contains control characters", PSEUDONYM),
         (SECRET + "x" * 123, "is too long", "at most 128 characters"),
         (17, "is not a text", "a text"),
     ],
