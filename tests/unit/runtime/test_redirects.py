@@ -12,6 +12,7 @@ from services.detector.results.application import results_application
 from services.ingest.app import application
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.metrics import Metrics
 
 
 def results() -> FastAPI:
@@ -24,7 +25,7 @@ def results() -> FastAPI:
     [
         (application(), "/v1/ratings/"),
         (results(), "/v1/episodes/"),
-        (unavailable_app("no model", SystemClock()), "/livez/"),
+        (unavailable_app("no model", SystemClock(), Metrics("detector")), "/livez/"),
     ],
     ids=["ingest", "results", "unavailable"],
 )
