@@ -70,10 +70,10 @@ class Responded(Struct, frozen=True):
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):
-    """`schemas.events.HeartbeatSent`; `minute` stays text, it is only handed on and compared."""
+    """`schemas.events.HeartbeatSent`; `minute` stays text, handed on and compared as it is written."""
 
     partition: int
-    minute: str
+    minute: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
     sent_at: Aware
     risk: float | None = None
     expected_risk: float | None = None

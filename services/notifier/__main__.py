@@ -20,6 +20,7 @@ from services.runtime.consumer.consumer_options import ConsumedTopics, RecordHan
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health
 from services.runtime.http.server import serve
+from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.entrypoint import run_service
@@ -59,7 +60,9 @@ async def run() -> None:
         reject_reasons=_REASONS,
     )
     health = Health(clock, metrics)
-    components = build_components(own, database, metrics, health, clock)
+    kafka = KafkaSettings()
+    partitions = EMBEDDED_PARTITIONS if kafka.embedded else EPISODE_CHANGED.partitions
+    components = build_components(own, database, metrics, health, clock, partitions=partitions)
     consumer = BatchConsumer(
         SERVICE,
         ConsumedTopics(
@@ -68,7 +71,7 @@ async def run() -> None:
             co_partitioned=[topic.name for topic in CO_PARTITIONED],
         ),
         RecordHandling(components.pipeline, rejected_events(SERVICE, Outgoing)),
-        kafka=KafkaSettings(),
+        kafka=kafka,
         database=database,
         metrics=metrics,
         health=health,

@@ -18,7 +18,7 @@ DECISION_LATENCY_BUCKETS_S = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1, 2.5, 5, 10, 60
 class NotifierMetrics:
     """The notifier's own metrics, beside those of the runtime."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, *, partitions: int = EPISODE_CHANGED.partitions) -> None:
         self.decisions = Counter(
             "rapport_decisions",
             "Decisions to notify or to hold back, by channel, outcome and reason.",
@@ -63,7 +63,7 @@ class NotifierMetrics:
         self.answers = Counter(
             "rapport_answers", "Answers of therapists, by answer.", ["answer"], registry=registry
         )
-        self._start_at_zero()
+        self._start_at_zero(partitions)
 
     def count(self, notifications: Iterable[PlannedNotification], now: datetime) -> None:
         """Count the decisions of a batch; called once they are committed."""
@@ -99,7 +99,7 @@ class NotifierMetrics:
             self.heartbeat.labels(str(partition)).set(minute)
             self.heartbeat_wrong.labels(str(partition)).set(wrong)
 
-    def _start_at_zero(self) -> None:
+    def _start_at_zero(self, partitions: int) -> None:
         for channel in Channel:
             for reason in DecisionReason:
                 if reason is not DecisionReason.HEARTBEAT:
@@ -109,7 +109,8 @@ class NotifierMetrics:
             self.open_deliveries.labels(outgoing.value)
             for state in DeliveryState:
                 self.attempts.labels(outgoing.value, state.value)
-        for partition in range(EPISODE_CHANGED.partitions):
+        # A partition that does not exist would have no heartbeat for ever.
+        for partition in range(partitions):
             self.heartbeat.labels(str(partition))
             self.heartbeat_wrong.labels(str(partition))
         for answer in Answer:

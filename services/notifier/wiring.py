@@ -8,6 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
+from schemas.topics import EPISODE_CHANGED
 from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
 from services.notifier.channels.channel import ChannelSettings, build_channels
 from services.notifier.deliveries.link_requests import LinkRequestAnswerer
@@ -89,9 +90,15 @@ class NotifierComponents:
 
 
 def build_components(
-    settings: NotifierSettings, database: DatabaseSettings, metrics: Metrics, health: Health, clock: Clock
+    settings: NotifierSettings,
+    database: DatabaseSettings,
+    metrics: Metrics,
+    health: Health,
+    clock: Clock,
+    *,
+    partitions: int = EPISODE_CHANGED.partitions,
 ) -> NotifierComponents:
-    """Build every component; none is connected yet.
+    """Build every component, for topics with this number of partitions; none is connected yet.
 
     Raises:
         Halt: a secret file, an instrument's definition, a practice's guidance or a provider cannot be used.
@@ -101,7 +108,7 @@ def build_components(
         guidance = Guidance.load(settings.web.guidance_dir)
     except (InvalidDefinition, InvalidGuidance) as bad:
         raise Halt(str(bad)) from None
-    own_metrics = NotifierMetrics(metrics.registry)
+    own_metrics = NotifierMetrics(metrics.registry, partitions=partitions)
     secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
     links = LinkSigner(secret, settings.web.public_url)
     providers = {

@@ -33,10 +33,12 @@ MAX_PAUSE_S = 60.0
 ROWS_PARTITION = 0
 """The process that owns this partition renews the practices' thresholds and statistics."""
 
-_DONE = "SELECT partition FROM detector.sweep WHERE day >= %s AND partition = ANY(%s)"
+# Clocks of replicas may differ by a day around midnight; a day further ahead is a clock's error.
+_DONE = "SELECT partition FROM detector.sweep WHERE day BETWEEN %s AND %s AND partition = ANY(%s)"
 _MARK = """
 INSERT INTO detector.sweep AS s (partition, day) SELECT unnest(%s::int[]), %s
-ON CONFLICT (partition) DO UPDATE SET day = greatest(s.day, EXCLUDED.day)
+ON CONFLICT (partition) DO UPDATE SET day = CASE WHEN s.day > EXCLUDED.day + 1 THEN EXCLUDED.day
+    ELSE greatest(s.day, EXCLUDED.day) END
 """
 _DUE = """
 SELECT dyad_id, practice_id, therapist_id, client_id, case_id, key, partition FROM detector.dyad
@@ -149,7 +151,7 @@ class DailySweep:
         done: set[int] = set()
 
         async def read_done(tx: Transaction) -> None:
-            rows = await tx.conn.execute(_DONE, (day, owned))
+            rows = await tx.conn.execute(_DONE, (day, day + timedelta(days=1), owned))
             done.update(partition for (partition,) in await rows.fetchall())
 
         if owned:

@@ -1,10 +1,14 @@
 """record: stores every decision, to notify or to hold back, as a row with its reason."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from schemas.events import HeartbeatSent
 from services.notifier.domain.decision import DecisionReason, PlannedNotification, outcome_of
 from services.runtime.outbox.transaction import Transaction
+
+_AHEAD = timedelta(minutes=5)
+"""How far clocks may differ: a minute further ahead is a clock's error, and an earlier one replaces it."""
 
 
 async def record(tx: Transaction, notifications: list[PlannedNotification]) -> list[PlannedNotification]:
@@ -46,7 +50,8 @@ async def _record_heartbeats(tx: Transaction, heartbeats: Sequence[HeartbeatSent
             "INSERT INTO notifier.heartbeat (partition, minute, reason, risk, expected_risk, recorded_at)"
             " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (partition) DO UPDATE SET minute = excluded.minute,"
             " risk = excluded.risk, expected_risk = excluded.expected_risk,"
-            " recorded_at = excluded.recorded_at WHERE heartbeat.minute < excluded.minute",
+            " recorded_at = excluded.recorded_at WHERE heartbeat.minute < excluded.minute"
+            " OR (heartbeat.minute > %s AND heartbeat.minute <> excluded.minute)",
             (
                 heartbeat.partition,
                 heartbeat.minute,
@@ -54,5 +59,6 @@ async def _record_heartbeats(tx: Transaction, heartbeats: Sequence[HeartbeatSent
                 heartbeat.risk,
                 heartbeat.expected_risk,
                 tx.now,
+                tx.now + _AHEAD,
             ),
         )

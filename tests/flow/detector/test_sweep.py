@@ -94,6 +94,16 @@ async def test_a_day_that_was_swept_and_earlier_days_are_not_swept_again(five_op
     assert await five_open.rows("SELECT count(*) FROM detector.dyad WHERE open_since IS NULL") == [(0,)]
 
 
+async def test_a_clock_that_was_ahead_does_not_switch_the_sweep_off(five_open: DetectorDriver) -> None:
+    await sweep_of(five_open).sweep(LATER + timedelta(days=400))
+    await five_open.rows("UPDATE detector.dyad SET open_since = '2026-01-01' RETURNING 1")
+
+    await sweep_of(five_open).sweep(LATER)
+
+    assert await five_open.rows("SELECT DISTINCT day FROM detector.sweep") == [(LATER,)]
+    assert await five_open.rows("SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL") == [(0,)]
+
+
 async def test_nothing_is_swept_while_no_partition_is_owned(five_open: DetectorDriver) -> None:
     await sweep_of(five_open, frozenset()).sweep(LATER)
     assert await states(five_open) == ["open"] * 5

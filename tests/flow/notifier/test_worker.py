@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
 
 from schemas.events import HeartbeatSent
+from services.notifier.metrics import NotifierMetrics
 from tests.support.detector.episodes import NOW, changed
 from tests.support.notifier.batch_driver import NotifierDriver
 from tests.support.notifier.mail_server import MailServer
@@ -46,6 +50,26 @@ async def test_the_worker_comes_back_when_its_connections_are_cut(
         )
         await notifier.handle(changed(episode="two", client="c-2"))
         await until(lambda: len(mail_server.mails) == 2)
+
+
+async def test_a_minute_far_ahead_does_not_stop_the_heartbeats_that_follow(notifier: NotifierDriver) -> None:
+    ahead = NOW + timedelta(days=365)
+    await notifier.handle(HeartbeatSent(partition=2, minute=ahead, sent_at=ahead))
+    await notifier.handle(HeartbeatSent(partition=2, minute=NOW, sent_at=NOW))
+
+    assert await notifier.rows("SELECT minute FROM notifier.heartbeat") == [(NOW,)]
+
+
+def test_only_partitions_that_exist_have_heartbeats_from_the_start() -> None:
+    registry = CollectorRegistry()
+    NotifierMetrics(registry, partitions=4)
+    name = "rapport_heartbeat_minute_timestamp_seconds"
+
+    assert [registry.get_sample_value(name, {"partition": str(number)}) for number in (0, 3, 4)] == [
+        0,
+        0,
+        None,
+    ]
 
 
 async def test_gauges_show_what_waits_and_the_newest_heartbeats(notifier: NotifierDriver) -> None:

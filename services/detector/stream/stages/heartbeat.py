@@ -1,6 +1,7 @@
 """Passes heartbeats on, each with the risk that the model finds for a fixed history."""
 
 import asyncio
+from datetime import timedelta
 
 from schemas import topics
 from schemas.envelope import HEADERS
@@ -17,9 +18,12 @@ TOPICS = (topics.ASSESSED.name, topics.EPISODE_CHANGED.name)
 
 _NEWER = """
 INSERT INTO detector.heartbeat AS h (partition, minute) VALUES (%s, %s)
-ON CONFLICT (partition) DO UPDATE SET minute = EXCLUDED.minute WHERE h.minute < EXCLUDED.minute
+ON CONFLICT (partition) DO UPDATE SET minute = EXCLUDED.minute
+WHERE h.minute < EXCLUDED.minute OR (h.minute > %s AND h.minute <> EXCLUDED.minute)
 RETURNING minute
 """
+_AHEAD = timedelta(minutes=5)
+"""How far clocks may differ: a minute further ahead is a clock's error, and an earlier one replaces it."""
 
 
 async def heartbeat(batch: Batch, tools: Tools) -> None:
@@ -29,9 +33,10 @@ async def heartbeat(batch: Batch, tools: Tools) -> None:
     work = [DyadForms(None, tools.heartbeat.forms)]
     (result,) = await asyncio.to_thread(tools.models.default.assess, work)
     risk = result.assessments[-1].risk
+    latest = f"{batch.tx.now + _AHEAD:%Y-%m-%dT%H:%M:%SZ}"
     for record, event in batch.heartbeats:
         beat = event.data
-        newer = await batch.tx.conn.execute(_NEWER, (record.partition, beat.minute))
+        newer = await batch.tx.conn.execute(_NEWER, (record.partition, beat.minute, latest))
         if await newer.fetchone() is None:
             continue
         scored = Beat(beat.partition, beat.minute, beat.sent_at, risk, tools.heartbeat.expected_risk)
