@@ -138,6 +138,8 @@ class Message:
     session_on: date | None = None
     """The day of the stated session that the message is for; None when none is stated."""
     timing: MailTiming = MailTiming.IMMEDIATE
+    hours_before: int = 24
+    """How many hours before a session mail goes out with the timing `before-session`."""
     settings_url: str | None = None
     """Address of the page on which the therapist changes when mail is sent; None where it does not apply."""
 

@@ -67,7 +67,7 @@ class Email:
         subject, sentence = _subject(message, wording), wording(f"{key}.sentence")
         lines = [wording("mail.footer")]
         if message.purpose is Purpose.EPISODE:
-            how_often = wording(f"mail.how_often.{message.timing.value}")
+            how_often = wording(f"mail.how_often.{message.timing.value}", hours=message.hours_before)
             lines.insert(0, f"{wording('mail.why')} {how_often}")
         mail = EmailMessage()
         mail["From"] = self._sender(message, wording)

@@ -1,5 +1,7 @@
 """Defines the notifier's part of `rapport`: a practice's options, `why`, `doctor` and `therapists`."""
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -7,6 +9,7 @@ from urllib.parse import urlsplit
 from services.notifier.channels.channel import MailTiming
 from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practices, put_practice
+from services.notifier.domain.mail_plan import MailHours
 from services.runtime.process.cli_plugin import (
     CheckResult,
     Connection,
@@ -48,9 +51,28 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     if mode not in _OBSERVING:
         raise ValueError("mode: expected live or observe")
     options = PracticeOptions(
-        tenant.id, _SWITCH[messages], template, name or None, MailTiming(timing), _OBSERVING[mode]
+        tenant.id,
+        _SWITCH[messages],
+        template,
+        name or None,
+        MailTiming(timing),
+        _OBSERVING[mode],
+        _mail_hours(tenant.options, before.mail_hours),
     )
     await put_practice(conn, options)
+
+
+def _mail_hours(given: Mapping[str, str], before: MailHours) -> MailHours:
+    quiet = re.fullmatch(r"(\d{1,2})-(\d{1,2})", given.get("quiet_hours", before.quiet_hours))
+    if quiet is None:
+        raise ValueError("quiet_hours: expected two hours such as 20-7")
+    hours = {}
+    for name, known in (("mail_hour", before.hour), ("mail_hours_before", before.before)):
+        value = given.get(name, str(known))
+        if not re.fullmatch(r"\d{1,2}", value):
+            raise ValueError(f"{name}: expected a number of hours, such as {known}")
+        hours[name] = int(value)
+    return MailHours(hours["mail_hour"], hours["mail_hours_before"], int(quiet[1]), int(quiet[2]))
 
 
 def _is_template(text: str) -> bool:
@@ -164,6 +186,10 @@ plugin = Plugin(
         "client_url_template": "Link into the practice's own record, containing {client_id}.",
         "display_name": "The name with which mail is signed: Rapport for NAME.",
         "mail_timing": "before-session (default), daily or immediate; therapists may choose for themselves.",
+        "mail_hour": "7 (default): the hour of a daily mail, and of mail without a known next session, on the"
+        " therapist's clock; therapists may choose for themselves.",
+        "mail_hours_before": "24 (default), 3 to 72: how many hours before a session mail goes out.",
+        "quiet_hours": "20-7 (default): no mail goes out between these hours of the therapist's clock.",
         "mode": "live (default), or observe: nothing is told, and `rapport observed` shows what would have"
         " been; after observe, live tells only episodes that open later.",
         "messages": "on (default) or off; off sends and shows nothing to the practice's therapists.",

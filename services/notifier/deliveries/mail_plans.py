@@ -88,7 +88,8 @@ async def plan_mails(
     practices = await find_practices(conn, [practice_id])
     practice = practices.get(practice_id, PracticeOptions(practice_id))
     wanted = practice.tells and not therapist.quiet and therapist.wants(Channel.EMAIL)
-    times, last_mail = therapist.mail_times(practice.mail_timing), await _last_mail(conn, therapist)
+    times = therapist.mail_times(practice.mail_timing, practice.mail_hours)
+    last_mail = await _last_mail(conn, therapist)
     left = []
     for mail in mails:
         if mail.tried_at is not None:
@@ -209,8 +210,8 @@ async def _cancel(conn: Connection, mail: WaitingMail, reason: DeliveryReason, n
 
 def is_immediate(therapist: Therapist, of_practice: MailTiming) -> bool:
     """Return whether a change is mailed at once, without a plan."""
-    times = therapist.mail_times(of_practice)
-    return times.timing is MailTiming.IMMEDIATE and times.paused_until is None
+    immediate = therapist.timing(of_practice) is MailTiming.IMMEDIATE
+    return immediate and therapist.own.paused_until is None
 
 
 async def combine(conn: Connection, deliveries: Sequence[UUID], now: datetime) -> None:

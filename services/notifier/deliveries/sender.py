@@ -110,7 +110,8 @@ class DeliverySender:
             link=self._links.url(link),
             practice_name=practice.display_name,
             session_on=_session_day(upcoming, therapist.zone, now),
-            timing=therapist.mail_times(practice.mail_timing).timing,
+            timing=therapist.timing(practice.mail_timing),
+            hours_before=practice.mail_hours.before,
             settings_url=None if requested else self._links.settings_url,
         )
 

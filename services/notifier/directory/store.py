@@ -1,7 +1,7 @@
 """Reads and writes therapists, practices' options and stated next sessions in PostgreSQL."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from itertools import chain
@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from schemas.events import EpisodeChanged
 from services.notifier.channels.channel import Channel, Contact, MailTiming, contact_columns, contact_models
+from services.notifier.domain.mail_plan import MailHours
 from services.notifier.domain.next_session import NextSession, StatedSession, determine_next_session
 from services.notifier.domain.therapist import OwnSettings, Therapist
 
@@ -20,7 +21,7 @@ Connection = AsyncConnection[TupleRow]
 
 KEY = ("practice_id", "therapist_id")
 _ENTRY_COLUMNS = (*KEY, "address", "locale", "time_zone", "channels", "supervisor", "quiet", "mail_timing")
-_SETTING_COLUMNS = ("language", "mail_on", "mail_timing", "mail_hour", "paused_until")
+_SETTING_COLUMNS = ("language", "mail_on", "mail_timing", "mail_hour", "mail_hour_chosen", "paused_until")
 _CLIENTS = "unnest(%s::text[], %s::text[], %s::text[]) AS wanted (practice_id, therapist_id, client_id)"
 
 
@@ -55,6 +56,7 @@ class PracticeOptions:
     """When mail goes out to therapists for whom nothing else is set."""
     observing: bool = False
     """Nothing is told to its therapists for now."""
+    mail_hours: MailHours = field(default_factory=MailHours)
 
     @property
     def tells(self) -> bool:
@@ -94,7 +96,9 @@ async def find_by_address(conn: Connection, address: str, at_most: int) -> list[
 async def put_own_settings(conn: Connection, therapist: Therapist, own: OwnSettings, now: datetime) -> None:
     """Store what a therapist has set themselves, replacing what they had set before."""
     timing = own.mail_timing.value if own.mail_timing else None
-    values = [own.language, own.mail_on, timing, own.mail_hour, own.paused_until]
+    chosen = own.mail_hour is not None
+    hour = own.mail_hour if chosen else MailHours().hour
+    values = [own.language, own.mail_on, timing, hour, chosen, own.paused_until]
     await conn.execute(
         f"INSERT INTO notifier.own_settings (practice_id, therapist_id, {', '.join(_SETTING_COLUMNS)},"
         f" changed_at) VALUES (%s, %s, {', '.join(['%s'] * len(values))}, %s)"
@@ -107,14 +111,15 @@ async def put_own_settings(conn: Connection, therapist: Therapist, own: OwnSetti
 async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, PracticeOptions]:
     """Return the options of those practices that have stored some."""
     rows = await conn.execute(
-        "SELECT practice_id, told, client_url_template, display_name, mail_timing, observing"
-        " FROM notifier.practice"
-        " WHERE practice_id = ANY(%s)",
+        "SELECT practice_id, told, client_url_template, display_name, mail_timing, observing, mail_hour,"
+        " mail_hours_before, quiet_from, quiet_until FROM notifier.practice WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
     )
     return {
-        practice: PracticeOptions(practice, told, template, name, MailTiming(timing), observing)
-        for practice, told, template, name, timing, observing in await rows.fetchall()
+        practice: PracticeOptions(
+            practice, told, template, name, MailTiming(timing), observing, MailHours(*hours)
+        )
+        for practice, told, template, name, timing, observing, *hours in await rows.fetchall()
     }
 
 
@@ -122,10 +127,13 @@ async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
     """Store a practice's options, replacing the earlier ones; repeating the call changes nothing."""
     await conn.execute(
         "INSERT INTO notifier.practice (practice_id, told, client_url_template, display_name, mail_timing,"
-        " observing) VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET"
+        " observing, mail_hour, mail_hours_before, quiet_from, quiet_until)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET"
         " told = excluded.told, client_url_template = excluded.client_url_template,"
         " display_name = excluded.display_name,"
-        " mail_timing = excluded.mail_timing, observing = excluded.observing",
+        " mail_timing = excluded.mail_timing, observing = excluded.observing,"
+        " mail_hour = excluded.mail_hour, mail_hours_before = excluded.mail_hours_before,"
+        " quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until",
         (
             practice.practice_id,
             practice.messages_on,
@@ -133,6 +141,10 @@ async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
             practice.display_name,
             practice.mail_timing.value,
             practice.observing,
+            practice.mail_hours.hour,
+            practice.mail_hours.before,
+            practice.mail_hours.quiet_from,
+            practice.mail_hours.quiet_until,
         ),
     )
 
@@ -149,6 +161,8 @@ def _therapist(row: TupleRow) -> Therapist:
 
 def _own_settings(row: Sequence[Any]) -> OwnSettings:
     values = dict(zip(_SETTING_COLUMNS, row, strict=True))
+    if not values.pop("mail_hour_chosen"):
+        values["mail_hour"] = None
     return OwnSettings(**{**values, "mail_timing": _timing(values["mail_timing"])})
 
 

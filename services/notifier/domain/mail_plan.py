@@ -7,17 +7,54 @@ from zoneinfo import ZoneInfo
 
 from services.notifier.channels.channel import MailTiming
 
-BEFORE = timedelta(hours=24)
-"""How long before the session a mail goes out: time enough to think, and near enough to be remembered."""
 AT_LATEST = timedelta(hours=2)
 """No mail for a session goes out later than this before it: by then the therapist sits with others."""
 GATHER = timedelta(minutes=5)
 """How long a mail waits for others that it could announce as well."""
-QUIET_FROM, QUIET_UNTIL = time(20), time(7)
-"""No mail goes out in these hours of the therapist's clock, unless the timing is `immediate`."""
-HOURS = range(QUIET_UNTIL.hour, QUIET_FROM.hour)
-"""The hours that can be chosen for a daily mail; no clock change ever skips one of them."""
-DEFAULT_HOUR = 7
+HOURS_BEFORE = range(3, 73)
+"""The hours before a session that can be chosen: more than `AT_LATEST`, and at most three days."""
+QUIET_UNTIL, QUIET_FROM = range(4, 12), range(12, 24)
+"""The ends of quiet hours that can be chosen; no clock change ever skips one of the hours between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailHours:
+    """The hours of mail that a practice has chosen for its therapists, on each one's own clock.
+
+    Raises:
+        ValueError: an hour cannot be used; the message begins with the name of the practice's option.
+    """
+
+    hour: int = 7
+    """The hour of a daily mail, and of one for which no next session is known."""
+    before: int = 24
+    """How many hours before the session a mail goes out: time to think, and near enough to be remembered."""
+    quiet_from: int = 20
+    quiet_until: int = 7
+    """No mail goes out between these hours, unless the timing is `immediate`."""
+
+    def __post_init__(self) -> None:
+        """Check the hours."""
+        if self.before not in HOURS_BEFORE:
+            raise ValueError(f"mail_hours_before: expected {HOURS_BEFORE[0]} to {HOURS_BEFORE[-1]}")
+        if self.quiet_from not in QUIET_FROM or self.quiet_until not in QUIET_UNTIL:
+            raise ValueError(
+                "quiet_hours: expected two hours such as 20-7, the first of 12 to 23, the second of 4 to 11"
+            )
+        if self.hour not in self.offered:
+            raise ValueError(
+                f"mail_hour: expected {self.offered[0]} to {self.offered[-1]}, an hour that is not quiet"
+            )
+
+    @property
+    def quiet_hours(self) -> str:
+        """The quiet hours as the practice's option states them."""
+        return f"{self.quiet_from}-{self.quiet_until}"
+
+    @property
+    def offered(self) -> range:
+        """The hours that can be chosen for a daily mail."""
+        return range(self.quiet_until, self.quiet_from)
 
 
 class DueReason(StrEnum):
@@ -26,7 +63,7 @@ class DueReason(StrEnum):
     AT_ONCE = "at-once"
     """Messages are immediate for this channel or therapist."""
     BEFORE_SESSION = "before-session"
-    """A day before the next session, or a little after the change where the session is nearer."""
+    """The practice's hours before the next session, or a little after the change where that is nearer."""
     DAILY = "daily"
     """The therapist has one mail a day at a fixed hour."""
     NO_SESSION_KNOWN = "no-session-known"
@@ -47,10 +84,16 @@ class MailTimes:
 
     timing: MailTiming
     zone: ZoneInfo
-    hour: int = DEFAULT_HOUR
-    """The hour of a daily mail on the therapist's clock, one of `HOURS`."""
+    hours: MailHours = MailHours()
+    own_hour: int | None = None
+    """The hour of a daily mail that the therapist has chosen; a mail in quiet hours waits for their end."""
     paused_until: date | None = None
     """The first day on which mail goes out again."""
+
+    @property
+    def hour(self) -> int:
+        """The hour of a daily mail on the therapist's clock."""
+        return self.hours.hour if self.own_hour is None else self.own_hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +129,7 @@ def plan_mail(
         return _planned(max(_next_hour(ready, times), now), DueReason.DAILY, times, last_mail_at)
     if session_at is None or session_at <= ready:
         return _planned(max(_next_hour(ready, times), now), DueReason.NO_SESSION_KNOWN, times, last_mail_at)
-    wanted = max(session_at - BEFORE, ready, now)
+    wanted = max(session_at - timedelta(hours=times.hours.before), ready, now)
     plan = _planned(wanted, DueReason.BEFORE_SESSION, times, last_mail_at)
     if plan.at <= session_at - AT_LATEST:
         return plan
@@ -109,6 +152,7 @@ def _allowed(
 ) -> tuple[datetime, DueReason | None]:
     """Return the first time from `at` on at which mail may go out, and what moved it there."""
     moved = None
+    quiet_until, quiet_from = time(times.hours.quiet_until), time(times.hours.quiet_from)
     while True:
         local = at.astimezone(times.zone)
         if times.paused_until is not None and local.date() < times.paused_until:
@@ -116,11 +160,11 @@ def _allowed(
         elif last_mail_at is not None and is_same_day(at, last_mail_at, times.zone):
             tomorrow = local.date() + timedelta(days=1)
             at, moved = _on_the_clock(tomorrow, time(times.hour), times.zone), DueReason.ONE_A_DAY
-        elif quiet_hours and local.time() < QUIET_UNTIL:
-            at, moved = _on_the_clock(local.date(), QUIET_UNTIL, times.zone), DueReason.QUIET_HOURS
-        elif quiet_hours and local.time() >= QUIET_FROM:
+        elif quiet_hours and local.time() < quiet_until:
+            at, moved = _on_the_clock(local.date(), quiet_until, times.zone), DueReason.QUIET_HOURS
+        elif quiet_hours and local.time() >= quiet_from:
             tomorrow = local.date() + timedelta(days=1)
-            at, moved = _on_the_clock(tomorrow, QUIET_UNTIL, times.zone), DueReason.QUIET_HOURS
+            at, moved = _on_the_clock(tomorrow, quiet_until, times.zone), DueReason.QUIET_HOURS
         else:
             return at, moved
 

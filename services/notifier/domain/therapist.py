@@ -6,7 +6,7 @@ from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
 from services.notifier.channels.channel import Channel, Contact, MailTiming, definition_of
-from services.notifier.domain.mail_plan import DEFAULT_HOUR, MailTimes
+from services.notifier.domain.mail_plan import MailHours, MailTimes
 
 DEFAULT_CHANNELS = (Channel.INBOX, Channel.EMAIL)
 TIME_ZONES = frozenset(available_timezones())
@@ -22,7 +22,8 @@ class OwnSettings:
     """False when they want no mail about items; sign-in links are still mailed."""
     mail_timing: MailTiming | None = None
     """None: as the directory or the practice says."""
-    mail_hour: int = DEFAULT_HOUR
+    mail_hour: int | None = None
+    """None: as the practice says."""
     paused_until: date | None = None
 
 
@@ -55,10 +56,14 @@ class Therapist:
         chosen = self.own.language
         return self.locale if chosen in {None, self.locale.partition("-")[0]} else str(chosen)
 
-    def mail_times(self, of_practice: MailTiming) -> MailTimes:
+    def timing(self, of_practice: MailTiming) -> MailTiming:
         """Return when mail goes out, where the practice has chosen `of_practice` for its therapists."""
-        timing = self.own.mail_timing or self.mail_timing or of_practice
-        return MailTimes(timing, self.zone, self.own.mail_hour, self.own.paused_until)
+        return self.own.mail_timing or self.mail_timing or of_practice
+
+    def mail_times(self, of_practice: MailTiming, hours: MailHours) -> MailTimes:
+        """Return when mail goes out, by the practice's timing and hours."""
+        own = self.own
+        return MailTimes(self.timing(of_practice), self.zone, hours, own.mail_hour, own.paused_until)
 
     def wants(self, channel: Channel) -> bool:
         """Return whether messages may be sent over this channel: it is chosen, and not switched off."""

@@ -9,8 +9,13 @@ from fastapi.responses import Response
 from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import Channel, MailTiming
 from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
-from services.notifier.directory.store import PracticeOptions, find_practices, put_own_settings
-from services.notifier.domain.mail_plan import HOURS
+from services.notifier.directory.store import (
+    Connection,
+    PracticeOptions,
+    find_practices,
+    put_own_settings,
+)
+from services.notifier.domain.mail_plan import MailHours
 from services.notifier.domain.therapist import OwnSettings, Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.web.page_context import PageContext
@@ -52,7 +57,8 @@ def settings_router(context: PageContext) -> APIRouter:
                 return pages.render_bad_form(wording, session)
             today = now.astimezone(therapist.zone).date()
             sent = {"language": language, "mail": mail, "timing": timing, "hour": hour}
-            own = read_own_settings(sent, paused_until, today)
+            practice = await _practice(conn, therapist)
+            own = read_own_settings(sent, paused_until, today, practice.mail_hours)
             if own is not None:
                 key = (therapist.practice_id, therapist.therapist_id)
                 await lock_therapists(conn, [key])
@@ -66,19 +72,23 @@ def settings_router(context: PageContext) -> APIRouter:
     return router
 
 
-def read_own_settings(sent: dict[str, str], paused_until: str, today: date) -> OwnSettings | None:
+def read_own_settings(
+    sent: dict[str, str], paused_until: str, today: date, hours: MailHours
+) -> OwnSettings | None:
     """Return the settings in a form that was sent; None when a value is none of those offered.
 
-    A pause that ends today or earlier is none.
+    `hours` are the practice's. A pause that ends today or earlier is none.
     """
     try:
         until = date.fromisoformat(paused_until) if paused_until else today
         timing = MailTiming(sent["timing"]) if sent["timing"] else None
-        hour = int(sent["hour"])
+        hour = int(sent["hour"]) if sent["hour"] else None
     except ValueError:
         return None
     language = sent["language"] or None
-    offered = language in {None, *LANGUAGES} and sent["mail"] in {"on", "off"} and hour in HOURS
+    offered = (
+        language in {None, *LANGUAGES} and sent["mail"] in {"on", "off"} and hour in {None, *hours.offered}
+    )
     if not offered or until > today + LONGEST_PAUSE:
         return None
     return OwnSettings(language, sent["mail"] == "on", timing, hour, until if until > today else None)
@@ -92,8 +102,7 @@ async def _settings_page(
         if visitor is None:
             return context.pages.redirect("/sign-in")
         session, therapist = visitor
-        practices = await find_practices(conn, [session.practice_id])
-    practice = practices.get(session.practice_id, PracticeOptions(session.practice_id))
+        practice = await _practice(conn, therapist)
     today = context.clock.now().astimezone(therapist.zone).date()
     paused = therapist.own.paused_until
     return context.pages.render(
@@ -109,11 +118,16 @@ async def _settings_page(
         is_mailed=_is_mailed(therapist, practice),
         languages=LANGUAGES,
         timings=list(MailTiming),
-        hours=HOURS,
+        practice_hours=practice.mail_hours,
         zone=therapist.time_zone,
         saved=saved,
         wrong=wrong,
     )
+
+
+async def _practice(conn: Connection, therapist: Therapist) -> PracticeOptions:
+    practices = await find_practices(conn, [therapist.practice_id])
+    return practices.get(therapist.practice_id, PracticeOptions(therapist.practice_id))
 
 
 def _is_mailed(therapist: Therapist, practice: PracticeOptions) -> bool:

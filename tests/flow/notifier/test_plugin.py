@@ -58,13 +58,34 @@ async def test_an_option_that_is_not_given_keeps_its_value(notifier: NotifierDri
 
 async def test_mail_options_are_stored_and_wrong_ones_are_refused(notifier: NotifierDriver) -> None:
     async with await AsyncConnection.connect(notifier.url) as conn:
-        await put_tenant(conn, tenant(display_name="Praxis Nord", mail_timing="daily"))
+        await put_tenant(
+            conn,
+            tenant(
+                display_name="Praxis Nord",
+                mail_timing="daily",
+                mail_hour="11",
+                mail_hours_before="48",
+                quiet_hours="18-9",
+            ),
+        )
         await put_tenant(conn, tenant(messages="off"))
-        for wrong in ({"mail_timing": "hourly"}, {"display_name": "x" * 81}, {"display_name": "a\nBcc: b"}):
+        for wrong in (
+            {"mail_timing": "hourly"},
+            {"display_name": "x" * 81},
+            {"display_name": "a\nBcc: b"},
+            {"mail_hour": "20"},
+            {"mail_hour": "noon"},
+            {"mail_hours_before": "2"},
+            {"quiet_hours": "night"},
+            {"quiet_hours": "7-20"},
+        ):
             with pytest.raises(ValueError, match=next(iter(wrong))):
                 await put_tenant(conn, tenant(**wrong))
-    stored = await notifier.rows("SELECT display_name, mail_timing FROM notifier.practice")
-    assert stored == [("Praxis Nord", "daily")]
+    stored = await notifier.rows(
+        "SELECT display_name, mail_timing, mail_hour, mail_hours_before, quiet_from, quiet_until"
+        " FROM notifier.practice"
+    )
+    assert stored == [("Praxis Nord", "daily", 11, 48, 18, 9)]
 
 
 async def test_why_answers_with_every_decision_and_how_far_the_message_came(notifier: NotifierDriver) -> None:

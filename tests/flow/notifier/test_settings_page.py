@@ -7,6 +7,9 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
+from services.notifier.channels.channel import MailTiming
+from services.notifier.directory.store import PracticeOptions
+from services.notifier.domain.mail_plan import MailHours
 from tests.flow.notifier.test_pages import csrf_in, signed_in
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver
@@ -39,7 +42,7 @@ async def test_settings_are_shown_again_and_hold_for_pages_and_mail(
     notifier: NotifierDriver, browser: httpx.AsyncClient
 ) -> None:
     before = await browser.get("/settings")
-    assert chosen(before) == ["", "on", "", "7", ""]
+    assert chosen(before) == ["", "on", "", "", ""]
     assert "As your practice has set it: at once" in before.text
     after = await save(browser, FORM)
     assert (after.status_code, after.headers["content-language"]) == (200, "de")
@@ -68,6 +71,25 @@ async def test_mail_that_waits_follows_the_new_settings(
     assert ("email", "cancelled", "switched-off") in await notifier.delivery_states()
     await notifier.handle(changed(episode="three", client="c-3"))
     assert ("opened", "email", "suppressed", "not-chosen") in await notifier.decisions()
+
+
+async def test_the_practices_hours_hold_until_a_therapist_chooses_another(
+    notifier: NotifierDriver, browser: httpx.AsyncClient
+) -> None:
+    hours = MailHours(hour=10, before=48, quiet_from=18, quiet_until=9)
+    await notifier.set_practice(PracticeOptions("north", mail_timing=MailTiming.DAILY, mail_hours=hours))
+    page = await browser.get("/settings")
+    assert "As your practice has set it: 10:00" in page.text
+    assert "48 hours before a session" in page.text
+    assert re.findall(r'<option value="(\d+)"', page.text) == [str(hour) for hour in range(9, 18)]
+    # What is saved beside it does not choose the hour.
+    form = {**FORM, "language": "en", "timing": "daily", "paused_until": ""}
+    assert chosen(await save(browser, {**form, "hour": ""})) == ["en", "on", "daily", "", ""]
+    await notifier.handle(changed(episode="two", client="c-2"))
+    due = "SELECT due_at FROM notifier.delivery WHERE state = 'pending'"
+    assert await notifier.rows(due) == [(datetime(2026, 11, 19, 10, 0, tzinfo=UTC),)]
+    assert chosen(await save(browser, {**form, "hour": "17"}))[3] == "17"
+    assert await notifier.rows(due) == [(datetime(2026, 11, 19, 17, 0, tzinfo=UTC),)]
 
 
 async def test_a_value_that_is_not_offered_changes_nothing(

@@ -8,7 +8,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.notifier.channels.channel import MailTiming
-from services.notifier.domain.mail_plan import AT_LATEST, HOURS, DueReason, MailTimes, is_same_day, plan_mail
+from services.notifier.domain.mail_plan import (
+    AT_LATEST,
+    DueReason,
+    MailHours,
+    MailTimes,
+    is_same_day,
+    plan_mail,
+)
 
 VIENNA = ZoneInfo("Europe/Vienna")
 BEFORE, DAILY = (MailTimes(one, VIENNA) for one in (MailTiming.BEFORE_SESSION, MailTiming.DAILY))
@@ -75,7 +82,7 @@ def test_at_most_one_mail_goes_out_on_a_day(
 
 @pytest.mark.parametrize("timing", MailTiming)
 def test_a_pause_holds_until_its_date_in_every_timing(timing: MailTiming) -> None:
-    times = replace(BEFORE, timing=timing, hour=9, paused_until=date(2026, 12, 1))
+    times = replace(BEFORE, timing=timing, own_hour=9, paused_until=date(2026, 12, 1))
     assert planned(times, "11-18 13:00", "11-20 10:00")[0] == "12-01 09:00"
     resumed = "12-01 10:00" if timing is MailTiming.IMMEDIATE else "12-02 09:00"
     assert planned(times, "12-01 10:00")[0] == resumed
@@ -133,18 +140,83 @@ def test_a_mail_that_a_standstill_held_up_past_the_session_goes_out_at_the_hour_
     )
 
 
+OWN_DAY = MailHours(hour=9, before=48, quiet_from=18, quiet_until=9)
+
+
+@pytest.mark.parametrize(
+    ("timing", "own_hour", "queued", "session", "at", "reason"),
+    [
+        (
+            MailTiming.BEFORE_SESSION,
+            None,
+            "11-18 13:00",
+            "11-25 10:00",
+            "11-23 10:00",
+            DueReason.BEFORE_SESSION,
+        ),
+        (MailTiming.BEFORE_SESSION, None, "11-18 13:00", "11-25 08:00", "11-23 09:00", DueReason.QUIET_HOURS),
+        (MailTiming.BEFORE_SESSION, None, "11-18 17:56", "11-25 18:00", "11-24 09:00", DueReason.QUIET_HOURS),
+        (MailTiming.BEFORE_SESSION, None, "11-18 13:00", None, "11-19 09:00", DueReason.NO_SESSION_KNOWN),
+        (MailTiming.DAILY, None, "11-18 13:00", None, "11-19 09:00", DueReason.DAILY),
+        (MailTiming.DAILY, 15, "11-18 13:00", None, "11-18 15:00", DueReason.DAILY),
+        (MailTiming.DAILY, 7, "11-18 13:00", None, "11-19 09:00", DueReason.QUIET_HOURS),
+        (MailTiming.DAILY, 19, "11-18 13:00", None, "11-19 09:00", DueReason.QUIET_HOURS),
+        (MailTiming.IMMEDIATE, None, "11-18 23:00", None, "11-18 23:00", DueReason.AT_ONCE),
+    ],
+)
+def test_a_practice_sets_the_hours_and_a_therapist_the_own_hour_within_them(
+    timing: MailTiming, own_hour: int | None, queued: str, session: str | None, at: str, reason: DueReason
+) -> None:
+    assert planned(MailTimes(timing, VIENNA, OWN_DAY, own_hour), queued, session) == (at, reason)
+
+
+@pytest.mark.parametrize(("day", "utc_hour"), [("03-29", 7), ("10-25", 8)])
+def test_the_practices_hours_follow_the_clock_on_both_days_of_change(day: str, utc_hour: int) -> None:
+    times = MailTimes(MailTiming.BEFORE_SESSION, VIENNA, OWN_DAY)
+    for queued, session in ((f"{day} 00:30", None), (f"{day} 00:30", f"{day} 12:00")):
+        assert planned(times, queued, session)[0] == f"{day} 09:00"
+    assert vienna(f"{day} 09:00").hour == utc_hour
+    # Two days before are 48 hours, also where one of them has 23 or 25 on the clock.
+    plan = plan_mail(
+        vienna("03-20 12:00"),
+        times,
+        queued_at=vienna("03-20 12:00"),
+        session_at=vienna("03-30 12:00"),
+        last_mail_at=None,
+    )
+    assert f"{plan.at.astimezone(VIENNA):%m-%d %H:%M}" == "03-28 11:00"
+
+
+@pytest.mark.parametrize(
+    ("hours", "option"),
+    [
+        ({"hour": 6}, "mail_hour"),
+        ({"hour": 20}, "mail_hour"),
+        ({"before": 2}, "mail_hours_before"),
+        ({"before": 73}, "mail_hours_before"),
+        ({"quiet_from": 11}, "quiet_hours"),
+        ({"quiet_until": 3}, "quiet_hours"),
+        ({"quiet_until": 8}, "mail_hour"),
+    ],
+)
+def test_hours_that_cannot_be_kept_are_refused(hours: dict[str, int], option: str) -> None:
+    with pytest.raises(ValueError, match=f"^{option}:"):
+        MailHours(**hours)
+
+
 def test_no_plan_breaks_a_promise() -> None:
     starts = [vienna("03-27 00:00") + timedelta(hours=5 * step) for step in range(20)]
     leads = [None, *(timedelta(hours=hours) for hours in (0, 1, 3, 9, 20, 30, 200))]
     lasts = [None, *(timedelta(hours=hours) for hours in (0, 6, 30))]
-    for queued, lead, last, hour in product(starts, leads, lasts, (HOURS[0], HOURS[-1])):
+    for queued, lead, last, hour in product(starts, leads, lasts, (None, 0, 8, 19)):
         session = None if lead is None else queued + lead
         last_at = None if last is None else queued - last
         for timing in (MailTiming.BEFORE_SESSION, MailTiming.DAILY):
-            times = MailTimes(timing, VIENNA, hour)
+            hours = OWN_DAY if hour in {None, 8} else MailHours()
+            times = MailTimes(timing, VIENNA, hours, hour)
             plan = plan_mail(queued, times, queued_at=queued, session_at=session, last_mail_at=last_at)
             local = plan.at.astimezone(VIENNA)
-            assert 7 <= local.hour < 20
+            assert hours.quiet_until <= local.hour < hours.quiet_from
             assert plan.at > queued
             assert last_at is None or not is_same_day(plan.at, last_at, VIENNA)
             if timing is MailTiming.BEFORE_SESSION and session is not None:
