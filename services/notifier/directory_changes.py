@@ -101,6 +101,9 @@ async def _end_access(conn: Connection, key: tuple[str, str], now: datetime) -> 
     await conn.execute(
         f"UPDATE notifier.share SET ended_at = %s WHERE {_IS} AND ended_at IS NULL", (now, *key)
     )
+    await conn.execute(
+        f"UPDATE notifier.share SET ended_at = %s WHERE {_IS} AND ended_at IS NULL", (now, *key)
+    )
     await write_audit_row(conn, AuditAction.ACCESS_ENDED, practice_id=key[0], therapist_id=key[1], at=now)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from schemas.instruments.catalogue import Catalogue
@@ -15,7 +15,7 @@ from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.caseload import AssessedSession, CaseloadClient, find_caseload
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import is_cross_site
+from services.notifier.web.security import FormText, is_cross_site
 from services.notifier.web.small_line import SmallLine, small_line
 
 _LAST_PAGE = 10_000
@@ -42,7 +42,7 @@ def caseload_router(context: PageContext) -> APIRouter:
 
     # A reference belongs into no address: addresses are kept by browsers and logs.
     @router.post("/caseload")
-    async def search(request: Request, reference: Annotated[str, Form(max_length=200)] = "") -> Response:
+    async def search(request: Request, reference: FormText = "") -> Response:
         return await _page(context, request, "" if is_cross_site(request) else reference.strip())
 
     return router

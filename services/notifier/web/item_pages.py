@@ -2,10 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from psycopg import Error as DatabaseError
 
@@ -19,10 +18,9 @@ from services.notifier.inbox.record_response import ItemNotFoundError, record_re
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import is_valid_form, parse_uuid
+from services.notifier.web.security import FormText, is_valid_form, parse_uuid
 from services.runtime.process.errors import Retry
 
-Text = Annotated[str, Form(max_length=200)]
 Store = Callable[[SignInSession, UUID], Awaitable[None]]
 
 
@@ -35,7 +33,7 @@ def item_router(context: PageContext) -> APIRouter:
         return await _item_page(context, request, episode, saved=bool(saved))
 
     @router.post("/items/{episode}/answers")
-    async def answer(request: Request, episode: str, answer: Text = "", csrf: Text = "") -> Response:
+    async def answer(request: Request, episode: str, answer: FormText = "", csrf: FormText = "") -> Response:
         given = _answer(answer)
 
         async def store(session: SignInSession, item: UUID) -> None:
@@ -45,7 +43,9 @@ def item_router(context: PageContext) -> APIRouter:
         return await _save(context, request, episode, csrf, store if given else None)
 
     @router.post("/items/{episode}/topics")
-    async def talked_about(request: Request, episode: str, topic: Text = "", csrf: Text = "") -> Response:
+    async def talked_about(
+        request: Request, episode: str, topic: FormText = "", csrf: FormText = ""
+    ) -> Response:
         named = _topic(topic)
 
         async def store(session: SignInSession, item: UUID) -> None:

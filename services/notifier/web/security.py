@@ -1,15 +1,31 @@
 """Adds security headers to every response, and checks that a form comes from our own page."""
 
 import hmac
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Form, Request
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.notifier.sign_in import SignInSession
 
 COOKIE = "rapport_session"
+
+
+def _without_nul(value: str) -> str:
+    # PostgreSQL cannot store it, and no keyboard sends it.
+    if "\x00" in value:
+        raise PydanticCustomError("nul", "contains a NUL character")
+    return value
+
+
+FormText = Annotated[str, Form(max_length=200), AfterValidator(_without_nul)]
+"""A field of a form, short; what cannot be stored is refused with the page for a form that cannot be read."""
+LongFormText = Annotated[str, Form(max_length=2000), AfterValidator(_without_nul)]
+"""A field of a form that may hold a token or an address."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"

@@ -1,14 +1,12 @@
 """Serves /sessions: where a therapist is signed in, with a button that ends each session."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.sign_in import end_own_session, list_sessions
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import is_valid_form, parse_uuid
+from services.notifier.web.security import FormText, is_valid_form, parse_uuid
 
 
 def session_router(context: PageContext) -> APIRouter:
@@ -48,9 +46,7 @@ def session_router(context: PageContext) -> APIRouter:
         )
 
     @router.post("/sessions/{session_id}/end")
-    async def end(
-        request: Request, session_id: str, csrf: Annotated[str, Form(max_length=200)] = ""
-    ) -> Response:
+    async def end(request: Request, session_id: str, csrf: FormText = "") -> Response:
         named = parse_uuid(session_id)
         async with context.pool.connection() as conn:
             visitor = await context.signed_in(request, conn)

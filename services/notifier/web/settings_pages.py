@@ -3,7 +3,7 @@
 from datetime import date, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from schemas.wording.wording import LANGUAGES
@@ -19,12 +19,10 @@ from services.notifier.domain.mail_plan import MailHours
 from services.notifier.domain.therapist import OwnSettings, Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import is_valid_form
+from services.notifier.web.security import FormText, is_valid_form
 
 LONGEST_PAUSE = timedelta(days=366)
 """A longer one is a mistake, or means that mail is to be switched off."""
-
-Text = Annotated[str, Form(max_length=200)]
 
 
 def settings_router(context: PageContext) -> APIRouter:
@@ -39,12 +37,12 @@ def settings_router(context: PageContext) -> APIRouter:
     async def save(
         request: Request,
         *,
-        csrf: Text = "",
-        language: Text = "",
-        mail: Text = "",
-        timing: Text = "",
-        hour: Text = "",
-        paused_until: Text = "",
+        csrf: FormText = "",
+        language: FormText = "",
+        mail: FormText = "",
+        timing: FormText = "",
+        hour: FormText = "",
+        paused_until: FormText = "",
     ) -> Response:
         pages, now = context.pages, context.clock.now()
         async with context.pool.connection() as conn:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from services.notifier.directory.store import find_therapist
@@ -11,9 +11,7 @@ from services.notifier.inbox.items import find_item
 from services.notifier.inbox.shares import end_share, find_share, share_item
 from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import is_cross_site, is_valid_form, parse_uuid
-
-Token = Annotated[str, Form(max_length=2000)]
+from services.notifier.web.security import FormText, LongFormText, is_cross_site, is_valid_form, parse_uuid
 
 
 def share_router(context: PageContext) -> APIRouter:
@@ -26,9 +24,9 @@ def share_router(context: PageContext) -> APIRouter:
         request: Request,
         episode: str,
         *,
-        csrf: Annotated[str, Form(max_length=200)] = "",
-        reference: Annotated[str, Form(max_length=10)] = "",
-        end: Annotated[str, Form(max_length=10)] = "",
+        csrf: FormText = "",
+        reference: FormText = "",
+        end: FormText = "",
     ) -> Response:
         return await _save_share(
             context, request, episode, csrf, with_reference=bool(reference), end=bool(end)
@@ -40,7 +38,7 @@ def share_router(context: PageContext) -> APIRouter:
         return pages.render("shared_link.html", pages.wording(request), token=token)
 
     @router.post("/shared")
-    async def show(request: Request, token: Token = "") -> Response:
+    async def show(request: Request, token: LongFormText = "") -> Response:
         if is_cross_site(request):
             return pages.render_bad_form(pages.wording(request))
         return await _shared_item(context, request, token)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from services.notifier.channels.channel import ADDRESS
@@ -20,9 +20,7 @@ from services.notifier.sign_in import (
 )
 from services.notifier.web.openid_pages import OfferedProvider, sign_in_path
 from services.notifier.web.page_context import PageContext
-from services.notifier.web.security import COOKIE, is_cross_site, is_valid_form, parse_uuid
-
-Text = Annotated[str, Form(max_length=2000)]
+from services.notifier.web.security import COOKIE, LongFormText, is_cross_site, is_valid_form, parse_uuid
 
 
 def sign_in_router(context: PageContext) -> APIRouter:
@@ -42,7 +40,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
         return _sign_in_page(context, request, token, link, item)
 
     @router.post("/sign-in")
-    async def sign_in(request: Request, token: Text) -> Response:
+    async def sign_in(request: Request, token: LongFormText) -> Response:
         if is_cross_site(request):
             return pages.render_bad_form(pages.wording(request))
         now = context.clock.now()
@@ -68,7 +66,9 @@ def sign_in_router(context: PageContext) -> APIRouter:
         return response
 
     @router.post("/sign-in/link")
-    async def ask(request: Request, token: Text = "", address: Text = "", item: Text = "") -> Response:
+    async def ask(
+        request: Request, token: LongFormText = "", address: LongFormText = "", item: LongFormText = ""
+    ) -> Response:
         wording = pages.wording(request)
         if is_cross_site(request):
             return pages.render_bad_form(wording)
@@ -84,7 +84,7 @@ def sign_in_router(context: PageContext) -> APIRouter:
         return pages.render_message(wording, "sign_in.asked_title", "sign_in.asked", status=200)
 
     @router.post("/sign-out")
-    async def sign_out(request: Request, csrf: Text = "") -> Response:
+    async def sign_out(request: Request, csrf: LongFormText = "") -> Response:
         async with context.pool.connection() as conn:
             visitor = await context.signed_in(request, conn)
             if visitor is not None and is_valid_form(request, visitor[0], csrf):

@@ -1,13 +1,14 @@
 """Access ends with the address: links, sessions and waiting mail of a changed or removed entry."""
 
 import asyncio
+import re
 from datetime import timedelta
 
 import httpx
 import psycopg
 
 from schemas.events import Change
-from tests.flow.notifier.test_pages import ITEM, mailed_token, signed_in
+from tests.flow.notifier.test_pages import ITEM, csrf_in, mailed_token, signed_in
 from tests.support import service_stack
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver
@@ -88,6 +89,22 @@ async def test_sessions_end_with_the_address_and_not_with_other_changes(notifier
     assert await notifier.rows(
         "SELECT practice_id, therapist_id FROM notifier.audit WHERE action = 'access-ended'"
     ) == [("north", "t-1"), ("north", "t-1")]
+
+
+async def test_a_link_that_shares_an_item_ends_with_the_access_of_whoever_made_it(
+    notifier: NotifierDriver,
+) -> None:
+    await notifier.handle(changed())
+    async with notifier.browser() as browser:
+        await signed_in(notifier, browser)
+        csrf = csrf_in(await browser.get(ITEM))
+        await browser.post(f"{ITEM}/share", data={"csrf": csrf})
+        found = re.search(r'shared\?token=([^"]+)"', (await browser.get(ITEM)).text)
+    assert found is not None
+    async with notifier.browser() as supervisor:
+        assert (await supervisor.post("/shared", data={"token": found[1]})).status_code == 200
+        await put_entry(notifier, CORRECTED)
+        assert (await supervisor.post("/shared", data={"token": found[1]})).status_code == 410
 
 
 async def test_another_therapists_sessions_and_links_stay(notifier: NotifierDriver) -> None:
