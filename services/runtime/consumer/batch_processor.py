@@ -157,7 +157,7 @@ class BatchProcessor:
         for check in ("kafka", "database"):
             context.health.set_good(check)
         context.report_consumer()
-        if context.health.ready:
+        if context.health.healthy:
             context.metrics.last_progress.set(now)
         context.health.beat(CONSUME_LOOP)
 

@@ -1,10 +1,13 @@
 """Exports positions and lag of a session once a second, and ends one that no longer reads, or not alone."""
 
+import asyncio
+import contextlib
+import itertools
 import random
 from typing import Protocol
 
 from aiokafka import TopicPartition
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 
 from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
 from services.runtime.kafka.subscription import Subscription
@@ -15,6 +18,9 @@ FETCH_ANSWER_LIMIT_S = 15.0
 """A reachable broker answers a fetch within half a second, whether or not there are records."""
 POLL_LIMIT_S = 90.0
 """aiokafka's client can fail internally for good; a new session is cheap."""
+ENDS_EVERY = 5
+"""The number of checks from one look at the ends of the logs to the next."""
+READ_ENDS_LIMIT_S = 2.0
 REJOIN_AFTER_S = (1.0, 5.0)
 """How long partitions of another owner are left alone before the group decides again whose they are."""
 
@@ -44,11 +50,14 @@ class Watchdog:
         self._session = session
         self._context = context
         self._rejoin_at: float | None = None
+        self._ends: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
         """Check until cancelled."""
-        while True:
+        for number in itertools.count():
             await self._context.clock.sleep(CHECK_EVERY_S)
+            if number % ENDS_EVERY == 0:
+                await self._read_ends()
             self.check()
 
     def check(self) -> None:
@@ -74,6 +83,15 @@ class Watchdog:
             return
         context.health.set_good("kafka")
         self._record_progress()
+
+    async def _read_ends(self) -> None:
+        # The client learns an end with what it fetches, so under load it knows only an old one.
+        consumer = self._session.subscription.consumer
+        keys = [TopicPartition(*partition) for partition in self._context.assignment.applied]
+        if keys:
+            with contextlib.suppress(KafkaError, TimeoutError):  # health shows that Kafka is away
+                async with asyncio.timeout(READ_ENDS_LIMIT_S):
+                    self._ends = await consumer.end_offsets(keys)
 
     def _must_rejoin(self) -> bool:
         # Whoever of the two is still a member of the group gets the partitions; at random moments, so that
@@ -105,6 +123,7 @@ class Watchdog:
                 end, answered_ms = consumer.highwater(key), consumer.last_poll_timestamp(key)
             except (AssertionError, IllegalStateError):  # just revoked
                 continue
+            end = max((one for one in (end, self._ends.get(key)) if one is not None), default=None)
             if end is None:
                 all_known = False
             else:

@@ -39,7 +39,7 @@ async def test_a_log_with_other_records_below_what_was_applied_halts_its_partiti
             in (process.reasons["consumer"])
         )
         assert process.value("rapport_consumer_halted_partitions") == 1
-        assert not process.health.ready
+        assert not process.health.healthy
     assert sample.query("SELECT topic, partition, reason, next_offset FROM sample.halt") == [
         (sample.second, 0, "log-differs", 10)
     ]
@@ -65,7 +65,7 @@ async def test_a_restart_does_not_end_the_halt_and_a_repair_does_while_the_proce
         with psycopg.connect(sample.database_url) as conn:
             conn.execute("DELETE FROM sample.applied")
             conn.execute("DELETE FROM sample.halt")
-        await until(lambda: again.health.ready, "readiness")
+        await until(lambda: again.health.healthy, "readiness")
         await until(lambda: len(sample.effects()) == 30, "every record of the new log")
         assert again.value("rapport_halted") == 0
 

@@ -72,10 +72,10 @@ async def test_a_partition_that_another_process_took_over_is_ignored_until_the_g
 
         await sample.send(["7"], partition=1)
         await until(lambda: sample.effects() == ["7"], "the partition that is still ours")
-        assert not process.health.ready
+        assert not process.health.healthy
 
         await until(lambda: sample.effects() == ["0", "1", "2", "7"], "the partition, after joining again")
-        await until(lambda: process.health.ready, "readiness")
+        await until(lambda: process.health.healthy, "readiness")
         assert process.value("rapport_consumer_fenced_partitions") == 0
 
 
