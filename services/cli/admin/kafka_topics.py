@@ -118,7 +118,8 @@ def differences(cluster: Cluster, *, embedded: bool) -> list[str]:
         elif state.partitions != expected:
             wrong.append(
                 f"{topic.name} has {state.partitions} partitions and needs {expected}, or else the same key "
-                "has different partitions on different topics: delete it and run `rapport topics apply`"
+                "has different partitions on different topics: stop ingest, let everything be read, delete "
+                "it, run `rapport topics apply`, start again, and run `rapport halts repair`"
             )
         elif not embedded:
             wanted = wanted_config(topic, state.replication)
