@@ -13,7 +13,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import get_well_known_url
 from joserfc import jwt
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
@@ -130,10 +130,13 @@ class OpenIdProvider:
     async def _verify(self, token: str, access: object, pending: PendingSignIn) -> Mapping[str, Any]:
         registry = JWSRegistry(algorithms=_ALGORITHMS, strict_check_header=False)
         try:
+            known = self._keys is not None
             try:
                 decoded = jwt.decode(token, await self._key_set(), registry=registry)
-            except InvalidKeyIdError:
-                # The provider signs with a newer key than those that were read.
+            except (InvalidKeyIdError, BadSignatureError):
+                if not known:
+                    raise
+                # The provider may sign with a newer key than those that were read earlier.
                 self._keys = None
                 decoded = jwt.decode(token, await self._key_set(), registry=registry)
             claims = CodeIDToken(

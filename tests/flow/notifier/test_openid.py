@@ -107,6 +107,18 @@ async def test_the_verified_address_of_a_therapist_signs_in_with_the_same_sessio
     assert ("signed-in",) in await notifier.rows("SELECT action FROM notifier.audit")
 
 
+async def test_a_provider_may_sign_with_a_new_key_and_name_the_address_only_when_asked(
+    notifier: NotifierDriver, provider: IdentityProvider
+) -> None:
+    async with notifier.browser() as browser:
+        assert (await came_back(browser, provider, VERIFIED)).status_code == 303
+        provider.rotate_key()
+        assert (await came_back(browser, provider, VERIFIED)).status_code == 303
+        assert (await came_back(browser, provider, {**VERIFIED, "only_at_userinfo": True})).status_code == 303
+        unverified = {"email": "t1@north.example", "only_at_userinfo": True}
+        assert (await came_back(browser, provider, unverified)).status_code == 403
+
+
 async def test_the_item_that_was_asked_for_is_where_the_sign_in_leads(
     notifier: NotifierDriver, provider: IdentityProvider
 ) -> None:

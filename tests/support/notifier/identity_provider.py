@@ -36,6 +36,10 @@ class IdentityProvider:
         """Make every code that was given expire."""
         httpx.post(f"{self.issuer}/expire-codes").raise_for_status()
 
+    def rotate_key(self) -> None:
+        """Make it sign with a new key from now on."""
+        httpx.post(f"{self.issuer}/rotate-key").raise_for_status()
+
     async def approve(self, url: str, subject: str, action: str = "authorize") -> str:
         """Sign in there as a person in a browser does; return where the provider sends the browser."""
         async with httpx.AsyncClient() as browser:
@@ -57,7 +61,8 @@ def running_provider() -> Iterator[IdentityProvider]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        wait_until(lambda: _answers(issuer), "the identity provider")
+        wait_until(lambda: process.poll() is not None or _answers(issuer), "the identity provider", 90)
+        assert process.poll() is None, "the identity provider has ended"
         registered = httpx.post(f"{issuer}/oauth2/clients", json={"redirect_uris": REDIRECT_URIS}).json()
         yield IdentityProvider(issuer, registered["client_id"], registered["client_secret"])
     finally:
@@ -75,6 +80,7 @@ def _answers(issuer: str) -> bool:
 def _serve(port: int) -> None:
     import flask
     import oidc_provider_mock
+    import oidc_provider_mock._app as provider_app
 
     app: flask.Flask = oidc_provider_mock.app(require_client_registration=True, require_nonce=True)
     challenges: dict[str, str] = {}
@@ -100,6 +106,19 @@ def _serve(port: int) -> None:
         flask.g.oidc_provider_mock_storage._authorization_codes.clear()
         return ""
 
+    @app.post("/rotate-key")
+    def rotate() -> str:
+        storage = flask.g.oidc_provider_mock_storage
+        storage.jwk = type(storage.jwk).generate_key(is_private=True)
+        return ""
+
+    # Some providers state in the ID token who somebody is, others only at the endpoint for it.
+    in_token = provider_app.OpenIDCode.generate_user_info
+
+    def sparse(grant: object, user: oidc_provider_mock.User, scope: str) -> dict[str, object]:
+        return {"sub": user.sub} if "only_at_userinfo" in user.claims else in_token(grant, user, scope)
+
+    provider_app.OpenIDCode.generate_user_info = sparse
     app.run(port=port, debug=False)
 
 
