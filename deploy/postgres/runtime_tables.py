@@ -97,6 +97,19 @@ _DROP_HALTS = """
 DROP TABLE {schema}.halt;
 ALTER TABLE {schema}.applied DROP COLUMN last_timestamp_ms, DROP COLUMN last_crc;
 """
+_UNACCOUNTED = """
+-- Records below the applied offset that have no outcome: missing in the log, or passed over by a stage. In
+-- operation there are no rows, so that the reconciliation costs nothing.
+CREATE TABLE {schema}.unaccounted (
+    cluster_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    from_offset bigint NOT NULL,
+    next_offset bigint NOT NULL,
+    noticed_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (cluster_id, topic, partition, from_offset)
+);
+"""
 
 
 def create_v1(schema: str) -> str:
@@ -133,6 +146,15 @@ def drop_halts(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _DROP_HALTS.format(schema=_plain(schema))
+
+
+def add_unaccounted(schema: str) -> str:
+    """Return the SQL that creates the table of records without an outcome in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _UNACCOUNTED.format(schema=_plain(schema))
 
 
 def _plain(schema: str) -> str:

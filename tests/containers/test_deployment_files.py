@@ -22,6 +22,7 @@ ALERTS = [
     "PipelineStuck",
     "RejectedRising",
     "RecordUnprocessable",
+    "RecordsUnaccounted",
     "ModelMissing",
     "DeliveryFailing",
 ]

@@ -53,7 +53,8 @@ _STATE = """
 SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval '5 minutes'),
     (SELECT count(*) FROM detector.rejection WHERE recorded_at > now() - interval '1 day'),
     (SELECT min(day) FROM detector.sweep),
-    (SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL)
+    (SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL),
+    (SELECT coalesce(sum(next_offset - from_offset), 0) FROM detector.unaccounted)
 """
 _KEPT_BACK_TEXTS = {
     None: "the therapist gets a message",
@@ -175,7 +176,7 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
 async def check(conn: Connection) -> list[CheckResult]:
     """Check that events are published, count rejections of the last day, and check that the sweep runs."""
     row = await (await conn.execute(_STATE)).fetchone()
-    waiting, rejected, swept, opened = row or (0, 0, None, 0)
+    waiting, rejected, swept, opened, unaccounted = row or (0, 0, None, 0, 0)
     today = datetime.now().astimezone().date()
     late = swept is not None and today - swept > timedelta(days=2)
     return [
@@ -190,6 +191,12 @@ async def check(conn: Connection) -> list[CheckResult]:
             Verdict.NOTICE if rejected else Verdict.GOOD,
             f"{rejected} records were rejected in the last 24 hours",
             "see `rapport rejected list`; `rapport rejected replay` publishes them again" if rejected else "",
+        ),
+        CheckResult(
+            "accepted ratings",
+            Verdict.BAD if unaccounted else Verdict.GOOD,
+            f"{unaccounted} records were passed over or are missing in the log",
+            "see docs/runbooks/RecordsUnaccounted.md" if unaccounted else "",
         ),
         CheckResult(
             "daily sweep",

@@ -62,11 +62,12 @@ class Assignment:
 
     def revoke_all(self) -> None:
         """Give up every partition and remove its metrics."""
+        metrics = self._metrics
         for topic, partition in self.assigned:
             labels = {"topic": topic, "partition": str(partition)}
             self._metrics.assigned.labels(**labels).set(0)
             # The next owner exports these; a value that no longer changes here would be misleading.
-            for gauge in (self._metrics.lag, self._metrics.position, self._metrics.committed):
+            for gauge in (metrics.lag, metrics.position, metrics.committed, metrics.unaccounted):
                 gauge.remove_by_labels(labels)
         self.assign(frozenset())
 
@@ -75,9 +76,16 @@ class Assignment:
         epochs: Mapping[TopicPartition, int],
         applied: Mapping[TopicPartition, int],
         unverified: Mapping[TopicPartition, Fingerprint] | None = None,
+        unaccounted: Mapping[TopicPartition, int] | None = None,
     ) -> None:
-        """Allow these partitions to be read, from the offsets in `applied` on."""
+        """Allow these partitions to be read, from the offsets in `applied` on.
+
+        `unaccounted` has the number of earlier records without an outcome, where there are any.
+        """
         self.generation += 1
+        for topic, partition in epochs:
+            number = (unaccounted or {}).get((topic, partition), 0)
+            self._metrics.unaccounted.labels(topic=topic, partition=partition).set(number)
         self.epochs.update(epochs)
         self.applied.update(applied)
         self.unverified.update(unverified or {})

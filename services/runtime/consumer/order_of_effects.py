@@ -15,6 +15,7 @@ from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.committer import Claim, Committer, Work
 from services.runtime.outbox.halts import HaltReason, PartitionHalted
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
+from services.runtime.outbox.positions import OffsetRange, missing_before
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
@@ -198,10 +199,12 @@ class OrderOfEffects:
                 bad[:] = [(r.topic, r.partition, r.offset) in tx.bad_records for r in records]
             self._check_fuse(records, bad)
 
-        claim = Claim(epochs, last)
+        claim = Claim(epochs, last, missing_before(records, self._assignment.applied))
         tx = await self._committer.commit(connection, work, claim, before_commit=check_fuse)
         self._fuse.add(bad or [False] * len(records))
         self._assignment.applied.update(offsets_after(records))
+        if claim.missing or tx.passed_over:
+            self._count_unaccounted(claim.missing, tx)
         self._count(records, tx)
         if not overlapping:
             await self._publish(first_alone=bool(tx.outgoing))
@@ -231,6 +234,18 @@ class OrderOfEffects:
         if self._checkpoint is no_checkpoint:
             return None
         return lambda: self._checkpoint("after-publish-one")
+
+    def _count_unaccounted(self, missing: Sequence[OffsetRange], tx: Transaction) -> None:
+        gauge = self._metrics.unaccounted
+        for one in missing:
+            gauge.labels(topic=one.topic, partition=one.partition).inc(one.next_offset - one.from_offset)
+        for record in tx.passed_over:
+            gauge.labels(topic=record.topic, partition=record.partition).inc()
+        get_logger().error(
+            "records-unaccounted",
+            missing=[f"{topic}/{number}@{first}-{end - 1}" for topic, number, first, end in missing],
+            passed_over=[repr(record) for record in tx.passed_over],
+        )
 
     def _count(self, records: Sequence[Record], tx: Transaction) -> None:
         topics = [record.topic for record in records]

@@ -53,6 +53,7 @@ async def prepare_partitions(
     async with connection.transaction():
         epochs = await committer.positions.raise_epochs(connection, partitions)
         stored = await committer.positions.applied(connection, committer.cluster_id, partitions)
+        unaccounted = await committer.positions.unaccounted(connection, committer.cluster_id, partitions)
     numbers = {number for _, number in partitions}
     await _publish_remaining_rows(connection, numbers, committer, publisher)
     async with asyncio.timeout(_KAFKA_DEADLINE_S):
@@ -73,6 +74,7 @@ async def prepare_partitions(
         {one: epochs[one] for one in starts},
         {one: start.applied for one, start in starts.items()},
         {one: start.last for one, start in starts.items() if start.last is not None},
+        unaccounted,
     )
     for partition, start in starts.items():
         consumer.seek(aiokafka.TopicPartition(*partition), start.offset)

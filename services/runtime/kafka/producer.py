@@ -155,13 +155,20 @@ class Producer:
     async def wait_acknowledged(self, futures: Sequence[asyncio.Future[Any]]) -> None:
         """Wait, without a deadline, until each enqueued record is acknowledged or has failed."""
         acknowledged: Counter[str] = Counter()
+        newest: dict[TopicPartition, int] = {}
         for future in futures:
             try:
-                acknowledged[(await future).topic] += 1
+                metadata = await future
             except KafkaError:
                 self._faulty = True
+                continue
+            acknowledged[metadata.topic] += 1
+            newest[metadata.topic, metadata.partition] = metadata.offset
         for topic, number in acknowledged.items():
             self._count(topic, number)
+        if self._metrics is not None:
+            for (topic, partition), offset in newest.items():
+                self._metrics.acknowledged.labels(topic=topic, partition=partition).set(offset + 1)
 
     async def send_all(self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None) -> None:
         """Publish records in order within each partition, and wait for every acknowledgement.

@@ -1,14 +1,14 @@
 """Runs each piece of work in one PostgreSQL transaction, which stores all its effects or none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.halts import HaltStore
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.outbox_table import Outbox
-from services.runtime.outbox.positions import PositionStore
+from services.runtime.outbox.positions import OffsetRange, PositionStore
 from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.clock import Clock
@@ -26,6 +26,8 @@ class Claim:
 
     epochs: Mapping[TopicPartition, int]
     last_records: Mapping[TopicPartition, Record]
+    missing: Sequence[OffsetRange] = ()
+    """Records that the log does not hold any more, between those that are applied."""
 
 
 class Committer:
@@ -91,7 +93,7 @@ class Committer:
                         before_commit(tx)
                     await self._write_rejections(connection, tx.rejections)
                     if claim is not None:
-                        await self.positions.advance(connection, self.cluster_id, claim.last_records)
+                        await self._advance(connection, claim, tx.passed_over)
                     batch = await self.outbox.write(connection, tx.outgoing)
                     checkpoint("before-commit-transaction")
         except BaseException as error:
@@ -114,6 +116,12 @@ class Committer:
         if published:
             checkpoint("after-delete-outbox")
         return tx
+
+    async def _advance(self, connection: Connection, claim: Claim, passed_over: Sequence[Record]) -> None:
+        await self.positions.advance(connection, self.cluster_id, claim.last_records)
+        ranges = [OffsetRange(one.topic, one.partition, one.offset, one.offset + 1) for one in passed_over]
+        if claim.missing or ranges:
+            await self.positions.note_unaccounted(connection, self.cluster_id, [*claim.missing, *ranges])
 
     async def _write_rejections(self, connection: Connection, rejections: list[Rejection]) -> None:
         if not rejections:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 from services.runtime.kafka.record import Record, TopicPartition
@@ -37,6 +38,15 @@ class Applied:
     next_offset: int
     last: Fingerprint | None = None
     """The record at `next_offset - 1`; None when it is not known."""
+
+
+class OffsetRange(NamedTuple):
+    """Records of one partition, from an offset up to the one before `next_offset`."""
+
+    topic: str
+    partition: int
+    from_offset: int
+    next_offset: int
 
 
 class PositionStore:
@@ -170,6 +180,33 @@ class PositionStore:
             ),
         )
 
+    async def note_unaccounted(
+        self, connection: Connection, cluster_id: str, ranges: Sequence[OffsetRange]
+    ) -> None:
+        """Store which records have no outcome; the same range, read again, is stored once."""
+        await connection.execute(
+            f"""
+            INSERT INTO {self._schema}.unaccounted (cluster_id, topic, partition, from_offset, next_offset)
+            SELECT %s, * FROM unnest(%s::text[], %s::int4[], %s::int8[], %s::int8[])
+            ON CONFLICT (cluster_id, topic, partition, from_offset) DO NOTHING
+            """,
+            (cluster_id, *([getattr(one, name) for one in ranges] for name in OffsetRange._fields)),
+        )
+
+    async def unaccounted(
+        self, connection: Connection, cluster_id: str, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return the number of records without an outcome of each of these partitions that has any."""
+        cursor = await connection.execute(
+            f"""
+            SELECT topic, partition, sum(next_offset - from_offset)::int8 FROM {self._schema}.unaccounted
+            WHERE cluster_id = %s AND (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int4[]))
+            GROUP BY 1, 2
+            """,
+            (cluster_id, *_columns(partitions)),
+        )
+        return {(topic, partition): count async for topic, partition, count in cursor}
+
 
 async def adopt_cluster(connection: Connection, schema: str, cluster_id: str) -> None:
     """Continue with this Kafka cluster and its logs as they are now, from their beginnings.
@@ -193,3 +230,15 @@ def _columns(partitions: Sequence[TopicPartition]) -> tuple[list[str], list[int]
 
 def _listed(partitions: Sequence[TopicPartition]) -> str:
     return ", ".join(f"{topic}/{number}" for topic, number in partitions)
+
+
+def missing_before(records: Sequence[Record], applied: Mapping[TopicPartition, int]) -> list[OffsetRange]:
+    """Return what the log lacks between the applied offsets and each of these records, in order."""
+    expected = dict(applied)
+    missing = []
+    for record in records:
+        partition = record.topic, record.partition
+        first, expected[partition] = expected[partition], record.offset + 1
+        if record.offset > first:
+            missing.append(OffsetRange(*partition, first, record.offset))
+    return missing

@@ -50,6 +50,8 @@ class Transaction:
     rejections: list[Rejection] = field(default_factory=list)
     bad_records: set[tuple[str, int, int]] = field(default_factory=set)
     """Topic, partition and offset of the records that could not be decoded or processed."""
+    passed_over: list[Record] = field(default_factory=list)
+    """The records that have no outcome, although the handler was given them: a fault of the handler."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     """Called once the transaction is committed: for metrics, and nothing that may fail or be missed."""
 

@@ -117,6 +117,16 @@ class Metrics:
             "rapport_consumer_position_offset", "The next offset to apply.", *partition
         )
         self.committed = self._gauge("rapport_consumer_committed_offset", "The committed offset.", *partition)
+        self.unaccounted = self._gauge(
+            "rapport_unaccounted_records",
+            "Records below the position without an outcome: missing in the log, or passed over; 0 at rest.",
+            *partition,
+        )
+        self.acknowledged = self._gauge(
+            "rapport_acknowledged_offset",
+            "The offset after the newest record that Kafka acknowledged to this ingest.",
+            *partition,
+        )
         self.assigned = self._gauge(
             "rapport_consumer_assigned", "1 while the partition is assigned to this process.", *partition
         )

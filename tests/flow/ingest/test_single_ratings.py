@@ -119,6 +119,17 @@ async def test_the_door_reports_itself_ready_alive_and_counted(ingest: Running) 
     assert await ingest.metric("rapport_ingest_unacknowledged_records") == 0
 
 
+async def test_what_kafka_acknowledged_is_exported_by_partition(ingest: Running) -> None:
+    async def acknowledged() -> float:
+        page = (await ingest.http.get("/metrics")).text
+        lines = [line for line in page.splitlines() if line.startswith("rapport_acknowledged_offset{")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    before = await acknowledged()
+    await ingest.post(ingest.key("acknowledged"))
+    assert await acknowledged() > before
+
+
 async def test_the_instruments_are_listed_as_data(ingest: Running) -> None:
     listed = (await ingest.http.get("/v1/instruments")).json()["instruments"]
     by_id = {each["id"]: each for each in listed}

@@ -1,7 +1,8 @@
 """A small service on the runtime: each number that it reads is stored once and published once.
 
 A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, `refused` is
-rejected by the domain, `slow` takes longer than any deadline, and `claimed` collides at every attempt.
+rejected by the domain, `forgotten` is passed over, `slow` takes longer than any deadline, and `claimed`
+collides at every attempt.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from deploy.postgres.runtime_tables import add_halts, create_v1
+from deploy.postgres.runtime_tables import add_halts, add_unaccounted, create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
@@ -99,6 +100,7 @@ class Sample:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
             conn.execute(create_v1(SCHEMA))
             conn.execute(add_halts(SCHEMA))
+            conn.execute(add_unaccounted(SCHEMA))
             conn.execute(TABLES)
 
     def create_topics(self) -> None:
@@ -117,6 +119,9 @@ class Sample:
         for record in records:
             if record.value == b"bad":
                 tx.reject(record, Reject("undecodable", "no number", counts_for_fuse=True))
+                continue
+            if record.value == b"forgotten":
+                tx.passed_over.append(record)
                 continue
             if record.value == b"refused":
                 tx.reject(record, Reject("refused", "not wanted"), tenant="t1", subject_id="s1")

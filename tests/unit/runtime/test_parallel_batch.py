@@ -49,7 +49,7 @@ async def _end(error: BaseException | None = None) -> None:
 def _assignment(*partitions: TopicPartition) -> Assignment:
     assignment = Assignment(Metrics("parts"))
     assignment.assign(frozenset(partitions))
-    assignment.mark_prepared(dict.fromkeys(partitions, 1), dict.fromkeys(partitions, 0))
+    assignment.mark_prepared(dict.fromkeys(partitions, 1), dict.fromkeys(partitions, 0), {})
     return assignment
 
 

@@ -19,6 +19,11 @@ async def claim(batch: Batch, _tools: Tools) -> None:
     for arrival, reject in changes.rejected:
         rating = arrival.rating
         batch.tx.reject(arrival.record, reject, tenant=rating.practice_id, subject_id=rating.rating_id)
+    if len(changes.new) + len(changes.rejected) + len(changes.duplicates) < len(batch.arrivals):
+        # Each delivery ends as one of these, unless it was stored before and is read again.
+        ended = {version.log for version in (*changes.new, *stored)}
+        ended |= {arrival.log for arrival, _ in changes.rejected} | {log for log, _ in changes.duplicates}
+        batch.tx.passed_over += [one.record for one in batch.arrivals if one.log not in ended]
     batch.counts[DeliveryOutcome.REJECTED] += len(changes.rejected)
     batch.counts[DeliveryOutcome.DUPLICATE] += len(changes.duplicates)
     batch.counts[DeliveryOutcome.ASSESSED] += sum(version.current for version in changes.new)
