@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from services.runtime.postgres import arrays
+from services.runtime.process.errors import Halt
 from services.runtime.process.settings import DatabaseSettings, read_secret
 
 Connection = AsyncConnection[TupleRow]
@@ -32,11 +33,19 @@ SESSION: Mapping[str, str] = {
 
 
 def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> str:
-    """Return the libpq connection string with password and session settings: a secret, never to be logged."""
+    """Return the libpq connection string with password and session settings: a secret, never to be logged.
+
+    Raises:
+        Halt: `DATABASE_URL` is no address of PostgreSQL, or the file of the password cannot be used.
+    """
     url = settings.url.get_secret_value()
-    if urlsplit(url).scheme == "postgresql+psycopg":
-        url = url.replace("+psycopg", "", 1)
-    given = conninfo_to_dict(url)
+    try:
+        if urlsplit(url).scheme == "postgresql+psycopg":
+            url = url.replace("+psycopg", "", 1)
+        given = conninfo_to_dict(url)
+    except (ProgrammingError, ValueError):
+        # The error quotes the address, and with it the password.
+        raise Halt("DATABASE_URL is not an address like postgresql://user@host/database") from None
     session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
     extra: dict[str, str | int] = {
         "application_name": application_name,

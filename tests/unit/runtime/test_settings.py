@@ -1,5 +1,6 @@
 """Settings come from the environment and from secret files, and their `repr` shows no secret."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -135,3 +136,15 @@ def test_options_of_the_url_are_kept(password: Path) -> None:
     given = conninfo_to_dict(conninfo(DatabaseSettings.model_validate({"url": url})))
 
     assert str(given["options"]).startswith("-c search_path=x -c ")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgressql://u:s3cret@h/d", "u:s3cret@h", "postgresql://u:s3cret@[h/d", "postgresql://u:s3cret@h/%zz"],
+)
+def test_a_mistyped_database_url_is_named_without_its_password(url: str) -> None:
+    with pytest.raises(Halt, match="DATABASE_URL") as caught:
+        conninfo(DatabaseSettings.model_validate({"url": url}))
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "s3cret" not in shown
