@@ -3,13 +3,16 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from services.runtime.http.credentials import ApiKey
+
 practices = typer.Typer(
     no_args_is_help=True,
-    help="Practices that send ratings: add or import them, set their options, list and rotate their keys.",
+    help="Practices that send ratings: add or import them, set their options, list, rotate or revoke keys.",
 )
 Practice = Annotated[str, typer.Argument(help="The practice's id.")]
 Options = Annotated[
@@ -39,10 +42,12 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
       rapport practices add north --network my-network     (one key for many practices)
     """
     from services.cli.endpoints import find_endpoints
+    from services.runtime.http.credentials import changing_keys
 
     credentials = find_endpoints().credentials
     _store(practice, option or [])
-    key = _key_for(credentials, practice, network)
+    with changing_keys(credentials) as keys:
+        key = _key_for(keys, practice, network)
     if key is None:
         typer.echo(f"{practice} is added; the key of network {network} may act for it now.")
         return
@@ -68,6 +73,7 @@ def import_(
     import csv
 
     from services.cli.endpoints import find_endpoints
+    from services.runtime.http.credentials import changing_keys
 
     credentials = find_endpoints().credentials
     with file.open(newline="", encoding="utf-8-sig") as lines:
@@ -75,11 +81,14 @@ def import_(
     if not rows or "practice_id" not in rows[0]:
         typer.secho("The file needs a header line with the column practice_id.", err=True, fg="red")
         raise typer.Exit(2)
-    typer.echo("practice_id,key")
-    for row in rows:
-        practice = row.pop("practice_id")
+    ids = [row.pop("practice_id") for row in rows]
+    for practice, row in zip(ids, rows, strict=True):
         _store(practice, [f"{name}={value}" for name, value in row.items() if value])
-        typer.echo(f"{practice},{_key_for(credentials, practice, network) or ''}")
+    with changing_keys(credentials) as keys:
+        issued = [_key_for(keys, practice, network) or "" for practice in ids]
+    typer.echo("practice_id,key")
+    for practice, key in zip(ids, issued, strict=True):
+        typer.echo(f"{practice},{key}")
 
 
 @practices.command(name="set")
@@ -146,6 +155,50 @@ def rotate(
 
 
 @practices.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The key id that `rapport practices list` shows.")],
+) -> None:
+    """Delete a key; running services refuse it within seconds. What was sent with it stays.
+
+    Example:
+
+      rapport practices revoke 1f2e3d4c
+    """
+    from services.cli.endpoints import find_endpoints
+    from services.runtime.http.revocation import revoke_key
+
+    try:
+        revoke_key(find_endpoints().credentials, key_id)
+    except KeyError:
+        typer.secho(f"No key has the id {key_id}; `rapport practices list` shows them.", err=True, fg="red")
+        raise typer.Exit(2) from None
+    typer.echo(f"The key {key_id} is deleted.")
+
+
+@practices.command()
+def remove(practice: Practice) -> None:
+    """Let no key act for a practice any more. Its ratings, episodes and inbox stay.
+
+    Its own keys are deleted; network keys keep their other practices.
+
+    Example:
+
+      rapport practices remove my-practice
+    """
+    from services.cli.endpoints import find_endpoints
+    from services.runtime.http.revocation import remove_tenant
+
+    deleted, reduced = remove_tenant(find_endpoints().credentials, practice)
+    if not deleted and not reduced:
+        typer.secho(f"No key may act for {practice}.", err=True, fg="red")
+        raise typer.Exit(2)
+    for key_id in deleted:
+        typer.echo(f"The key {key_id} is deleted.")
+    for key_id in reduced:
+        typer.echo(f"The network key {key_id} may not act for {practice} any more.")
+
+
+@practices.command()
 def status(
     practice: Practice,
     key: Annotated[str, typer.Option(envvar="RAPPORT_KEY", help="A key with the scope results:read.")],
@@ -180,19 +233,20 @@ def _store(practice: str, words: list[str]) -> None:
         raise typer.Exit(2) from None
 
 
-def _key_for(credentials: Path, practice: str, network: str | None) -> str | None:
+def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> str | None:
     """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
     from services.cli.admin.practices import SCOPES
-    from services.runtime.http.credentials import add_key, read_keys, set_grants
+    from services.runtime.http.credentials import new_key
 
-    if network is None:
-        return add_key(credentials, grants=[practice], scopes=SCOPES, label=f"practice {practice}").secret
-    existing = next((key for key in read_keys(credentials) if key.network and key.label == network), None)
-    if existing is None:
-        return add_key(credentials, grants=[practice], scopes=SCOPES, network=True, label=network).secret
-    if practice not in existing.grants:
-        set_grants(credentials, existing.key_id, [*existing.grants, practice])
-    return None
+    for index, key in enumerate(keys):
+        if network is not None and key.network and key.label == network:
+            grants = (*(one for one in key.grants if one != practice), practice)
+            keys[index] = key.model_copy(update={"grants": grants})
+            return None
+    label = network or f"practice {practice}"
+    key, issued = new_key([practice], SCOPES, network=network is not None, label=label)
+    keys.append(key)
+    return issued.secret
 
 
 def register(app: typer.Typer) -> None:

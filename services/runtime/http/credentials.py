@@ -1,17 +1,19 @@
 """Stores API keys in a file and authenticates requests with them.
 
 A key is 256 random bits and is shown once; the file stores its SHA-256. (A slow hash protects guessable
-secrets; 256 random bits cannot be guessed.) Every change replaces the whole file, which running services read
-again.
+secrets; 256 random bits cannot be guessed.) Every change replaces the whole file under a lock; running
+services read it again.
 """
 
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -188,6 +190,48 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
         raise Halt(f"{path} is not a credentials file ({type(error).__name__})") from None
 
 
+@contextmanager
+def changing_keys(path: Path) -> Iterator[list[ApiKey]]:
+    """Yield the keys of a file to change; they are written once, at the end, and others wait until then.
+
+    Raises:
+        Halt: it is not a credentials file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The file itself is replaced, so the lock is on its folder; closing it ends the lock.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        keys = list(read_keys(path))
+        yield keys
+        _write(path, keys)
+    finally:
+        os.close(folder)
+
+
+def new_key(
+    grants: Sequence[str],
+    scopes: Iterable[str],
+    *,
+    network: bool = False,
+    not_after: datetime | None = None,
+    label: str = "",
+) -> tuple[ApiKey, IssuedKey]:
+    """Return a new key as the file stores it, and as it is shown once; it raises what `add_key` raises."""
+    _check_grants(grants, network=network)
+    secret, key_id = PREFIX + secrets.token_urlsafe(32), secrets.token_hex(4)
+    key = ApiKey(
+        key_id=key_id,
+        sha256=_sha256(secret),
+        grants=tuple(grants),
+        network=network,
+        scopes=frozenset(scopes),
+        not_after=not_after,
+        label=label,
+    )
+    return key, IssuedKey(key_id, secret)
+
+
 def add_key(
     path: Path,
     *,
@@ -202,20 +246,10 @@ def add_key(
     Raises:
         ValueError: there is no grant, or several for a key that is not a network key.
     """
-    if not grants or (len(grants) > 1 and not network):
-        raise ValueError("a key grants one tenant; several need a network key")
-    secret = PREFIX + secrets.token_urlsafe(32)
-    key = ApiKey(
-        key_id=secrets.token_hex(4),
-        sha256=_sha256(secret),
-        grants=tuple(grants),
-        network=network,
-        scopes=frozenset(scopes),
-        not_after=not_after,
-        label=label,
-    )
-    _write(path, (*read_keys(path), key))
-    return IssuedKey(key.key_id, secret)
+    key, issued = new_key(grants, scopes, network=network, not_after=not_after, label=label)
+    with changing_keys(path) as keys:
+        keys.append(key)
+    return issued
 
 
 def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) -> IssuedKey:
@@ -224,31 +258,24 @@ def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) ->
     Raises:
         KeyError: there is no such key.
     """
-    keys = read_keys(path)
-    old = next((key for key in keys if key.key_id == key_id), None)
-    if old is None:
-        raise KeyError(key_id)
-    ends = now + overlap if old.not_after is None else min(old.not_after, now + overlap)
-    _write(path, tuple(key.model_copy(update={"not_after": ends}) if key is old else key for key in keys))
-    return add_key(path, grants=old.grants, scopes=sorted(old.scopes), network=old.network, label=old.label)
+    with changing_keys(path) as keys:
+        index = index_of(keys, key_id)
+        old = keys[index]
+        ends = now + overlap if old.not_after is None else min(old.not_after, now + overlap)
+        keys[index] = old.model_copy(update={"not_after": ends})
+        key, issued = new_key(old.grants, old.scopes, network=old.network, label=old.label)
+        keys.append(key)
+    return issued
 
 
-def set_grants(path: Path, key_id: str, grants: Sequence[str]) -> None:
-    """Replace the tenants of a network key.
-
-    Raises:
-        KeyError: there is no such key.
-        ValueError: there is no grant, or several for a key that is not a network key.
-    """
-    keys = read_keys(path)
-    old = next((key for key in keys if key.key_id == key_id), None)
-    if old is None:
-        raise KeyError(key_id)
-    if not grants or (len(grants) > 1 and not old.network):
+def _check_grants(grants: Sequence[str], *, network: bool) -> None:
+    if not grants or (len(grants) > 1 and not network):
         raise ValueError("a key grants one tenant; several need a network key")
-    _write(
-        path, tuple(key.model_copy(update={"grants": tuple(grants)}) if key is old else key for key in keys)
-    )
+
+
+def index_of(keys: Sequence[ApiKey], key_id: str) -> int:
+    """Return where a key is in the list; raises KeyError."""
+    return {key.key_id: index for index, key in enumerate(keys)}[key_id]
 
 
 def _sha256(secret: str) -> str:
@@ -257,7 +284,6 @@ def _sha256(secret: str) -> str:
 
 def _write(path: Path, keys: Sequence[ApiKey]) -> None:
     text = json.dumps(_CredentialsFile(keys=tuple(keys)).model_dump(mode="json"), indent=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Keep the rights that the file was created with: several services may share it through a group.
     rights = S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

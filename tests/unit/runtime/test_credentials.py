@@ -1,6 +1,7 @@
 """Keys say which tenants a caller may act for and until when, and can be rotated."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from services.runtime.http.credentials import (
     CredentialStore,
     Grant,
     add_key,
+    changing_keys,
     read_keys,
     rotate_key,
-    set_grants,
 )
 from services.runtime.http.health import Health
 from services.runtime.http.problem import Problem
+from services.runtime.http.revocation import remove_tenant, revoke_key
 from services.runtime.process.metrics import Metrics
 from tests.support.clock import ManualClock
 
@@ -122,7 +124,8 @@ def test_grants_are_read_again_when_the_file_changed(path: Path) -> None:
     store = CredentialStore(path)
     before = status(store, key.secret, "b")
 
-    set_grants(path, key.key_id, ["a", "b"])
+    with changing_keys(path) as keys:
+        keys[0] = keys[0].model_copy(update={"grants": ("a", "b")})
 
     assert (before, status(store, key.secret, "b")) == (404, 200)
 
@@ -197,3 +200,43 @@ def test_a_key_has_256_random_bits(path: Path) -> None:
 def test_only_a_network_key_may_act_for_several_tenants(path: Path) -> None:
     with pytest.raises(ValueError, match="network key"):
         add_key(path, grants=["a", "b"], scopes=["write"])
+
+
+def test_a_revoked_key_acts_for_nobody_and_the_others_stay(path: Path) -> None:
+    gone, kept = (add_key(path, grants=[name], scopes=["write"]) for name in ("a", "b"))
+    revoke_key(path, gone.key_id)
+
+    assert status(CredentialStore(path), gone.secret) == 401
+    assert status(CredentialStore(path), kept.secret) == 200
+    with pytest.raises(KeyError):
+        revoke_key(path, gone.key_id)
+
+
+def test_no_key_acts_for_a_tenant_that_was_removed(path: Path) -> None:
+    own = add_key(path, grants=["a"], scopes=["write"])
+    network = add_key(path, grants=["a", "b"], scopes=["write"], network=True)
+
+    assert remove_tenant(path, "a") == ([own.key_id], [network.key_id])
+    assert [(key.key_id, key.grants) for key in read_keys(path)] == [(network.key_id, ("b",))]
+    assert remove_tenant(path, "a") == ([], [])
+
+
+def test_keys_that_are_added_at_the_same_time_are_all_kept(path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda n: add_key(path, grants=[f"t{n}"], scopes=["write"]), range(40)))
+
+    assert {key.key_id for key in read_keys(path)} == {key.key_id for key in added}
+
+
+def test_a_change_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
+    add_key(path, grants=["a"], scopes=["write"])
+    before = path.read_bytes()
+
+    def clear_and_fail() -> None:
+        with changing_keys(path) as keys:
+            keys.clear()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        clear_and_fail()
+    assert path.read_bytes() == before
