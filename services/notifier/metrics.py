@@ -42,6 +42,11 @@ class NotifierMetrics:
             "When the oldest delivery that is still to be attempted became due; 0 when there is none.",
             registry=registry,
         )
+        self.silent_feeds = Gauge(
+            "rapport_feeds_silent",
+            "Practices that have sent no ratings for more than three times their usual gap.",
+            registry=registry,
+        )
         self.decision_latency = Histogram(
             "rapport_accepted_to_told_seconds",
             "Seconds from the acceptance of a rating to the decision to notify its therapist.",
@@ -91,6 +96,8 @@ class NotifierMetrics:
         for outgoing in OUTGOING:
             self.open_deliveries.labels(outgoing.value).set(waiting.get(outgoing.value, (0, 0))[0])
         self.oldest_open.set(min((oldest for _, oldest in waiting.values()), default=0))
+        rows = await conn.execute("SELECT count(*) FROM notifier.feed_silence WHERE ended_on IS NULL")
+        self.silent_feeds.set(sum(count for (count,) in await rows.fetchall()))
         rows = await conn.execute(
             "SELECT partition, extract(epoch FROM minute)::float, risk IS DISTINCT FROM expected_risk"
             " FROM notifier.heartbeat"

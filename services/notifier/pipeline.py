@@ -34,7 +34,7 @@ class Pipeline:
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
         batch = decode_records(tx, records)
-        await caseload(tx, batch.assessed)
+        await caseload(tx, batch.assessed, batch.feed_days)
         notifications = batch.notifications
         for stage in self.stages:
             notifications = await stage(tx, notifications)

@@ -10,7 +10,8 @@ from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.topics import EPISODE_CHANGED
 from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
-from services.notifier.channels.channel import ChannelSettings, build_channels
+from services.notifier.channels.channel import Channel, ChannelSettings, build_channels
+from services.notifier.deliveries.feed_watch import FeedWatch
 from services.notifier.deliveries.link_requests import LinkRequestAnswerer
 from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
@@ -64,6 +65,7 @@ class NotifierComponents:
     providers: Mapping[str, OpenIdProvider]
     pending_sign_ins: PendingSigner
     queue: DeliveryQueue
+    feeds: FeedWatch
     pages: PageRenderer
     metrics: NotifierMetrics
     catalogue: Catalogue
@@ -119,10 +121,11 @@ def build_components(
     connections = pool(database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS}), "notifier-pages")
     back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
     queue = DeliveryQueue(back_off)
+    channels = build_channels(settings.channels, wordings)
     queue.register(
         DeliverySender(
             pool=connections,
-            channels=build_channels(settings.channels, wordings),
+            channels=channels,
             links=links,
             back_off=back_off,
             clock=clock,
@@ -136,6 +139,7 @@ def build_components(
         )
     )
     jobs = jobs_pool(conninfo(database, "notifier-jobs"), max_size=settings.worker.worker_concurrency + 3)
+    feeds = FeedWatch(connections, channels[Channel.EMAIL])
     return NotifierComponents(
         pool=connections,
         pipeline=Pipeline(queue.defer, own_metrics),
@@ -147,11 +151,13 @@ def build_components(
             metrics=own_metrics,
             health=health,
             clock=clock,
+            feeds=feeds,
         ),
         links=links,
         providers=providers,
         pending_sign_ins=PendingSigner(secret),
         queue=queue,
+        feeds=feeds,
         pages=PageRenderer(settings.web, wordings),
         metrics=own_metrics,
         catalogue=catalogue,

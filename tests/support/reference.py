@@ -31,6 +31,7 @@ REASONS = {
     "services.detector.domain.outcomes": ("RejectionReason", "Why the detector rejects a record"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
     "services.notifier.domain.decision": ("DecisionReason", "Why the notifier told, or did not"),
+    "services.notifier.domain.feed": ("FeedReason", "Why a silent feed was told, or was not"),
     "services.notifier.channels.channel": ("DeliveryReason", "How a delivery came to its state"),
     "services.notifier.domain.mail_plan": ("DueReason", "Why a message is due when it is"),
 }

@@ -49,6 +49,8 @@ class Purpose(StrEnum):
 
     EPISODE = "episode"
     SIGN_IN = "sign-in"
+    FEED_SILENT = "feed-silent"
+    """To the practice's contact: no ratings have arrived."""
 
 
 class MailTiming(StrEnum):
@@ -142,6 +144,8 @@ class Message:
     """How many hours before a session mail goes out with the timing `before-session`."""
     settings_url: str | None = None
     """Address of the page on which the therapist changes when mail is sent; None where it does not apply."""
+    silent_since: date | None = None
+    """The last day with ratings, where the practice's contact is told that its feed is silent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Sends a sentence and a button by SMTP; a stable Message-ID makes a second copy recognisable."""
 
+from datetime import date
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -63,19 +64,15 @@ class Email:
     def compose(self, message: Message, address: str) -> EmailMessage:
         """Return the mail as text and as HTML; it names no client and no therapist."""
         wording = self._wordings.of(message.recipient.locale)
+        if message.silent_since is not None:
+            return self._silence(message, message.silent_since, address, wording)
         key = _KEY[message.purpose]
         subject, sentence = _subject(message, wording), wording(f"{key}.sentence")
         lines = [wording("mail.footer")]
         if message.purpose is Purpose.EPISODE:
             how_often = wording(f"mail.how_often.{message.timing.value}", hours=message.hours_before)
             lines.insert(0, f"{wording('mail.why')} {how_often}")
-        mail = EmailMessage()
-        mail["From"] = self._sender(message, wording)
-        mail["To"] = address
-        mail["Subject"] = subject
-        mail["Date"] = format_datetime(message.created_at)
-        mail["Message-ID"] = f"<{message.delivery_id}@{self._domain}>"
-        mail["Auto-Submitted"] = "auto-generated"
+        mail = self._headed(message, subject, address, wording)
         to_settings = [f"{wording('mail.settings')}:\n{message.settings_url}"] if message.settings_url else []
         mail.set_content("\n\n".join([sentence, message.link, *lines, *to_settings]) + "\n")
         html = _HTML.get_template("mail.html").render(
@@ -91,6 +88,25 @@ class Email:
         mail.add_alternative(html, subtype="html")
         # Setting the content removes every header that begins with `Content-`: this one comes last.
         mail["Content-Language"] = wording.language
+        return mail
+
+    def _silence(self, message: Message, since: date, address: str, wording: Wording) -> EmailMessage:
+        """Return the mail to a practice's contact: text alone, without a link, because there is no page."""
+        day = format_date(since, "long", locale=wording.locale)
+        mail = self._headed(message, wording("mail.feed_silent.subject"), address, wording)
+        lines = [wording(f"mail.feed_silent.{part}", day=day) for part in ("sentence", "check", "once")]
+        mail.set_content("\n\n".join(lines) + "\n")
+        mail["Content-Language"] = wording.language
+        return mail
+
+    def _headed(self, message: Message, subject: str, address: str, wording: Wording) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"] = self._sender(message, wording)
+        mail["To"] = address
+        mail["Subject"] = subject
+        mail["Date"] = format_datetime(message.created_at)
+        mail["Message-ID"] = f"<{message.delivery_id}@{self._domain}>"
+        mail["Auto-Submitted"] = "auto-generated"
         return mail
 
     def _sender(self, message: Message, wording: Wording) -> Address:

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.notifier.channels.channel import MailTiming
+from schemas.wording.wording import LANGUAGES
+from services.notifier.channels.channel import ADDRESS, MailTiming
 from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practices, put_practice
 from services.notifier.domain.mail_plan import MailHours
@@ -50,6 +51,12 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     mode = tenant.options.get("mode", "observe" if before.observing else "live")
     if mode not in _OBSERVING:
         raise ValueError("mode: expected live or observe")
+    contact = tenant.options.get("contact", before.contact) or None
+    if contact is not None and not ADDRESS.fullmatch(contact):
+        raise ValueError("contact: expected a mail address such as it@practice.example")
+    language = tenant.options.get("contact_language", before.contact_language)
+    if language not in LANGUAGES:
+        raise ValueError(f"contact_language: expected {' or '.join(LANGUAGES)}")
     options = PracticeOptions(
         tenant.id,
         _SWITCH[messages],
@@ -58,6 +65,8 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
         MailTiming(timing),
         _OBSERVING[mode],
         _mail_hours(tenant.options, before.mail_hours),
+        contact,
+        language,
     )
     await put_practice(conn, options)
 
@@ -150,7 +159,22 @@ async def check(conn: Connection) -> list[CheckResult]:
         )
     ).fetchone()
     missing = unreachable[0] if unreachable is not None else 0
+    silent = [
+        practice
+        for (practice,) in await (
+            await conn.execute(
+                "SELECT practice_id FROM notifier.feed_silence WHERE ended_on IS NULL ORDER BY practice_id"
+            )
+        ).fetchall()
+    ]
     return [
+        CheckResult(
+            "silent feeds",
+            Verdict.NOTICE if silent else Verdict.GOOD,
+            f"{len(silent)} practices have sent nothing for three times their usual gap"
+            f"{': ' + ', '.join(silent) if silent else ''}",
+            "ask them whether their system still sends" if silent else "",
+        ),
         CheckResult(
             "messages waiting",
             Verdict.BAD if late else Verdict.GOOD,
@@ -184,6 +208,8 @@ plugin = Plugin(
     has_tables=True,
     tenant_options={
         "client_url_template": "Link into the practice's own record, containing {client_id}.",
+        "contact": "Mail address that is told once when no ratings arrive for three times the usual gap.",
+        "contact_language": "The language of that mail: en (default) or de.",
         "display_name": "The name with which mail is signed: Rapport for NAME.",
         "mail_timing": "before-session (default), daily or immediate; therapists may choose for themselves.",
         "mail_hour": "7 (default): the hour of a daily mail, and of mail without a known next session, on the"

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from psycopg_pool import AsyncConnectionPool
 
+from services.notifier.deliveries.feed_watch import FeedWatch
 from services.notifier.deliveries.queue import LINK_QUEUE, QUEUE, DeliveryQueue
 from services.notifier.directory.store import Connection
 from services.notifier.metrics import NotifierMetrics
@@ -37,6 +38,7 @@ class DeliveryWorker:
         metrics: NotifierMetrics,
         health: Health,
         clock: Clock,
+        feeds: FeedWatch,
     ) -> None:
         self._queue = queue
         self.jobs = jobs
@@ -45,6 +47,7 @@ class DeliveryWorker:
         self._metrics = metrics
         self._health = health
         self._clock = clock
+        self._feeds = feeds
         self._stopped = asyncio.Event()
         health.set_bad(CHECK, "starting")
 
@@ -99,6 +102,7 @@ class DeliveryWorker:
         while not self._stopped.is_set():
             self._health.beat(LOOP)
             taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S, self._clock.now())
+            await self._feeds.look(self._clock.now())
             async with self._pool.connection() as conn:
                 await self._metrics.measure(conn, self._clock.now())
             self._health.set_good(CHECK)

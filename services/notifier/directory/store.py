@@ -57,6 +57,9 @@ class PracticeOptions:
     observing: bool = False
     """Nothing is told to its therapists for now."""
     mail_hours: MailHours = field(default_factory=MailHours)
+    contact: str | None = None
+    """Mail address that is told when the practice's feed of ratings has fallen silent."""
+    contact_language: str = "en"
 
     @property
     def tells(self) -> bool:
@@ -111,15 +114,18 @@ async def put_own_settings(conn: Connection, therapist: Therapist, own: OwnSetti
 async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, PracticeOptions]:
     """Return the options of those practices that have stored some."""
     rows = await conn.execute(
-        "SELECT practice_id, told, client_url_template, display_name, mail_timing, observing, mail_hour,"
-        " mail_hours_before, quiet_from, quiet_until FROM notifier.practice WHERE practice_id = ANY(%s)",
+        "SELECT practice_id, told, client_url_template, display_name, mail_timing, observing, contact,"
+        " contact_language, mail_hour, mail_hours_before, quiet_from, quiet_until FROM notifier.practice"
+        " WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
     )
     return {
         practice: PracticeOptions(
-            practice, told, template, name, MailTiming(timing), observing, MailHours(*hours)
+            practice, told, template, name, MailTiming(timing), observing, MailHours(*hours), *contact
         )
-        for practice, told, template, name, timing, observing, *hours in await rows.fetchall()
+        for practice, told, template, name, timing, observing, *contact, hours in (
+            (*row[:8], row[8:]) for row in await rows.fetchall()
+        )
     }
 
 
@@ -127,13 +133,14 @@ async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
     """Store a practice's options, replacing the earlier ones; repeating the call changes nothing."""
     await conn.execute(
         "INSERT INTO notifier.practice (practice_id, told, client_url_template, display_name, mail_timing,"
-        " observing, mail_hour, mail_hours_before, quiet_from, quiet_until)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET"
+        " observing, mail_hour, mail_hours_before, quiet_from, quiet_until, contact, contact_language)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET"
         " told = excluded.told, client_url_template = excluded.client_url_template,"
         " display_name = excluded.display_name,"
         " mail_timing = excluded.mail_timing, observing = excluded.observing,"
         " mail_hour = excluded.mail_hour, mail_hours_before = excluded.mail_hours_before,"
-        " quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until",
+        " quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until,"
+        " contact = excluded.contact, contact_language = excluded.contact_language",
         (
             practice.practice_id,
             practice.messages_on,
@@ -145,6 +152,8 @@ async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
             practice.mail_hours.before,
             practice.mail_hours.quiet_from,
             practice.mail_hours.quiet_until,
+            practice.contact,
+            practice.contact_language,
         ),
     )
 

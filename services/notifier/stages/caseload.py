@@ -1,6 +1,7 @@
 """caseload: keeps the newest sessions of every client, for the page of a therapist's clients."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 
 from schemas.components import Component
 from schemas.events import FORM_STATUSES, AllianceAssessed
@@ -16,9 +17,12 @@ an older revision that arrives late does not bring them back.
 _COLUMNS = tuple(component.value for component in Component)
 
 
-async def caseload(tx: Transaction, assessed: Sequence[AllianceAssessed]) -> None:
+async def caseload(
+    tx: Transaction, assessed: Sequence[AllianceAssessed], feed_days: Iterable[tuple[str, date]] = ()
+) -> None:
     """Store the sessions of a batch, the highest revision of each, and drop what is older than those kept.
 
+    The days on which each practice's ratings were assessed are stored too, for the watch over silent feeds.
     An event that arrives again, or after a newer revision, changes nothing.
     """
     if not assessed:
@@ -37,6 +41,11 @@ async def caseload(tx: Transaction, assessed: Sequence[AllianceAssessed]) -> Non
             # In the order of the key, so that two processes never wait for each other.
             [_row(newest[key]) for key in sorted(newest)],
         )
+    await tx.conn.execute(
+        "INSERT INTO notifier.feed_day (practice_id, day) SELECT * FROM unnest(%s::text[], %s::date[])"
+        " ON CONFLICT DO NOTHING",
+        [list(column) for column in zip(*sorted(feed_days), strict=True)] or [[], []],
+    )
     clients = sorted({(one.practice_id, one.therapist_id, one.client_id) for one in newest.values()})
     await tx.conn.execute(
         "DELETE FROM notifier.assessed_session WHERE (practice_id, rating_id) IN ("

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, date
 
 from pydantic import ValidationError
 
@@ -20,25 +21,28 @@ class DecodedBatch:
 
     notifications: list[PlannedNotification]
     assessed: list[AllianceAssessed]
+    feed_days: set[tuple[str, date]]
+    """The days (UTC) on which something was assessed, each with its practice."""
 
 
 def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
     """Return what a batch contains; heartbeats count where they pass with the episodes."""
-    batch = DecodedBatch([], [])
+    batch = DecodedBatch([], [], set())
     for record in records:
         try:
             found = _decode(record)
         except Reject as reject:
             tx.reject(record, reject)
             continue
-        if isinstance(found, AllianceAssessed):
-            batch.assessed.append(found)
+        if isinstance(found, AllianceAssessedEvent):
+            batch.assessed.append(found.data)
+            batch.feed_days.add((found.data.practice_id, found.time.astimezone(UTC).date()))
         elif record.topic != ASSESSED.name:
             batch.notifications.append(found)
     return batch
 
 
-def _decode(record: Record) -> PlannedNotification | AllianceAssessed:
+def _decode(record: Record) -> PlannedNotification | AllianceAssessedEvent:
     if record.key is None or record.value is None:
         raise Reject("undecodable", "the record has no key or no value", counts_for_fuse=True)
     try:
@@ -50,7 +54,7 @@ def _decode(record: Record) -> PlannedNotification | AllianceAssessed:
         raise Reject("undecodable", detail, counts_for_fuse=True) from None
     if record.topic == ASSESSED.name:
         if isinstance(event, AllianceAssessedEvent):
-            return event.data
+            return event
     elif isinstance(event, EpisodeChangedEvent):
         return PlannedNotification(event.data, record.partition, record.key)
     if isinstance(event, HeartbeatEvent):
