@@ -55,6 +55,7 @@ async def test_the_consumers_connections_have_every_limit(sample: Sample) -> Non
 
 
 @pytest.mark.durable
+@pytest.mark.timeout(240)
 async def test_the_next_owner_goes_on_within_the_limit(
     kafka_node: KafkaNode, database_url: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -158,7 +158,7 @@ class Sample:
         co_partitioned: Sequence[str] = (),
         owner_of: OwnerOf = no_owner,
         parallel_transactions: int = 1,
-        transaction_deadline_s: float = 30.0,
+        transaction_deadline_s: float = BatchLimits().transaction_deadline_s,
     ) -> "Running":
         """Return a process of the service that is not started yet."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
