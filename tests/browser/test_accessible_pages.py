@@ -106,6 +106,15 @@ def test_pages_before_the_sign_in(site: Site, visit: Visit) -> None:
         look("link is on its way")
     page.goto(f"{site.address}/no-such-page")
     look("wrong address")
+    sharer = visit().sign_in(site.link_for("before@north.example"))
+    sharer.goto(site.address + item_of("before"))
+    sharer.locator("#share summary").click()
+    sharer.locator("#share button").click()
+    shared = sharer.locator("#share-link").input_value()
+    page.goto(site.address + shared[shared.index("/shared") :])
+    look("shared link")
+    page.locator("main button").click()
+    look("shared item")
     assert {name: lines for name, lines in found.items() if lines} == {}
     assert {name: lines for name, lines in wide.items() if lines} == {}
 
