@@ -114,7 +114,7 @@ class TalkedAbout(StrEnum):
 class Event(BaseModel):
     """Base of all events: frozen, and tolerant of fields that a newer producer adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Scores(Event):

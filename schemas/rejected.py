@@ -10,7 +10,9 @@ from schemas.ids import rejection_id
 from schemas.topics import REJECTED
 
 NO_KEY = b"none"
-"""The key of an event about a record that had none."""
+"""The key of an event about a record that had none, or one too long."""
+MAX_KEY_BYTES = 255
+"""Keys of our records have 32 bytes; a longer one may make the event larger than Kafka accepts."""
 
 _Outgoing_co = TypeVar("_Outgoing_co", covariant=True)
 
@@ -63,8 +65,8 @@ def rejected_events(
             offset=record.offset,
             rejected_at=record.rejected_at,
         )
-        value = rejected_value(rejected, record.key)
-        return outgoing(REJECTED.name, record.key or NO_KEY, value, record.partition, HEADERS)
+        key = record.key if record.key and len(record.key) <= MAX_KEY_BYTES else NO_KEY
+        return outgoing(REJECTED.name, key, rejected_value(rejected, key), record.partition, HEADERS)
 
     return rejected_event
 

@@ -23,8 +23,16 @@ from schemas.events import (
     TalkedAbout,
 )
 from schemas.facts import Shape, Standing
+from schemas.rating import MAX_ITEMS
 
 Aware = Annotated[datetime, Meta(tz=True)]
+# A record that another producer wrote must fail here and not at PostgreSQL, which stores no U+0000 and no key
+# of more than 2,700 bytes; ingest allows less than this.
+_TEXT = r"\A[^\x00-\x1f\x7f]*\Z"
+Reference = Annotated[str, Meta(min_length=1, max_length=128, pattern=_TEXT)]
+"""An id that can be stored and indexed."""
+OptionalReference = Annotated[str, Meta(max_length=128, pattern=_TEXT)]
+Int4 = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class DecodedScores(Struct, frozen=True, gc=False):
@@ -38,18 +46,18 @@ class DecodedScores(Struct, frozen=True, gc=False):
 class Rated(Struct, frozen=True):
     """`schemas.events.SessionRated`."""
 
-    rating_id: str
-    practice_id: str
-    therapist_id: str
-    client_id: str
-    session_id: str
+    rating_id: Reference
+    practice_id: Reference
+    therapist_id: Reference
+    client_id: Reference
+    session_id: Reference
     session_at: Aware
-    instrument: str
+    instrument: Reference
     status: Status
     accepted_at: Aware
-    content_hash: str
-    case_id: str = ""
-    items: tuple[float | None, ...] | None = None
+    content_hash: Reference
+    case_id: OptionalReference = ""
+    items: Annotated[tuple[float | None, ...], Meta(max_length=MAX_ITEMS)] | None = None
     scores: DecodedScores | None = None
     next_session_at: Aware | None = None
     recorded_at: Aware | None = None
@@ -59,20 +67,20 @@ class Responded(Struct, frozen=True):
     """`schemas.events.TherapistResponded`."""
 
     episode_id: UUID
-    answer_revision: Annotated[int, Meta(ge=1)]
+    answer_revision: Int4
     answer: Answer
-    practice_id: str
-    therapist_id: str
-    client_id: str
+    practice_id: Reference
+    therapist_id: Reference
+    client_id: Reference
     responded_at: Aware
-    case_id: str = ""
+    case_id: OptionalReference = ""
     topic: TalkedAbout | None = None
 
 
 class Beat(Struct, frozen=True, omit_defaults=True):
     """`schemas.events.HeartbeatSent`; `minute` stays text, handed on and compared as it is written."""
 
-    partition: int
+    partition: Annotated[int, Meta(ge=0, le=2**31 - 1)]
     minute: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$")]
     sent_at: Aware
     risk: float | None = None
@@ -94,7 +102,7 @@ class RespondedEvent(Struct, frozen=True, tag_field="type", tag="alliance.therap
 class BeatEvent(Struct, frozen=True, tag_field="type", tag="alliance.heartbeat-sent.v1"):
     """A heartbeat in its envelope."""
 
-    id: str
+    id: Reference
     data: Beat
 
 

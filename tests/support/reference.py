@@ -29,6 +29,7 @@ SETTINGS = {"runtime": "services.runtime.process", "instruments": "schemas.instr
 REASONS = {
     "services.ingest.refusal": ("RefusalReason", "Why ingest refuses a rating"),
     "services.detector.domain.outcomes": ("RejectionReason", "Why the detector rejects a record"),
+    "services.detector.domain.dyad_work": ("BlockReason", "Why an accepted record waits"),
     "schemas.events": ("KeptBack", "Why a change is stored and not told"),
     "services.notifier.domain.decision": ("DecisionReason", "Why the notifier told, or did not"),
     "services.notifier.domain.feed": ("FeedReason", "Why a silent feed was told, or was not"),

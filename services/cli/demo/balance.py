@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from services.cli.client.api_client import ApiClient
 
-OUTCOMES = ("assessed", "superseded", "duplicate")
+OUTCOMES = ("assessed", "superseded", "duplicate", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class NetworkBalance:
 
     @property
     def delivered(self) -> int:
-        """Number of accepted deliveries that have an outcome."""
+        """Number of accepted deliveries that have an outcome, or wait for a reason that is known."""
         return self.deliveries.total()
 
     def minus(self, before: Self) -> Self:

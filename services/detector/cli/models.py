@@ -17,9 +17,9 @@ Let a model score practices from now on.
 
 Earlier assessments and episodes stay as they are. When a rating arrives
 late, the new model assesses its session and all later ones. Every detector
-must already have loaded the model (DETECTOR_OTHER_MODEL_DIRS); a detector
-without it halts instead of scoring with another model. `--shipped` returns
-the practices to the shipped model.
+must already have loaded the model (DETECTOR_OTHER_MODEL_DIRS); in a detector
+without it the practice's ratings wait, and those of others go on. `--shipped`
+returns the practices to the shipped model.
 
 Examples:
 
@@ -76,6 +76,19 @@ def activate(
         typer.secho(f"{error}\nNothing was changed.", err=True, fg="red")
         raise typer.Exit(1) from None
     typer.echo(f"From now on {version or 'the shipped model'} scores {', '.join(practice)}.")
+
+
+def loaded_versions() -> set[str]:
+    """Return the versions of the models that the settings here name.
+
+    Raises:
+        Halt: one of them cannot be used.
+    """
+    from services.detector.model.artefact import SHIPPED
+    from services.detector.settings import DetectorSettings
+
+    settings = DetectorSettings()
+    return {_version(folder) for folder in (settings.model_dir or SHIPPED, *settings.other_model_dirs)}
 
 
 def _version(folder: Path) -> str:

@@ -54,7 +54,9 @@ SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval
     (SELECT count(*) FROM detector.rejection WHERE recorded_at > now() - interval '1 day'),
     (SELECT min(day) FROM detector.sweep),
     (SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL),
-    (SELECT coalesce(sum(next_offset - from_offset), 0) FROM detector.unaccounted)
+    (SELECT coalesce(sum(next_offset - from_offset), 0) FROM detector.unaccounted),
+    (SELECT count(*) FROM detector.blocked WHERE reason = 'session-in-other-dyad'),
+    (SELECT string_agg(DISTINCT practice_id, ', ') FROM detector.blocked WHERE reason = 'model-not-loaded')
 """
 _KEPT_BACK_TEXTS = {
     None: "the therapist gets a message",
@@ -88,9 +90,16 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
         },
     )
     if "model_version" in options:
-        from services.detector.storage.model_activations import activate
+        from services.detector.cli.models import loaded_versions
+        from services.detector.storage.model_activations import activate, activated_versions
 
-        await activate(conn, [tenant.id], options["model_version"] or None, datetime.now(UTC))
+        version = options["model_version"] or None
+        if version is not None and version not in await activated_versions(conn) | loaded_versions():
+            raise ValueError(
+                f"model_version: there is no model {version!r}; a new one is activated by its folder:"
+                f" rapport models activate --model FOLDER --practice {tenant.id}"
+            )
+        await activate(conn, [tenant.id], version, datetime.now(UTC))
 
 
 def _mode(text: str | None) -> str | None:
@@ -176,7 +185,7 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
 async def check(conn: Connection) -> list[CheckResult]:
     """Check that events are published, count rejections of the last day, and check that the sweep runs."""
     row = await (await conn.execute(_STATE)).fetchone()
-    waiting, rejected, swept, opened, unaccounted = row or (0, 0, None, 0, 0)
+    waiting, rejected, swept, opened, unaccounted, blocked, unscored = row or (0, 0, None, 0, 0, 0, None)
     today = datetime.now().astimezone().date()
     late = swept is not None and today - swept > timedelta(days=2)
     return [
@@ -197,6 +206,18 @@ async def check(conn: Connection) -> list[CheckResult]:
             Verdict.BAD if unaccounted else Verdict.GOOD,
             f"{unaccounted} records were passed over or are missing in the log",
             "see docs/runbooks/RecordsUnaccounted.md" if unaccounted else "",
+        ),
+        CheckResult(
+            "blocked ratings",
+            Verdict.BAD if unscored else Verdict.NOTICE if blocked else Verdict.GOOD,
+            f"no detector has loaded the model of {unscored}"
+            if unscored
+            else f"{blocked} ratings wait until their session is taken back elsewhere",
+            "set DETECTOR_OTHER_MODEL_DIRS, or `rapport models activate`"
+            if unscored
+            else "the practice withdraws the rating that was filed first"
+            if blocked
+            else "",
         ),
         CheckResult(
             "daily sweep",

@@ -65,5 +65,8 @@ class Detector(Protocol):
     def uses_statistics(self) -> bool:
         """Whether it reads the statistics of a form's practice; where not, it is given none."""
 
+    def reads(self, snapshot: bytes) -> bool:
+        """Whether it can continue from these bytes; where not, the history is folded from its start."""
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form that is not already assessed; callers run this CPU work off the event loop."""

@@ -14,6 +14,7 @@ from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
 from services.detector.domain.episodes import EpisodeStep
 from services.detector.domain.form import Form
+from services.detector.domain.outcomes import BlockReason
 from services.detector.domain.practice import Practice
 from services.detector.domain.session_risk import SessionRisk
 from services.runtime.kafka.record import Record
@@ -26,6 +27,20 @@ class LogPosition(NamedTuple):
     cluster_id: str
     partition: int
     offset: int
+
+
+class BlockedRecord(NamedTuple):
+    """A record that is in order and cannot take effect yet."""
+
+    cluster_id: str
+    record: Record
+    data: Rated | Responded
+    reason: BlockReason
+
+    @property
+    def is_rating(self) -> bool:
+        """Whether it is a rating, and not a therapist's answer."""
+        return isinstance(self.data, Rated)
 
 
 class VersionKey(NamedTuple):

@@ -19,17 +19,26 @@ class RejectionReason(StrEnum):
     """The marks do not fit the instrument: their number, their range, or too many missing."""
     ID_REUSED = "id-reused"
     """The id belongs to a rating with another body; the first one read wins."""
+
+
+class BlockReason(StrEnum):
+    """Why an accepted record waits; it takes effect as soon as this no longer holds."""
+
     SESSION_IN_OTHER_DYAD = "session-in-other-dyad"
-    """The session is rated under another therapist, client or case; withdraw that rating first."""
+    """The client's session is rated under another therapist or case; withdraw that rating."""
+    MODEL_NOT_LOADED = "model-not-loaded"
+    """The practice is mapped to a model that the detector has not loaded."""
 
 
 class DeliveryOutcome(StrEnum):
-    """How an accepted delivery ended; each ends as exactly one of these."""
+    """How an accepted delivery ended; each is exactly one of these."""
 
     ASSESSED = "assessed"
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    BLOCKED = "blocked"
+    """It waits for one of `BlockReason`, and will be one of the others."""
 
 
 class Count(StrEnum):

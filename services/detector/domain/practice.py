@@ -9,7 +9,6 @@ from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.detector import Detector
 from services.detector.domain.episode_changes import AlertWindow
 from services.detector.domain.message_precision import AnswersByKind
-from services.runtime.process.errors import Halt
 
 Rows = TypeVar("Rows")
 
@@ -46,24 +45,14 @@ class Models:
         self.default = default
         self._by_version = {model.version: model for model in (*others, default)}
 
-    def has(self, version: str | None) -> bool:
-        """Whether `of` finds it."""
-        return version is None or version in self._by_version
+    @property
+    def versions(self) -> list[str]:
+        """The versions that are loaded."""
+        return list(self._by_version)
 
-    def of(self, version: str | None) -> Detector:
-        """The model of that version.
-
-        Raises:
-            Halt: this process has not loaded it.
-        """
-        if version is None:
-            return self.default
-        if version not in self._by_version:
-            raise Halt(
-                f"a practice is mapped to model {version}, which this process has not loaded: add its folder"
-                " to DETECTOR_OTHER_MODEL_DIRS, or map the practice to another one (rapport models activate)"
-            )
-        return self._by_version[version]
+    def find(self, version: str | None) -> Detector | None:
+        """Return the model of that version; None when this process has not loaded it."""
+        return self.default if version is None else self._by_version.get(version)
 
 
 @dataclass(slots=True)

@@ -27,6 +27,10 @@ class RatingChanges:
     """Stored versions that are current (again), or that only have an earlier acceptance."""
     duplicates: list[tuple[LogPosition, Rated]] = field(default_factory=list)
     rejected: list[tuple[Arrival, Reject]] = field(default_factory=list)
+    blocked: list[Arrival] = field(default_factory=list)
+    """Those whose session another dyad holds: they wait until it is taken back there."""
+    released: list[RatingIdentity] = field(default_factory=list)
+    """Stored sessions that no dyad holds any more, or another one than before."""
 
 
 class RatingVersions:
@@ -45,13 +49,23 @@ class RatingVersions:
             self._add_stored(version)
 
     def claim(self, arrivals: Sequence[Arrival], dyads: Mapping[DyadId, DyadWork]) -> RatingChanges:
-        """Claim each rating, count it as a duplicate or reject it, and note in `dyads` what changed."""
+        """Claim each rating, count it as a duplicate or reject it, and note in `dyads` what changed.
+
+        A rating whose session another dyad holds is blocked, unless a later arrival takes it back there.
+        """
         rejected = []
-        for arrival in arrivals:
-            try:
-                self._claim(arrival)
-            except Reject as reject:
-                rejected.append((arrival, reject))
+        blocked: list[Arrival] = []
+        held_before = dict(self._dyad_of_rating)
+        waiting = list(arrivals)
+        while waiting:
+            blocked = []
+            for arrival in waiting:
+                try:
+                    if not self._claim(arrival):
+                        blocked.append(arrival)
+                except Reject as reject:
+                    rejected.append((arrival, reject))
+            waiting = blocked if len(blocked) < len(waiting) else []
         self._note_changes(dyads)
         changed = self._changed_stored()
         return RatingChanges(
@@ -60,6 +74,8 @@ class RatingVersions:
             current=[version for version in changed if version.current],
             duplicates=self._duplicates,
             rejected=rejected,
+            blocked=blocked,
+            released=[key for key, dyad in held_before.items() if self._dyad_of_rating.get(key) != dyad],
         )
 
     def _add_stored(self, version: RatingVersion) -> None:
@@ -75,7 +91,8 @@ class RatingVersions:
         if version.counts:
             self._dyad_of_rating[identity(PracticeId(rating.practice_id), rating)] = version.dyad_id
 
-    def _claim(self, arrival: Arrival) -> None:
+    def _claim(self, arrival: Arrival) -> bool:
+        """Claim a rating or count it as a duplicate; return False while another dyad holds its session."""
         rating, dyad = arrival.rating, arrival.dyad
         earlier = self._by_id.get((rating.practice_id, rating.rating_id))
         if earlier is not None:
@@ -84,21 +101,22 @@ class RatingVersions:
             if earlier.log != arrival.log:
                 self._duplicates.append((arrival.log, rating))
                 self._predate(arrival, earlier)
-            return
-        if self._counts_elsewhere(arrival):
-            raise Reject(
-                RejectionReason.SESSION_IN_OTHER_DYAD,
-                "the session is rated under another therapist, client or case: withdraw that rating first",
-            )
+            return True
         form = arrival.form
         if isinstance(form, Reject):
             raise form
         order = session_order(rating) if form is None else form.order
         version = RatingVersion(rating, order, dyad.id, rating.accepted_at, arrival.log, form)
+        versions = self._of_rating.get((dyad.id, version.key), ())
+        # What is taken back or superseded in its own dyad holds no session, so nothing holds it up.
+        would_count = not version.is_withdrawn and all(one.currency < version.currency for one in versions)
+        if would_count and self._counts_elsewhere(arrival):
+            return False
         self._by_id[rating.practice_id, rating.rating_id] = version
         self._of_rating.setdefault((dyad.id, version.key), []).append(version)
         self._new.append(version)
         self._choose_current(arrival, version.key)
+        return True
 
     def _counts_elsewhere(self, arrival: Arrival) -> bool:
         rating = arrival.rating
@@ -126,7 +144,7 @@ class RatingVersions:
         of_rating = identity(PracticeId(newest.rating.practice_id), newest.rating)
         if newest.counts:
             self._dyad_of_rating[of_rating] = arrival.dyad.id
-        else:
+        elif not self._counts_elsewhere(arrival):
             self._dyad_of_rating.pop(of_rating, None)
         self._touch(arrival.dyad.id, key)
 

@@ -33,6 +33,8 @@ from services.runtime.process.errors import Reject
 UNNAMED_PRACTICE = "file"
 """The practice of rows that name none."""
 
+_BLOCKED = "the session is rated under another therapist or case: withdraw that rating"
+
 ClientKey = tuple[str, str]
 """Practice and client."""
 
@@ -123,8 +125,11 @@ def current_sessions(
         for arrival, form in zip(client.arrivals, forms, strict=True):
             arrival.form = form
         dyads = {dyad.id: dyad for dyad in client.dyads.values()}
-        for arrival, reject in RatingVersions().claim(client.arrivals, dyads).rejected:
+        changes = RatingVersions().claim(client.arrivals, dyads)
+        for arrival, reject in changes.rejected:
             on_invalid(_explained(arrival, reject, catalogue))
+        for arrival in changes.blocked:
+            on_invalid(InvalidRow(arrival.log.offset, _BLOCKED))
         for work in client.dyads.values():
             work.add_touched()
             work.sort_sessions()

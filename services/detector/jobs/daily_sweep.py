@@ -17,6 +17,7 @@ from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episodes import SILENT_DAYS
 from services.detector.jobs.renew_statistics import add_statistics, newest_statistics
 from services.detector.jobs.renew_thresholds import add_threshold, newest_thresholds, start_thresholds
+from services.detector.jobs.take_up_blocked import MOST_AT_ONCE, take_up_blocked
 from services.detector.jobs.weekly_jobs import WeeklyJob, mark_tried, practices_due
 from services.detector.metrics import DetectorMetrics
 from services.detector.stream.batch import Batch, Tools
@@ -108,6 +109,7 @@ class DailySweep:
         """
         if ROWS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
+            await self._take_up_blocked()
         partitions = await self._unswept(day)
         if not partitions:
             return
@@ -145,6 +147,19 @@ class DailySweep:
                 get_logger().warning(
                     "renewal-postponed", job=job.name, practice=practice, why=describe(fault)
                 )
+
+    async def _take_up_blocked(self) -> None:
+        taken = MOST_AT_ONCE
+
+        async def work(tx: Transaction) -> None:
+            nonlocal taken
+            batch = await take_up_blocked(tx, self._tools)
+            taken = len(batch.taken_up)
+            at_s = tx.now.timestamp()
+            tx.after_commit.append(lambda: self._metrics.add(batch.counts, at_s))
+
+        while taken == MOST_AT_ONCE and not self._stopping.is_set():
+            await self._consumer.transact(work)
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))

@@ -77,7 +77,9 @@ async def newest_thresholds(tx: Transaction, models: Models) -> dict[str, date |
     Practices whose model this process has not loaded are left out.
     """
     rows = await (await tx.conn.execute(_NEWEST, {"default_model": models.default.version})).fetchall()
-    return {practice: at and at.astimezone(UTC).date() for practice, mapped, at in rows if models.has(mapped)}
+    return {
+        practice: at and at.astimezone(UTC).date() for practice, mapped, at in rows if models.find(mapped)
+    }
 
 
 async def add_threshold(tx: Transaction, models: Models, *, practice: str) -> None:
@@ -88,10 +90,10 @@ async def add_threshold(tx: Transaction, models: Models, *, practice: str) -> No
     the risks themselves within the width of a bucket.
     """
     row = await (await tx.conn.execute(_PRACTICE, (practice,))).fetchone()
-    if row is None:
-        return  # erased since
-    mapped, share = row
-    model = models.of(mapped).version
+    found = None if row is None else models.find(row[0])
+    if row is None or found is None:
+        return  # erased, or mapped to a model that is not loaded, since
+    share, model = row[1], found.version
     period = {"since": tx.now - timedelta(days=RECENT_DAYS), "until": tx.now, "most": MOST_SESSIONS}
     values = {"practice": practice, "model": model, "buckets": BUCKETS, **period}
     rows = await (await tx.conn.execute(_HISTOGRAM, values)).fetchall()
@@ -110,9 +112,9 @@ async def start_thresholds(tx: Transaction, models: Models) -> None:
     values = {"default_model": models.default.version, "default_share": DEFAULT_FALSE_ALARMS}
     rows = await (await tx.conn.execute(_LAST, values)).fetchall()
     for practice, mapped, share, last, last_share in rows:
-        if not models.has(mapped):
-            continue  # the practice's next rating halts the consumer; the other practices need not wait
-        model = models.of(mapped)
+        model = models.find(mapped)
+        if model is None:
+            continue  # the practice's ratings wait; the other practices need not
         reference = model.reference
         if reference is None or share == last_share:
             continue

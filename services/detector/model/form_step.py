@@ -25,6 +25,7 @@ class FormStep:
         self.network = network
         self._of_extractor = slice(0, extractor.layout.width)
         self._of_network = slice(extractor.layout.width, None)
+        self.width = self.start(0).shape[1]
 
     def start(self, n: int) -> Floats:
         """Return the state (n, width) of n dyads without a form."""

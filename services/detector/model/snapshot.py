@@ -42,15 +42,22 @@ def decode_snapshots(
     Raises:
         BadSnapshot: the bytes have another format or another width.
     """
-    magic = _magic(with_network=with_network)
-    size = len(magic) + 4 * states.shape[1]
+    width = states.shape[1]
     given = [snapshot for snapshot in snapshots if snapshot is not None]
-    if any(len(snapshot) != size or not snapshot.startswith(magic) for snapshot in given):
+    if not all(is_snapshot(snapshot, width, with_network=with_network) for snapshot in given):
         raise BadSnapshot("not a snapshot of this model: refold the history")
     if given:
+        magic = _magic(with_network=with_network)
+        size = len(magic) + 4 * width
         rows = [row for row, snapshot in enumerate(snapshots) if snapshot is not None]
         joined = np.frombuffer(b"".join(given), dtype=np.uint8).reshape(-1, size)
         states[rows] = np.ascontiguousarray(joined[:, len(magic) :]).view("<f4")
+
+
+def is_snapshot(snapshot: bytes, width: int, *, with_network: bool = False) -> bool:
+    """Whether these bytes have the format and the width of a state that `decode_snapshots` reads."""
+    magic = _magic(with_network=with_network)
+    return len(snapshot) == len(magic) + 4 * width and snapshot.startswith(magic)
 
 
 def _magic(*, with_network: bool) -> bytes:

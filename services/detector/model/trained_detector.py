@@ -17,7 +17,7 @@ from services.detector.model.explanation import explain
 from services.detector.model.floor_effect import possible_originals
 from services.detector.model.form_step import FormStep
 from services.detector.model.network import Network, NetworkOutput
-from services.detector.model.snapshot import decode_snapshots, encode_snapshots
+from services.detector.model.snapshot import decode_snapshots, encode_snapshots, is_snapshot
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +72,10 @@ class TrainedDetector:
     def uses_statistics(self) -> bool:
         """Whether it reads the statistics of a form's practice: the network does."""
         return self.network is not None
+
+    def reads(self, snapshot: bytes) -> bool:
+        """Whether this model made these bytes, as far as their format and their size tell."""
+        return is_snapshot(snapshot, self._step.width, with_network=self.network is not None)
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form of every dyad that is not already assessed.

@@ -13,6 +13,9 @@ FROM detector.rating WHERE practice_id = %(practice)s GROUP BY 1
 UNION ALL
 SELECT 'duplicate', NULL, count(*) FROM detector.duplicate WHERE practice_id = %(practice)s
 UNION ALL
+SELECT 'blocked', NULL, count(*) FROM detector.blocked
+WHERE practice_id = %(practice)s AND rating_id IS NOT NULL
+UNION ALL
 SELECT 'rejected', reason, count(*) FROM detector.rejection
 WHERE tenant = %(practice)s AND replayed_at IS NULL GROUP BY reason
 """
@@ -27,6 +30,8 @@ class DeliveryCounts(BaseModel):
     assessed: int = 0
     superseded: int = 0
     duplicate: int = 0
+    blocked: int = 0
+    """Those that wait until they can take effect; each will be one of the others."""
     rejected: dict[str, int]
     """By reason. A record that was published again counts by what came of that."""
 

@@ -32,6 +32,10 @@ _REJECTIONS = """
 SELECT recorded_at, reason FROM detector.rejection
 WHERE tenant = %s AND subject_id = %s AND replayed_at IS NULL ORDER BY recorded_at
 """
+_BLOCKED = """
+SELECT recorded_at, reason FROM detector.blocked WHERE practice_id = %s AND rating_id = %s
+ORDER BY recorded_at, partition, "offset"
+"""
 # The heartbeat of a minute follows, in its partition, everything that was accepted before; null while one
 # partition had none. Every partition that was ever read has a row in `epoch`.
 _READ_UNTIL = """
@@ -51,6 +55,8 @@ class RatingState(StrEnum):
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+    BLOCKED = "blocked"
+    """It waits, for the reason that is given, and takes effect by itself once that no longer holds."""
 
 
 class RatingDelivery(BaseModel):
@@ -58,7 +64,7 @@ class RatingDelivery(BaseModel):
 
     outcome: DeliveryOutcome
     at: datetime
-    """When it was accepted, or when it was rejected."""
+    """When it was accepted, or when it was rejected or blocked."""
     reason: str | None = None
 
 
@@ -96,18 +102,23 @@ def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             row = await (await conn.execute(_RATING, parameters)).fetchone()
             duplicates = await (await conn.execute(_DUPLICATES, parameters)).fetchall()
             rejections = await (await conn.execute(_REJECTIONS, parameters)).fetchall()
+            blocked = await (await conn.execute(_BLOCKED, parameters)).fetchall()
             heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
-        rejected = [
-            RatingDelivery(outcome=DeliveryOutcome.REJECTED, at=at, reason=why) for at, why in rejections
+        unsettled = [
+            RatingDelivery(outcome=outcome, at=at, reason=why)
+            for outcome, rows in ((DeliveryOutcome.REJECTED, rejections), (DeliveryOutcome.BLOCKED, blocked))
+            for at, why in rows
         ]
         if row is None:
-            status = RatingState.REJECTED if rejected else RatingState.PENDING
-            reason = rejected[-1].reason if rejected else None
-            read_until = None if rejected else _moment(heard)
+            last = unsettled[-1] if unsettled else None
             return RatingStatus(
-                id=rating_id, status=status, reason=reason, read_until=read_until, deliveries=rejected
+                id=rating_id,
+                status=RatingState.PENDING if last is None else RatingState(last.outcome.value),
+                reason=None if last is None else last.reason,
+                read_until=_moment(heard) if last is None else None,
+                deliveries=unsettled,
             )
-        return _status_of(rating_id, row, [at for (at,) in duplicates], rejected)
+        return _status_of(rating_id, row, [at for (at,) in duplicates], unsettled)
 
     return router
 
@@ -120,14 +131,14 @@ def _moment(heard: tuple[Any, ...] | None) -> datetime | None:
 
 
 def _status_of(
-    rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], rejected: list[RatingDelivery]
+    rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], unsettled: list[RatingDelivery]
 ) -> RatingStatus:
     accepted_at, current, practice, therapist, client, case, session, instrument, *assessment = row
     first = DeliveryOutcome.ASSESSED if current else DeliveryOutcome.SUPERSEDED
     deliveries = [RatingDelivery(outcome=first, at=accepted_at)]
     deliveries += [RatingDelivery(outcome=DeliveryOutcome.DUPLICATE, at=at) for at in duplicates]
     revision, numbers, flagged, step, episode = assessment
-    answer = RatingStatus(id=rating_id, status=RatingState(first.value), deliveries=deliveries + rejected)
+    answer = RatingStatus(id=rating_id, status=RatingState(first.value), deliveries=deliveries + unsettled)
     if numbers is None:
         return answer
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))

@@ -52,6 +52,14 @@ async def activate(conn: Connection, practices: Sequence[str], version: str | No
     await conn.execute(_MAP, {"practices": list(practices), "version": version, "at": at})
 
 
+async def activated_versions(conn: Connection) -> set[str]:
+    """Return the versions that were ever activated."""
+    rows = await conn.execute(
+        "SELECT DISTINCT model_version FROM detector.model_activation WHERE model_version IS NOT NULL"
+    )
+    return {version for (version,) in await rows.fetchall()}
+
+
 async def read_mapped(conn: Connection) -> list[Mapped]:
     """Every practice with its model."""
     return [Mapped(*row) for row in await (await conn.execute(_LIST)).fetchall()]

@@ -47,8 +47,7 @@ async def read_practices(
 ) -> dict[str, Practice]:
     """The practices of these ids; one that nobody added is added now, with the defaults.
 
-    Raises:
-        Halt: one is mapped to a model that is not loaded.
+    A practice that is mapped to a model which is not loaded is left out.
     """
     wanted = sorted(set(ids))
     rows = await (await conn.execute(_SELECT, (wanted,), binary=True)).fetchall()
@@ -56,7 +55,9 @@ async def read_practices(
         missing = sorted(set(wanted) - {row[0] for row in rows})
         await conn.execute(_INSERT, (now, now, MAX_AGE_DAYS, missing))
         rows = await (await conn.execute(_SELECT, (wanted,), binary=True)).fetchall()
-    model_of = {id_: models.of(version) for id_, _, _, version, *_ in rows}
+    found_models = {id_: models.find(version) for id_, _, _, version, *_ in rows}
+    model_of = {id_: model for id_, model in found_models.items() if model is not None}
+    rows = [row for row in rows if row[0] in model_of]
     await _read_thresholds(conn, known.thresholds, {row[0]: row[4] for row in rows})
     of_readers = {row[0]: row[5] for row in rows if model_of[row[0]].uses_statistics}
     await _read_statistics(conn, known.statistics, of_readers)

@@ -14,7 +14,7 @@ from services.detector.domain.dyad_work import Arrival, LogPosition, RatingVersi
 from services.detector.domain.rating_versions import RatingChanges
 from services.runtime.postgres.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
 from services.runtime.postgres.connect import Connection
-from services.runtime.process.errors import Retry
+from services.runtime.process.errors import Collision
 
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
 r.session_at, r.instrument, r.status, r.marks, r.next_session_at, r.recorded_at, r.accepted_at,
@@ -39,12 +39,12 @@ INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session
     status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, partition,
     "offset")
 SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
-    next_session_at, recorded_at, accepted_at, content_hash, current, %b, partition, "offset"
-FROM unnest(%b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[], %b::text[],
-    %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::text[],
+    next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, partition, "offset"
+FROM unnest(%b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[],
+    %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::text[],
     %b::boolean[], %b::int[], %b::bigint[])
-AS new (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
-    next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
+AS new (cluster_id, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status,
+    marks, next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
 """
 _UPDATE = """
 UPDATE detector.rating r SET current = new.current, accepted_at = new.accepted_at
@@ -61,6 +61,9 @@ _OF_PRACTICE = f"""
 SELECT {COLUMNS} FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
 WHERE r.practice_id = %b ORDER BY r.accepted_at, r.rating_id
 """
+
+_CLAIMS = frozenset({"rating_pkey", "rating_version"})
+"""The constraints on ratings: the claim on an id, and that on a session."""
 
 _decode_items = msgspec.json.Decoder(tuple[float | None, ...]).decode
 _decode_scores = msgspec.json.Decoder(DecodedScores).decode
@@ -127,12 +130,15 @@ async def one_claim_each() -> AsyncIterator[None]:
     """Around whatever writes ratings: two dyads' owners may claim one id or session at the same moment.
 
     Raises:
-        Retry: another process was first; the same work finds its claim the next time.
+        Collision: another process was first; the same work finds its claim the next time.
+        UniqueViolation: another row exists already; the same work would fail again.
     """
     try:
         yield
-    except UniqueViolation:
-        raise Retry("an id or a session was claimed by another process at the same moment") from None
+    except UniqueViolation as error:
+        if error.diag.constraint_name not in _CLAIMS:
+            raise
+        raise Collision("an id or a session was claimed by another process at the same moment") from None
 
 
 async def write(conn: Connection, changes: RatingChanges) -> None:
@@ -162,7 +168,13 @@ async def _insert_duplicates(conn: Connection, duplicates: Sequence[tuple[LogPos
     )
 
 
+def _claim_order(version: RatingVersion) -> tuple[str, ...]:
+    rating = version.rating
+    return (rating.practice_id, rating.client_id, rating.session_id, rating.instrument, rating.rating_id)
+
+
 async def _update(conn: Connection, rows: Sequence[RatingVersion]) -> None:
+    rows = sorted(rows, key=_claim_order)
     if rows:
         await conn.execute(
             _UPDATE,
@@ -178,13 +190,15 @@ async def _update(conn: Connection, rows: Sequence[RatingVersion]) -> None:
 async def _insert(conn: Connection, versions: Sequence[RatingVersion]) -> None:
     if not versions:
         return
+    # In the order of their sessions: transactions that claim the same ones wait for each other in one order.
+    versions = sorted(versions, key=_claim_order)
     rated = [version.rating for version in versions]
     sent = [r.items if r.items is not None else r.scores for r in rated]
     marks = [None if given is None else encode(given) for given in sent]
     await conn.execute(
         _INSERT,
         (
-            versions[0].log[0],
+            texts([v.log[0] for v in versions]),
             texts([r.practice_id for r in rated]),
             texts([r.rating_id for r in rated]),
             uuids([v.dyad_id for v in versions]),

@@ -1,17 +1,23 @@
 """What passes through the stages: one transaction's work, and the tools that the stages share."""
 
+import asyncio
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
-from services.detector.contracts import BeatEvent
+from services.detector.contracts import BeatEvent, Responded
 from services.detector.domain.detector import HeartbeatHistory
-from services.detector.domain.dyad_work import Arrival, DyadWork
-from services.detector.domain.outcomes import BatchCounts
+from services.detector.domain.dyad_work import Arrival, BlockedRecord, DyadWork
+from services.detector.domain.outcomes import BatchCounts, BlockReason
 from services.detector.domain.practice import Models, PracticeRows
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
+
+SESSIONS_ON_THE_LOOP = 500
+"""With this many sessions a stage takes some 10 ms; a thread costs a tenth of one."""
 
 
 @dataclass(slots=True)
@@ -19,13 +25,41 @@ class Batch:
     """One transaction's work."""
 
     tx: Transaction
+    records: int = 0
+    """How many records were read for it: with more than one it may be halved."""
     arrivals: list[Arrival] = field(default_factory=list)
+    answers: list[tuple[str, Record, Responded, DyadId]] = field(default_factory=list)
+    """Therapists' answers, each with its Kafka cluster and record."""
     heartbeats: list[tuple[Record, BeatEvent]] = field(default_factory=list)
     dyads: dict[DyadId, DyadWork] = field(default_factory=dict)
     day: date | None = None
     """The day of a sweep; None for records that were read."""
+    taken_up: list[tuple[str, Record]] = field(default_factory=list)
+    """Records that waited and are tried again, each with its Kafka cluster."""
+    blocked: list[BlockedRecord] = field(default_factory=list)
+    """Records that have to wait."""
     counts: BatchCounts = field(default_factory=BatchCounts)
     """What happened; added to the metrics once the transaction is committed."""
+
+    def block(self, dyads: AbstractSet[DyadId], reason: BlockReason) -> None:
+        """Take everything about these dyads out of the batch; what was read about them has to wait."""
+        for arrival in self.arrivals:
+            if arrival.dyad.id in dyads:
+                self.blocked.append(
+                    BlockedRecord(arrival.log.cluster_id, arrival.record, arrival.rating, reason)
+                )
+        for cluster_id, record, answer, dyad in self.answers:
+            if dyad in dyads:
+                self.blocked.append(BlockedRecord(cluster_id, record, answer, reason))
+        self.arrivals = [arrival for arrival in self.arrivals if arrival.dyad.id not in dyads]
+        self.dyads = {id_: dyad for id_, dyad in self.dyads.items() if id_ not in dyads}
+
+    async def compute(self, work: Callable[["Batch"], None]) -> None:
+        """Do work on every session: in a thread where it takes long, so that the event loop goes on."""
+        if sum(len(dyad.sessions) for dyad in self.dyads.values()) > SESSIONS_ON_THE_LOOP:
+            await asyncio.to_thread(work, self)
+        else:
+            work(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from services.detector.storage.ratings import one_claim_each
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.stages.assess import apply_thresholds, assess
-from services.detector.stream.stages.claim import claim
+from services.detector.stream.stages.claim import claim, recall
 from services.detector.stream.stages.decide import decide
 from services.detector.stream.stages.decode import decode
 from services.detector.stream.stages.heartbeat import heartbeat
@@ -18,6 +18,7 @@ from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 
 STAGES = (
+    recall,  # what waited for a session of this batch
     lock,  # the dyads' rows, in key order
     record_responses,
     claim,  # ratings are claimed, counted as duplicates or rejected
@@ -42,7 +43,7 @@ async def run(batch: Batch, tools: Tools) -> Batch:
     """Take a batch through the stages after decoding.
 
     Raises:
-        Retry: another process claimed the same id or session at the same moment.
+        Collision: another process claimed the same id or session at the same moment.
     """
     # A statement whose rows nobody waits for runs in PostgreSQL while the next stage computes.
     async with one_claim_each(), batch.tx.conn.pipeline():

@@ -2,17 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
 from pydantic import ValidationError
 
-from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent, HeartbeatEvent, decode
+from schemas.envelope import (
+    AllianceAssessedEvent,
+    EpisodeChangedEvent,
+    HeartbeatEvent,
+    decode,
+    error_summary,
+)
 from schemas.events import AllianceAssessed
+from schemas.rating import EARLIEST, LATEST
+from schemas.rejected import MAX_KEY_BYTES
 from schemas.topics import ASSESSED
 from services.notifier.domain.decision import PlannedNotification
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Reject
+
+_MAX_TEXT = 128
+"""Ids are no longer; several of them fit into one row of an index."""
+_MAX_INT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +55,17 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
 
 
 def _decode(record: Record) -> PlannedNotification | AllianceAssessedEvent:
-    if record.key is None or record.value is None:
-        raise Reject("undecodable", "the record has no key or no value", counts_for_fuse=True)
+    if record.key is None or record.value is None or len(record.key) > MAX_KEY_BYTES:
+        detail = f"a record needs a value and a key of at most {MAX_KEY_BYTES} bytes"
+        raise Reject("undecodable", detail, counts_for_fuse=True)
     try:
         event = decode(record.value)
     except ValidationError as error:
-        # The error's own text may quote the payload: only the names of the fields are repeated.
-        fields = sorted({".".join(map(str, fault["loc"])) for fault in error.errors(include_input=False)})
-        detail = f"these fields are not valid: {', '.join(fields)[:200]}"
-        raise Reject("undecodable", detail, counts_for_fuse=True) from None
+        # The error's own text may quote the payload.
+        raise Reject("undecodable", error_summary(error), counts_for_fuse=True) from None
+    for name, value in event.data:
+        if not _is_storable(value):
+            raise Reject("undecodable", f"{name} cannot be stored", counts_for_fuse=True)
     if record.topic == ASSESSED.name:
         if isinstance(event, AllianceAssessedEvent):
             return event
@@ -61,3 +75,13 @@ def _decode(record: Record) -> PlannedNotification | AllianceAssessedEvent:
         return PlannedNotification(event.data, record.partition, record.key)
     detail = f"the event type {event.type} is not allowed on this topic"
     raise Reject("unexpected-event", detail, counts_for_fuse=True)
+
+
+def _is_storable(value: object) -> bool:
+    """Whether PostgreSQL can store a field's value, index it, and give it back."""
+    if isinstance(value, str):
+        return len(value) <= _MAX_TEXT and "\0" not in value
+    if isinstance(value, int):
+        return value <= _MAX_INT
+    # A time at the end of the calendar exists in no other zone.
+    return not isinstance(value, datetime) or EARLIEST <= value < LATEST

@@ -249,7 +249,13 @@ class OrderOfEffects:
 
     def _count(self, records: Sequence[Record], tx: Transaction) -> None:
         topics = [record.topic for record in records]
-        rejected_topics = [rejection.topic for rejection in tx.rejections]
+        # What waited since an earlier batch may be rejected with this one; it was counted when it was read.
+        read = {(record.topic, record.partition, record.offset) for record in records}
+        rejected_topics = [
+            rejected.topic
+            for rejected in tx.rejections
+            if (rejected.topic, rejected.partition, rejected.offset) in read
+        ]
         for topic in set(topics):
             rejected = rejected_topics.count(topic)
             outcomes = self._metrics.record_outcomes

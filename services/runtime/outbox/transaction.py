@@ -9,6 +9,10 @@ from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Halt, Reject
 
+_MAX_DETAIL = 500
+_MAX_ID_BYTES = 1024
+"""Two of these fit into one row of an index."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -68,20 +72,30 @@ class Transaction:
         self.outgoing.append(outgoing)
 
     def reject(
-        self, record: Record, reject: Reject, *, tenant: str | None = None, subject_id: str | None = None
+        self,
+        record: Record,
+        reject: Reject,
+        *,
+        tenant: str | None = None,
+        subject_id: str | None = None,
+        cluster_id: str | None = None,
     ) -> None:
-        """Store a record as rejected, with its original key and value, and publish an event about it."""
+        """Store a record as rejected, with its original key and value, and publish an event about it.
+
+        `cluster_id` names the Kafka cluster of a record that was read before the service moved to this one.
+        An owner's id that cannot be stored is left out: setting a record aside must not fail because of it.
+        """
         if self.rejection_event is None:
             raise Halt("this transaction cannot publish rejections; construct it with `rejection_event`")
         rejection = Rejection(
-            cluster_id=self.cluster_id,
+            cluster_id=self.cluster_id if cluster_id is None else cluster_id,
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             reason=reject.reason,
-            detail=reject.detail,
-            tenant=tenant,
-            subject_id=subject_id,
+            detail="".join(c if c.isprintable() else "?" for c in reject.detail[:_MAX_DETAIL]),
+            tenant=_storable(tenant),
+            subject_id=_storable(subject_id),
             rejected_at=self.now,
             key=record.key,
             value=record.value,
@@ -90,3 +104,8 @@ class Transaction:
         if reject.counts_for_fuse:
             self.bad_records.add((record.topic, record.partition, record.offset))
         self.outgoing.append(self.rejection_event(rejection))
+
+
+def _storable(id_: str | None) -> str | None:
+    encoded = (id_ or "").encode(errors="replace")
+    return id_ if encoded.decode() == id_ and b"\0" not in encoded and len(encoded) <= _MAX_ID_BYTES else None

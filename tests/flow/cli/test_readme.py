@@ -109,7 +109,13 @@ def test_the_status_of_the_rating_can_be_asked_for(answers: Answers) -> None:
 
 
 def test_the_balance_counts_every_outcome(answers: Answers) -> None:
-    assert set(answers.balance["deliveries"]) == {"assessed", "superseded", "duplicate", "rejected"}
+    assert set(answers.balance["deliveries"]) == {
+        "assessed",
+        "superseded",
+        "duplicate",
+        "blocked",
+        "rejected",
+    }
 
 
 def test_steady_ratings_open_no_episode(answers: Answers) -> None:

@@ -10,8 +10,9 @@ import typer
 from typer.testing import CliRunner
 
 from services.detector.cli.plugin import plugin
+from services.detector.model.artefact import load
+from services.detector.storage.model_activations import activate
 from services.runtime.process.cli_plugin import Tenant
-from services.runtime.process.errors import Halt
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body
 
 GOOD = (4.5, 4.5, 4.5)
@@ -71,10 +72,19 @@ async def test_an_option_that_cannot_be_used_is_refused(
         await put(detector, **options)
 
 
-async def test_a_practice_with_a_model_that_is_not_loaded_halts(detector: DetectorDriver) -> None:
-    await put(detector, model_version="another")
-    with pytest.raises(Halt, match="another"):
-        await detector.rate(body(0, GOOD), practice="east")
+async def test_a_model_that_nobody_knows_is_refused(detector: DetectorDriver) -> None:
+    await put(detector)
+    with pytest.raises(ValueError, match="there is no model 'gb-tipo'"):
+        await put(detector, model_version="gb-tipo")
+    assert await detector.rows("SELECT DISTINCT model_version FROM detector.practice") == [(None,)]
+
+
+async def test_a_model_that_is_shipped_or_was_activated_before_is_taken(detector: DetectorDriver) -> None:
+    await put(detector, model_version=load().version)
+    await activate(detector.conn, ["north"], "toy-2", NOW)
+    await put(detector, model_version="toy-2")
+    mapped = "SELECT model_version FROM detector.practice WHERE practice_id = 'east'"
+    assert await detector.rows(mapped) == [("toy-2",)]
 
 
 async def test_why_lists_what_happened_to_a_sessions_ratings_in_order(detector: DetectorDriver) -> None:

@@ -178,19 +178,6 @@ async def test_the_same_id_in_another_practice_is_another_rating(detector: Detec
     assert await outcomes(detector) == (2, 0, 0, 0)
 
 
-async def test_a_session_that_counts_for_another_therapist_is_rejected(detector: DetectorDriver) -> None:
-    await detector.rate(body(0, GOOD))
-    await detector.rate(body(0, GOOD, therapist_id="therapist-2"))
-    assert await detector.rows("SELECT reason FROM detector.rejection") == [("session-in-other-dyad",)]
-
-
-async def test_a_session_in_two_dyads_within_a_batch_is_rejected_the_second_time(
-    detector: DetectorDriver,
-) -> None:
-    await detector.rate(body(0, GOOD), body(0, GOOD, therapist_id="therapist-2"))
-    assert await outcomes(detector) == (1, 0, 0, 1)
-
-
 async def test_a_session_may_move_once_it_was_withdrawn(detector: DetectorDriver) -> None:
     await detector.rate(body(0, GOOD))
     await detector.rate(body(0, status="withdrawn"), accepted_at=NOW + timedelta(minutes=1))

@@ -92,6 +92,16 @@ async def test_a_rejected_rating_is_shown_with_the_reason(
     assert (answer["status"], answer["reason"]) == ("rejected", "unknown-instrument")
 
 
+async def test_a_rating_that_waits_says_for_what_and_is_counted(
+    detector: DetectorDriver, north: httpx.AsyncClient
+) -> None:
+    await detector.rate(body(0, GOOD), body(0, GOOD, id="two", therapist_id="therapist-2"))
+    answer = (await north.get("/v1/ratings/two")).json()
+    assert (answer["status"], answer["reason"]) == ("blocked", "session-in-other-dyad")
+    assert [one["outcome"] for one in answer["deliveries"]] == ["blocked"]
+    assert (await north.get("/v1/balance")).json()["deliveries"]["blocked"] == 1
+
+
 async def test_a_rating_that_was_not_read_yet_is_pending(north: httpx.AsyncClient) -> None:
     assert (await north.get("/v1/ratings/none")).json() == {
         "id": "none",
@@ -108,6 +118,7 @@ async def test_the_balance_adds_up(detector: DetectorDriver, north: httpx.AsyncC
             "assessed": 4,
             "superseded": 0,
             "duplicate": 1,
+            "blocked": 0,
             "rejected": {"unknown-instrument": 1},
         },
         "episodes": {"opened": 1, "told": 1, "kept_back": {}},

@@ -123,3 +123,14 @@ async def test_a_record_whose_owner_cannot_be_read_is_set_aside_without_one(samp
         await until(lambda: sample.effects() == ["1"])
 
     assert sample.query("SELECT reason, tenant FROM sample.rejection") == [("unprocessable", None)]
+
+
+async def test_setting_aside_does_not_fail_because_of_what_the_record_holds(sample: Sample) -> None:
+    await sample.send(["\0", "1"])
+
+    async with sample.consumer(owner_of=lambda _record: ("t\0", "s" * 5_000))():
+        await until(lambda: sample.effects() == ["1"])
+
+    assert sample.query("SELECT reason, tenant, subject_id, value FROM sample.rejection") == [
+        ("unprocessable", None, None, b"\0")
+    ]

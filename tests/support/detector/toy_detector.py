@@ -31,6 +31,10 @@ class ToyDetector:
         self.reference = reference
         self.message_precision: Mapping[str, MeasuredPrecision] = {}
 
+    def reads(self, snapshot: bytes) -> bool:
+        """Whether the bytes have the size of its state."""
+        return len(snapshot) == _STATE.size
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Fold each dyad on its own."""
         return [self._assess(dyad) for dyad in dyads]

@@ -41,6 +41,10 @@ class FixedDetector:
         self.message_precision: Mapping[str, MeasuredPrecision] = {}
         self._risk = risk
 
+    def reads(self, snapshot: bytes) -> bool:
+        """Only its own, which are empty."""
+        return not snapshot
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess each form by its number and its marks."""
         return [

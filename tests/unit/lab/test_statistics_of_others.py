@@ -59,6 +59,10 @@ class ReadsStatistics:
         self.message_precision = detector.message_precision
         self.given: list[DyadForms] = []
 
+    def reads(self, snapshot: bytes) -> bool:
+        """Whether the model does."""
+        return self.detector.reads(snapshot)
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess as the model does."""
         self.given = list(dyads)

@@ -1,30 +1,83 @@
 """Claims the ids of arriving ratings and stores new versions; duplicates are counted, the rest is rejected.
 
-The row of a rating, unique on practice and id, is the claim on that id.
+The row of a rating, unique on practice and id, is the claim on that id. A rating whose session another dyad
+holds waits, and is claimed in the transaction in which that session is taken back there.
 """
 
-from services.detector.domain.outcomes import DeliveryOutcome
-from services.detector.domain.rating_versions import RatingVersions
-from services.detector.storage import ratings
+from services.detector.domain.dyad_work import BlockedRecord
+from services.detector.domain.outcomes import BlockReason, DeliveryOutcome
+from services.detector.domain.rating_versions import RatingChanges, RatingVersions
+from services.detector.storage import blocked, ratings
 from services.detector.stream.batch import Batch, Tools
+from services.detector.stream.stages.decode import take_up
+from services.runtime.process.errors import Collision
+
+
+async def recall(batch: Batch, tools: Tools) -> None:
+    """Add what waits for a session that this batch changes."""
+    sessions = [arrival.rating for arrival in batch.arrivals]
+    take_up(batch, await blocked.read_of_sessions(batch.tx.conn, sessions), tools.catalogue)
 
 
 async def claim(batch: Batch, _tools: Tools) -> None:
-    """Claim the batch's ratings in the order of the log."""
-    if not batch.arrivals:
-        return
-    stored = await ratings.read_versions(batch.tx.conn, batch.arrivals)
+    """Claim the batch's ratings in the order of the log, and store which of them have to wait.
+
+    Raises:
+        Collision: another transaction blocked or released one of the sessions at the same moment.
+    """
+    if batch.arrivals:
+        await _claim(batch)
+    conn = batch.tx.conn
+    waited = {blocked.position(*one) for one in batch.taken_up}
+    # A record that waits may be delivered again after its position in the log was lost.
+    waits = {blocked.position(one.cluster_id, one.record): one for one in batch.blocked}
+    await blocked.delete(conn, waited - waits.keys())
+    await blocked.write(conn, list(waits.values()), batch.tx.now)
+    new = [one for position, one in waits.items() if position not in waited and one.is_rating]
+    batch.counts[DeliveryOutcome.BLOCKED] += len(new)
+
+
+async def _claim(batch: Batch) -> None:
+    conn, tx = batch.tx.conn, batch.tx
+    stored = await ratings.read_versions(conn, batch.arrivals)
     changes = RatingVersions(stored).claim(batch.arrivals, batch.dyads)
-    await ratings.write(batch.tx.conn, changes)
+    await ratings.write(conn, changes)
+    await _check_sessions(batch, changes)
     for arrival, reject in changes.rejected:
-        rating = arrival.rating
-        batch.tx.reject(arrival.record, reject, tenant=rating.practice_id, subject_id=rating.rating_id)
-    if len(changes.new) + len(changes.rejected) + len(changes.duplicates) < len(batch.arrivals):
+        rating, cluster = arrival.rating, arrival.log.cluster_id
+        owner = {"tenant": rating.practice_id, "subject_id": rating.rating_id}
+        tx.reject(arrival.record, reject, **owner, cluster_id=cluster)
+    ends = len(changes.new) + len(changes.rejected) + len(changes.duplicates) + len(changes.blocked)
+    if ends < len(batch.arrivals):
         # Each delivery ends as one of these, unless it was stored before and is read again.
         ended = {version.log for version in (*changes.new, *stored)}
         ended |= {arrival.log for arrival, _ in changes.rejected} | {log for log, _ in changes.duplicates}
-        batch.tx.passed_over += [one.record for one in batch.arrivals if one.log not in ended]
-    batch.counts[DeliveryOutcome.REJECTED] += len(changes.rejected)
-    batch.counts[DeliveryOutcome.DUPLICATE] += len(changes.duplicates)
-    batch.counts[DeliveryOutcome.ASSESSED] += sum(version.current for version in changes.new)
-    batch.counts[DeliveryOutcome.SUPERSEDED] += sum(not version.current for version in changes.new)
+        ended |= {arrival.log for arrival in changes.blocked}
+        tx.passed_over += [one.record for one in batch.arrivals if one.log not in ended]
+    batch.blocked += [
+        BlockedRecord(one.log.cluster_id, one.record, one.rating, BlockReason.SESSION_IN_OTHER_DYAD)
+        for one in changes.blocked
+    ]
+    _count(batch, changes)
+
+
+async def _check_sessions(batch: Batch, changes: RatingChanges) -> None:
+    """Make sure that no session was released or blocked by another transaction since it was read."""
+    conn = batch.tx.conn
+    if changes.blocked and not await blocked.lock_holders(conn, changes.blocked):
+        raise Collision("a session was released by another process at the same moment")
+    if changes.released:
+        known = {blocked.position(*one) for one in batch.taken_up}
+        waiting = await blocked.read_of_sessions(conn, changes.released)
+        if any(blocked.position(*one) not in known for one in waiting):
+            raise Collision("a session was blocked by another process at the same moment")
+
+
+def _count(batch: Batch, changes: RatingChanges) -> None:
+    # What waited was counted when it was read.
+    waited = {(cluster, record.partition, record.offset) for cluster, record in batch.taken_up}
+    new = [version.current for version in changes.new if version.log not in waited]
+    batch.counts[DeliveryOutcome.REJECTED] += sum(one.log not in waited for one, _ in changes.rejected)
+    batch.counts[DeliveryOutcome.DUPLICATE] += sum(log not in waited for log, _ in changes.duplicates)
+    batch.counts[DeliveryOutcome.ASSESSED] += sum(new)
+    batch.counts[DeliveryOutcome.SUPERSEDED] += len(new) - sum(new)

@@ -9,6 +9,10 @@ from services.detector.stream.batch import Batch, Tools
 
 async def decide(batch: Batch, _tools: Tools) -> None:
     """Decide for every dyad with something new: ratings, responses or a day that passed."""
+    await batch.compute(_decide_all)
+
+
+def _decide_all(batch: Batch) -> None:
     for dyad in batch.dyads.values():
         if dyad.touched or dyad.responses or batch.day is not None:
             _decide(dyad, batch)

@@ -1,13 +1,16 @@
 """Decodes records into a batch of ratings, responses and heartbeats, and rejects what it cannot decode."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
 from schemas import topics
 from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating import EARLIEST, LATEST
 from schemas.rating_order import dyad
+from schemas.rejected import MAX_KEY_BYTES
 from services.detector.contracts import (
     Arriving,
     BeatEvent,
@@ -28,24 +31,39 @@ from services.runtime.process.errors import Reject
 
 def decode(tx: Transaction, records: Sequence[Record], catalogue: Catalogue) -> Batch:
     """Return the batch that these records make, the form of each rating made."""
-    batch = Batch(tx)
+    batch = Batch(tx, len(records))
+    _add(batch, tx.cluster_id, records, catalogue)
+    return batch
+
+
+def take_up(batch: Batch, waiting: Sequence[tuple[str, Record]], catalogue: Catalogue) -> None:
+    """Add records that waited, each with the Kafka cluster that it was read from."""
+    batch.taken_up += waiting
+    for cluster_id, record in waiting:
+        _add(batch, cluster_id, [record], catalogue)
+
+
+def _add(batch: Batch, cluster_id: str, records: Sequence[Record], catalogue: Catalogue) -> None:
+    arrivals = []
     for record in records:
         try:
             event = read(record)
         except Reject as reject:
-            tx.reject(record, reject)
+            batch.tx.reject(record, reject, cluster_id=cluster_id)
             continue
         if isinstance(event, RatedEvent):
-            log = LogPosition(tx.cluster_id, record.partition, record.offset)
-            batch.arrivals.append(Arrival(record, log, event.data, _dyad(batch, record, event.data)))
+            log = LogPosition(cluster_id, record.partition, record.offset)
+            arrivals.append(Arrival(record, log, event.data, _dyad(batch, record, event.data)))
         elif isinstance(event, BeatEvent):
             batch.heartbeats.append((record, event))
         else:
-            _dyad(batch, record, event.data).responses.append(event.data)
-    forms = forms_of([arrival.rating for arrival in batch.arrivals], catalogue)
-    for arrival, form in zip(batch.arrivals, forms, strict=True):
+            dyad = _dyad(batch, record, event.data)
+            dyad.responses.append(event.data)
+            batch.answers.append((cluster_id, record, event.data, dyad.id))
+    forms = forms_of([arrival.rating for arrival in arrivals], catalogue)
+    for arrival, form in zip(arrivals, forms, strict=True):
         arrival.form = form
-    return batch
+    batch.arrivals += arrivals
 
 
 def read(record: Record) -> Arriving:
@@ -54,8 +72,9 @@ def read(record: Record) -> Arriving:
     Raises:
         Reject: it is not an event of this system, or not allowed on its topic.
     """
-    if record.key is None or record.value is None or not record.key.isascii():
-        raise _undecodable("a record needs a value and a key of ASCII characters")
+    key = record.key
+    if key is None or record.value is None or len(key) > MAX_KEY_BYTES or not key.isascii():
+        raise _undecodable(f"a record needs a value and a key of at most {MAX_KEY_BYTES} ASCII characters")
     try:
         event = arriving.decode(record.value)
     except msgspec.ValidationError as error:
@@ -64,6 +83,10 @@ def read(record: Record) -> Arriving:
         raise _undecodable(f"does not fit the contract at {where or 'the top'}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _undecodable("is not JSON") from None
+    except RecursionError:
+        raise _undecodable("is nested too deep") from None
+    if not all(at is None or EARLIEST <= at < LATEST for at in _times(event)):
+        raise _undecodable(f"has a time before {EARLIEST.year} or after {LATEST.year}")
     if (record.topic == topics.THERAPIST_RESPONDED.name) != isinstance(event, RespondedEvent):
         raise Reject(
             RejectionReason.UNEXPECTED_EVENT,
@@ -71,6 +94,14 @@ def read(record: Record) -> Arriving:
             counts_for_fuse=True,
         )
     return event
+
+
+def _times(event: Arriving) -> tuple[datetime | None, ...]:
+    """Return the times that are stored; one at the end of the calendar does not exist in every zone."""
+    data = event.data
+    if isinstance(data, Rated):
+        return data.session_at, data.accepted_at, data.recorded_at, data.next_session_at
+    return (data.responded_at if isinstance(data, Responded) else data.sent_at,)
 
 
 def whose(record: Record) -> tuple[str | None, str | None]:

@@ -1,6 +1,8 @@
 """Loads the sessions that a changed dyad has to fold: the new ones, or its whole history."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from schemas.ids import DyadId
 from schemas.instruments.catalogue import Catalogue
@@ -9,9 +11,10 @@ from services.detector.domain.form import form_of, instrument_of_stored
 from services.detector.domain.outcomes import Count
 from services.detector.domain.session_risk import SessionRisk, stored_session_risk
 from services.detector.storage.ratings import COLUMNS, version_of
-from services.detector.stream.batch import Batch, Tools
+from services.detector.stream.batch import SESSIONS_ON_THE_LOOP, Batch, Tools
 from services.runtime.postgres.arrays import uuids
 from services.runtime.postgres.connect import Connection
+from services.runtime.process.errors import TooMuch
 
 _HISTORY = f"""
 SELECT {COLUMNS}, a.revision, a.numbers, a.risk, a.threshold, a.level, a.may_flag
@@ -24,10 +27,16 @@ FROM detector.dyad d CROSS JOIN LATERAL (
 WHERE d.dyad_id = ANY(%b::uuid[])
 """
 _ASSESSMENT_COLUMNS = 6
+MOST_SESSIONS = 10_000
+"""Sessions of histories in one transaction: a second or two of work, far below any deadline."""
 
 
 async def load(batch: Batch, tools: Tools) -> None:
-    """Load what each changed dyad has to fold: new sessions after its snapshot, or its whole history."""
+    """Load what each changed dyad has to fold: new sessions after its snapshot, or its whole history.
+
+    Raises:
+        TooMuch: several dyads have more than `MOST_SESSIONS` together, so that the batch is better halved.
+    """
     refolded: dict[DyadId, DyadWork] = {}
     for dyad in batch.dyads.values():
         has_older = dyad.history_revision > len(dyad.touched)
@@ -38,6 +47,10 @@ async def load(batch: Batch, tools: Tools) -> None:
             refolded[dyad.id] = dyad
         else:
             dyad.add_touched()
+    # Every insertion raised the revision, so a history has at most as many sessions.
+    most = sum(dyad.history_revision for dyad in refolded.values())
+    if most > MOST_SESSIONS and len(refolded) > 1 and batch.records > 1:
+        raise TooMuch(f"up to {most} sessions of {len(refolded)} clients are to be assessed again")
     if refolded:
         await _read_histories(batch.tx.conn, refolded, tools.catalogue)
     for dyad in batch.dyads.values():
@@ -46,6 +59,15 @@ async def load(batch: Batch, tools: Tools) -> None:
 
 async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:
     rows = await (await conn.execute(_HISTORY, (uuids(dyads),), binary=True)).fetchall()
+    if len(rows) > SESSIONS_ON_THE_LOOP:
+        await asyncio.to_thread(_add_history, rows, dyads, catalogue)
+    else:
+        _add_history(rows, dyads, catalogue)
+
+
+def _add_history(
+    rows: Sequence[tuple[Any, ...]], dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue
+) -> None:
     for row in rows:
         version = version_of(row[:-_ASSESSMENT_COLUMNS])
         dyad = dyads[version.dyad_id]

@@ -7,10 +7,12 @@ import msgspec
 from schemas.ids import DyadId
 from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episode_changes import Decision
+from services.detector.domain.outcomes import BlockReason
 from services.detector.storage.practices import read_practices
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import byteas, ints, texts, uuids
 from services.runtime.postgres.connect import Connection
+from services.runtime.process.log import get_logger
 
 # One statement creates what is missing and locks everything, in key order, so that two owners of the same
 # partition wait for one another and never in a circle. An update whose condition is false changes nothing
@@ -34,16 +36,20 @@ _decode = msgspec.msgpack.Decoder(Decision).decode
 async def lock(batch: Batch, tools: Tools) -> None:
     """Lock the batch's dyads and read them and their practices.
 
-    Raises:
-        Halt: a practice is mapped to a model that is not loaded.
+    Those of a practice whose model is not loaded are left out: what was read about them waits.
     """
     conn = batch.tx.conn
+    if not batch.dyads:
+        return
+    ids = {dyad.who.practice_id for dyad in batch.dyads.values()}
+    practices = await read_practices(conn, ids, batch.tx.now, tools.models, tools.rows)
+    if unscored := {id_ for id_, dyad in batch.dyads.items() if dyad.who.practice_id not in practices}:
+        get_logger().error("model-not-loaded", practices=sorted(ids - practices.keys()))
+        batch.block(unscored, BlockReason.MODEL_NOT_LOADED)
     dyads = list(batch.dyads.values())
+    for dyad in dyads:
+        dyad.practice = practices[dyad.who.practice_id]
     if dyads:
-        ids = {dyad.who.practice_id for dyad in dyads}
-        practices = await read_practices(conn, ids, batch.tx.now, tools.models, tools.rows)
-        for dyad in dyads:
-            dyad.practice = practices[dyad.who.practice_id]
         await _lock(conn, dyads)
         await _read(conn, batch.dyads)
 
@@ -68,7 +74,8 @@ async def _read(conn: Connection, dyads: Mapping[DyadId, DyadWork]) -> None:
     for id_, history_revision, revision, model, snapshot, decision in rows:
         dyad = dyads[id_]
         dyad.history_revision = history_revision
-        if revision == history_revision and model == dyad.practice.model.version:
-            dyad.snapshot = snapshot
+        practice = dyad.practice
+        if revision == history_revision and model == practice.model.version and snapshot is not None:
+            dyad.snapshot = snapshot if practice.model.reads(snapshot) else None
         if decision is not None:
             dyad.decision = dyad.decision_before = _decode(decision)

@@ -1,11 +1,13 @@
 """Publishes `AllianceAssessed` where a session's numbers changed, and `EpisodeChanged` for each change."""
 
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 
 from schemas import topics
 from schemas.envelope import HEADERS
 from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, assessment_id, episode_event_id
+from schemas.instruments.catalogue import Catalogue
 from schemas.rating_order import SessionOrder, identity
 from services.detector.contracts import Changed, Numbers, encode, envelope, pack, unpack_numbers
 from services.detector.domain.dyad_work import DyadWork, SessionWork
@@ -36,13 +38,16 @@ WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
 
 async def publish_assessments(batch: Batch, tools: Tools) -> None:
     """Publish every assessment that is new or differs from the one that was published."""
+    await batch.compute(partial(_publish_assessments, catalogue=tools.catalogue))
+
+
+def _publish_assessments(batch: Batch, catalogue: Catalogue) -> None:
     rated = [
         (dyad, session, session.assessment, session.threshold)
         for dyad in batch.dyads.values()
         for session in dyad.sessions
         if session.assessment is not None and session.threshold is not None
     ]
-    catalogue = tools.catalogue
     units = components_in_units(
         [(found.components, catalogue.get(s.version.rating.instrument)) for _, s, found, _ in rated]
     )

@@ -1,0 +1,140 @@
+"""Keeps the records that wait until they can take effect, and finds those whose time has come."""
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from typing import Any
+
+from schemas.ids import RatingIdentity
+from schemas.rating_order import IdentityFields
+from services.detector.contracts import Rated
+from services.detector.domain.dyad_work import Arrival, BlockedRecord
+from services.runtime.kafka.record import Record
+from services.runtime.postgres.arrays import bigints, byteas, ints, texts
+from services.runtime.postgres.connect import Connection
+
+RecordPosition = tuple[str, str, int, int]
+"""Kafka cluster, topic, partition and offset."""
+Waiting = tuple[str, Record]
+"""A record that waits, with the Kafka cluster that it was read from."""
+
+_COLUMNS = 'b.cluster_id, b.topic, b.partition, b."offset", b.key, b.value'
+_OF_SESSIONS = f"""
+SELECT DISTINCT {_COLUMNS} FROM detector.blocked b
+JOIN unnest(%b::text[], %b::text[], %b::text[], %b::text[])
+    AS k (practice_id, client_id, session_id, instrument)
+    USING (practice_id, client_id, session_id, instrument)
+WHERE b.reason = 'session-in-other-dyad' ORDER BY b.partition, b."offset"
+"""
+_HOLDERS = """
+SELECT FROM detector.rating r JOIN unnest(%b::text[], %b::text[], %b::text[], %b::text[])
+    AS k (practice_id, client_id, session_id, instrument)
+    USING (practice_id, client_id, session_id, instrument)
+WHERE r.current AND r.status <> 'withdrawn'
+ORDER BY practice_id, client_id, session_id, instrument, rating_id FOR SHARE OF r
+"""
+_WRITE = """
+INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value, practice_id, client_id,
+    rating_id, session_id, instrument, reason, recorded_at)
+SELECT *, %s FROM unnest(%b::text[], %b::text[], %b::int[], %b::bigint[], %b::bytea[], %b::bytea[],
+    %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+ON CONFLICT (cluster_id, topic, partition, "offset") DO UPDATE SET reason = EXCLUDED.reason
+"""
+_DELETE = """
+DELETE FROM detector.blocked b USING unnest(%b::text[], %b::text[], %b::int[], %b::bigint[])
+    AS done (cluster_id, topic, partition, "offset")
+WHERE b.cluster_id = done.cluster_id AND b.topic = done.topic AND b.partition = done.partition
+    AND b."offset" = done."offset"
+"""
+_DUE = f"""
+SELECT {_COLUMNS} FROM detector.blocked b LEFT JOIN detector.practice p USING (practice_id)
+WHERE CASE b.reason
+    WHEN 'model-not-loaded' THEN p.model_version IS NULL OR p.model_version = ANY(%s)
+    ELSE NOT EXISTS (
+        SELECT FROM detector.rating r WHERE r.practice_id = b.practice_id AND r.client_id = b.client_id
+            AND r.session_id = b.session_id AND r.instrument = b.instrument
+            AND r.current AND r.status <> 'withdrawn')
+    END
+ORDER BY b.recorded_at, b.partition, b."offset" LIMIT %s FOR UPDATE OF b SKIP LOCKED
+"""
+
+
+def position(cluster_id: str, record: Record) -> RecordPosition:
+    """Return where a record stands in the log."""
+    return cluster_id, record.topic, record.partition, record.offset
+
+
+async def read_of_sessions(conn: Connection, sessions: Iterable[Rated | RatingIdentity]) -> list[Waiting]:
+    """Read what waits for one of these sessions, in the order of the log."""
+    keys = _keys(sessions)
+    if not keys:
+        return []
+    return _waiting(await (await conn.execute(_OF_SESSIONS, _columns(keys), binary=True)).fetchall())
+
+
+async def read_due(conn: Connection, loaded_models: Sequence[str], limit: int) -> list[Waiting]:
+    """Read and lock what waits for nothing any more, oldest first."""
+    return _waiting(await (await conn.execute(_DUE, (list(loaded_models), limit), binary=True)).fetchall())
+
+
+async def lock_holders(conn: Connection, arrivals: Sequence[Arrival]) -> bool:
+    """Make whoever takes back the ratings that block these wait until the transaction ends.
+
+    Returns False when one of them was taken back meanwhile.
+    """
+    keys = _keys(arrival.rating for arrival in arrivals)
+    rows = await (await conn.execute(_HOLDERS, _columns(keys))).fetchall()
+    return len(rows) == len(keys)
+
+
+async def write(conn: Connection, blocked: Sequence[BlockedRecord], now: datetime) -> None:
+    """Store records that have to wait; one that waited before has its new reason."""
+    if not blocked:
+        return
+    records = [one.record for one in blocked]
+    ratings = [one.data if isinstance(one.data, Rated) else None for one in blocked]
+    await conn.execute(
+        _WRITE,
+        (
+            now,
+            texts([one.cluster_id for one in blocked]),
+            texts([record.topic for record in records]),
+            ints([record.partition for record in records]),
+            bigints([record.offset for record in records]),
+            byteas([record.key for record in records]),
+            byteas([record.value for record in records]),
+            texts([one.data.practice_id for one in blocked]),
+            texts([one.data.client_id for one in blocked]),
+            texts([None if rating is None else rating.rating_id for rating in ratings]),
+            texts([None if rating is None else rating.session_id for rating in ratings]),
+            texts([None if rating is None else rating.instrument for rating in ratings]),
+            texts([one.reason.value for one in blocked]),
+        ),
+    )
+
+
+async def delete(conn: Connection, done: AbstractSet[RecordPosition]) -> None:
+    """Delete records that took effect, were rejected, or turned out to be duplicates."""
+    if done:
+        clusters, topics, partitions, offsets = zip(*done, strict=True)
+        values = (texts(clusters), texts(topics), ints(partitions), bigints(offsets))
+        await conn.execute(_DELETE, values)
+
+
+def _keys(sessions: Iterable[Rated | RatingIdentity]) -> list[tuple[str, str, str, str]]:
+    return sorted({(one.practice_id, one.client_id, *_session(one)) for one in sessions})
+
+
+def _session(one: IdentityFields) -> tuple[str, str]:
+    return one.session_id, one.instrument
+
+
+def _columns(keys: Sequence[tuple[str, str, str, str]]) -> tuple[object, ...]:
+    return tuple(texts(column) for column in zip(*keys, strict=True))
+
+
+def _waiting(rows: Sequence[tuple[Any, ...]]) -> list[Waiting]:
+    return [
+        (cluster, Record(topic, partition, offset, 0, bytes(key), bytes(value)))
+        for cluster, topic, partition, offset, key, value in rows
+    ]
