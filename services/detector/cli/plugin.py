@@ -58,6 +58,14 @@ SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval
     (SELECT count(*) FROM detector.blocked WHERE reason = 'session-in-other-dyad'),
     (SELECT string_agg(DISTINCT practice_id, ', ') FROM detector.blocked WHERE reason = 'model-not-loaded')
 """
+_BLOCKED = """
+SELECT recorded_at, rating_id, reason FROM detector.blocked WHERE practice_id = %s AND session_id = %s
+ORDER BY recorded_at
+"""
+_BLOCKED_TEXTS = {
+    "session-in-other-dyad": "until the client's session is withdrawn under the other therapist or case",
+    "model-not-loaded": "until a detector has loaded the practice's model",
+}
 _KEPT_BACK_TEXTS = {
     None: "the therapist gets a message",
     "historic": "kept back: the session is not after the practice's tell_from",
@@ -177,6 +185,8 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
             )
     for at, rating in await (await conn.execute(_DUPLICATES, (tenant, session))).fetchall():
         lines.append(TraceLine(at, f"rating {rating} delivered again", "a duplicate changes nothing"))
+    for at, rating, reason in await (await conn.execute(_BLOCKED, (tenant, session))).fetchall():
+        lines.append(TraceLine(at, f"rating {rating} waits", _BLOCKED_TEXTS[reason]))
     for at, change, revision, kept in await (await conn.execute(_CHANGES, (tenant, session))).fetchall():
         lines.append(TraceLine(at, f"episode {change} (revision {revision})", _KEPT_BACK_TEXTS[kept]))
     return lines

@@ -101,6 +101,16 @@ async def test_why_lists_what_happened_to_a_sessions_ratings_in_order(detector: 
     assert lines[-1].why == "the therapist gets a message"
 
 
+async def test_why_says_what_a_rating_waits_for(detector: DetectorDriver) -> None:
+    await detector.rate(body(0, GOOD, id="one"), body(0, GOOD, id="two", therapist_id="therapist-2"))
+    assert plugin.trace is not None
+    line = (await plugin.trace(detector.conn, "north", "s0"))[-1]
+    assert (line.what, line.why.split(" under ")[0]) == (
+        "rating two waits",
+        "until the client's session is withdrawn",
+    )
+
+
 async def test_why_shows_nothing_of_another_practices_session(detector: DetectorDriver) -> None:
     await detector.rate(body(-1, GOOD))
     assert plugin.trace is not None

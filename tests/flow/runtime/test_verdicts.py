@@ -23,14 +23,14 @@ def fail(times: int, error: Exception, sample: Sample) -> None:
 async def test_a_batch_that_takes_too_long_is_halved_until_its_parts_fit(sample: Sample) -> None:
     values = [str(number) for number in range(16)]
     await sample.send(values)
-    sample.seconds_a_record = 0.05
-    process = sample.consumer(transaction_deadline_s=0.6)
+    sample.seconds_a_record = 0.1
+    process = sample.consumer(transaction_deadline_s=1.2)
 
     async with process():
         await until(lambda: sample.effects() == values, "all effects")
         await until(lambda: process.health.healthy, "readiness")
 
-        assert process.value("rapport_batch_splits_total") == 1
+        assert process.value("rapport_batch_splits_total") >= 1
         assert process.value("rapport_retries_total", reason="too-much") == 0
         assert process.value("rapport_retries_total", reason="database") == 0
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
@@ -41,11 +41,11 @@ async def test_a_record_that_alone_takes_too_long_is_set_aside_and_the_others_ta
 ) -> None:
     await sample.send(["0", "slow", "1", "2"])
 
-    async with sample.consumer(transaction_deadline_s=0.3)():
+    async with sample.consumer(transaction_deadline_s=0.7)():
         await until(lambda: sample.effects() == ["0", "1", "2"], "all but the slow one")
 
     assert sample.query('SELECT reason, detail, "offset" FROM sample.rejection') == [
-        ("unprocessable", "TooMuch: a transaction took longer than 0.3 s", 1)
+        ("unprocessable", "TooMuch: a transaction took longer than 0.7 s", 1)
     ]
 
 

@@ -1,7 +1,6 @@
 """Decodes records into a batch of ratings, responses and heartbeats, and rejects what it cannot decode."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
@@ -85,8 +84,7 @@ def read(record: Record) -> Arriving:
         raise _undecodable("is not JSON") from None
     except RecursionError:
         raise _undecodable("is nested too deep") from None
-    if not all(at is None or EARLIEST <= at < LATEST for at in _times(event)):
-        raise _undecodable(f"has a time before {EARLIEST.year} or after {LATEST.year}")
+    _check_storable(event, record.value)
     if (record.topic == topics.THERAPIST_RESPONDED.name) != isinstance(event, RespondedEvent):
         raise Reject(
             RejectionReason.UNEXPECTED_EVENT,
@@ -96,12 +94,26 @@ def read(record: Record) -> Arriving:
     return event
 
 
-def _times(event: Arriving) -> tuple[datetime | None, ...]:
-    """Return the times that are stored; one at the end of the calendar does not exist in every zone."""
+def _check_storable(event: Arriving, value: bytes) -> None:
+    """Check what PostgreSQL could not store, or could not give back, of an event that fits the contract."""
     data = event.data
     if isinstance(data, Rated):
-        return data.session_at, data.accepted_at, data.recorded_at, data.next_session_at
-    return (data.responded_at if isinstance(data, Responded) else data.sent_at,)
+        # A time at the end of the calendar does not exist in every zone.
+        within = (
+            EARLIEST <= data.session_at < LATEST
+            and EARLIEST <= data.accepted_at < LATEST
+            and (data.recorded_at is None or EARLIEST <= data.recorded_at < LATEST)
+            and (data.next_session_at is None or EARLIEST <= data.next_session_at < LATEST)
+        )
+    else:
+        within = EARLIEST <= (data.responded_at if isinstance(data, Responded) else data.sent_at) < LATEST
+    if not within:
+        raise _undecodable(f"has a time before {EARLIEST.year} or after {LATEST.year}")
+    # JSON writes U+0000 with a backslash, which no id of ingest needs.
+    if b"\\" in value and any(
+        "\0" in text for text in msgspec.structs.astuple(data) if isinstance(text, str)
+    ):
+        raise _undecodable("has U+0000 in a text")
 
 
 def whose(record: Record) -> tuple[str | None, str | None]:
