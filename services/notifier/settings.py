@@ -93,9 +93,9 @@ class WebSettings(_NotifierSettings):
 
 
 class WorkerSettings(_NotifierSettings):
-    """The worker that sends deliveries."""
+    """The workers that send deliveries."""
 
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
-    """Number of messages sent at the same time."""
+    """Messages that each queue sends at the same time: links, first and further attempts of each channel."""
     sweep_s: Seconds = 10
     """Seconds between two sweeps, which queue deliveries without a live job and read the gauges."""

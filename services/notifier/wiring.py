@@ -13,7 +13,7 @@ from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
 from services.notifier.channels.channel import Channel, ChannelSettings, build_channels
 from services.notifier.deliveries.feed_watch import FeedWatch
 from services.notifier.deliveries.link_requests import LinkRequestAnswerer
-from services.notifier.deliveries.queue import DeliveryQueue, jobs_pool
+from services.notifier.deliveries.queue import QUEUES_OF_WORKERS, DeliveryQueue, jobs_pool
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.deliveries.sender import DeliverySender
 from services.notifier.deliveries.worker import DeliveryWorker
@@ -138,7 +138,10 @@ def build_components(
             connections, clock, queue.defer, timedelta(minutes=settings.web.asked_link_minutes)
         )
     )
-    jobs = jobs_pool(conninfo(database, "notifier-jobs"), max_size=settings.worker.worker_concurrency + 3)
+    jobs = jobs_pool(
+        conninfo(database, "notifier-jobs"),
+        max_size=settings.worker.worker_concurrency + 2 * len(QUEUES_OF_WORKERS),
+    )
     feeds = FeedWatch(connections, channels[Channel.EMAIL])
     return NotifierComponents(
         pool=connections,

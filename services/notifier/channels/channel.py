@@ -75,6 +75,8 @@ class DeliveryReason(StrEnum):
     """The receiver refused the message for now."""
     NOT_SIGNED_IN = "not-signed-in"
     """The mail server does not accept our credentials; the message waits until an operator corrects them."""
+    SERVER_REFUSES = "server-refuses"
+    """The mail server refuses our connection, sender or right to send; the message waits for an operator."""
     REFUSED = "refused"
     """The receiver refused the message for good."""
     ADDRESS_REFUSED = "address-refused"

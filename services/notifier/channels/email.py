@@ -1,11 +1,12 @@
 """Sends a sentence and a button by SMTP; a stable Message-ID makes a second copy recognisable."""
 
+import re
 from datetime import date
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPRecipientsRefused
+from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPDataError, SMTPException, SMTPRecipientsRefused
 from aiosmtplib import SMTPResponseException as ServerReply
 from babel.dates import format_date
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -25,6 +26,9 @@ from services.notifier.channels.channel import (
 from services.notifier.settings import MailSettings
 from services.notifier.wording import Wordings
 from services.runtime.process.settings import read_secret
+
+_POLICY = re.compile(r"[45]\.7\.\d")
+"""Begins a refusal that is about security or policy, such as a relay that is denied (RFC 3463)."""
 
 _KEY = {Purpose.EPISODE: "mail.review", Purpose.SIGN_IN: "mail.sign_in"}
 
@@ -138,27 +142,35 @@ def _subject(message: Message, wording: Wording) -> str:
 
 
 def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetrying:
-    """Return whether an error is worth a retry: temporary refusals (4xx) and timeouts are, 5xx is not."""
+    """Return whether an error is worth a retry: what is not about this mail or its address always is.
+
+    A permanent refusal (5xx) is final only of a recipient or of the mail's content. Of our connection, our
+    sender or our right to send, it concerns every mail of that time, until an operator has corrected it.
+    """
     match error:
         case SMTPRecipientsRefused():
-            temporary = all(_is_temporary(refusal) for refusal in error.recipients)
-            return (
-                WorthRetrying(DeliveryReason.BUSY)
-                if temporary
-                else NotWorthRetrying(DeliveryReason.ADDRESS_REFUSED)
-            )
+            return _result_of_recipients(error)
         case SMTPAuthenticationError():
-            return WorthRetrying(DeliveryReason.NOT_SIGNED_IN)
+            reason = DeliveryReason.NOT_SIGNED_IN
+        case ServerReply() if _is_temporary(error):
+            reason = DeliveryReason.BUSY
+        case SMTPDataError():
+            return NotWorthRetrying(DeliveryReason.REFUSED)
         case ServerReply():
-            return (
-                WorthRetrying(DeliveryReason.BUSY)
-                if _is_temporary(error)
-                else NotWorthRetrying(DeliveryReason.REFUSED)
-            )
+            reason = DeliveryReason.SERVER_REFUSES
         case TimeoutError():
-            return WorthRetrying(DeliveryReason.TIMED_OUT)
+            reason = DeliveryReason.TIMED_OUT
         case _:
-            return WorthRetrying(DeliveryReason.UNREACHABLE)
+            reason = DeliveryReason.UNREACHABLE
+    return WorthRetrying(reason)
+
+
+def _result_of_recipients(error: SMTPRecipientsRefused) -> WorthRetrying | NotWorthRetrying:
+    if all(_is_temporary(refusal) for refusal in error.recipients):
+        return WorthRetrying(DeliveryReason.BUSY)
+    if any(_POLICY.match(refusal.message) for refusal in error.recipients):
+        return WorthRetrying(DeliveryReason.SERVER_REFUSES)
+    return NotWorthRetrying(DeliveryReason.ADDRESS_REFUSED)
 
 
 def _is_temporary(error: ServerReply) -> bool:

@@ -7,7 +7,8 @@ import ipaddress
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -31,6 +32,12 @@ from services.notifier.wording import Wordings
 
 _TEMPORARY = frozenset({408, 425, 429})
 
+
+FAILURES_TO_OPEN = 3
+"""Attempts in a row without an answer after which a host is left alone."""
+
+OPEN_S = 60.0
+"""How long a host is left alone before the next attempt."""
 
 SECRET_BYTES = (24, 64)
 """The shortest and the longest webhook secret that Standard Webhooks allows."""
@@ -77,6 +84,36 @@ def _is_secret(text: str) -> bool:
     return text.startswith("whsec_") and SECRET_BYTES[0] <= len(decoded) <= SECRET_BYTES[1]
 
 
+class HostBreaker:
+    """Notices hosts that do not answer, so that messages to them stop taking a slot for a while.
+
+    After `FAILURES_TO_OPEN` attempts in a row without an answer, messages to a host fail at once for
+    `OPEN_S` seconds. Then one is attempted: when it is answered, the rest go out as before.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._failures: dict[str, tuple[int, float]] = {}
+
+    def allows(self, host: str) -> bool:
+        """Return whether a message to this host may be attempted now."""
+        failures, since = self._failures.get(host, (0, 0.0))
+        if failures < FAILURES_TO_OPEN:
+            return True
+        if self._monotonic() - since < OPEN_S:
+            return False
+        # Whoever asks next waits for the result of this attempt.
+        self._failures[host] = (failures, self._monotonic())
+        return True
+
+    def note(self, host: str, *, answered: bool) -> None:
+        """Note whether the host answered an attempt, with whatever status."""
+        if answered:
+            self._failures.pop(host, None)
+        else:
+            self._failures[host] = (self._failures.get(host, (0, 0.0))[0] + 1, self._monotonic())
+
+
 class ForbiddenTargetError(Exception):
     """The URL leads to an address that webhooks must not be sent to."""
 
@@ -86,12 +123,16 @@ class Webhook:
 
     def __init__(self, settings: WebhookSettings, _wordings: Wordings) -> None:
         self._settings = settings
+        self._breaker = HostBreaker()
 
     async def send(self, message: Message) -> SendResult:
         """Post one event; any status from 200 to 299 means that it was accepted."""
         contact = message.recipient.contact
         if not isinstance(contact, WebhookContact):
             return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
+        host = urlsplit(contact.url).netloc
+        if not self._breaker.allows(host):
+            return WorthRetrying(DeliveryReason.UNREACHABLE)
         payload = webhook_body(message)
         headers = signed_headers(message, payload, contact.secret)
         try:
@@ -99,9 +140,12 @@ class Webhook:
         except ForbiddenTargetError:
             return NotWorthRetrying(DeliveryReason.FORBIDDEN_TARGET)
         except (httpx.TimeoutException, TimeoutError):
+            self._breaker.note(host, answered=False)
             return WorthRetrying(DeliveryReason.TIMED_OUT)
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, UnicodeError):
+            self._breaker.note(host, answered=False)
             return WorthRetrying(DeliveryReason.UNREACHABLE)
+        self._breaker.note(host, answered=True)
         return result_of(status)
 
     async def _post(self, url: str, payload: str, headers: Mapping[str, str]) -> int:

@@ -16,15 +16,27 @@ from procrastinate.jobs import Job
 from psycopg import conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from services.notifier.deliveries.retry_policy import BackOff
+from services.notifier.channels.channel import OUTGOING, Purpose
+from services.notifier.deliveries.retry_policy import BackOff, retry_queue
 from services.notifier.directory.store import Connection
-from services.notifier.domain.delivery import OPEN_STATES
+from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
 
 SCHEMA = "notifier_jobs"
-QUEUE = "deliveries"
 DELIVER = "deliver"
 LINK_QUEUE = "link-requests"
 ANSWER = "answer-link-request"
+SIGN_IN_QUEUE = "sign-in"
+QUEUE_BEFORE = "deliveries"
+"""The one queue of all deliveries in the versions before; nothing new is put into it."""
+
+QUEUES_OF_WORKERS: tuple[tuple[str, ...], ...] = (
+    (LINK_QUEUE, SIGN_IN_QUEUE),
+    *((channel.value,) for channel in OUTGOING),
+    *((retry_queue(channel.value),) for channel in OUTGOING),
+    (QUEUE_BEFORE,),
+)
+"""The queues of each worker. None waits for another: neither sign-in for mail, mail for webhooks, nor a first
+attempt for a further one."""
 _WAIT_S = 5.0
 
 
@@ -52,7 +64,7 @@ class DeliveryQueue:
     def register(self, deliver: Callable[[UUID], Awaitable[None]]) -> None:
         """Register the function that a job calls with its delivery's id."""
 
-        @self.app.task(name=DELIVER, queue=QUEUE, retry=self._back_off)
+        @self.app.task(name=DELIVER, retry=self._back_off)
         async def attempt(delivery_id: str) -> None:
             await deliver(UUID(delivery_id))
 
@@ -71,16 +83,30 @@ class DeliveryQueue:
     async def defer(self, conn: Connection, deliveries: Sequence[UUID]) -> None:
         """Queue a job for each delivery, in the open transaction of `conn`.
 
+        Of a practice's first attempts, one runs at a time in each queue: however many wait, and however long
+        their receivers take, other practices' come in between.
+
         Raises:
             psycopg.Error: as any statement on `conn`.
         """
-        jobs = [
-            self.app.configure_task(
-                DELIVER, queue=QUEUE, lock=str(one), queueing_lock=str(one), allow_unknown=True
-            ).make_new_job(delivery_id=str(one))
-            for one in deliveries
-        ]
-        await self._defer(conn, jobs)
+        rows = await conn.execute(
+            "SELECT delivery_id, purpose, channel, practice_id, state FROM notifier.delivery"
+            " JOIN unnest(%s::uuid[]) WITH ORDINALITY AS wanted (delivery_id, number) USING (delivery_id)"
+            " ORDER BY number",
+            (list(deliveries),),
+        )
+        await self._defer(conn, [self._job(*row) for row in await rows.fetchall()])
+
+    def _job(self, delivery: UUID, purpose: str, channel: str, practice: str, state: str) -> Job:
+        queue, lock = channel, f"{channel}/{practice}"
+        if purpose == Purpose.SIGN_IN:
+            queue, lock = SIGN_IN_QUEUE, str(delivery)
+        elif state == DeliveryState.RETRYING:
+            queue, lock = retry_queue(channel), str(delivery)
+        task = self.app.configure_task(
+            DELIVER, queue=queue, lock=lock, queueing_lock=str(delivery), allow_unknown=True
+        )
+        return task.make_new_job(delivery_id=str(delivery))
 
     async def _defer(self, conn: Connection, jobs: list[Job]) -> None:
         before = await (await conn.execute("SELECT current_setting('search_path')")).fetchone()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
 
+from services.notifier.channels.channel import OUTGOING
 from services.runtime.process.backoff import backoff_pause_s
 
 
@@ -37,8 +38,18 @@ class BackOff(BaseRetryStrategy):
         return at if at <= give_up_at else None
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
-        """The queue's question. A fault of our own surroundings (database away) has no deadline: it waits."""
-        if isinstance(exception, TryAgain):
-            return RetryDecision(retry_at=exception.at)
-        wait = timedelta(seconds=self.wait_s(job.attempts + 1))
-        return RetryDecision(retry_at=datetime.now(UTC) + wait)
+        """The queue's question. A fault of our own surroundings (database away) has no deadline: it waits.
+
+        Further attempts get a queue and a lock of their own, so that first attempts never wait for them.
+        """
+        at = (
+            exception.at
+            if isinstance(exception, TryAgain)
+            else datetime.now(UTC) + timedelta(seconds=self.wait_s(job.attempts + 1))
+        )
+        return RetryDecision(retry_at=at, queue=retry_queue(job.queue), lock=job.queueing_lock)
+
+
+def retry_queue(queue: str) -> str:
+    """Return the queue for the further attempts of a job that was first in `queue`."""
+    return f"{queue}-retries" if queue in OUTGOING else queue

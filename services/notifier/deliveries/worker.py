@@ -1,13 +1,14 @@
-"""Runs the worker that sends queued deliveries, and the sweep that queues those whose job was lost."""
+"""Runs the workers that send queued deliveries, and the sweep that queues those whose job was lost."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from psycopg_pool import AsyncConnectionPool
 
 from services.notifier.deliveries.feed_watch import FeedWatch
-from services.notifier.deliveries.queue import LINK_QUEUE, QUEUE, DeliveryQueue
+from services.notifier.deliveries.queue import QUEUES_OF_WORKERS, DeliveryQueue
 from services.notifier.directory.store import Connection
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import WorkerSettings
@@ -26,7 +27,7 @@ _STABLE_AFTER_S = 30.0
 
 
 class DeliveryWorker:
-    """Runs procrastinate's worker, and starts it again after PostgreSQL was unavailable."""
+    """Runs procrastinate's workers, and starts them again after PostgreSQL was unavailable."""
 
     def __init__(
         self,
@@ -56,7 +57,10 @@ class DeliveryWorker:
         await self.jobs.open(wait=False)
         await self._queue.app.open_async(self.jobs)
         tasks = [
-            asyncio.create_task(self._restart_on_failure(self._work), name="deliveries"),
+            *(
+                asyncio.create_task(self._restart_on_failure(partial(self._work, queues)), name=queues[0])
+                for queues in QUEUES_OF_WORKERS
+            ),
             asyncio.create_task(self._restart_on_failure(self._sweep), name="sweep"),
         ]
         await self._stopped.wait()
@@ -85,10 +89,10 @@ class DeliveryWorker:
                 back_off.reset()
             await self._clock.sleep(back_off.next_s())
 
-    async def _work(self) -> None:
+    async def _work(self, queues: Sequence[str]) -> None:
         # It returns when one of its side tasks has failed, and raises when one of its own statements has.
         await self._queue.app.run_worker_async(
-            queues=[QUEUE, LINK_QUEUE],
+            queues=list(queues),
             concurrency=self._settings.worker_concurrency,
             fetch_job_polling_interval=1.0,
             install_signal_handlers=False,

@@ -26,7 +26,7 @@ from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.notifier.app import build_app
 from services.notifier.channels.channel import Channel, MailTiming, read_channel_settings
-from services.notifier.deliveries.queue import LINK_QUEUE, QUEUE
+from services.notifier.deliveries.queue import LINK_QUEUE, QUEUES_OF_WORKERS
 from services.notifier.directory.store import PracticeOptions, put_practice
 from services.notifier.directory_changes import put_therapist
 from services.notifier.domain.therapist import Therapist
@@ -143,15 +143,16 @@ class NotifierDriver:
         """Run every job that is due, `concurrency` of them at the same time."""
         if await self.rows("SELECT FROM notifier.link_request"):
             await self.answer_link_requests()
-        await self._run(QUEUE, concurrency)
+        queues = {queue for of_worker in QUEUES_OF_WORKERS for queue in of_worker} - {LINK_QUEUE}
+        await self._run(sorted(queues), concurrency)
 
     async def answer_link_requests(self) -> None:
         """Queue the mails with links that browsers asked for."""
-        await self._run(LINK_QUEUE, concurrency=1)
+        await self._run([LINK_QUEUE], concurrency=1)
 
-    async def _run(self, queue: str, concurrency: int) -> None:
+    async def _run(self, queues: Sequence[str], concurrency: int) -> None:
         await self.components.queue.app.run_worker_async(
-            queues=[queue],
+            queues=queues,
             concurrency=concurrency,
             wait=False,
             install_signal_handlers=False,

@@ -4,8 +4,9 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from procrastinate.jobs import Job
 
-from services.notifier.deliveries.retry_policy import BackOff
+from services.notifier.deliveries.retry_policy import BackOff, TryAgain
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 
@@ -36,3 +37,12 @@ def test_the_next_try_lies_after_the_wait() -> None:
 def test_there_is_no_try_after_the_deadline(attempts: int) -> None:
     patient = BackOff(first_s=10, cap_s=100)
     assert patient.next_try(NOW, attempts, NOW + timedelta(seconds=9)) is None
+
+
+@pytest.mark.parametrize(("queue", "after"), [("webhook", "webhook-retries"), ("sign-in", "sign-in")])
+def test_a_further_attempt_waits_where_it_holds_up_no_first_one(queue: str, after: str) -> None:
+    job = Job(
+        id=7, status="doing", queue=queue, lock="webhook/north", queueing_lock="d-1", task_name="deliver"
+    )
+    decision = BackOff(first_s=10, cap_s=100).get_retry_decision(exception=TryAgain(NOW), job=job)
+    assert (decision.queue, decision.lock, decision.retry_at) == (after, "d-1", NOW)
