@@ -70,6 +70,8 @@ def build(
     )
     context = IngestContext(
         settings=ingest,
+        single_limits=ingest.single_limits,
+        batch_limits=ingest.batch_limits,
         credentials=CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`"),
         key_secret=key_secret,
         instruments=instruments,
@@ -89,7 +91,7 @@ def build(
     app.state.context = context
     app.include_router(health_router(health, metrics))
     beside = (publisher, Heartbeats(publisher, clock, health, own_metrics))
-    return Ingest(app, beside, metrics, ingest.batch_limits)
+    return Ingest(app, beside, metrics, context.batch_limits)
 
 
 def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:

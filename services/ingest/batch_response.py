@@ -85,7 +85,7 @@ class BatchResponse(Response):
     async def _read_lines(self, receive: Receive) -> AsyncIterator[list[BodyLine]]:
         settings = self._context.settings
         splitter = LineSplitter(settings.max_body_bytes)
-        async for chunk in read_chunks(receive, settings.batch_limits, pause_s=settings.read_timeout_s):
+        async for chunk in read_chunks(receive, self._context.batch_limits, pause_s=settings.read_timeout_s):
             yield self._within_limit(splitter.feed(chunk))
             self._check_count(splitter)
         yield self._within_limit(splitter.end())

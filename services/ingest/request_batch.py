@@ -15,6 +15,7 @@ from services.ingest.quota import NO_PRACTICE, Quotas
 from services.ingest.refusal import Refusal
 from services.ingest.settings import IngestSettings
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.request_body import BodyLimits
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import Clock
 
@@ -89,6 +90,9 @@ class IngestContext:
     """Everything the stages need, built once in `app.py`. No part of it stores a rating."""
 
     settings: IngestSettings
+    single_limits: BodyLimits
+    """The limits of the body of a single rating."""
+    batch_limits: BodyLimits
     credentials: CredentialStore
     key_secret: bytes = field(repr=False)
     """The secret of the keyed hash that makes record keys."""

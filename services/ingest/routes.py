@@ -106,7 +106,7 @@ async def _check_head(
 
 
 async def _read_body(context: IngestContext, request: Request) -> bytes:
-    limits = context.settings.single_limits
+    limits = context.single_limits
     try:
         return b"".join([chunk async for chunk in read_chunks(request.receive, limits)])
     except (BodyTooLarge, BodyTooSlow) as error:
