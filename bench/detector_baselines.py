@@ -61,6 +61,10 @@ class ConstantDetector:
         )
         self._found = Assessment(0.1, parts, None, None, 1, 0.8)
 
+    def reads(self, snapshot: bytes) -> bool:
+        """Whether these bytes are its one snapshot."""
+        return snapshot == self._snapshot
+
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Return the same assessment for every form."""
         return [

@@ -80,6 +80,7 @@ class NotifierComponents:
             pages=self.pages,
             links=self.links,
             settings=self.settings.web,
+            is_secure=self.settings.web.is_secure,
             catalogue=self.catalogue,
             guidance=self.guidance,
             clock=self.clock,

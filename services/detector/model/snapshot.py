@@ -44,20 +44,19 @@ def decode_snapshots(
     """
     width = states.shape[1]
     given = [snapshot for snapshot in snapshots if snapshot is not None]
-    if not all(is_snapshot(snapshot, width, with_network=with_network) for snapshot in given):
+    magic, size = snapshot_form(width, with_network=with_network)
+    if any(len(snapshot) != size or not snapshot.startswith(magic) for snapshot in given):
         raise BadSnapshot("not a snapshot of this model: refold the history")
     if given:
-        magic = _magic(with_network=with_network)
-        size = len(magic) + 4 * width
         rows = [row for row, snapshot in enumerate(snapshots) if snapshot is not None]
         joined = np.frombuffer(b"".join(given), dtype=np.uint8).reshape(-1, size)
         states[rows] = np.ascontiguousarray(joined[:, len(magic) :]).view("<f4")
 
 
-def is_snapshot(snapshot: bytes, width: int, *, with_network: bool = False) -> bool:
-    """Whether these bytes have the format and the width of a state that `decode_snapshots` reads."""
+def snapshot_form(width: int, *, with_network: bool = False) -> tuple[bytes, int]:
+    """Return the first bytes of every snapshot of states of this width, and the number of all its bytes."""
     magic = _magic(with_network=with_network)
-    return len(snapshot) == len(magic) + 4 * width and snapshot.startswith(magic)
+    return magic, len(magic) + 4 * width
 
 
 def _magic(*, with_network: bool) -> bytes:

@@ -17,7 +17,7 @@ from services.detector.model.explanation import explain
 from services.detector.model.floor_effect import possible_originals
 from services.detector.model.form_step import FormStep
 from services.detector.model.network import Network, NetworkOutput
-from services.detector.model.snapshot import decode_snapshots, encode_snapshots, is_snapshot
+from services.detector.model.snapshot import decode_snapshots, encode_snapshots, snapshot_form
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +43,7 @@ class TrainedDetector:
         self._version = version
         self._threshold = threshold
         self._step = FormStep(features, network)
+        self._snapshot_form = snapshot_form(self._step.width, with_network=network is not None)
         self._scorer = scorer
         self.heartbeat = heartbeat
         self.reference = reference
@@ -75,7 +76,8 @@ class TrainedDetector:
 
     def reads(self, snapshot: bytes) -> bool:
         """Whether this model made these bytes, as far as their format and their size tell."""
-        return is_snapshot(snapshot, self._step.width, with_network=self.network is not None)
+        magic, size = self._snapshot_form
+        return len(snapshot) == size and snapshot.startswith(magic)
 
     def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
         """Assess every form of every dyad that is not already assessed.

@@ -144,8 +144,9 @@ def _subject(message: Message, wording: Wording) -> str:
 def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetrying:
     """Return whether an error is worth a retry: what is not about this mail or its address always is.
 
-    A permanent refusal (5xx) is final only of a recipient or of the mail's content. Of our connection, our
-    sender or our right to send, it concerns every mail of that time, until an operator has corrected it.
+    A permanent refusal (5xx) is final only where it is about a recipient or the mail's content. Where it is
+    about our connection, our sender or our right to send, it concerns every mail of that time, until an
+    operator has corrected it.
     """
     match error:
         case SMTPRecipientsRefused():

@@ -83,7 +83,7 @@ class DeliveryQueue:
     async def defer(self, conn: Connection, deliveries: Sequence[UUID]) -> None:
         """Queue a job for each delivery, in the open transaction of `conn`.
 
-        Of a practice's first attempts, one runs at a time in each queue: however many wait, and however long
+        One first attempt of a practice runs at a time in each queue: however many wait, and however long
         their receivers take, other practices' come in between.
 
         Raises:

@@ -66,7 +66,7 @@ def openid_router(context: PageContext) -> APIRouter:
             path=cookie_path,
             httponly=True,
             samesite="lax",
-            secure=context.settings.is_secure,
+            secure=context.is_secure,
         )
         return response
 

@@ -101,6 +101,8 @@ class PageContext:
     pages: PageRenderer
     links: LinkSigner
     settings: WebSettings
+    is_secure: bool
+    """Whether the pages are served over TLS."""
     catalogue: Catalogue
     guidance: Guidance
     clock: Clock
@@ -128,7 +130,7 @@ class PageContext:
             path=self.pages.base or "/",
             httponly=True,
             samesite="lax",
-            secure=self.settings.is_secure,
+            secure=self.is_secure,
         )
 
     async def signed_in(self, request: Request, conn: Connection) -> tuple[SignInSession, Therapist] | None:
