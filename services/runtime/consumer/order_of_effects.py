@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.fuse import FUSE_ADVICE, Fuse, FuseBlown
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
+from services.runtime.consumer.verdict import verdict
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.committer import Claim, Committer, Work
 from services.runtime.outbox.halts import HaltReason, PartitionHalted
@@ -19,11 +20,11 @@ from services.runtime.outbox.positions import OffsetRange, missing_before
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
-from services.runtime.process.errors import Collision, Fault, Reject
+from services.runtime.process.errors import Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
-from services.runtime.process.log import describe, get_logger
+from services.runtime.process.log import get_logger
 from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
-from services.runtime.process.retry_reason import is_collision, retry_reason
+from services.runtime.process.retry_reason import retry_reason
 
 Handler = Callable[[Transaction, Sequence[Record]], Awaitable[None]]
 CommitOffsets = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
@@ -163,7 +164,7 @@ class OrderOfEffects:
                 await self._commit(await connection.get(), records, handle, overlapping=overlapping)
             except Exception as error:
                 self._report_alive()
-                failure = _failure(error, records, last=last)
+                failure = verdict(error, records, last=last)
                 if retry_reason(error) is RetryReason.TOO_MUCH:
                     # A server that does not answer at all is noticed when the next connection is opened.
                     await connection.close()
@@ -263,34 +264,6 @@ class OrderOfEffects:
             outcomes.labels(topic=topic, outcome=RecordOutcome.HANDLED).inc(topics.count(topic) - rejected)
         self._metrics.fuse_in_a_row.set(self._fuse.in_a_row)
         self._metrics.fuse_share.set(self._fuse.share)
-
-
-def _failure(error: Exception, records: Sequence[Record], *, last: bool) -> Reject | None:
-    """Return why these records cannot be applied together; None to try them once more.
-
-    At the `last` time they are not tried again.
-
-    Raises:
-        Exception: the error itself, which says nothing about the records.
-    """
-    if isinstance(error, Reject):
-        return error
-    reason = retry_reason(error)
-    if reason is RetryReason.TOO_MUCH:
-        # A record alone may have met a database that was slow for a moment.
-        if len(records) == 1 and not last:
-            return None
-    elif is_collision(error):
-        if not last:
-            return None
-        if not isinstance(error, Collision):
-            raise error
-    elif reason is not None or isinstance(error, Fault):
-        raise error
-    if len(records) == 1:
-        get_logger().error("record-unprocessable", record=repr(records[0]), exc_info=error)
-    # The message of a library's exception may quote the record; its type does not.
-    return Reject("unprocessable", describe(error), counts_for_fuse=True)
 
 
 def offsets_after(records: Sequence[Record]) -> dict[TopicPartition, int]:
