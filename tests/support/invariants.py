@@ -67,7 +67,7 @@ async def broken(conn: Connection, queries: dict[str, str] | None = None) -> dic
 
 
 async def deliveries(conn: Connection, practice: str | None = None) -> dict[str, int]:
-    """Return the number of deliveries by outcome; the outcomes add up to all accepted deliveries."""
+    """Return the number of deliveries by outcome; with what is blocked they add up to all accepted ones."""
     row = await (
         await conn.execute(
             """

@@ -85,9 +85,9 @@ def test_rows_that_the_stream_would_reject_are_named_with_the_reason(tmp_path: P
         row("a", "", 9),
     )
     assert dyads == [("a", "t", [2])]
-    assert [text.partition(": ")[0] for text in invalid] == ["row 7", "row 3", "row 4", "row 5", "row 6"]
+    assert [text.partition(": ")[0] for text in invalid] == ["row 7", "row 3", "row 5", "row 6", "row 4"]
     assert invalid[1] == "row 3: the id belongs to a rating with another body"
-    assert invalid[3] == "row 5: items item 1 is out of range, expected 0 to 10"
+    assert invalid[2] == "row 5: items item 1 is out of range, expected 0 to 10"
 
 
 def test_an_invalid_row_comes_back_whole_from_another_process() -> None:
