@@ -33,7 +33,8 @@ test: prepare-dev ## run the tests that need no installed services
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser)
 	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
-	@$(PYTEST) --numprocesses 2 --dist loadgroup -m "durable or docker or browser"
+	@$(PYTEST) --numprocesses 2 --dist load -m durable
+	@$(PYTEST) -m "(docker or browser) and not durable"
 
 faults: prepare-dev ## kill each service at each step, with a real Kafka
 	@$(PYTEST) tests/faults

@@ -41,9 +41,6 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
 }
 """For each mark, the requirement, and a function that returns what this machine lacks (None: nothing)."""
 
-IN_ONE_PROCESS = ("docker", "browser")
-"""Marks whose tests share what is costly to start: they run in one process where several run side by side."""
-
 _SKIPPED = pytest.StashKey[Counter[str]]()
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
@@ -66,13 +63,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", kinds, indirect=True)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run; keep together the tests that share containers or a browser."""
+    """Skip the tests that this machine cannot run."""
     for item in items:
-        for mark in IN_ONE_PROCESS:
-            if item.get_closest_marker(mark) is not None:
-                item.add_marker(pytest.mark.xdist_group(mark))
         for mark, (_, missing) in REQUIREMENTS.items():
             if item.get_closest_marker(mark) is not None and (lacking := missing()):
                 item.add_marker(pytest.mark.skip(reason=lacking))
