@@ -161,7 +161,8 @@ class Visitor:
     def sign_in(self, link: str) -> Page:
         """Open a mailed link and press the button behind it."""
         self.page.goto(link)
-        self.page.locator("main button").click()
+        with self.page.expect_navigation():
+            self.page.locator("main button").click()
         return self.page
 
     def ask_for_link(self, site: Site, therapist: str, practice: str = "north") -> str:
@@ -169,7 +170,8 @@ class Visitor:
         address = f"{therapist}@{practice}.example"
         self.page.goto(f"{site.address}/sign-in")
         self.page.locator("input[type=email]").fill(address)
-        self.page.locator("main button").click()
+        with self.page.expect_navigation():
+            self.page.locator("main button").click()
         return site.link_for(address)
 
     def note(self, message: ConsoleMessage) -> None:

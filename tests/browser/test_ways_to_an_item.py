@@ -33,6 +33,7 @@ def test_a_link_that_was_used_signs_nobody_in_and_offers_a_new_one(site: Site, v
     page.goto(link)
     expect(page.get_by_role("alert")).to_have_text("This link has already been used.")
     page.get_by_role("button", name="Send me a new link").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your e-mail")
     page.goto(site.address + item_of("reused"))
     assert second.path == "/sign-in", "the used link has signed nobody in"
     second.sign_in(site.link_for("reused@north.example"))
@@ -47,6 +48,7 @@ def test_who_opens_an_item_without_a_session_is_led_to_it(site: Site, visit: Vis
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
     page.get_by_label("E-mail address").fill("bookmark@north.example")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Check your e-mail")
     visitor.sign_in(site.link_for("bookmark@north.example"))
     assert visitor.path == item_of("bookmark")
 
