@@ -35,6 +35,11 @@ needs_promtool = pytest.mark.skipif(
 )
 
 
+def alerts() -> set[str]:
+    """Return the names of the alerts that the stack's Prometheus is given."""
+    return {rule["alert"] for rule in _rules()}
+
+
 def _rules() -> list[dict[str, Any]]:
     groups = yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
