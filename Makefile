@@ -30,9 +30,9 @@ test: prepare-dev ## run the tests that need no installed services
 	@echo "Tests with an embedded Kafka and PostgreSQL: eight to thirteen minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser and not study"
 
-test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser)
+test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
-	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser"
+	@$(PYTEST) --numprocesses 2 --dist loadfile -m "$(if $(AFTER_TEST),study and )not durable and not docker and not browser"
 	@$(PYTEST) --numprocesses 2 --dist load -m durable
 	@$(PYTEST) -m "(docker or browser) and not durable"
 
