@@ -113,7 +113,7 @@ class Connection:
 
 @asynccontextmanager
 async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
-    """Open so many connections, and close them."""
+    """Open this number of connections, and close them at the end."""
     host, port = url.removeprefix("http://").split(":")
     opened = [await asyncio.open_connection(host, int(port)) for _ in range(count)]
     try:

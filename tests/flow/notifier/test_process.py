@@ -67,7 +67,7 @@ async def producer(backend: Backend) -> AsyncIterator[AIOKafkaProducer]:
 
 
 async def published(backend: Backend, count: int) -> list[tuple[bytes, TherapistRespondedEvent]]:
-    """The answers in the topic, once there are so many."""
+    """Return the answers in the topic, once there are as many as asked for."""
     reader = AIOKafkaConsumer(bootstrap_servers=backend.bootstrap, auto_offset_reset="earliest")
     await reader.start()
     try:
