@@ -1,5 +1,6 @@
 """Fetches Apache Kafka's jars into `libs/` with Maven, once."""
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -33,12 +34,18 @@ def fetch() -> Path:
     lacking = missing()
     if lacking:
         raise RuntimeError(lacking)
-    if is_fetched():
-        return LIBS
+    with POM.open() as pom:
+        # Test processes start side by side: one fetches, the others wait. The lock ends with its process.
+        fcntl.flock(pom, fcntl.LOCK_EX)
+        if not is_fetched():
+            _copy_with_maven()
+    return LIBS
+
+
+def _copy_with_maven() -> None:
     shutil.rmtree(LIBS, ignore_errors=True)
     command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={LIBS}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"Maven could not fetch Apache Kafka:\n{done.stdout[-2000:]}")
     _FETCHED.write_text(POM.read_text())
-    return LIBS
