@@ -51,7 +51,7 @@ def read_histories(file: Path, catalogue: Catalogue) -> PracticeHistories:
     """Read a table of ratings (CSV); of several versions of a rating only the current one is kept.
 
     Raises:
-        ValueError: a column is missing.
+        UnreadableTable: a column is missing, or a row does not fit under the header.
     """
     invalid: list[InvalidRow] = []
     dyads = []

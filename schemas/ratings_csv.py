@@ -6,9 +6,10 @@ only component scores. One file may hold several instruments. A row without any 
 unless its `status` is `cancelled` (the appointment did not take place) or `withdrawn`.
 """
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from schemas.csv_table import TableReader
 
 REQUIRED = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
 OPTIONAL = ("id", "case_id", "status", "next_session_at", "recorded_at")
@@ -39,51 +40,29 @@ def unread_columns(header: Iterable[str]) -> list[str]:
 
 
 class RatingColumns:
-    """Knows the positions of a table's columns and makes rating rows of its cells.
-
-    Raises:
-        ValueError: a column is missing.
-    """
+    """Knows where the columns of a table are, which must have those of `REQUIRED`; makes ratings of rows."""
 
     def __init__(self, header: Sequence[str], items_of: Mapping[str, int]) -> None:
-        names = [name.strip().removeprefix("\ufeff") for name in header]
-        missing = [name for name in REQUIRED if name not in names]
-        if missing:
-            raise ValueError(f"the table lacks the columns {', '.join(missing)}")
-        place = {name: number for number, name in enumerate(names)}
-        self._width = len(names)
+        place = {name: number for number, name in enumerate(header)}
         self._items_of = items_of
         self._practice = place.get(PRACTICE)
         self._client = place["client_id"]
         self._required = [(name, place[name]) for name in REQUIRED]
         self._optional = [(name, place[name]) for name in OPTIONAL if name in place]
         self._scores = [(name, place.get(name)) for name in SCORES]
-        self._items = [place[name] for name in item_columns(names)]
+        self._items = [place[name] for name in item_columns(header)]
         self._instrument = place["instrument"]
 
-    def whose(self, cells: Sequence[str]) -> tuple[str, str] | None:
-        """Return practice (empty if none is named) and client of a row; None for a blank row."""
-        try:
-            client = cells[self._client].strip()
-            practice = "" if self._practice is None else cells[self._practice].strip()
-        except IndexError:
-            filled = self._filled(cells)
-            return None if filled is None else self.whose(filled)
-        return (practice, client) if client or any(cell.strip() for cell in cells) else None
+    def whose(self, cells: Sequence[str]) -> tuple[str, str]:
+        """Return practice (empty if none is named) and client of a row."""
+        practice = "" if self._practice is None else cells[self._practice].strip()
+        return practice, cells[self._client].strip()
 
-    def row(self, cells: Sequence[str], number: int) -> RatingRow | None:
-        """Return the rating in a row; None for a blank row."""
-        values = self._filled(cells)
-        if values is None:
-            return None
+    def row(self, cells: Sequence[str], number: int) -> RatingRow:
+        """Return the rating in a row."""
+        values = [cell.strip() for cell in cells]
         practice = None if self._practice is None else values[self._practice] or None
         return RatingRow(number, practice, self._body(values))
-
-    def _filled(self, cells: Sequence[str]) -> list[str] | None:
-        values = [cell.strip() for cell in cells[: self._width]]
-        if not any(values):
-            return None
-        return values + [""] * (self._width - len(values))
 
     def _body(self, values: Sequence[str]) -> dict[str, object]:
         body: dict[str, object] = {name: values[place] for name, place in self._required}
@@ -106,20 +85,18 @@ class RatingColumns:
         return body
 
 
-def read_rows(lines: Iterable[str], items_of: Mapping[str, int]) -> Iterator[RatingRow]:
+def read_rows(table: TableReader, items_of: Mapping[str, int]) -> Iterator[RatingRow]:
     """Yield the ratings of a table in order; `items_of` is the number of items by instrument id.
 
     A mark that is not a number is passed on unchanged, so that validation names the item.
 
     Raises:
-        ValueError: a column is missing.
+        UnreadableTable: a column is missing, or a row does not fit under the header.
     """
-    rows = csv.reader(lines)
-    columns = RatingColumns(next(rows, []), items_of)
-    for cells in rows:
-        row = columns.row(cells, rows.line_num)
-        if row is not None:
-            yield row
+    table.require(REQUIRED)
+    columns = RatingColumns(table.header, items_of)
+    for line, cells in table:
+        yield columns.row(cells, line)
 
 
 def _mark(text: str) -> float | str | None:

@@ -18,5 +18,6 @@ def compare(
     try:
         table = realism_table(ratings, cohorts)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from None
     Console().print(table)

@@ -89,14 +89,15 @@ def report_on_practice(folder: Path, ratings: Path, labels: Path | None, out: Pa
     """Evaluate the model of a folder on a practice's own ratings, and on its therapists' answers if given.
 
     Raises:
-        ValueError: a column is missing, or an answer is unknown.
+        UnreadableTable: a row of a table does not fit, a column is missing, or an answer is unknown.
     """
     detector = load(folder)
+    answers = None if labels is None else read_labels(labels)
     histories = _histories(ratings, InstrumentSettings().catalogue())
     practice = assess_practice(detector, histories)
     tables = [practice_table(practice.rated, practice_figures(practice))]
-    if labels is not None:
-        tables.append(answered_table(answered_figures(practice, read_labels(labels))))
+    if answers is not None:
+        tables.append(answered_table(answered_figures(practice, answers)))
     about = f"{practice.rated} rated sessions of {len(histories.dyads)} dyads of your own."
     _show(detector, [about], tables, out, [])
 
@@ -105,7 +106,8 @@ def report_on_planted(folder: Path, ratings: Path, out: Path, before: Path | Non
     """Plant ruptures into copies of a practice's own courses, and say how the model of a folder finds them.
 
     Raises:
-        ValueError: a column is missing, or no client has two rated sessions.
+        UnreadableTable: a row does not fit under the header, or a column is missing.
+        ValueError: no client has two rated sessions.
         UnusableModel: a model cannot be loaded.
     """
     detector = load(folder)

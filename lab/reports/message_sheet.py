@@ -61,7 +61,7 @@ def read_messages(detector: Detector, ratings: Path, catalogue: Catalogue, langu
     """Return `OWN_MESSAGES` openings in a table of ratings, evenly over the table; all if it has fewer.
 
     Raises:
-        ValueError: a column is missing.
+        UnreadableTable: a column is missing, or a row does not fit under the header.
     """
     dyads = assess_table(detector, read_histories(ratings, catalogue))
     writer = MessageWriter(catalogue.get, detector.message_precision, language)

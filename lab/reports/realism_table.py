@@ -16,7 +16,8 @@ def realism_table(ratings: Path, cohorts: int) -> Table:
     """Compare the ratings in the most frequent instrument with `cohorts` simulated caseloads.
 
     Raises:
-        ValueError: the table has no ratings, or a column is missing.
+        UnreadableTable: a column is missing, or a row does not fit under the header.
+        ValueError: the table has no ratings.
     """
     catalogue = InstrumentSettings().catalogue()
     histories = [dyad.forms for dyad in read_histories(ratings, catalogue).dyads]

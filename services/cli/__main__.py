@@ -55,12 +55,13 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; a `Fault` ends it with its message and exit code 1."""
+    """Run the command line; a `Fault` or an unreadable table ends it with its message and exit code 1."""
+    from schemas.csv_table import UnreadableTable
     from services.runtime.process.errors import Fault
 
     try:
         application()(prog_name="rapport")
-    except Fault as fault:
+    except (Fault, UnreadableTable) as fault:
         typer.secho(str(fault), err=True, fg="red")
         sys.exit(1)
 

@@ -60,7 +60,10 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
 @practices.command(name="import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(exists=True, help="CSV with the column practice_id and one column per option.")
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="CSV with the column practice_id and one column per option."
+        ),
     ],
     network: Network = None,
 ) -> None:
@@ -70,17 +73,20 @@ def import_(
 
       rapport practices import practices.csv > keys.csv
     """
-    import csv
-
+    from schemas.csv_table import TableReader, UnreadableTable
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import changing_keys
 
     credentials = find_endpoints().credentials
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        rows = [dict(row) for row in csv.DictReader(lines)]
-    if not rows or "practice_id" not in rows[0]:
-        typer.secho("The file needs a header line with the column practice_id.", err=True, fg="red")
-        raise typer.Exit(2)
+    try:
+        table = TableReader(file)
+        table.require(["practice_id"])
+        rows = [
+            {name: cell.strip() for name, cell in zip(table.header, cells, strict=True)} for _, cells in table
+        ]
+    except UnreadableTable as error:
+        typer.secho(f"{error}\nNothing was stored.", err=True, fg="red")
+        raise typer.Exit(2) from None
     ids = [row.pop("practice_id") for row in rows]
     for practice, row in zip(ids, rows, strict=True):
         _store(practice, [f"{name}={value}" for name, value in row.items() if value])

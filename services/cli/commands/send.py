@@ -48,6 +48,7 @@ def send(
 
       rapport send two-years.csv --history --key rpt_…
     """
+    from schemas.csv_table import UnreadableTable
     from services.cli.client.api_client import ApiClient, ApiError
     from services.cli.client.rating_files import read_ratings
     from services.cli.client.send_ratings import DeliveryReport, IngestUnavailable, send_ratings
@@ -68,7 +69,7 @@ def send(
         )
     try:
         with ApiClient.open(endpoints.url("ingest"), "", "", key) as client:
-            ratings = list(read_ratings(file, practice, client.instruments()))
+            ratings = read_ratings(file, practice, client.instruments)
             with progress_bar("sending", len(ratings), skipped) as advance:
 
                 def progress(report: DeliveryReport) -> None:
@@ -76,6 +77,9 @@ def send(
                     advance(skipped + report.done)
 
                 send_ratings(client, ratings[skipped:], report, rate=rate, progress=progress)
+    except UnreadableTable as error:
+        typer.secho(f"{error}\nNothing was sent.", err=True, fg="red")
+        raise typer.Exit(1) from None
     except (IngestUnavailable, ApiError, ValueError) as error:
         typer.secho(f"{str(error).rstrip('.')}. Run the same command again to resume.", err=True, fg="red")
         raise typer.Exit(1) from None

@@ -81,10 +81,10 @@ def ratings_from_file(file: Path, practice: str) -> list[InputRating]:
     """Read the ratings of a file; `practice` applies where the file names none.
 
     Raises:
-        ValueError: a required column is missing, or a line is not JSON.
+        UnreadableTable: the table lacks a column, or a row does not fit under the header.
+        ValueError: a line is not JSON.
     """
-    instruments = InstrumentSettings().catalogue().item_counts()
     return [
         InputRating(rating.practice or practice, json.loads(rating.body), None, "")
-        for rating in read_ratings(file, practice, instruments)
+        for rating in read_ratings(file, practice, InstrumentSettings().catalogue().item_counts)
     ]

@@ -93,9 +93,6 @@ def score(
                 workers=workers,
             )
         partial_out.replace(out)
-    except UnicodeDecodeError:
-        typer.secho(f"{file} is not UTF-8: save it as CSV in UTF-8.", err=True, fg="red")
-        raise typer.Exit(1) from None
     except (ValueError, Halt) as error:
         typer.secho(f"{error}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None

@@ -8,10 +8,11 @@ changed or not talked about give no label.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from schemas.csv_table import TableReader, TableRow
 from schemas.events import Answer, TalkedAbout
 from services.detector.domain.message_precision import RUPTURE_BY_ANSWER
 
@@ -45,29 +46,28 @@ def read_labels(file: Path) -> list[Label]:
     """Return the labels of a table, without rows whose answer gives no label.
 
     Raises:
-        ValueError: a column is missing, or an answer or topic is unknown.
+        UnreadableTable: a column is missing, a row does not fit under the header, or an answer or topic is
+            unknown.
     """
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines)
-        missing = [name for name in REQUIRED if name not in (rows.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{file} lacks the columns {', '.join(missing)}")
-        labels = [_label(file, rows.line_num, row) for row in rows]
+    table = TableReader(file)
+    table.require(REQUIRED)
+    labels = [_label(table, row) for row in table]
     return [label for label in labels if label is not None]
 
 
-def _label(file: Path, number: int, row: Mapping[str, str | None]) -> Label | None:
-    values = {name: (row.get(name) or "").strip() for name in COLUMNS}
+def _label(table: TableReader, row: TableRow) -> Label | None:
+    values = dict.fromkeys(COLUMNS, "")
+    values |= {name: cell.strip() for name, cell in zip(table.header, row.cells, strict=True)}
     try:
         answer = Answer(values["answer"])
     except ValueError:
         expected = ", ".join(Answer)
-        raise ValueError(f"{file}, row {number}: the answer is unknown, expected one of {expected}") from None
+        raise table.error(row.line, f"the answer is unknown, expected one of {expected}") from None
     try:
         topic = TalkedAbout(values["topic"]) if values["topic"] else None
     except ValueError:
         expected = ", ".join(TalkedAbout)
-        raise ValueError(f"{file}, row {number}: the topic is unknown, expected one of {expected}") from None
+        raise table.error(row.line, f"the topic is unknown, expected one of {expected}") from None
     rupture = RUPTURE_BY_ANSWER.get(answer) if topic is None else RUPTURE_BY_TOPIC.get(topic)
     if rupture is None:
         return None

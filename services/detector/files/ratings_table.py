@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas import topics
+from schemas.csv_table import TableReader
 from schemas.error_messages import rating_message
 from schemas.events import Scores
 from schemas.ids import PracticeId, dyad_id
@@ -96,16 +97,14 @@ def read_dyads(file: Path, catalogue: Catalogue, on_invalid: Callable[[InvalidRo
     Rows that the stream would reject go to `on_invalid`. The table is held in memory.
 
     Raises:
-        ValueError: a column is missing.
+        UnreadableTable: a column is missing, or a row does not fit under the header.
     """
     clients: dict[ClientKey, ClientRows] = {}
-    items_of = catalogue.item_counts()
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        for row in read_rows(lines, items_of):
-            try:
-                clients.setdefault(client_of(row), ClientRows()).add(row)
-            except InvalidRow as invalid:
-                on_invalid(invalid)
+    for row in read_rows(TableReader(file), catalogue.item_counts()):
+        try:
+            clients.setdefault(client_of(row), ClientRows()).add(row)
+        except InvalidRow as invalid:
+            on_invalid(invalid)
     dyads = current_sessions(clients.values(), catalogue, on_invalid)
     return sorted(dyads, key=lambda dyad: min(map(row_number, dyad.sessions)))
 

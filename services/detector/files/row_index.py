@@ -3,18 +3,18 @@
 The index holds a few numbers per row, so a table in any order needs little memory.
 """
 
-import csv
 import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.ratings_csv import RatingColumns, RatingRow
+from schemas.csv_table import TableReader, cells_of, text_lines
+from schemas.ratings_csv import REQUIRED, RatingColumns, RatingRow
 from services.detector.files.file_statistics import client_rank
 from services.detector.files.ratings_table import UNNAMED_PRACTICE
 
@@ -39,7 +39,7 @@ class RowIndex:
         """Read the file once; `progress` gets the number of rows read so far.
 
         Raises:
-            ValueError: a column is missing.
+            UnreadableTable: a column is missing, or a row does not fit under the header.
         """
         self.file = file
         self.items_of = items_of
@@ -48,25 +48,23 @@ class RowIndex:
         self._practices: dict[str, int] = {}
         self._practice_of_client, self._rank_of_client = array("q"), array("Q")
         clients: dict[tuple[str, str], int] = {}
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            lines = _CountedLines(text, file)
-            reader = csv.reader(lines)
-            self.header = next(reader, [])
-            columns = RatingColumns(self.header, items_of)
-            offset = lines.read_bytes
-            for cells in reader:
-                client = columns.whose(cells)
-                if client is not None:
-                    self._offsets.append(offset)
-                    self._sizes.append(lines.read_bytes - offset)
-                    self._numbers.append(reader.line_num)
-                    number = clients.setdefault(client, len(clients))
-                    self._clients.append(number)
-                    if number == len(self._rank_of_client):
-                        self._add_client(*client)
-                    if len(self._offsets) % _PROGRESS_EVERY == 0:
-                        progress(len(self._offsets))
-                offset = lines.read_bytes
+        lines = _CountedLines(file)
+        table = TableReader(file, lines)
+        table.require(REQUIRED)
+        self.header = table.header
+        columns = RatingColumns(self.header, items_of)
+        for line, cells in table:
+            size = sum(map(_size_bytes, table.row_lines))
+            self._offsets.append(lines.read_bytes - size)
+            self._sizes.append(size)
+            self._numbers.append(line)
+            client = columns.whose(cells)
+            number = clients.setdefault(client, len(clients))
+            self._clients.append(number)
+            if number == len(self._rank_of_client):
+                self._add_client(*client)
+            if len(self._offsets) % _PROGRESS_EVERY == 0:
+                progress(len(self._offsets))
 
     def _add_client(self, practice: str, client: str) -> None:
         name = practice or UNNAMED_PRACTICE
@@ -137,20 +135,22 @@ class RowReader:
         file = self._file.fileno()
         for position, offset, size, number in spans:
             text = os.pread(file, size, offset).decode("utf-8")
-            row = self._columns.row(next(csv.reader((text,))), number)
-            if row is not None:
-                yield position, row
+            yield position, self._columns.row(next(cells_of((text,))), number)
 
 
 class _CountedLines:
     """Iterates over the lines of a text file and counts the bytes they take in it."""
 
-    def __init__(self, text: TextIO, file: Path) -> None:
-        self._text = text
+    def __init__(self, file: Path) -> None:
+        self._lines = text_lines(file)
         with file.open("rb") as start:
             self.read_bytes = len(_BOM) if start.read(len(_BOM)) == _BOM else 0
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._text:
-            self.read_bytes += len(line) if line.isascii() else len(line.encode())
+        for line in self._lines:
+            self.read_bytes += _size_bytes(line)
             yield line
+
+
+def _size_bytes(line: str) -> int:
+    return len(line) if line.isascii() else len(line.encode())

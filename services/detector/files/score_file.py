@@ -54,7 +54,7 @@ def score_file(
 
     Raises:
         InvalidRow: a row cannot be scored.
-        ValueError: a column is missing.
+        UnreadableTable: a column is missing, or a row does not fit under the header.
     """
     index = RowIndex(source, catalogue.item_counts(), lambda count: progress("reading", count))
     table = ScoredTable(index, catalogue, thresholds or {})

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from schemas.csv_table import SEPARATOR_NAMES
 from services.detector.preview.columns import ColumnLayout
 from services.detector.preview.findings import Findings
 from services.detector.preview.observed import ObservedContents
 from services.detector.preview.questionnaire import Questionnaire
 from services.detector.preview.ratings import TableRatings
-from services.detector.preview.table import SEPARATOR_NAMES, Table
+from services.detector.preview.table import Table
 from services.detector.preview.weeks_chart import LEFT, RIGHT, WIDTH
 
 MAX_EPISODES = 300

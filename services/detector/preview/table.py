@@ -1,14 +1,15 @@
 """Reads a file with a header line into cells: guesses its encoding and separator, and numbers its rows."""
 
 import codecs
-import csv
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-_SEPARATORS = (";", ",", "\t", "|")
+from schemas.csv_table import SEPARATOR_NAMES, TableReader, UnreadableTable, cells_of
+
 _SAMPLE_LINES = 50
-SEPARATOR_NAMES = {";": "semicolons", ",": "commas", "\t": "tabs", "|": "vertical bars"}
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -42,27 +43,24 @@ def read_table(file: Path) -> Table:
     """Read a file with a header line.
 
     Raises:
-        UnusableTable: there is no header or no row, or two columns have the same name.
+        UnusableTable: there is no header or no row, two columns have the same name, or a row does not fit.
     """
     text, encoding = _decoded(file.read_bytes())
     separator = _separator(text)
-    rows = csv.reader(text.splitlines(keepends=True), delimiter=separator)
-    header = tuple(name.strip() for name in next(rows, []))
-    repeated = sorted({name for name in header if name and header.count(name) > 1})
-    if len([name for name in header if name]) < 2:
+    try:
+        rows = TableReader(file, io.StringIO(text, newline=""), separator=separator)
+        lines = [TableLine(line, _by_column(rows.header, cells)) for line, cells in rows]
+    except UnreadableTable as unreadable:
+        raise UnusableTable(str(unreadable)) from None
+    if len([name for name in rows.header if name]) < 2:
         raise UnusableTable("The first line must name the columns, separated by ; , or a tab.")
-    if repeated:
-        raise UnusableTable(f"Two columns have the same name: {', '.join(repeated)}. Rename one of them.")
-    lines = []
-    for row in rows:
-        cells = dict.fromkeys(header, "") | {
-            name: cell.strip() for name, cell in zip(header, row, strict=False)
-        }
-        if any(cells.values()):
-            lines.append(TableLine(rows.line_num, cells))
     if not lines:
         raise UnusableTable("There are no rows under the line that names the columns.")
-    return Table(header, tuple(lines), separator, encoding)
+    return Table(tuple(rows.header), tuple(lines), separator, encoding)
+
+
+def _by_column(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    return {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
 
 
 def _decoded(content: bytes) -> tuple[str, str]:
@@ -77,12 +75,13 @@ def _decoded(content: bytes) -> tuple[str, str]:
 
 def _separator(text: str) -> str:
     """Return the separator that gives the header and the first rows the same, largest number of cells."""
-    sample = [line for line in text.splitlines()[:_SAMPLE_LINES] if line.strip()]
+    lines = islice(io.StringIO(text, newline=""), _SAMPLE_LINES)
+    sample = [line for line in lines if line.strip()]
 
     def fits(separator: str) -> tuple[int, int]:
-        widths = [len(row) for row in csv.reader(sample, delimiter=separator)]
+        widths = [len(row) for row in cells_of(sample, separator)]
         if not widths:
             return 0, 0
         return (widths[0] > 1) * sum(width == widths[0] for width in widths), widths[0]
 
-    return max(_SEPARATORS, key=fits)
+    return max(SEPARATOR_NAMES, key=fits)

@@ -53,14 +53,14 @@ def register(app: typer.Typer) -> None:
 
 
 def _import(file: Path, practice: str, *, replace: bool) -> int:
+    from schemas.csv_table import TableReader, UnreadableTable
     from services.notifier.channels.channel import read_channel_settings
     from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            found = read_therapist_table(practice, lines, read_channel_settings())
-    except UnicodeDecodeError:
-        typer.secho(f"{file} is not UTF-8: save it as CSV in UTF-8.", err=True, fg="red")
+        found = read_therapist_table(practice, TableReader(file), read_channel_settings())
+    except UnreadableTable as error:
+        typer.secho(f"{error}\nNothing was stored.", err=True, fg="red")
         return 1
     except TherapistTableError as bad:
         for row in bad.rows:

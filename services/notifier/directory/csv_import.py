@@ -1,11 +1,11 @@
 """Reads a CSV table of therapists into directory entries: either all of them, or every error in it."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
+from schemas.csv_table import MisfitRow, TableReader, TableRow
 from schemas.rating import Reference
 from services.notifier.channels.channel import ChannelSettings, contact_columns, contact_models
 from services.notifier.directory.entry import EntryFields, TherapistEntry, entry_errors, to_therapist
@@ -42,29 +42,20 @@ class TherapistTableError(ValueError):
         super().__init__(f"{len(self.rows)} errors in the table")
 
 
-def read_therapist_table(
-    practice_id: str, lines: Iterable[str], settings: ChannelSettings
-) -> list[Therapist]:
+def read_therapist_table(practice_id: str, table: TableReader, settings: ChannelSettings) -> list[Therapist]:
     """Return the therapists in a table.
 
     Raises:
         TherapistTableError: it names every line and field with an error.
+        UnreadableTable: the rest of the table cannot be read.
     """
-    reader = csv.DictReader(lines)
-    errors = list(_header_errors(reader.fieldnames or ()))
+    errors = list(_header_errors(table.header))
     if errors:
         raise TherapistTableError(errors)
     found: dict[str, tuple[int, Therapist]] = {}
-    for row in reader:
-        cells = {name: (value or "").strip() for name, value in row.items() if isinstance(name, str)}
-        if None in row:
-            errors.append(
-                RowError(
-                    reader.line_num, "", "has more cells than the header", "the header's number of cells"
-                )
-            )
-            continue
-        entry, row_errors = _row(cells, reader.line_num, settings)
+    for line, texts in _fitting_rows(table, errors):
+        cells = {name: text.strip() for name, text in zip(table.header, texts, strict=True)}
+        entry, row_errors = _row(cells, line, settings)
         errors += row_errors
         if entry is None:
             continue
@@ -72,17 +63,22 @@ def read_therapist_table(
         if reference in found:
             first = found[reference][0]
             errors.append(
-                RowError(
-                    reader.line_num,
-                    "therapist_id",
-                    f"is already on line {first}",
-                    "one line a therapist",
-                )
+                RowError(line, "therapist_id", f"is already on line {first}", "one line a therapist")
             )
-        found.setdefault(reference, (reader.line_num, to_therapist(practice_id, reference, entry)))
+        found.setdefault(reference, (line, to_therapist(practice_id, reference, entry)))
     if errors:
         raise TherapistTableError(errors)
     return [one for _, one in found.values()]
+
+
+def _fitting_rows(table: TableReader, errors: list[RowError]) -> Iterator[TableRow]:
+    while True:
+        try:
+            yield next(table)
+        except StopIteration:
+            return
+        except MisfitRow as misfit:
+            errors.append(RowError(misfit.line, "", misfit.reason, "the header's number of cells"))
 
 
 def _header_errors(names: Iterable[str]) -> Iterator[RowError]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.csv_table import TableReader
 from schemas.instruments.catalogue import Catalogue
 from schemas.ratings_csv import read_rows
 from services.detector.features.practice_statistics import ENOUGH_CLIENTS
@@ -129,8 +130,7 @@ def test_the_page_of_own_ratings_has_the_risks_of_the_scored_table(
     monkeypatch.setattr(file_statistics, "MOST_CLIENTS", ENOUGH_CLIENTS)
     catalogue = Catalogue.load()
     file = table(two_practices(), tmp_path)
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(read_rows(lines, catalogue.item_counts()))
+    rows = list(read_rows(TableReader(file), catalogue.item_counts()))
     courses, _ = assess_courses(rows, StatisticsReader(), catalogue, lambda _done, _of: None)
     shown = {
         str(session.form.order.session_id): session.assessment.risk

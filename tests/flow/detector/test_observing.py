@@ -11,6 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from schemas.csv_table import TableReader
 from schemas.instruments.catalogue import Catalogue
 from schemas.ratings_csv import read_rows
 from services.detector.cli.commands import register
@@ -85,8 +86,7 @@ def findings(contents: Findings) -> dict[str, object]:
 async def test_the_page_says_what_try_says_of_the_same_ratings(
     detector: DetectorDriver, tmp_path: Path
 ) -> None:
-    with EXAMPLE.open(encoding="utf-8", newline="") as lines:
-        rows = list(read_rows(lines, Catalogue.load().item_counts()))
+    rows = list(read_rows(TableReader(EXAMPLE), Catalogue.load().item_counts()))
     await detector.feed(
         [
             record_of(row.body, number, accepted_at=NOW + timedelta(seconds=number))

@@ -1,9 +1,11 @@
 """Entries of the directory, by HTTP or as a table: taken whole, or every fault named."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from schemas.csv_table import TableReader
 from services.notifier.channels.channel import Channel, MailTiming
 from services.notifier.directory.csv_import import TherapistTableError, read_therapist_table
 from services.notifier.directory.entry import TherapistEntry, entry_errors
@@ -85,8 +87,8 @@ def test_a_chosen_webhook_needs_its_address() -> None:
     assert fields_at_fault(TherapistEntry(channels=(Channel.WEBHOOK,))) == ["webhook"]
 
 
-def roster(*lines: str) -> list[str]:
-    return [f"{line}\n" for line in lines]
+def roster(*lines: str) -> TableReader:
+    return TableReader(Path("therapists.csv"), [f"{line}\n" for line in lines])
 
 
 def test_a_table_is_read_whole() -> None:

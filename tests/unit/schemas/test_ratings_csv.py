@@ -1,15 +1,22 @@
 """Tables of ratings are read as they are meant."""
 
+from pathlib import Path
+
 import pytest
 
+from schemas.csv_table import TableReader, UnreadableTable
 from schemas.ratings_csv import read_rows, unread_columns
 
 ITEMS = {"srs": 4, "wai-9": 9}
 HEAD = "client_id,therapist_id,session_id,session_at,instrument"
 
 
+def _table(*lines: str) -> TableReader:
+    return TableReader(Path("ratings.csv"), [f"{line}\n" for line in lines])
+
+
 def _bodies(*lines: str) -> list[dict[str, object]]:
-    return [row.body for row in read_rows(lines, ITEMS)]
+    return [row.body for row in read_rows(_table(*lines), ITEMS)]
 
 
 def test_marks_become_items_in_the_order_of_their_numbers() -> None:
@@ -58,15 +65,25 @@ def test_scores_are_taken_where_there_are_no_items() -> None:
 def test_a_row_knows_its_line_and_its_practice() -> None:
     rows = list(
         read_rows(
-            [f"practice_id,{HEAD}", "north,c,t,s,2026-01-01T10:00Z,srs", ",,,,,", ",c,t,s2,x,srs"], ITEMS
+            _table(f"practice_id,{HEAD}", "north,c,t,s,2026-01-01T10:00Z,srs", ",,,,,", ",c,t,s2,x,srs"),
+            ITEMS,
         )
     )
 
     assert [(row.number, row.practice_id) for row in rows] == [(2, "north"), (4, None)]
 
 
+def test_a_mark_with_a_decimal_comma_is_never_read_as_two_marks() -> None:
+    with pytest.raises(UnreadableTable, match="line 3: the row has 10 cells under 9 columns"):
+        _bodies(
+            f"{HEAD},item_1,item_2,item_3,item_4",
+            "c,t,s1,2026-01-01T10:00Z,srs,1,2,3,4",
+            "c,t,s2,2026-01-08T10:00Z,srs,7,5,2,3,4",
+        )
+
+
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(ValueError, match="therapist_id, session_at"):
+    with pytest.raises(UnreadableTable, match=r"line 1: .* therapist_id, session_at"):
         _bodies("client_id,session_id,instrument", "c,s,srs")
 
 

@@ -40,5 +40,5 @@ def test_a_topic_labels_what_was_only_meant_to_be_discussed(tmp_path: Path) -> N
 def test_an_unknown_topic_is_named_by_its_row(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("client_id,session_id,answer,topic\nc,s,discussed,weather\n")
-    with pytest.raises(ValueError, match="row 2: the topic"):
+    with pytest.raises(ValueError, match="line 2: the topic"):
         read_labels(file)
