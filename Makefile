@@ -33,11 +33,12 @@ test: prepare-dev ## run the tests that need no installed services
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "$(if $(AFTER_TEST),study and )not durable and not docker and not browser"
-	@$(PYTEST) --numprocesses 2 --dist load -m durable
+	@$(PYTEST) --numprocesses 2 --dist loadgroup -m durable
 	@$(PYTEST) -m "(docker or browser) and not durable"
 
-faults: prepare-dev ## kill each service at each step, with a real Kafka
-	@$(PYTEST) tests/faults
+faults: prepare-dev ## break everything on purpose, with a real Kafka and PostgreSQL (KEEP=1: write docs/faults.md; FULL=1: at full size, hours)
+	@$(PYTEST) $(if $(FULL),--full,$(if $(KEEP),--keep-faults)) tests/faults
+	@$(if $(FULL)$(KEEP),$(BIN)/python -m tests.support.faults.page > docs/faults.md)
 
 compose-test: prepare-dev ## build the images, then start, break, repair and remove the whole stack
 	@timeout --signal=INT --kill-after=40 440 $(PYTEST) tests/containers/stack.py -x

@@ -6,10 +6,14 @@ import pytest
 
 from tests.support.postgres import fresh_database, postgres_server
 
-pytest_plugins = ["tests.support.machine_requirements"]
+pytest_plugins = ["tests.support.machine_requirements", "tests.support.faults.options"]
 # What fails in these is to be shown as fully as what fails in a test.
 pytest.register_assert_rewrite(
-    "tests.support.final_state", "tests.support.invariants", "tests.support.service_stack", "tests.containers"
+    "tests.support.final_state",
+    "tests.support.invariants",
+    "tests.support.service_stack",
+    "tests.support.faults",
+    "tests.containers",
 )
 
 

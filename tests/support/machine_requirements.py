@@ -1,7 +1,7 @@
 """Skips tests whose requirements this machine does not meet, and lists them at the end (a pytest plugin).
 
-The marks `durable`, `docker` and `browser` name requirements; the fixture `backend` is the Kafka of a test.
-The mark `study` names tests that need nothing but time.
+The marks `durable`, `docker`, `browser` and `mount` name requirements; the fixture `backend` is the Kafka of
+a test. The mark `study` names tests that need nothing but time.
 """
 
 import shutil
@@ -16,6 +16,7 @@ from xdist.workermanage import WorkerController
 from deploy.kafka import jars
 from deploy.kafka.run import KafkaNode
 from tests.support.backend import Backend, DurableNode, embedded_backend, real_backend, real_node
+from tests.support.faults.small_disk import mounting_missing
 
 
 def _docker_missing() -> str | None:
@@ -37,6 +38,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "durable": ("a real Kafka by Maven", cache(jars.missing)),
     "docker": ("containers", cache(_docker_missing)),
     "browser": ("a browser", cache(_browser_missing)),
+    "mount": ("a file system of their own", mounting_missing),
     "study": ("studies of many simulated practices", lambda: None),
 }
 """For each mark, the requirement, and a function that returns what this machine lacks (None: nothing)."""

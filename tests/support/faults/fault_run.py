@@ -1,0 +1,243 @@
+"""Runs one row: sends ratings while faults happen, waits for rest, and checks everything."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.settings import InstrumentSettings
+from schemas.topics import ASSESSED, EPISODE_CHANGED, SESSION_RATED
+from services.cli.demo.input_ratings import InputRating
+from services.detector.domain.detector import Detector
+from services.detector.model.artefact import load
+from services.runtime.kafka.record import Record
+from tests.support.faults.checker import Report, check
+from tests.support.faults.fleet import Fleet
+from tests.support.faults.gate import Gate
+from tests.support.faults.history import HistoryFile, read_history
+from tests.support.faults.observed import (
+    Ends,
+    log_ends,
+    of_practices,
+    patiently,
+    read_log,
+    read_sink,
+    read_tables,
+)
+from tests.support.faults.oracle import expect
+from tests.support.faults.sender import Sender
+
+READERS = {
+    "rapport-detector": (SESSION_RATED.name,),
+    "rapport-notifier": (ASSESSED.name, EPISODE_CHANGED.name),
+}
+"""The consumer groups in the order of the flow, with the topics that lead to an outcome."""
+POLL_S = 0.1
+GONE = 1_000
+"""Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
+RECOVERY_DEADLINE_S = 120.0
+
+
+@cache
+def shipped_model() -> tuple[Detector, Catalogue]:
+    """Return the model and the instruments that the services run with."""
+    return load(), InstrumentSettings().catalogue()
+
+
+@dataclass(slots=True)
+class FaultRun:
+    """One row on a running system; its practices are its own, so rows share the system."""
+
+    fleet: Fleet
+    folder: Path
+    ratings: Sequence[InputRating]
+    name: str
+    practices: tuple[str, ...] = ()
+    recoveries_s: list[float] = field(default_factory=list)
+    kept_log: list[Record] = field(default_factory=list)
+    """Records of the log of ratings that a fault takes away later."""
+    lost: set[str] = field(default_factory=set)
+    """Ids of ratings that a repair has named as gone from the log."""
+    report: Report = field(default_factory=Report)
+    while_waiting: Callable[[], object] = lambda: None
+    """Called again and again until the run is at rest: what an operator does meanwhile."""
+    _since: Ends = field(default_factory=dict)
+    _history: HistoryFile = field(init=False)
+    _sender: Sender = field(init=False)
+    _sent: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def prepare(self) -> None:
+        """Add the row's practices with their therapists."""
+        self.practices = tuple(sorted({self._name_of(rating) for rating in self.ratings}))
+        for practice in self.practices:
+            own = [rating for rating in self.ratings if self._name_of(rating) == practice]
+            therapists = {rating.body["therapist_id"] for rating in own if rating.expected != "refused"}
+            self.fleet.add_practice(practice, sorted(therapists))
+        self._since = log_ends(self.fleet.kafka.bootstrap)
+        self._history = HistoryFile(self.folder / "history.ndjson")
+        self._sender = Sender(lambda: self.fleet.ingest_url, self.fleet.key(self.practices), self._history)
+
+    def close(self) -> None:
+        """Close the history file."""
+        self._history.close()
+
+    @property
+    def sent(self) -> int:
+        """The number of ratings that have a final answer."""
+        return self._sent
+
+    @contextmanager
+    def sending(
+        self,
+        ratings: Sequence[InputRating] | None = None,
+        *,
+        slices: int = 1,
+        rate: float | None = None,
+    ) -> Iterator[Gate]:
+        """Send ratings (None: all of the row) while the block runs; at its end the rest is sent at once.
+
+        Each practice's are sent in order, at the same time as the others'. With `slices`, the row releases
+        them one by one, so that there is something to do at each fault on a slow machine, too. `rate` is that
+        of each practice, in ratings a second.
+        """
+        given = self.ratings if ratings is None else ratings
+        gate = Gate(slices=slices, rate=rate)
+        with ThreadPoolExecutor(len(self.practices)) as senders:
+            futures = [
+                senders.submit(
+                    self._sender.send,
+                    practice,
+                    [rating.body for rating in given if self._name_of(rating) == practice],
+                    before=gate.waiting(),
+                    progress=self._count,
+                )
+                for practice in self.practices
+            ]
+            try:
+                yield gate
+            finally:
+                gate.open()
+            for future in futures:
+                future.result()
+
+    def _name_of(self, rating: InputRating) -> str:
+        return f"{self.name}-{rating.practice}"
+
+    def _count(self, count: int) -> None:
+        with self._lock:
+            self._sent += count
+
+    def wait_sent(self, count: int, deadline_s: float = 60.0) -> None:
+        """Wait until this number of ratings have a final answer."""
+        wait(lambda: self._sent >= count, f"{count} ratings sent", deadline_s)
+
+    def measure_recovery(self, name: str = "detector") -> float:
+        """Measure how long a service takes to work through all that is in the log now; for ingest, how long
+        it takes to be ready again."""
+        began = time.monotonic()
+        if name == "ingest":
+            self.fleet.processes[name].wait_ready(RECOVERY_DEADLINE_S)
+        else:
+            ends, group = log_ends(self.fleet.kafka.bootstrap), f"rapport-{name.partition('-')[0]}"
+            wait(lambda: self._is_read(group, ends), f"{name} to go on", RECOVERY_DEADLINE_S)
+        took = time.monotonic() - began
+        self.recoveries_s.append(took)
+        return took
+
+    def wait_until_at_rest(self, deadline_s: float = 120.0) -> None:
+        """Wait until every rating has its outcome, every change is decided upon and every message sent."""
+        bootstrap = self.fleet.kafka.bootstrap
+        for group in READERS:
+            ends = log_ends(bootstrap)
+            wait(lambda group=group, ends=ends: self._is_read(group, ends), f"{group} at rest", deadline_s)  # type: ignore[misc]
+        wait(lambda: self._unsent() == 0, "messages sent", deadline_s)
+
+    def _is_read(self, group: str, ends: Ends) -> bool:
+        self.while_waiting()
+        committed = committed_offsets(self.fleet.kafka.bootstrap, group)
+        wanted = {place: end for place, end in ends.items() if place[0] in READERS[group] and end}
+        return all(committed.get(place, 0) >= end for place, end in wanted.items())
+
+    def _unsent(self) -> int:
+        query = """
+            SELECT count(*) FROM notifier.delivery
+            WHERE state IN ('pending', 'retrying') AND practice_id = ANY(%s)"""
+        return int(str(self.fleet.query(query, list(self.practices))[0][0]))
+
+    def keep_log(self) -> None:
+        """Keep what Kafka holds now: a fault is about to take it away."""
+        self.kept_log = read_log(self.fleet.kafka.bootstrap, self._since)
+
+    @staticmethod
+    def let_pass(seconds: float) -> None:
+        """Let time pass during which something is away: its duration is the fault."""
+        time.sleep(seconds)
+
+    def finish(self, deadline_s: float = 120.0) -> Report:
+        """Wait for rest and check everything; fails with the first violations."""
+        self.wait_until_at_rest(deadline_s)
+        self.close()
+        own = frozenset(self.practices)
+        log, published = of_practices(self._records(), own)
+        model, catalogue = shipped_model()
+        seen = read_tables(self.fleet.database_url, self.practices, self._since)
+        seen.operations = read_history(self._history.path)
+        seen.log, seen.published = log, published
+        seen.mails = read_sink(self.fleet.sinks / "mails.ndjson", own)
+        seen.webhooks = read_sink(self.fleet.sinks / "webhooks.ndjson", own)
+        seen.lost = frozenset(self.lost)
+        expected = expect(log, model, catalogue, datetime.now(UTC).date())
+        expected.outcomes = {place: one for place, one in expected.outcomes.items() if place[0] < GONE}
+        self.report = check(seen, expected)
+        shown = "\n".join(self.report.violations[:20])
+        assert not self.report.violations, f"{len(self.report.violations)} violations, such as\n{shown}"
+        assert self.report.assessments, "nothing was assessed, so this row would prove nothing"
+        return self.report
+
+    def _records(self) -> list[Record]:
+        """Return what Kafka holds, and what it held before a fault took it away, at places of its own."""
+        records = read_log(self.fleet.kafka.bootstrap, self._since)
+        held = {(one.topic, one.partition, one.offset, one.value) for one in records}
+        gone = [
+            Record(one.topic, one.partition + GONE, one.offset, 0, one.key, one.value)
+            for one in self.kept_log
+            if (one.topic, one.partition, one.offset, one.value) not in held
+        ]
+        return [*gone, *records]
+
+    @property
+    def recovery_s(self) -> float | None:
+        """The median of the measured recoveries."""
+        return round(statistics.median(self.recoveries_s), 1) if self.recoveries_s else None
+
+
+def wait(holds: Callable[[], bool], what: str, deadline_s: float) -> None:
+    """Return once `holds()`; fail with `what` when it does not within the deadline."""
+    ends = time.monotonic() + deadline_s
+    while not holds():
+        assert time.monotonic() < ends, f"not within {deadline_s:.0f} s: {what}"
+        time.sleep(POLL_S)
+
+
+def committed_offsets(bootstrap: str, group: str) -> Ends:
+    """Return the offsets that a consumer group has committed."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+    def ask() -> Sequence[TopicPartition]:
+        (future,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+        found: Sequence[TopicPartition] = future.result(timeout=15).topic_partitions
+        return found
+
+    found = patiently(ask)
+    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}

@@ -1,0 +1,1 @@
+"""Tests the checker that every fault test ends in."""
