@@ -36,7 +36,7 @@ from tests.support.service_stack import ALERT_ON_ALL_SESSIONS
 
 DETECTORS = ("detector-1", "detector-2", "detector-3")
 INGEST, NOTIFIER = "ingest", "notifier"
-READY_DEADLINE_S = 120.0
+READY_DEADLINE_S = 240.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 POLL_S = 0.02
 
@@ -108,6 +108,7 @@ class Fleet:
             log = self.home.logs / f"{name}.log"
             self.processes[name] = ChildProcess(name, command, environment, log, urls[name])
         self._create_roles()
+        self.key(["nobody"])  # a service is not ready without a file of keys
 
     def _settings(self) -> DatabaseSettings:
         return DatabaseSettings(url=SecretStr(self.database_url))
