@@ -6,7 +6,7 @@ import sys
 TEXT = """
 Rapport is up. It is reachable from this machine only (127.0.0.1).
 
-  send ratings     http://127.0.0.1:{ingest}        try it: http://127.0.0.1:{ingest}/docs
+  send ratings     http://127.0.0.1:{ingest}        try it: http://127.0.0.1:{ingest_management}/docs
   read results     http://127.0.0.1:{results}
   inbox            http://127.0.0.1:{notifier}
   mail catcher     http://127.0.0.1:{mail}        no mail is sent on
@@ -16,7 +16,14 @@ Rapport is up. It is reachable from this machine only (127.0.0.1).
   run the demonstration:                  docker compose --profile demo run --rm demo
   check the installation:                 docker compose run --rm rapport doctor
 """
-PORTS = {"ingest": 8080, "results": 8081, "notifier": 8082, "mail": 8083, "prometheus": 9090}
+PORTS = {
+    "ingest": 8080,
+    "ingest_management": 8090,
+    "results": 8081,
+    "notifier": 8082,
+    "mail": 8083,
+    "prometheus": 9090,
+}
 
 
 def main() -> int:

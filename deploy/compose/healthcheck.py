@@ -9,7 +9,7 @@ TIMEOUT_S = 2
 
 def main() -> int:
     """Ask once and print the answer, which `docker inspect` shows."""
-    port = int(os.environ.get("HTTP_PORT", "8080"))
+    port = int(os.environ.get("HTTP_MANAGEMENT_PORT", "8090"))
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", os.environ.get("RAPPORT_HEALTH_PATH", "/healthz"))

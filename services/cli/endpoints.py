@@ -60,6 +60,15 @@ class Endpoints:
         }
         return urls[service]
 
+    def management_url(self, service: str) -> str | None:
+        """Return the base URL of a management port (`RAPPORT_INGEST_MANAGEMENT_URL`, …); None if unknown."""
+        url = os.environ.get(f"RAPPORT_{service.upper()}_MANAGEMENT_URL")
+        if url:
+            return url.rstrip("/")
+        if self.running is None or f"RAPPORT_{service.upper()}_URL" in os.environ:
+            return None
+        return self.running.management_urls[service]
+
 
 def find_endpoints() -> Endpoints:
     """Read the home folder once and return the endpoints."""

@@ -34,6 +34,8 @@ class RunningStack:
     database_url: str
     kafka: Mapping[str, str]
     """The `KAFKA_…` environment of its broker."""
+    management_urls: Mapping[str, str]
+    """The addresses of the management ports of `ingest`, `results` and `notifier`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import os
 import sys
 
 from schemas.instruments.settings import InstrumentSettings
-from services.detector.app import build, load_tools, unavailable_app
+from services.detector.app import build, load_tools, unavailable_apps
 from services.detector.settings import DetectorSettings
 from services.runtime.http.server import serve
 from services.runtime.process.clock import SystemClock
@@ -36,7 +36,8 @@ async def run() -> None:
         # Without a model nothing is scored. Readiness reports the reason until an operator has acted.
         get_logger().critical("halted", why=str(halt))
         metrics = Metrics("detector")
-        await serve(unavailable_app(str(halt), clock, metrics), HttpSettings(), metrics)
+        app, management = unavailable_apps(str(halt), clock, metrics)
+        await serve(app, HttpSettings(), metrics, management=management)
         return
     service = build(
         detector=settings,
@@ -52,7 +53,13 @@ async def run() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    await serve(service.app, HttpSettings(), service.runtime_metrics, beside=service.background)
+    await serve(
+        service.app,
+        HttpSettings(),
+        service.runtime_metrics,
+        management=service.management,
+        beside=service.background,
+    )
 
 
 if __name__ == "__main__":

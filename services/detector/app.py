@@ -26,7 +26,7 @@ from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import Handler
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.health import Health, health_router
+from services.runtime.http.health import Health, health_router, management_application
 from services.runtime.http.server import Background
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
@@ -45,6 +45,7 @@ class DetectorService:
     """The application and the background tasks that run as long as it does."""
 
     app: FastAPI
+    management: FastAPI
     background: tuple[Background, ...]
     consumer: BatchConsumer
     sweep: DailySweep
@@ -118,8 +119,9 @@ def build(
     app = results_application(
         results, CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
     )
-    app.include_router(health_router(health, metrics))
-    return DetectorService(app, (consumer, sweep), consumer, sweep, own_metrics, metrics)
+    management = management_application(app, health, metrics, app.openapi)
+    app.include_router(health_router(health))
+    return DetectorService(app, management, (consumer, sweep), consumer, sweep, own_metrics, metrics)
 
 
 def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Handler:
@@ -135,10 +137,10 @@ def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Han
     return handle
 
 
-def unavailable_app(why: str, clock: Clock, metrics: Metrics) -> FastAPI:
-    """Return an application that only reports health: not ready, because no model can be used."""
+def unavailable_apps(why: str, clock: Clock, metrics: Metrics) -> tuple[FastAPI, FastAPI]:
+    """Return applications for both ports that only report health: not ready, because no model can be used."""
     health = Health(clock, metrics)
     health.set_bad("model", why)
-    app = FastAPI(title="Rapport: results", docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.include_router(health_router(health, metrics))
-    return app
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.include_router(health_router(health))
+    return app, management_application(app, health, metrics)

@@ -7,7 +7,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
+LONGEST_SWEEP_PAUSE_S = 60.0
+"""Well below the time after which a loop counts as stuck, and what waits is not kept waiting."""
 
 
 class DetectorSettings(BaseSettings):
@@ -27,8 +28,8 @@ class DetectorSettings(BaseSettings):
     """How long a batch waits for its first record; an idle detector adds as much to the latency."""
     group: str = "rapport-detector"
     """The consumer group. A new group reads the topics from the beginning."""
-    sweep_every_s: Seconds = 3600
-    """How often the detector checks for a new day; each day's sweep runs once per partition."""
+    sweep_every_s: Annotated[float, Field(gt=0, le=LONGEST_SWEEP_PAUSE_S)] = LONGEST_SWEEP_PAUSE_S
+    """How often the detector looks for a new day and takes up blocked ratings; at most 60 s apart."""
     sweep_slice: Count = 500
     """Greatest number of dyads in one transaction of the sweep."""
     results_connections: Count = 4

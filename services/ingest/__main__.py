@@ -36,7 +36,14 @@ async def run() -> None:
     # each of which would otherwise stop all requests for 50 ms.
     gc.collect()
     gc.freeze()
-    await serve(ingest.app, HttpSettings(), ingest.metrics, bodies=ingest.bodies, beside=ingest.beside)
+    await serve(
+        ingest.app,
+        HttpSettings(),
+        ingest.metrics,
+        management=ingest.management,
+        bodies=ingest.bodies,
+        beside=ingest.beside,
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from services.ingest.routes import router
 from services.ingest.settings import IngestSettings
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.health import Health, health_router
+from services.runtime.http.health import Health, health_router, management_application
 from services.runtime.http.request_body import BodyLimits
 from services.runtime.http.server import Background
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
@@ -40,6 +40,7 @@ class Ingest:
     """The application, and the background tasks that run as long as it serves."""
 
     app: FastAPI
+    management: FastAPI
     beside: tuple[Background, ...]
     metrics: Metrics
     bodies: BodyLimits
@@ -89,9 +90,10 @@ def build(
 
     app = application(close_after_last_response)
     app.state.context = context
-    app.include_router(health_router(health, metrics))
+    app.include_router(health_router(health))
+    management = management_application(app, health, metrics, app.openapi, serve_docs)
     beside = (publisher, Heartbeats(publisher, clock, health, own_metrics))
-    return Ingest(app, beside, metrics, context.batch_limits)
+    return Ingest(app, management, beside, metrics, context.batch_limits)
 
 
 def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
@@ -99,13 +101,12 @@ def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     app = FastAPI(
         title=texts.TITLE,
         version="1",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        swagger_ui_oauth2_redirect_url=None,
         lifespan=lifespan,
     )
-    serve_docs(app)
     app.include_router(router)
     problem.install(app)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]

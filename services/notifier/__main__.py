@@ -9,6 +9,7 @@ from schemas.rejected import rejected_events
 from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
 from services.notifier.channels.channel import read_channel_settings
+from services.notifier.openapi import openapi
 from services.notifier.settings import (
     RetrySettings,
     WebSettings,
@@ -18,7 +19,7 @@ from services.notifier.wiring import NotifierSettings, build_components
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import ConsumedTopics, RecordHandling
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.health import Health
+from services.runtime.http.health import Health, management_application
 from services.runtime.http.server import serve
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from services.runtime.kafka.record import Outgoing
@@ -81,10 +82,11 @@ async def run() -> None:
     credentials = CredentialStore(
         CredentialSettings().credentials_file, clock, health, added_by="`rapport practices add`"
     )
-    app = build_app(components.page_context(consumer.transact), credentials, own.channels, health, metrics)
+    app = build_app(components.page_context(consumer.transact), credentials, own.channels, health)
+    management = management_application(app, health, metrics, openapi)
     await components.pool.open(wait=False)
     try:
-        await serve(app, HttpSettings(), metrics, beside=[components.worker, consumer])
+        await serve(app, HttpSettings(), metrics, management=management, beside=[components.worker, consumer])
     finally:
         await components.pool.close()
 

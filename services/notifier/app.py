@@ -1,4 +1,4 @@
-"""Builds the notifier's web application: pages, API, health checks and metrics."""
+"""Builds the notifier's web application: pages, API and health checks."""
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
@@ -25,7 +25,6 @@ from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away, unavailable_problem
 from services.runtime.http.health import Health, health_router
-from services.runtime.process.metrics import Metrics
 
 TITLE = "Rapport: notifier"
 VERSION = "1"
@@ -36,14 +35,20 @@ def build_app(
     credentials: CredentialStore,
     channel_settings: ChannelSettings,
     health: Health,
-    metrics: Metrics,
 ) -> FastAPI:
     """Return the application; nothing is connected yet."""
-    # FastAPI's interactive documentation loads scripts from another site: it is not served here.
-    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # The document is on the management port; FastAPI's page for it loads scripts from other hosts.
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     problem.install(app)
     answer_with_pages(app, context.pages)
-    app.include_router(health_router(health, metrics))
+    app.include_router(health_router(health))
     app.include_router(therapist_router(context.pool, credentials, channel_settings, context.clock))
     app.include_router(next_session_router(context.pool, credentials, context.clock))
     app.include_router(notification_router(context.pool, credentials))

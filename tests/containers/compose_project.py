@@ -18,7 +18,7 @@ from services.detector.model.artefact import SHIPPED
 from tests.support.images import ROOT
 from tests.support.ports import lasting_ports
 
-ENDPOINTS = ("INGEST", "NOTIFIER", "MAIL", "PROMETHEUS")
+ENDPOINTS = ("INGEST", "INGEST_MANAGEMENT", "NOTIFIER", "MAIL", "PROMETHEUS")
 DETECTORS = 3
 PRACTICE = "north"
 POLL_S = 0.3
@@ -110,6 +110,10 @@ class Project:
             check=False,
         )
         return done.stdout.decode(errors="replace").strip()
+
+    def checks(self, service: str) -> str:
+        """What a running service answers on its management port about its health."""
+        return self.in_python(service, "from deploy.compose.healthcheck import main; main()")
 
     def up(self, *words: str) -> float:
         """Start everything and wait until it is healthy; how many seconds that took."""

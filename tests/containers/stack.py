@@ -136,7 +136,7 @@ def test_a_request_in_flight_is_answered_after_ingest_was_asked_to_end(project: 
     counted = re.compile(r"^rapport_ingest_accepted_total (\S+)$", re.MULTILINE)
 
     def accepted() -> float:
-        found = counted.search(project.text("INGEST", "/metrics") or "")
+        found = counted.search(project.text("INGEST_MANAGEMENT", "/metrics") or "")
         return float(found.group(1)) if found else -1
 
     before = accepted()
@@ -183,9 +183,7 @@ def test_a_detector_with_another_model_scores_nothing_and_catches_up_with_its_ow
     changed = project.changed(tmp_path / "changed.json", {"detector": {"volumes": [mounted]}})
     traffic.assert_balanced()
     project.compose(*changed, "up", "--detach", "--no-build", "--no-deps", "detector")
-    wait_until(
-        lambda: "its hash differs" in (project.text("RESULTS", "/readyz") or ""), "the detector says why"
-    )
+    wait_until(lambda: "its hash differs" in project.checks("detector"), "the detector says why")
     before = project.count("detector.assessment")
     traffic.send(RATINGS, rate=RATE)
 

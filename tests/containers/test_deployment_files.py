@@ -118,6 +118,25 @@ def test_a_service_is_published_on_this_machine_only(name: str) -> None:
     assert not ports or name not in {"kafka", "postgres"}
 
 
+def test_prometheus_scrapes_the_management_port_of_the_image() -> None:
+    image = (ROOT / "deploy" / "Dockerfile").read_text()
+    (port,) = re.findall(r"HTTP_MANAGEMENT_PORT=(\d+)", image)
+    (public,) = re.findall(r"HTTP_PORT=(\d+)", image)
+    jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
+    scraped = {job["job_name"]: job["dns_sd_configs"][0]["port"] for job in jobs if "dns_sd_configs" in job}
+
+    assert scraped == dict.fromkeys(["ingest", "detector", "notifier"], int(port))
+    assert f"EXPOSE {public} {port}\n" in image
+    assert port != public
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_with_a_database_says_whether_its_connection_is_encrypted(name: str) -> None:
+    environment = SERVICES[name].get("environment", {})
+
+    assert ("DATABASE_SSLMODE" in environment) == ("DATABASE_URL" in environment)
+
+
 def test_no_password_stands_in_the_compose_file() -> None:
     settings = [
         (name, setting)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]  # the first builds 
 
 READY = ["/opt/rapport/bin/python", "-m", "deploy.compose.healthcheck"]
 METRICS = ["/opt/rapport/bin/python", "-c", (
-    "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
+    "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8090/metrics').read().decode())"
 )]  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def _logs(stack: ServiceStack) -> str:
 
 
 def _metrics(stack: ServiceStack) -> str:
-    urls = (stack.where.ingest_url, stack.where.results_url, stack.where.notifier_url)
+    urls = stack.supervisor.management_urls.values()
     return "\n".join(httpx.get(f"{url}/metrics", trust_env=False).text for url in urls)
 
 

@@ -47,7 +47,7 @@ def test_no_canary_comes_out(ingest: IngestProcess, query: str) -> None:
                 headers={"Content-Type": "application/x-ndjson"},
             )
         )
-        said.append(http.get("/metrics"))
+        said.append(http.get(f"{ingest.management_url}/metrics"))
     assert [response.status_code for response in said[:-2]] == [200 if query else 202] + [422] * 13 + [
         400
     ] * 3

@@ -52,7 +52,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Chil
 
 
 def _service(name: str, folder: Path) -> ChildProcess:
-    port = free_port()
+    port, management_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     nowhere = f"127.0.0.1:{free_port()}"
     environment = {
@@ -60,6 +60,7 @@ def _service(name: str, folder: Path) -> ChildProcess:
         "DATABASE_URL": f"postgresql://nobody@{nowhere}/none",
         "DATABASE_SSLMODE": "disable",
         "HTTP_PORT": str(port),
+        "HTTP_MANAGEMENT_PORT": str(management_port),
         "HTTP_HEAD_TIMEOUT_S": str(LIMIT_S),
         "HTTP_BODY_TIMEOUT_S": str(LIMIT_S),
         "INGEST_READ_TIMEOUT_S": str(LIMIT_S),
@@ -68,7 +69,14 @@ def _service(name: str, folder: Path) -> ChildProcess:
         "NOTIFIER_PUBLIC_URL": url,
         "NOTIFIER_SIGNING_SECRET_FILE": str(folder / "secret"),
     }
-    return ChildProcess(name, ["-m", f"services.{name}"], environment, folder / f"{name}.log", url)
+    return ChildProcess(
+        name,
+        ["-m", f"services.{name}"],
+        environment,
+        folder / f"{name}.log",
+        url,
+        management_url=f"http://127.0.0.1:{management_port}",
+    )
 
 
 def _answers(process: ChildProcess) -> bool:
@@ -157,7 +165,7 @@ async def endless_trailer(service: str, one: Connection) -> None:
 
 
 async def unread_responses(service: str, one: Connection) -> None:
-    await one.send_all(b"", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 2000, 2**26)
+    await one.send_all(b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 2000, 2**26)
 
 
 SHAPES: tuple[Callable[[str, Connection], Awaitable[None]], ...] = (
@@ -252,3 +260,25 @@ async def test_a_body_that_trickles_is_not_waited_for(
         response = await received
     assert response.split(b" ")[1] == status
     assert time.monotonic() - began < LIMIT_S + 5
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_metrics_documents_and_reasons_are_on_a_port_of_their_own(
+    running: dict[str, ChildProcess], service: str
+) -> None:
+    process = running[service]
+    with httpx.Client(trust_env=False) as http:
+        hidden = [http.get(f"{process.url}{path}") for path in ("/metrics", "/openapi.json", "/docs")]
+        brief = [http.get(f"{process.url}{path}") for path in ("/livez", "/readyz", "/healthz")]
+        full = [http.get(f"{process.management_url}{path}") for path in ("/livez", "/readyz", "/healthz")]
+        metrics = http.get(f"{process.management_url}/metrics")
+        document = http.get(f"{process.management_url}/openapi.json")
+        api = http.get(f"{process.management_url}/v1/balance")
+
+    assert [response.status_code for response in hidden] == [404, 404, 404]
+    assert [list(response.json()) for response in brief] == [["alive"], ["ready"], ["healthy"]]
+    assert [one.status_code for one in full] == [one.status_code for one in brief] == [200, 200, 503]
+    assert full[2].json()["checks"]["kafka"] != "good"
+    assert "rapport_up 1.0" in metrics.text
+    assert document.json()["paths"].keys() >= {BODIES[service][0].split()[1].replace("t-1", "{therapist_id}")}
+    assert api.status_code == (404 if service == "ingest" else 401)

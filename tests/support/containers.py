@@ -65,7 +65,7 @@ def postgres_container() -> Iterator[str]:
     try:
         container.start()
         port = container.get_docker_client().port(container.get_container_id(), 5432)
-        url = f"postgresql://postgres:{PASSWORD.replace(' ', '%20')}@{host}:{port}/postgres"
+        url = f"postgresql://postgres:{PASSWORD.replace(' ', '%20')}@{host}:{port}/postgres?sslmode=disable"
         _wait_ready(url)
         yield url
     finally:

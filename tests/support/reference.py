@@ -117,7 +117,8 @@ def _line(text: str) -> str:
 
 
 def _metrics() -> Iterator[str]:
-    yield "## Metrics\n\nOn `/metrics` of each service; counters end in `_total`. No label names a person.\n"
+    yield "## Metrics\n"
+    yield "On `/metrics` of the management port; counters end in `_total`. No label names a person.\n"
     for service, package in PACKAGES.items():
         yield f"### {service}\n\n| metric | meaning |\n|---|---|"
         tree = ast.parse((ROOT.joinpath(*package.split(".")) / "metrics.py").read_text(encoding="utf-8"))

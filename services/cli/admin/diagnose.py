@@ -99,17 +99,21 @@ async def _check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
 
 
 def _check_service(endpoints: Endpoints, service: str, name: str) -> CheckResult:
-    url = endpoints.url(service)
+    url = endpoints.management_url(service) or endpoints.url(service)
     try:
         with http_client(url) as client:
-            answer = client.get("/healthz", timeout=3)
-            checks: dict[str, str] = answer.json()["checks"]
+            standing = client.get("/healthz", timeout=3).json()
+            is_healthy: bool = standing["healthy"]
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return CheckResult(name, Verdict.BAD, f"{url} does not answer ({type(error).__name__})", READ_THE_LOG)
+    if is_healthy:
+        return CheckResult(name, Verdict.GOOD, f"{url} is healthy")
+    # Only the management port gives reasons.
+    checks: dict[str, str] = standing.get("checks", {})
     bad = "; ".join(f"{check}: {state}" for check, state in checks.items() if state != "good")
-    if bad:
-        return CheckResult(name, Verdict.BAD, f"{url} is not healthy: {bad}", READ_THE_LOG)
-    return CheckResult(name, Verdict.GOOD, f"{url} is healthy")
+    found = f"{url} is not healthy{': ' if bad else ''}{bad}"
+    todo = READ_THE_LOG if bad else f"set RAPPORT_{service.upper()}_MANAGEMENT_URL to read why"
+    return CheckResult(name, Verdict.BAD, found, todo)
 
 
 def _check_keys(endpoints: Endpoints) -> CheckResult:

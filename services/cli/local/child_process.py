@@ -26,10 +26,18 @@ class ChildProcess:
     """One program; `start` after `stop` or `kill` uses the same environment and port again."""
 
     def __init__(
-        self, name: str, argv: Sequence[str], environment: Mapping[str, str], log: Path, url: str
+        self,
+        name: str,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        url: str,
+        *,
+        management_url: str | None = None,
     ) -> None:
         self.name = name
         self.url = url
+        self.management_url = management_url or url
         self.log = log
         self._argv = [sys.executable, *argv]
         self._environment = dict(environment)
@@ -72,7 +80,7 @@ class ChildProcess:
                         f"{self.name} ended while starting: {self.last_log_line()} ({self.log})"
                     )
                 try:
-                    answer = client.get(f"{self.url}/healthz")
+                    answer = client.get(f"{self.management_url}/healthz")
                 except httpx.HTTPError:
                     time.sleep(POLL_S)
                     continue

@@ -54,7 +54,8 @@ def local_stack(
         running = _running_stack(supervisor, kafka, url, mail_url)
         home.record_running(running)
         parts.callback(home.clear_running)
-        echo(f"ingest                {running.ingest_url}  (try it: {running.ingest_url}/docs)")
+        page = f"{running.management_urls['ingest']}/docs"
+        echo(f"ingest                {running.ingest_url}  (try it: {page})")
         echo(f"detector and results  {running.results_url}")
         echo(f"notifier and inbox    {running.notifier_url}")
         echo(f"logs                  {home.logs}")
@@ -109,4 +110,9 @@ def _running_stack(
         mail_url=mail_url,
         database_url=database_url,
         kafka=dict(kafka),
+        management_urls={
+            "ingest": supervisor.management_urls["ingest"],
+            "results": supervisor.management_urls["detector"],
+            "notifier": supervisor.management_urls["notifier"],
+        },
     )

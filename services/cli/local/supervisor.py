@@ -35,12 +35,13 @@ class BackingServices:
 
 
 class Supervisor:
-    """The three services as processes, each with its own port, settings and secrets."""
+    """The three services as processes, each with its own ports, settings and secrets."""
 
     def __init__(self, home: Home, backing: BackingServices) -> None:
         self._home = home
-        ports = {name: free_port() for name in SERVICES}
-        self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        ports = {name: (free_port(), free_port()) for name in SERVICES}
+        self.urls = {name: f"http://127.0.0.1:{port}" for name, (port, _) in ports.items()}
+        self.management_urls = {name: f"http://127.0.0.1:{port}" for name, (_, port) in ports.items()}
         with_tables = services_with_tables()
         self.processes = {
             name: ChildProcess(
@@ -48,20 +49,25 @@ class Supervisor:
                 ["-m", "services.cli.local.run_with_parent", f"services.{name}"],
                 {
                     **_inherited_environment(name),
-                    **self._environment(name, port, backing),
+                    **self._environment(name, public, management, backing),
                     **({"DATABASE_URL": backing.database_url} if name in with_tables else {}),
                 },
                 home.logs / f"{name}.log",
                 self.urls[name],
+                management_url=self.management_urls[name],
             )
-            for name, port in ports.items()
+            for name, (public, management) in ports.items()
         }
 
-    def _environment(self, name: str, port: int, backing: BackingServices) -> dict[str, str]:
+    def _environment(
+        self, name: str, public: int, management: int, backing: BackingServices
+    ) -> dict[str, str]:
         environment = {
             **backing.kafka,
             "HTTP_HOST": "127.0.0.1",
-            "HTTP_PORT": str(port),
+            "HTTP_PORT": str(public),
+            "HTTP_MANAGEMENT_HOST": "127.0.0.1",
+            "HTTP_MANAGEMENT_PORT": str(management),
             "RAPPORT_CREDENTIALS_FILE": str(self._home.credentials),
         }
         if name == "ingest":

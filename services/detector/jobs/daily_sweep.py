@@ -29,8 +29,6 @@ from services.runtime.process.errors import Fault
 from services.runtime.process.log import describe, get_logger
 
 LOOP = "sweep"
-MAX_PAUSE_S = 60.0
-"""Well below the time after which a loop counts as stuck."""
 ROWS_PARTITION = 0
 """The process that owns this partition renews the practices' thresholds and statistics."""
 
@@ -92,7 +90,7 @@ class DailySweep:
                 get_logger().warning("sweep-postponed", why=describe(fault))
             except Exception as error:
                 get_logger().error("sweep-failed", exc_info=error)
-            pause = asyncio.create_task(self._clock.sleep(min(self._every_s, MAX_PAUSE_S)))
+            pause = asyncio.create_task(self._clock.sleep(self._every_s))
             await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
         self._health.end_loop(LOOP)

@@ -24,10 +24,11 @@ def results_application(results: Pool, credentials: CredentialStore) -> FastAPI:
         yield
         await results.close()
 
-    # FastAPI's interactive page loads scripts from other hosts, so it is not served.
+    # The document is on the management port; FastAPI's page for it loads scripts from other hosts.
     app = FastAPI(
         title="Rapport: results",
         version="1",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

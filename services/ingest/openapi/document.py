@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from schemas.rating import RatingBody
 from services.ingest.openapi import texts
 from services.ingest.refusal import RefusalReason
+from services.runtime.http.problem import ErrorInField, ProblemBody
 
 _REF = "#/components/schemas/{model}"
 
@@ -39,24 +40,6 @@ class ValidRating(BaseModel):
     status: Literal["valid"]
     scores: ComponentScores | None = Field(description="From 0 to 1, 1 the best; null without marks.")
     in_units: ComponentScores | None = Field(description="The same scores in the instrument's units.")
-
-
-class ErrorInField(BaseModel):
-    """One error in a field. Never contains a value that was sent."""
-
-    field: str
-    message: str
-    expected: str | None = None
-
-
-class ProblemBody(BaseModel):
-    """An error (RFC 9457): what is wrong and what to do."""
-
-    type: str = Field(description="The reason as a URN, or `about:blank`.")
-    title: str
-    status: int
-    detail: str | None = None
-    errors: list[ErrorInField] | None = None
 
 
 class LineResult(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.ingest.refusal import TYPE, RefusalReason
-from services.runtime.http.problem import MEDIA_TYPE
+from services.runtime.http.problem import EDGE_RESPONSES, published_problem, retry_later
 
 TITLE = "Rapport: send ratings"
 ABOUT = """
@@ -63,23 +63,16 @@ def _problem(
         "detail": detail,
         **more,
     }
-    return {"description": title, "content": {MEDIA_TYPE: {"schema": _ref("Problem"), "example": example}}}
-
-
-def _retry_later(answer: dict[str, Any]) -> dict[str, Any]:
-    seconds = {"description": "Seconds to wait before sending again.", "schema": {"type": "integer"}}
-    return answer | {"headers": {"Retry-After": seconds}}
+    return published_problem(title, example=example)
 
 
 _CALLER_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    **EDGE_RESPONSES,
     401: _problem(
         401, "Not authenticated", "Send `Authorization: Bearer <key>` with a key that is valid now.", None
     ),
     403: _problem(403, "Not allowed", "This key lacks the scope ratings:write.", None),
-    404: {
-        "description": "Not found: this key is not valid for the practice in `Rapport-Practice`",
-        "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
-    },
+    404: published_problem("Not found: this key is not valid for the practice in `Rapport-Practice`"),
     408: _problem(408, "Too slow", "No data arrived for 30 seconds.", RefusalReason.TOO_SLOW),
     413: _problem(413, "Too large", "The body may have at most 16384 bytes.", RefusalReason.TOO_LARGE),
     415: _problem(
@@ -88,7 +81,7 @@ _CALLER_PROBLEMS: dict[int | str, dict[str, Any]] = {
         "Send `Content-Type: …`, in UTF-8.",
         RefusalReason.MEDIA_TYPE,
     ),
-    429: _retry_later(
+    429: retry_later(
         _problem(429, "Too many ratings", "Wait and send again with the same id.", RefusalReason.TOO_FAST)
     ),
 }
@@ -138,7 +131,7 @@ SEND_RATING: dict[str, Any] = {
             RefusalReason.INVALID,
             errors=_ERRORS,
         ),
-        503: _retry_later(
+        503: retry_later(
             _problem(
                 503,
                 "Not stored",
@@ -186,6 +179,9 @@ SEND_BATCH: dict[str, Any] = {
                 "application/x-ndjson": {"schema": _ref("LineResult"), "example": _ndjson(_LINES)},
             },
         },
+        400: published_problem("A network's key without `Rapport-Practice`"),
+        422: published_problem("`dry_run` is neither true nor false"),
+        503: retry_later(published_problem("The keys cannot be read: send again later")),
         **_CALLER_PROBLEMS,
     },
     "openapi_extra": _CALLER
@@ -203,4 +199,5 @@ SEND_BATCH: dict[str, Any] = {
 LIST_INSTRUMENTS: dict[str, Any] = {
     "summary": "List the instruments",
     "tags": ["instruments"],
+    "responses": EDGE_RESPONSES,
 }

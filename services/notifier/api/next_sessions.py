@@ -12,7 +12,7 @@ from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
 from services.notifier.directory.store import Connection, put_next_session
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
-from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.http.tenant_auth import WITH_BODY, Tenant, tenant_router
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -44,7 +44,7 @@ def next_session_router(
     """Return the route for next sessions."""
     router = tenant_router(credentials, SCOPE, prefix="/v1/clients", tag="next sessions")
 
-    @router.put("/{client_id}/next-session")
+    @router.put("/{client_id}/next-session", responses=WITH_BODY)
     async def put(
         client_id: ClientReference, statement: NextSessionStatement, practice: Tenant
     ) -> StoredNextSession:

@@ -20,7 +20,7 @@ from services.notifier.directory_changes import put_therapist, remove_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
-from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.http.tenant_auth import WITH_BODY, Tenant, tenant_router
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -69,7 +69,10 @@ def therapist_router(
     """Return the routes of the directory."""
     router = tenant_router(credentials, SCOPE, prefix="/v1/therapists", tag="therapists")
 
-    @router.put("/{therapist_id}")
+    @router.put(
+        "/{therapist_id}",
+        responses={201: {"model": StoredTherapist, "description": "Stored, and new"}, **WITH_BODY},
+    )
     async def put(
         therapist_id: TherapistReference, entry: TherapistEntry, practice: Tenant, response: Response
     ) -> StoredTherapist:

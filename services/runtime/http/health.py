@@ -1,8 +1,10 @@
-"""Tracks what works and why not, and serves it at /livez, /readyz, /healthz and /metrics."""
+"""Tracks what works and why not; says whether on the public port, and why not on the management port."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from services.runtime.process.clock import Clock
@@ -97,8 +99,8 @@ class Health:
         self._metrics.healthy.set(1 if self.healthy else 0)
 
 
-def health_router(health: Health, metrics: Metrics) -> APIRouter:
-    """Return the four routes of every service; none needs a broker or a database.
+def health_router(health: Health) -> APIRouter:
+    """Return the three routes of every public port, which give no reason; none needs a broker or a database.
 
     A load balancer asks /readyz, a supervisor that waits for a start asks /healthz.
     """
@@ -106,27 +108,71 @@ def health_router(health: Health, metrics: Metrics) -> APIRouter:
 
     @router.get("/livez")
     async def livez() -> JSONResponse:
-        stuck = health.stuck
-        return JSONResponse({"alive": not stuck, "stuck": list(stuck)}, status_code=503 if stuck else 200)
-
-    def standing(*, is_good: bool) -> JSONResponse:
-        content = {"ready": health.can_answer, "healthy": health.healthy, "checks": health.checks}
-        return JSONResponse(content, status_code=200 if is_good else 503)
+        alive = not health.stuck
+        return JSONResponse({"alive": alive}, _status(is_good=alive))
 
     @router.get("/readyz")
     async def readyz() -> JSONResponse:
         health.probe()
-        return standing(is_good=health.can_answer)
+        return JSONResponse({"ready": health.can_answer}, _status(is_good=health.can_answer))
 
     @router.get("/healthz")
     async def healthz() -> JSONResponse:
         health.probe()
+        return JSONResponse({"healthy": health.healthy}, _status(is_good=health.healthy))
+
+    return router
+
+
+def management_application(
+    public: FastAPI,
+    health: Health,
+    metrics: Metrics,
+    document: Callable[[], dict[str, Any]] | None = None,
+    page: Callable[[FastAPI], None] = lambda _app: None,
+) -> FastAPI:
+    """Return the application of the management port: health with its reasons, metrics, the OpenAPI document.
+
+    Everything else is answered as on the public port, so that the `page` of the document can try it out.
+    """
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+
+    @app.get("/livez")
+    async def livez() -> JSONResponse:
+        stuck = health.stuck
+        return JSONResponse({"alive": not stuck, "stuck": list(stuck)}, _status(is_good=not stuck))
+
+    def standing(*, is_good: bool) -> JSONResponse:
+        content = {"ready": health.can_answer, "healthy": health.healthy, "checks": health.checks}
+        return JSONResponse(content, _status(is_good=is_good))
+
+    @app.get("/readyz")
+    async def readyz() -> JSONResponse:
+        health.probe()
+        return standing(is_good=health.can_answer)
+
+    @app.get("/healthz")
+    async def healthz() -> JSONResponse:
+        health.probe()
         return standing(is_good=health.healthy)
 
-    @router.get("/metrics")
+    @app.get("/metrics")
     async def metrics_page() -> Response:
         health.probe()
         text, content_type = metrics.exposition()
         return Response(text, media_type=content_type)
 
-    return router
+    if document is not None:
+        published = cache(document)
+
+        @app.get("/openapi.json")
+        async def openapi() -> JSONResponse:
+            return JSONResponse(published())
+
+    page(app)
+    app.mount("/", public)
+    return app
+
+
+def _status(*, is_good: bool) -> int:
+    return 200 if is_good else 503

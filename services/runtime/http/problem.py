@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +22,48 @@ class FieldError:
     field: str
     message: str
     expected: str = ""
+
+
+class ErrorInField(BaseModel):
+    """One error in a field. Never contains a value that was sent."""
+
+    field: str
+    message: str
+    expected: str | None = None
+
+
+class ProblemBody(BaseModel):
+    """An error (RFC 9457): what is wrong and what to do."""
+
+    type: str = Field(description="The reason as a URN, or `about:blank`.")
+    title: str
+    status: int
+    detail: str | None = None
+    errors: list[ErrorInField] | None = None
+
+
+_SCHEMAS = "#/components/schemas/"
+_PUBLISHED_NAME = "Problem"
+
+
+def published_problem(description: str, **more: object) -> dict[str, Any]:
+    """Return a response of the OpenAPI document whose body is a problem; `more` goes beside its schema."""
+    content = {"schema": {"$ref": f"{_SCHEMAS}{_PUBLISHED_NAME}"}, **more}
+    return {"description": description, "content": {MEDIA_TYPE: content}}
+
+
+EDGE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    408: published_problem("Too slow: the request did not arrive in time"),
+    429: published_problem("Too many requests on one connection: wait for a response"),
+    431: published_problem("The head of the request has too many bytes or headers"),
+}
+"""What every route can answer, because the connection ends before a route is asked."""
+
+
+def retry_later(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a response of the OpenAPI document that says when to send again."""
+    seconds = {"description": "Seconds to wait before sending again.", "schema": {"type": "integer"}}
+    return {**response, "headers": {"Retry-After": seconds}}
 
 
 class Problem(Exception):
@@ -128,7 +170,18 @@ def _title(status: int) -> str:
 
 
 def install(app: FastAPI) -> None:
-    """Make the application respond to every error with a problem."""
+    """Make the application respond to every error with a problem, and its document describe them."""
+    make_document = app.openapi
+
+    def document_with_problems() -> dict[str, Any]:
+        document = make_document()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schema = ProblemBody.model_json_schema(ref_template=_SCHEMAS + "{model}")
+        schemas.update(schema.pop("$defs"))
+        schemas[_PUBLISHED_NAME] = schema
+        return document
+
+    app.openapi = document_with_problems  # type: ignore[method-assign]
 
     async def on_problem(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Problem)  # noqa: S101 - starlette passes the type it was registered for

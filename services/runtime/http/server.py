@@ -1,15 +1,16 @@
-"""Serves an application on a port, with its background work, until a signal stops it."""
+"""Serves an application, and its management port, beside its background work until a signal stops it."""
 
 import asyncio
 import contextlib
 import functools
 import signal
 import socket
-from collections.abc import Iterator, Sequence
-from typing import Protocol, cast
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Literal, Protocol, cast
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from services.runtime.http.edge_protocol import EdgeProtocol
 from services.runtime.http.request_body import BodyLimits, LimitedBodies
@@ -55,46 +56,36 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _bind(http: HttpSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+def _bind(host: str, port: int, settings: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        bound.bind((http.host, http.port))
+        bound.bind((host, port))
     except OSError as error:
         bound.close()
-        raise Halt(
-            f"cannot listen on {http.host}:{http.port} ({error.strerror}); set HTTP_HOST, HTTP_PORT"
-        ) from None
+        raise Halt(f"cannot listen on {host}:{port} ({error.strerror}); set {settings}") from None
     return bound
 
 
-async def serve(
-    app: FastAPI,
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def _answering(
+    app: ASGIApp,
+    bound: socket.socket,
     http: HttpSettings,
     metrics: Metrics,
     *,
-    bodies: BodyLimits | None = None,
-    beside: Sequence[Background] = (),
-    stop: asyncio.Event | None = None,
-) -> None:
-    """Serve `app` and run the work `beside` it until `stop` is set (by default by SIGTERM or SIGINT).
-
-    Connections and the bodies of requests stay within the limits of `http`, or of `bodies` where given.
-
-    The port is open before the work beside it starts, so health responds while brokers are away. On shutdown
-    the work beside it stops first, and readiness still responds. The log event `listening` names the URL.
-
-    Raises:
-        Halt: the port is in use.
-        Exception: whatever ended a part of the work, after the rest was stopped.
-    """
-    stop = stop or stop_on_signals()
-    bound = _bind(http)
-    bodies = bodies or BodyLimits(http.max_body_bytes, http.body_timeout_s)
+    lifespan: Literal["on", "off"],
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Serve on a socket until the block ends; yield the task once it answers, or has failed."""
     protocol = functools.partial(EdgeProtocol, http=http, ends=metrics.connection_ends)
     config = uvicorn.Config(
-        LimitedBodies(app, bodies),
+        app,
         loop="none",
         # uvicorn only calls it, as it would the class.
         http=cast("type[asyncio.Protocol]", protocol),
@@ -103,30 +94,68 @@ async def serve(
         access_log=False,
         log_config=None,
         server_header=False,
-        lifespan="on",
+        lifespan=lifespan,
         timeout_graceful_shutdown=int(http.graceful_timeout_s),
     )
     server = _SignalFreeServer(config)
-    http_task = asyncio.create_task(server.serve(sockets=[bound]), name="http")
+    task = asyncio.create_task(server.serve(sockets=[bound]), name="http")
     try:
         await server.answering.wait()
-        host, port = bound.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        get_logger().info("listening", url=f"http://{shown}:{port}", port=port)
-        await _until_stopped(stop, http_task, beside)
+        yield task
     finally:
         server.should_exit = True
-        await http_task
+        await task
         bound.close()
 
 
+async def serve(
+    app: FastAPI,
+    http: HttpSettings,
+    metrics: Metrics,
+    *,
+    management: FastAPI | None = None,
+    bodies: BodyLimits | None = None,
+    beside: Sequence[Background] = (),
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve `app` and run the work `beside` it until `stop` is set (by default by SIGTERM or SIGINT).
+
+    `management` is served on a port of its own. Connections and the bodies of requests stay within the limits
+    of `http`, or of `bodies` where given.
+
+    The ports are open before the work beside them starts, so health responds while brokers are away. On
+    shutdown the work beside them stops first, and readiness still responds. The log event `listening` names
+    the URLs.
+
+    Raises:
+        Halt: a port is in use.
+        Exception: whatever ended a part of the work, after the rest was stopped.
+    """
+    stop = stop or stop_on_signals()
+    bodies = bodies or BodyLimits(http.max_body_bytes, http.body_timeout_s)
+    limited = functools.partial(LimitedBodies, limits=bodies)
+    async with contextlib.AsyncExitStack() as ports:
+        bound = _bind(http.host, http.port, "HTTP_HOST, HTTP_PORT")
+        named = {"url": _url(bound), "port": bound.getsockname()[1]}
+        public = _answering(limited(app), bound, http, metrics, lifespan="on")
+        tasks = [await ports.enter_async_context(public)]
+        if management is not None:
+            host, port = http.management_host, http.management_port
+            bound = _bind(host, port, "HTTP_MANAGEMENT_HOST, HTTP_MANAGEMENT_PORT")
+            named["management_url"] = _url(bound)
+            private = _answering(limited(management), bound, http, metrics, lifespan="off")
+            tasks.append(await ports.enter_async_context(private))
+        get_logger().info("listening", **named)
+        await _until_stopped(stop, tasks, beside)
+
+
 async def _until_stopped(
-    stop: asyncio.Event, http_task: asyncio.Task[None], beside: Sequence[Background]
+    stop: asyncio.Event, ports: Sequence[asyncio.Task[None]], beside: Sequence[Background]
 ) -> None:
     running = [asyncio.create_task(part.run(), name=type(part).__name__) for part in beside]
     stop_requested = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([stop_requested, http_task, *running], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([stop_requested, *ports, *running], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stop_requested.cancel()
         get_logger().info("stopping")

@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.problem import EDGE_RESPONSES, published_problem, retry_later
 
 # This only describes the key in the OpenAPI document; the store decides whether a key is valid.
 _KEY = HTTPBearer(
@@ -16,11 +17,24 @@ _KEY = HTTPBearer(
     description="A practice's key, or a network's key together with `Rapport-Practice`.",
 )
 
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: published_problem("Not readable, or a network's key without `Rapport-Practice`"),
+    401: published_problem("Not authenticated: no key, or none that is valid now"),
+    403: published_problem("Not allowed: the key lacks the scope"),
+    404: published_problem("Not found, or nothing that this key may see"),
+    422: published_problem("Not as expected: the response names the fields"),
+    503: retry_later(published_problem("Not available now: send again later")),
+    **EDGE_RESPONSES,
+}
+WITH_BODY: dict[int | str, dict[str, Any]] = {413: published_problem("The body is too large")}
+"""What a route that reads a body can answer besides."""
+
 
 def tenant_router(credentials: CredentialStore, scope: str, *, prefix: str, tag: str) -> APIRouter:
     """Return a router whose requests need a key with this scope.
 
-    FastAPI reads a body before it looks at dependencies, so that the route itself authenticates.
+    FastAPI reads a body before it looks at dependencies, so that the route itself authenticates. Routes
+    with a body declare `WITH_BODY`.
 
     Raises:
         Problem: a request gets 401, 403, 400, 404 or 503, see `CredentialStore.authenticate`.
@@ -40,7 +54,7 @@ def tenant_router(credentials: CredentialStore, scope: str, *, prefix: str, tag:
 
             return authenticate
 
-    return APIRouter(route_class=AuthenticatedRoute, prefix=prefix, tags=[tag])
+    return APIRouter(route_class=AuthenticatedRoute, prefix=prefix, tags=[tag], responses=_RESPONSES)
 
 
 def _tenant(

@@ -1,6 +1,9 @@
 """Opens PostgreSQL connections with limits on waiting and idling."""
 
+import ipaddress
+import os
 from collections.abc import Mapping
+from functools import cache
 from urllib.parse import urlsplit
 
 from psycopg import AsyncConnection, ProgrammingError
@@ -10,12 +13,16 @@ from psycopg_pool import AsyncConnectionPool
 
 from services.runtime.postgres import arrays
 from services.runtime.process.errors import Halt
+from services.runtime.process.log import get_logger
 from services.runtime.process.settings import DatabaseSettings, read_secret
 
 Connection = AsyncConnection[TupleRow]
 
 HAS_TRANSACTION_TIMEOUT = 170_000
 """The first version of PostgreSQL that limits a whole transaction, as its clients report it."""
+
+_PLAIN_MODES = frozenset({"disable", "allow", "prefer"})
+"""The values of `sslmode` with which a connection can be in plain text."""
 
 SESSION: Mapping[str, str] = {
     # Otherwise a paused process with an open transaction would block the next owner for ever.
@@ -36,7 +43,8 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
     """Return the libpq connection string with password and session settings: a secret, never to be logged.
 
     Raises:
-        Halt: `DATABASE_URL` is no address of PostgreSQL, or the file of the password cannot be used.
+        Halt: `DATABASE_URL` is no address of PostgreSQL, the file of the password cannot be used, or nothing
+            says whether a connection to another machine is encrypted.
     """
     url = settings.url.get_secret_value()
     try:
@@ -46,6 +54,7 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
     except (ProgrammingError, ValueError):
         # The error quotes the address, and with it the password.
         raise Halt("DATABASE_URL is not an address like postgresql://user@host/database") from None
+    _check_encryption(given, settings)
     session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
     extra: dict[str, str | int] = {
         "application_name": application_name,
@@ -64,6 +73,39 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
     if settings.ssl_ca_file is not None:
         extra["sslrootcert"] = str(settings.ssl_ca_file)
     return make_conninfo(url, **extra)
+
+
+def _check_encryption(given: Mapping[str, object], settings: DatabaseSettings) -> None:
+    """Refuse what libpq would do by itself: go on in plain text where the server offers no TLS."""
+    hosts = given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or ""
+    remote = [host for host in str(hosts).split(",") if not _is_on_this_machine(host)]
+    mode = settings.sslmode or given.get("sslmode") or os.environ.get("PGSSLMODE")
+    if not remote:
+        return
+    if mode is None:
+        raise Halt(
+            f"DATABASE_URL leads to another machine ({', '.join(remote)}), and nothing says whether the"
+            " connection is encrypted: set DATABASE_SSLMODE to verify-full (with DATABASE_SSL_CA_FILE), or to"
+            " disable where the network is your own"
+        )
+    if mode in _PLAIN_MODES:
+        _say_unencrypted(", ".join(remote), str(mode))
+
+
+def _is_on_this_machine(host: str) -> bool:
+    # libpq takes an empty host, a path and an abstract name (@) for a socket of this machine.
+    if not host or host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@cache
+def _say_unencrypted(hosts: str, mode: str) -> None:
+    # Once for each process, however many connections there are.
+    get_logger().warning("database-not-encrypted", host=hosts, sslmode=mode)
 
 
 async def connect(

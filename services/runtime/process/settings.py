@@ -70,7 +70,7 @@ class DatabaseSettings(BaseSettings):
     password_file: Path | None = None
     """A file that contains the password."""
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
-    """libpq's `sslmode`; `verify-full` checks certificate and host name."""
+    """libpq's `sslmode`, needed for one on another machine; `verify-full` checks certificate and name."""
     ssl_ca_file: Path | None = None
     """A file with the certificates to trust; by default those of the system."""
     connect_timeout_s: Annotated[int, Field(ge=1)] = 5
@@ -82,7 +82,7 @@ class DatabaseSettings(BaseSettings):
 
 
 class HttpSettings(BaseSettings):
-    """Where a service listens (`HTTP_…`); port 0 picks a free port, which the log event `listening` names."""
+    """Where a service listens (`HTTP_…`); port 0 picks a free one, which the log event `listening` names."""
 
     model_config = SettingsConfigDict(env_prefix="HTTP_", frozen=True, extra="ignore")
 
@@ -90,6 +90,10 @@ class HttpSettings(BaseSettings):
     """The address to listen on."""
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     """The port to listen on."""
+    management_host: str = "127.0.0.1"
+    """The address of the management port: metrics, reasons of /readyz, the OpenAPI document and its page."""
+    management_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """The management port, for operators and Prometheus; no proxy may lead to it."""
     graceful_timeout_s: Seconds = 10
     """How long requests in progress may take to finish after SIGTERM."""
     max_connections: Annotated[int, Field(ge=2)] = 512

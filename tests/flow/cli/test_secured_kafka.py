@@ -68,7 +68,7 @@ def test_what_does_not_fit_is_said_and_never_the_password(
 
     with running_stack(backend_of(environment), database_url, tmp_path, start=()) as stack:
         stack.supervisor.processes["ingest"].start()
-        url = stack.supervisor.urls["ingest"]
+        url = stack.supervisor.management_urls["ingest"]
 
         def says_why() -> bool:
             try:

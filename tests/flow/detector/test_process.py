@@ -24,16 +24,22 @@ from tests.support.service_stack import wait_until
 @contextmanager
 def running(kafka_env: Mapping[str, str], url: str, folder: Path, **more: str) -> Iterator[ChildProcess]:
     """Start a detector process, and stop it at the end."""
-    port = free_port()
+    port, management_port = free_port(), free_port()
     environment = {
         **kafka_env,
         "DATABASE_URL": url,
         "HTTP_PORT": str(port),
+        "HTTP_MANAGEMENT_PORT": str(management_port),
         "RAPPORT_CREDENTIALS_FILE": str(folder / "credentials.json"),
         **more,
     }
     process = ChildProcess(
-        "detector", ["-m", "services.detector"], environment, folder / "log", f"http://127.0.0.1:{port}"
+        "detector",
+        ["-m", "services.detector"],
+        environment,
+        folder / "log",
+        f"http://127.0.0.1:{port}",
+        management_url=f"http://127.0.0.1:{management_port}",
     )
     process.start()
     try:
@@ -67,7 +73,7 @@ async def test_a_rating_is_assessed_published_and_readable_over_http(
     with running(backend.kafka_env, database_url, tmp_path) as process:
         process.wait_ready(30)
         await send(backend, [record])
-        page = metrics_once_assessed(process.url, key.secret)
+        page = metrics_once_assessed(process.management_url, key.secret)
     assert 'rapport_ratings_total{outcome="assessed"} 1.0' in page
     consumer = AIOKafkaConsumer(bootstrap_servers=backend.bootstrap, auto_offset_reset="earliest")
     await consumer.start()
@@ -93,7 +99,7 @@ def test_without_its_model_it_is_never_ready_and_readiness_gives_the_reason(
             (folder / one.name).write_bytes(one.read_bytes())
     nowhere = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
     with running(nowhere, database_url, tmp_path, DETECTOR_MODEL_DIR=str(folder)) as process:
-        client = httpx.Client(base_url=process.url, trust_env=False)
+        client = httpx.Client(base_url=process.management_url, trust_env=False)
 
         def checks() -> str:
             try:

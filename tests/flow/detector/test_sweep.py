@@ -49,7 +49,7 @@ def sweep_of(
         metrics=DetectorMetrics(CollectorRegistry()),
         health=Health(clock, Metrics("detector")),
         clock=clock,
-        every_s=3600,
+        every_s=60,
         max_dyads=max_dyads,
     )
 

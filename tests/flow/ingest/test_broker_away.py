@@ -66,13 +66,13 @@ async def test_a_silent_broker_is_503_within_the_deadline_and_readiness_says_why
         started = time.monotonic()
         response = await ingest.post(headers)
         took_s = time.monotonic() - started
-        ready = await ingest.http.get("/readyz")
-        healthy = await ingest.http.get("/healthz")
+        ready = await ingest.management.get("/readyz")
+        healthy = await ingest.management.get("/healthz")
         alive = await ingest.http.get("/livez")
         broker.wake()
         await settled(ingest)
         again = await ingest.post(headers)
-        healthy_again = await ingest.http.get("/healthz")
+        healthy_again = await ingest.management.get("/healthz")
     assert DEADLINE_S <= took_s < DEADLINE_S + 0.5
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
     assert response.json() == {
@@ -152,7 +152,7 @@ async def test_without_a_broker_at_the_start_the_door_is_open_and_says_why_it_st
     nowhere = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_EMBEDDED": "true"}
     async with running_ingest(nowhere, tmp_path, wait_for_kafka=False) as ingest:
         response = await ingest.post(ingest.key("no-broker"))
-        ready = await ingest.http.get("/readyz")
-        healthy = await ingest.http.get("/healthz")
+        ready = await ingest.management.get("/readyz")
+        healthy = await ingest.management.get("/healthz")
     assert response.status_code == 503
     assert (ready.status_code, healthy.status_code) == (200, 503)

@@ -8,6 +8,7 @@ import pytest
 
 from services.ingest.app import application
 from tests.support.ingest.running import Running
+from tests.support.openapi_conformance import answers_of
 
 DOCUMENT: dict[str, Any] = application().openapi()
 RATINGS = DOCUMENT["paths"]["/v1/ratings"]["post"]
@@ -54,17 +55,24 @@ async def test_what_a_dry_run_and_a_refusal_answer_fits_the_document(ingest: Run
 
 def test_every_status_that_ingest_answers_is_documented() -> None:
     assert set(RATINGS["responses"]) == {
-        "200", "202", "400", "401", "403", "404", "408", "413", "415", "422", "429", "503",
+        "200", "202", "400", "401", "403", "404", "408", "413", "415", "422", "429", "431", "503",
     }  # fmt: skip
 
 
+async def test_what_every_route_answers_is_in_the_document(ingest: Running) -> None:
+    answered = await answers_of(DOCUMENT, ingest.url, ingest.keys, ["ratings:write"])
+    assert answered["POST /v1/ratings"] >= {202, 422}
+    assert 200 in answered["POST /v1/ratings/batch"]
+    assert answered["GET /v1/instruments"] == {200}
+
+
 async def test_the_documentation_page_and_all_it_loads_come_from_here(ingest: Running) -> None:
-    page = await ingest.http.get("/docs")
+    page = await ingest.management.get("/docs")
     loaded = re.findall(r"""(?:src|href|url)[=:]\s*["']([^"']+)["']""", page.text)
 
     assert page.status_code == 200
     assert len(loaded) >= 4
     for address in loaded:
-        assert address.startswith(("/", str(ingest.http.base_url))), address
-        answer = await ingest.http.get(address)
+        assert address.startswith(("/", str(ingest.management.base_url))), address
+        answer = await ingest.management.get(address)
         assert (answer.status_code, len(answer.content) > 100) == (200, True), address

@@ -28,7 +28,7 @@ def test_sigterm_ends_it_with_exit_code_0_and_every_started_request_is_answered(
         key = ingest.key("stopping")
         sender = Thread(target=send)
         sender.start()
-        while "rapport_ingest_open_batches 1.0" not in httpx.get(f"{ingest.url}/metrics").text:
+        while "rapport_ingest_open_batches 1.0" not in httpx.get(f"{ingest.management_url}/metrics").text:
             assert sender.is_alive(), "the batch ended before it could be seen"
         code = ingest.stop()
         sender.join()

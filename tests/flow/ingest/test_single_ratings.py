@@ -112,16 +112,20 @@ async def test_the_status_url_leads_to_where_results_are_asked_for(
 
 async def test_the_door_reports_itself_ready_alive_and_counted(ingest: Running) -> None:
     await ingest.post(ingest.key("counted"))
-    assert (await ingest.http.get("/livez")).json() == {"alive": True, "stuck": []}
+    assert (await ingest.management.get("/livez")).json() == {"alive": True, "stuck": []}
     checks = {"credentials": "good", "kafka": "good"}
-    assert (await ingest.http.get("/readyz")).json() == {"ready": True, "healthy": True, "checks": checks}
+    assert (await ingest.management.get("/readyz")).json() == {
+        "ready": True,
+        "healthy": True,
+        "checks": checks,
+    }
     assert await ingest.metric("rapport_ingest_accepted_total") == 1
     assert await ingest.metric("rapport_ingest_unacknowledged_records") == 0
 
 
 async def test_what_kafka_acknowledged_is_exported_by_partition(ingest: Running) -> None:
     async def acknowledged() -> float:
-        page = (await ingest.http.get("/metrics")).text
+        page = (await ingest.management.get("/metrics")).text
         lines = [line for line in page.splitlines() if line.startswith("rapport_acknowledged_offset{")]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 

@@ -144,8 +144,8 @@ async def test_the_balance_adds_up(notifier: NotifierDriver) -> None:
 
 async def test_health_answers_and_metrics_name_no_one(notifier: NotifierDriver) -> None:
     await notifier.handle(changed())
-    async with notifier.browser() as anyone:
-        assert (await anyone.get("/livez")).status_code == 200
-        page = (await anyone.get("/metrics")).text
+    async with notifier.operator() as operator:
+        assert (await operator.get("/livez")).status_code == 200
+        page = (await operator.get("/metrics")).text
     assert 'rapport_decisions_total{channel="email",outcome="told",reason="to-review"}' in page
     assert [word for word in ("north", "t-1", "canary") if word in page] == []

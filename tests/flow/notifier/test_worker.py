@@ -80,8 +80,8 @@ async def test_gauges_show_what_waits_and_the_newest_heartbeats(notifier: Notifi
     )
     async with notifier.components.pool.connection() as conn:
         await notifier.components.metrics.measure(conn, NOW)
-    async with notifier.browser() as anyone:
-        page = (await anyone.get("/metrics")).text.splitlines()
+    async with notifier.operator() as operator:
+        page = (await operator.get("/metrics")).text.splitlines()
     stamp = f"{NOW.timestamp():.10g}"
     assert 'rapport_deliveries_open{channel="email"} 1.0' in page
     assert 'rapport_heartbeat_risk_wrong{partition="2"} 0.0' in page

@@ -21,6 +21,7 @@ class IngestProcess:
     """A running `python -m services.ingest`."""
 
     url: str
+    management_url: str
     keys: Path
     output: Path
     process: subprocess.Popen[str]
@@ -64,21 +65,22 @@ def ingest_process(kafka_env: Mapping[str, str], folder: Path, **more: str) -> I
             text=True,
         )
         try:
-            yield IngestProcess(_url(process, read), keys, output, process)
+            yield IngestProcess(*_urls(process, read), keys, output, process)
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=STOP_S)
 
 
-def _url(process: subprocess.Popen[str], output: IO[str]) -> str:
-    url = ""
+def _urls(process: subprocess.Popen[str], output: IO[str]) -> tuple[str, str]:
+    urls = ("", "")
     while process.poll() is None:
         line = output.readline()
         if not line.endswith("\n"):
             continue
         entry = json.loads(line)
-        url = str(entry.get("url", url))
+        if entry["event"] == "listening":
+            urls = (entry["url"], entry["management_url"])
         if entry["event"] == "kafka-acknowledges":
-            return url
+            return urls
     raise AssertionError(output.read())

@@ -87,6 +87,7 @@ class Running:
     keys: Path
     ingest: Ingest
     http: httpx.AsyncClient
+    management: httpx.AsyncClient
     logs: list[Any] = field(default_factory=list)
 
     def key(self, practice: str, **more: object) -> dict[str, str]:
@@ -117,7 +118,7 @@ class Running:
 
     async def metric(self, name: str) -> float:
         """The value of one series, as /metrics spells it."""
-        page = (await self.http.get("/metrics")).text
+        page = (await self.management.get("/metrics")).text
         return next(
             float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith(f"{name} ")
         )
@@ -188,16 +189,28 @@ async def running_ingest(
     with capture_logs() as logs:
         beside = ingest.beside if clock is None else ingest.beside[:1]
         serving = asyncio.create_task(
-            serve(ingest.app, HttpSettings(), ingest.metrics, bodies=ingest.bodies, beside=beside, stop=stop)
+            serve(
+                ingest.app,
+                HttpSettings(),
+                ingest.metrics,
+                management=ingest.management,
+                bodies=ingest.bodies,
+                beside=beside,
+                stop=stop,
+            )
         )
         expected = "kafka-acknowledges" if wait_for_kafka else "listening"
         try:
             async with asyncio.timeout(DEADLINE_S):
                 while not any(entry["event"] == expected for entry in logs) and not serving.done():  # noqa: ASYNC110 - log lines cannot be awaited
                     await asyncio.sleep(0.005)
-            url = next(entry["url"] for entry in logs if entry["event"] == "listening")
-            async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_S) as http:
-                yield Running(url, bootstrap, keys, ingest, http, logs)
+            listening = next(entry for entry in logs if entry["event"] == "listening")
+            url, management_url = listening["url"], listening["management_url"]
+            async with (
+                httpx.AsyncClient(base_url=url, timeout=DEADLINE_S) as http,
+                httpx.AsyncClient(base_url=management_url, timeout=DEADLINE_S) as management,
+            ):
+                yield Running(url, bootstrap, keys, ingest, http, management, logs)
         finally:
             stop.set()
             await serving

@@ -39,7 +39,7 @@ from services.notifier.settings import (
 )
 from services.notifier.wiring import NotifierComponents, NotifierSettings, build_components
 from services.runtime.http.credentials import CredentialStore, add_key
-from services.runtime.http.health import Health
+from services.runtime.http.health import Health, management_application
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.clock import Clock
@@ -81,7 +81,9 @@ class NotifierDriver:
     components: NotifierComponents
     app: FastAPI
     key: str
+    credentials: Path
     clock: Clock
+    management: FastAPI = field(default_factory=FastAPI)
     mail_server: MailServer = field(default_factory=MailServer)
     published: list[Outgoing] = field(default_factory=list)
 
@@ -180,6 +182,10 @@ class NotifierDriver:
         """Return a client that acts as a browser without scripts."""
         return httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=PUBLIC_URL)
 
+    def operator(self) -> httpx.AsyncClient:
+        """Return a client of the management port."""
+        return httpx.AsyncClient(transport=httpx.ASGITransport(self.management), base_url="http://operator")
+
     def api_client(self) -> httpx.AsyncClient:
         """Return a client that acts as a practice's system with its key."""
         head = {"Authorization": f"Bearer {self.key}"}
@@ -224,14 +230,14 @@ async def running_notifier(
         instruments=InstrumentSettings(),
     )
     components = build_components(own, DatabaseSettings.model_validate({"url": url}), metrics, health, clock)
-    notifier = NotifierDriver(url, components, FastAPI(), key.secret, clock)
+    notifier = NotifierDriver(url, components, FastAPI(), key.secret, credentials, clock)
     notifier.app = build_app(
         components.page_context(notifier.transact),
         CredentialStore(credentials),
         own.channels,
         health,
-        metrics,
     )
+    notifier.management = management_application(notifier.app, health, metrics)
     jobs = components.worker.jobs
     await components.pool.open()
     await jobs.open()

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.runtime.http.health import Health, health_router
+from services.runtime.http.health import Health, health_router, management_application
 from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
 from tests.support.clock import ManualClock
 
@@ -22,9 +22,12 @@ def clock() -> ManualClock:
 
 
 async def ask(health: Health, metrics: Metrics, path: str) -> httpx.Response:
-    """Send one request to the health routes."""
-    app = FastAPI()
-    app.include_router(health_router(health, metrics))
+    """Send one request to the management port."""
+    return await ask_application(management_application(FastAPI(), health, metrics), path)
+
+
+async def ask_application(app: FastAPI, path: str) -> httpx.Response:
+    """Send one request."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
         return await client.get(path)
 
@@ -63,6 +66,37 @@ async def test_a_service_whose_kafka_and_database_are_away_is_ready_and_not_heal
     assert (ready.status_code, healthy.status_code) == (200, 503)
     assert ready.json() == healthy.json()
     assert (ready.json()["ready"], ready.json()["healthy"]) == (True, False)
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/healthz"])
+async def test_the_public_port_says_whether_and_never_why(
+    metrics: Metrics, clock: ManualClock, path: str
+) -> None:
+    health = Health(clock, metrics, ["credentials", "kafka"], stuck_after_s=60)
+    health.beat("consume")
+    app = FastAPI(openapi_url=None)
+    app.include_router(health_router(health))
+    clock.move(61)
+    bad = await ask_application(app, path)
+    health.beat("consume")
+    health.set_good("credentials")
+    health.set_good("kafka")
+    good = await ask_application(app, path)
+
+    assert (bad.status_code, list(bad.json().values())) == (503, [False])
+    assert (good.status_code, list(good.json().values())) == (200, [True])
+
+
+async def test_the_management_port_answers_all_that_the_public_one_does(
+    metrics: Metrics, clock: ManualClock
+) -> None:
+    public = FastAPI(openapi_url=None)
+    public.get("/v1/things")(lambda: {"things": 3})
+    app = management_application(public, Health(clock, metrics), metrics, lambda: {"openapi": "3.1.0"})
+
+    assert (await ask_application(app, "/v1/things")).json() == {"things": 3}
+    assert (await ask_application(app, "/openapi.json")).json() == {"openapi": "3.1.0"}
+    assert (await ask_application(public, "/openapi.json")).status_code == 404
 
 
 async def test_a_probe_is_asked_whenever_health_is(metrics: Metrics, clock: ManualClock) -> None:

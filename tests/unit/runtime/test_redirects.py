@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 
-from services.detector.app import unavailable_app
+from services.detector.app import unavailable_apps
 from services.detector.results.application import results_application
 from services.ingest.app import application
 from services.runtime.http.credentials import CredentialStore
@@ -25,9 +25,9 @@ def results() -> FastAPI:
     [
         (application(), "/v1/ratings/"),
         (results(), "/v1/episodes/"),
-        (unavailable_app("no model", SystemClock(), Metrics("detector")), "/livez/"),
+        *((app, "/livez/") for app in unavailable_apps("no model", SystemClock(), Metrics("detector"))),
     ],
-    ids=["ingest", "results", "unavailable"],
+    ids=["ingest", "results", "unavailable", "management"],
 )
 async def test_a_slash_too_many_is_not_found(app: FastAPI, path: str) -> None:
     transport = httpx.ASGITransport(app)

@@ -46,7 +46,31 @@ async def test_the_port_is_logged_and_responds_while_background_work_runs() -> N
 
     assert response.status_code == 200
     assert listening["port"] > 0
+    assert "management_url" not in listening
     assert work.stopped.is_set()
+
+
+async def test_the_management_port_is_another_one_and_both_are_named_when_in_use() -> None:
+    stop, ready = asyncio.Event(), BackgroundWork()
+    public, management = FastAPI(openapi_url=None), FastAPI()
+    with capture_logs() as logs:
+        serving = asyncio.create_task(
+            serve(public, HttpSettings(), Metrics("test"), management=management, beside=[ready], stop=stop)
+        )
+        await ready.started.wait()
+        (listening,) = [entry for entry in logs if entry["event"] == "listening"]
+        async with httpx.AsyncClient() as client:
+            answers = [
+                (await client.get(f"{listening[url]}/openapi.json")).status_code
+                for url in ("url", "management_url")
+            ]
+        taken = HttpSettings(management_port=int(listening["management_url"].rsplit(":", 1)[1]))
+        with pytest.raises(Halt, match="set HTTP_MANAGEMENT_HOST, HTTP_MANAGEMENT_PORT"):
+            await serve(public, taken, Metrics("test"), management=management, stop=asyncio.Event())
+        stop.set()
+        await serving
+
+    assert answers == [404, 200]
 
 
 async def test_background_work_that_fails_stops_the_rest_and_is_raised() -> None:

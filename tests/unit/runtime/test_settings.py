@@ -7,6 +7,7 @@ import pytest
 from faststream.security import SASLScram512
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from services.runtime.kafka.client_options import client_options, framework_security
 from services.runtime.postgres.connect import conninfo
@@ -131,8 +132,59 @@ def test_sslmode_and_password_reach_the_database(password: Path) -> None:
     )
 
 
+REMOTE = ["postgresql://u@db.example/d", "postgresql://u@127.0.0.1,10.0.0.9/d", "postgresql://u@[fd00::1]/d"]
+
+
+def database(url: str, **more: object) -> DatabaseSettings:
+    """Settings for this address."""
+    return DatabaseSettings.model_validate({"url": url, **more})
+
+
+@pytest.mark.parametrize("url", REMOTE)
+def test_a_database_elsewhere_needs_a_word_on_encryption(url: str) -> None:
+    with pytest.raises(Halt, match="set DATABASE_SSLMODE to verify-full"):
+        conninfo(database(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///d",
+        "postgresql:///d?host=/var/run/postgresql",
+        "postgresql://u@localhost/d",
+        "postgresql://u@127.0.0.2,[::1]/d",
+    ],
+)
+def test_a_database_on_this_machine_needs_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
+    assert "sslmode" not in conninfo_to_dict(conninfo(database(url)))
+
+
+@pytest.mark.parametrize("url", REMOTE)
+def test_an_encrypted_connection_is_no_news(url: str) -> None:
+    with capture_logs() as logs:
+        conninfo(database(url, sslmode="verify-full"))
+        conninfo(database(f"{url}?sslmode=require"))
+    assert logs == []
+
+
+def test_a_connection_that_may_be_in_plain_text_is_said_loudly_and_once() -> None:
+    settings = database("postgresql://u:s3cret@plain.example/d", sslmode="disable")
+    with capture_logs() as logs:
+        conninfo(settings)
+        conninfo(settings)
+    assert logs == [
+        {
+            "event": "database-not-encrypted",
+            "log_level": "warning",
+            "host": "plain.example",
+            "sslmode": "disable",
+        }
+    ]
+
+
 def test_options_of_the_url_are_kept(password: Path) -> None:
-    url = "postgresql://u@h/d?options=-c%20search_path%3Dx"
+    url = "postgresql://u@127.0.0.1/d?options=-c%20search_path%3Dx"
     given = conninfo_to_dict(conninfo(DatabaseSettings.model_validate({"url": url})))
 
     assert str(given["options"]).startswith("-c search_path=x -c ")
