@@ -13,7 +13,11 @@ from lab.simulator.cohort import Cohort
 from services.detector.domain.detector import Detector
 from services.detector.domain.practice_defaults import SENSITIVITIES
 from services.detector.domain.session_risk import may_flag
-from services.detector.domain.thresholds import threshold_for_false_alarms
+from services.detector.domain.thresholds import (
+    model_threshold,
+    shrunk_threshold,
+    threshold_for_false_alarms,
+)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -58,24 +62,24 @@ def _threshold(
     detector: Detector, promised: float, start: str, risk: Floats, may_be_flagged: Bools
 ) -> float | None:
     if start == START:
-        if promised == SENSITIVITIES["balanced"]:
-            return detector.threshold
-        return None if detector.reference is None else detector.reference.threshold_for(promised)
+        return model_threshold(detector.threshold, detector.reference, promised / 100)
     sessions = _SESSIONS[start]
-    return own_threshold(risk[:sessions], may_be_flagged[:sessions], promised)
+    return own_threshold(detector, risk[:sessions], may_be_flagged[:sessions], promised)
 
 
-def own_threshold(risk: Floats, may_be_flagged: Bools, promised: float) -> float:
+def own_threshold(detector: Detector, risk: Floats, may_be_flagged: Bools, promised: float) -> float:
     """Return the threshold that a practice would get from its own sessions, without knowing the truth.
 
     Args:
+        detector: whose own threshold the practice's is drawn towards.
         risk: (n,) of all its sessions.
         may_be_flagged: (n,) of `flaggable`.
         promised: false alarms per 100 stable sessions.
     """
-    return threshold_for_false_alarms(
-        risk[may_be_flagged].tolist(), risk[~may_be_flagged].tolist(), promised / 100
-    )
+    share = promised / 100
+    own = threshold_for_false_alarms(risk[may_be_flagged].tolist(), risk[~may_be_flagged].tolist(), share)
+    of_model = model_threshold(detector.threshold, detector.reference, share)
+    return shrunk_threshold(own, of_model, risk.size)
 
 
 def flaggable(cohort: Cohort, assessed: AssessedCohort) -> Bools:

@@ -135,7 +135,7 @@ def _on_yardstick(
             measures[position].append(measure_practice(truth, scores, weights))
             parts[position].append((truth, scores))
             if number + 1 == yardstick.practices or not yardstick.one_practice:
-                rates[position].extend(own_false_alarms(parts[position]))
+                rates[position].extend(own_false_alarms(detector, parts[position]))
                 parts[position].clear()
         progress(yardstick.name)
     figures = [

@@ -11,6 +11,7 @@ from lab.evaluation.curves import precision_at_recalls, risk_and_truth
 from lab.evaluation.false_alarm_rates import own_threshold
 from lab.evaluation.metrics import calibration_error
 from lab.evaluation.resampling import weighted_auprc, weighted_cut, weighted_share
+from services.detector.domain.detector import Detector
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -67,7 +68,7 @@ def _caught(truth: CourseTruth, risk: Floats, weights: Floats) -> Floats:
     return weighted_share(highest[None] > cut[:, None], weights[:, spans[:, 0]])
 
 
-def own_false_alarms(parts: Sequence[tuple[CourseTruth, GroupScores]]) -> list[float]:
+def own_false_alarms(detector: Detector, parts: Sequence[tuple[CourseTruth, GroupScores]]) -> list[float]:
     """Return false alarms per 100 stable rated sessions of both halves of a practice, at its own thresholds.
 
     The halves are the clients with even and with odd numbers. Each is measured at the threshold that is
@@ -75,6 +76,7 @@ def own_false_alarms(parts: Sequence[tuple[CourseTruth, GroupScores]]) -> list[f
     out, and so is one whose other half has no session.
 
     Args:
+        detector: that gave the scores.
         parts: all courses of the practice, in one part or several.
     """
     risk = np.concatenate([scores.risk[truth.present] for truth, scores in parts])
@@ -86,7 +88,7 @@ def own_false_alarms(parts: Sequence[tuple[CourseTruth, GroupScores]]) -> list[f
         other = client % 2 == remainder
         measured = stable & ~other
         if other.any() and measured.any():
-            threshold = own_threshold(risk[other], may_be_flagged[other], PROMISED)
+            threshold = own_threshold(detector, risk[other], may_be_flagged[other], PROMISED)
             flagged = may_be_flagged[measured] & (risk[measured] >= threshold)
             rates.append(100 * float(flagged.mean()))
     return rates

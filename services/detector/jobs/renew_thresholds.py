@@ -15,7 +15,9 @@ from services.detector.domain.practice import Models
 from services.detector.domain.thresholds import (
     DEFAULT_FALSE_ALARMS,
     RiskBucket,
+    model_threshold,
     shifted_threshold,
+    shrunk_threshold,
     threshold_of_histogram,
 )
 from services.runtime.outbox.transaction import Transaction
@@ -86,8 +88,9 @@ async def add_threshold(tx: Transaction, models: Models, *, practice: str) -> No
     """Add a threshold for a practice, unless its model has scored too few of its recent sessions.
 
     PostgreSQL counts the risks of the practice's newest `MOST_SESSIONS` sessions in `BUCKETS` buckets, so
-    this process holds at most that many rows, whatever the practice sends. The threshold equals the one of
-    the risks themselves within the width of a bucket.
+    this process holds at most that many rows, whatever the practice sends. Before it is drawn towards the
+    model's own (`shrunk_threshold`), the threshold equals the one of the risks themselves within the width of
+    a bucket.
     """
     row = await (await tx.conn.execute(_PRACTICE, (practice,))).fetchone()
     found = None if row is None else models.find(row[0])
@@ -102,7 +105,9 @@ async def add_threshold(tx: Transaction, models: Models, *, practice: str) -> No
     if sessions < ENOUGH_SESSIONS or not buckets:
         return
     never = sum(numbers[2] for bucket, _, *numbers in rows if bucket is None)
-    value = min(HIGHEST, max(LOWEST, threshold_of_histogram(buckets, never, share)))
+    of_model = model_threshold(found.threshold, found.reference, share)
+    own = shrunk_threshold(threshold_of_histogram(buckets, never, share), of_model, sessions)
+    value = min(HIGHEST, max(LOWEST, own))
     sources: dict[str, object] = {"sessions": sessions, "days": RECENT_DAYS, "false_alarms": share}
     await _add(tx, practice, model, Threshold("own", value, next_midnight(tx.now)), sources)
 

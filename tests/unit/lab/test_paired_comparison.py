@@ -32,7 +32,7 @@ Risk = Callable[[int, Form], float]
 class FixedDetector:
     """Has a risk that follows from a session's number and form alone."""
 
-    threshold = 0.5
+    threshold = 0.8
     reference = None
     uses_statistics = False
 
