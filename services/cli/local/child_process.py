@@ -142,4 +142,5 @@ def _reasons(answer: httpx.Response) -> str:
         checks: dict[str, Any] = answer.json().get("checks", {})
     except json.JSONDecodeError:
         return f"HTTP {answer.status_code}"
-    return "; ".join(f"{name}: {state}" for name, state in checks.items() if state != "good")
+    bad = "; ".join(f"{name}: {state}" for name, state in checks.items() if state != "good")
+    return bad or f"HTTP {answer.status_code}"  # a public port gives no reasons
