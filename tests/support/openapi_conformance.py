@@ -12,6 +12,8 @@ import schemathesis
 from fastapi import FastAPI
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
+from schemathesis.core.errors import InvalidSchema
+from schemathesis.core.result import Err, Result
 from schemathesis.core.transport import Response
 from schemathesis.generation import GenerationMode
 from schemathesis.generation.case import Case
@@ -28,6 +30,9 @@ from services.runtime.http.credentials import add_key
 from services.runtime.http.server import serve
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import HttpSettings
+
+Operation = APIOperation[Any, Any, Any, Any]
+AnyCase = Case[Any]
 
 NDJSON = "application/x-ndjson"
 CHECKS = [
@@ -92,7 +97,7 @@ async def answers_of(
         400: key(["north", "south"], scopes, network=True),
     }
     schema = schemathesis.openapi.from_dict(dict(document))
-    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [_usable(found) for found in schema.get_all_operations()]
 
     def call() -> dict[str, set[int]]:
         answered: dict[str, set[int]] = {operation.label: set() for operation in operations}
@@ -111,8 +116,14 @@ async def answers_of(
     return await asyncio.to_thread(call)
 
 
-def _cases(operation: APIOperation, mode: GenerationMode, most: int = EXAMPLES) -> Sequence[Case]:
-    cases: list[Case] = []
+def _usable(found: Result[Operation, InvalidSchema]) -> Operation:
+    if isinstance(found, Err):
+        raise found.err()
+    return found.ok()
+
+
+def _cases(operation: Operation, mode: GenerationMode, most: int = EXAMPLES) -> Sequence[AnyCase]:
+    cases: list[AnyCase] = []
 
     @settings(
         max_examples=most,
@@ -123,7 +134,7 @@ def _cases(operation: APIOperation, mode: GenerationMode, most: int = EXAMPLES) 
         suppress_health_check=list(HealthCheck),
     )
     @given(operation.as_strategy(mode))
-    def collect(case: Case) -> None:
+    def collect(case: AnyCase) -> None:
         cases.append(case)
 
     try:
@@ -134,7 +145,7 @@ def _cases(operation: APIOperation, mode: GenerationMode, most: int = EXAMPLES) 
     return cases
 
 
-def _call(case: Case, session: requests.Session, url: str, headers: Mapping[str, str]) -> int:
+def _call(case: AnyCase, session: requests.Session, url: str, headers: Mapping[str, str]) -> int:
     for name in ("Authorization", "Rapport-Practice"):
         case.headers.pop(name, None)
     case.headers.update(headers)

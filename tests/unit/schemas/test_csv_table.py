@@ -10,7 +10,8 @@ FILE = Path("table.csv")
 
 
 def _read(*lines: str, separator: str = ",") -> list[tuple[int, list[str]]]:
-    return [tuple(row) for row in TableReader(FILE, [f"{line}\n" for line in lines], separator=separator)]
+    table = TableReader(FILE, [f"{line}\n" for line in lines], separator=separator)
+    return [(line, cells) for line, cells in table]
 
 
 def _refused(*lines: str) -> str:
