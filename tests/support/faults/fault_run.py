@@ -45,7 +45,7 @@ READERS = {
 POLL_S = 0.1
 GONE = 1_000
 """Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
-RECOVERY_DEADLINE_S = 120.0
+RECOVERY_DEADLINE_S = 240.0
 
 
 @cache
@@ -155,7 +155,7 @@ class FaultRun:
         self.recoveries_s.append(took)
         return took
 
-    def wait_until_at_rest(self, deadline_s: float = 120.0) -> None:
+    def wait_until_at_rest(self, deadline_s: float = 240.0) -> None:
         """Wait until every rating has its outcome, every change is decided upon and every message sent."""
         bootstrap = self.fleet.kafka.bootstrap
         for group in READERS:
@@ -184,7 +184,7 @@ class FaultRun:
         """Let time pass during which something is away: its duration is the fault."""
         time.sleep(seconds)
 
-    def finish(self, deadline_s: float = 120.0) -> Report:
+    def finish(self, deadline_s: float = 240.0) -> Report:
         """Wait for rest and check everything; fails with the first violations."""
         self.wait_until_at_rest(deadline_s)
         self.close()
