@@ -75,7 +75,8 @@ class Fleet:
         self._webhook_port = webhook_port
         for service in services_with_tables():
             migrate(conninfo(self._settings()), service)
-        ports = {name: lasting_ports() for name in (INGEST, NOTIFIER, *self.detectors)}
+        # Two in a row: the second one is for management.
+        ports = {name: lasting_ports(2) for name in (INGEST, NOTIFIER, *self.detectors)}
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         own = {
             INGEST: {
@@ -100,13 +101,22 @@ class Fleet:
                 "DATABASE_URL": self._url_of(name),
                 "HTTP_HOST": "127.0.0.1",
                 "HTTP_PORT": str(port),
+                "HTTP_MANAGEMENT_HOST": "127.0.0.1",
+                "HTTP_MANAGEMENT_PORT": str(port + 1),
                 "RAPPORT_CREDENTIALS_FILE": str(self.home.credentials),
                 **own.get(name, {}),
             }
             module = f"services.{name.partition('-')[0]}"
             command = ["-m", "services.cli.local.run_with_parent", module]
             log = self.home.logs / f"{name}.log"
-            self.processes[name] = ChildProcess(name, command, environment, log, urls[name])
+            self.processes[name] = ChildProcess(
+                name,
+                command,
+                environment,
+                log,
+                urls[name],
+                management_url=f"http://127.0.0.1:{port + 1}",
+            )
         self._create_roles()
         self.key(["nobody"])  # a service is not ready without a file of keys
 
