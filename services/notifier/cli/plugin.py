@@ -22,6 +22,7 @@ from services.runtime.process.cli_plugin import (
 )
 
 _SWITCH = {"on": True, "off": False}
+_SHOWN = {"yes": True, "no": False}
 _OBSERVING = {"observe": True, "live": False}
 _LONGEST_NAME = 80
 
@@ -57,6 +58,14 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     language = tenant.options.get("contact_language", before.contact_language)
     if language not in LANGUAGES:
         raise ValueError(f"contact_language: expected {' or '.join(LANGUAGES)}")
+    shown = tenant.options.get("show_reference", "yes" if before.shows_reference else "no").lower()
+    if shown not in _SHOWN:
+        raise ValueError("show_reference: expected yes or no")
+    if template is not None and not _SHOWN[shown]:
+        raise ValueError(
+            "show_reference: the link of client_url_template holds the reference that is to be hidden;"
+            " set client_url_template to nothing, or show_reference to yes"
+        )
     options = PracticeOptions(
         tenant.id,
         _SWITCH[messages],
@@ -67,6 +76,7 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
         _mail_hours(tenant.options, before.mail_hours),
         contact,
         language,
+        _SHOWN[shown],
     )
     await put_practice(conn, options)
 
@@ -215,6 +225,8 @@ plugin = Plugin(
         "mail_hour": "7 (default): the hour of a daily mail, and of mail without a known next session, on the"
         " therapist's clock; therapists may choose for themselves.",
         "mail_hours_before": "24 (default), 3 to 72: how many hours before a session mail goes out.",
+        "show_reference": "yes (default), or no: the pages that a therapist reads name a client by a running"
+        " number instead of the practice's reference; not together with client_url_template.",
         "quiet_hours": "20-7 (default): no mail goes out between these hours of the therapist's clock.",
         "mode": "live (default), or observe: nothing is told, and `rapport observed` shows what would have"
         " been; after observe, live tells only episodes that open later.",

@@ -60,6 +60,8 @@ class PracticeOptions:
     contact: str | None = None
     """Mail address that is told when the practice's feed of ratings has fallen silent."""
     contact_language: str = "en"
+    shows_reference: bool = True
+    """False when its therapists' pages name clients by a running number instead of its own reference."""
 
     @property
     def tells(self) -> bool:
@@ -115,8 +117,8 @@ async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, P
     """Return the options of those practices that have stored some."""
     rows = await conn.execute(
         "SELECT practice_id, told, client_url_template, display_name, mail_timing, observing, contact,"
-        " contact_language, mail_hour, mail_hours_before, quiet_from, quiet_until FROM notifier.practice"
-        " WHERE practice_id = ANY(%s)",
+        " contact_language, reference_shown, mail_hour, mail_hours_before, quiet_from, quiet_until"
+        " FROM notifier.practice WHERE practice_id = ANY(%s)",
         (sorted(set(ids)),),
     )
     return {
@@ -124,23 +126,30 @@ async def find_practices(conn: Connection, ids: Iterable[str]) -> Mapping[str, P
             practice, told, template, name, MailTiming(timing), observing, MailHours(*hours), *contact
         )
         for practice, told, template, name, timing, observing, *contact, hours in (
-            (*row[:8], row[8:]) for row in await rows.fetchall()
+            (*row[:9], row[9:]) for row in await rows.fetchall()
         )
     }
+
+
+async def find_practice(conn: Connection, practice_id: str) -> PracticeOptions:
+    """Return a practice's options; the defaults when it has stored none."""
+    return (await find_practices(conn, [practice_id])).get(practice_id, PracticeOptions(practice_id))
 
 
 async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
     """Store a practice's options, replacing the earlier ones; repeating the call changes nothing."""
     await conn.execute(
         "INSERT INTO notifier.practice (practice_id, told, client_url_template, display_name, mail_timing,"
-        " observing, mail_hour, mail_hours_before, quiet_from, quiet_until, contact, contact_language)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (practice_id) DO UPDATE SET"
+        " observing, mail_hour, mail_hours_before, quiet_from, quiet_until, contact, contact_language,"
+        " reference_shown) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        " ON CONFLICT (practice_id) DO UPDATE SET"
         " told = excluded.told, client_url_template = excluded.client_url_template,"
         " display_name = excluded.display_name,"
         " mail_timing = excluded.mail_timing, observing = excluded.observing,"
         " mail_hour = excluded.mail_hour, mail_hours_before = excluded.mail_hours_before,"
         " quiet_from = excluded.quiet_from, quiet_until = excluded.quiet_until,"
-        " contact = excluded.contact, contact_language = excluded.contact_language",
+        " contact = excluded.contact, contact_language = excluded.contact_language,"
+        " reference_shown = excluded.reference_shown",
         (
             practice.practice_id,
             practice.messages_on,
@@ -154,6 +163,7 @@ async def put_practice(conn: Connection, practice: PracticeOptions) -> None:
             practice.mail_hours.quiet_until,
             practice.contact,
             practice.contact_language,
+            practice.shows_reference,
         ),
     )
 

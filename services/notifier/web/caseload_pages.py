@@ -11,6 +11,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
 from schemas.validation_errors import InvalidInput
 from schemas.wording.wording import Wording
+from services.notifier.directory.store import find_practice
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.caseload import AssessedSession, CaseloadClient, find_caseload
@@ -27,6 +28,8 @@ class ClientRow:
     """One client as a row of the page."""
 
     client: str
+    open_of: str
+    """What the link to the open item is called."""
     line: SmallLine | None
     last_form: str
     item_url: str | None
@@ -54,8 +57,14 @@ async def _page(context: PageContext, request: Request, reference: str, page: in
         if visitor is None:
             return context.pages.redirect("/sign-in")
         session, therapist = visitor
+        numbered = not (await find_practice(conn, session.practice_id)).shows_reference
         found = await find_caseload(
-            conn, session.practice_id, session.therapist_id, wanted=reference, page=page
+            conn,
+            session.practice_id,
+            session.therapist_id,
+            numbered=numbered,
+            wanted=reference,
+            page=page,
         )
         await context.log(conn, session, AuditAction.CASELOAD_VIEWED)
     wording = context.pages.wording(request, therapist)
@@ -64,7 +73,10 @@ async def _page(context: PageContext, request: Request, reference: str, page: in
         "caseload.html",
         wording,
         session=session,
-        reference=reference,
+        numbered=numbered,
+        searched=bool(reference),
+        # What was typed may be a reference, which this page is not to show.
+        typed="" if numbered else reference,
         page=found.page,
         pages=found.pages,
         more=wording("caseload.more", shown=shown, all=found.found)
@@ -77,7 +89,12 @@ async def _page(context: PageContext, request: Request, reference: str, page: in
 def _row(client: CaseloadClient, therapist: Therapist, catalogue: Catalogue, wording: Wording) -> ClientRow:
     forms = [one.at for one in client.sessions if one.marks]
     return ClientRow(
-        client=client.client_id,
+        client=client.client_id
+        if client.number is None
+        else wording("caseload.number", number=client.number),
+        open_of=wording("caseload.open_of", client=client.client_id)
+        if client.number is None
+        else wording("caseload.open_of_number", number=client.number),
         line=small_line(list(_means(client.sessions, catalogue)), wording),
         last_form=wording.day(max(forms), therapist.zone) if forms else wording("caseload.no_form"),
         item_url=f"/items/{client.open_item}" if client.open_item else None,

@@ -10,9 +10,10 @@ from psycopg import Error as DatabaseError
 
 from schemas.events import Answer, TalkedAbout
 from schemas.wording.wording import Wording
-from services.notifier.directory.store import find_practices, next_session
+from services.notifier.directory.store import find_practice, next_session
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
+from services.notifier.inbox.client_numbers import number_clients
 from services.notifier.inbox.items import InboxItem, Share, find_item, find_live_share
 from services.notifier.inbox.record_response import ItemNotFoundError, record_response, record_topic
 from services.notifier.sign_in import SignInSession
@@ -100,26 +101,39 @@ async def _item_page(
         )
         if item is None:
             return context.pages.render_not_found(wording, session)
-        practices = await find_practices(conn, [session.practice_id])
+        practice = await find_practice(conn, session.practice_id)
         change = item.newest
+        numbers = (
+            {}
+            if practice.shows_reference
+            else await number_clients(
+                conn, session.practice_id, session.therapist_id, [item.change.client_id]
+            )
+        )
         upcoming = await next_session(conn, change.practice_id, change.therapist_id, change.client_id, change)
         shared = await find_live_share(conn, item.episode_id, context.clock.now())
         await context.log(conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     around = ItemSurroundings(
-        context.catalogue, context.guidance, practices.get(session.practice_id), context.clock.now(), upcoming
+        context.catalogue,
+        context.guidance,
+        practice,
+        context.clock.now(),
+        upcoming,
+        numbers.get(item.change.client_id),
     )
+    view = item_view(item, therapist, around, wording)
     return context.pages.render(
         "item.html",
         wording,
         status=503 if failed else 200,
         session=session,
-        item=item_view(item, therapist, around, wording),
+        item=view,
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=failed,
         confirmation=_confirmation(item, therapist, wording) if saved else None,
         topics=_topics(item, wording),
-        share=_shared(*shared, context, therapist, wording) if shared else None,
+        share=_shared(*shared, context, therapist, wording, numbered=view.numbered) if shared else None,
     )
 
 
@@ -133,14 +147,21 @@ class SharedLink:
 
 
 def _shared(
-    share: Share, opened: int, context: PageContext, therapist: Therapist, wording: Wording
+    share: Share,
+    opened: int,
+    context: PageContext,
+    therapist: Therapist,
+    wording: Wording,
+    *,
+    numbered: bool,
 ) -> SharedLink:
     until = wording.moment(share.expires_at, therapist.zone)
-    reference = wording("share.shows_reference" if share.with_reference else "share.hides_reference")
+    shown = "shows" if share.with_reference else "hides"
+    named = wording(f"share.{shown}_{'number' if numbered else 'reference'}")
     times = wording("share.opened" if opened else "share.not_opened", count=opened)
     return SharedLink(
         context.links.share_url(share.share_id),
-        f"{wording('share.until', moment=until)} {reference} {times}",
+        f"{wording('share.until', moment=until)} {named} {times}",
         until,
     )
 

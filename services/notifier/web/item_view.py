@@ -72,6 +72,8 @@ class ItemView:
     history: tuple[tuple[str, str], ...]
     given: str | None
     answers: tuple[tuple[str, str], ...]
+    numbered: bool
+    """Whether the client is named by a running number, and the reference is hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class ItemSurroundings:
     practice: PracticeOptions | None
     now: datetime
     next_session: NextSession | None = None
+    client_number: int | None = None
+    """The client's running number in a practice that hides its own references; None where they are shown."""
 
 
 def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, wording: Wording) -> ItemView:
@@ -91,12 +95,15 @@ def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, w
     newest = item.history[-1] if item.history else change
     drawn = next((one for one in reversed(item.history) if one.trajectory), change)
     closed = item.state not in OPEN_STATES
-    template = around.practice.client_url_template if around.practice else None
+    number = around.client_number
+    template = around.practice.client_url_template if around.practice and number is None else None
     session = wording("item.session", moment=wording.moment(change.session_at, zone))
     topic, shape = topic_of(change.facts)
     facts = change.facts
     return ItemView(
-        title=wording("item.title", reference=change.client_id),
+        title=wording("item.title", reference=change.client_id)
+        if number is None
+        else wording("item.title_number", number=number),
         session=session,
         client_url=template.replace("{client_id}", quote(change.client_id, safe="")) if template else None,
         next_session=None if closed else _next_session(around, zone, wording),
@@ -120,6 +127,7 @@ def item_view(item: InboxItem, therapist: Therapist, around: ItemSurroundings, w
         history=_history_lines(item, zone, wording),
         given=_given(item, wording, zone),
         answers=() if closed else tuple((one.value, wording(f"answer.{one.value}")) for one in ANSWERS),
+        numbered=number is not None,
     )
 
 

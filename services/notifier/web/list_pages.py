@@ -3,8 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from services.notifier.directory.store import next_sessions
+from services.notifier.directory.store import find_practice, next_sessions
 from services.notifier.inbox.audit_log import AuditAction
+from services.notifier.inbox.client_numbers import number_clients
 from services.notifier.inbox.items import list_items
 from services.notifier.inbox.usefulness import count_outcomes
 from services.notifier.web.list_view import client_groups, newest_by_client, usefulness_sentence
@@ -35,6 +36,12 @@ def list_router(context: PageContext) -> APIRouter:
                     for client, change in newest.items()
                 ],
             )
+            practice = await find_practice(conn, session.practice_id)
+            numbers = (
+                None
+                if practice.shows_reference
+                else await number_clients(conn, session.practice_id, session.therapist_id, list(newest))
+            )
             outcomes = await count_outcomes(conn, session.practice_id, session.therapist_id)
             await context.log(conn, session, AuditAction.LIST_VIEWED)
         wording = pages.wording(request, therapist)
@@ -45,8 +52,8 @@ def list_router(context: PageContext) -> APIRouter:
             "list.html",
             wording,
             session=session,
-            waiting=client_groups(waiting, upcoming, therapist, wording, now),
-            earlier=client_groups(earlier, upcoming, therapist, wording, now),
+            waiting=client_groups(waiting, upcoming, therapist, wording, now, numbers=numbers),
+            earlier=client_groups(earlier, upcoming, therapist, wording, now, numbers=numbers),
             usefulness=usefulness_sentence(outcomes, wording),
         )
 

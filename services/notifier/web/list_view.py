@@ -53,10 +53,13 @@ def client_groups(
     therapist: Therapist,
     wording: Wording,
     now: datetime,
+    *,
+    numbers: Mapping[str, int] | None = None,
 ) -> list[ClientEntries]:
     """Return the items grouped by client: first who comes next, then who came last.
 
-    `upcoming` holds the next session of each client; a past one is not shown.
+    `upcoming` holds the next session of each client; a past one is not shown. `numbers` holds the running
+    number of each client in a practice that hides its own references.
     """
 
     def of_client(item: InboxItem) -> str:
@@ -75,7 +78,9 @@ def client_groups(
     )
     return [
         ClientEntries(
-            client=wording("list.client", client=client),
+            client=wording("list.client", client=client)
+            if numbers is None
+            else wording("item.title_number", number=numbers[client]),
             next_session=None if coming is None else _next_session(coming, therapist.zone, wording),
             entries=tuple(_entry(item, therapist.zone, wording) for item in of_one),
         )

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from services.notifier.directory.store import find_therapist
+from services.notifier.directory.store import find_practice, find_therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+from services.notifier.inbox.client_numbers import number_clients
 from services.notifier.inbox.items import find_item
 from services.notifier.inbox.shares import end_share, find_share, share_item
 from services.notifier.web.item_view import ItemSurroundings, item_view
@@ -83,6 +84,12 @@ async def _shared_item(context: PageContext, request: Request, token: str) -> Re
             return context.pages.render_message(
                 context.pages.wording(request), "share.gone_title", "share.gone", status=410
             )
+        practice = await find_practice(conn, share.practice_id)
+        numbers = (
+            {}
+            if practice.shows_reference
+            else await number_clients(conn, share.practice_id, share.therapist_id, [item.change.client_id])
+        )
         await write_audit_row(
             conn,
             AuditAction.SHARE_OPENED,
@@ -93,7 +100,9 @@ async def _shared_item(context: PageContext, request: Request, token: str) -> Re
         )
     # In the language and the time zone of the therapist: the two of them look at the same words.
     wording = context.pages.wording(request, therapist)
-    around = ItemSurroundings(context.catalogue, context.guidance, None, now)
+    around = ItemSurroundings(
+        context.catalogue, context.guidance, None, now, client_number=numbers.get(item.change.client_id)
+    )
     view = item_view(item, therapist, around, wording)
     return context.pages.render(
         "shared_item.html",
