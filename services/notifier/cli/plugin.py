@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import ADDRESS, MailTiming
 from services.notifier.cli.therapists import register
-from services.notifier.directory.store import PracticeOptions, find_practices, put_practice
+from services.notifier.directory.store import PracticeOptions, find_practice, put_practice
 from services.notifier.domain.mail_plan import MailHours
 from services.runtime.process.cli_plugin import (
     CheckResult,
@@ -33,7 +33,7 @@ async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     Raises:
         ValueError: an option cannot be used; the message says what is expected.
     """
-    before = (await find_practices(conn, [tenant.id])).get(tenant.id, PracticeOptions(tenant.id))
+    before = await find_practice(conn, tenant.id)
     template = tenant.options.get("client_url_template", before.client_url_template) or None
     if template is not None and not _is_template(template):
         raise ValueError(

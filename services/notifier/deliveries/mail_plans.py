@@ -9,8 +9,7 @@ from schemas.events import EpisodeChanged
 from services.notifier.channels.channel import Channel, DeliveryReason, MailTiming, Purpose
 from services.notifier.directory.store import (
     Connection,
-    PracticeOptions,
-    find_practices,
+    find_practice,
     find_therapist,
     next_sessions,
 )
@@ -85,8 +84,7 @@ async def plan_mails(
     therapist = await find_therapist(conn, practice_id, therapist_id) if mails else None
     if therapist is None:
         return mails
-    practices = await find_practices(conn, [practice_id])
-    practice = practices.get(practice_id, PracticeOptions(practice_id))
+    practice = await find_practice(conn, practice_id)
     wanted = practice.tells and not therapist.quiet and therapist.wants(Channel.EMAIL)
     times = therapist.mail_times(practice.mail_timing, practice.mail_hours)
     last_mail = await _last_mail(conn, therapist)
@@ -111,8 +109,7 @@ async def claim_mail(
     """
     await lock_therapists(conn, [(practice_id, therapist_id)])
     therapist = await find_therapist(conn, practice_id, therapist_id)
-    practices = await find_practices(conn, [practice_id])
-    of_practice = practices.get(practice_id, PracticeOptions(practice_id)).mail_timing
+    of_practice = (await find_practice(conn, practice_id)).mail_timing
     alone = therapist is None or is_immediate(therapist, of_practice)
     planned = await plan_mails(conn, practice_id, therapist_id, now, only=delivery_id if alone else None)
     mails = {mail.delivery_id: mail for mail in planned}

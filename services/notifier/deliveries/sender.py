@@ -20,7 +20,7 @@ from services.notifier.channels.channel import (
 )
 from services.notifier.deliveries.mail_plans import MailClaim, claim_mail, combine, lock_therapists
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
-from services.notifier.directory.store import Connection, PracticeOptions, find_practices, find_therapist
+from services.notifier.directory.store import Connection, find_practice, find_therapist
 from services.notifier.domain.delivery import OPEN_STATES, Delivery, DeliveryState, predecessors
 from services.notifier.domain.mail_plan import DueReason
 from services.notifier.domain.next_session import NextSession
@@ -84,8 +84,7 @@ class DeliverySender:
         therapist = await find_therapist(conn, delivery.practice_id, delivery.therapist_id)
         if therapist is None:
             return None
-        practices = await find_practices(conn, [delivery.practice_id])
-        practice = practices.get(delivery.practice_id, PracticeOptions(delivery.practice_id))
+        practice = await find_practice(conn, delivery.practice_id)
         # A requested link expires with its delivery; a link in a message is valid anew at each attempt.
         requested = delivery.purpose is Purpose.SIGN_IN
         upcoming = [session for session in claim.sessions if session.at > now]

@@ -10,14 +10,14 @@ from starlette.exceptions import HTTPException
 
 from services.notifier.web.page_context import PageRenderer
 
-_FOR_PROGRAMS = ("/v1/", "/livez", "/readyz", "/healthz", "/metrics", "/static/")
+FOR_PROGRAMS = ("/v1/", "/livez", "/readyz", "/healthz", "/metrics", "/static/")
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def is_for_programs(request: Request) -> bool:
     """Return whether the address is one that a program asks for, not a browser."""
-    return request.url.path.startswith(_FOR_PROGRAMS)
+    return request.url.path.startswith(FOR_PROGRAMS)
 
 
 def answer_with_pages(app: FastAPI, pages: PageRenderer) -> None:

@@ -9,12 +9,7 @@ from fastapi.responses import Response
 from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import Channel, MailTiming
 from services.notifier.deliveries.mail_plans import lock_therapists, plan_mails
-from services.notifier.directory.store import (
-    Connection,
-    PracticeOptions,
-    find_practices,
-    put_own_settings,
-)
+from services.notifier.directory.store import PracticeOptions, find_practice, put_own_settings
 from services.notifier.domain.mail_plan import MailHours
 from services.notifier.domain.therapist import OwnSettings, Therapist
 from services.notifier.inbox.audit_log import AuditAction
@@ -55,7 +50,7 @@ def settings_router(context: PageContext) -> APIRouter:
                 return pages.render_bad_form(wording, session)
             today = now.astimezone(therapist.zone).date()
             sent = {"language": language, "mail": mail, "timing": timing, "hour": hour}
-            practice = await _practice(conn, therapist)
+            practice = await find_practice(conn, session.practice_id)
             own = read_own_settings(sent, paused_until, today, practice.mail_hours)
             if own is not None:
                 key = (therapist.practice_id, therapist.therapist_id)
@@ -100,7 +95,7 @@ async def _settings_page(
         if visitor is None:
             return context.pages.redirect("/sign-in")
         session, therapist = visitor
-        practice = await _practice(conn, therapist)
+        practice = await find_practice(conn, session.practice_id)
     today = context.clock.now().astimezone(therapist.zone).date()
     paused = therapist.own.paused_until
     return context.pages.render(
@@ -121,11 +116,6 @@ async def _settings_page(
         saved=saved,
         wrong=wrong,
     )
-
-
-async def _practice(conn: Connection, therapist: Therapist) -> PracticeOptions:
-    practices = await find_practices(conn, [therapist.practice_id])
-    return practices.get(therapist.practice_id, PracticeOptions(therapist.practice_id))
 
 
 def _is_mailed(therapist: Therapist, practice: PracticeOptions) -> bool:
