@@ -111,6 +111,18 @@ CREATE TABLE {schema}.unaccounted (
 );
 """
 
+_PUBLISHED = """
+-- How far the log of each topic that this service writes is known: the offset after the last known record.
+-- What follows is looked at when a partition is assigned; a database that was restored does not know it.
+CREATE TABLE {schema}.published (
+    cluster_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL,
+    PRIMARY KEY (cluster_id, topic, partition)
+) WITH (fillfactor = 50);
+"""
+
 
 def create_v1(schema: str) -> str:
     """Return the SQL that creates version 1 of the runtime's tables in `schema`.
@@ -155,6 +167,15 @@ def add_unaccounted(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _UNACCOUNTED.format(schema=_plain(schema))
+
+
+def add_published(schema: str) -> str:
+    """Return the SQL that creates the table of how far the written topics are known in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _PUBLISHED.format(schema=_plain(schema))
 
 
 def _plain(schema: str) -> str:

@@ -18,6 +18,7 @@ from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.results.application import results_application
 from services.detector.settings import DetectorSettings
+from services.detector.storage import published_before
 from services.detector.stream.batch import Tools
 from services.detector.stream.pipeline import process
 from services.detector.stream.session_counts import new_assessments
@@ -25,6 +26,7 @@ from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import Handler
+from services.runtime.consumer.published_check import PublishedTopics
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, health_router, management_application
 from services.runtime.http.server import Background
@@ -91,7 +93,12 @@ def build(
             INPUT_TOPICS, group=detector.group, co_partitioned=[topic.name for topic in topics.CO_PARTITIONED]
         ),
         RecordHandling(
-            _handler(tools, own_metrics, drift), rejected_events("detector", Outgoing), owner_of=whose
+            _handler(tools, own_metrics, drift),
+            rejected_events("detector", Outgoing),
+            owner_of=whose,
+            published=PublishedTopics(
+                (topics.ASSESSED.name, topics.EPISODE_CHANGED.name), published_before.take_up
+            ),
         ),
         BatchLimits(
             max_records=detector.max_records,

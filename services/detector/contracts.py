@@ -251,6 +251,23 @@ class Changed(Struct, frozen=True, omit_defaults=True):
     opened_by: OpenedBy | None = None
 
 
+class AssessedEvent(Struct, frozen=True, tag_field="type", tag="alliance.assessed.v1"):
+    """An assessment in its envelope, as it was published."""
+
+    time: datetime
+    data: Assessed
+
+
+class ChangedEvent(Struct, frozen=True, tag_field="type", tag="alliance.episode-changed.v1"):
+    """A change of an episode in its envelope, as it was published."""
+
+    time: datetime
+    data: Changed
+
+
+PublishedEvent = AssessedEvent | ChangedEvent
+
+
 class OutgoingEvent(Struct, frozen=True):
     """The envelope (CloudEvents 1.0, structured mode) around finished data."""
 
@@ -266,6 +283,7 @@ class OutgoingEvent(Struct, frozen=True):
 
 encode = msgspec.json.Encoder().encode
 pack = msgspec.msgpack.Encoder().encode
+decode_published = msgspec.json.Decoder(AssessedEvent | ChangedEvent | BeatEvent).decode
 unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
 
 

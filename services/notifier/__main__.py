@@ -9,6 +9,7 @@ from schemas.rejected import rejected_events
 from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
 from services.notifier.channels.channel import read_channel_settings
+from services.notifier.inbox import answers_before
 from services.notifier.openapi import openapi
 from services.notifier.settings import (
     RetrySettings,
@@ -18,6 +19,7 @@ from services.notifier.settings import (
 from services.notifier.wiring import NotifierSettings, build_components
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import ConsumedTopics, RecordHandling
+from services.runtime.consumer.published_check import PublishedTopics
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, management_application
 from services.runtime.http.server import serve
@@ -71,7 +73,11 @@ async def run() -> None:
             group="rapport-notifier",
             co_partitioned=[topic.name for topic in CO_PARTITIONED],
         ),
-        RecordHandling(components.pipeline, rejected_events(SERVICE, Outgoing)),
+        RecordHandling(
+            components.pipeline,
+            rejected_events(SERVICE, Outgoing),
+            published=PublishedTopics([THERAPIST_RESPONDED.name], answers_before.take_up),
+        ),
         kafka=kafka,
         database=database,
         metrics=metrics,

@@ -45,8 +45,12 @@ DETECTOR: dict[str, str] = {
         GROUP BY 1, 2, 3 HAVING count(*) > 1""",
     "a snapshot is at most 4 kB": "SELECT dyad_id FROM detector.dyad WHERE octet_length(snapshot) > 4096",
     "an episode's revision counts its changes": """
-        SELECT episode_id FROM detector.episode e WHERE revision <>
+        SELECT episode_id FROM detector.episode e JOIN detector.dyad USING (dyad_id)
+        WHERE revision_floor = 0 AND revision <>
             (SELECT count(*) FROM detector.episode_change c WHERE c.episode_id = e.episode_id)""",
+    "an episode's revision is that of its newest change": """
+        SELECT episode_id FROM detector.episode e WHERE revision <>
+            (SELECT max(revision) FROM detector.episode_change c WHERE c.episode_id = e.episode_id)""",
     "a flagged session lies in an episode": """
         SELECT practice_id, rating_id FROM detector.assessment
         WHERE flagged AND (episode_id IS NULL OR risk < threshold)""",

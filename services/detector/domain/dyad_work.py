@@ -8,7 +8,7 @@ from uuid import UUID
 from schemas.events import FORM_STATUSES, Status
 from schemas.ids import Dyad, DyadId
 from schemas.rating_order import Currency, SessionOrder, currency
-from services.detector.contracts import Changed, Rated, Responded
+from services.detector.contracts import Changed, PublishedEvent, Rated, Responded
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
@@ -112,6 +112,8 @@ class SessionWork:
     """None when withdrawn or cancelled."""
     revision: int = 0
     """Revision of its published assessment; 0 before the first."""
+    is_new: bool = False
+    """Whether its first assessment is published in this batch."""
     numbers: bytes = b""
     """What was published of it: `contracts.Numbers`, packed."""
     stored: SessionRisk | None = None
@@ -138,6 +140,12 @@ class DyadWork:
     partition: int
     practice: Practice = field(init=False)
     history_revision: int = 0
+    revision_floor: int = 0
+    """New revisions of its assessments and episodes are higher: this one was published already."""
+    is_restored: bool = False
+    """Whether the log holds events about it that the database lacks, because it was restored."""
+    published: list[PublishedEvent] = field(default_factory=list)
+    """These events, sorted by revision; filled when the dyad is decided again."""
     snapshot: bytes | None = None
     """State after the newest stored session; None when there is none for this model and history."""
     decision: Decision = field(default_factory=Decision)
@@ -169,7 +177,7 @@ class DyadWork:
         """Add a session to those to fold; one just withdrawn or cancelled goes to `without_form`."""
         if session.version.has_form:
             self.sessions.append(session)
-        elif session.version.key in self.touched:
+        elif session.version.key in self.touched or self.is_restored:
             self.without_form.append(session)
 
     def add_touched(self) -> None:

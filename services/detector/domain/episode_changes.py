@@ -100,7 +100,12 @@ def record_answer(decision: Decision, episode: UUID, answer: TherapistAnswer) ->
 
 
 def compute_changes(
-    dyad: DyadId, decision: Decision, window: AlertWindow, *, newest_changed: bool
+    dyad: DyadId,
+    decision: Decision,
+    window: AlertWindow,
+    *,
+    newest_changed: bool,
+    revision_floor: int = 0,
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """Return the changes since the last emission, in order, and the episodes as emitted after them.
 
@@ -109,11 +114,12 @@ def compute_changes(
         decision: the episodes now, and as they were last emitted.
         window: the sessions that therapists are notified about.
         newest_changed: whether the newest session is new or was corrected since the last emission.
+        revision_floor: the revisions of the changes are higher.
     """
     episodes = as_of(decision.folded, decision.day)
     if not episodes and not decision.emitted:
         return [], ()
-    emission = _Emission(decision, window, newest_changed=newest_changed)
+    emission = _Emission(decision, window, newest_changed=newest_changed, revision_floor=revision_floor)
     pairs, vanished = _match(dyad, episodes, decision.emitted)
     after = [emission.withdraw(before) for before in vanished]
     after += [
@@ -175,8 +181,11 @@ def _valid_answer(answers: Mapping[UUID, TherapistAnswer], episode: UUID) -> Ans
 class _Emission:
     """Collects the changes of one dyad's episodes, which share its newest session, answers and window."""
 
-    def __init__(self, decision: Decision, window: AlertWindow, *, newest_changed: bool) -> None:
+    def __init__(
+        self, decision: Decision, window: AlertWindow, *, newest_changed: bool, revision_floor: int
+    ) -> None:
         self.changes: list[EpisodeChange] = []
+        self._revision_floor = revision_floor
         self._answers = decision.answers
         self._newest = decision.folded.last
         self._newest_changed = newest_changed
@@ -244,7 +253,8 @@ class _Emission:
     def _emit(
         self, after: EmittedEpisode, change: Change, shows_at: SessionOrder, kept_back: KeptBack | None
     ) -> EmittedEpisode:
-        after = replace(after, revision=after.revision + 1, shown=shows_at)
+        revision = max(after.revision, self._revision_floor) + 1
+        after = replace(after, revision=revision, shown=shows_at)
         self.changes.append(EpisodeChange(after, change, shows_at, kept_back))
         return after
 

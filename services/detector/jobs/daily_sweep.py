@@ -15,6 +15,7 @@ from schemas import topics
 from schemas.ids import CaseId, ClientId, Dyad, DyadId, PracticeId, TherapistId
 from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.episodes import SILENT_DAYS
+from services.detector.jobs.decide_restored import decide_restored
 from services.detector.jobs.renew_statistics import add_statistics, newest_statistics
 from services.detector.jobs.renew_thresholds import add_threshold, newest_thresholds, start_thresholds
 from services.detector.jobs.take_up_blocked import MOST_AT_ONCE, take_up_blocked
@@ -105,6 +106,7 @@ class DailySweep:
         Raises:
             Fault: database or broker failed, or a model is missing; finished transactions remain.
         """
+        await self._decide_restored()
         if ROWS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
             await self._take_up_blocked()
@@ -145,6 +147,20 @@ class DailySweep:
                 get_logger().warning(
                     "renewal-postponed", job=job.name, practice=practice, why=describe(fault)
                 )
+
+    async def _decide_restored(self) -> None:
+        owned = self._consumer.owned_partitions(topics.SESSION_RATED.name)
+        last: UUID | None = _FIRST
+
+        async def work(tx: Transaction) -> None:
+            nonlocal last
+            assert last is not None  # noqa: S101 - the loop ends before
+            batch, last = await decide_restored(tx, self._tools, owned, last)
+            at_s = tx.now.timestamp()
+            tx.after_commit.append(lambda: self._metrics.add(batch.counts, at_s))
+
+        while owned and last is not None and not self._stopping.is_set():
+            await self._consumer.transact(work)
 
     async def _take_up_blocked(self) -> None:
         taken = MOST_AT_ONCE

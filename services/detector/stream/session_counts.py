@@ -15,12 +15,12 @@ def new_assessments(batch: Batch, model: Detector) -> list[Assessment]:
     for dyad in batch.dyads.values():
         own = bool(dyad.sessions) and dyad.practice.model is model
         for session in dyad.sessions:
-            is_new = session.revision == 1 and session.version.key in dyad.touched
+            is_new = session.is_new and session.version.key in dyad.touched
             if is_new and session.assessment is not None and session.episode_step is not None:
                 counts[session.version.rating.status] += 1
                 counts[Count.FLAGGED] += session.episode_step.flagged
                 if own:
                     assessments.append(session.assessment)
         for session in dyad.without_form:
-            counts[session.version.rating.status] += session.revision == 1
+            counts[session.version.rating.status] += session.is_new
     return assessments

@@ -1,6 +1,6 @@
-"""Reads a therapist's inbox items; items of other therapists are treated as missing."""
+"""Reads a therapist's inbox items, and gives them answers that were found in the log."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -18,6 +18,24 @@ _ITEM = (
     " AND n.revision = i.revision AND i.revision > i.told_revision"
     " WHERE i.practice_id = %s AND i.therapist_id = %s"
 )
+
+_MOVE_FOUND = """
+WITH moved AS (
+    DELETE FROM notifier.answered_before b USING notifier.item i
+    WHERE i.episode_id = b.episode_id AND b.episode_id = ANY(%s) RETURNING b.*
+)
+INSERT INTO notifier.answer (episode_id, answer_revision, answer, topic, therapist_id, answered_at)
+SELECT episode_id, answer_revision, answer, topic, therapist_id, answered_at FROM moved
+ON CONFLICT DO NOTHING
+"""
+_SHOW_NEWEST = """
+UPDATE notifier.item i SET answer_revision = a.answer_revision, answer = nullif(a.answer, %(undone)s),
+    topic = a.topic, answered_at = CASE WHEN a.answer <> %(undone)s THEN a.answered_at END
+FROM (SELECT DISTINCT ON (episode_id) * FROM notifier.answer WHERE episode_id = ANY(%(episodes)s)
+    ORDER BY episode_id, answer_revision DESC) a
+WHERE i.episode_id = a.episode_id AND i.answer_revision < a.answer_revision
+"""
+
 
 _ASKED_ABOUT = frozenset({Answer.DISCUSSED, Answer.WILL_DISCUSS})
 """The answers after which a therapist is asked what the conversation was about."""
@@ -164,6 +182,14 @@ async def has_item(conn: Connection, practice_id: str, therapist_id: str, episod
         )
     ).fetchone()
     return row is not None
+
+
+async def give_answers_found(conn: Connection, episodes: Collection[UUID]) -> None:
+    """Give the items of these episodes the answers that were found; those without an item yet wait for it."""
+    wanted = sorted(episodes)
+    moved = await conn.execute(_MOVE_FOUND, (wanted,))
+    if moved.rowcount:
+        await conn.execute(_SHOW_NEWEST, {"undone": Answer.UNDONE.value, "episodes": wanted})
 
 
 def _item(

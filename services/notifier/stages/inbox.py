@@ -8,6 +8,7 @@ from schemas.events import Change
 from services.notifier.channels.channel import Channel
 from services.notifier.domain.decision import SENT_CHANGES, DecisionReason, PlannedNotification
 from services.notifier.domain.inbox_item import EpisodeRevision, ItemState, fold_revisions
+from services.notifier.inbox.items import give_answers_found
 from services.runtime.outbox.transaction import Transaction
 
 
@@ -34,7 +35,10 @@ async def inbox(tx: Transaction, notifications: list[PlannedNotification]) -> li
         passed.append(notification if has_item else held_back)
     episodes = sorted({change.episode_id for change in changes})
     items = {episode: fold_revisions(revisions[episode]) for episode in episodes}
-    await _write(tx, {episode: item for episode, item in items.items() if item is not None})
+    written = {episode: item for episode, item in items.items() if item is not None}
+    await _write(tx, written)
+    if written:
+        await give_answers_found(tx.conn, written)
     return passed
 
 

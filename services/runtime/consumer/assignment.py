@@ -21,6 +21,8 @@ class Assignment:
         self.assigned: frozenset[TopicPartition] = frozenset()
         self.epochs: dict[TopicPartition, int] = {}
         self.applied: dict[TopicPartition, int] = {}
+        self.stored: dict[TopicPartition, int | None] = {}
+        """The offset that PostgreSQL must hold for each prepared partition; None for no row yet."""
         self.unverified: dict[TopicPartition, Fingerprint] = {}
         """The record that was applied last, of those partitions of which it has not been read again yet."""
         self.connections: dict[TopicPartition, object] = {}
@@ -77,10 +79,12 @@ class Assignment:
         applied: Mapping[TopicPartition, int],
         unverified: Mapping[TopicPartition, Fingerprint] | None = None,
         unaccounted: Mapping[TopicPartition, int] | None = None,
+        stored: Mapping[TopicPartition, int | None] | None = None,
     ) -> None:
         """Allow these partitions to be read, from the offsets in `applied` on.
 
-        `unaccounted` has the number of earlier records without an outcome, where there are any.
+        `unaccounted` has the number of earlier records without an outcome, where there are any. `stored` has
+        the offsets that PostgreSQL holds.
         """
         self.generation += 1
         for topic, partition in epochs:
@@ -88,6 +92,7 @@ class Assignment:
             self._metrics.unaccounted.labels(topic=topic, partition=partition).set(number)
         self.epochs.update(epochs)
         self.applied.update(applied)
+        self.stored.update(stored or {})
         self.unverified.update(unverified or {})
 
     def invalidate(self) -> None:
@@ -116,7 +121,12 @@ class Assignment:
         """Return the numbers of the prepared partitions of a topic."""
         return frozenset(partition for name, partition in self.epochs if name == topic)
 
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The numbers of all prepared partitions."""
+        return frozenset(partition for _, partition in self.epochs)
+
     def _forget_positions(self, partitions: Iterable[TopicPartition] | None = None) -> None:
         for one in list(self.assigned | self.epochs.keys()) if partitions is None else list(partitions):
-            for known in (self.epochs, self.applied, self.unverified, self.connections):
+            for known in (self.epochs, self.applied, self.stored, self.unverified, self.connections):
                 known.pop(one, None)

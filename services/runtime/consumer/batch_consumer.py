@@ -11,6 +11,7 @@ from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopi
 from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.kafka_session import KafkaSession
 from services.runtime.consumer.order_of_effects import OrderOfEffects
+from services.runtime.consumer.published_check import PublishedCheck
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
@@ -103,6 +104,9 @@ class BatchConsumer:
             publisher=publisher,
             committer=committer,
             assignment=assignment,
+            published=PublishedCheck(
+                kafka, handling.published, report_alive=lambda: health.beat(CONSUME_LOOP)
+            ),
             effects=effects,
             backoff=Backoff(),
             metrics=metrics,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics
 from services.runtime.consumer.order_of_effects import OrderOfEffects
+from services.runtime.consumer.published_check import PublishedCheck
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
@@ -34,6 +35,7 @@ class ConsumerContext:
     publisher: OutboxPublisher
     committer: Committer
     assignment: Assignment
+    published: PublishedCheck
     effects: OrderOfEffects
     backoff: Backoff
     metrics: Metrics

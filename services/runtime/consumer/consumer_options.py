@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.runtime.consumer.order_of_effects import Handler, OwnerOf, no_owner
+from services.runtime.consumer.published_check import NOTHING_PUBLISHED, PublishedTopics
 from services.runtime.outbox.relay import ABANDONED_AFTER_S
 from services.runtime.outbox.transaction import RejectionEventFactory
 from services.runtime.process.settings import FuseSettings
@@ -36,6 +37,8 @@ class RecordHandling:
     rejection_event: RejectionEventFactory
     owner_of: OwnerOf = no_owner
     """Names the tenant and the subject of a record that is rejected because `handle` failed on it."""
+    published: PublishedTopics = NOTHING_PUBLISHED
+    """The topics that the service alone writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,7 @@ class KafkaSession:
                             assignment=context.assignment,
                             committer=context.committer,
                             publisher=context.publisher,
+                            published=context.published,
                             adopt=context.kafka.embedded,
                         )
                     break
@@ -244,7 +245,9 @@ class KafkaSession:
         try:
             connection = await self._context.connection.get()
             async with connection.transaction():
-                await self._context.committer.outbox.delete_batches(connection, published)
+                committer = self._context.committer
+                await committer.outbox.delete_batches(connection, published)
+                await committer.note_published(connection, self._context.assignment.numbers)
         except Exception as error:
             self._context.publisher.return_published(published)
             get_logger().warning("tidy-failed", why=describe(error))

@@ -200,10 +200,13 @@ class OrderOfEffects:
                 bad[:] = [(r.topic, r.partition, r.offset) in tx.bad_records for r in records]
             self._check_fuse(records, bad)
 
-        claim = Claim(epochs, last, missing_before(records, self._assignment.applied))
+        applied = self._assignment.stored
+        stored = {partition: applied[partition] for partition in last if partition in applied}
+        claim = Claim(epochs, last, missing_before(records, self._assignment.applied), stored)
         tx = await self._committer.commit(connection, work, claim, before_commit=check_fuse)
         self._fuse.add(bad or [False] * len(records))
         self._assignment.applied.update(offsets_after(records))
+        self._assignment.stored.update(offsets_after(records))
         if claim.missing or tx.passed_over:
             self._count_unaccounted(claim.missing, tx)
         self._count(records, tx)

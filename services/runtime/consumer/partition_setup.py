@@ -2,7 +2,8 @@
 
 1. raise the epoch of each, so that an earlier owner's transaction ends before or never commits
 2. publish the outbox rows that are left for it, before anything new
-3. seek to the last applied record, or to the committed offset where it is lower
+3. look whether the logs that the service writes hold what its database does not know (`published_check.py`)
+4. seek to the last applied record, or to the committed offset where it is lower
 
 A partition that is halted, or whose log is not the one that was applied, is left alone until it is repaired.
 """
@@ -15,6 +16,7 @@ from aiokafka import AIOKafkaConsumer
 
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.log_check import LogOffsets, Start, find_start
+from services.runtime.consumer.published_check import PublishedCheck
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.subscription import leader_connection
 from services.runtime.outbox.committer import Committer
@@ -39,6 +41,7 @@ async def prepare_partitions(
     assignment: Assignment,
     committer: Committer,
     publisher: OutboxPublisher,
+    published: PublishedCheck,
     adopt: bool,
 ) -> None:
     """Prepare all assigned partitions; with `adopt`, accept a log that lacks records which were not applied.
@@ -56,6 +59,9 @@ async def prepare_partitions(
         unaccounted = await committer.positions.unaccounted(connection, committer.cluster_id, partitions)
     numbers = {number for _, number in partitions}
     await _publish_remaining_rows(connection, numbers, committer, publisher)
+    # What was published until now may have been stored in a database that was restored since.
+    publisher.ends.clear()
+    await published.run(connection, consumer, committer, partitions)
     async with asyncio.timeout(_KAFKA_DEADLINE_S):
         logs = await _read_log_offsets(consumer, partitions, stored)
     # Only now: a connection made after the end was read is a reason to prepare again.
@@ -75,6 +81,7 @@ async def prepare_partitions(
         {one: start.applied for one, start in starts.items()},
         {one: start.last for one, start in starts.items() if start.last is not None},
         unaccounted,
+        {one: known.next_offset if (known := stored.get(one)) else None for one in starts},
     )
     for partition, start in starts.items():
         consumer.seek(aiokafka.TopicPartition(*partition), start.offset)

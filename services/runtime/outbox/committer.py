@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.halts import HaltStore
@@ -17,6 +18,9 @@ from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import get_logger
 from services.runtime.process.metrics import Metrics
 
+_NOTE_ENDS_EVERY_S = 5.0
+"""How often a process stores how far it has published: an owner after it reads what follows in the log."""
+
 Work = Callable[[Transaction], Awaitable[None]]
 
 
@@ -28,6 +32,8 @@ class Claim:
     last_records: Mapping[TopicPartition, Record]
     missing: Sequence[OffsetRange] = ()
     """Records that the log does not hold any more, between those that are applied."""
+    applied: Mapping[TopicPartition, int | None] = field(default_factory=dict)
+    """The offsets that PostgreSQL must hold before; None for no row."""
 
 
 class Committer:
@@ -57,6 +63,7 @@ class Committer:
         self._checkpoint = checkpoint
         self._deadline_s = deadline_s
         self._scheduled_deadline_s = scheduled_deadline_s
+        self._ends_noted_at_s = float("-inf")
 
     async def commit(
         self,
@@ -73,6 +80,7 @@ class Committer:
 
         Raises:
             PartitionsFenced: another process owns a claimed partition now.
+            DatabaseWentBack: PostgreSQL was restored since the claim was made.
             TooMuch: it took longer than a transaction may.
             Exception: whatever `work` or the database raised; everything is rolled back.
         """
@@ -85,7 +93,9 @@ class Committer:
             with self._metrics.transaction_seconds.time():
                 async with deadline, connection.transaction():
                     if claim is not None:
-                        await self.positions.check_epochs(connection, claim.epochs)
+                        await self.positions.check_epochs(
+                            connection, self.cluster_id, claim.epochs, claim.applied
+                        )
                     await self.outbox.delete_batches(connection, published)
                     await work(tx)
                     checkpoint("after-decode")
@@ -122,6 +132,16 @@ class Committer:
         ranges = [OffsetRange(one.topic, one.partition, one.offset, one.offset + 1) for one in passed_over]
         if claim.missing or ranges:
             await self.positions.note_unaccounted(connection, self.cluster_id, [*claim.missing, *ranges])
+        now_s = self._clock.monotonic()
+        if now_s - self._ends_noted_at_s >= _NOTE_ENDS_EVERY_S:
+            await self.note_published(connection, {number for _, number in claim.epochs})
+            self._ends_noted_at_s = now_s
+
+    async def note_published(self, connection: Connection, partitions: AbstractSet[int]) -> None:
+        """Store how far this process has published to partitions with these numbers, which it owns."""
+        ends = {one: end for one, end in self._publisher.ends.items() if one[1] in partitions}
+        if ends:
+            await self.positions.note_published(connection, self.cluster_id, ends)
 
     async def _write_rejections(self, connection: Connection, rejections: list[Rejection]) -> None:
         if not rejections:

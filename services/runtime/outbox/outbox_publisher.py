@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
+from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.send_queue import OrderedSend
 from services.runtime.outbox.outbox_table import OutboxBatch, OutboxRow
 from services.runtime.process.errors import Retry
@@ -34,6 +35,8 @@ class OutboxPublisher:
         self._waiting: deque[OutboxBatch] = deque()
         self._sending: OrderedSend | None = None
         self._published: list[int] = []
+        self.ends: dict[TopicPartition, int] = {}
+        """The offset after the last record that was published to each partition since they were prepared."""
 
     @property
     def own_batches(self) -> list[int]:
@@ -70,6 +73,7 @@ class OutboxPublisher:
                         )
                 with self._reporting_health(), self._metrics.publish_seconds.time():
                     await self._producer.finish_send(self._sending)
+                self.ends.update(self._sending.ends)
                 self._sending = None
                 self._waiting.popleft()
                 self._published.append(batch.number)
@@ -83,7 +87,8 @@ class OutboxPublisher:
         """
         async with self._one_at_a_time:
             with self._reporting_health():
-                await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
+                ends = await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
+            self.ends.update(ends)
 
     def take_published(self) -> list[int]:
         """Hand over the numbers of the published batches, for the next transaction to delete."""

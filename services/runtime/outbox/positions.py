@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
 
+import psycopg
+
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Fault, Halt
@@ -16,6 +18,10 @@ class PartitionsFenced(Fault):
     def __init__(self, partitions: Sequence[TopicPartition]) -> None:
         super().__init__(f"another process took over {_listed(partitions)}; this one leaves them alone")
         self.partitions = tuple(partitions)
+
+
+class DatabaseWentBack(psycopg.OperationalError):
+    """PostgreSQL holds other positions than those that it stored last: it was restored while this ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +100,39 @@ class PositionStore:
         )
         return {(topic, partition): epoch async for topic, partition, epoch in cursor}
 
-    async def check_epochs(self, connection: Connection, epochs: Mapping[TopicPartition, int]) -> None:
+    async def check_epochs(
+        self,
+        connection: Connection,
+        cluster_id: str,
+        epochs: Mapping[TopicPartition, int],
+        applied: Mapping[TopicPartition, int | None],
+    ) -> None:
         """Check that we still own these partitions, and make new owners wait until the transaction ends.
+
+        `applied` holds what was read or stored last of each: the next offset, None for no row.
 
         Raises:
             PartitionsFenced: another process became the owner of one of them.
+            DatabaseWentBack: another offset is stored.
         """
         partitions = sorted(epochs)
         cursor = await connection.execute(
             f"""
-            SELECT topic, partition, epoch FROM {self._schema}.epoch
-            WHERE (topic, partition) IN (SELECT * FROM unnest(%s::text[], %s::int4[]))
-            ORDER BY topic, partition FOR SHARE
+            SELECT e.topic, e.partition, e.epoch, a.next_offset
+            FROM {self._schema}.epoch e LEFT JOIN {self._schema}.applied a
+                ON a.cluster_id = %s AND a.topic = e.topic AND a.partition = e.partition
+            WHERE (e.topic, e.partition) IN (SELECT * FROM unnest(%s::text[], %s::int4[]))
+            ORDER BY e.topic, e.partition FOR SHARE OF e
             """,
-            _columns(partitions),
+            (cluster_id, *_columns(partitions)),
         )
-        stored = {(topic, partition): epoch async for topic, partition, epoch in cursor}
-        lost = [partition for partition in partitions if stored.get(partition) != epochs[partition]]
+        stored = {(topic, partition): (epoch, offset) async for topic, partition, epoch, offset in cursor}
+        lost = [one for one in partitions if stored.get(one, (None, None))[0] != epochs[one]]
         if lost:
             raise PartitionsFenced(lost)
+        back = [one for one, offset in sorted(applied.items()) if stored[one][1] != offset]
+        if back:
+            raise DatabaseWentBack(f"PostgreSQL went back in {_listed(back)}: positions are read again")
 
     async def applied(
         self, connection: Connection, cluster_id: str, partitions: Sequence[TopicPartition]
@@ -206,6 +226,33 @@ class PositionStore:
             (cluster_id, *_columns(partitions)),
         )
         return {(topic, partition): count async for topic, partition, count in cursor}
+
+    async def published(
+        self, connection: Connection, cluster_id: str, topics: Sequence[str]
+    ) -> dict[TopicPartition, int]:
+        """Return how far the logs of these topics, which this service writes, are known."""
+        cursor = await connection.execute(
+            f"""
+            SELECT topic, partition, next_offset FROM {self._schema}.published
+            WHERE cluster_id = %s AND topic = ANY(%s)
+            """,
+            (cluster_id, list(topics)),
+        )
+        return {(topic, partition): offset async for topic, partition, offset in cursor}
+
+    async def note_published(
+        self, connection: Connection, cluster_id: str, ends: Mapping[TopicPartition, int]
+    ) -> None:
+        """Store that these logs are known up to these offsets."""
+        partitions = sorted(ends)
+        await connection.execute(
+            f"""
+            INSERT INTO {self._schema}.published (cluster_id, topic, partition, next_offset)
+            SELECT %s, * FROM unnest(%s::text[], %s::int4[], %s::int8[])
+            ON CONFLICT (cluster_id, topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset
+            """,
+            (cluster_id, *_columns(partitions), [ends[one] for one in partitions]),
+        )
 
 
 async def adopt_cluster(connection: Connection, schema: str, cluster_id: str) -> None:

@@ -3,6 +3,7 @@
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.runtime.consumer.published_check import FoundRecords, PublishedTopics
 from services.runtime.outbox.positions import adopt_cluster
 from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
@@ -52,6 +53,52 @@ async def test_a_database_from_a_backup_catches_up_though_kafka_is_ahead(sample:
 
     async with sample.consumer()():
         await until(lambda: len(sample.effects()) == 10, "the lost effects")
+
+
+async def test_a_database_that_goes_back_while_the_service_runs_is_noticed_by_the_next_batch(
+    sample: Sample,
+) -> None:
+    await sample.send(range(10))
+    process = sample.consumer()
+    async with process():
+        await until(lambda: len(sample.effects()) == 10)
+        with psycopg.connect(sample.database_url) as conn:
+            conn.execute("DELETE FROM sample.effect WHERE place >= 6")
+            conn.execute("UPDATE sample.applied SET next_offset = 6, last_crc = NULL WHERE partition = 0")
+
+        await sample.send([10])
+
+        await until(lambda: sample.effects() == [str(number) for number in range(11)], "the lost effects")
+        assert process.value("rapport_retries_total", reason="database") == 1
+
+
+async def test_what_a_service_published_and_its_database_lacks_is_taken_up_at_the_next_assignment(
+    sample: Sample,
+) -> None:
+    await sample.send(range(10))
+    async with sample.consumer()():
+        await until(lambda: len(sample.effects()) == 10)
+    assert sample.query("SELECT next_offset FROM sample.published WHERE partition = 0") == [(10,)]
+    found: list[str] = []
+
+    async def take_up(_connection: object, records: FoundRecords) -> int:
+        found.extend((record.value or b"").decode() for record in records.records)
+        assert records.read_until == {sample.topic: 10}
+        return len(records.records)
+
+    published = PublishedTopics([sample.out], take_up)
+    async with sample.consumer(published=published)():
+        pass
+    assert found == []  # everything that follows in the log would be new
+
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("UPDATE sample.published SET next_offset = 7")
+    async with sample.consumer(published=published)():
+        pass
+    assert found == ["7", "8", "9"]
+    async with sample.consumer(published=published)():
+        pass
+    assert found == ["7", "8", "9"]
 
 
 async def test_an_empty_database_begins_at_the_beginning_whatever_was_committed(sample: Sample) -> None:

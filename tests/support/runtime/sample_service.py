@@ -15,10 +15,11 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from deploy.postgres.runtime_tables import add_halts, add_unaccounted, create_v1
+from deploy.postgres.runtime_tables import add_halts, add_published, add_unaccounted, create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
+from services.runtime.consumer.published_check import NOTHING_PUBLISHED, PublishedTopics
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
@@ -101,6 +102,7 @@ class Sample:
             conn.execute(create_v1(SCHEMA))
             conn.execute(add_halts(SCHEMA))
             conn.execute(add_unaccounted(SCHEMA))
+            conn.execute(add_published(SCHEMA))
             conn.execute(TABLES)
 
     def create_topics(self) -> None:
@@ -159,6 +161,7 @@ class Sample:
         owner_of: OwnerOf = no_owner,
         parallel_transactions: int = 1,
         transaction_deadline_s: float = BatchLimits().transaction_deadline_s,
+        published: PublishedTopics = NOTHING_PUBLISHED,
     ) -> "Running":
         """Return a process of the service that is not started yet."""
         metrics = Metrics(SCHEMA, reject_reasons=("refused",))
@@ -166,7 +169,7 @@ class Sample:
         consumer = BatchConsumer(
             SCHEMA,
             ConsumedTopics(topics or [self.topic], group=f"{self.name}-group", co_partitioned=co_partitioned),
-            RecordHandling(self.handle, self.rejection_event, owner_of),
+            RecordHandling(self.handle, self.rejection_event, owner_of, published),
             BatchLimits(
                 max_records=max_records,
                 parallel_transactions=parallel_transactions,

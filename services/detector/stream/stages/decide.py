@@ -14,7 +14,7 @@ async def decide(batch: Batch, _tools: Tools) -> None:
 
 def _decide_all(batch: Batch) -> None:
     for dyad in batch.dyads.values():
-        if dyad.touched or dyad.responses or batch.day is not None:
+        if dyad.touched or dyad.responses or dyad.is_restored or batch.day is not None:
             _decide(dyad, batch)
 
 
@@ -29,7 +29,11 @@ def _decide(dyad: DyadWork, batch: Batch) -> None:
     decision = Decision(folded, before.emitted, before.answers, day)
     newest_changed = any(version.order == folded.last for version in dyad.touched.values())
     dyad.episode_changes, emitted = compute_changes(
-        dyad.id, decision, dyad.practice.alert_window(batch.tx.now), newest_changed=newest_changed
+        dyad.id,
+        decision,
+        dyad.practice.alert_window(batch.tx.now),
+        newest_changed=newest_changed,
+        revision_floor=dyad.revision_floor,
     )
     dyad.decision = Decision(folded, emitted, before.answers, day)
     count = len(folded.episodes)

@@ -12,6 +12,11 @@ from services.detector.domain.outcomes import Count
 from services.detector.domain.session_risk import SessionRisk, stored_session_risk
 from services.detector.storage.ratings import COLUMNS, version_of
 from services.detector.stream.batch import SESSIONS_ON_THE_LOOP, Batch, Tools
+from services.detector.stream.stages.restored import (
+    compare_history,
+    take_up_published,
+    withdraw_vanished,
+)
 from services.runtime.postgres.arrays import uuids
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import TooMuch
@@ -37,6 +42,9 @@ async def load(batch: Batch, tools: Tools) -> None:
     Raises:
         TooMuch: several dyads have more than `MOST_SESSIONS` together, so that the batch is better halved.
     """
+    is_restored = any(dyad.is_restored for dyad in batch.dyads.values())
+    if is_restored:
+        await take_up_published(batch)
     refolded: dict[DyadId, DyadWork] = {}
     for dyad in batch.dyads.values():
         has_older = dyad.history_revision > len(dyad.touched)
@@ -55,6 +63,8 @@ async def load(batch: Batch, tools: Tools) -> None:
         await _read_histories(batch.tx.conn, refolded, tools.catalogue)
     for dyad in batch.dyads.values():
         dyad.sort_sessions()
+    if is_restored:
+        withdraw_vanished(batch)
 
 
 async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:
@@ -79,6 +89,9 @@ def _add_history(
         if dyad.changed_from is not None and version.order >= dyad.changed_from:
             session.stored = None
         dyad.add_session(session)
+    for dyad in dyads.values():
+        if dyad.is_restored:
+            compare_history(dyad)
 
 
 def _take_stored(session: SessionWork, columns: Sequence[object], catalogue: Catalogue) -> None:

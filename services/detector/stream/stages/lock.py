@@ -26,8 +26,9 @@ ON CONFLICT (dyad_id) DO UPDATE SET key = EXCLUDED.key, partition = EXCLUDED.par
     WHERE d.key <> EXCLUDED.key OR d.partition <> EXCLUDED.partition
 """
 _READ = """
-SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision
-FROM detector.dyad WHERE dyad_id = ANY(%b::uuid[])
+SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision, revision_floor,
+    EXISTS (SELECT FROM detector.published_before p WHERE p.dyad_id = d.dyad_id)
+FROM detector.dyad d WHERE dyad_id = ANY(%b::uuid[])
 """
 
 _decode = msgspec.msgpack.Decoder(Decision).decode
@@ -71,8 +72,9 @@ async def _lock(conn: Connection, dyads: Sequence[DyadWork]) -> None:
 
 async def _read(conn: Connection, dyads: Mapping[DyadId, DyadWork]) -> None:
     rows = await (await conn.execute(_READ, (uuids(dyads),), binary=True)).fetchall()
-    for id_, history_revision, revision, model, snapshot, decision in rows:
+    for id_, history_revision, revision, model, snapshot, decision, floor, is_restored in rows:
         dyad = dyads[id_]
+        dyad.revision_floor, dyad.is_restored = floor, is_restored
         dyad.history_revision = history_revision
         practice = dyad.practice
         if revision == history_revision and model == practice.model.version and snapshot is not None:

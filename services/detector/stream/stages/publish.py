@@ -67,7 +67,8 @@ def _publish_assessment(batch: Batch, dyad: DyadWork, session: SessionWork, numb
     if packed == session.numbers:
         return
     session.numbers = packed
-    session.revision += 1
+    session.is_new = session.revision == 0
+    session.revision = max(session.revision, dyad.revision_floor) + 1
     at = dyad.caused_at or batch.tx.now
     # The hash covers all that varies, so equal ids mean equal bytes, also after a restored backup.
     hashed = sha256(packed + pack(at)).hexdigest()

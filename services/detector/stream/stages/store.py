@@ -7,10 +7,11 @@ from uuid import UUID
 
 import msgspec
 
-from services.detector.contracts import Changed, encode
+from services.detector.contracts import Changed, ChangedEvent, encode
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import episode_status
 from services.detector.domain.episodes import NO_EPISODE_STEP
+from services.detector.storage.published_before import settle
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import (
     bigints,
@@ -89,10 +90,10 @@ async def store(batch: Batch, _tools: Tools) -> None:
     if rows:
         await _write_assessments(batch.tx.conn, rows)
     dyads = list(batch.dyads.values())
-    await _write_grown(batch.tx.conn, [dyad for dyad in dyads if dyad.touched])
-    await _write_dyads(
-        batch.tx.conn, [d for d in dyads if not d.touched and d.decision is not d.decision_before]
-    )
+    grown = [dyad for dyad in dyads if dyad.touched or dyad.is_restored]
+    await _write_grown(batch.tx.conn, grown)
+    others = [dyad for dyad in dyads if not dyad.touched and not dyad.is_restored]
+    await write_dyads(batch.tx.conn, [d for d in others if d.decision is not d.decision_before])
 
 
 def _row(dyad: DyadWork, session: SessionWork) -> _Row:
@@ -142,7 +143,8 @@ async def _write_grown(conn: Connection, dyads: Sequence[DyadWork]) -> None:
         )
 
 
-async def _write_dyads(conn: Connection, dyads: Sequence[DyadWork]) -> None:
+async def write_dyads(conn: Connection, dyads: Sequence[DyadWork]) -> None:
+    """Write what was decided of dyads, and their histories' revisions, without new snapshots."""
     if dyads:
         await conn.execute(
             _DYADS,
@@ -171,6 +173,12 @@ async def store_episodes(batch: Batch, _tools: Tools) -> None:
     events = [event for dyad in changed for event in dyad.episode_events]
     if events:
         await _write_changes(batch.tx.conn, events, batch.tx.now)
+    restored = {id_: dyad for id_, dyad in batch.dyads.items() if dyad.is_restored}
+    if restored:
+        before = [
+            one for dyad in restored.values() for one in dyad.published if isinstance(one, ChangedEvent)
+        ]
+        await settle(batch.tx.conn, restored.keys(), before)
 
 
 async def _write_episodes(conn: Connection, dyads: Sequence[DyadWork]) -> None:
