@@ -1,5 +1,7 @@
 """A restored database takes up the answers that it lacks, and sends mail again only as the same message."""
 
+import httpx
+
 from schemas.events import Answer
 from schemas.topics import THERAPIST_RESPONDED
 from services.notifier.inbox import answers_before
@@ -12,12 +14,10 @@ from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver
 
 
-async def answer(notifier: NotifierDriver, given: Answer) -> None:
+async def answer(browser: httpx.AsyncClient, given: Answer) -> None:
     """Give an answer on the item's page."""
-    async with notifier.browser() as browser:
-        await signed_in(notifier, browser)
-        csrf = csrf_in(await browser.get(ITEM))
-        await browser.post(f"{ITEM}/answers", data={"answer": given.value, "csrf": csrf})
+    csrf = csrf_in(await browser.get(ITEM))
+    await browser.post(f"{ITEM}/answers", data={"answer": given.value, "csrf": csrf})
 
 
 async def find(notifier: NotifierDriver, *, count: int = 99) -> int:
@@ -55,13 +55,15 @@ async def test_an_answer_given_after_the_backup_stands_again_and_the_next_one_co
     notifier: NotifierDriver,
 ) -> None:
     await notifier.handle(changed())
-    await answer(notifier, Answer.DISCUSSED)
-    await go_back(notifier, item=True)
+    async with notifier.browser() as browser:
+        await signed_in(notifier, browser)
+        await answer(browser, Answer.DISCUSSED)
+        await go_back(notifier, item=True)
 
-    assert (await find(notifier), await find(notifier)) == (1, 0)
-    assert await notifier.rows("SELECT answer, answer_revision FROM notifier.item") == [("discussed", 1)]
+        assert (await find(notifier), await find(notifier)) == (1, 0)
+        assert await notifier.rows("SELECT answer, answer_revision FROM notifier.item") == [("discussed", 1)]
 
-    await answer(notifier, Answer.UNDONE)
+        await answer(browser, Answer.UNDONE)
     assert [(one.answer, one.answer_revision) for one in notifier.answers()] == [
         (Answer.DISCUSSED, 1),
         (Answer.UNDONE, 2),
@@ -70,9 +72,10 @@ async def test_an_answer_given_after_the_backup_stands_again_and_the_next_one_co
 
 async def test_an_answer_waits_for_an_item_that_is_newer_than_the_backup(notifier: NotifierDriver) -> None:
     await notifier.handle(changed())
-    await answer(notifier, Answer.DISCUSSED)
-    await answer(notifier, Answer.UNDONE)
-    await answer(notifier, Answer.WILL_DISCUSS)
+    async with notifier.browser() as browser:
+        await signed_in(notifier, browser)
+        for given in (Answer.DISCUSSED, Answer.UNDONE, Answer.WILL_DISCUSS):
+            await answer(browser, given)
     await go_back(notifier, item=False)
 
     assert (await find(notifier, count=2), await find(notifier)) == (2, 1)
