@@ -81,6 +81,12 @@ class DetectorMetrics:
             "When the daily sweep last finished all partitions of this process.",
             registry=registry,
         )
+        self.blocked_since = Gauge(
+            "rapport_blocked_oldest_timestamp_seconds",
+            "When the rating or answer that has waited longest was read; 0: none waits, or another detector"
+            " looks.",
+            registry=registry,
+        )
         self.model = Info(
             "rapport_model",
             "The model that scores practices without a model of their own.",

@@ -23,6 +23,7 @@ ALERTS = [
     "RejectedRising",
     "RecordUnprocessable",
     "RecordsUnaccounted",
+    "RatingsBlocked",
     "ModelMissing",
     "DeliveryFailing",
 ]

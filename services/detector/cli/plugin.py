@@ -1,12 +1,12 @@
 """The detector's plugin for `rapport`: commands, options of a practice, and answers to `why` and `doctor`."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from services.detector.cli.commands import register
+from services.detector.cli.table_checks import check
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
 from services.runtime.process.cli_plugin import (
-    CheckResult,
     Connection,
     KnownRecord,
     LogEnd,
@@ -14,7 +14,6 @@ from services.runtime.process.cli_plugin import (
     StoredEvent,
     Tenant,
     TraceLine,
-    Verdict,
 )
 
 _PUT = """
@@ -48,15 +47,6 @@ WHERE d.practice_id = %s AND r.session_id = %s ORDER BY d.accepted_at
 _CHANGES = """
 SELECT changed_at, change, revision, kept_back FROM detector.episode_change
 WHERE practice_id = %s AND session_id = %s ORDER BY changed_at, revision
-"""
-_STATE = """
-SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval '5 minutes'),
-    (SELECT count(*) FROM detector.rejection WHERE recorded_at > now() - interval '1 day'),
-    (SELECT min(day) FROM detector.sweep),
-    (SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL),
-    (SELECT coalesce(sum(next_offset - from_offset), 0) FROM detector.unaccounted),
-    (SELECT count(*) FROM detector.blocked WHERE reason = 'session-in-other-dyad'),
-    (SELECT string_agg(DISTINCT practice_id, ', ') FROM detector.blocked WHERE reason = 'model-not-loaded')
 """
 _BLOCKED = """
 SELECT recorded_at, rating_id, reason FROM detector.blocked WHERE practice_id = %s AND session_id = %s
@@ -190,52 +180,6 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     for at, change, revision, kept in await (await conn.execute(_CHANGES, (tenant, session))).fetchall():
         lines.append(TraceLine(at, f"episode {change} (revision {revision})", _KEPT_BACK_TEXTS[kept]))
     return lines
-
-
-async def check(conn: Connection) -> list[CheckResult]:
-    """Check that events are published, count rejections of the last day, and check that the sweep runs."""
-    row = await (await conn.execute(_STATE)).fetchone()
-    waiting, rejected, swept, opened, unaccounted, blocked, unscored = row or (0, 0, None, 0, 0, 0, None)
-    today = datetime.now().astimezone().date()
-    late = swept is not None and today - swept > timedelta(days=2)
-    return [
-        CheckResult(
-            "detector outbox",
-            Verdict.BAD if waiting else Verdict.GOOD,
-            f"{waiting} events have waited for more than 5 minutes",
-            "check that the detector runs and Kafka answers" if waiting else "",
-        ),
-        CheckResult(
-            "rejected ratings",
-            Verdict.NOTICE if rejected else Verdict.GOOD,
-            f"{rejected} records were rejected in the last 24 hours",
-            "see `rapport rejected list`; `rapport rejected replay` publishes them again" if rejected else "",
-        ),
-        CheckResult(
-            "accepted ratings",
-            Verdict.BAD if unaccounted else Verdict.GOOD,
-            f"{unaccounted} records were passed over or are missing in the log",
-            "see docs/runbooks/RecordsUnaccounted.md" if unaccounted else "",
-        ),
-        CheckResult(
-            "blocked ratings",
-            Verdict.BAD if unscored else Verdict.NOTICE if blocked else Verdict.GOOD,
-            f"no detector has loaded the model of {unscored}"
-            if unscored
-            else f"{blocked} ratings wait until their session is taken back elsewhere",
-            "set DETECTOR_OTHER_MODEL_DIRS, or `rapport models activate`"
-            if unscored
-            else "the practice withdraws the rating that was filed first"
-            if blocked
-            else "",
-        ),
-        CheckResult(
-            "daily sweep",
-            Verdict.BAD if late else Verdict.GOOD,
-            f"last complete on {swept}; {opened} episodes open" if swept else "has not run yet",
-            "check that a detector owns every partition" if late else "",
-        ),
-    ]
 
 
 async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:

@@ -21,6 +21,7 @@ from services.detector.jobs.renew_thresholds import add_threshold, newest_thresh
 from services.detector.jobs.take_up_blocked import MOST_AT_ONCE, take_up_blocked
 from services.detector.jobs.weekly_jobs import WeeklyJob, mark_tried, practices_due
 from services.detector.metrics import DetectorMetrics
+from services.detector.storage.blocked import read_oldest
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import run
 from services.runtime.http.health import Health
@@ -110,6 +111,8 @@ class DailySweep:
         if ROWS_PARTITION in self._consumer.owned_partitions(topics.SESSION_RATED.name):
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
             await self._take_up_blocked()
+        else:
+            self._metrics.blocked_since.set(0)
         partitions = await self._unswept(day)
         if not partitions:
             return
@@ -174,6 +177,13 @@ class DailySweep:
 
         while taken == MOST_AT_ONCE and not self._stopping.is_set():
             await self._consumer.transact(work)
+
+        async def measure(tx: Transaction) -> None:
+            oldest = await read_oldest(tx.conn)
+            since_s = 0 if oldest is None else oldest.timestamp()
+            tx.after_commit.append(lambda: self._metrics.blocked_since.set(since_s))
+
+        await self._consumer.transact(measure)
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))

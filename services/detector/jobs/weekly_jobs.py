@@ -16,10 +16,13 @@ RENEWAL_DAYS = 7
 LATEST_DAYS = 14
 """From this age of its row on a practice is renewed on any day of the week: its own was missed."""
 
-_TRIED = "SELECT practice_id FROM detector.renewal WHERE job = %s AND tried_on >= %s"
+# Clocks of replicas may differ by a day around midnight; a day further ahead is a clock's error.
+_TRIED = "SELECT practice_id FROM detector.renewal WHERE job = %s AND tried_on BETWEEN %s AND %s"
 _MARK = """
 INSERT INTO detector.renewal AS r (practice_id, job, tried_on) VALUES (%s, %s, %s)
-ON CONFLICT (practice_id, job) DO UPDATE SET tried_on = greatest(r.tried_on, EXCLUDED.tried_on)
+ON CONFLICT (practice_id, job) DO UPDATE SET tried_on = CASE
+    WHEN r.tried_on > EXCLUDED.tried_on + 1 THEN EXCLUDED.tried_on
+    ELSE greatest(r.tried_on, EXCLUDED.tried_on) END
 """
 
 
@@ -42,7 +45,8 @@ class WeeklyJob:
 
 async def practices_due(tx: Transaction, job: WeeklyJob, day: date) -> list[str]:
     """Return the practices that `job` renews on that day and has not tried yet on it, in order."""
-    tried = {practice for (practice,) in await (await tx.conn.execute(_TRIED, (job.name, day))).fetchall()}
+    rows = await tx.conn.execute(_TRIED, (job.name, day, day + timedelta(days=1)))
+    tried = {practice for (practice,) in await rows.fetchall()}
     newest = await job.newest_rows(tx)
     return sorted(one for one, last in newest.items() if one not in tried and is_due(one, last, day))
 
@@ -57,8 +61,11 @@ def is_due(practice: str, newest: date | None, day: date) -> bool:
 
     >>> is_due("north", None, date(2026, 3, 2)), is_due("north", date(2026, 3, 2), date(2026, 3, 8))
     (True, False)
+
+    A row of a day ahead was computed by a clock that was ahead: it does not put off the next one.
     """
     if newest is None or day - newest >= timedelta(days=LATEST_DAYS):
         return True
     own_day = (day.toordinal() + crc32(practice.encode())) % 7 == 0
-    return own_day and day - newest >= timedelta(days=RENEWAL_DAYS)
+    is_ahead = newest > day + timedelta(days=1)
+    return own_day and (is_ahead or day - newest >= timedelta(days=RENEWAL_DAYS))

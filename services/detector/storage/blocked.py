@@ -77,6 +77,12 @@ async def read_due(conn: Connection, loaded_models: Sequence[str], limit: int) -
     return _waiting(await (await conn.execute(_DUE, (list(loaded_models), limit), binary=True)).fetchall())
 
 
+async def read_oldest(conn: Connection) -> datetime | None:
+    """Return when the record was read that has waited longest; None when none waits."""
+    row = await (await conn.execute("SELECT min(recorded_at) FROM detector.blocked")).fetchone()
+    return None if row is None else row[0]
+
+
 async def lock_holders(conn: Connection, arrivals: Sequence[Arrival]) -> bool:
     """Make whoever takes back the ratings that block these wait until the transaction ends.
 

@@ -5,13 +5,16 @@ from datetime import timedelta
 from itertools import permutations
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from schemas.events import Answer
 from services.detector.jobs.take_up_blocked import take_up_blocked
+from services.detector.metrics import DetectorMetrics
 from services.detector.storage.model_activations import activate
 from services.detector.stream.pipeline import process
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Collision
+from tests.flow.detector.test_sweep import ALL, sweep_of
 from tests.support.detector.batch_driver import (
     NOW,
     DetectorDriver,
@@ -162,3 +165,22 @@ async def test_what_nothing_blocks_any_more_is_taken_up_by_the_sweep(detector: D
     await detector.transact(lambda tx: take_up_blocked(tx, detector.tools))
     assert await detector.rows(WAITING) == []
     assert await detector.rows("SELECT rating_id FROM detector.rating") == [("filed-again",)]
+
+
+async def test_a_gauge_says_since_when_something_waits(detector: DetectorDriver) -> None:
+    registry = CollectorRegistry()
+    metrics = DetectorMetrics(registry)
+
+    async def since(owned: frozenset[int] = ALL) -> float | None:
+        await sweep_of(detector, owned, metrics=metrics).sweep(NOW.date())
+        return registry.get_sample_value("rapport_blocked_oldest_timestamp_seconds")
+
+    assert await since() == 0
+    await detector.rate(RATED)
+    await detector.rate(FILED_AGAIN)
+    detector.now += MINUTE
+    await detector.rate({**FILED_AGAIN, "id": "filed-once-more", "session_id": "s0"})
+    assert await since() == NOW.timestamp()
+    assert await since(frozenset([1])) == 0  # another detector looks
+    await detector.rate(TAKEN_BACK)
+    assert await since() == 0

@@ -122,6 +122,17 @@ async def test_doctor_finds_no_fault_with_a_healthy_detector(detector: DetectorD
     assert {one.verdict for one in await plugin.check(detector.conn)} == {"good"}
 
 
+async def test_doctor_names_the_partitions_whose_heartbeats_stopped(detector: DetectorDriver) -> None:
+    minutes = "to_char(now() AT TIME ZONE 'utc' - interval '%s minutes', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+    rows = f"VALUES (0, {minutes % 1}), (1, {minutes % 6}), (2, {minutes % 60})"
+    await detector.rows(f"INSERT INTO detector.heartbeat (partition, minute) {rows} RETURNING 1")
+
+    assert plugin.check is not None
+    assert [one.found for one in await plugin.check(detector.conn) if one.verdict == "bad"] == [
+        "the last one of partition 1, 2 came through more than 5 minutes ago"
+    ]
+
+
 async def test_doctor_notices_rejections(detector: DetectorDriver) -> None:
     await detector.rate(body(0, GOOD, instrument="nobody-knows"))
     await detector.rows("UPDATE detector.rejection SET recorded_at = now() RETURNING 1")

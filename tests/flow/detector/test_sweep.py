@@ -41,12 +41,13 @@ def sweep_of(
     owned: frozenset[int] = ALL,
     max_dyads: int = 100,
     consumer: CountedTransactions | None = None,
+    metrics: DetectorMetrics | None = None,
 ) -> DailySweep:
     clock = ManualClock(NOW)
     return DailySweep(
         consumer or CountedTransactions(detector, owned),
         detector.tools,
-        metrics=DetectorMetrics(CollectorRegistry()),
+        metrics=metrics or DetectorMetrics(CollectorRegistry()),
         health=Health(clock, Metrics("detector")),
         clock=clock,
         every_s=60,

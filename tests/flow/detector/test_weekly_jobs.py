@@ -10,8 +10,9 @@ import pytest
 
 from services.detector.domain.thresholds import shrunk_threshold, threshold_for_false_alarms
 from services.detector.jobs import renew_thresholds
+from services.detector.jobs.daily_sweep import weekly_jobs
 from services.detector.jobs.renew_thresholds import BUCKETS, add_threshold
-from services.detector.jobs.weekly_jobs import is_due
+from services.detector.jobs.weekly_jobs import is_due, mark_tried, practices_due
 from services.runtime.outbox.transaction import Transaction
 from tests.flow.detector.test_sweep import ALL, CountedTransactions, sweep_of
 from tests.support.detector.batch_driver import NOW, PARTITIONS, DetectorDriver
@@ -67,6 +68,28 @@ async def test_a_threshold_equals_the_one_of_the_risks_themselves_within_a_bucke
         if share == 0.05:  # the toy model has no reference, so it knows its threshold for this share only
             expected = shrunk_threshold(expected, 0.5, len(risks))
         assert value == pytest.approx(min(max(expected, 0.02), 0.98), abs=1 / BUCKETS), share
+
+
+async def test_a_clock_that_was_ahead_does_not_put_off_what_is_renewed_weekly(
+    detector: DetectorDriver,
+) -> None:
+    far = MONDAY + timedelta(days=3650)
+    (thresholds, _) = weekly_jobs(detector.tools)
+    for day, tried in ((far, far), (MONDAY, MONDAY), (MONDAY - timedelta(days=1), MONDAY)):
+        await detector.transact(partial(mark_tried, job=thresholds, day=day, practice="north"))
+        assert await detector.rows("SELECT tried_on FROM detector.renewal") == [(tried,)]
+    await detector.transact(partial(mark_tried, job=thresholds, day=far, practice="north"))
+    due: list[str] = []
+
+    async def read_due(tx: Transaction) -> None:
+        due[:] = await practices_due(tx, thresholds, MONDAY)
+
+    await detector.transact(read_due)
+    assert due == ["north"]
+
+    week = [MONDAY + timedelta(days=day) for day in range(7)]
+    assert sum(is_due("north", far, day) for day in week) == 1
+    assert not any(is_due("north", MONDAY, day) for day in week)
 
 
 async def test_only_the_newest_sessions_up_to_now_count(
