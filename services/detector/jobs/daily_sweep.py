@@ -177,13 +177,15 @@ class DailySweep:
 
         while taken == MOST_AT_ONCE and not self._stopping.is_set():
             await self._consumer.transact(work)
+        since_s = 0.0
 
-        async def measure(tx: Transaction) -> None:
+        async def read_since(tx: Transaction) -> None:
+            nonlocal since_s
             oldest = await read_oldest(tx.conn)
-            since_s = 0 if oldest is None else oldest.timestamp()
-            tx.after_commit.append(lambda: self._metrics.blocked_since.set(since_s))
+            since_s = 0.0 if oldest is None else oldest.timestamp()
 
-        await self._consumer.transact(measure)
+        await self._consumer.transact(read_since)
+        self._metrics.blocked_since.set(since_s)
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))
