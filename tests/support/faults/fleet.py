@@ -186,9 +186,10 @@ class Fleet:
         return str(issued.secret)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-        """Return the rows of a query; the connection does not go over the link."""
+        """Return the rows of a statement, if it has any; the connection does not go over the link."""
         with psycopg.connect(self.database_url, autocommit=True, connect_timeout=5) as conn:
-            return conn.execute(sql.encode(), parameters or None).fetchall()
+            found = conn.execute(sql.encode(), parameters or None)
+            return [] if found.description is None else found.fetchall()
 
     @contextmanager
     def watched(self) -> Iterator[Callable[[str], bool]]:
