@@ -82,6 +82,9 @@ class EmptyForms(FactModel):
     count: Annotated[int, Field(ge=1)]
     of: Annotated[int, Field(ge=1)]
     """Number of last sessions that were counted, at most 8."""
+    lead: bool = False
+    """What fell in the form before them did so by less than a twentieth of the scale, or lies within the
+    client's own usual range, and nothing is clearly lower than in the first form: they are told first."""
 
 
 class Facts(FactModel):
@@ -98,6 +101,9 @@ class Facts(FactModel):
     that are low from the start; null when none fell."""
     slide: tuple[float, ...] = ()
     """The marks of the deepest component over a slide, oldest first, at least 4; empty for other shapes."""
+    began: tuple[float, ...] = ()
+    """The marks of the deepest component in its first two forms, where it went down over several forms to
+    about these, each at most a twentieth of the scale away: then that is no slide; else empty."""
     empty: EmptyForms | None = None
     """Null when the newest session has a form."""
     forms: Annotated[int, Field(ge=0)] = 0

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from lab.messages.stated_course import TINY, VISIBLE, StatedCourse, depth
+from lab.messages.stated_course import TINY, VISIBLE, StatedCourse, depth, is_under
 from schemas.facts import ComponentFact, Shape, Standing
 
 _STEP = 0.05
@@ -65,18 +65,33 @@ class FallCheck(StatedCourse):
         yield "marks are listed of a slide alone", (shape is Shape.SLIDE) == bool(self.facts.slide)
         if not self.fell:
             yield "no fall, no step and no slide", shape not in {Shape.STEP, Shape.SLIDE}
+            yield "no fall, nothing beside it", not self.facts.began
+            leads = self.facts.empty is not None and self.facts.empty.lead
+            yield "no fall, none that is slight", not leads
             return
         is_step = self._is_step()
         yield "a step is named where there is one", (shape is Shape.STEP) == is_step
+        if self.facts.empty is not None:
+            slight = all(depth(part) < _STEP * self.width - TINY or not is_under(part) for part in self.fell)
+            known = all(part.first is None for part in self.facts.components)
+            yield "empty forms lead where the fall is slight", self.facts.empty.lead == (slight and known)
         lead = self.fell[0]
         marks = self.marks(lead.component)
         runs = [marks[-count:] for count in range(4, 8) if count <= len(marks)]
         slides = [run for run in runs if run[0] - run[-1] >= depth(lead) / 2 - TINY and self._slides(run)]
+        first = marks[:2]
+        is_back = all(abs(mark - marks[-1]) <= _STEP * self.width + TINY for mark in first)
+        told = bool(slides) and is_back and not is_step
+        yield (
+            "the first marks are told where a slide comes back to them",
+            self.facts.began == (tuple(first) if told else ()),
+        )
         if shape is Shape.SLIDE:
             yield "the marks of the slide are the last ones", list(self.facts.slide) in runs
             yield "it is a slide", list(self.facts.slide) in slides
+            yield "a slide does not end where the client began", not is_back
         elif not is_step:
-            yield "a slide is named where there is one", not slides
+            yield "a slide is named where there is one", not slides or is_back
 
     def _is_step(self) -> bool:
         for part in self.fell:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from zoneinfo import ZoneInfo
 
-from lab.messages.stated_course import RatedSession
+from lab.messages.stated_course import TINY, RatedSession, depth, is_under
 from schemas.components import Component
 from schemas.facts import ComponentFact, Facts, Standing
 from schemas.wording.message_sentences import fact_sentences
@@ -12,10 +12,15 @@ from schemas.wording.wording import Wording
 
 NUMBER = re.compile(r"\d+[.,]\d")
 """A mark as a sentence shows it."""
+_CLEAR_DROP = 0.05
 
 
 def check_sentences(
-    facts: Facts, sessions: Sequence[RatedSession], wording: Wording, zone: ZoneInfo
+    facts: Facts,
+    sessions: Sequence[RatedSession],
+    scale: tuple[float, float],
+    wording: Wording,
+    zone: ZoneInfo,
 ) -> Iterator[tuple[str, bool]]:
     """Yield what the sentences state about the last of these sessions, and whether the marks say so.
 
@@ -33,6 +38,7 @@ def check_sentences(
     usuals = {wording.number(part.usual) for part in facts.components if part.usual is not None}
     slide = {wording.number(mark) for mark in facts.slide}
     first = {wording.number(part.first) for part in facts.components if part.first is not None}
+    first |= {wording.number(mark) for mark in facts.began}
     for number in NUMBER.findall(text):
         known = {*marks.values(), *usuals, *((slide | first) & earlier)}
         yield "a number is a mark or a usual level", number in known
@@ -52,7 +58,11 @@ def check_sentences(
         yield "a fall is dated", bool(facts.slide) or any(day in text for day in days)
     yield from _beside_what_fell(facts, sentences, wording)
     if not sessions[-1].marks:
-        yield "the newest session without a form is dated", wording.day(sessions[-1].session_at, zone) in text
+        day = wording.day(sessions[-1].session_at, zone)
+        yield "the newest session without a form is dated", day in text
+        clear = any(_is_clear(part, scale[1] - scale[0]) for part in facts.components)
+        leads = day in sentences[0]
+        yield "empty forms are told first, unless a clear fall is", leads == (not clear)
 
 
 def _beside_what_fell(facts: Facts, sentences: Sequence[str], wording: Wording) -> Iterator[tuple[str, bool]]:
@@ -83,6 +93,14 @@ def _beside_what_fell(facts: Facts, sentences: Sequence[str], wording: Wording) 
                 if any(name in sentence.lower() for name in names(part.component, wording))
             )
             yield "what is lower than in the first form is told with both marks", fall and len(shown) == 2
+
+
+def _is_clear(part: ComponentFact, width: float) -> bool:
+    """Return whether a component fell by more than noise, is low, or is lower than in the first form."""
+    if part.first is not None or part.standing is Standing.LOW:
+        return part.mark is not None
+    fell = part.standing is Standing.FELL and is_under(part)
+    return fell and depth(part) >= _CLEAR_DROP * width - TINY
 
 
 def names(part: Component, wording: Wording) -> set[str]:

@@ -25,7 +25,10 @@ NAMED = {Standing.FELL, Standing.LOW}
 
 
 def fact_sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> tuple[str, ...]:
-    """Return what fell, what held and what rose in the last form, then the sessions without a form."""
+    """Return what fell, what held and what rose in the last form, and the sessions without a form.
+
+    These come after a fall, and before the marks of a form in which nothing fell, or only slightly.
+    """
     return tuple(_sentences(facts, wording.with_decimals(facts.decimals), zone))
 
 
@@ -127,17 +130,16 @@ def later_sentence(told: Facts, later: Sequence[Facts], wording: Wording, zone: 
 def _sentences(facts: Facts, wording: Wording, zone: ZoneInfo) -> Iterator[str]:
     marked = [one for one in facts.components if one.mark is not None]
     fell = [one for one in marked if one.standing in NAMED]
-    if facts.shape is Shape.NO_FORM or not fell:
-        if facts.empty is not None:
-            yield _empty(facts.empty, wording, zone)
-        # Each mark stands beside its usual level here, so what is higher needs no sentence of its own.
-        yield from _form(facts, wording, zone, "empty.before" if facts.empty else "others.form")
-        yield from _below_first(marked, wording)
-        return
-    yield from _fallen(facts, fell, len(marked), wording, zone)
-    yield from _others(marked, wording)
-    if facts.empty is not None:
-        yield _empty(facts.empty, wording, zone)
+    empty = () if facts.empty is None else (_empty(facts.empty, wording, zone),)
+    below_first = tuple(_below_first(marked, wording))
+    # Each mark stands beside its usual level in `_form`, so what is higher needs no sentence of its own.
+    if facts.empty is not None and (facts.empty.lead or not (fell or below_first)):
+        yield from (*empty, *_form(facts, wording, zone, "empty.before"), *below_first)
+    elif not fell:
+        yield from (*_form(facts, wording, zone), *below_first, *empty)
+    else:
+        yield from _fallen(facts, fell, len(marked), wording, zone)
+        yield from (*_others(marked, wording), *below_first, *empty)
 
 
 def _fallen(
@@ -167,6 +169,8 @@ def _fallen(
         yield wording(
             f"fact.{key}.many", Name=_capital(_names(fell, wording)), marks=_usuals(fell, wording), **said
         )
+    if facts.began:
+        yield _named("began", fell[:1], wording, marks=_list(map(wording.number, facts.began), wording))
 
 
 def _others(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
@@ -182,7 +186,6 @@ def _others(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:
     rose = [one for one in marked if one.standing is Standing.ROSE]
     if rose:
         yield wording("fact.others.rose", marks=_usuals(rose, wording))
-    yield from _below_first(marked, wording)
 
 
 def _below_first(marked: Sequence[ComponentFact], wording: Wording) -> Iterator[str]:

@@ -191,12 +191,13 @@ class StatedComponent(Struct, frozen=True, omit_defaults=True, gc=False):
     back: bool = False
 
 
-class StatedEmptyForms(Struct, frozen=True, gc=False):
+class StatedEmptyForms(Struct, frozen=True, omit_defaults=True, gc=False):
     """`schemas.facts.EmptyForms`."""
 
     last_at: datetime
     count: int
     of: int
+    lead: bool = False
 
 
 class StatedFacts(Struct, frozen=True, omit_defaults=True):
@@ -207,6 +208,7 @@ class StatedFacts(Struct, frozen=True, omit_defaults=True):
     form_at: datetime | None = None
     since: datetime | None = None
     slide: tuple[float, ...] = ()
+    began: tuple[float, ...] = ()
     empty: StatedEmptyForms | None = None
     forms: int = 0
     decimals: int = 1

@@ -167,11 +167,15 @@ class Guidance:
 def topic_of(facts: Facts | None) -> tuple[Subject, Shape]:
     """Return what a conversation should be about: the deepest fall, or all where all fell or no form came.
 
+    No form came also where the fall before is slight, so that the empty forms are told first.
+
     >>> topic_of(None)
     (<Subject.ALL: 'all'>, <Shape.UNCLEAR: 'unclear'>)
     """
     if facts is None:
         return Subject.ALL, Shape.UNCLEAR
+    if facts.empty is not None and facts.empty.lead:
+        return Subject.ALL, Shape.NO_FORM
     marked = [one for one in facts.components if one.mark is not None]
     fell = [one.component for one in marked if one.standing in NAMED]
     if not fell or (len(fell) >= _SEVERAL and len(fell) == len(marked)):

@@ -248,6 +248,7 @@ def facts_in_units(facts: StatedFacts, instrument: Instrument) -> StatedFacts:
         facts,
         components=tuple(map(stated, facts.components)),
         slide=tuple(to_units(instrument, each) for each in facts.slide),
+        began=tuple(to_units(instrument, each) for each in facts.began),
         decimals=instrument.decimals,
     )
 

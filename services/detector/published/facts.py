@@ -10,11 +10,14 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from schemas.components import Component
 from schemas.facts import Shape, Standing
 from services.detector.contracts import StatedComponent, StatedEmptyForms, StatedFacts
 from services.detector.domain.fall import (
     CLEAR_FALL,
+    FIRST_FORMS,
     LEAST_FALL,
     LONGEST_FALL,
     LOW,
@@ -32,7 +35,7 @@ from services.detector.domain.fall import (
 )
 
 CLEAR_DROP = 0.05
-"""Less than one mark of one item is no step."""
+"""Less than one mark of one item is no step, and beside an empty form a slight fall."""
 STEP_SHARE = 0.5
 """A step, or a slide, brings at least this share of the fall."""
 SLIDE_FORMS = 4
@@ -72,14 +75,18 @@ def find_facts(sessions: Sequence[SessionMarks], opened: int, *, settled: bool =
     at_opening = sum(1 for session in sessions[:opened] if session.marks)
     fall = _fall(forms, at_opening)
     low = () if fall.named else _low_from_start(forms)
-    shape, slide = _shape(forms, fall, low, declined=empty is not None)
+    shape, marks = _shape(forms, fall, low, declined=empty is not None)
+    components = _components(forms, fall, low, settled=settled)
+    if empty is not None and fall.named and _is_slight(forms[-1], fall):
+        empty = replace(empty, lead=all(part.first is None for part in components))
     since = given[0].session_at if low else given[fall.start].session_at if fall.named else None
     return StatedFacts(
         shape=shape,
-        components=_components(forms, fall, low, settled=settled),
+        components=components,
         form_at=given[-1].session_at,
         since=since,
-        slide=slide,
+        slide=marks if shape is Shape.SLIDE else (),
+        began=marks if shape is Shape.UNCLEAR else (),
         empty=empty,
         forms=len(forms),
     )
@@ -104,6 +111,14 @@ def _empty_forms(sessions: Sequence[SessionMarks]) -> StatedEmptyForms | None:
     return StatedEmptyForms(sessions[-1].session_at, empty, len(counted))
 
 
+def _is_slight(last: Marks, fall: Fall) -> bool:
+    """Return whether all that fell did so by less than a clear drop, or within the client's own range."""
+    return all(
+        own.level - last[part] < CLEAR_DROP - ROUNDING or last[part] >= own.low - ROUNDING
+        for part, own in ((part, fall.usual[part]) for part in fall.named)
+    )
+
+
 def _fall(forms: Sequence[Marks], at_opening: int) -> Fall:
     """Return the fall at the last form, against the usual level before the episode."""
     opening = fall_at_opening(forms[:at_opening])
@@ -115,6 +130,7 @@ def _fall(forms: Sequence[Marks], at_opening: int) -> Fall:
 def _shape(
     forms: Sequence[Marks], fall: Fall, low: Sequence[Component], *, declined: bool
 ) -> tuple[Shape, tuple[float, ...]]:
+    """Return how the components came down, and the marks of a slide or of the forms that it came back to."""
     if low:
         return Shape.LOW_FROM_START, ()
     if not fall.named:
@@ -122,7 +138,12 @@ def _shape(
     if _is_step(forms, fall):
         return Shape.STEP, ()
     lead = fall.named[0]
-    slide = _slide(marks_of_part(forms, lead), fall.usual[lead].level - forms[-1][lead])
+    marks = marks_of_part(forms, lead)
+    slide = _slide(marks, fall.usual[lead].level - marks[-1])
+    began = tuple(marks[:FIRST_FORMS])
+    if slide and all(abs(mark - marks[-1]) <= CLEAR_DROP + ROUNDING for mark in began):
+        # The way back to where the client began looks like a slide, and tells less.
+        return Shape.UNCLEAR, began
     return (Shape.SLIDE, slide) if slide else (Shape.UNCLEAR, ())
 
 

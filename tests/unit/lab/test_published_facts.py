@@ -63,7 +63,7 @@ class Checks:
                 check = check_facts(facts, rated[:number], scale, opening)
                 told = [facts] if decision.step in {"opened", "deepened"} else [*told, facts]
                 for wording in WORDINGS:
-                    check.add(check_sentences(facts, rated[:number], wording, UTC_ZONE))
+                    check.add(check_sentences(facts, rated[:number], scale, wording, UTC_ZONE))
                     check.add(check_later(told[0], told[1:], rated[:number], wording, UTC_ZONE))
                     if decision.step in {"repaired", "settled"}:
                         closing = Closing(told[0], facts, settled)
@@ -165,6 +165,7 @@ def test_true_facts_violate_nothing() -> None:
         ({"lasting_of_goal": 9}, "goal: the lasting level is their middle"),
         ({"first_of_goal": 9}, "goal: first where no usual shows the fall"),
         ({"back_of_bond": True}, "bond: back near usual, or always there"),
+        ({"began": (9, 9.2)}, "the first marks are told where a slide comes back to them"),
         ({"decimals": 0}, "a wide scale is shown without decimals"),
     ],
 )
@@ -192,6 +193,19 @@ def test_a_sentence_that_the_marks_contradict_is_a_violation(
 ) -> None:
     for wording in WORDINGS:
         check = FactCheck()
-        check.add(check_sentences(stated(**false), SESSIONS, wording, UTC_ZONE))
+        check.add(check_sentences(stated(**false), SESSIONS, (0, 10), wording, UTC_ZONE))
         assert check.statements > 4
         assert check.violations == [] if violation is None else violation in check.violations
+
+
+def test_empty_forms_that_lead_before_a_clear_fall_are_a_violation() -> None:
+    sessions = [*SESSIONS, RatedSession(WEEKS[4] + timedelta(weeks=1), {})]
+    empty = {"last_at": sessions[-1].session_at, "count": 1, "of": 6}
+    for lead in (False, True):
+        facts = stated(empty={**empty, "lead": lead})
+        check = check_facts(facts, sessions, (0, 10))
+        for wording in WORDINGS:
+            check.add(check_sentences(facts, sessions, (0, 10), wording, UTC_ZONE))
+        wrong = ["empty forms lead where the fall is slight"]
+        wrong += ["empty forms are told first, unless a clear fall is"] * len(WORDINGS)
+        assert [one for one in check.violations if "empty forms" in one] == (wrong if lead else [])

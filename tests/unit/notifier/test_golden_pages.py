@@ -213,7 +213,12 @@ PAGES = {
 
 
 def page_of(name: str, locale: str = "en") -> ItemView:
-    item = item_of(PAGES[name].forms, PAGES[name].risks)
+    return read(PAGES[name], locale)
+
+
+def read(golden: GoldenPage, locale: str) -> ItemView:
+    """Return what a therapist reads of these marks."""
+    item = item_of(golden.forms, golden.risks)
     around = ItemSurroundings(CATALOGUE, GUIDANCE, PracticeOptions("north"), item.told_at)
     therapist = Therapist("north", "t-1", time_zone="Europe/Vienna", locale=locale)
     return item_view(item, therapist, around, WORDINGS.of(locale))

@@ -93,6 +93,48 @@ TABLE = [
         ],
     ),
     (
+        facts(
+            fell_from(GOAL, 2.0, 4.8), fact(BOND, UNKNOWN, 4.3, None), shape=Shape.NO_FORM,
+            empty=EmptyForms(last_at=NOW + WEEK, count=1, of=3),
+        ),
+        [
+            "At the session of 18 Nov: goals 2.0, bond 4.3.",
+            "Lower than in the first form: goals 2.0 (then 4.8).",
+            "No form came on 25 Nov (1 of the last 3).",
+        ],
+        [
+            "In der Sitzung vom 18. Nov.: Ziele 2,0; Beziehung 4,3.",
+            "Niedriger als im ersten Bogen: Ziele 2,0 (damals 4,8).",
+            "Am 25. Nov. kam kein Bogen (1 der letzten 3).",
+        ],
+    ),
+    (
+        facts(
+            fact(GOAL, FELL, 3.9), fact(BOND, HELD, 4.0),
+            empty=EmptyForms(last_at=NOW + WEEK, count=3, of=8, lead=True),
+        ),
+        [
+            "No form came on 25 Nov (3 of the last 8).",
+            "The form before, 18 Nov: goals 3.9 (usually about 4.1), bond 4.0 (usually about 4.1).",
+        ],
+        [
+            "Am 25. Nov. kam kein Bogen (3 der letzten 8).",
+            "Im Bogen davor (18. Nov.): Ziele 3,9 (sonst etwa 4,1); Beziehung 4,0 (sonst etwa 4,1).",
+        ],
+    ),
+    (
+        facts(fact(BOND, FELL, 3.0), shape=Shape.UNCLEAR).model_copy(update={"began": (3.0, 3.1)}),
+        [
+            ("The bond was lower than usual at the session of 18 Nov: 3.0,"
+            " where about 4.1 is usual for this client."),
+            "The bond is about as in the first two forms: 3.0, 3.1.",
+        ],
+        [
+            "Die Beziehung lag in der Sitzung vom 18. Nov. niedriger als sonst: 3,0 statt etwa 4,1.",
+            "Die Beziehung liegt etwa wie in den ersten beiden Bögen: 3,0; 3,1.",
+        ],
+    ),
+    (
         facts(fact(BOND, FELL, 40.4, 80.5)).model_copy(update={"decimals": 0}),
         ["The bond fell at the session of 18 Nov: 40, where about 80 is usual for this client."],
         ["Die Beziehung wurde in der Sitzung vom 18. Nov. niedriger bewertet: 40 statt sonst etwa 80."],

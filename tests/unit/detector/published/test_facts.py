@@ -232,3 +232,34 @@ def test_a_repaired_episode_tells_that_nothing_is_lower() -> None:
 def test_a_client_who_never_gave_a_form_has_no_facts_but_the_empty_forms() -> None:
     sessions = [SessionMarks(week(0), {}), SessionMarks(week(1), {})]
     assert find_facts(sessions, 2) == StatedFacts(Shape.NO_FORM, empty=StatedEmptyForms(week(1), 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("goals", "lead"),
+    [
+        ([9, 9, 9, 9, 9, 8.6, NONE], True),
+        ([9, 9, 9, 9, 9, 8.5, NONE], False),
+        ([6, 8, 6, 8, 6, 8, 6, NONE], True),
+        ([9, 9, 9, 9, 9, 9, NONE], False),
+    ],
+)
+def test_empty_forms_lead_where_the_fall_before_is_slight_or_usual(
+    goals: list[float | None], *, lead: bool
+) -> None:
+    facts = opened_at_the_end(goal=goals)
+    assert facts.empty is not None
+    assert facts.empty.lead == lead
+
+
+def test_empty_forms_do_not_lead_where_something_is_clearly_lower_than_in_the_first_form() -> None:
+    facts = opened_at_the_end(goal=[9, 9, 9, 8.6, NONE], task=[9, NONE, NONE, 5, NONE])
+    assert standings(facts) == [(GOAL, Standing.FELL), (TASK, Standing.UNKNOWN)]
+    assert facts.empty == StatedEmptyForms(week(4), count=1, of=5)
+
+
+def test_a_way_down_that_ends_where_the_client_began_is_no_slide() -> None:
+    rise = [3, 3.1, 6, 8, 8.1, 8]
+    back = opened_at_the_end(goal=[*rise, 6.5, 5, 3.5])
+    assert (back.shape, back.slide, back.began) == (Shape.UNCLEAR, (), (0.3, 0.31))
+    above = opened_at_the_end(goal=[*rise, 7, 6, 5])
+    assert (above.shape, above.slide, above.began) == (Shape.SLIDE, (0.8, 0.7, 0.6, 0.5), ())
