@@ -29,15 +29,15 @@ PAGES = {
         ],
     ),
     "so does a fall within what this client usually marks": GoldenPage(
-        (*SPREAD, (4.2, 3.3, 4.1), None),
-        {7: 0.6},
+        (*SPREAD, (4.2, 3.3, 4.1), None, None, None),
+        {9: 0.6},
         [
-            "No form came on 14 Oct (1 of the last 8).",
+            "No form came on 28 Oct (3 of the last 8).",
             ("The form before, 7 Oct: goals 3.3 (usually about 3.7), bond 4.2 (usually about 4.2),"
              " tasks 4.1 (usually about 4.1)."),
         ],
         [
-            "Am 14. Okt. kam kein Bogen (1 der letzten 8).",
+            "Am 28. Okt. kam kein Bogen (3 der letzten 8).",
             ("Im Bogen davor (7. Okt.): Ziele 3,3 (sonst etwa 3,7); Beziehung 4,2 (sonst etwa 4,2);"
              " Aufgaben 4,1 (sonst etwa 4,1)."),
         ],
