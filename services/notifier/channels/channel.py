@@ -4,6 +4,7 @@ Each outgoing channel is the module of the same name in this folder.
 """
 
 import re
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -73,6 +74,8 @@ class DeliveryReason(StrEnum):
     """The receiver took too long to answer."""
     BUSY = "busy"
     """The receiver refused the message for now."""
+    NOT_TRUSTED = "not-trusted"
+    """The receiver's certificate or version of TLS is not accepted, or it offers no TLS."""
     NOT_SIGNED_IN = "not-signed-in"
     """The mail server does not accept our credentials; the message waits until an operator corrects them."""
     SERVER_REFUSES = "server-refuses"
@@ -160,6 +163,8 @@ class WorthRetrying:
     """The attempt failed; a later one may succeed."""
 
     reason: DeliveryReason
+    after_s: float = 0.0
+    """How long the receiver asks to be left alone, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,17 @@ class NotWorthRetrying:
 
 
 SendResult = Sent | WorthRetrying | NotWorthRetrying
+
+
+def is_tls_failure(error: BaseException) -> bool:
+    """Return whether an error, or what caused it, is that both sides could not agree on TLS they trust."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            # A connection that ends within TLS was cut: this says nothing about trust.
+            return not isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError)
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 class OutgoingChannel(Protocol):

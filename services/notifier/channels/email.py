@@ -22,6 +22,7 @@ from services.notifier.channels.channel import (
     SendResult,
     Sent,
     WorthRetrying,
+    is_tls_failure,
 )
 from services.notifier.settings import MailSettings
 from services.notifier.wording import Wordings
@@ -146,7 +147,7 @@ def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetryin
 
     A permanent refusal (5xx) is final only where it is about a recipient or the mail's content. Where it is
     about our connection, our sender or our right to send, it concerns every mail of that time, until an
-    operator has corrected it.
+    operator has corrected it; so does a reply that means nothing.
     """
     match error:
         case SMTPRecipientsRefused():
@@ -155,12 +156,14 @@ def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetryin
             reason = DeliveryReason.NOT_SIGNED_IN
         case ServerReply() if _is_temporary(error):
             reason = DeliveryReason.BUSY
-        case SMTPDataError():
+        case SMTPDataError() if _is_permanent(error):
             return NotWorthRetrying(DeliveryReason.REFUSED)
         case ServerReply():
             reason = DeliveryReason.SERVER_REFUSES
         case TimeoutError():
             reason = DeliveryReason.TIMED_OUT
+        case _ if is_tls_failure(error) or _offers_no_tls(error):
+            reason = DeliveryReason.NOT_TRUSTED
         case _:
             reason = DeliveryReason.UNREACHABLE
     return WorthRetrying(reason)
@@ -169,13 +172,22 @@ def result_of(error: SMTPException | OSError) -> WorthRetrying | NotWorthRetryin
 def _result_of_recipients(error: SMTPRecipientsRefused) -> WorthRetrying | NotWorthRetrying:
     if all(_is_temporary(refusal) for refusal in error.recipients):
         return WorthRetrying(DeliveryReason.BUSY)
-    if any(_POLICY.match(refusal.message) for refusal in error.recipients):
+    if any(not _is_permanent(one) or _POLICY.match(one.message) for one in error.recipients):
         return WorthRetrying(DeliveryReason.SERVER_REFUSES)
     return NotWorthRetrying(DeliveryReason.ADDRESS_REFUSED)
 
 
 def _is_temporary(error: ServerReply) -> bool:
     return 400 <= error.code < 500
+
+
+def _is_permanent(error: ServerReply) -> bool:
+    return 500 <= error.code < 600
+
+
+def _offers_no_tls(error: Exception) -> bool:
+    # aiosmtplib has no class of its own for it.
+    return type(error) is SMTPException and "STARTTLS" in str(error)
 
 
 CHANNEL = ChannelDefinition(settings=MailSettings, build=Email, needs_address=True)

@@ -6,9 +6,10 @@ import binascii
 import ipaddress
 import json
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from services.notifier.channels.channel import (
     SendResult,
     Sent,
     WorthRetrying,
+    is_tls_failure,
 )
 from services.notifier.settings import WebhookSettings
 from services.notifier.wording import Wordings
@@ -124,6 +126,8 @@ class Webhook:
     def __init__(self, settings: WebhookSettings, _wordings: Wordings) -> None:
         self._settings = settings
         self._breaker = HostBreaker()
+        # Read once: for each webhook anew, the certificates of the system would hold up everything else.
+        self._tls = httpx.create_ssl_context(trust_env=False)
 
     async def send(self, message: Message) -> SendResult:
         """Post one event; any status from 200 to 299 means that it was accepted."""
@@ -136,19 +140,20 @@ class Webhook:
         payload = webhook_body(message)
         headers = signed_headers(message, payload, contact.secret)
         try:
-            status = await self._post(contact.url, payload, headers)
+            status, retry_after = await self._post(contact.url, payload, headers)
         except ForbiddenTargetError:
             return NotWorthRetrying(DeliveryReason.FORBIDDEN_TARGET)
         except (httpx.TimeoutException, TimeoutError):
             self._breaker.note(host, answered=False)
             return WorthRetrying(DeliveryReason.TIMED_OUT)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ssl.SSLError, UnicodeError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             self._breaker.note(host, answered=False)
-            return WorthRetrying(DeliveryReason.UNREACHABLE)
+            trusted = not is_tls_failure(error)
+            return WorthRetrying(DeliveryReason.UNREACHABLE if trusted else DeliveryReason.NOT_TRUSTED)
         self._breaker.note(host, answered=True)
-        return result_of(status)
+        return result_of(status, asked_pause_s(retry_after, message.attempted_at))
 
-    async def _post(self, url: str, payload: str, headers: Mapping[str, str]) -> int:
+    async def _post(self, url: str, payload: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
         parts = urlsplit(url)
         if parts.scheme not in self._settings.schemes or not parts.hostname or parts.username:
             raise ForbiddenTargetError
@@ -156,21 +161,25 @@ class Webhook:
             # The name is resolved once and that address is used: a name that resolves differently the
             # second time cannot evade the check.
             address = await self._resolve(parts.hostname, parts.port or _PORTS[parts.scheme])
-            target = httpx.URL(url).copy_with(host=address)
+            named = httpx.URL(url)
             async with (
                 httpx.AsyncClient(
-                    follow_redirects=False, trust_env=False, timeout=self._settings.webhook_timeout_s
+                    verify=self._tls,
+                    follow_redirects=False,
+                    trust_env=False,
+                    timeout=self._settings.webhook_timeout_s,
                 ) as client,
                 client.stream(
                     "POST",
-                    target,
+                    named.copy_with(host=address),
                     content=payload.encode(),
-                    headers={**headers, "Host": parts.netloc},
-                    extensions={"sni_hostname": parts.hostname},
+                    # As the name is written on the wire, where it has letters beyond ASCII.
+                    headers={**headers, "Host": named.netloc.decode("ascii")},
+                    extensions={"sni_hostname": named.raw_host.decode("ascii")},
                 ) as response,
             ):
                 # The response's body is not needed and could be endless: it is not read.
-                return response.status_code
+                return response.status_code, response.headers.get("retry-after")
 
     async def _resolve(self, host: str, port: int) -> str:
         resolved = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -223,8 +232,11 @@ def signed_headers(message: Message, payload: str, secret: str) -> dict[str, str
     }
 
 
-def result_of(status: int) -> SendResult:
-    """Return whether a response's status means accepted, worth a retry, or refused for good."""
+def result_of(status: int, pause_s: float = 0.0) -> SendResult:
+    """Return whether a response's status means accepted, worth a retry, or refused for good.
+
+    `pause_s` is how long the receiver asks to be left alone.
+    """
     if 200 <= status < 300:
         return Sent()
     if 300 <= status < 400:
@@ -232,8 +244,23 @@ def result_of(status: int) -> SendResult:
     if status == 410:
         return NotWorthRetrying(DeliveryReason.GONE)
     if status in _TEMPORARY or status >= 500:
-        return WorthRetrying(DeliveryReason.BUSY)
+        return WorthRetrying(DeliveryReason.BUSY, pause_s)
     return NotWorthRetrying(DeliveryReason.REFUSED)
+
+
+def asked_pause_s(retry_after: str | None, now: datetime) -> float:
+    """Return the seconds that the header `Retry-After` asks for: a number, or a date (RFC 9110, 10.2.3).
+
+    0 where it is missing, in the past or means nothing.
+    """
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdecimal():
+        return float(text[:9])
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return 0.0
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())
 
 
 CHANNEL = ChannelDefinition(

@@ -7,7 +7,7 @@ schema, so the search path of a transaction that queues is set to theirs and set
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
@@ -37,6 +37,8 @@ QUEUES_OF_WORKERS: tuple[tuple[str, ...], ...] = (
 )
 """The queues of each worker. None waits for another: neither sign-in for mail, mail for webhooks, nor a first
 attempt for a further one."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much the clocks of replicas may differ; what lies further ahead was written with a wrong clock."""
 _WAIT_S = 5.0
 
 
@@ -120,7 +122,11 @@ class DeliveryQueue:
     async def sweep(
         self, pool: AsyncConnectionPool[Connection], stalled_after_s: float, now: datetime
     ) -> int:
-        """Queue what is due and has no job, and what a dead worker left; return the number of jobs queued."""
+        """Queue what is due and has no job, and what a dead worker left; return the number of jobs queued.
+
+        What was planned while the clock was ahead is due now.
+        """
+        await self._bring_back(pool, now)
         stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s))
         for job in stalled:
             await self.app.job_manager.retry_job(job)
@@ -136,3 +142,19 @@ class DeliveryQueue:
             if orphans:
                 await self.defer(conn, orphans)
         return len(stalled) + len(orphans)
+
+    async def _bring_back(self, pool: AsyncConnectionPool[Connection], now: datetime) -> None:
+        """Make due what only a clock that was ahead, and has been set back since, has put off so far."""
+        async with pool.connection() as conn:
+            await conn.execute(
+                # A message that was attempted keeps its date: every copy of it is the same.
+                "UPDATE notifier.delivery SET due_at = %(now)s, give_up_at = %(now)s + (give_up_at - due_at),"
+                " created_at = CASE WHEN attempts = 0 AND tried_at IS NULL THEN %(now)s ELSE created_at END"
+                " WHERE state = ANY(%(open)s) AND due_at > %(now)s AND created_at > %(ahead)s",
+                {"now": now, "open": list(OPEN_STATES), "ahead": now + CLOCKS_DIFFER},
+            )
+            await conn.execute(
+                "UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = least(%(now)s, now())"
+                " WHERE status = 'todo' AND scheduled_at > %(ahead)s",
+                {"now": now, "ahead": now + timedelta(seconds=self._back_off.cap_s) + CLOCKS_DIFFER},
+            )

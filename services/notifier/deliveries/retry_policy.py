@@ -32,9 +32,14 @@ class BackOff(BaseRetryStrategy):
         """Seconds to wait after this many failed attempts (1 or more)."""
         return backoff_pause_s(attempts, first_s=self.first_s, cap_s=self.cap_s)
 
-    def next_try(self, now: datetime, attempts: int, give_up_at: datetime) -> datetime | None:
-        """When to try next; None when that would be after the deadline."""
-        at = now + timedelta(seconds=self.wait_s(attempts))
+    def next_try(
+        self, now: datetime, attempts: int, give_up_at: datetime, asked_s: float = 0.0
+    ) -> datetime | None:
+        """When to try next; None when that would be after the deadline.
+
+        A receiver that asks for a pause of `asked_s` seconds gets it, but no longer one than the cap.
+        """
+        at = now + timedelta(seconds=max(self.wait_s(attempts), min(asked_s, self.cap_s)))
         return at if at <= give_up_at else None
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:

@@ -130,7 +130,7 @@ class DeliverySender:
             case NotWorthRetrying(reason=reason):
                 state = DeliveryState.FAILED
             case _:
-                next_try = self._back_off.next_try(now, attempts, delivery.give_up_at)
+                next_try = self._back_off.next_try(now, attempts, delivery.give_up_at, result.after_s)
                 state, reason = (
                     (DeliveryState.RETRYING, result.reason)
                     if next_try

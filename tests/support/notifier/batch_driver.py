@@ -49,6 +49,7 @@ from tests.support.detector.episodes import NOW, record_of
 from tests.support.notifier.mail_server import MailServer
 
 PUBLIC_URL = "http://rapport.example"
+MAIL_FROM = "Rapport <no-reply@rapport.example>"
 
 
 class MovableClock:
@@ -167,6 +168,17 @@ class NotifierDriver:
         await self.components.queue.sweep(self.components.pool, 10, self.clock.now())
         await self.run_due_jobs(concurrency)
 
+    async def run_waiting_jobs(self) -> None:
+        """Run every job as if its pause were over, and those that follow until none is due."""
+        await self.rows("UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = now() RETURNING 1")
+        await self.run_due_jobs()
+
+    async def run_waiting_jobs_until_none_is_retried(self) -> None:
+        """Run every job as if its pause were over: a slow machine may fail an attempt once more."""
+        async with asyncio.timeout(60):
+            while any(state == "retrying" for _, state, _ in await self.delivery_states()):
+                await self.run_waiting_jobs()
+
     async def run_jobs_until(self, holds: Callable[[], Awaitable[bool]]) -> None:
         """Run jobs as they become due until a condition holds."""
         async with asyncio.timeout(20):
@@ -204,10 +216,16 @@ async def running_notifier(
     *,
     clock: Clock | None = None,
     smtp_port: int = 9,
+    mail: MailSettings | None = None,
+    webhooks: WebhookSettings | None = None,
+    retry: RetrySettings | None = None,
     allow_private_webhooks: bool = False,
     openid_file: Path | None = None,
 ) -> AsyncIterator[NotifierDriver]:
-    """Run a notifier over a migrated database; without a clock its time changes only by `advance`."""
+    """Run a notifier over a migrated database; without a clock its time changes only by `advance`.
+
+    `mail`, `webhooks` and `retry` take the place of the settings that tests have otherwise.
+    """
     secret, credentials = folder / "signing", folder / "credentials.json"
     secret.write_text("0123456789abcdef" * 4)
     key = add_key(credentials, grants=["north"], scopes=["therapists:write", "results:read"])
@@ -218,14 +236,10 @@ async def running_notifier(
         web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret, openid_file=openid_file),
         channels={
             **read_channel_settings(),
-            Channel.EMAIL: MailSettings(
-                smtp_port=smtp_port,
-                smtp_tls="none",
-                mail_from="Rapport <no-reply@rapport.example>",
-            ),
-            Channel.WEBHOOK: WebhookSettings(allow_private_webhooks=allow_private_webhooks),
+            Channel.EMAIL: mail or MailSettings(smtp_port=smtp_port, smtp_tls="none", mail_from=MAIL_FROM),
+            Channel.WEBHOOK: webhooks or WebhookSettings(allow_private_webhooks=allow_private_webhooks),
         },
-        retry=RetrySettings(retry_first_s=0.05, retry_cap_s=0.2),
+        retry=retry or RetrySettings(retry_first_s=0.05, retry_cap_s=0.2),
         worker=WorkerSettings(),
         instruments=InstrumentSettings(),
     )

@@ -1,5 +1,7 @@
 """Which failures of a receiver are final, and which leave it alone for a while."""
 
+from datetime import UTC, datetime
+
 import pytest
 from aiosmtplib import SMTPException
 from aiosmtplib.errors import (
@@ -13,7 +15,7 @@ from aiosmtplib.errors import (
 
 from services.notifier.channels.channel import DeliveryReason, NotWorthRetrying, WorthRetrying
 from services.notifier.channels.email import result_of
-from services.notifier.channels.webhook import FAILURES_TO_OPEN, OPEN_S, HostBreaker
+from services.notifier.channels.webhook import FAILURES_TO_OPEN, OPEN_S, HostBreaker, asked_pause_s
 
 
 def refused(code: int, text: str) -> SMTPRecipientsRefused:
@@ -32,6 +34,9 @@ def refused(code: int, text: str) -> SMTPRecipientsRefused:
         (refused(450, "4.2.0 greylisted"), DeliveryReason.BUSY),
         (refused(554, "5.7.1 relay access denied"), DeliveryReason.SERVER_REFUSES),
         (SMTPDataError(452, "4.3.1 full"), DeliveryReason.BUSY),
+        (SMTPDataError(354, "go on"), DeliveryReason.SERVER_REFUSES),
+        (refused(354, "go on"), DeliveryReason.SERVER_REFUSES),
+        (SMTPException("SMTP STARTTLS extension not supported by server."), DeliveryReason.NOT_TRUSTED),
     ],
 )
 def test_what_is_not_about_this_mail_is_tried_again(error: SMTPException, reason: DeliveryReason) -> None:
@@ -47,6 +52,32 @@ def test_what_is_not_about_this_mail_is_tried_again(error: SMTPException, reason
 )
 def test_what_is_about_this_mail_is_final(error: SMTPException, reason: DeliveryReason) -> None:
     assert result_of(error) == NotWorthRetrying(reason)
+
+
+NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "pause_s"),
+    [
+        (None, 0),
+        ("", 0),
+        ("120", 120),
+        (" 5 ", 5),
+        ("-5", 0),
+        ("1.5", 0),
+        ("9" * 400, 999_999_999),
+        ("\u0661", 0),
+        ("Wed, 18 Nov 2026 12:02:00 GMT", 120),
+        ("Wed, 18 Nov 2026 11:00:00 GMT", 0),
+        ("Wed, 18 Nov 2026 12:02:00 -0000", 120),
+        ("Wed, 99 Nov 2026 12:02:00 GMT", 0),
+        ("Wed, 18 Nov 99999999999999999999 12:02:00 GMT", 0),
+        ("soon", 0),
+    ],
+)
+def test_a_pause_is_asked_for_in_seconds_or_by_a_date(retry_after: str | None, pause_s: float) -> None:
+    assert asked_pause_s(retry_after, NOW) == pause_s
 
 
 class Seconds:

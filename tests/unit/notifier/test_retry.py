@@ -33,6 +33,12 @@ def test_the_next_try_lies_after_the_wait() -> None:
     assert patient.next_try(NOW, 1, NOW + timedelta(days=1)) == NOW + timedelta(seconds=10)
 
 
+@pytest.mark.parametrize(("asked_s", "pause_s"), [(0, 10), (9, 10), (60, 60), (10**9, 100)])
+def test_a_receiver_gets_the_pause_it_asks_for_up_to_the_cap(asked_s: float, pause_s: float) -> None:
+    patient = BackOff(first_s=10, cap_s=100)
+    assert patient.next_try(NOW, 1, NOW + timedelta(days=1), asked_s) == NOW + timedelta(seconds=pause_s)
+
+
 @pytest.mark.parametrize("attempts", [1, 9])
 def test_there_is_no_try_after_the_deadline(attempts: int) -> None:
     patient = BackOff(first_s=10, cap_s=100)
