@@ -9,6 +9,7 @@ from schemas.envelope import CONTENT_TYPE, EVENTS
 
 _CARRIES = {
     topics.SESSION_RATED: ("alliance.session-rated.v1", "alliance.heartbeat-sent.v1"),
+    topics.SESSION_HISTORY_RATED: ("alliance.session-rated.v1",),
     topics.ASSESSED: ("alliance.assessed.v1",),
     topics.EPISODE_CHANGED: ("alliance.episode-changed.v1", "alliance.heartbeat-sent.v1"),
     topics.THERAPIST_RESPONDED: ("alliance.therapist-responded.v1",),

@@ -1,5 +1,6 @@
 """Builds the detector from its settings: the results API, the consumer and the daily sweep."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +11,17 @@ from schemas import topics
 from schemas.instruments.catalogue import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
-from services.detector.domain.outcomes import RejectionReason
+from services.detector.domain.outcomes import BlockReason, RejectionReason
 from services.detector.domain.practice import Models, PracticeRows
 from services.detector.domain.reference import DriftMonitor
 from services.detector.jobs.daily_sweep import DailySweep
+from services.detector.jobs.take_up_blocked import Count, TakeUpInTurn
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.results.application import results_application
 from services.detector.settings import DetectorSettings
 from services.detector.storage import published_before
-from services.detector.stream.batch import Tools
+from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import process
 from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
@@ -87,13 +89,22 @@ def build(
     drift = DriftMonitor(tools.models.default.reference)
     own_metrics.watch(drift)
     health = Health(clock, metrics)
+    many_wait = asyncio.Event()
+
+    def count(batch: Batch, at_s: float) -> None:
+        drift.add(new_assessments(batch, tools.models.default))
+        own_metrics.add(batch.counts, at_s)
+
     consumer = BatchConsumer(
         "detector",
         ConsumedTopics(
-            INPUT_TOPICS, group=detector.group, co_partitioned=[topic.name for topic in topics.CO_PARTITIONED]
+            INPUT_TOPICS,
+            group=detector.group,
+            co_partitioned=[topic.name for topic in topics.CO_PARTITIONED],
+            background=[topics.SESSION_HISTORY_RATED.name],
         ),
         RecordHandling(
-            _handler(tools, own_metrics, drift),
+            _handler(tools, count, many_wait),
             rejected_events("detector", Outgoing),
             owner_of=whose,
             published=PublishedTopics(
@@ -103,6 +114,7 @@ def build(
         BatchLimits(
             max_records=detector.max_records,
             batch_timeout_ms=detector.batch_timeout_ms,
+            background_records=detector.history_records,
             parallel_transactions=detector.strands,
         ),
         kafka=kafka,
@@ -121,6 +133,7 @@ def build(
         every_s=detector.sweep_every_s,
         max_dyads=detector.sweep_slice,
     )
+    in_turn = TakeUpInTurn(consumer, tools, many_wait, count=count, health=health, clock=clock)
     results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
     results = pool(results_database, "results", read_only=True)
     app = results_application(
@@ -128,16 +141,17 @@ def build(
     )
     management = management_application(app, health, metrics, app.openapi)
     app.include_router(health_router(health))
-    return DetectorService(app, management, (consumer, sweep), consumer, sweep, own_metrics, metrics)
+    return DetectorService(app, management, (consumer, sweep, in_turn), consumer, sweep, own_metrics, metrics)
 
 
-def _handler(tools: Tools, metrics: DetectorMetrics, drift: DriftMonitor) -> Handler:
+def _handler(tools: Tools, count: Count, many_wait: asyncio.Event) -> Handler:
     async def handle(tx: Transaction, records: Sequence[Record]) -> None:
         batch = await process(tx, records, tools)
 
         def committed() -> None:
-            drift.add(new_assessments(batch, tools.models.default))
-            metrics.add(batch.counts, tx.now.timestamp())
+            count(batch, tx.now.timestamp())
+            if any(one.reason is BlockReason.MANY_SESSIONS for one in batch.blocked):
+                many_wait.set()
 
         tx.after_commit.append(committed)
 

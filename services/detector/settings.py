@@ -22,6 +22,8 @@ class DetectorSettings(BaseSettings):
     """Folders of the models that single practices use, as a JSON list."""
     max_records: Count = 2000
     """Greatest number of records in a batch. Larger batches are faster under load."""
+    history_records: Count = 16
+    """Greatest number of ratings marked as history that are read of each partition before others go first."""
     strands: Count = 2
     """Number of concurrent transactions into which a large batch is split by partition."""
     batch_timeout_ms: Count = 20

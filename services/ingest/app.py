@@ -56,7 +56,7 @@ def build(
     clock: Clock,
 ) -> Ingest:
     """Build everything without connecting to anything yet."""
-    metrics = Metrics("ingest", topics=[topics.SESSION_RATED.name])
+    metrics = Metrics("ingest", topics=[lane.name for lane in topics.LANES])
     own_metrics = IngestMetrics(metrics.registry, ingest)
     health = Health(clock, metrics, checks=[CHECK])
     quotas = Quotas(ingest, clock.monotonic)

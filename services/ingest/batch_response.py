@@ -6,6 +6,7 @@ import msgspec
 from fastapi import Response
 from starlette.types import Receive, Scope, Send
 
+from schemas.topics import Topic
 from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine, LineSplitter
 from services.ingest.pipeline import Stage, run
@@ -37,13 +38,19 @@ class BatchResponse(Response):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, context: IngestContext, stages: Sequence[Stage], caller: Caller, quota: PracticeQuota
+        self,
+        context: IngestContext,
+        stages: Sequence[Stage],
+        caller: Caller,
+        quota: PracticeQuota,
+        topic: Topic,
     ) -> None:
         super().__init__()
         self._context = context
         self._stages = stages
         self._caller = caller
         self._quota = quota
+        self._topic = topic
         self._last_line = 0
         """Number of the last line that has a result."""
 
@@ -102,7 +109,7 @@ class BatchResponse(Response):
             )
 
     async def _process_group(self, lines: list[BodyLine], results: ResultStream) -> None:
-        batch = RequestBatch(self._caller, [RatingAttempt(line) for line in lines])
+        batch = RequestBatch(self._caller, [RatingAttempt(line) for line in lines], topic=self._topic)
         await results.put(await run(self._stages, self._context, batch))
         self._last_line = lines[-1].number
 

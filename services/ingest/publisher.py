@@ -96,18 +96,18 @@ class Publisher:
         return acknowledged
 
     async def _connect(self) -> bool:
-        topic = topics.SESSION_RATED.name
         try:
             await self._producer.start()
-            partitions = await self._producer.partitions(topic)
+            partitions = {lane.name: await self._producer.partitions(lane.name) for lane in topics.LANES}
         except Retry as error:
             self._report(str(error))
             return False
-        if partitions != self.partitions:
-            raise Halt(
-                f"{topic} has {partitions} partitions but must have {self.partitions}, so that the ratings "
-                "of a client stay in order; see `rapport topics check`"
-            )
+        for topic, number in partitions.items():
+            if number != self.partitions:
+                raise Halt(
+                    f"{topic} has {number} partitions but must have {self.partitions}, so that the ratings "
+                    "of a client stay in order; see `rapport topics check`"
+                )
         self._report(None)
         return True
 

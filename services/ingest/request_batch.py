@@ -8,6 +8,7 @@ from schemas.ids import PracticeId, RatingId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import FormScores
+from schemas.topics import SESSION_RATED, Topic
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ndjson import BodyLine
 from services.ingest.publisher import Publisher
@@ -55,6 +56,8 @@ class RequestBatch:
     attempts: list[RatingAttempt]
     practice: PracticeId = NO_PRACTICE
     """Set by the first stage from the caller's key, never from the body."""
+    topic: Topic = SESSION_RATED
+    """The topic that its ratings are published to."""
     response_body: bytes = b""
     """Set by the last stage: the response's body, or the part of it for these lines."""
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from schemas.topics import SESSION_HISTORY_RATED, SESSION_RATED, Topic
 from services.ingest.batch_response import BatchResponse
 from services.ingest.instruments import Instruments, describe_instruments
 from services.ingest.metrics import RequestKind
@@ -20,12 +21,13 @@ JSON = ("application/json",)
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 DryRun = Annotated[bool, Query(description=texts.DRY_RUN)]
+History = Annotated[bool, Query(description=texts.HISTORY)]
 
 router = APIRouter(prefix="/v1")
 
 
 @router.post("/ratings", **texts.SEND_RATING)
-async def send_rating(request: Request, *, dry_run: DryRun = False) -> Response:
+async def send_rating(request: Request, *, dry_run: DryRun = False, history: History = False) -> Response:
     """Send one client's rating of one session.
 
     `202` means that the rating is stored durably: every in-sync replica has it. Ratings may be sent late, in
@@ -35,7 +37,7 @@ async def send_rating(request: Request, *, dry_run: DryRun = False) -> Response:
     """
     context = _context(request)
     with context.metrics.request_seconds[RequestKind.SINGLE].time():
-        batch = RequestBatch(_caller(request), [])
+        batch = RequestBatch(_caller(request), [], topic=_topic(history=history))
         try:
             await _check_head(context, batch, request, JSON, context.settings.max_body_bytes)
             body = await _read_body(context, request)
@@ -50,7 +52,7 @@ async def send_rating(request: Request, *, dry_run: DryRun = False) -> Response:
 
 
 @router.post("/ratings/batch", **texts.SEND_BATCH)
-async def send_batch(request: Request, *, dry_run: DryRun = False) -> Response:
+async def send_batch(request: Request, *, dry_run: DryRun = False, history: History = False) -> Response:
     """Send many ratings, one JSON object per line, and read one result per line, in the same order.
 
     Results are streamed while the rest of the batch is still being sent, each once its rating is stored
@@ -70,7 +72,9 @@ async def send_batch(request: Request, *, dry_run: DryRun = False) -> Response:
         context.metrics.refused(error.refusal.reason)
         raise error.refusal.problem() from None
     stages = BATCH_DRY_RUN if dry_run else BATCH
-    return BatchResponse(context, stages, batch.caller, context.quotas.of(batch.practice))
+    return BatchResponse(
+        context, stages, batch.caller, context.quotas.of(batch.practice), _topic(history=history)
+    )
 
 
 @router.get("/instruments", **texts.LIST_INSTRUMENTS)
@@ -116,6 +120,10 @@ async def _read_body(context: IngestContext, request: Request) -> bytes:
 def _context(request: Request) -> IngestContext:
     context: IngestContext = request.app.state.context
     return context
+
+
+def _topic(*, history: bool) -> Topic:
+    return SESSION_HISTORY_RATED if history else SESSION_RATED
 
 
 def _caller(request: Request) -> Caller:

@@ -37,12 +37,12 @@ DETECTOR: dict[str, str] = {
         JOIN detector.rating r USING (practice_id, rating_id)
         WHERE (a.risk IS NULL) <> (r.status IN ('withdrawn', 'cancelled'))""",
     "no delivery has two outcomes": """
-        SELECT cluster_id, partition, "offset" FROM (
-            SELECT cluster_id, partition, "offset" FROM detector.rating
-            UNION ALL SELECT cluster_id, partition, "offset" FROM detector.duplicate
-            UNION ALL SELECT cluster_id, partition, "offset" FROM detector.rejection
-                WHERE topic = 'alliance.session-rated.v1') AS delivered
-        GROUP BY 1, 2, 3 HAVING count(*) > 1""",
+        SELECT cluster_id, lane, partition, "offset" FROM (
+            SELECT cluster_id, lane, partition, "offset" FROM detector.rating
+            UNION ALL SELECT cluster_id, lane, partition, "offset" FROM detector.duplicate
+            UNION ALL SELECT cluster_id, (topic LIKE '%history%')::int, partition, "offset"
+                FROM detector.rejection WHERE topic LIKE 'alliance.session-%') AS delivered
+        GROUP BY 1, 2, 3, 4 HAVING count(*) > 1""",
     "a snapshot is at most 4 kB": "SELECT dyad_id FROM detector.dyad WHERE octet_length(snapshot) > 4096",
     "an episode's revision counts its changes": """
         SELECT episode_id FROM detector.episode e JOIN detector.dyad USING (dyad_id)
@@ -80,7 +80,8 @@ async def deliveries(conn: Connection, practice: str | None = None) -> dict[str,
                 (SELECT count(*) FROM detector.rating
                     WHERE NOT current AND practice_id = coalesce(%(p)s, practice_id)),
                 (SELECT count(*) FROM detector.duplicate WHERE practice_id = coalesce(%(p)s, practice_id)),
-                (SELECT count(*) FROM detector.rejection WHERE topic = 'alliance.session-rated.v1'
+                (SELECT count(*) FROM detector.rejection
+                    WHERE topic LIKE 'alliance.session-%%'
                     AND replayed_at IS NULL AND (%(p)s::text IS NULL OR tenant = %(p)s))
             """,
             {"p": practice},

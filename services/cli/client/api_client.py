@@ -74,8 +74,12 @@ class ApiClient:
         listed = _json(self._ingest.get("/v1/instruments", headers=self._headers(None)))
         return {entry["id"]: entry["items"] for entry in listed["instruments"]}
 
-    def send_batch(self, practice: str | None, lines: Sequence[bytes]) -> list[RatingResult]:
+    def send_batch(
+        self, practice: str | None, lines: Sequence[bytes], *, history: bool = False
+    ) -> list[RatingResult]:
         """Send ratings, each as one JSON object, and return one result per line in the same order.
+
+        `history` marks them as such: they are assessed when no others wait.
 
         Raises:
             ApiError: ingest refuses the whole batch (wrong key, unknown practice).
@@ -84,7 +88,8 @@ class ApiClient:
         headers = {**self._headers(practice), "Content-Type": "application/x-ndjson"}
         content = b"\n".join(lines) + b"\n"
         try:
-            with self._ingest.stream("POST", "/v1/ratings/batch", content=content, headers=headers) as answer:
+            path = "/v1/ratings/batch?history=true" if history else "/v1/ratings/batch"
+            with self._ingest.stream("POST", path, content=content, headers=headers) as answer:
                 if answer.status_code in {429, 503}:
                     return [RatingResult("retry", retry_after_s=_retry_after_s(answer))] * len(lines)
                 if answer.status_code != httpx.codes.OK:

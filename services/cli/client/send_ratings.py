@@ -72,9 +72,12 @@ def send_ratings(
     *,
     rate: float | None = None,
     chunk: int = 1000,
+    history: bool = False,
     progress: Callable[[DeliveryReport], None] = lambda _report: None,
 ) -> None:
     """Send all ratings in order, at most `rate` a second (None: as fast as ingest answers).
+
+    `history` marks them as history.
 
     Raises:
         IngestUnavailable: ingest answered no rating for `GIVE_UP_S`.
@@ -88,19 +91,24 @@ def send_ratings(
             time.sleep(max(0.0, started + sent / rate - time.monotonic()))
         for practice in dict.fromkeys(rating.practice for rating in part):
             own = [rating for rating in part if rating.practice == practice]
-            _send_until_answered(client, practice, own, report)
+            _send_until_answered(client, practice, own, report, history=history)
         sent += len(part)
         progress(report)
 
 
 def _send_until_answered(
-    client: ApiClient, practice: str | None, ratings: Sequence[RatingToSend], report: DeliveryReport
+    client: ApiClient,
+    practice: str | None,
+    ratings: Sequence[RatingToSend],
+    report: DeliveryReport,
+    *,
+    history: bool,
 ) -> None:
     remaining = list(ratings)
     last_answer = time.monotonic()
     backoff = Backoff(first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
     while remaining:
-        results = client.send_batch(practice, [rating.body for rating in remaining])
+        results = client.send_batch(practice, [rating.body for rating in remaining], history=history)
         unanswered = []
         for rating, result in zip(remaining, results, strict=True):
             if result.status in {"accepted", "refused"}:

@@ -10,9 +10,10 @@ import typer
 if TYPE_CHECKING:
     from services.cli.client.send_ratings import DeliveryReport
 
-HISTORY = """Loading history sends no messages. Therapists are told only about sessions after their practice's
-`tell_from`, which is the moment the practice was added, and at most 21 days old; earlier sessions only
-establish what is usual for each client. To be told about all sessions (for a trial):
+HISTORY = """History is assessed when no other ratings wait, and loading it sends no messages.
+Therapists are told only about sessions after their practice's `tell_from`, which is the moment the
+practice was added, and at most 21 days old; earlier sessions only establish what is usual for each
+client. To be told about all sessions (for a trial):
   rapport practices set PRACTICE --set tell_from=always --set max_age_days=none"""
 REFUSALS_SHOWN = 20
 
@@ -27,7 +28,7 @@ def send(
         str | None, typer.Option(help="With a network key: the practice of ratings that name none.")
     ] = None,
     history: Annotated[
-        bool, typer.Option("--history", help="Explain how old sessions are treated, then send.")
+        bool, typer.Option("--history", help="Load old sessions: ratings of today are not delayed by them.")
     ] = False,
     from_start: Annotated[
         bool,
@@ -76,7 +77,7 @@ def send(
                     resume_point.write(skipped + report.done)
                     advance(skipped + report.done)
 
-                send_ratings(client, ratings[skipped:], report, rate=rate, progress=progress)
+                send_ratings(client, ratings[skipped:], report, rate=rate, history=history, progress=progress)
     except UnreadableTable as error:
         typer.secho(f"{error}\nNothing was sent.", err=True, fg="red")
         raise typer.Exit(1) from None

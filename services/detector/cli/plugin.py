@@ -55,6 +55,7 @@ ORDER BY recorded_at
 _BLOCKED_TEXTS = {
     "session-in-other-dyad": "until the client's session is withdrawn under the other therapist or case",
     "model-not-loaded": "until a detector has loaded the practice's model",
+    "many-sessions": "for its turn: many sessions of this client are being assessed",
 }
 _KEPT_BACK_TEXTS = {
     None: "the therapist gets a message",

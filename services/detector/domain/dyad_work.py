@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from schemas import topics
 from schemas.events import FORM_STATUSES, Status
 from schemas.ids import Dyad, DyadId
 from schemas.rating_order import Currency, SessionOrder, currency
@@ -20,13 +21,23 @@ from services.detector.domain.session_risk import SessionRisk
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 
+LANE_OF = {topic.name: number for number, topic in enumerate(topics.LANES)}
+"""The number of each topic of ratings, as the tables store it."""
+
 
 class LogPosition(NamedTuple):
-    """Where a rating stands in the log of ratings."""
+    """Where a rating stands in the logs of ratings."""
 
     cluster_id: str
+    lane: int
+    """The number of its topic in `topics.LANES`."""
     partition: int
     offset: int
+
+    @classmethod
+    def of(cls, cluster_id: str, record: Record) -> "LogPosition":
+        """Return where a rating's record stands."""
+        return cls(cluster_id, LANE_OF[record.topic], record.partition, record.offset)
 
 
 class BlockedRecord(NamedTuple):

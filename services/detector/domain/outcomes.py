@@ -19,6 +19,8 @@ class RejectionReason(StrEnum):
     """The marks do not fit the instrument: their number, their range, or too many missing."""
     ID_REUSED = "id-reused"
     """The id belongs to a rating with another body; the first one read wins."""
+    TOO_MANY_SESSIONS = "too-many-sessions"
+    """The course of therapy has 5,000 sessions; those read first count, and only they can be corrected."""
 
 
 class BlockReason(StrEnum):
@@ -28,6 +30,8 @@ class BlockReason(StrEnum):
     """The client's session is rated under another therapist or case; withdraw that rating."""
     MODEL_NOT_LOADED = "model-not-loaded"
     """The practice is mapped to a model that the detector has not loaded."""
+    MANY_SESSIONS = "many-sessions"
+    """More sessions of the client would be assessed at once than one batch takes; they follow in turn."""
 
 
 class DeliveryOutcome(StrEnum):

@@ -3,6 +3,7 @@
 Which version is current follows from the versions alone, so the order in which they arrive does not matter.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,9 @@ from services.detector.domain.outcomes import RejectionReason
 from services.runtime.process.errors import Reject
 
 _DyadVersion = tuple[DyadId, VersionKey]
+
+MOST_SESSIONS_OF_DYAD = 5_000
+"""Ratings of different sessions, or by different instruments, that one dyad may have: a century of weeks."""
 
 
 @dataclass(slots=True)
@@ -36,7 +40,15 @@ class RatingChanges:
 class RatingVersions:
     """The versions of a batch's ratings: those stored, and those that the batch adds."""
 
-    def __init__(self, stored: Iterable[RatingVersion] = ()) -> None:
+    def __init__(
+        self, stored: Iterable[RatingVersion] = (), sessions: Mapping[DyadId, int] | None = None
+    ) -> None:
+        """Start with the versions that are stored of the batch's ratings.
+
+        `sessions` has the number of ratings that are stored of those dyads that may reach
+        `MOST_SESSIONS_OF_DYAD` with this batch; any other dyad may be left out.
+        """
+        self._sessions = Counter(sessions)
         self._by_id: dict[tuple[str, str], RatingVersion] = {}
         self._of_rating: dict[_DyadVersion, list[RatingVersion]] = {}
         self._dyad_of_rating: dict[RatingIdentity, DyadId] = {}
@@ -112,6 +124,13 @@ class RatingVersions:
         would_count = not version.is_withdrawn and all(one.currency < version.currency for one in versions)
         if would_count and self._counts_elsewhere(arrival):
             return False
+        if not versions:
+            if self._sessions[dyad.id] >= MOST_SESSIONS_OF_DYAD:
+                raise Reject(
+                    RejectionReason.TOO_MANY_SESSIONS,
+                    f"{MOST_SESSIONS_OF_DYAD} sessions of this course of therapy are stored already",
+                )
+            self._sessions[dyad.id] += 1
         self._by_id[rating.practice_id, rating.rating_id] = version
         self._of_rating.setdefault((dyad.id, version.key), []).append(version)
         self._new.append(version)

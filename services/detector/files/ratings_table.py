@@ -77,7 +77,7 @@ class ClientRows:
         if work is None:
             work = self.dyads[who] = DyadWork(dyad_id(who), who, b"file", 0)
         record = Record(topics.SESSION_RATED.name, 0, row.number, 0, b"file", None)
-        log = LogPosition("file", 0, row.number)
+        log = LogPosition("file", 0, 0, row.number)
         self.arrivals.append(Arrival(record, log, rated_of(practice, body, accepted_at), work))
 
 

@@ -83,8 +83,9 @@ class RatingStatus(BaseModel):
     status: RatingState
     reason: str | None = None
     read_until: datetime | None = None
-    """With `pending`: every rating accepted before this time was read. One that was accepted earlier and is
-    still pending is lost: send it again with the same id, and tell the operator."""
+    """With `pending`: every rating accepted before this time was read, except those that were sent as
+    history. One that was accepted earlier and is still pending is lost: send it again with the same id, and
+    tell the operator."""
     assessment: AllianceAssessed | None = None
     standing: EpisodeStanding | None = None
     deliveries: list[RatingDelivery]

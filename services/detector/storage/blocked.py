@@ -5,12 +5,12 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
-from schemas.ids import RatingIdentity
+from schemas.ids import DyadId, RatingIdentity
 from schemas.rating_order import IdentityFields
 from services.detector.contracts import Rated
-from services.detector.domain.dyad_work import Arrival, BlockedRecord
+from services.detector.domain.dyad_work import Arrival, BlockedRecord, DyadWork
 from services.runtime.kafka.record import Record
-from services.runtime.postgres.arrays import bigints, byteas, ints, texts
+from services.runtime.postgres.arrays import bigints, byteas, ints, texts, timestamps
 from services.runtime.postgres.connect import Connection
 
 RecordPosition = tuple[str, str, int, int]
@@ -35,10 +35,26 @@ ORDER BY practice_id, client_id, session_id, instrument, rating_id FOR SHARE OF 
 """
 _WRITE = """
 INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value, practice_id, client_id,
-    rating_id, session_id, instrument, reason, recorded_at)
+    rating_id, session_id, session_at, instrument, reason, recorded_at)
 SELECT *, %s FROM unnest(%b::text[], %b::text[], %b::int[], %b::bigint[], %b::bytea[], %b::bytea[],
-    %b::text[], %b::text[], %b::text[], %b::text[], %b::text[], %b::text[])
+    %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::text[])
 ON CONFLICT (cluster_id, topic, partition, "offset") DO UPDATE SET reason = EXCLUDED.reason
+"""
+_IN_TURN = f"""
+SELECT {_COLUMNS} FROM (
+    SELECT DISTINCT practice_id, client_id, key FROM detector.blocked WHERE reason = 'many-sessions'
+    ORDER BY practice_id, client_id, key LIMIT %b
+) d CROSS JOIN LATERAL (
+    SELECT * FROM detector.blocked w
+    WHERE w.practice_id = d.practice_id AND w.client_id = d.client_id AND w.key = d.key
+        AND w.reason = 'many-sessions'
+    ORDER BY w.session_at, w.recorded_at, w.partition, w."offset" LIMIT %b FOR UPDATE SKIP LOCKED
+) b
+"""
+_WAITING_DYADS = """
+SELECT DISTINCT b.key FROM detector.blocked b JOIN unnest(%b::text[], %b::text[], %b::bytea[])
+    AS k (practice_id, client_id, key) USING (practice_id, client_id, key)
+WHERE b.reason = 'many-sessions'
 """
 _DELETE = """
 DELETE FROM detector.blocked b USING unnest(%b::text[], %b::text[], %b::int[], %b::bigint[])
@@ -50,6 +66,7 @@ _DUE = f"""
 SELECT {_COLUMNS} FROM detector.blocked b LEFT JOIN detector.practice p USING (practice_id)
 WHERE CASE b.reason
     WHEN 'model-not-loaded' THEN p.model_version IS NULL OR p.model_version = ANY(%s)
+    WHEN 'many-sessions' THEN false
     ELSE NOT EXISTS (
         SELECT FROM detector.rating r WHERE r.practice_id = b.practice_id AND r.client_id = b.client_id
             AND r.session_id = b.session_id AND r.instrument = b.instrument
@@ -83,6 +100,23 @@ async def read_oldest(conn: Connection) -> datetime | None:
     return None if row is None else row[0]
 
 
+async def read_in_turn(conn: Connection, dyads: int, sessions: int) -> list[Waiting]:
+    """Read and lock the earliest waiting sessions of a number of dyads, at most `sessions` of each."""
+    return _waiting(await (await conn.execute(_IN_TURN, (dyads, sessions), binary=True)).fetchall())
+
+
+async def read_waiting_dyads(conn: Connection, dyads: Iterable[DyadWork]) -> set[DyadId]:
+    """Return those of these dyads of which sessions wait for their turn."""
+    dyads = list(dyads)
+    columns = (
+        texts([dyad.who.practice_id for dyad in dyads]),
+        texts([dyad.who.client_id for dyad in dyads]),
+        byteas([dyad.key for dyad in dyads]),
+    )
+    keys = {bytes(key) for (key,) in await (await conn.execute(_WAITING_DYADS, columns)).fetchall()}
+    return {dyad.id for dyad in dyads if dyad.key in keys}
+
+
 async def lock_holders(conn: Connection, arrivals: Sequence[Arrival]) -> bool:
     """Make whoever takes back the ratings that block these wait until the transaction ends.
 
@@ -113,6 +147,7 @@ async def write(conn: Connection, blocked: Sequence[BlockedRecord], now: datetim
             texts([one.data.client_id for one in blocked]),
             texts([None if rating is None else rating.rating_id for rating in ratings]),
             texts([None if rating is None else rating.session_id for rating in ratings]),
+            timestamps([None if rating is None else rating.session_at for rating in ratings]),
             texts([None if rating is None else rating.instrument for rating in ratings]),
             texts([one.reason.value for one in blocked]),
         ),

@@ -9,15 +9,16 @@ import msgspec
 from schemas import topics
 from schemas.ids import EpisodeId, episode_event_id
 from services.detector.contracts import Changed, RatedEvent, arriving, encode, envelope
+from services.detector.domain.dyad_work import LANE_OF
 from services.runtime.process.cli_plugin import Connection, KnownRecord, LogEnd, StoredEvent
 
 _PLACES = """
 SELECT "offset", rating_id FROM detector.{table}
-WHERE cluster_id = %s AND partition = %s AND "offset" >= %s
+WHERE cluster_id = %s AND lane = %s AND partition = %s AND "offset" >= %s
 """
 _MOVE = """
 UPDATE detector.{table} SET cluster_id = %s
-WHERE cluster_id = %s AND partition = %s AND "offset" >= %s
+WHERE cluster_id = %s AND lane = %s AND partition = %s AND "offset" >= %s
 RETURNING practice_id, rating_id, "offset"
 """
 _CHANGES = """
@@ -30,12 +31,13 @@ _decode_change = msgspec.json.Decoder(Changed).decode
 
 async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
     """Return the ratings and duplicates of a partition from an offset on."""
-    if end.topic != topics.SESSION_RATED.name:
+    lane = LANE_OF.get(end.topic)
+    if lane is None:
         return []
     known = []
     for table in ("rating", "duplicate"):
         rows = await conn.execute(
-            _PLACES.format(table=table).encode(), (end.cluster_id, end.partition, end.from_offset)
+            _PLACES.format(table=table).encode(), (end.cluster_id, lane, end.partition, end.from_offset)
         )
         known += [KnownRecord(offset, _is_rating(rating_id)) async for offset, rating_id in rows]
     return known
@@ -46,9 +48,10 @@ async def forget_log_end(conn: Connection, end: LogEnd, cluster_id: str) -> list
 
     Their places belong to other records now.
     """
-    if end.topic != topics.SESSION_RATED.name:
+    lane = LANE_OF.get(end.topic)
+    if lane is None:
         return []
-    where = (cluster_id, end.cluster_id, end.partition, end.from_offset)
+    where = (cluster_id, end.cluster_id, lane, end.partition, end.from_offset)
     await conn.execute(_MOVE.format(table="duplicate").encode(), where)
     rows = await (await conn.execute(_MOVE.format(table="rating").encode(), where)).fetchall()
     return [

@@ -1,6 +1,6 @@
 """Reads and writes stored versions of ratings."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -18,7 +18,7 @@ from services.runtime.process.errors import Collision
 
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
 r.session_at, r.instrument, r.status, r.marks, r.next_session_at, r.recorded_at, r.accepted_at,
-r.content_hash, r.current, r.cluster_id, r.partition, r."offset" """
+r.content_hash, r.current, r.cluster_id, r.lane, r.partition, r."offset" """
 """What `version_of` reads, of `rating r` and its `dyad d`."""
 
 # OFFSET 0 keeps each look-up one walk down an index, whatever the planner thinks of a table that was empty
@@ -36,15 +36,16 @@ CROSS JOIN LATERAL (
 """
 _INSERT = """
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, partition,
-    "offset")
+    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, lane,
+    partition, "offset")
 SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
-    next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, partition, "offset"
-FROM unnest(%b::text[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[],
-    %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[], %b::timestamptz[], %b::text[],
-    %b::boolean[], %b::int[], %b::bigint[])
-AS new (cluster_id, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status,
-    marks, next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
+    next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, lane, partition,
+    "offset"
+FROM unnest(%b::text[], %b::int[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[],
+    %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[],
+    %b::timestamptz[], %b::text[], %b::boolean[], %b::int[], %b::bigint[])
+AS new (cluster_id, lane, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
+    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
 """
 _UPDATE = """
 UPDATE detector.rating r SET current = new.current, accepted_at = new.accepted_at
@@ -53,9 +54,16 @@ FROM unnest(%b::text[], %b::text[], %b::boolean[], %b::timestamptz[])
 WHERE r.practice_id = new.practice_id AND r.rating_id = new.rating_id
 """
 _DUPLICATE = """
-INSERT INTO detector.duplicate (cluster_id, partition, "offset", practice_id, rating_id, accepted_at)
-SELECT * FROM unnest(%b::text[], %b::int[], %b::bigint[], %b::text[], %b::text[], %b::timestamptz[])
+INSERT INTO detector.duplicate (cluster_id, lane, partition, "offset", practice_id, rating_id, accepted_at)
+SELECT * FROM unnest(%b::text[], %b::int[], %b::int[], %b::bigint[], %b::text[], %b::text[],
+    %b::timestamptz[])
 ON CONFLICT DO NOTHING
+"""
+_COUNT = """
+SELECT d.dyad_id, (
+    SELECT count(DISTINCT (v.session_id, v.instrument)) FROM detector.rating v
+    WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id)
+FROM detector.dyad d WHERE d.dyad_id = ANY(%b::uuid[])
 """
 _OF_PRACTICE = f"""
 SELECT {COLUMNS} FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
@@ -71,15 +79,15 @@ _decode_scores = msgspec.json.Decoder(DecodedScores).decode
 
 def version_of(row: Sequence[object]) -> RatingVersion:
     """Return a row of `COLUMNS` as a version, its form not made yet."""
-    fields = dict(zip(_NAMES, row[:-4], strict=False))
+    fields = dict(zip(_NAMES, row[:-5], strict=False))
     marks = fields.pop("marks")
     dyad = DyadId(fields.pop("dyad_id"))  # type: ignore[arg-type]
     if isinstance(marks, bytes):
         is_list = marks.startswith(b"[")
         fields["items" if is_list else "scores"] = (_decode_items if is_list else _decode_scores)(marks)
     rating = Rated(**(fields | {"status": Status(fields["status"])}))  # type: ignore[arg-type]
-    current, cluster, partition, offset = row[-4:]
-    log = LogPosition(str(cluster), int(partition), int(offset))  # type: ignore[call-overload]
+    current, *place = row[-5:]
+    log = LogPosition(*place)  # type: ignore[arg-type]
     return RatingVersion(rating, session_order(rating), dyad, rating.accepted_at, log, current=bool(current))
 
 
@@ -119,6 +127,12 @@ async def read_versions(conn: Connection, arrivals: Sequence[Arrival]) -> list[R
     return [version_of(row) for row in await rows.fetchall()]
 
 
+async def count_sessions(conn: Connection, dyads: Iterable[DyadId]) -> dict[DyadId, int]:
+    """Return how many sessions of each of these dyads are stored, those by two instruments counted twice."""
+    rows = await conn.execute(_COUNT, (uuids(list(dyads)),), binary=True)
+    return dict(await rows.fetchall())
+
+
 async def read_of_practice(conn: Connection, practice: str) -> list[Rated]:
     """Read every version of every rating that a practice sent, in the order of acceptance."""
     rows = await conn.execute(_OF_PRACTICE, (practice,), binary=True)
@@ -154,11 +168,12 @@ async def _insert_duplicates(conn: Connection, duplicates: Sequence[tuple[LogPos
     if not duplicates:
         return
     logs, ratings = zip(*duplicates, strict=True)
-    clusters, partitions, offsets = zip(*logs, strict=True)
+    clusters, lanes, partitions, offsets = zip(*logs, strict=True)
     await conn.execute(
         _DUPLICATE,
         (
             texts(clusters),
+            ints(lanes),
             ints(partitions),
             bigints(offsets),
             texts([rating.practice_id for rating in ratings]),
@@ -198,7 +213,8 @@ async def _insert(conn: Connection, versions: Sequence[RatingVersion]) -> None:
     await conn.execute(
         _INSERT,
         (
-            texts([v.log[0] for v in versions]),
+            texts([v.log.cluster_id for v in versions]),
+            ints([v.log.lane for v in versions]),
             texts([r.practice_id for r in rated]),
             texts([r.rating_id for r in rated]),
             uuids([v.dyad_id for v in versions]),
@@ -213,7 +229,7 @@ async def _insert(conn: Connection, versions: Sequence[RatingVersion]) -> None:
             timestamps([v.accepted_at for v in versions]),
             texts([r.content_hash for r in rated]),
             booleans([v.current for v in versions]),
-            ints([v.log[1] for v in versions]),
-            bigints([v.log[2] for v in versions]),
+            ints([v.log.partition for v in versions]),
+            bigints([v.log.offset for v in versions]),
         ),
     )

@@ -20,6 +20,13 @@ SESSIONS_ON_THE_LOOP = 500
 """With this many sessions a stage takes some 10 ms; a thread costs a tenth of one."""
 
 
+MOST_FOLDS = 50
+"""Sessions of one dyad that are assessed in the transaction of what was read: 0.2 s, one after another.
+
+Those of different dyads are assessed together, so this bounds what one client's sessions cost all the others.
+"""
+
+
 @dataclass(slots=True)
 class Batch:
     """One transaction's work."""

@@ -12,7 +12,8 @@ ABOUT = """
 Send clients' ratings of their therapy sessions; Rapport tells the therapist when the alliance deteriorates.
 
 1. Try a rating: `POST /v1/ratings?dry_run=true` checks and scores it and stores nothing.
-2. Send ratings as they arrive with `POST /v1/ratings`, or a whole history with `POST /v1/ratings/batch`.
+2. Send ratings as they arrive with `POST /v1/ratings`, or a whole history with
+   `POST /v1/ratings/batch?history=true`.
 3. If a rating got no response, `429`, `503` or `retry`, send it again with the same `id`: it counts once.
 
 Authenticate with `Authorization: Bearer <key>`. With a network's key, name the practice in the header
@@ -20,6 +21,10 @@ Authenticate with `Authorization: Bearer <key>`. With a network's key, name the 
 Errors are problem details (RFC 9457). They name the field and say what is expected, and never repeat a value.
 """
 DRY_RUN = "Only check and score the rating: nothing is stored, and the response is 200 with the scores."
+HISTORY = (
+    "The ratings are history: they are assessed when no others wait, so that loading years of them delays "
+    "nobody's ratings of today. Nothing else differs: what was sent both ways counts once."
+)
 
 RATING = {
     "client_id": "c-7f3a91",

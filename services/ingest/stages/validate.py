@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from schemas import topics
 from schemas.envelope import HEADERS
-from schemas.ids import PracticeId, record_key
+from schemas.ids import record_key
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody, content_hash, parse_rating, rating_id
 from schemas.rating_order import dyad
@@ -26,7 +25,7 @@ MAX_ERRORS = 20
 async def validate_at_once(context: IngestContext, batch: RequestBatch) -> None:
     """For single ratings: check each and build its record."""
     for attempt in batch.pending:
-        _validate(context, batch.practice, attempt)
+        _validate(context, batch, attempt)
 
 
 async def validate_in_turn(context: IngestContext, batch: RequestBatch) -> None:
@@ -36,11 +35,12 @@ async def validate_in_turn(context: IngestContext, batch: RequestBatch) -> None:
     for start in range(0, len(pending), TURN_LINES):
         async with turn:
             for attempt in pending[start : start + TURN_LINES]:
-                _validate(context, batch.practice, attempt)
+                _validate(context, batch, attempt)
             await asyncio.sleep(0)
 
 
-def _validate(context: IngestContext, practice: PracticeId, attempt: RatingAttempt) -> None:
+def _validate(context: IngestContext, batch: RequestBatch, attempt: RatingAttempt) -> None:
+    practice = batch.practice
     if attempt.line.body is None:
         limit = context.settings.max_body_bytes
         attempt.refusal = Refusal(RefusalReason.TOO_LARGE, f"A line may have at most {limit} bytes.")
@@ -57,7 +57,7 @@ def _validate(context: IngestContext, practice: PracticeId, attempt: RatingAttem
     value = session_rated_value(
         practice, body, accepted_at=context.acceptance_clock.next(), key=key, hashed=hashed
     )
-    attempt.record = Outgoing(topics.SESSION_RATED.name, key, value, headers=HEADERS)
+    attempt.record = Outgoing(batch.topic.name, key, value, headers=HEADERS)
 
 
 def _scored(context: IngestContext, body: RatingBody) -> ScoredForm:

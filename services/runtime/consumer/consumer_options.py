@@ -18,11 +18,13 @@ class ConsumedTopics:
     group: str
     co_partitioned: Sequence[str] = ()
     """Topics that must have the same number of partitions."""
+    background: Sequence[str] = ()
+    """Topics that are read, too, in small slices when the others are read to their ends."""
 
     @property
     def all(self) -> list[str]:
         """The topics that are read and those that must be co-partitioned, each once."""
-        return list(dict.fromkeys((*self.topics, *self.co_partitioned)))
+        return list(dict.fromkeys((*self.topics, *self.background, *self.co_partitioned)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class BatchLimits:
     """Records in one batch at most."""
     batch_timeout_ms: int = 25
     """How long a batch waits for its first record."""
+    background_records: int = 16
+    """Records of each partition of a background topic that are read at once, at most."""
     parallel_transactions: int = 1
     """Transactions that process one large batch concurrently, each on its own partitions."""
     parallel_from_records: int = 256

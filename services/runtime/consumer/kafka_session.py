@@ -36,6 +36,8 @@ class KafkaSession:
             self,
             max_records=context.limits.max_records,
             batch_timeout_ms=context.limits.batch_timeout_ms,
+            background=context.source.background,
+            background_records=context.limits.background_records,
         )
         # Held while a batch is processed and its offsets are committed, while partitions are prepared, and
         # while they are revoked: a rebalance runs concurrently and must find no batch half done.

@@ -54,19 +54,49 @@ class SubscriptionListener(Protocol):
         """Take note that reading failed; the loop pauses for some seconds and tries again."""
 
 
-class _ReportingConsumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untyped
-    """aiokafka's consumer, which also reports polls that return no records."""
+Polled = dict[aiokafka.TopicPartition, list[ConsumerRecord]]
 
-    def __init__(self, *, listener: SubscriptionListener, **options: object) -> None:
+BACKGROUND_EVERY = 10
+"""A slice of background topics is read at the latest after this many batches of the others."""
+
+
+class _ReportingConsumer(AIOKafkaConsumer):  # type: ignore[misc] # the library is untyped
+    """aiokafka's consumer, which also reports polls that return no records, and reads some topics last.
+
+    Each poll returns records either of background topics or of the others. A slice of the background is small
+    and follows when the others are read to their ends, so they wait for one slice at most; while they are
+    not, it follows every `BACKGROUND_EVERY` batches, so that the background goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        listener: SubscriptionListener,
+        background: Sequence[str],
+        background_records: int,
+        **options: object,
+    ) -> None:
         super().__init__(**options)
         self._listener = listener
+        self._background = frozenset(background)
+        self._background_records = background_records
+        self._batches_before_background = BACKGROUND_EVERY
+
+    async def start(self) -> None:
+        await super().start()
+        if self._background:
+            # Otherwise a slice that waits to be read delays what is fetched of the other topics by 0.1 s.
+            self._fetcher._prefetch_backoff = 0.0  # noqa: SLF001 - the library has no option for it
 
     async def getmany(
         self, *partitions: aiokafka.TopicPartition, timeout_ms: int = 0, max_records: int | None = None
-    ) -> dict[aiokafka.TopicPartition, list[ConsumerRecord]]:
-        records: dict[aiokafka.TopicPartition, list[ConsumerRecord]] = {}
+    ) -> Polled:
+        records: Polled = {}
         try:
-            records = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+            if self._background:
+                records = await self._read_in_order(timeout_ms, max_records)
+            else:
+                records = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
         except NoOffsetForPartitionError:  # assigned, and not sought yet
             await asyncio.sleep(timeout_ms / 1000)
         except OffsetOutOfRangeError:
@@ -76,6 +106,44 @@ class _ReportingConsumer(AIOKafkaConsumer):  # type: ignore[misc] # the library 
             raise
         await self._listener.on_poll(sum(map(len, records.values())))
         return records
+
+    async def _read_in_order(self, timeout_ms: int, max_records: int | None) -> Polled:
+        found: Polled = {}
+        background = sorted(one for one in self.assignment() if one.topic in self._background)
+        others = [one for one in self.assignment() if one.topic not in self._background]
+        if not others:
+            found |= await super().getmany(timeout_ms=timeout_ms, max_records=self._background_records)
+            return found
+        if self._batches_before_background <= 0 and (found := await self._read_slice(background)):
+            return found
+        for wait_ms in (0, timeout_ms):
+            found = await super().getmany(*others, timeout_ms=wait_ms, max_records=max_records)
+            if found:
+                behind = self._behind(found, max_records)
+                self._batches_before_background = self._batches_before_background - 1 if behind else 0
+                return found
+            if found := await self._read_slice(background):
+                return found
+        return {}
+
+    def _behind(self, found: Polled, max_records: int | None) -> bool:
+        if max_records is not None and sum(map(len, found.values())) >= max_records:
+            return True
+        ends = ((records[-1].offset + 1, self.highwater(one)) for one, records in found.items())
+        return any(end is not None and position < end for position, end in ends)
+
+    async def _read_slice(self, background: Sequence[aiokafka.TopicPartition]) -> Polled:
+        found: Polled = {}
+        for one in background:
+            try:
+                found |= await super().getmany(one, timeout_ms=0, max_records=self._background_records)
+            except KafkaError:
+                if not found:
+                    raise
+                break  # it is raised again when this partition is fetched again
+        if found:
+            self._batches_before_background = BACKGROUND_EVERY
+        return found
 
 
 class _RebalanceListener(ConsumerRebalanceListener):  # type: ignore[misc] # the library is untyped
@@ -111,9 +179,12 @@ class Subscription:
         *,
         max_records: int,
         batch_timeout_ms: int,
+        background: Sequence[str] = (),
+        background_records: int = 1,
     ) -> None:
         session_ms = int(kafka.session_timeout_s * 1000)
         self._listener = listener
+        self._background = (background, background_records)
         self._broker = KafkaBroker(
             kafka.bootstrap_servers.split(","),
             client_id=kafka.client_id,
@@ -126,6 +197,7 @@ class Subscription:
         )
         self._subscriber = self._broker.subscriber(
             *topics,
+            *background,
             batch=True,
             group_id=group,
             group_instance_id=kafka.group_instance_id,
@@ -179,7 +251,14 @@ class Subscription:
         config = self._broker.config.broker_config
         # connect() has assembled the options; the reporting consumer replaces the library's.
         options = cast("partial[AIOKafkaConsumer]", config.builder).keywords
-        config.builder = partial(_ReportingConsumer, listener=self._listener, **options)
+        background, records = self._background
+        config.builder = partial(
+            _ReportingConsumer,
+            listener=self._listener,
+            background=background,
+            background_records=records,
+            **options,
+        )
         await self._broker.start()
 
     async def stop(self) -> None:

@@ -113,6 +113,6 @@ def test_a_wrong_key_is_reported_without_showing_it(
 def test_history_explains_who_is_told_and_then_sends(send: Send, tmp_path: Path) -> None:
     done = send(_table(tmp_path / "r.csv", 1), "--history")
 
-    assert done.stdout.startswith("Loading history sends no messages.")
+    assert done.stdout.startswith("History is assessed when no other ratings wait")
     assert "rapport practices set PRACTICE --set tell_from=always" in done.stdout
     assert done.stdout.splitlines()[-1] == "1 sent = 1 accepted + 0 refused"

@@ -45,6 +45,7 @@ async def test_a_long_refold_leaves_the_event_loop_to_others(
     detector: DetectorDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _histories(detector, 100)
+    await detector.take_up_in_turn()
     on_the_loop: list[str] = []
     elsewhere: list[str] = []
     get, loop_thread = Catalogue.get, threading.get_ident()
@@ -55,5 +56,6 @@ async def test_a_long_refold_leaves_the_event_loop_to_others(
 
     monkeypatch.setattr(Catalogue, "get", noting)
     await detector.rate(*[body(-101, GOOD, client_id=f"c{client}") for client in range(CLIENTS)])
+    await detector.take_up_in_turn()
     assert len(elsewhere) >= CLIENTS * 101
     assert len(on_the_loop) <= 2 * CLIENTS

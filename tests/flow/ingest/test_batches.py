@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.topics import SESSION_HISTORY_RATED
 from services.runtime.http.revocation import remove_tenant
 from tests.support.ingest.raw_connection import Wire
 from tests.support.ingest.running import RATING, MovedClock, Running, lines, results, running_ingest
@@ -190,3 +191,17 @@ async def test_a_caller_that_sends_nothing_for_too_long_is_told_where_it_stopped
 async def test_another_content_type_is_415(ingest: Running, kind: str) -> None:
     response = await ingest.batch({**ingest.key("kind"), "Content-Type": kind}, b"")
     assert response.status_code == 415
+
+
+async def test_history_goes_to_a_topic_of_its_own_in_the_partition_of_its_client(ingest: Running) -> None:
+    key = ingest.key("loads")
+    await ingest.batch(key, lines(rating("today")))
+    response = await ingest.batch(key, lines(rating("a"), rating("b")), query="?history=true")
+    assert [each["status"] for each in results(response)] == ["accepted", "accepted"]
+    assert (await ingest.post(key, rating("c"), query="?history=true")).status_code == 202
+    (today,) = await ingest.published("loads")
+    history = await ingest.published("loads", SESSION_HISTORY_RATED)
+    assert [one.event["data"]["rating_id"] for one in history] == ["a", "b", "c"]
+    assert {(one.key, one.partition, one.event["type"]) for one in history} == {
+        (today.key, today.partition, today.event["type"])
+    }

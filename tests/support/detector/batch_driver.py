@@ -1,5 +1,6 @@
 """Drives the detector's stages over a real PostgreSQL without Kafka."""
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,8 @@ from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from services.detector.domain.detector import Detector, HeartbeatHistory
 from services.detector.domain.practice import Models, PracticeRows
-from services.detector.stream.batch import Tools
+from services.detector.jobs.take_up_blocked import take_up_in_turn
+from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Rejection, Transaction
@@ -158,6 +160,19 @@ class DetectorDriver:
             )
             self.offset += 1
         return await self.feed(records)
+
+    async def take_up_in_turn(self) -> int:
+        """Take up what waits for its turn until nothing does; return the number of transactions."""
+        for number in itertools.count():
+            batches: list[Batch] = []
+
+            async def work(tx: Transaction, done: list[Batch] = batches) -> None:
+                done.append(await take_up_in_turn(tx, self.tools))
+
+            await self.transact(work)
+            if not batches[0].taken_up:
+                return number
+        raise AssertionError("it counts for ever")
 
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""

@@ -190,7 +190,7 @@ def _score(
     work = DyadWork(dyad_id(who), who, b"", 0)
     work.practice = Practice(who.practice_id, None, None, model, (), default)
     for key, rating in current.items():
-        place = LogPosition("", 0, 0)
+        place = LogPosition("", 0, 0, 0)
         order = session_order(rating)
         version = RatingVersion(rating, order, work.id, rating.accepted_at, place, current=True)
         if version.has_form:

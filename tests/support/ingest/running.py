@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from structlog.testing import capture_logs
 
 from schemas.instruments.catalogue import Catalogue
-from schemas.topics import SESSION_RATED
+from schemas.topics import SESSION_RATED, Topic
 from services.ingest.app import Ingest, build
 from services.ingest.settings import IngestSettings
 from services.runtime.http.credentials import add_key
@@ -108,11 +108,11 @@ class Running:
         kind = {"Content-Type": "application/x-ndjson"}
         return await self.http.post(f"/v1/ratings/batch{query}", content=body, headers={**kind, **headers})
 
-    async def published(self, practice: str) -> list[Published]:
-        """All ratings of a practice in the log, by partition and offset."""
+    async def published(self, practice: str, topic: Topic = SESSION_RATED) -> list[Published]:
+        """All ratings of a practice in a topic, by partition and offset."""
         return [
             record
-            for record in await all_records(self.bootstrap)
+            for record in await all_records(self.bootstrap, topic)
             if record.event["data"].get("practice_id") == practice
         ]
 
@@ -136,16 +136,16 @@ def results(response: httpx.Response) -> list[dict[str, Any]]:
     return [json.loads(line) for line in response.text.splitlines()]
 
 
-async def all_records(bootstrap: str) -> list[Published]:
-    """Everything in the topic of ratings."""
+async def all_records(bootstrap: str, topic: Topic = SESSION_RATED) -> list[Published]:
+    """Everything in a topic."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False
     )
     await consumer.start()
     try:
         await consumer._client.force_metadata_update()
-        numbers = await consumer._client._wait_on_metadata(SESSION_RATED.name) or set()
-        places = [TopicPartition(SESSION_RATED.name, number) for number in sorted(numbers)]
+        numbers = await consumer._client._wait_on_metadata(topic.name) or set()
+        places = [TopicPartition(topic.name, number) for number in sorted(numbers)]
         consumer.assign(places)
         ends = await consumer.end_offsets(places)
         for place in places:

@@ -158,6 +158,7 @@ class Sample:
         database: DatabaseSettings | None = None,
         abandoned_after_s: float = 60.0,
         co_partitioned: Sequence[str] = (),
+        background: Sequence[str] = (),
         owner_of: OwnerOf = no_owner,
         parallel_transactions: int = 1,
         transaction_deadline_s: float = BatchLimits().transaction_deadline_s,
@@ -168,7 +169,12 @@ class Sample:
         health = Health(self.clock, metrics)
         consumer = BatchConsumer(
             SCHEMA,
-            ConsumedTopics(topics or [self.topic], group=f"{self.name}-group", co_partitioned=co_partitioned),
+            ConsumedTopics(
+                topics or [self.topic],
+                group=f"{self.name}-group",
+                co_partitioned=co_partitioned,
+                background=background,
+            ),
             RecordHandling(self.handle, self.rejection_event, owner_of, published),
             BatchLimits(
                 max_records=max_records,

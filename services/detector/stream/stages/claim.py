@@ -1,20 +1,31 @@
 """Claims the ids of arriving ratings and stores new versions; duplicates are counted, the rest is rejected.
 
 The row of a rating, unique on practice and id, is the claim on that id. A rating whose session another dyad
-holds waits, and is claimed in the transaction in which that session is taken back there.
+holds waits, and is claimed in the transaction in which that session is taken back there. A dyad of which too
+many ratings arrive at once waits as well, for `jobs/take_up_blocked.py`.
 """
 
-from services.detector.domain.dyad_work import BlockedRecord
+from collections import Counter
+
+from services.detector.domain.dyad_work import LANE_OF, BlockedRecord, LogPosition
 from services.detector.domain.outcomes import BlockReason, DeliveryOutcome
-from services.detector.domain.rating_versions import RatingChanges, RatingVersions
+from services.detector.domain.rating_versions import MOST_SESSIONS_OF_DYAD, RatingChanges, RatingVersions
 from services.detector.storage import blocked, ratings
-from services.detector.stream.batch import Batch, Tools
+from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.detector.stream.stages.decode import take_up
 from services.runtime.process.errors import Collision
 
 
 async def recall(batch: Batch, tools: Tools) -> None:
-    """Add what waits for a session that this batch changes."""
+    """Add what waits for a session that this batch changes, and take out the dyads that wait for their turn.
+
+    All that is read about these waits with them, so that it takes effect in the order of the sessions.
+    """
+    if batch.records and batch.dyads:
+        arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
+        many = {id_ for id_, number in arrived.items() if number > MOST_FOLDS}
+        many |= await blocked.read_waiting_dyads(batch.tx.conn, batch.dyads.values())
+        batch.block(many, BlockReason.MANY_SESSIONS)
     sessions = [arrival.rating for arrival in batch.arrivals]
     take_up(batch, await blocked.read_of_sessions(batch.tx.conn, sessions), tools.catalogue)
 
@@ -40,7 +51,13 @@ async def claim(batch: Batch, _tools: Tools) -> None:
 async def _claim(batch: Batch) -> None:
     conn, tx = batch.tx.conn, batch.tx
     stored = await ratings.read_versions(conn, batch.arrivals)
-    changes = RatingVersions(stored).claim(batch.arrivals, batch.dyads)
+    arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
+    # Every session raised the revision, so a history has at most as many.
+    long = {
+        id_ for id_, new in arrived.items() if batch.dyads[id_].history_revision + new > MOST_SESSIONS_OF_DYAD
+    }
+    sessions = await ratings.count_sessions(conn, long) if long else {}
+    changes = RatingVersions(stored, sessions).claim(batch.arrivals, batch.dyads)
     await ratings.write(conn, changes)
     await _check_sessions(batch, changes)
     for arrival, reject in changes.rejected:
@@ -75,7 +92,9 @@ async def _check_sessions(batch: Batch, changes: RatingChanges) -> None:
 
 def _count(batch: Batch, changes: RatingChanges) -> None:
     # What waited was counted when it was read.
-    waited = {(cluster, record.partition, record.offset) for cluster, record in batch.taken_up}
+    waited = {
+        LogPosition.of(cluster, record) for cluster, record in batch.taken_up if record.topic in LANE_OF
+    }
     new = [version.current for version in changes.new if version.log not in waited]
     batch.counts[DeliveryOutcome.REJECTED] += sum(one.log not in waited for one, _ in changes.rejected)
     batch.counts[DeliveryOutcome.DUPLICATE] += sum(log not in waited for log, _ in changes.duplicates)

@@ -51,7 +51,7 @@ def _add(batch: Batch, cluster_id: str, records: Sequence[Record], catalogue: Ca
             batch.tx.reject(record, reject, cluster_id=cluster_id)
             continue
         if isinstance(event, RatedEvent):
-            log = LogPosition(cluster_id, record.partition, record.offset)
+            log = LogPosition.of(cluster_id, record)
             arrivals.append(Arrival(record, log, event.data, _dyad(batch, record, event.data)))
         elif isinstance(event, BeatEvent):
             batch.heartbeats.append((record, event))

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from schemas.ids import DyadId
-from services.detector.domain.dyad_work import DyadWork
+from schemas.rating_order import session_order
+from services.detector.domain.dyad_work import Arrival, DyadWork
 from services.detector.domain.episode_changes import Decision
 from services.detector.domain.outcomes import BlockReason
 from services.detector.storage.practices import read_practices
-from services.detector.stream.batch import Batch, Tools
+from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.runtime.postgres.arrays import byteas, ints, texts, uuids
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.log import get_logger
@@ -37,7 +38,8 @@ _decode = msgspec.msgpack.Decoder(Decision).decode
 async def lock(batch: Batch, tools: Tools) -> None:
     """Lock the batch's dyads and read them and their practices.
 
-    Those of a practice whose model is not loaded are left out: what was read about them waits.
+    Those of a practice whose model is not loaded are left out: what was read about them waits. So does a
+    rating before the newest session of a long history.
     """
     conn = batch.tx.conn
     if not batch.dyads:
@@ -53,6 +55,18 @@ async def lock(batch: Batch, tools: Tools) -> None:
     if dyads:
         await _lock(conn, dyads)
         await _read(conn, batch.dyads)
+    if batch.records:
+        refolds = {arrival.dyad.id for arrival in batch.arrivals if _refolds_much(arrival)}
+        batch.block(refolds, BlockReason.MANY_SESSIONS)
+
+
+def _refolds_much(arrival: Arrival) -> bool:
+    """Return whether a rating changes so long a history that assessing it anew would hold up the others."""
+    dyad = arrival.dyad
+    if dyad.history_revision <= MOST_FOLDS:
+        return False
+    last = dyad.decision.folded.last
+    return dyad.snapshot is None or (last is not None and session_order(arrival.rating) <= last)
 
 
 async def _lock(conn: Connection, dyads: Sequence[DyadWork]) -> None:
