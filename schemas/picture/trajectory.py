@@ -3,7 +3,7 @@
 Ink and its strength carry all that is drawn, never a colour: it reads in grey print and on a dark page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -84,6 +84,8 @@ class TrajectoryPicture:
     rows: tuple[PictureRow, ...]
     empty: tuple[float, ...]
     """x of the sessions without a form."""
+    legend: Mapping[str, str]
+    """What dot, ring, band and cross stand for: of those that are drawn, by what they are called."""
     dates: tuple[PictureLabel, ...]
     table: SessionTable
     """What is drawn, as a table; its sentences are the picture's text alternative."""
@@ -134,6 +136,7 @@ def draw(
     dates = lowest.bottom + _TO_DATES
     if lowest.value is not None:
         dates = max(dates, lowest.value.y + _BELOW_A_VALUE)
+    empty = tuple(x for x, point in zip(columns.xs, drawn.points, strict=True) if not has_form(point))
     return TrajectoryPicture(
         name=name,
         height=dates + _UNDER_DATES,
@@ -141,10 +144,21 @@ def draw(
         lowest="" if instrument is None else f"{instrument.lowest:g}",
         highest="" if instrument is None else f"{instrument.highest:g}",
         rows=rows,
-        empty=tuple(x for x, point in zip(columns.xs, drawn.points, strict=True) if not has_form(point)),
+        empty=empty,
+        legend={key: wording(f"chart.legend.{key}") for key in _drawn(rows, empty)},
         dates=tuple(_dates(columns, drawn.points, dates, wording, zone)),
         table=session_table(drawn.points, instrument, wording, zone),
     )
+
+
+def _drawn(rows: Sequence[PictureRow], empty: Sequence[float]) -> Iterator[str]:
+    yield "dot"
+    if any(dot.told for row in rows for dot in row.dots):
+        yield "ring"
+    if any(row.band for row in rows):
+        yield "band"
+    if empty:
+        yield "cross"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,16 +45,11 @@ def together_view(
     )
     return TogetherView(
         picture=picture,
-        legend=tuple(wording(f"together.{key}") for key in _drawn(picture)),
+        legend=() if picture is None else tuple(wording(f"together.{key}") for key in _explained(picture)),
         question=wording("format.quotation", text=wording("together.question")),
     )
 
 
-def _drawn(picture: TrajectoryPicture | None) -> Iterator[str]:
-    if picture is None:
-        return
-    yield "dots"
-    if any(row.band for row in picture.rows):
-        yield "band"
-    if picture.empty:
-        yield "empty"
+def _explained(picture: TrajectoryPicture) -> Iterator[str]:
+    # The ring marks what a message is about, and there is none on this page.
+    return (key for key in picture.legend if key != "ring")

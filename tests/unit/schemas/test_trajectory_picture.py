@@ -188,3 +188,22 @@ def test_it_needs_no_colour_and_no_style() -> None:
     svg = str(picture(trajectory(9), facts_of_a_step()).svg())
     assert not re.search(r"#[0-9a-f]{3}|rgb|style=|hsl", svg)
     assert set(re.findall(r'(?:fill|stroke)="([^"]+)"', svg)) == {"currentColor", "none"}
+
+
+@pytest.mark.parametrize(
+    ("points", "facts", "keys"),
+    [
+        (one_component(0.8, None, 0.3), usual_of(7.0, 9.0), ["dot", "ring", "band", "cross"]),
+        (one_component(0.8, 0.3), None, ["dot", "ring"]),
+        (one_component(0.8, 0.3), usual_of(7.0, 9.0), ["dot", "ring", "band"]),
+    ],
+)
+def test_the_legend_names_what_is_drawn_and_nothing_else(
+    points: tuple[TrajectoryPoint, ...], facts: Facts | None, keys: list[str]
+) -> None:
+    drawn = picture(points, facts)
+    svg = str(drawn.svg())
+    classes = {"dot": "dot", "ring": "ring", "band": "band", "cross": "empty"}
+    assert list(drawn.legend) == keys
+    assert [key for key, name in classes.items() if f'class="{name}"' in svg] == keys
+    assert " ".join(drawn.legend.values()).startswith("Dot: a form. Ring: described above.")
