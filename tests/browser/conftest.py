@@ -30,6 +30,15 @@ from tests.support.service_stack import wait_until
 
 _ANSWERED_WITH = "Failed to load resource: the server responded with a status of"
 """A page that is not found or a link that was used is no complaint about the page."""
+_PROVIDER = """
+[west]
+name = "Praxis West"
+issuer = "http://127.0.0.1:{port}"
+client_id = "rapport"
+mailed_links = false
+on_sign_in_page = true
+"""
+"""The practice `west` signs in with a provider alone, and this one is away."""
 
 
 Result = TypeVar("Result")
@@ -115,7 +124,9 @@ def site(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
         async def run() -> None:
             folder = tmp_path_factory.mktemp("notifier")
-            async with running_notifier(url, folder, smtp_port=mails.port) as notifier:
+            openid = folder / "openid.toml"
+            openid.write_text(_PROVIDER.format(port=free_port()))
+            async with running_notifier(url, folder, smtp_port=mails.port, openid_file=openid) as notifier:
                 site.notifier = notifier
                 await serve(notifier.app, HttpSettings(port=site.port), Metrics("notifier"), stop=stop)
 

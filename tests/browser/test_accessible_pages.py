@@ -106,6 +106,12 @@ def test_pages_before_the_sign_in(site: Site, visit: Visit) -> None:
         look("link is on its way")
     page.goto(f"{site.address}/no-such-page")
     look("wrong address")
+    page.goto(site.add("elsewhere", practice="west"))
+    look("the practice signs in with a provider")
+    page.goto(f"{site.address}/sign-in/with/west")
+    look("the provider is away")
+    page.goto(f"{site.address}/sign-in/with/west/callback?error=access_denied")
+    look("the provider refused")
     sharer = visit().sign_in(site.link_for("before@north.example"))
     sharer.goto(site.address + item_of("before"))
     sharer.locator("#share summary").click()
@@ -115,6 +121,16 @@ def test_pages_before_the_sign_in(site: Site, visit: Visit) -> None:
     look("shared link")
     page.locator("main button").click()
     look("shared item")
+    sharer.goto(site.address + item_of("before"))
+    sharer.locator(".answers form input[name=csrf]").evaluate("one => one.value = 'of-another-page'")
+    with sharer.expect_navigation():
+        sharer.locator(".buttons button").first.click()
+    assert "out of date" in sharer.locator("main").inner_text()
+    found["bad form"], wide["bad form"] = violations(sharer), too_wide(sharer)
+    used = site.link_for("before@north.example")
+    page.goto(used)
+    assert "already been used" in page.locator("main").inner_text()
+    look("used link")
     assert {name: lines for name, lines in found.items() if lines} == {}
     assert {name: lines for name, lines in wide.items() if lines} == {}
 

@@ -1,4 +1,4 @@
-"""Makes pictures of the item's page: all states and shapes, both languages, telephone, dark, grey print."""
+"""Makes pictures of the therapist's pages: all states and shapes, languages, telephone, dark, grey print."""
 
 import sys
 from collections.abc import Iterator
@@ -19,6 +19,7 @@ from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem, StandingAnswer
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.guide_pages import guide_topics
+from services.notifier.web.item_pages import SharedLink
 from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.wording import Wordings
 from tests.support.notifier.chromium import DESK, PHONE, chromium, printed_sheets
@@ -27,11 +28,22 @@ from tests.support.notifier.item_stories import KINDS, history_of, told
 FOLDER = Path(".screenshots")
 STATES = tuple(state for state in Change if state is not Change.CONTINUED)
 _CATALOGUE, _GUIDANCE, _WORDINGS = Catalogue.load(), Guidance.load(), Wordings.load()
+_UNTIL = "The link works until Thu 31 Oct, 10:00."
 _SESSION = SignInSession("north", "t-1", UUID(int=0), b"", "0")
 
 
-def page_of(history: tuple[EpisodeChanged, ...], locale: str) -> str:
-    """Return an item's page, whose style sheet lies in the folder of the pages."""
+def page_of(
+    history: tuple[EpisodeChanged, ...],
+    locale: str,
+    *,
+    number: int | None = None,
+    share: SharedLink | None = None,
+    template: str = "item.html",
+) -> str:
+    """Return an item's page, whose style sheet lies in the folder of the pages.
+
+    `number` stands for the client's reference where that is hidden, and `share` is the link that was made.
+    """
     wording = _WORDINGS.of(locale)
     therapist = Therapist("north", "t-1", time_zone="Europe/Vienna", locale=locale)
     first = next(one for one in reversed(history) if one.change in {Change.OPENED, Change.DEEPENED})
@@ -53,17 +65,21 @@ def page_of(history: tuple[EpisodeChanged, ...], locale: str) -> str:
         None,
         newest.session_at + timedelta(hours=3),
         determine_next_session(newest, None, therapist.zone),
+        number,
     )
+    view = item_view(item, therapist, around, wording)
     return _render(
-        "item.html",
+        template,
         wording,
-        item=item_view(item, therapist, around, wording),
+        item=view,
+        title=view.title,
+        until=_UNTIL,
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=False,
         confirmation=None,
         topics=(),
-        share=None,
+        share=share,
     )
 
 
@@ -92,6 +108,10 @@ def pages() -> Iterator[tuple[str, str]]:
         for kind, forms in KINDS.items():
             yield f"{locale}-kind-{kind}", page_of((told(forms),), locale)
         yield f"{locale}-guide", _guide(locale)
+        step = (told(KINDS["step"]),)
+        shared = SharedLink("https://rapport.example/shared?token=WyJzaGFyZSJd.c2lnbmF0dXJl", _UNTIL, _UNTIL)
+        yield f"{locale}-numbered-and-shared", page_of(step, locale, number=7, share=shared)
+        yield f"{locale}-shared-view", page_of(step, locale, number=7, template="shared_item.html")
 
 
 def lay_out_pages(folder: Path) -> dict[str, Path]:
