@@ -163,7 +163,7 @@ def _in_each(
 
 
 @asynccontextmanager
-async def _publishing() -> "AsyncIterator[Callable[[Sequence[Outgoing]], Awaitable[None]]]":
+async def _publishing() -> "AsyncIterator[Callable[[Sequence[Outgoing]], Awaitable[object]]]":
     from services.cli.endpoints import find_endpoints
     from services.runtime.kafka.producer import Producer
 

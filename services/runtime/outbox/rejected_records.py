@@ -124,7 +124,7 @@ class RejectedRecords:
         self,
         connection: Connection,
         which: RejectionFilter,
-        publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
+        publish: Callable[[Sequence[Outgoing]], Awaitable[object]],
         *,
         limit: int,
     ) -> dict[str, int]:
