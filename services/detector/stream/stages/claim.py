@@ -25,7 +25,8 @@ async def recall(batch: Batch, tools: Tools) -> None:
         arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
         many = {id_ for id_, number in arrived.items() if number > MOST_FOLDS}
         many |= await blocked.read_waiting_dyads(batch.tx.conn, batch.dyads.values())
-        batch.block(many, BlockReason.MANY_SESSIONS)
+        if many:
+            batch.block(many, BlockReason.MANY_SESSIONS)
     sessions = [arrival.rating for arrival in batch.arrivals]
     take_up(batch, await blocked.read_of_sessions(batch.tx.conn, sessions), tools.catalogue)
 

@@ -55,8 +55,7 @@ async def lock(batch: Batch, tools: Tools) -> None:
     if dyads:
         await _lock(conn, dyads)
         await _read(conn, batch.dyads)
-    if batch.records:
-        refolds = {arrival.dyad.id for arrival in batch.arrivals if _refolds_much(arrival)}
+    if batch.records and (refolds := {one.dyad.id for one in batch.arrivals if _refolds_much(one)}):
         batch.block(refolds, BlockReason.MANY_SESSIONS)
 
 
