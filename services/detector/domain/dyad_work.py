@@ -166,6 +166,8 @@ class DyadWork:
     """Ratings whose current version changed, with the version that is current now."""
     changed_from: SessionOrder | None = None
     """The first session at which the history differs; None when nowhere."""
+    corrected: bool = False
+    """Whether a session that has been published was corrected or taken back."""
     refold: bool = False
     """Whether the whole history is folded instead of the sessions after the snapshot."""
     caused_at: datetime | None = None

@@ -8,8 +8,8 @@ notified and that is still flagged. What opened while the practice observed stay
 live tells nothing that opened before.
 
 While an episode is open, every later session that changes nothing else about it is emitted as `continued` to
-a therapist who was notified of it, so that whatever shows the episode can show the newest session. So is a
-correction of the newest session, of which something else was shown.
+a therapist who was notified of it, so that whatever shows the episode can show the newest session. So is the
+newest session after any session was corrected or taken back, because the picture of all of them was shown.
 
 Responses never change a risk or an episode. `not-relevant` and `outside-event` silence an episode: no further
 `opened` or `deepened` is emitted, but its end is. `undone` (a newer answer revision) lifts that.
@@ -104,7 +104,7 @@ def compute_changes(
     decision: Decision,
     window: AlertWindow,
     *,
-    newest_changed: bool,
+    shown_changed: bool,
     revision_floor: int = 0,
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """Return the changes since the last emission, in order, and the episodes as emitted after them.
@@ -113,13 +113,14 @@ def compute_changes(
         dyad: whose episodes they are.
         decision: the episodes now, and as they were last emitted.
         window: the sessions that therapists are notified about.
-        newest_changed: whether the newest session is new or was corrected since the last emission.
+        shown_changed: whether the newest session is new, or any session was corrected or taken back, since
+            the last emission.
         revision_floor: the revisions of the changes are higher.
     """
     episodes = as_of(decision.folded, decision.day)
     if not episodes and not decision.emitted:
         return [], ()
-    emission = _Emission(decision, window, newest_changed=newest_changed, revision_floor=revision_floor)
+    emission = _Emission(decision, window, shown_changed=shown_changed, revision_floor=revision_floor)
     pairs, vanished = _match(dyad, episodes, decision.emitted)
     after = [emission.withdraw(before) for before in vanished]
     after += [
@@ -182,13 +183,13 @@ class _Emission:
     """Collects the changes of one dyad's episodes, which share its newest session, answers and window."""
 
     def __init__(
-        self, decision: Decision, window: AlertWindow, *, newest_changed: bool, revision_floor: int
+        self, decision: Decision, window: AlertWindow, *, shown_changed: bool, revision_floor: int
     ) -> None:
         self.changes: list[EpisodeChange] = []
         self._revision_floor = revision_floor
         self._answers = decision.answers
         self._newest = decision.folded.last
-        self._newest_changed = newest_changed
+        self._shown_changed = shown_changed
         self._flagged = decision.folded.flagged
         self._outside = _outside_window(self._newest, window)
         self._live_from = window.live_from
@@ -208,7 +209,7 @@ class _Emission:
 
     def continue_episode(self, before: EmittedEpisode, episode: Episode) -> EmittedEpisode:
         """Emit what changed in an episode that was emitted before."""
-        shown = None if self._newest_changed else before.shown
+        shown = None if self._shown_changed else before.shown
         after = replace(before, episode=episode, withdrawn=False, shown=shown)
         silenced = _valid_answer(self._answers, before.episode_id) in SILENCING
         reopened = before.withdrawn or (before.episode.end is not None and episode.end is None)

@@ -184,6 +184,7 @@ class RatingVersions:
                 first = min(orders)
                 dyad.changed_from = first if dyad.changed_from is None else min(first, dyad.changed_from)
             last = dyad.decision.folded.last
+            dyad.corrected |= before is not None
             dyad.refold |= before is not None or (bool(orders) and last is not None and min(orders) <= last)
 
     def _changed_stored(self) -> list[RatingVersion]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -21,6 +22,15 @@ UPDATE detector.{table} SET cluster_id = %s
 WHERE cluster_id = %s AND lane = %s AND partition = %s AND "offset" >= %s
 RETURNING practice_id, rating_id, "offset"
 """
+_WAITING = """
+SELECT "offset", key, value FROM detector.blocked
+WHERE cluster_id = %s AND topic = %s AND partition = %s AND "offset" >= %s
+"""
+_MOVE_WAITING = """
+UPDATE detector.blocked SET cluster_id = %s
+WHERE cluster_id = %s AND topic = %s AND partition = %s AND "offset" >= %s
+RETURNING practice_id, rating_id, "offset"
+"""
 _CHANGES = """
 SELECT c.episode_id, c.revision, c.changed_at, c.data::text, d.key, d.partition
 FROM detector.episode_change c JOIN detector.episode e USING (episode_id) JOIN detector.dyad d USING (dyad_id)
@@ -30,11 +40,11 @@ _decode_change = msgspec.json.Decoder(Changed).decode
 
 
 async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
-    """Return the ratings and duplicates of a partition from an offset on."""
+    """Return the ratings, duplicates and waiting records of a partition from an offset on."""
+    known = await _waiting_records(conn, end)
     lane = LANE_OF.get(end.topic)
     if lane is None:
-        return []
-    known = []
+        return known
     for table in ("rating", "duplicate"):
         rows = await conn.execute(
             _PLACES.format(table=table).encode(), (end.cluster_id, lane, end.partition, end.from_offset)
@@ -44,19 +54,39 @@ async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
 
 
 async def forget_log_end(conn: Connection, end: LogEnd, cluster_id: str) -> list[str]:
-    """Move ratings and duplicates of a lost end of the log to another cluster id; name the ratings.
+    """Move ratings, duplicates and waiting records of a lost end of the log to another cluster id.
 
-    Their places belong to other records now.
+    Their places belong to other records now. Returns a line for each rating, by id.
     """
+    waiting = await _move_waiting(conn, end, cluster_id)
     lane = LANE_OF.get(end.topic)
     if lane is None:
-        return []
+        return waiting
     where = (cluster_id, end.cluster_id, lane, end.partition, end.from_offset)
     await conn.execute(_MOVE.format(table="duplicate").encode(), where)
     rows = await (await conn.execute(_MOVE.format(table="rating").encode(), where)).fetchall()
     return [
         f"rating {rating} of {practice} (offset {offset}): stored and assessed"
         for practice, rating, offset in sorted(rows, key=lambda row: row[2])
+    ] + waiting
+
+
+async def _waiting_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
+    where = (end.cluster_id, end.topic, end.partition, end.from_offset)
+    rows = await conn.execute(_WAITING.encode(), where)
+    return [
+        KnownRecord(offset, partial(_is_record, bytes(key), bytes(value)))
+        async for offset, key, value in rows
+    ]
+
+
+async def _move_waiting(conn: Connection, end: LogEnd, cluster_id: str) -> list[str]:
+    where = (cluster_id, end.cluster_id, end.topic, end.partition, end.from_offset)
+    rows = await (await conn.execute(_MOVE_WAITING.encode(), where)).fetchall()
+    return [
+        f"rating {rating} of {practice} (offset {offset}): stored, and waits"
+        for practice, rating, offset in sorted(rows, key=lambda row: row[2])
+        if rating is not None
     ]
 
 
@@ -64,6 +94,10 @@ async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
     """Return the changes of episodes that were published since a time, as they were published."""
     rows = await conn.execute(_CHANGES, (since,))
     return [_change(row) async for row in rows]
+
+
+def _is_record(key: bytes, value: bytes, found_key: bytes | None, found_value: bytes | None) -> bool:
+    return (key, value) == (found_key, found_value)
 
 
 def _is_rating(rating_id: str) -> Callable[[bytes | None, bytes | None], bool]:

@@ -7,12 +7,15 @@ from itertools import permutations
 import pytest
 from prometheus_client import CollectorRegistry
 
+from schemas import topics
 from schemas.events import Answer
 from services.detector.jobs.take_up_blocked import take_up_blocked
 from services.detector.metrics import DetectorMetrics
+from services.detector.storage.lost_log import forget_log_end, known_records
 from services.detector.storage.model_activations import activate
 from services.detector.stream.pipeline import process
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.cli_plugin import LogEnd
 from services.runtime.process.errors import Collision
 from tests.flow.detector.test_sweep import ALL, sweep_of
 from tests.support.detector.batch_driver import (
@@ -184,3 +187,32 @@ async def test_a_gauge_says_since_when_something_waits(detector: DetectorDriver)
     assert await since(frozenset([1])) == 0  # another detector looks
     await detector.rate(TAKEN_BACK)
     assert await since() == 0
+
+
+async def test_a_record_that_waits_keeps_waiting_when_its_place_in_the_log_is_taken_by_another(
+    detector: DetectorDriver,
+) -> None:
+    moved = {"therapist_id": "therapist-2"}
+    lost = record_of(body(0, GOOD, id="lost", **moved), 2)
+    written_later = record_of(body(-1, GOOD, id="written-later", **moved), 2)
+    assert (lost.partition, lost.offset) == (written_later.partition, written_later.offset)
+    await detector.rate(body(-1, GOOD), body(0, GOOD))
+    await detector.feed([lost])
+    end = LogEnd("cluster-1", topics.SESSION_RATED.name, lost.partition, 2)
+
+    (known,) = await known_records(detector.conn, end)
+    assert known.matches(lost.key, lost.value)
+    assert not known.matches(written_later.key, written_later.value)
+    named = await forget_log_end(detector.conn, end, "cluster-1~lost")
+    await detector.conn.commit()
+    assert named == ["rating lost of north (offset 2): stored, and waits"]
+
+    await detector.feed([written_later])
+    waiting = await detector.rows("SELECT rating_id FROM detector.blocked ORDER BY 1")
+    assert waiting == [("lost",), ("written-later",)]
+    back = [body(week, status="withdrawn") for week in (-1, 0)]
+    detector.offset = 3
+    await detector.rate(*back, accepted_at=NOW + MINUTE)
+    assert await detector.rows("SELECT FROM detector.blocked") == []
+    rows = await detector.rows("SELECT rating_id FROM detector.rating WHERE current AND marks IS NOT NULL")
+    assert {one for (one,) in rows} == {"lost", "written-later"}

@@ -73,3 +73,14 @@ async def test_the_facts_of_a_repair_show_the_marks_back_at_usual(detector: Dete
     change = last_change(await detector.rate(body(0, USUAL)))
     assert change.change == "repaired"
     assert (goal_of(change.facts).standing, goal_of(change.facts).mark) == (Standing.HELD, 4.0)
+
+
+async def test_a_session_that_is_taken_back_leaves_the_picture_of_an_open_episode(
+    detector: DetectorDriver,
+) -> None:
+    await open_episode(detector)
+    out = await detector.rate(body(-4, status="withdrawn"), accepted_at=NOW + timedelta(minutes=5))
+    event = last_change(out)
+    assert (event.change, event.kept_back, event.revision) == ("continued", None, 2)
+    drawn = [point.session_at for point in event.trajectory]
+    assert drawn == [session_at(number) for number in (-5, -3, -2, -1)]

@@ -63,10 +63,10 @@ ALWAYS = AlertWindow(None, None, BEGAN + timedelta(weeks=20))
 
 
 def emit(
-    decision: Decision, window: AlertWindow = ALWAYS, *, newest_changed: bool = False
+    decision: Decision, window: AlertWindow = ALWAYS, *, shown_changed: bool = False
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """Return the changes, and the episodes as emitted after them."""
-    return compute_changes(DYAD, decision, window, newest_changed=newest_changed)
+    return compute_changes(DYAD, decision, window, shown_changed=shown_changed)
 
 
 def in_short(changes: list[EpisodeChange]) -> list[tuple[str, str | None]]:

@@ -28,11 +28,12 @@ def _decide(dyad: DyadWork, batch: Batch) -> None:
     day = before.day if batch.day is None else max(batch.day, before.day or batch.day)
     decision = Decision(folded, before.emitted, before.answers, day)
     newest_changed = any(version.order == folded.last for version in dyad.touched.values())
+    shown_changed = newest_changed or dyad.corrected
     dyad.episode_changes, emitted = compute_changes(
         dyad.id,
         decision,
         dyad.practice.alert_window(batch.tx.now),
-        newest_changed=newest_changed,
+        shown_changed=shown_changed,
         revision_floor=dyad.revision_floor,
     )
     dyad.decision = Decision(folded, emitted, before.answers, day)

@@ -99,7 +99,7 @@ def test_an_older_session_that_comes_late_is_not_continued() -> None:
 
 def test_a_correction_of_the_newest_session_is_emitted_once() -> None:
     opened = after(decided(session(0, FLAGGED)))
-    changes, now = emit(opened, newest_changed=True)
+    changes, now = emit(opened, shown_changed=True)
     assert [("continued", order(0), 2)] == [(c.change.value, c.order, c.after.revision) for c in changes]
     assert emit(Decision(opened.folded, now))[0] == []
 
@@ -107,7 +107,7 @@ def test_a_correction_of_the_newest_session_is_emitted_once() -> None:
 def test_a_correction_of_the_newest_session_that_deepens_the_episode_is_not_emitted_twice() -> None:
     opened = after(decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.7)))
     deeper = decided(session(0, FLAGGED, level=0.7), session(1, FLAGGED, level=0.4), before=opened)
-    assert in_short(emit(deeper, newest_changed=True)[0]) == [("deepened", None)]
+    assert in_short(emit(deeper, shown_changed=True)[0]) == [("deepened", None)]
 
 
 def test_a_dyad_without_episodes_emits_nothing() -> None:
