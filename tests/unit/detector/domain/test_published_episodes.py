@@ -63,9 +63,7 @@ def test_one_that_is_not_there_any_more_is_withdrawn_above_everything_that_was_p
     decision = with_published(Decision(), [change(1, Change.OPENED), change(2, Change.ACKNOWLEDGED)])
     window = AlertWindow(tell_from=None, max_age=None, now=NOW)
 
-    changes, _ = compute_changes(
-        DyadId(UUID(int=1)), decision, window, shown_changed=False, revision_floor=9
-    )
+    changes, _ = compute_changes(DyadId(UUID(int=1)), decision, window, shown_changed=False, revision_floor=9)
 
     assert [(one.change, one.after.revision, one.kept_back) for one in changes] == [
         (Change.WITHDRAWN, 10, None)
