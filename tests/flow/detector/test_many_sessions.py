@@ -1,9 +1,11 @@
 """Many sessions of one client take effect in turn, and hold up nobody else's."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 import pytest
+import structlog
 
 from services.detector.domain import rating_versions
 from services.detector.domain.detector import DyadAssessments, DyadForms
@@ -182,12 +184,14 @@ async def test_a_session_that_cannot_be_processed_is_set_aside_and_holds_up_no_o
             health=Health(clock, Metrics("detector", topics=[])),
             clock=clock,
         )
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         running = asyncio.create_task(in_turn.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while await reading.rows(WAITING) != [(0,)]:
                 clock.move(60)
         await in_turn.stop()
         await running
+        structlog.reset_defaults()
         found = await reading.rows("SELECT reason, subject_id IS NULL FROM detector.rejection")
         assert found == [("unprocessable", False)] * 2
         assert await reading.rows(ASSESSED) == [(60 + 55 - 2,)]
