@@ -12,7 +12,8 @@ from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS, client_op
 from services.runtime.process.settings import KafkaSettings
 
 REPLICATION = 3
-TIMEOUT_MS = 10_000
+TIMEOUT_MS = 30_000
+"""How long a broker may take to answer one request."""
 
 
 @dataclass(frozen=True, slots=True)
