@@ -28,7 +28,7 @@ from tests.support.notifier.item_stories import KINDS, history_of, told
 FOLDER = Path(".screenshots")
 STATES = tuple(state for state in Change if state is not Change.CONTINUED)
 _CATALOGUE, _GUIDANCE, _WORDINGS = Catalogue.load(), Guidance.load(), Wordings.load()
-_UNTIL = "The link works until Thu 31 Oct, 10:00."
+_SHARE_URL = "https://rapport.example/shared?token=WyJzaGFyZSJd.c2lnbmF0dXJl"
 _SESSION = SignInSession("north", "t-1", UUID(int=0), b"", "0")
 
 
@@ -37,12 +37,13 @@ def page_of(
     locale: str,
     *,
     number: int | None = None,
-    share: SharedLink | None = None,
-    template: str = "item.html",
+    is_shared: bool = False,
+    is_read_only: bool = False,
 ) -> str:
     """Return an item's page, whose style sheet lies in the folder of the pages.
 
-    `number` stands for the client's reference where that is hidden, and `share` is the link that was made.
+    `number` stands for the client's reference where that is hidden. With `is_shared` a link to the item was
+    made; with `is_read_only` it is the page that whoever has the link sees.
     """
     wording = _WORDINGS.of(locale)
     therapist = Therapist("north", "t-1", time_zone="Europe/Vienna", locale=locale)
@@ -68,25 +69,28 @@ def page_of(
         number,
     )
     view = item_view(item, therapist, around, wording)
+    moment = wording.moment(newest.session_at + timedelta(days=3), therapist.zone)
+    until = wording("share.until", moment=moment)
     return _render(
-        template,
+        "shared_item.html" if is_read_only else "item.html",
         wording,
+        session=None if is_read_only else _SESSION,
         item=view,
         title=view.title,
-        until=_UNTIL,
+        until=until,
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=False,
         confirmation=None,
         topics=(),
-        share=share,
+        share=SharedLink(_SHARE_URL, until, moment) if is_shared else None,
     )
 
 
 def _guide(locale: str) -> str:
     wording = _WORDINGS.of(locale)
     topics = guide_topics(_GUIDANCE, wording, "north")
-    return _render("guide.html", wording, topics=topics, card=_GUIDANCE.start_card(wording))
+    return _render("guide.html", wording, session=_SESSION, topics=topics, card=_GUIDANCE.start_card(wording))
 
 
 def _render(template: str, wording: Wording, **values: object) -> str:
@@ -97,7 +101,7 @@ def _render(template: str, wording: Wording, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(t=wording, base=".", session=_SESSION, **values)
+    return environment.get_template(template).render(t=wording, base=".", **values)
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -109,9 +113,8 @@ def pages() -> Iterator[tuple[str, str]]:
             yield f"{locale}-kind-{kind}", page_of((told(forms),), locale)
         yield f"{locale}-guide", _guide(locale)
         step = (told(KINDS["step"]),)
-        shared = SharedLink("https://rapport.example/shared?token=WyJzaGFyZSJd.c2lnbmF0dXJl", _UNTIL, _UNTIL)
-        yield f"{locale}-numbered-and-shared", page_of(step, locale, number=7, share=shared)
-        yield f"{locale}-shared-view", page_of(step, locale, number=7, template="shared_item.html")
+        yield f"{locale}-numbered-and-shared", page_of(step, locale, number=7, is_shared=True)
+        yield f"{locale}-shared-view", page_of(step, locale, number=7, is_read_only=True)
 
 
 def lay_out_pages(folder: Path) -> dict[str, Path]:
