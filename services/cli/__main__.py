@@ -56,9 +56,13 @@ def application() -> typer.Typer:
 
 def main() -> None:
     """Run the command line; a `Fault` or an unreadable table ends it with its message and exit code 1."""
+    import structlog
+
     from schemas.csv_table import UnreadableTable
     from services.runtime.process.errors import Fault
 
+    # What a command prints may be a table that another program reads: log lines go to standard error.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         application()(prog_name="rapport")
     except (Fault, UnreadableTable) as fault:

@@ -20,18 +20,20 @@ from tests.support.runtime.sample_service import Sample, until
 LONGEST_WAIT_S = 20.0
 """From the moment at which an owner freezes until its partition is worked on again."""
 RUNS = 3
+_WRITERS = "SELECT application_name FROM pg_stat_activity WHERE backend_xid IS NOT NULL"
 
 
 async def test_the_server_ends_a_transaction_whose_client_froze_inside_a_pipeline(sample: Sample) -> None:
-    frozen = await connect(sample.database, "frozen", transaction_timeout_s=0.5)
+    frozen = await connect(sample.database, "frozen", transaction_timeout_s=1)
     other = await connect(sample.database, "other")
     row = "INSERT INTO sample.cluster (cluster_id) VALUES ('locked')"
 
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(10):
         with contextlib.suppress(psycopg.OperationalError):  # the frozen one finds its connection ended
             async with frozen.pipeline():
                 # No answer is read and no Sync is sent, so the server sees neither idling nor waiting.
                 await frozen.execute(row)
+                await until(lambda: ("frozen",) in sample.query(_WRITERS), "the row of the frozen one")
                 async with other:
                     await other.execute(row)
     await frozen.close()

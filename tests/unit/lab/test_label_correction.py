@@ -127,7 +127,7 @@ def test_attentive_answers_to_a_wrong_risk_are_learned_from() -> None:
 def test_answers_that_say_nothing_yet_are_no_labels(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     rows = [
-        f"north,t,c{n},,s{n},2026-01-05T10:00:00+00:00,{answer}"
+        f"north,t,c{n},,s{n},2026-01-05T10:00:00+00:00,{answer},"
         for n, answer in enumerate(("discussed", "will-discuss", "not-relevant", "outside-event", "undone"))
     ]
     file.write_text("\n".join([",".join(COLUMNS), *rows]))
@@ -141,7 +141,7 @@ def test_answers_that_say_nothing_yet_are_no_labels(tmp_path: Path) -> None:
 def test_an_unknown_answer_is_named_by_its_row(tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("client_id,session_id,answer\nc,s,perhaps\n")
-    with pytest.raises(ValueError, match="row 2"):
+    with pytest.raises(ValueError, match="line 2"):
         read_labels(file)
 
 
