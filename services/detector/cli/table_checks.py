@@ -14,15 +14,16 @@ SELECT (SELECT count(*) FROM detector.outbox WHERE written_at < now() - interval
     (SELECT string_agg(DISTINCT practice_id, ', ') FROM detector.blocked WHERE reason = 'model-not-loaded'),
     (SELECT count(*) FROM detector.published_before),
     (SELECT string_agg(partition::text, ', ' ORDER BY partition) FROM detector.heartbeat
-        WHERE minute < to_char(now() AT TIME ZONE 'utc' - interval '5 minutes', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+        WHERE minute < to_char(now() AT TIME ZONE 'utc' - interval '5 minutes', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    ), (SELECT count(*) FROM detector.heartbeat)
 """
-_NOTHING = (0, 0, None, 0, 0, 0, None, 0, None)
+_NOTHING = (0, 0, None, 0, 0, 0, None, 0, None, 0)
 
 
 async def check(conn: Connection) -> list[CheckResult]:
     """Check that events are published, count rejections of the last day, and check that the sweep runs."""
     row = await (await conn.execute(_STATE)).fetchone()
-    waiting, rejected, swept, opened, unaccounted, blocked, unscored, unknown, silent = row or _NOTHING
+    waiting, rejected, swept, opened, unaccounted, blocked, unscored, unknown, silent, beats = row or _NOTHING
     today = datetime.now().astimezone().date()
     late = swept is not None and today - swept > timedelta(days=2)
     return [
@@ -67,7 +68,9 @@ async def check(conn: Connection) -> list[CheckResult]:
             Verdict.BAD if silent else Verdict.GOOD,
             f"the last one of partition {silent} came through more than 5 minutes ago"
             if silent
-            else "each came through within the last 5 minutes",
+            else f"the last ones of {beats} partitions came through within the last 5 minutes"
+            if beats
+            else "none has come through yet",
             "check that ingest and detector run; see docs/runbooks/PipelineStuck.md" if silent else "",
         ),
         CheckResult(

@@ -122,6 +122,11 @@ async def test_doctor_finds_no_fault_with_a_healthy_detector(detector: DetectorD
     assert {one.verdict for one in await plugin.check(detector.conn)} == {"good"}
 
 
+async def test_doctor_says_that_no_heartbeat_came_through_yet(detector: DetectorDriver) -> None:
+    assert plugin.check is not None
+    assert "none has come through yet" in [one.found for one in await plugin.check(detector.conn)]
+
+
 async def test_doctor_names_the_partitions_whose_heartbeats_stopped(detector: DetectorDriver) -> None:
     minutes = "to_char(now() AT TIME ZONE 'utc' - interval '%s minutes', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
     rows = f"VALUES (0, {minutes % 1}), (1, {minutes % 6}), (2, {minutes % 60})"
