@@ -33,7 +33,7 @@ test: prepare-dev ## run the tests that need no installed services
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "$(if $(AFTER_TEST),study and )not durable and not docker and not browser"
-	@$(PYTEST) --numprocesses 2 --dist loadfile -m durable
+	@$(PYTEST) --numprocesses 2 --dist loadfile -m "durable and not long"
 	@$(PYTEST) -m "(docker or browser) and not durable"
 
 faults: prepare-dev ## break everything on purpose, with a real Kafka and PostgreSQL (KEEP=1: write docs/faults.md; FULL=1: at full size, hours)

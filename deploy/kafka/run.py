@@ -19,7 +19,7 @@ from pathlib import Path
 
 from deploy.kafka.jars import HERE, fetch
 
-READY_DEADLINE_S = 150.0
+READY_DEADLINE_S = 600.0
 STOP_DEADLINE_S = 30.0
 JAVA_OPTIONS = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-Djava.awt.headless=true")
 TOOL_OPTIONS = ("-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

@@ -34,6 +34,16 @@ def test_a_row_without_a_result_at_full_size_says_so() -> None:
     ]
 
 
+def test_a_row_that_ci_does_not_run_says_so() -> None:
+    row = FaultRow("test_x", "It breaks", "Kafka", 400, 20_000, 10, in_ci=False)
+    scaled = RowResult("2026-11-28", "scaled", "3 kills", 4.0)
+
+    (line,) = _table(row, {"scaled": scaled})
+    assert line.startswith(
+        "| It breaks | Kafka | scaled, 400 ratings; not in CI; not yet run at full size |"
+    )
+
+
 def _table(row: FaultRow, sizes: dict[str, RowResult]) -> list[str]:
     return [line for line in page.lines([row], {row.test: sizes}) if line.startswith("| It breaks")]
 

@@ -36,7 +36,7 @@ from tests.support.service_stack import ALERT_ON_ALL_SESSIONS
 
 DETECTORS = ("detector-1", "detector-2", "detector-3")
 INGEST, NOTIFIER = "ingest", "notifier"
-READY_DEADLINE_S = 240.0
+READY_DEADLINE_S = 600.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 POLL_S = 0.02
 

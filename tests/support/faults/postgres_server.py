@@ -16,7 +16,7 @@ import psycopg
 
 from tests.support.ports import lasting_ports
 
-READY_DEADLINE_S = 150.0
+READY_DEADLINE_S = 600.0
 POLL_S = 0.05
 SETTINGS = {
     "fsync": "on",

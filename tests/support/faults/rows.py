@@ -52,6 +52,8 @@ class FaultRow:
     full: int
     sessions: int
     """Sessions of each client."""
+    in_ci: bool = True
+    """Whether CI runs it, at the scaled size; `make faults` runs every row."""
 
     def ratings(self, size: Size) -> int:
         """Return how many ratings the row sends at least."""
@@ -76,15 +78,19 @@ ROWS: dict[str, FaultRow] = {}
 
 
 def row(
-    *, backend: str = BOTH, scaled: int = 240, full: int = 2_000, sessions: int = 10
+    *, backend: str = BOTH, scaled: int = 240, full: int = 2_000, sessions: int = 10, in_ci: bool = True
 ) -> Callable[[Callable[..., str | None]], Callable[..., None]]:
-    """Make a test a row; `scaled` and `full` are the numbers of ratings that it sends (0: it sends none)."""
+    """Make a test a row.
+
+    `scaled` and `full` are the numbers of ratings that it sends (0: it sends none). A row that takes longer
+    than CI can wait for is not `in_ci`.
+    """
 
     def decorate(function: Callable[..., str | None]) -> Callable[..., None]:
         title = (function.__doc__ or "").strip().splitlines()
         assert title, f"{function.__name__} needs a docstring that names its row"
         ROWS[function.__name__] = FaultRow(
-            function.__name__, title[0].rstrip("."), backend, scaled, full, sessions
+            function.__name__, title[0].rstrip("."), backend, scaled, full, sessions, in_ci
         )
 
         @functools.wraps(function)
@@ -100,7 +106,9 @@ def row(
             recovery_s = fault_run.recovery_s if isinstance(fault_run, FaultRun) else None
             _keep(function.__name__, size, result, recovery_s)
 
-        marks = (pytest.mark.durable, pytest.mark.timeout(SCALED_S), pytest.mark.xdist_group("faults"))
+        marks = [pytest.mark.durable, pytest.mark.timeout(SCALED_S), pytest.mark.xdist_group("faults")]
+        if not in_ci:
+            marks.append(pytest.mark.long)
         for mark in marks:
             mark(run)
         return run
