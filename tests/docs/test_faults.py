@@ -39,9 +39,7 @@ def test_a_row_that_ci_does_not_run_says_so() -> None:
     scaled = RowResult("2026-11-28", "scaled", "3 kills", 4.0)
 
     (line,) = _table(row, {"scaled": scaled})
-    assert line.startswith(
-        "| It breaks | Kafka | scaled, 400 ratings; not in CI; not yet run at full size |"
-    )
+    assert line.startswith("| It breaks | Kafka | scaled, 400 ratings; not in CI; not yet run at full size |")
 
 
 def _table(row: FaultRow, sizes: dict[str, RowResult]) -> list[str]:
