@@ -51,8 +51,11 @@ async def take_up_blocked(tx: Transaction, tools: Tools) -> Batch:
 
 
 async def take_up_in_turn(tx: Transaction, tools: Tools, size: TurnSize = SIZES[0]) -> Batch:
-    """Take the earliest sessions that wait for their turn through the stages; return the batch."""
-    batch = Batch(tx)
+    """Take the earliest sessions that wait for their turn through the stages; return the batch.
+
+    Where they precede assessed ones, all of them do so at once. One session alone stays alone.
+    """
+    batch = Batch(tx, takes_all_before=size.sessions > 1)
     take_up(batch, await blocked.read_in_turn(tx.conn, size.dyads, size.sessions), tools.catalogue)
     return await run(batch, tools)
 

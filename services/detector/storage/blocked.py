@@ -51,6 +51,12 @@ SELECT {_COLUMNS} FROM (
     ORDER BY w.session_at, w.recorded_at, w.partition, w."offset" LIMIT %b FOR UPDATE SKIP LOCKED
 ) b
 """
+_UNTIL = f"""
+SELECT {_COLUMNS} FROM detector.blocked b
+WHERE b.practice_id = %b AND b.client_id = %b AND b.key = %b AND b.reason = 'many-sessions'
+    AND b.session_at <= %b
+ORDER BY b.session_at, b.recorded_at, b.partition, b."offset" LIMIT %b FOR UPDATE SKIP LOCKED
+"""
 _WAITING_DYADS = """
 SELECT DISTINCT b.key FROM detector.blocked b JOIN unnest(%b::text[], %b::text[], %b::bytea[])
     AS k (practice_id, client_id, key) USING (practice_id, client_id, key)
@@ -103,6 +109,12 @@ async def read_oldest(conn: Connection) -> datetime | None:
 async def read_in_turn(conn: Connection, dyads: int, sessions: int) -> list[Waiting]:
     """Read and lock the earliest waiting sessions of a number of dyads, at most `sessions` of each."""
     return _waiting(await (await conn.execute(_IN_TURN, (dyads, sessions), binary=True)).fetchall())
+
+
+async def read_until(conn: Connection, dyad: DyadWork, until: datetime, limit: int) -> list[Waiting]:
+    """Read and lock the waiting sessions of a dyad that took place until this time, earliest first."""
+    parameters = (dyad.who.practice_id, dyad.who.client_id, dyad.key, until, limit)
+    return _waiting(await (await conn.execute(_UNTIL, parameters, binary=True)).fetchall())
 
 
 async def read_waiting_dyads(conn: Connection, dyads: Iterable[DyadWork]) -> set[DyadId]:

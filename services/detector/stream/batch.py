@@ -43,6 +43,8 @@ class Batch:
     """The day of a sweep; None for records that were read."""
     taken_up: list[tuple[str, Record]] = field(default_factory=list)
     """Records that waited and are tried again, each with its Kafka cluster."""
+    takes_all_before: bool = False
+    """Whether all that waits before a client's newest session is taken up when one of these sessions is."""
     blocked: list[BlockedRecord] = field(default_factory=list)
     """Records that have to wait."""
     counts: BatchCounts = field(default_factory=BatchCounts)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -31,6 +32,7 @@ from tests.support.detector.toy_detector import ToyDetector
 from tests.support.invariants import broken, stored_assessments, stored_episodes
 
 GOOD = (4.5, 4.5, 4.5)
+LOWER = {"bond": 4.0, "goal": 4.0, "task": 4.0}
 OTHERS = 30
 WAITING = "SELECT count(*) FROM detector.blocked WHERE reason = 'many-sessions'"
 ASSESSED = "SELECT count(*) FROM detector.assessment"
@@ -118,6 +120,35 @@ async def test_sessions_that_arrive_newest_first_are_not_assessed_again_and_agai
         await detector.rate(*many(300)[::-1])
         await detector.take_up_in_turn()
         assert sum(model.folds) == 300
+
+
+async def test_sessions_that_precede_assessed_ones_are_taken_up_together(database_url: str) -> None:
+    model = CountingDetector()
+    sent = many(600)[::-1]
+    async with detector_driver(database_url, model) as detector:
+        await detector.practice()
+        await detector.rate(*sent[:100])
+        await detector.take_up_in_turn(turns=1)
+        await detector.rate(*sent[100:])
+        await detector.take_up_in_turn()
+        # What was assessed first is assessed once more, with all that precedes it.
+        assert sum(model.folds) == MOST_FOLDS + 600
+        assert await broken(detector.conn) == {}
+
+
+async def test_a_history_that_is_corrected_as_a_whole_is_assessed_once_more(database_url: str) -> None:
+    model = CountingDetector()
+    async with detector_driver(database_url, model) as detector:
+        await detector.practice()
+        await detector.rate(*many(300))
+        await detector.take_up_in_turn()
+        model.folds.clear()
+        later = NOW + timedelta(hours=1)
+        await detector.rate(*[one | {"recorded_at": later, "scores": LOWER} for one in many(300)])
+        await detector.take_up_in_turn()
+        assert sum(model.folds) == 300
+        assert await detector.rows(ASSESSED) == [(300,)]
+        assert await broken(detector.conn) == {}
 
 
 async def test_a_rating_before_the_newest_of_a_long_history_waits_and_takes_effect(

@@ -161,9 +161,11 @@ class DetectorDriver:
             self.offset += 1
         return await self.feed(records)
 
-    async def take_up_in_turn(self) -> int:
-        """Take up what waits for its turn until nothing does; return the number of transactions."""
+    async def take_up_in_turn(self, turns: int | None = None) -> int:
+        """Take up what waits until nothing does, or in so many transactions; return their number."""
         for number in itertools.count():
+            if number == turns:
+                return number
             batches: list[Batch] = []
 
             async def work(tx: Transaction, done: list[Batch] = batches) -> None:

@@ -1,6 +1,7 @@
 """Locks and reads the rows of a batch's dyads: until the commit no other transaction changes them."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -9,8 +10,10 @@ from schemas.rating_order import session_order
 from services.detector.domain.dyad_work import Arrival, DyadWork
 from services.detector.domain.episode_changes import Decision
 from services.detector.domain.outcomes import BlockReason
+from services.detector.storage.blocked import position, read_until
 from services.detector.storage.practices import read_practices
 from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
+from services.detector.stream.stages.decode import take_up
 from services.runtime.postgres.arrays import byteas, ints, texts, uuids
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.log import get_logger
@@ -31,6 +34,9 @@ SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, d
     EXISTS (SELECT FROM detector.published_before p WHERE p.dyad_id = d.dyad_id)
 FROM detector.dyad d WHERE dyad_id = ANY(%b::uuid[])
 """
+
+MOST_REFOLDED = 5_000
+"""Sessions that one transaction of take-up assesses again; a client beyond that waits for the next one."""
 
 _decode = msgspec.msgpack.Decoder(Decision).decode
 
@@ -57,15 +63,38 @@ async def lock(batch: Batch, tools: Tools) -> None:
         await _read(conn, batch.dyads)
     if batch.records and (refolds := {one.dyad.id for one in batch.arrivals if _refolds_much(one)}):
         batch.block(refolds, BlockReason.MANY_SESSIONS)
+    elif batch.takes_all_before:
+        await _take_all_before(batch, tools)
 
 
 def _refolds_much(arrival: Arrival) -> bool:
     """Return whether a rating changes so long a history that assessing it anew would hold up the others."""
     dyad = arrival.dyad
-    if dyad.history_revision <= MOST_FOLDS:
-        return False
-    last = dyad.decision.folded.last
-    return dyad.snapshot is None or (last is not None and session_order(arrival.rating) <= last)
+    return dyad.history_revision > MOST_FOLDS and (dyad.snapshot is None or _newest_from(arrival) is not None)
+
+
+def _newest_from(arrival: Arrival) -> datetime | None:
+    """Return when its dyad's newest assessed session took place; None when the rating is of a later one."""
+    last = arrival.dyad.decision.folded.last
+    return last.session_at if last is not None and session_order(arrival.rating) <= last else None
+
+
+async def _take_all_before(batch: Batch, tools: Tools) -> None:
+    """Add what waits before the newest session of a history that is assessed again anyway.
+
+    Otherwise each turn would assess it again from its beginning, so often that a history which is sent newest
+    first, or corrected as a whole, would take time that grows with its square.
+    """
+    refolded = {one.dyad.id: (one.dyad, newest) for one in batch.arrivals if (newest := _newest_from(one))}
+    taken = {position(*one) for one in batch.taken_up}
+    sessions = 0
+    for id_, (dyad, newest) in refolded.items():
+        if sessions >= MOST_REFOLDED:
+            batch.block({id_}, BlockReason.MANY_SESSIONS)
+            continue
+        waiting = await read_until(batch.tx.conn, dyad, newest, MOST_REFOLDED)
+        take_up(batch, [one for one in waiting if position(*one) not in taken], tools.catalogue)
+        sessions += dyad.history_revision + len(waiting)
 
 
 async def _lock(conn: Connection, dyads: Sequence[DyadWork]) -> None:
