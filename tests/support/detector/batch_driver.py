@@ -162,7 +162,7 @@ class DetectorDriver:
         return await self.feed(records)
 
     async def take_up_in_turn(self, turns: int | None = None) -> int:
-        """Take up what waits until nothing does, or in so many transactions; return their number."""
+        """Take up what waits until nothing does, or in `turns` transactions; return their number."""
         for number in itertools.count():
             if number == turns:
                 return number
