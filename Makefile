@@ -7,6 +7,10 @@ RATINGS ?=
 OPTIMAL_KEPT ?= .optimal
 CARD ?= services/detector/model/shipped/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
+# Files in the order of their names: the long ones come early, so that no process ends alone on one of them.
+TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Without compiled modules every process that a test starts compiles the services again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test test-all faults compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev screenshots clean
@@ -28,13 +32,12 @@ up: prepare ## run the services without data until Ctrl-C
 
 test: prepare-dev ## run the tests that need no installed services
 	@echo "Tests with an embedded Kafka and PostgreSQL: eight to thirteen minutes on two cores."
-	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not durable and not docker and not browser and not study"
+	@$(PYTEST) $(TWO) -m "not durable and not docker and not browser and not study"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
-	@$(PYTEST) --numprocesses 2 --dist loadfile -m "$(if $(AFTER_TEST),study and )not durable and not docker and not browser"
-	@$(PYTEST) --numprocesses 2 --dist loadfile -m "durable and not long"
-	@$(PYTEST) -m "(docker or browser) and not durable"
+	@$(PYTEST) $(TWO) -m "not docker and not browser and not long$(if $(AFTER_TEST), and (study or durable))"
+	@$(PYTEST) $(TWO) -m "(docker or browser) and not long"
 
 faults: prepare-dev ## break everything on purpose, with a real Kafka and PostgreSQL (KEEP=1: write docs/faults.md; FULL=1: at full size, hours)
 	@$(PYTEST) $(if $(FULL),--full,$(if $(KEEP),--keep-faults)) tests/faults
