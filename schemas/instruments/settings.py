@@ -10,7 +10,9 @@ from schemas.instruments.catalogue import Catalogue
 class InstrumentSettings(BaseSettings):
     """Where instruments of one's own are defined (`RAPPORT_INSTRUMENTS_DIR`); all services read it."""
 
-    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RAPPORT_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     instruments_dir: Path | None = None
     """A folder with instruments of one's own, one TOML file each; none: only the shipped ones. Give it to

@@ -55,18 +55,20 @@ def application() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; a `Fault` or an unreadable table ends it with its message and exit code 1."""
+    """Run the command line; an error with a cause outside ends it with its sentences and exit code 1."""
     import structlog
 
-    from schemas.csv_table import UnreadableTable
-    from services.runtime.process.errors import Fault
+    from services.cli.error_text import error_text
 
     # What a command prints may be a table that another program reads: log lines go to standard error.
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         application()(prog_name="rapport")
-    except (Fault, UnreadableTable) as fault:
-        typer.secho(str(fault), err=True, fg="red")
+    except Exception as error:
+        text = error_text(error)
+        if text is None:
+            raise
+        typer.secho(text, err=True, fg="red")
         sys.exit(1)
 
 

@@ -14,7 +14,9 @@ LONGEST_SWEEP_PAUSE_S = 60.0
 class DetectorSettings(BaseSettings):
     """Models to load, sizes of batches, and times of the sweep."""
 
-    model_config = SettingsConfigDict(env_prefix="DETECTOR_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DETECTOR_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     model_dir: Path | None = None
     """Folder of the model that scores practices without a model of their own; default: the shipped model."""

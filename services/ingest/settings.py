@@ -19,7 +19,9 @@ Seconds = Annotated[float, Field(gt=0)]
 class IngestSettings(BaseSettings):
     """The limits of one replica (`INGEST_…`); each is also a gauge in /metrics."""
 
-    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="INGEST_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     max_body_bytes: Count = 16 * 1024
     """Largest rating: the body of a single request, or one line of a batch."""
@@ -56,7 +58,9 @@ class IngestSettings(BaseSettings):
 class KeySettings(BaseSettings):
     """The file with the secret that record keys are hashed with (`RAPPORT_KEY_SECRET_FILE`)."""
 
-    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RAPPORT_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     key_secret_file: Path
     """A file with at least 32 random bytes; record keys are hashes of dyads keyed with it."""

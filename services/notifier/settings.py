@@ -11,7 +11,9 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class _NotifierSettings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="NOTIFIER_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="NOTIFIER_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
 
 class MailSettings(_NotifierSettings):

@@ -38,5 +38,6 @@ def test_a_value_in_the_wrong_place_is_named_and_not_shown(service: str, tmp_pat
 
     assert done.returncode == 1
     entry = json.loads(done.stdout.splitlines()[-1])
-    assert (entry["event"], entry["wrong"]) == ("settings-invalid", ["session_timeout_s: float_parsing"])
+    assert entry["event"] == "settings-invalid"
+    assert [said.split(".")[0] for said in entry["wrong"]] == ["KAFKA_SESSION_TIMEOUT_S must be a number"]
     assert CANARY not in done.stdout + done.stderr

@@ -34,7 +34,9 @@ def read_secret(path: Path) -> SecretStr:
 class KafkaSettings(BaseSettings):
     """How to connect to Kafka (`KAFKA_…`); the password is read from its file at every start."""
 
-    model_config = SettingsConfigDict(env_prefix="KAFKA_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="KAFKA_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     bootstrap_servers: str = "127.0.0.1:9092"
     """Host and port of one or more brokers, separated by commas."""
@@ -63,7 +65,9 @@ class KafkaSettings(BaseSettings):
 class DatabaseSettings(BaseSettings):
     """How to connect to PostgreSQL (`DATABASE_…`)."""
 
-    model_config = SettingsConfigDict(env_prefix="DATABASE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DATABASE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     url: SecretStr
     """`postgresql://user@host/database`; the password may come from a file instead."""
@@ -84,7 +88,9 @@ class DatabaseSettings(BaseSettings):
 class HttpSettings(BaseSettings):
     """Where a service listens (`HTTP_…`); port 0 picks a free one, which the log event `listening` names."""
 
-    model_config = SettingsConfigDict(env_prefix="HTTP_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HTTP_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     host: str = "127.0.0.1"
     """The address to listen on."""
@@ -113,7 +119,9 @@ class HttpSettings(BaseSettings):
 class LogSettings(BaseSettings):
     """What is logged and how (`LOG_…`)."""
 
-    model_config = SettingsConfigDict(env_prefix="LOG_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="LOG_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level that is logged."""
@@ -124,7 +132,9 @@ class LogSettings(BaseSettings):
 class FuseSettings(BaseSettings):
     """How many bad records stop a consumer (`RAPPORT_FUSE_…`)."""
 
-    model_config = SettingsConfigDict(env_prefix="RAPPORT_FUSE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RAPPORT_FUSE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     in_a_row: Annotated[int, Field(ge=1)] = 11
     """This many undecodable or unprocessable records in a row stop the consumer."""
@@ -135,7 +145,9 @@ class FuseSettings(BaseSettings):
 class CredentialSettings(BaseSettings):
     """The file with the API keys (`RAPPORT_CREDENTIALS_FILE`)."""
 
-    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RAPPORT_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     credentials_file: Path
     """The file of API keys and their grants; it is read again when it changes."""
