@@ -72,25 +72,25 @@ class FaultRun:
     while_waiting: Callable[[], object] = lambda: None
     """Called again and again until the run is at rest: what an operator does meanwhile."""
     _since: Ends = field(default_factory=dict)
-    _history: HistoryFile = field(init=False)
+    history: HistoryFile = field(init=False)
     _sender: Sender = field(init=False)
     _sent: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def prepare(self) -> None:
         """Add the row's practices with their therapists."""
-        self.practices = tuple(sorted({self._name_of(rating) for rating in self.ratings}))
+        self.practices = tuple(sorted({self.practice_of(rating) for rating in self.ratings}))
         for practice in self.practices:
-            own = [rating for rating in self.ratings if self._name_of(rating) == practice]
+            own = [rating for rating in self.ratings if self.practice_of(rating) == practice]
             therapists = {rating.body["therapist_id"] for rating in own if rating.expected != "refused"}
             self.fleet.add_practice(practice, sorted(therapists))
         self._since = log_ends(self.fleet.kafka.bootstrap)
-        self._history = HistoryFile(self.folder / "history.ndjson")
-        self._sender = Sender(lambda: self.fleet.ingest_url, self.fleet.key(self.practices), self._history)
+        self.history = HistoryFile(self.folder / "history.ndjson")
+        self._sender = Sender(lambda: self.fleet.ingest_url, self.fleet.key(self.practices), self.history)
 
     def close(self) -> None:
         """Close the history file."""
-        self._history.close()
+        self.history.close()
 
     @property
     def sent(self) -> int:
@@ -118,7 +118,7 @@ class FaultRun:
                 senders.submit(
                     self._sender.send,
                     practice,
-                    [rating.body for rating in given if self._name_of(rating) == practice],
+                    [rating.body for rating in given if self.practice_of(rating) == practice],
                     before=gate.waiting(),
                     progress=self._count,
                 )
@@ -131,7 +131,8 @@ class FaultRun:
             for future in futures:
                 future.result()
 
-    def _name_of(self, rating: InputRating) -> str:
+    def practice_of(self, rating: InputRating) -> str:
+        """Return the practice of this run in which a rating is sent."""
         return f"{self.name}-{rating.practice}"
 
     def _count(self, count: int) -> None:
@@ -192,7 +193,7 @@ class FaultRun:
         log, published = of_practices(self._records(), own)
         model, catalogue = shipped_model()
         seen = read_tables(self.fleet.database_url, self.practices, self._since)
-        seen.operations = read_history(self._history.path)
+        seen.operations = read_history(self.history.path)
         seen.log, seen.published = log, published
         seen.mails = read_sink(self.fleet.sinks / "mails.ndjson", own)
         seen.webhooks = read_sink(self.fleet.sinks / "webhooks.ndjson", own)

@@ -135,10 +135,12 @@ def read_log(bootstrap: str, since: Ends) -> list[Record]:
 
 def _is_about(record: Record, practices: frozenset[str]) -> bool:
     try:
-        data: dict[str, Any] = json.loads(record.value or b"{}").get("data", {})
-    except ValueError:  # written by a test to be rejected
+        event = json.loads(record.value or b"{}")
+    except (ValueError, RecursionError):  # written by a test to be rejected, as what is no event below
         return False
-    return data.get("practice_id") in practices
+    data = event.get("data") if isinstance(event, dict) else None
+    practice = data.get("practice_id") if isinstance(data, dict) else None
+    return isinstance(practice, str) and practice in practices
 
 
 def of_practices(records: Sequence[Record], practices: frozenset[str]) -> tuple[list[Record], list[Record]]:
