@@ -9,6 +9,8 @@ BENCHMARKS = (
     "bench.assessment_cost",
     "bench.runtime",
     "bench.latency",
+    "bench.fairness",
+    "bench.recovery",
     "bench.startup",
     "bench.score_file",
 )

@@ -69,9 +69,10 @@ async def run() -> None:
     consumer = BatchConsumer(
         SERVICE,
         ConsumedTopics(
-            [ASSESSED.name, EPISODE_CHANGED.name],
+            [EPISODE_CHANGED.name],
             group="rapport-notifier",
             co_partitioned=[topic.name for topic in CO_PARTITIONED],
+            background=[ASSESSED.name],  # a practice that loads years of history assesses many sessions
         ),
         RecordHandling(
             components.pipeline,

@@ -42,8 +42,10 @@ ON CONFLICT (cluster_id, topic, partition, "offset") DO UPDATE SET reason = EXCL
 """
 _IN_TURN = f"""
 SELECT {_COLUMNS} FROM (
-    SELECT DISTINCT practice_id, client_id, key FROM detector.blocked WHERE reason = 'many-sessions'
-    ORDER BY practice_id, client_id, key LIMIT %b
+    SELECT practice_id, client_id, key FROM (
+        SELECT DISTINCT practice_id, client_id, key FROM detector.blocked WHERE reason = 'many-sessions'
+    ) waiting
+    ORDER BY row_number() OVER (PARTITION BY practice_id ORDER BY client_id, key), practice_id LIMIT %b
 ) d CROSS JOIN LATERAL (
     SELECT * FROM detector.blocked w
     WHERE w.practice_id = d.practice_id AND w.client_id = d.client_id AND w.key = d.key
@@ -107,7 +109,10 @@ async def read_oldest(conn: Connection) -> datetime | None:
 
 
 async def read_in_turn(conn: Connection, dyads: int, sessions: int) -> list[Waiting]:
-    """Read and lock the earliest waiting sessions of a number of dyads, at most `sessions` of each."""
+    """Read and lock the earliest waiting sessions of a number of dyads, at most `sessions` of each.
+
+    Practices take turns, so that none waits until all clients of another are done.
+    """
     return _waiting(await (await conn.execute(_IN_TURN, (dyads, sessions), binary=True)).fetchall())
 
 

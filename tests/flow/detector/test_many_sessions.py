@@ -12,8 +12,10 @@ from services.detector.domain import rating_versions
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.jobs.take_up_blocked import TakeUpInTurn
 from services.detector.model.artefact import load
+from services.detector.storage.blocked import read_in_turn
 from services.detector.stream.batch import MOST_FOLDS
 from services.detector.stream.stages import claim, lock
+from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.http.health import Health
 from services.runtime.process.metrics import Metrics
@@ -149,6 +151,15 @@ async def test_a_history_that_is_corrected_as_a_whole_is_assessed_once_more(data
         assert sum(model.folds) == 300
         assert await detector.rows(ASSESSED) == [(300,)]
         assert await broken(detector.conn) == {}
+
+
+async def test_practices_take_turns_however_many_clients_one_of_them_has(detector: DetectorDriver) -> None:
+    await detector.practice("south")
+    for number in range(3):
+        await detector.rate(*many(MOST_FOLDS + 1, client_id=f"client-{number}"))
+    await detector.rate(*many(MOST_FOLDS + 1), practice="south")
+    taken = await read_in_turn(detector.conn, dyads=2, sessions=1)
+    assert {whose(record)[0] for _, record in taken} == {"north", "south"}
 
 
 async def test_a_rating_before_the_newest_of_a_long_history_waits_and_takes_effect(

@@ -12,11 +12,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.envelope import TherapistRespondedEvent, decode
 from schemas.events import Answer, Change, HeartbeatSent
-from schemas.topics import EPISODE_CHANGED, THERAPIST_RESPONDED
+from schemas.topics import ASSESSED, EPISODE_CHANGED, THERAPIST_RESPONDED
 from services.cli.local.child_process import ChildProcess
 from services.notifier.channels.channel import MailTiming
 from services.notifier.directory_changes import put_therapist
 from services.notifier.domain.therapist import Therapist
+from tests.flow.notifier.test_caseload import assessed
 from tests.support.backend import Backend
 from tests.support.detector.episodes import NOW, changed, episode_named, key_of, record_of
 from tests.support.notifier.mail_server import MailServer
@@ -24,6 +25,9 @@ from tests.support.ports import free_port
 from tests.support.service_stack import wait_until
 
 PARTITION = 3
+PARTITIONS = 4
+BACKLOG = 1_000
+CHANGES = 100
 THERAPIST = Therapist("north", "t-1", "t1@north.example", mail_timing=MailTiming.IMMEDIATE)
 
 
@@ -49,7 +53,7 @@ def process(
     notifier = ChildProcess("notifier", ["-m", "services.notifier"], environment, tmp_path / "log", url)
     notifier.start()
     try:
-        notifier.wait_ready(30)
+        notifier.wait_ready(120)
         yield notifier
     finally:
         notifier.stop()
@@ -151,6 +155,26 @@ def _count(conn: psycopg.Connection, what: str) -> int:
     assert row is not None
     conn.rollback()
     return int(row[0])
+
+
+@pytest.mark.timeout(600)  # it starts the process twice
+async def test_changes_of_episodes_do_not_wait_for_assessed_sessions_that_came_before_them(
+    process: ChildProcess, backend: Backend, database_url: str
+) -> None:
+    process.stop()
+    async with producer(backend) as detector:
+        for number in range(BACKLOG):
+            one = assessed(f"r-{number}", f"c-{number}")
+            await detector.send(ASSESSED.name, one.value, key=one.key, partition=number % PARTITIONS)
+        await detector.flush()
+        for number in range(CHANGES):
+            one = record_of(changed(episode=f"e-{number}", client=f"c-{number}"))
+            await detector.send(EPISODE_CHANGED.name, one.value, key=one.key, partition=number % PARTITIONS)
+    process.start()
+    with psycopg.connect(database_url) as conn:
+        wait_until(lambda: _count(conn, "decision") >= CHANGES, "every change is decided", 240)
+        assert _count(conn, "assessed_session") < BACKLOG / 2
+        wait_until(lambda: _count(conn, "assessed_session") == BACKLOG, "every session is stored", 240)
 
 
 def test_a_notifier_that_is_asked_to_stop_ends_cleanly(process: ChildProcess) -> None:
