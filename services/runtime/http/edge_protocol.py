@@ -18,14 +18,13 @@ MAX_HEADERS = 100
 """A header costs thirty times its size in memory when it is short, so that bytes alone are no limit."""
 
 MAX_WAITING_REQUESTS = 16
-"""Requests that a caller may send on one connection before the first of them is answered."""
+"""Requests that may wait on a connection for the response before; together as large as one head."""
 
 LINGER_S = 2.0
 """How long a caller may take to read a response that came before it had sent its whole request."""
 
 RESPONSE_STALLED_S = 60.0
 """A connection ends when its caller neither reads its response nor sends anything for so long."""
-
 
 _PROBLEMS = {
     ConnectionEnd.MALFORMED: Problem(400, "Not HTTP"),
@@ -80,7 +79,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
         self._piece_bytes = 0
-        self._bytes_without_content = 0
+        self._bytes_without_content = self._waiting_bytes = 0
         self._refused_because = ConnectionEnd.MALFORMED
         self._ending = False
         self.has_responded = False
@@ -153,7 +152,9 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start to respond, or let the request wait for the responses before it."""
-        if len(self.pipeline) >= MAX_WAITING_REQUESTS:
+        if self._is_responding():
+            self._waiting_bytes += len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if len(self.pipeline) >= MAX_WAITING_REQUESTS or self._waiting_bytes > self._http.max_head_bytes:
             self._refused_because = ConnectionEnd.TOO_MANY_REQUESTS
             raise _Refused
         super().on_headers_complete()
@@ -177,7 +178,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         # A connection that waits keeps nothing of the request before.
         self.cycle.scope = {}  # type: ignore[typeddict-item]
-        self.waiting_since = self.loop.time()
+        self.waiting_since, self._waiting_bytes = self.loop.time(), 0
         if is_unread:
             self._linger()
 
