@@ -12,8 +12,8 @@ from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.process.wrong_settings import wrong_settings
 from services.runtime.process.metrics import Metrics
+from services.runtime.process.wrong_settings import wrong_settings
 from tests.support.clock import ManualClock
 from tests.support.detector.batch_driver import tools_with
 from tests.support.detector.toy_detector import ToyDetector
