@@ -87,6 +87,7 @@ def try_(
         raise typer.Exit(1) from None
     target.write_text(render(contents), encoding="utf-8")
     _print_reading(contents)
+    _print_doubts(contents)
     _print_invalid(contents)
     total = contents.figures.total
     typer.echo(
@@ -111,7 +112,8 @@ def _print_reading(contents: "PreviewContents") -> None:
 
     columns = contents.columns
     for match in columns.matches:
-        typer.echo(f"{match.role:16} {match.column} ({CERTAINTY_WORDS[match.certainty]})")
+        others = f"; it could also be {', '.join(match.others)}" if match.others else ""
+        typer.echo(f"{match.role:16} {match.column} ({CERTAINTY_WORDS[match.certainty]}{others})")
     items = columns.items
     if items:
         names = f"{items[0]} … {items[-1]}, {len(items)} columns" if len(items) > 1 else items[0]
@@ -125,6 +127,15 @@ def _print_reading(contents: "PreviewContents") -> None:
     zone = "; no time zone, read as UTC" if contents.ratings.zone_assumed else ""
     ambiguous = "; if the month comes first, use --month-first" if dates.ambiguous else ""
     typer.echo(f"{'dates':16} {dates.written}{zone}{ambiguous}")
+
+
+def _print_doubts(contents: "PreviewContents") -> None:
+    for doubt in contents.columns.doubts:
+        typer.secho(f"not taken for {doubt.role}: {doubt.column}, because {doubt.why}", err=True, fg="yellow")
+    for named, rows in contents.ratings.other_forms.items():
+        typer.secho(f"left out: {rows} rows of {named}, another questionnaire", err=True, fg="yellow")
+    for warning in contents.warnings:
+        typer.secho(f"please check: {warning}", err=True, fg="yellow")
 
 
 def _print_invalid(contents: "PreviewContents") -> None:

@@ -1,17 +1,12 @@
 """Guesses from the names and cells of a table which column holds which field, and how certain that is."""
 
-import re
-import unicodedata
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from services.detector.preview.date_cells import guess_dates
-from services.detector.preview.mark_cells import is_mark
-from services.detector.preview.table import Table, UnusableTable
-
-Certainty = Literal["given", "sure", "likely", "guess"]
+from services.detector.preview.mark_columns import guess_items, is_item
+from services.detector.preview.role_checks import Doubt, RoleChecks
+from services.detector.preview.table import Certainty, Table, UnusableTable, normalize
 
 REQUIRED = ("client_id", "session_at")
 SCORES = ("bond", "goal", "task")
@@ -20,7 +15,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "recorded_at": ("recordedat", "modified", "updated", "lastchange", "geandert"),
     "session_at": (
         "sessionat", "date", "datum", "fecha", "data", "datetime", "timestamp", "zeitpunkt", "termin",
-        "dateseance", "dateofsession", "datumdersitzung", "fechasesion", "dataseduta",
+        "dateseance", "dateofsession", "dateofservice", "servicedate", "datumdersitzung", "fechasesion",
+        "dataseduta",
     ),
     "therapist_id": (
         "therapist", "therapeut", "behandler", "clinician", "counsellor", "counselor", "provider",
@@ -29,7 +25,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "case_id": ("caseid", "case", "fallid", "fallnr", "fallnummer", "fall", "treatment", "behandlung"),
     "client_id": (
         "client", "patient", "klient", "paziente", "paciente", "cliente", "pat", "pid", "usager", "pseudonym",
-        "chiffre", "participant", "subject", "teilnehmer",
+        "chiffre", "participant", "subject", "teilnehmer", "user", "mrn",
     ),
     "session_id": (
         "session", "sitzung", "seance", "sesion", "seduta", "sessie", "appointment", "encounter", "visit",
@@ -64,6 +60,7 @@ _PERSONAL = (
     "name",
     "birth",
     "geburt",
+    "dob",
     "mail",
     "phone",
     "telefon",
@@ -72,15 +69,8 @@ _PERSONAL = (
     "bemerkung",
     "gender",
     "alter",
+    "identifier",
 )
-_SRS_LINES = (
-    ("relationship", "beziehung", "relation", "relacion"),
-    ("goalsandtopics", "goals", "ziele", "zieleundthemen", "objectifs", "objetivos", "goal"),
-    ("approachormethod", "approach", "method", "methode", "ansatz", "vorgehen", "approche", "enfoque"),
-    ("overall", "gesamt", "gesamteindruck", "insgesamt", "global", "general"),
-)
-_OTHER_INSTRUMENTS = ("ors", "phq", "gad", "oq", "core", "bdi", "bsi", "who", "age")
-"""Prefixes of items that belong to questionnaires about something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +80,8 @@ class ColumnMatch:
     role: str
     column: str
     certainty: Certainty
+    others: tuple[str, ...] = ()
+    """Columns that could as well hold the field, by their names and cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +92,8 @@ class ColumnLayout:
     items: tuple[str, ...]
     """The columns with the marks, in the order of the items."""
     items_certainty: Certainty
+    doubts: tuple[Doubt, ...] = ()
+    """Columns whose names speak for a field and whose cells speak against it: they are not taken."""
 
     def get(self, role: str) -> str | None:
         """Return the column of a role, or None."""
@@ -111,49 +105,81 @@ class ColumnLayout:
         return not self.items and all(self.get(name) for name in SCORES)
 
 
-def normalize(name: str) -> str:
-    """Return a name in lower case without accents, blanks and punctuation."""
-    name = name.replace("ß", "ss")
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()
-    return re.sub(r"[^a-z0-9]", "", ascii_name)
-
-
 def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
     """Return what each column holds; the fields in `given` (role to column) are not guessed.
 
+    A column is taken for a field when its name speaks for it and its cells do not speak against it.
+
     Raises:
-        UnusableTable: a given role or column does not exist, or a required column was not found.
+        UnusableTable: a given role or column does not exist, a required column was not found, or a row holds
+            several sessions.
     """
     _check(table, given)
-    matches = [ColumnMatch(role, column, "given") for role, column in given.items() if not _is_item(role)]
-    items, items_certainty = _items(table, given, {match.column for match in matches})
+    matches = [ColumnMatch(role, column, "given") for role, column in given.items() if not is_item(role)]
+    items, items_certainty = guess_items(table, given, {match.column for match in matches})
     free = [name for name in table.header if name and name not in items]
     ranked = sorted(
         (
-            (_likeness(name, role), -place, role, name)
+            (role == "client_id", likeness, -place, role, name)
             for place, name in enumerate(free)
             for role in _SYNONYMS
+            if (likeness := _likeness(name, role)) and (role != "client_id" or _is_best(name, role, likeness))
         ),
         reverse=True,
     )
-    for likeness, _, role, name in ranked:
-        if likeness and not any(role == match.role or name == match.column for match in matches):
+    checks, doubts = RoleChecks(table), []
+    for _, likeness, _, role, name in ranked:
+        if any(name == match.column for match in matches):
+            continue
+        client = next((match.column for match in matches if match.role == "client_id"), None)
+        doubt = checks.doubt(role, name, client)
+        if doubt is not None:
+            doubts.append(doubt)
+            continue
+        found = next((match for match in matches if match.role == role), None)
+        if found is None:
             matches.append(ColumnMatch(role, name, "sure" if likeness == 3 else "likely"))
-    if not any(match.role == "session_at" for match in matches):
-        taken = {match.column for match in matches}
-        matches += [
-            ColumnMatch("session_at", name, "guess")
-            for name in free
-            if name not in taken and _holds_dates(table, name)
-        ][:1]
-    columns = ColumnLayout(tuple(matches), items, items_certainty)
+        elif found.certainty != "given" and likeness == _likeness(found.column, role):
+            as_likely = replace(found, certainty="guess", others=(*found.others, name))
+            matches[matches.index(found)] = as_likely
+    matches += _guessed_dates(table, free, matches, checks)
+    taken = {match.column for match in matches}
+    columns = ColumnLayout(
+        tuple(
+            replace(match, others=others, certainty=match.certainty if others or not match.others else "sure")
+            for match in matches
+            for others in [tuple(name for name in match.others if name not in taken)]
+        ),
+        items,
+        items_certainty,
+        tuple(doubt for doubt in doubts if doubt.column not in taken),
+    )
     _complete(table, columns)
     return columns
 
 
+def _is_best(name: str, role: str, likeness: int) -> bool:
+    return all(_likeness(name, other) <= likeness for other in _SYNONYMS if other != role)
+
+
+def _guessed_dates(
+    table: Table, free: Sequence[str], matches: Sequence[ColumnMatch], checks: RoleChecks
+) -> list[ColumnMatch]:
+    """Return the first column of dates that can be those of the sessions, when no name speaks for one."""
+    if any(match.role == "session_at" for match in matches):
+        return []
+    taken = {match.column for match in matches}
+    client = next((match.column for match in matches if match.role == "client_id"), None)
+    return [
+        ColumnMatch("session_at", name, "guess")
+        for name in free
+        if name not in taken and _holds_dates(table, name) and not checks.doubt("session_at", name, client)
+    ][:1]
+
+
 def _check(table: Table, given: Mapping[str, str]) -> None:
     for role, column in given.items():
-        if role not in _SYNONYMS and not _is_item(role):
+        if role not in _SYNONYMS and not is_item(role):
             known = ", ".join(sorted(_SYNONYMS))
             raise UnusableTable(
                 f"--map {role}=…: there is no field {role}. The fields are {known}, item_1, item_2 …"
@@ -165,8 +191,11 @@ def _check(table: Table, given: Mapping[str, str]) -> None:
 def _complete(table: Table, columns: ColumnLayout) -> None:
     for role in REQUIRED:
         if columns.get(role) is None:
+            doubts = "".join(
+                f" {doubt.column}: {doubt.why}." for doubt in columns.doubts if doubt.role == role
+            )
             raise UnusableTable(
-                f"No column was found for {role}. Name it with --map {role}=COLUMN. {_header(table)}"
+                f"No column was found for {role}.{doubts} Name it with --map {role}=COLUMN. {_header(table)}"
             )
     if not columns.items and not columns.scores:
         raise UnusableTable(
@@ -177,10 +206,6 @@ def _complete(table: Table, columns: ColumnLayout) -> None:
 
 def _header(table: Table) -> str:
     return f"Its columns: {', '.join(name for name in table.header if name)}."
-
-
-def _is_item(role: str) -> bool:
-    return re.fullmatch(r"item_\d{1,3}", role) is not None
 
 
 def _likeness(name: str, role: str) -> int:
@@ -210,49 +235,6 @@ def _likeness(name: str, role: str) -> int:
             best, 2 if rest in _SUFFIXES or rest.removeprefix("en") in _SUFFIXES else (len(stem) > 4) * 1
         )
     return best
-
-
-def _items(table: Table, given: Mapping[str, str], taken: set[str]) -> tuple[tuple[str, ...], Certainty]:
-    numbered = sorted((int(role[5:]), column) for role, column in given.items() if _is_item(role))
-    if numbered:
-        return tuple(column for _, column in numbered), "given"
-    by_prefix: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-    for name in table.header:
-        match = re.fullmatch(r"(.*?)[\s_.\-]*(\d{1,3})", name)
-        if match and name not in taken and _holds_marks(table, name):
-            by_prefix[normalize(match[1])].append((int(match[2]), name))
-    rows = {
-        prefix: sorted(rest)
-        for prefix, rest in by_prefix.items()
-        if len(rest) > 1 and prefix not in _OTHER_INSTRUMENTS
-    }
-    if rows:
-        prefix = max(rows, key=lambda name: (name == "item", _names_alliance(name), len(rows[name])))
-        only = len(rows) == 1 or prefix == "item" or _names_alliance(prefix)
-        return tuple(name for _, name in rows[prefix]), "sure" if only else "guess"
-    return _srs_columns(table, taken), "likely"
-
-
-def _names_alliance(prefix: str) -> bool:
-    return any(word in prefix for word in ("srs", "wai", "alliance", "allianz", "alianza"))
-
-
-def _srs_columns(table: Table, taken: set[str]) -> tuple[str, ...]:
-    """Return the four columns that are named after the lines of the Session Rating Scale, or none."""
-    lines = []
-    for words in _SRS_LINES:
-        free = [
-            name for name in table.header
-            if name not in taken and name not in lines and _holds_marks(table, name)
-            and any(normalize(name).removeprefix("srs") == word for word in words)
-        ]  # fmt: skip
-        lines += free[:1]
-    return tuple(lines) if len(lines) == len(_SRS_LINES) else ()
-
-
-def _holds_marks(table: Table, name: str) -> bool:
-    cells = table.column(name)[:500]
-    return bool(cells) and sum(map(is_mark, cells)) >= 0.8 * len(cells)
 
 
 def _holds_dates(table: Table, name: str) -> bool:

@@ -3,9 +3,25 @@
 from schemas.events import Status
 
 _NOT_MARKED = frozenset(
-    {"", "-", "\N{EN DASH}", ".", "?", "na", "n/a", "nan", "null", "none", "k.a.", "missing"}
+    {
+        "",
+        "-",
+        "\N{EN DASH}",
+        ".",
+        "?",
+        "na",
+        "n/a",
+        "#n/a",
+        "nan",
+        "null",
+        "#null!",
+        "none",
+        "k.a.",
+        "missing",
+    }
+    | {f"-{code}{end}" for code in (9, 99, 999, 9999, 8, 88, 77) for end in ("", ".0", ".00", ",0", ",00")}
 )
-
+"""How tables write that nothing was marked; statistics programs write a negative number."""
 
 _NOT_HELD = frozenset(
     {

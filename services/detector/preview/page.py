@@ -15,6 +15,9 @@ from services.detector.preview.weeks_chart import LEFT, RIGHT, WIDTH
 
 MAX_EPISODES = 300
 MAX_INVALID = 200
+_FEW_SESSIONS = 0.7
+_FEW_EACH = 1.5
+_MANY_CLIENTS = 5
 CERTAINTY_WORDS = {
     "given": "given by you", "sure": "certain", "likely": "likely", "guess": "a guess: please check"
 }  # fmt: skip
@@ -38,6 +41,24 @@ class PreviewContents(Findings):
             *(match.certainty for match in self.columns.matches),
         )
         return "guess" in certainties
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What in the whole table makes it unlikely that it was read as it was meant."""
+        valid, clients = len(self.ratings.rows), self.figures.total.clients
+        said = []
+        if clients > 1 and self.sessions < _FEW_SESSIONS * valid:
+            said.append(
+                f"the {valid} valid rows make only {self.sessions} sessions; the others repeat or correct"
+                " one, so the column of the sessions may be another"
+            )
+        if clients >= _MANY_CLIENTS and self.sessions < _FEW_EACH * clients:
+            said.append(
+                f"{clients} clients have {self.sessions} sessions in all; without several sessions of one"
+                " client nothing can be noticed, so the column of the clients may be another, or a row holds"
+                " several sessions"
+            )
+        return tuple(said)
 
 
 def render(contents: PreviewContents | ObservedContents) -> str:

@@ -1,20 +1,29 @@
 """Finds which questionnaire a table holds: as given, as named in the rows, or by which marks occur."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from services.detector.preview.columns import Certainty, ColumnLayout, normalize
+from services.detector.preview.columns import ColumnLayout
 from services.detector.preview.mark_cells import mark_of
-from services.detector.preview.table import Table, UnusableTable
+from services.detector.preview.table import Certainty, Table, TableLine, UnusableTable, normalize
 
 _FITS = 0.95
 """Least share of the marks that must be possible on an instrument; the rest may be slips."""
 _ON_STEP = 1e-6
+_OTHER_FORMS = re.compile(
+    r"(ors|corsr?|phq\d*|gad\d*|oq\d*|core\d*|coreom|bdi\w*|bsi\d*|who\w*|dass\d*|hads|scl\w*|madrs|pcl\d*|k6|k10)"
+)
+"""Questionnaires about something else than the alliance, normalized."""
 _COMMON = 0.01
 """A mark rarer than this share may be a slip and is not shown."""
+_ENOUGH_ROWS = 10
+"""Rows from which it is told whether reversed items run against the others."""
+_NOT_THE_CLIENTS = ("therapist", "therapeut", "clinician", "observer", "staff", "behandler", "supervisor")
+"""Words for forms that somebody else than the client fills in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,7 @@ class Questionnaire:
 
     def of(self, name: str) -> Instrument | None:
         """Return the questionnaire of a row that names it `name`; None when it is unknown."""
-        return self.default or self.by_name.get(normalize(name))
+        return self.default or self.by_name.get(normalize(name)) or _named_within(name, self.by_name)
 
 
 def guess_questionnaire(
@@ -51,9 +60,30 @@ def guess_questionnaire(
         return Questionnaire(instrument, names, "you named it", "given")
     column = columns.get("instrument")
     cells = table.column(column) if column else []
-    if cells and sum(normalize(cell) in names for cell in cells) >= len(cells) / 2:
+    known = [cell for cell in cells if normalize(cell) in names or _named_within(cell, names)]
+    if known:
         return Questionnaire(None, names, f"the column {column} names it", "sure")
+    if cells:
+        raise UnusableTable(
+            f"The column {column} names no questionnaire that is known here. If its rows answer one of {ids},"
+            " name it with --instrument ID."
+        )
     return _by_marks(table, columns, catalogue, names)
+
+
+def other_form(name: str) -> str | None:
+    """Return the name of a well-known questionnaire about something else; None for any other name."""
+    spelled = normalize(name)
+    return spelled.upper() if _OTHER_FORMS.fullmatch(spelled) else None
+
+
+def _named_within(name: str, names: dict[str, Instrument]) -> Instrument | None:
+    """Return the questionnaire whose id is part of a longer name, such as that of `SRS V3`."""
+    spelled = normalize(name)
+    if any(word in spelled for word in _NOT_THE_CLIENTS):
+        return None
+    words = {normalize(word) for word in name.split()}
+    return next((names[known] for known in sorted(names, key=len, reverse=True) if known in words), None)
 
 
 def _names(catalogue: Catalogue) -> dict[str, Instrument]:
@@ -64,7 +94,9 @@ def _by_marks(
     table: Table, columns: ColumnLayout, catalogue: Catalogue, names: dict[str, Instrument]
 ) -> Questionnaire:
     marks = _marks(table, columns.items)
-    fitting = [one for one in catalogue if one.items == len(columns.items) and _share(one, marks) >= _FITS]
+    alike = [one for one in catalogue if one.items == len(columns.items)]
+    named = _named_by_columns(columns, alike)
+    fitting = [one for one in alike if _share(one, marks) >= _FITS and named in (None, one)]
     if not fitting:
         common = Counter(
             {mark: number for mark, number in marks.items() if number >= _COMMON * marks.total()}
@@ -73,14 +105,58 @@ def _by_marks(
         ids = ", ".join(f"{one.id} ({_range(one)})" for one in catalogue)
         raise UnusableTable(
             f"No known questionnaire fits the marks ({evidence}). "
-            f"Name it with --instrument ID; known are {ids}. "
+            + (f"The columns are named after {named.id} ({_range(named)}). " if named else "")
+            + f"Name it with --instrument ID; known are {ids}. "
             "If other columns hold the marks, name them with --map item_1=COLUMN …"
         )
     # The narrowest scale that holds all marks: on a wider one somebody would have marked its end.
     best = min(fitting, key=lambda one: (-round(_share(one, marks), 2), one.highest - one.lowest))
+    _check_reversed(table, columns, best)
     # A mark outside the scale belongs to an invalid row, and its value is not shown.
     marks = Counter({mark: number for mark, number in marks.items() if _possible(best, mark)})
     return Questionnaire(best, names, _evidence(columns, marks), _certainty(best, fitting, marks))
+
+
+def _named_by_columns(columns: ColumnLayout, alike: Sequence[Instrument]) -> Instrument | None:
+    """Return the questionnaire whose id all columns of marks begin with; the longest id counts."""
+    spelled = [normalize(name) for name in columns.items]
+    named = [one for one in alike if all(name.startswith(normalize(str(one.id))) for name in spelled)]
+    return max(named, key=lambda one: len(one.id), default=None)
+
+
+def _check_reversed(table: Table, columns: ColumnLayout, one: Instrument) -> None:
+    """Refuse marks whose reversed items run with the others: another form, or already turned round.
+
+    Raises:
+        UnusableTable: in most rows both are on the same side of the middle of the scale.
+    """
+    if not one.reversed_items:
+        return
+    middle = (one.lowest + one.highest) / 2
+    agreeing = [
+        reversed_ * others > 0
+        for line in table.lines
+        if (reversed_ := _distance(line, columns.items, middle, one.reversed_items))
+        and (others := _distance(line, columns.items, middle, _others(one)))
+    ]
+    if len(agreeing) >= _ENOUGH_ROWS and sum(agreeing) > 0.7 * len(agreeing):
+        places = " and ".join(str(item) for item in sorted(one.reversed_items))
+        raise UnusableTable(
+            f"The marks could be those of {one.id} ({_range(one)}), but its items {places} are marked the"
+            " other way round, and here they run with the others. If the file holds the marks as clients gave"
+            f" them on {one.id}, use --instrument {one.id}; if it is another form, describe it in a file of"
+            " your own (RAPPORT_INSTRUMENTS_DIR in docs/reference.md)."
+        )
+
+
+def _others(one: Instrument) -> frozenset[int]:
+    return frozenset(range(1, one.items + 1)) - one.reversed_items
+
+
+def _distance(line: TableLine, names: Sequence[str], middle: float, items: frozenset[int]) -> float:
+    """Return how far the mean mark of some items is above the middle; 0 without a mark."""
+    marks = [mark for item in items if isinstance(mark := mark_of(line.cells[names[item - 1]]), float)]
+    return sum(marks) / len(marks) - middle if marks else 0.0
 
 
 def _certainty(best: Instrument, fitting: Sequence[Instrument], marks: Counter[float]) -> Certainty:

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +19,7 @@ from schemas.validation_errors import InvalidInput, Violation, violations_of
 from services.detector.preview.columns import SCORES, ColumnLayout
 from services.detector.preview.date_cells import DateFormat, guess_dates, has_zone
 from services.detector.preview.mark_cells import mark_of, status_of
-from services.detector.preview.questionnaire import Questionnaire
+from services.detector.preview.questionnaire import Questionnaire, other_form
 from services.detector.preview.table import Table, TableLine
 
 _ITEM = re.compile(r"item (\d+) ")
@@ -52,6 +54,8 @@ class TableRatings:
     """Some dates carry no time zone."""
     replaced: bool
     """Some references have characters that Rapport does not accept, and were replaced."""
+    other_forms: Mapping[str, int]
+    """How many rows answer which other questionnaires; they are left out."""
 
 
 def parse_ratings(
@@ -64,6 +68,8 @@ def parse_ratings(
     rows: list[RatingRow] = []
     invalid: list[InvalidCell] = []
     for line in table.lines:
+        if parser.is_of_another_form(line):
+            continue
         parsed = parser.parse(line)
         if isinstance(parsed, RatingRow):
             rows.append(parsed)
@@ -76,6 +82,7 @@ def parse_ratings(
         dates=dates,
         zone_assumed=any(not has_zone(cell) for cell in cells),
         replaced=parser.replaced,
+        other_forms=parser.other_forms,
     )
 
 
@@ -86,6 +93,15 @@ class _RowParser:
         self._dates = dates
         self.moments: dict[int, datetime] = {}
         self.replaced = False
+        self.other_forms: Counter[str] = Counter()
+
+    def is_of_another_form(self, line: TableLine) -> bool:
+        """Return whether a row names a questionnaire about something else than the alliance; count it."""
+        name = other_form(self._cell(line, "instrument"))
+        if name is None:
+            return False
+        self.other_forms[name] += 1
+        return True
 
     def parse(self, line: TableLine) -> RatingRow | list[InvalidCell]:
         at = self._dates.read(self._cell(line, "session_at"))

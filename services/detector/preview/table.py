@@ -2,15 +2,24 @@
 
 import codecs
 import io
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from schemas.csv_table import SEPARATOR_NAMES, TableReader, UnreadableTable, cells_of
 
+Certainty = Literal["given", "sure", "likely", "guess"]
+"""How sure it is what a part of a table means."""
+
 _SAMPLE_LINES = 50
+_SAMPLE_BYTES = 2_000
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""How files of spreadsheet programs begin: xlsx and ods, and the older xls."""
 
 
 class UnusableTable(ValueError):
@@ -39,13 +48,26 @@ class Table:
         return [line.cells[name] for line in self.lines if line.cells[name]]
 
 
+def normalize(name: str) -> str:
+    """Return a name in lower case without accents, blanks and punctuation."""
+    name = name.replace("ß", "ss")
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()
+    return re.sub(r"[^a-z0-9]", "", ascii_name)
+
+
 def read_table(file: Path) -> Table:
     """Read a file with a header line.
 
     Raises:
         UnusableTable: there is no header or no row, two columns have the same name, or a row does not fit.
     """
-    text, encoding = _decoded(file.read_bytes())
+    content = file.read_bytes()
+    if content.startswith(_WORKBOOK):
+        raise UnusableTable(
+            f"{file} is a workbook. Open it, and save the sheet with the ratings as a file of the kind CSV"
+            " UTF-8."
+        )
+    text, encoding = _decoded(content)
     separator = _separator(text)
     try:
         rows = TableReader(file, io.StringIO(text, newline=""), separator=separator)
@@ -66,11 +88,24 @@ def _by_column(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
 def _decoded(content: bytes) -> tuple[str, str]:
     if content.startswith(_BOMS):
         return content.decode("utf-16"), "UTF-16"
+    unmarked = _utf16_without_mark(content[:_SAMPLE_BYTES])
     try:
+        if unmarked is not None:
+            return content.decode(unmarked), "UTF-16"
+
         return content.decode("utf-8-sig"), "UTF-8"
     except UnicodeDecodeError:
         # Spreadsheets on Windows write this encoding by default.
         return content.decode("cp1252", errors="replace"), "Windows-1252"
+
+
+def _utf16_without_mark(sample: bytes) -> str | None:
+    """Return the order of bytes of a text whose every second byte is mostly 0; None for any other."""
+    half = len(sample) // 2
+    for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if half and sample[start::2].count(0) > 0.8 * half and not sample[1 - start :: 2].count(0):
+            return name
+    return None
 
 
 def _separator(text: str) -> str:

@@ -1,0 +1,117 @@
+"""Guesses which columns of a table hold the marks, one for each item of the alliance questionnaire."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import product
+
+from services.detector.preview.mark_cells import is_mark
+from services.detector.preview.table import Certainty, Table, UnusableTable, normalize
+
+_SRS_LINES = (
+    ("relationship", "beziehung", "relation", "relacion"),
+    ("goalsandtopics", "goals", "ziele", "zieleundthemen", "objectifs", "objetivos", "goal"),
+    ("approachormethod", "approach", "method", "methode", "ansatz", "vorgehen", "approche", "enfoque"),
+    ("overall", "gesamt", "gesamteindruck", "insgesamt", "global", "general"),
+)
+_ALLIANCE = ("srs", "wai", "alliance", "allianz", "alianza")
+_ANY_FORM = frozenset({"", "item", "items", "i", "q", "question", "frage", "f", "pregunta", "mark", "answer"})
+"""Prefixes of items that name no questionnaire."""
+_OTHER_FORMS = (
+    "ors", "phq", "gad", "oq", "core", "bdi", "bsi", "who", "dass", "hads", "scl", "madrs", "pcl", "sf12",
+    "sf36", "eq5d", "k10", "k6", "wemwbs", "outcome", "symptom",
+)  # fmt: skip
+"""How the names of questionnaires about something else begin."""
+_NO_FORM = frozenset({"age", "total", "sum", "score", "visit", "session"})
+
+
+def is_item(role: str) -> bool:
+    """Return whether a role of `--map` is that of an item, such as `item_3`."""
+    return re.fullmatch(r"item_\d{1,3}", role) is not None
+
+
+def guess_items(table: Table, given: Mapping[str, str], taken: set[str]) -> tuple[tuple[str, ...], Certainty]:
+    """Return the columns with the marks in the order of the items, none when there are none.
+
+    Raises:
+        UnusableTable: a row holds the marks of several sessions.
+    """
+    numbered = sorted((int(role[5:]), column) for role, column in given.items() if is_item(role))
+    if numbered:
+        return tuple(column for _, column in numbered), "given"
+    rows = _numbered_columns(table, taken)
+    if rows:
+        _refuse_several_sessions(rows)
+        prefix = max(rows, key=lambda name: (name == "item", names_alliance(name), len(rows[name])))
+        rivals = [other for other in rows if names_alliance(other) == names_alliance(prefix)]
+        only = prefix == "item" or (
+            (names_alliance(prefix) or (len(rows) == 1 and prefix in _ANY_FORM)) and len(rivals) == 1
+        )
+        return tuple(name for _, name in rows[prefix]), "sure" if only else "guess"
+    lines = _srs_columns(table, taken)
+    return lines, "likely"
+
+
+def names_alliance(prefix: str) -> bool:
+    """Return whether a normalized name speaks of the alliance."""
+    return any(word in prefix for word in _ALLIANCE)
+
+
+def _numbered_columns(table: Table, taken: set[str]) -> dict[str, list[tuple[int, str]]]:
+    """Return columns of marks whose names differ by a number at their end, by what is before it."""
+    by_prefix: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for name in table.header:
+        match = re.fullmatch(r"(.*?)[\s_.\-]*(\d{1,3})", name)
+        if match and name not in taken and _holds_marks(table, name):
+            by_prefix[normalize(match[1])].append((int(match[2]), name))
+    return {
+        prefix: sorted(rest)
+        for prefix, rest in by_prefix.items()
+        if len(rest) > 1 and prefix not in _NO_FORM and not prefix.startswith(_OTHER_FORMS)
+    }
+
+
+def _refuse_several_sessions(rows: Mapping[str, list[tuple[int, str]]]) -> None:
+    by_form: defaultdict[str, list[str]] = defaultdict(list)
+    for prefix in rows:
+        numbered = re.fullmatch(r"(.*?)\d{1,3}", prefix)
+        if numbered and names_alliance(prefix):
+            by_form[numbered[1]].append(prefix)
+    for prefixes in by_form.values():
+        if len(prefixes) > 1 and len({len(rows[prefix]) for prefix in prefixes}) == 1:
+            first, last = rows[prefixes[0]][0][1], rows[prefixes[-1]][0][1]
+            raise UnusableTable(
+                f"Each row holds the marks of {len(prefixes)} sessions ({first} …, {last} …). Write one row"
+                " for each session, with its date; spreadsheets call it unpivoting, or from wide to long. If"
+                " only one of them is meant, name its columns with --map item_1=COLUMN …"
+            )
+
+
+def _srs_columns(table: Table, taken: set[str]) -> tuple[str, ...]:
+    """Return the four columns that are named after the lines of the Session Rating Scale, or none.
+
+    Other questionnaires have a line called "overall", too: those that stand together in this order are meant.
+    """
+    places = {name: place for place, name in enumerate(table.header)}
+    found = [
+        [
+            name for name in table.header
+            if name and name not in taken and _holds_marks(table, name)
+            and re.sub(r"\d+$", "", normalize(name)).removeprefix("srs") in words
+        ]
+        for words in _SRS_LINES
+    ]  # fmt: skip
+    chosen = [lines for lines in product(*(names[:5] for names in found)) if len(set(lines)) == len(lines)]
+    if not chosen:
+        return ()
+
+    def disorder(lines: tuple[str, ...]) -> tuple[bool, int]:
+        order = [places[name] for name in lines]
+        return order != sorted(order), max(order) - min(order)
+
+    return min(chosen, key=disorder)
+
+
+def _holds_marks(table: Table, name: str) -> bool:
+    cells = table.column(name)[:500]
+    return bool(cells) and sum(map(is_mark, cells)) >= 0.8 * len(cells)
