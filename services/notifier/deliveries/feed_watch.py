@@ -26,7 +26,8 @@ from services.runtime.process.log import get_logger
 LOOK_EVERY = timedelta(hours=1)
 FIRST_AFTER = timedelta(minutes=10)
 """A process that has just started first reads what waited for it."""
-GIVE_UP_AFTER = timedelta(days=3)
+MOST_TRIES = 72
+"""Once an hour for three days, counted in attempts: a clock may jump ahead by days."""
 HEARD_WITHIN = timedelta(minutes=10)
 """Nothing is decided while a heartbeat is older than this: then the silence may be our own."""
 _NAMESPACE = UUID("6a0a1a52-9d0c-5f0b-8d6e-0d2f6a7c1e55")
@@ -53,7 +54,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
 _CLAIM = """
 UPDATE notifier.feed_silence SET tried_at = %s, attempts = attempts + 1
 WHERE state = 'pending' AND (tried_at IS NULL OR tried_at <= %s)
-RETURNING practice_id, last_day, decided_at
+RETURNING practice_id, last_day, decided_at, attempts
 """
 _WRITE = """
 UPDATE notifier.feed_silence SET state = %s, state_reason = %s, finished_at = %s
@@ -65,6 +66,8 @@ class _Notice(NamedTuple):
     practice: str
     last_day: date
     decided_at: datetime
+    attempts: int
+    """Including the one that is made now."""
 
 
 class FeedWatch:
@@ -122,7 +125,7 @@ class FeedWatch:
                 state, reason = DeliveryState.SENT, None
             case NotWorthRetrying(reason=reason):
                 state = DeliveryState.FAILED
-            case _ if now - notice.decided_at < GIVE_UP_AFTER:
+            case _ if notice.attempts < MOST_TRIES:
                 state, reason = DeliveryState.PENDING, result.reason
             case _:
                 state, reason = DeliveryState.FAILED, DeliveryReason.TOO_LATE

@@ -14,12 +14,15 @@ from services.notifier.directory.store import (
     next_sessions,
 )
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
-from services.notifier.domain.mail_plan import DueReason, MailTimes, is_same_day, plan_mail
+from services.notifier.domain.mail_plan import DueReason, MailTimes, after_quiet_hours, is_same_day, plan_mail
 from services.notifier.domain.next_session import NextSession
 from services.notifier.domain.therapist import Therapist
 
 GIVE_UP_AFTER = timedelta(days=3)
-"""How long delivery is attempted: sessions are weekly, so that after three days the next one is near."""
+"""How long delivery is attempted: sessions are weekly, so that after three days the next one is near.
+
+It is counted in attempts, as many as fit in it, because a clock may jump ahead by days.
+"""
 
 _WAITING = """
 SELECT d.delivery_id, d.created_at, d.due_at, d.due_reason, d.tried_at, i.client_id, i.answer IS NOT NULL,
@@ -106,6 +109,7 @@ async def claim_mail(
     """Begin an attempt to send a mail about an item, in an open transaction; None when it is not due.
 
     The claim is stored before the mail is sent: another mail to this therapist sees it and waits.
+    A further attempt in the therapist's quiet hours is put off.
     """
     await lock_therapists(conn, [(practice_id, therapist_id)])
     therapist = await find_therapist(conn, practice_id, therapist_id)
@@ -116,6 +120,11 @@ async def claim_mail(
     own = mails.pop(delivery_id, None)
     if own is None or own.due_at > now:
         return None
+    if own.tried_at is not None and therapist is not None:
+        at = await earliest_retry(conn, therapist, own.due_reason, now)
+        if at > now:
+            await put_off(conn, delivery_id, at)
+            return None
     await conn.execute(
         "UPDATE notifier.delivery SET tried_at = %s WHERE delivery_id = %s", (now, delivery_id)
     )
@@ -124,6 +133,25 @@ async def claim_mail(
     return MailClaim(
         combined=tuple(one.delivery_id for one in with_it),
         sessions=tuple(sorted(session for session in sessions if session is not None)),
+    )
+
+
+async def earliest_retry(
+    conn: Connection, therapist: Therapist, due_reason: DueReason, at: datetime
+) -> datetime:
+    """Return when a further attempt may be made from `at` on: mail that was planned never in quiet hours."""
+    if due_reason is DueReason.AT_ONCE:
+        return at
+    practice = await find_practice(conn, therapist.practice_id)
+    return after_quiet_hours(at, therapist.mail_times(practice.mail_timing, practice.mail_hours))
+
+
+async def put_off(conn: Connection, delivery_id: UUID, until: datetime) -> None:
+    """Make a mail that was attempted due later: it gets a new job then."""
+    await conn.execute(
+        "UPDATE notifier.delivery SET due_at = %s, due_reason = %s, next_try_at = %s WHERE delivery_id = %s"
+        " AND finished_at IS NULL",
+        (until, DueReason.QUIET_HOURS.value, until, delivery_id),
     )
 
 

@@ -1,4 +1,4 @@
-"""retry: the one place that decides whether and when to try again: back-off, jitter, deadline, cap."""
+"""retry: the one place that decides when, and how often, to try again: back-off, jitter, cap."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,15 +32,19 @@ class BackOff(BaseRetryStrategy):
         """Seconds to wait after this many failed attempts (1 or more)."""
         return backoff_pause_s(attempts, first_s=self.first_s, cap_s=self.cap_s)
 
-    def next_try(
-        self, now: datetime, attempts: int, give_up_at: datetime, asked_s: float = 0.0
-    ) -> datetime | None:
-        """When to try next; None when that would be after the deadline.
+    def next_try(self, now: datetime, attempts: int, asked_s: float = 0.0) -> datetime:
+        """When to try next.
 
         A receiver that asks for a pause of `asked_s` seconds gets it, but no longer one than the cap.
         """
-        at = now + timedelta(seconds=max(self.wait_s(attempts), min(asked_s, self.cap_s)))
-        return at if at <= give_up_at else None
+        return now + timedelta(seconds=max(self.wait_s(attempts), min(asked_s, self.cap_s)))
+
+    def tries_within(self, period: timedelta) -> int:
+        """How often is tried in a period: the jitter shortens each pause by a quarter on average."""
+        tries, pause_s, left_s = 1, self.first_s, period.total_seconds() / 0.75
+        while pause_s < self.cap_s and pause_s <= left_s:
+            tries, pause_s, left_s = tries + 1, pause_s * 2, left_s - pause_s
+        return tries + int(left_s // self.cap_s)
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision:
         """The queue's question. A fault of our own surroundings (database away) has no deadline: it waits.

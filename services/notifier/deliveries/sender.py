@@ -18,7 +18,15 @@ from services.notifier.channels.channel import (
     SendResult,
     Sent,
 )
-from services.notifier.deliveries.mail_plans import MailClaim, claim_mail, combine, lock_therapists
+from services.notifier.deliveries.mail_plans import (
+    GIVE_UP_AFTER,
+    MailClaim,
+    claim_mail,
+    combine,
+    earliest_retry,
+    lock_therapists,
+    put_off,
+)
 from services.notifier.deliveries.retry_policy import BackOff, TryAgain
 from services.notifier.directory.store import Connection, find_practice, find_therapist
 from services.notifier.domain.delivery import OPEN_STATES, Delivery, DeliveryState, predecessors
@@ -117,7 +125,9 @@ class DeliverySender:
     async def _try(self, delivery: Delivery, message: Message | None, now: datetime) -> SendResult:
         if message is None:
             return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
-        if now > delivery.give_up_at:
+        # A message is given up after attempts, never because a clock says that it is late. A link that was
+        # asked for has expired by this clock, whatever is right.
+        if delivery.purpose is Purpose.SIGN_IN and now > delivery.give_up_at:
             return NotWorthRetrying(DeliveryReason.TOO_LATE)
         return await self._channels[delivery.channel].send(message)
 
@@ -130,7 +140,7 @@ class DeliverySender:
             case NotWorthRetrying(reason=reason):
                 state = DeliveryState.FAILED
             case _:
-                next_try = self._back_off.next_try(now, attempts, delivery.give_up_at, result.after_s)
+                next_try = self._next_try(delivery, now, attempts, result.after_s)
                 state, reason = (
                     (DeliveryState.RETRYING, result.reason)
                     if next_try
@@ -155,6 +165,7 @@ class DeliverySender:
             )
             if state is DeliveryState.SENT and claim.combined:
                 await combine(conn, claim.combined, now)
+            is_put_off = next_try is not None and await self._put_off(conn, delivery, next_try)
         if cursor.rowcount == 1:
             self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
             get_logger().info(
@@ -165,8 +176,27 @@ class DeliverySender:
                 reason=reason.value if reason else None,
                 attempts=attempts,
             )
-            if next_try is not None:
+            if next_try is not None and not is_put_off:
                 raise TryAgain(next_try)
+
+    def _next_try(self, delivery: Delivery, now: datetime, attempts: int, asked_s: float) -> datetime | None:
+        """When to try again; None when it was tried often enough."""
+        at = self._back_off.next_try(now, attempts, asked_s)
+        if delivery.purpose is Purpose.SIGN_IN:
+            return at if at <= delivery.give_up_at else None
+        return at if attempts < self._back_off.tries_within(GIVE_UP_AFTER) else None
+
+    async def _put_off(self, conn: Connection, delivery: Delivery, at: datetime) -> bool:
+        """Put a further attempt off to the end of the quiet hours, if it would be in them."""
+        if delivery.purpose is not Purpose.EPISODE or delivery.channel is not Channel.EMAIL:
+            return False
+        therapist = await find_therapist(conn, delivery.practice_id, delivery.therapist_id)
+        if therapist is None:
+            return False
+        later = await earliest_retry(conn, therapist, delivery.due_reason, at)
+        if later > at:
+            await put_off(conn, delivery.delivery_id, later)
+        return later > at
 
 
 def _session_day(upcoming: Sequence[NextSession], zone: ZoneInfo, now: datetime) -> date | None:

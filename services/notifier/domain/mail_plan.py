@@ -1,6 +1,6 @@
 """Plans when a mail about an item goes out: before the session, daily or at once, and at most one a day."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -140,6 +140,11 @@ def plan_mail(
 def is_same_day(one: datetime, other: datetime, zone: ZoneInfo) -> bool:
     """Return whether two times are on one day of the therapist's calendar."""
     return one.astimezone(zone).date() == other.astimezone(zone).date()
+
+
+def after_quiet_hours(at: datetime, times: MailTimes) -> datetime:
+    """Return the first time from `at` on that is not in the therapist's quiet hours."""
+    return _allowed(at, replace(times, paused_until=None), None, quiet_hours=True)[0]
 
 
 def _planned(at: datetime, reason: DueReason, times: MailTimes, last_mail_at: datetime | None) -> MailPlan:

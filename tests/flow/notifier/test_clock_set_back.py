@@ -1,4 +1,4 @@
-"""What was planned while the clock was ahead goes out once it is right again, and once only."""
+"""A clock that jumps ahead gives nothing up, and what it planned goes out once it is right, once only."""
 
 from datetime import timedelta
 
@@ -54,3 +54,18 @@ async def test_a_mail_that_waits_for_its_time_is_left_alone(
     await notifier.sweep()
     assert await notifier.rows("SELECT due_at FROM notifier.delivery") == planned
     assert mail_server.mails == []
+
+
+async def test_mail_that_waits_while_the_clock_jumps_ahead_is_not_given_up(
+    notifier: NotifierDriver, mail_server: MailServer
+) -> None:
+    mail_server.data_replies.extend(["451 try later"] * 2)
+    notifier.advance(AHEAD)  # past the database's clock, so that no further attempt comes by itself
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    notifier.advance(AHEAD)
+    await notifier.run_waiting_jobs()
+    assert await notifier.delivery_states() == [("email", "retrying", "busy")]
+    await notifier.run_waiting_jobs()
+    assert await notifier.delivery_states() == [("email", "sent", None)]
+    assert len(mail_server.mails) == 1

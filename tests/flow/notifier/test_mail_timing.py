@@ -10,6 +10,7 @@ from psycopg import AsyncConnection
 from schemas.events import Change, EpisodeChanged
 from services.notifier.channels.channel import MailTiming
 from services.notifier.directory.store import PracticeOptions, put_own_settings
+from services.notifier.domain.mail_plan import MailHours
 from services.notifier.domain.therapist import OwnSettings
 from tests.support import service_stack
 from tests.support.detector.episodes import NOW, changed
@@ -258,3 +259,26 @@ async def test_a_link_works_until_the_session_within_bounds(
     await notifier.run_due_jobs()
     ((expires_at,),) = await notifier.rows("SELECT expires_at FROM notifier.sign_in_link")
     assert expires_at - NOW == valid
+
+
+async def test_a_further_attempt_waits_for_the_end_of_the_quiet_hours(notifier: NotifierDriver) -> None:
+    await notifier.set_practice(
+        PracticeOptions("north", mail_timing=MailTiming.DAILY, mail_hours=MailHours(hour=19))
+    )
+    await notifier.handle(opened(1))
+    quiet_from = datetime(2026, 11, 18, 20, 0, tzinfo=UTC)
+    notifier.advance(quiet_from - timedelta(seconds=0.01) - notifier.clock.now())
+    notifier.mail_server.data_replies.append("451 try later")
+    await notifier.sweep()
+    morning = datetime(2026, 11, 19, 7, 0, tzinfo=UTC)
+    assert await notifier.rows("SELECT state, next_try_at FROM notifier.delivery") == [("retrying", morning)]
+    notifier.advance(3 * HOUR)
+    await notifier.sweep()
+    # A worker that comes back in the night with the attempt due lets it wait.
+    await notifier.rows("UPDATE notifier.delivery SET due_at = created_at RETURNING 1")
+    await notifier.sweep()
+    assert mails(notifier) == 0
+    assert await planned(notifier) == [(morning, "quiet-hours")]
+    notifier.advance(morning - notifier.clock.now())
+    await notifier.sweep()
+    assert mails(notifier) == 1

@@ -8,6 +8,8 @@ from typing import Literal
 
 import pytest
 
+from services.notifier.deliveries.mail_plans import GIVE_UP_AFTER
+from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.settings import MailSettings, RetrySettings
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed
@@ -169,15 +171,18 @@ async def test_a_refusal_of_this_mail_is_final_stored_and_counted(
     assert counted(notifier, "failed") == 1
 
 
-async def test_mail_that_cannot_be_sent_in_time_is_given_up_with_the_reason_and_counted(
+async def test_mail_that_was_tried_often_enough_is_given_up_with_the_reason_and_counted(
     notifier: NotifierDriver, server: UnreliableMailServer
 ) -> None:
     server.fault = MailFault(Step.CONNECT, reply="554 no service here")
     await notifier.handle(changed())
     await notifier.run_due_jobs()
-    await notifier.rows("UPDATE notifier.delivery SET give_up_at = now() RETURNING 1")
-    server.fault = None
+    retry = notifier.components.settings.retry
+    back_off = BackOff(first_s=retry.retry_first_s, cap_s=retry.retry_cap_s)
+    tried = back_off.tries_within(GIVE_UP_AFTER) - 1
+    await notifier.rows("UPDATE notifier.delivery SET attempts = %s RETURNING 1", tried)
     await notifier.run_waiting_jobs()
+    server.fault = None
     await notifier.sweep()
     assert await notifier.delivery_states() == [("email", "failed", "too-late")]
     assert server.accepted == []

@@ -30,19 +30,20 @@ def test_chance_shortens_a_wait_by_at_most_half(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_next_try_lies_after_the_wait() -> None:
     patient = BackOff(first_s=10, cap_s=100)
-    assert patient.next_try(NOW, 1, NOW + timedelta(days=1)) == NOW + timedelta(seconds=10)
+    assert patient.next_try(NOW, 1) == NOW + timedelta(seconds=10)
 
 
 @pytest.mark.parametrize(("asked_s", "pause_s"), [(0, 10), (9, 10), (60, 60), (10**9, 100)])
 def test_a_receiver_gets_the_pause_it_asks_for_up_to_the_cap(asked_s: float, pause_s: float) -> None:
     patient = BackOff(first_s=10, cap_s=100)
-    assert patient.next_try(NOW, 1, NOW + timedelta(days=1), asked_s) == NOW + timedelta(seconds=pause_s)
+    assert patient.next_try(NOW, 1, asked_s) == NOW + timedelta(seconds=pause_s)
 
 
-@pytest.mark.parametrize("attempts", [1, 9])
-def test_there_is_no_try_after_the_deadline(attempts: int) -> None:
+def test_a_period_has_as_many_tries_as_its_pauses_allow() -> None:
+    # Three quarters of 10, 20, 40, 80 and then 100 s: after 7.5, 22.5, 52.5, 112.5 and 187.5 s.
     patient = BackOff(first_s=10, cap_s=100)
-    assert patient.next_try(NOW, attempts, NOW + timedelta(seconds=9)) is None
+    seconds = (7, 8, 52, 53, 113, 187, 188)
+    assert [patient.tries_within(timedelta(seconds=one)) for one in seconds] == [1, 2, 3, 4, 5, 5, 6]
 
 
 @pytest.mark.parametrize(("queue", "after"), [("webhook", "webhook-retries"), ("sign-in", "sign-in")])
