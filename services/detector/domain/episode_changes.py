@@ -9,7 +9,9 @@ live tells nothing that opened before.
 
 While an episode is open, every later session that changes nothing else about it is emitted as `continued` to
 a therapist who was notified of it, so that whatever shows the episode can show the newest session. So is the
-newest session after any session was corrected or taken back, because the picture of all of them was shown.
+newest session after any session was corrected or taken back, because the picture of all of them was shown. A
+closed episode that a therapist was notified of is emitted once more, closed as it was, when a session before
+its end was corrected, taken back or added: its picture is kept, too.
 
 Responses never change a risk or an episode. `not-relevant` and `outside-event` silence an episode: no further
 `opened` or `deepened` is emitted, but its end is. `undone` (a newer answer revision) lifts that.
@@ -105,6 +107,7 @@ def compute_changes(
     window: AlertWindow,
     *,
     shown_changed: bool,
+    changed_from: SessionOrder | None = None,
     revision_floor: int = 0,
 ) -> tuple[list[EpisodeChange], tuple[EmittedEpisode, ...]]:
     """Return the changes since the last emission, in order, and the episodes as emitted after them.
@@ -115,12 +118,19 @@ def compute_changes(
         window: the sessions that therapists are notified about.
         shown_changed: whether the newest session is new, or any session was corrected or taken back, since
             the last emission.
+        changed_from: the first session that was added, corrected or taken back since then; None: none was.
         revision_floor: the revisions of the changes are higher.
     """
     episodes = as_of(decision.folded, decision.day)
     if not episodes and not decision.emitted:
         return [], ()
-    emission = _Emission(decision, window, shown_changed=shown_changed, revision_floor=revision_floor)
+    emission = _Emission(
+        decision,
+        window,
+        shown_changed=shown_changed,
+        changed_from=changed_from,
+        revision_floor=revision_floor,
+    )
     pairs, vanished = _match(dyad, episodes, decision.emitted)
     after = [emission.withdraw(before) for before in vanished]
     after += [
@@ -183,13 +193,20 @@ class _Emission:
     """Collects the changes of one dyad's episodes, which share its newest session, answers and window."""
 
     def __init__(
-        self, decision: Decision, window: AlertWindow, *, shown_changed: bool, revision_floor: int
+        self,
+        decision: Decision,
+        window: AlertWindow,
+        *,
+        shown_changed: bool,
+        changed_from: SessionOrder | None,
+        revision_floor: int,
     ) -> None:
         self.changes: list[EpisodeChange] = []
         self._revision_floor = revision_floor
         self._answers = decision.answers
         self._newest = decision.folded.last
         self._shown_changed = shown_changed
+        self._changed_from = changed_from
         self._flagged = decision.folded.flagged
         self._outside = _outside_window(self._newest, window)
         self._live_from = window.live_from
@@ -239,10 +256,16 @@ class _Emission:
             shows_at = self._newest or episode.opened
             after = self._emit(after, Change.ACKNOWLEDGED, shows_at, self._why_not_follow(after))
         after = replace(after, acknowledged=answered)
-        if episode.end is not None and episode.end != end_before:
+        if episode.end is not None and (episode.end != end_before or self._is_drawn_anew(after)):
             shows_at = episode.closed or episode.opened
             after = self._emit(after, Change(episode.end.value), shows_at, self._why_not_follow(after))
         return self._follow(after)
+
+    def _is_drawn_anew(self, after: EmittedEpisode) -> bool:
+        """Return whether the picture that a closed episode was shown with has changed."""
+        closed = after.episode.closed
+        changed = self._changed_from
+        return after.notified and closed is not None and changed is not None and changed <= closed
 
     def _follow(self, after: EmittedEpisode) -> EmittedEpisode:
         """Emit the newest session of an open episode, unless a change was shown at it as it is now."""

@@ -229,14 +229,16 @@ def _given(item: InboxItem, wording: Wording, zone: ZoneInfo) -> str | None:
 
 
 def _history_lines(item: InboxItem, zone: ZoneInfo, wording: Wording) -> tuple[tuple[str, str], ...]:
-    """Return when and what, oldest first."""
+    """Return when and what, oldest first; what was stated again with a corrected picture stands once."""
     events: list[tuple[datetime, str]] = [
         (change.session_at, wording(f"history.{change.change.value}"))
         for change in item.history
         if change.change not in _NOT_LISTED
     ]
     events += [(given.at, _answered(given, wording)) for given in item.answers]
-    return tuple((wording.moment(at, zone), text) for at, text in sorted(events, key=lambda one: one[0]))
+    return tuple(
+        (wording.moment(at, zone), text) for at, text in sorted(dict.fromkeys(events), key=lambda one: one[0])
+    )
 
 
 def _answered(given: GivenAnswer, wording: Wording) -> str:

@@ -84,3 +84,24 @@ async def test_a_session_that_is_taken_back_leaves_the_picture_of_an_open_episod
     assert (event.change, event.kept_back, event.revision) == ("continued", None, 2)
     drawn = [point.session_at for point in event.trajectory]
     assert drawn == [session_at(number) for number in (-5, -3, -2, -1)]
+
+
+async def test_a_session_that_is_taken_back_leaves_the_picture_of_a_closed_episode(
+    detector: DetectorDriver,
+) -> None:
+    await open_episode(detector)
+    await detector.rate(body(-0.5, USUAL))
+    closing = last_change(await detector.rate(body(0, USUAL)))
+    out = await detector.rate(body(-4, status="withdrawn"), accepted_at=NOW + timedelta(minutes=5))
+    event = last_change(out)
+    assert (event.change, event.session_id) == ("repaired", closing.session_id)
+    assert event.revision == closing.revision + 1
+    before, after = ([point.session_at for point in one.trajectory] for one in (closing, event))
+    assert after == [at for at in before if at != session_at(-4)]
+
+
+async def test_a_session_after_a_closed_episode_leaves_it_alone(detector: DetectorDriver) -> None:
+    await open_episode(detector)
+    await detector.rate(body(-0.5, USUAL))
+    assert last_change(await detector.rate(body(0, USUAL))).change == "repaired"
+    assert events(await detector.rate(body(0.1, USUAL)), topics.EPISODE_CHANGED) == []

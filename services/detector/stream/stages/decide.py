@@ -34,6 +34,7 @@ def _decide(dyad: DyadWork, batch: Batch) -> None:
         decision,
         dyad.practice.alert_window(batch.tx.now),
         shown_changed=shown_changed,
+        changed_from=dyad.changed_from,
         revision_floor=dyad.revision_floor,
     )
     dyad.decision = Decision(folded, emitted, before.answers, day)
