@@ -6,6 +6,7 @@ import httpx
 import psycopg
 
 from services.cli import plugins
+from services.cli.admin.consumer_lag import check_lag
 from services.cli.client.api_client import http_client
 from services.cli.endpoints import Endpoints
 from services.runtime.process.cli_plugin import CheckResult, Verdict
@@ -15,7 +16,7 @@ READ_THE_LOG = "read its log (`.rapport/logs`)"
 
 async def run_checks(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     """Yield the result of every check, in the order in which the parts depend on one another."""
-    for checks in (_check_kafka, _check_database):
+    for checks in (_check_kafka, _check_database, check_lag):
         async for result in checks(endpoints):
             yield result
     for service, name in (("ingest", "ingest"), ("results", "detector"), ("notifier", "notifier")):

@@ -81,6 +81,8 @@ def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(topic.retention_ms),
+        # A producer's clock decides neither how long its records are kept nor when they seem to be read.
+        "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": "2" if replication >= REPLICATION else "1",
         "unclean.leader.election.enable": "false",
     }

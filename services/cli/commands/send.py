@@ -51,6 +51,7 @@ def send(
     """
     from schemas.csv_table import UnreadableTable
     from services.cli.client.api_client import ApiClient, ApiError
+    from services.cli.client.correction_warnings import correction_warnings
     from services.cli.client.rating_files import read_ratings
     from services.cli.client.send_ratings import DeliveryReport, IngestUnavailable, send_ratings
     from services.cli.endpoints import find_endpoints
@@ -71,6 +72,7 @@ def send(
     try:
         with ApiClient.open(endpoints.url("ingest"), "", "", key) as client:
             ratings = read_ratings(file, practice, client.instruments)
+            _print_warnings(list(correction_warnings(ratings)))
             with progress_bar("sending", len(ratings), skipped) as advance:
 
                 def progress(report: DeliveryReport) -> None:
@@ -86,6 +88,13 @@ def send(
         raise typer.Exit(1) from None
     resume_point.remove()
     _print_report(report)
+
+
+def _print_warnings(warnings: list[str]) -> None:
+    for warning in warnings[:REFUSALS_SHOWN]:
+        typer.secho(warning, err=True, fg="yellow")
+    if len(warnings) > REFUSALS_SHOWN:
+        typer.secho(f"… and {len(warnings) - REFUSALS_SHOWN} more such lines", err=True, fg="yellow")
 
 
 def _print_report(report: "DeliveryReport") -> None:

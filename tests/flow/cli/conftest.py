@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from services.cli.admin import practices as practice_admin
 from services.cli.home import Home
 from services.cli.local.supervisor import BackingServices, Supervisor
+from services.cli.plugins import services_with_tables
 from services.runtime.http.credentials import add_key
+from services.runtime.postgres.migrations import migrate
 from tests.support.backend import embedded_backend
+from tests.support.postgres import fresh_database
 
 Rapport = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -92,3 +96,19 @@ def rapport() -> Rapport:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def all_tables(postgres_url: str) -> Iterator[str]:
+    """A database with the tables of every service, to be copied."""
+    with fresh_database(postgres_url) as url:
+        for service in services_with_tables():
+            migrate(url, service)
+        yield urlsplit(url).path.lstrip("/")
+
+
+@pytest.fixture
+def migrated_url(postgres_url: str, all_tables: str) -> Iterator[str]:
+    """A fresh database with the tables of every service."""
+    with fresh_database(postgres_url, template=all_tables) as url:
+        yield url

@@ -12,11 +12,13 @@ import pytest
 from schemas import topics
 from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent
 from schemas.events import AllianceAssessed, Answer, EpisodeChanged
+from services.detector.cli.plugin import check
 from services.detector.jobs.decide_restored import decide_restored
 from services.detector.storage.published_before import take_up
 from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.cli_plugin import Verdict
 from tests.flow.detector.conftest import NewDatabase
 from tests.support.detector.batch_driver import (
     DetectorDriver,
@@ -145,6 +147,13 @@ async def backed_up(
         yield running, restored
 
 
+async def doctor(driver: DetectorDriver) -> tuple[Verdict, str]:
+    """Return what `rapport doctor` says about the restored database, its beginning."""
+    (found,) = [one for one in await check(driver.conn) if one.name == "restored database"]
+    await driver.conn.commit()
+    return found.verdict, found.found.partition(" this database")[0]
+
+
 Drivers = tuple[DetectorDriver, DetectorDriver]
 
 
@@ -159,8 +168,10 @@ async def test_what_is_read_again_is_told_once_and_counts_on_above_what_was_publ
 
     assert await find(restored, log) == len(log) - len(BEFORE)
     assert await find(restored, log) == len(log) - len(BEFORE)
+    assert await doctor(restored) == (Verdict.NOTICE, f"{len(log) - len(BEFORE)} published events are not in")
     assert await rated(restored, AFTER, 3) == []
     log += await read_on(restored)
+    assert await doctor(restored) == (Verdict.GOOD, "0 published events are not in")
 
     assert [one.change.value for one in changed(log)] == ["opened"]
     assert two_contents(log) == []
