@@ -123,6 +123,19 @@ CREATE TABLE {schema}.published (
 ) WITH (fillfactor = 50);
 """
 
+_THERAPIST_NAMES = """
+-- Every reference that a renamed therapist has or had. Ids of dyads are made of the first one, whatever a
+-- record says; everything else is stored under the current one.
+CREATE TABLE {schema}.therapist_name (
+    practice_id text NOT NULL,
+    therapist_id text NOT NULL,
+    first_id text NOT NULL,
+    current_id text NOT NULL,
+    renamed_at timestamptz NOT NULL,
+    PRIMARY KEY (practice_id, therapist_id)
+);
+"""
+
 
 def create_v1(schema: str) -> str:
     """Return the SQL that creates version 1 of the runtime's tables in `schema`.
@@ -176,6 +189,15 @@ def add_published(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _PUBLISHED.format(schema=_plain(schema))
+
+
+def add_therapist_names(schema: str) -> str:
+    """Return the SQL that creates the table of the names that renamed therapists had in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _THERAPIST_NAMES.format(schema=_plain(schema))
 
 
 def _plain(schema: str) -> str:

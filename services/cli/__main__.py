@@ -8,18 +8,34 @@ from services.cli import plugins
 from services.cli.commands import (
     demo,
     doctor,
+    export,
     halts,
     migrate,
     practices,
     rejected,
     schemas,
     send,
+    therapists,
     topics,
     up,
     why,
 )
 
-COMMANDS = (demo, up, send, practices, why, doctor, rejected, halts, topics, migrate, schemas)
+COMMANDS = (
+    demo,
+    up,
+    send,
+    practices,
+    therapists,
+    why,
+    export,
+    doctor,
+    rejected,
+    halts,
+    topics,
+    migrate,
+    schemas,
+)
 """In the order in which a new user needs them."""
 
 HELP = """

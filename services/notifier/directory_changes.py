@@ -1,6 +1,7 @@
-"""Stores and removes therapists, and ends the access that an earlier address had, in one transaction."""
+"""Stores, removes and renames therapists, and ends the access that an earlier address had."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.notifier.channels.channel import DeliveryReason, Purpose, contact_columns, contact_models
@@ -9,15 +10,18 @@ from services.notifier.directory.store import KEY, Connection
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+from services.runtime.postgres.therapist_names import TherapistRename, current_name, rename_therapist
 
 
 async def put_therapist(conn: Connection, therapist: Therapist, now: datetime) -> bool:
     """Store a therapist, replacing the earlier entry; return True when they are new to the directory.
 
     Mail that waits is planned anew. Another address (letter case does not count) ends the therapist's links
-    and sessions, and cancels the links that were asked for at the earlier one.
+    and sessions, and cancels the links that were asked for at the earlier one. A therapist who was renamed is
+    stored under the current reference.
     """
-    key = (therapist.practice_id, therapist.therapist_id)
+    key = await _current(conn, therapist.practice_id, therapist.therapist_id)
+    therapist = replace(therapist, therapist_id=key[1])
     before = await _lock(conn, key)
     is_new = await _upsert(conn, therapist)
     address = therapist.address.lower() if therapist.address else None
@@ -33,7 +37,7 @@ async def remove_therapist(conn: Connection, practice_id: str, therapist_id: str
 
     Mail that waits is cancelled. Items stay: they are the practice's record, and nobody can open them.
     """
-    key = (practice_id, therapist_id)
+    key = await _current(conn, practice_id, therapist_id)
     removed = await conn.execute(f"DELETE FROM notifier.therapist WHERE {_IS}", key)
     if removed.rowcount == 0:
         return False
@@ -45,6 +49,7 @@ async def remove_therapist(conn: Connection, practice_id: str, therapist_id: str
 
 async def remove_others(conn: Connection, practice_id: str, kept: Sequence[str], now: datetime) -> int:
     """Remove the therapists of a practice who are not among those kept; return their number."""
+    kept = [(await _current(conn, practice_id, one))[1] for one in kept]
     rows = await conn.execute(
         "SELECT therapist_id FROM notifier.therapist WHERE practice_id = %s AND therapist_id <> ALL(%s)"
         " ORDER BY therapist_id FOR UPDATE",
@@ -54,6 +59,52 @@ async def remove_others(conn: Connection, practice_id: str, kept: Sequence[str],
     for other in others:
         await remove_therapist(conn, practice_id, other, now)
     return len(others)
+
+
+async def rename(conn: Connection, practice: str, old: str, new: str, now: datetime) -> dict[str, int]:
+    """Rename a therapist: entry, settings, items, links, sessions and mail that waits go along.
+
+    Returns the number of rows changed, by table. The new reference may have a next session stated already;
+    of two for one client, the one that was received last stays.
+
+    Raises:
+        RenameRefusedError: the new reference belongs to somebody else, or the old one is not used any more.
+    """
+    values = {"practice": practice, "old": old, "new": new}
+    await conn.execute(_DROP_OLDER_NEXT_SESSIONS, values)
+    changed = await rename_therapist(
+        conn, "notifier", TherapistRename(practice, old, new), now, merged=["next_session"]
+    )
+    for statement in (_RENAME_ANSWERS, _RENAME_CONTENTS, _RENAME_SUPERVISOR):
+        await conn.execute(statement, values)
+    if changed:
+        await write_audit_row(conn, AuditAction.RENAMED, practice_id=practice, therapist_id=new, at=now)
+    return changed
+
+
+_DROP_OLDER_NEXT_SESSIONS = """
+DELETE FROM notifier.next_session older USING notifier.next_session newer
+WHERE older.practice_id = %(practice)s AND newer.practice_id = %(practice)s
+    AND older.client_id = newer.client_id
+    AND (older.therapist_id, newer.therapist_id) IN ((%(old)s, %(new)s), (%(new)s, %(old)s))
+    AND (older.received_at, older.therapist_id) < (newer.received_at, newer.therapist_id)
+"""
+_RENAME_ANSWERS = """
+UPDATE notifier.answer a SET therapist_id = %(new)s FROM notifier.item i
+WHERE i.episode_id = a.episode_id AND i.practice_id = %(practice)s AND a.therapist_id = %(old)s
+"""
+_RENAME_CONTENTS = """
+UPDATE notifier.change SET content = jsonb_set(content, '{therapist_id}', to_jsonb(%(new)s::text))
+WHERE practice_id = %(practice)s AND therapist_id = %(new)s
+"""
+_RENAME_SUPERVISOR = """
+UPDATE notifier.therapist SET supervisor = %(new)s
+WHERE practice_id = %(practice)s AND supervisor = %(old)s
+"""
+
+
+async def _current(conn: Connection, practice_id: str, therapist_id: str) -> tuple[str, str]:
+    return practice_id, await current_name(conn, "notifier", practice_id, therapist_id)
 
 
 _IS = f"({', '.join(KEY)}) = (%s, %s)"
@@ -98,9 +149,6 @@ async def _upsert(conn: Connection, therapist: Therapist) -> bool:
 async def _end_access(conn: Connection, key: tuple[str, str], now: datetime) -> None:
     for table in ("session", "sign_in_link"):
         await conn.execute(f"DELETE FROM notifier.{table} WHERE {_IS}", key)
-    await conn.execute(
-        f"UPDATE notifier.share SET ended_at = %s WHERE {_IS} AND ended_at IS NULL", (now, *key)
-    )
     await conn.execute(
         f"UPDATE notifier.share SET ended_at = %s WHERE {_IS} AND ended_at IS NULL", (now, *key)
     )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from services.notifier.domain.decision import PlannedNotification
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.stages.caseload import caseload
-from services.notifier.stages.decode import decode_records
+from services.notifier.stages.decode import decode_records, take_names
 from services.notifier.stages.dedup import dedup
 from services.notifier.stages.inbox import inbox
 from services.notifier.stages.plan import mute, route
@@ -33,7 +33,7 @@ class Pipeline:
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
-        batch = decode_records(tx, records)
+        batch = await take_names(tx, decode_records(tx, records))
         await caseload(tx, batch.assessed, batch.feed_days)
         notifications = batch.notifications
         for stage in self.stages:

@@ -1,8 +1,10 @@
 """The detector's plugin for `rapport`: commands, options of a practice, and answers to `why` and `doctor`."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+from services.detector.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.detector.cli.commands import register
 from services.detector.cli.table_checks import check
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
@@ -204,6 +206,26 @@ async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
     return await lost_log.stored_events(conn, since)
 
 
+async def rename_therapist(conn: Connection, practice: str, old: str, new: str) -> dict[str, int]:
+    """Rename a therapist in the detector's tables; return the number of rows changed, by table.
+
+    Raises:
+        ValueError: it cannot be done; the message says why.
+    """
+    from services.runtime.postgres import therapist_names
+
+    rename = therapist_names.TherapistRename(practice, old, new)
+    return await therapist_names.rename_therapist(conn, "detector", rename, datetime.now(UTC))
+
+
+async def ratings_as_sent(conn: Connection, practice: str) -> AsyncIterator[bytes]:
+    """Yield every rating of a practice as the body that is sent."""
+    from services.detector.cli import export
+
+    async for body in export.ratings_as_sent(conn, practice):
+        yield body
+
+
 def openapi() -> dict[str, Any]:
     """Return the published OpenAPI document; connects to nothing."""
     from services.detector.openapi import openapi as document
@@ -232,5 +254,9 @@ plugin = Plugin(
     known_records=known_records,
     forget_log_end=forget_log_end,
     stored_events=stored_events,
+    rename_therapist=rename_therapist,
+    client_rows=CLIENT_ROWS,
+    other_tables=OTHER_TABLES,
+    ratings_as_sent=ratings_as_sent,
     openapi=openapi,
 )

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from schemas.ids import DyadId, PracticeId, RatingIdentity
 from schemas.rating_order import identity, session_order
 from services.detector.contracts import Rated
@@ -108,7 +110,7 @@ class RatingVersions:
         rating, dyad = arrival.rating, arrival.dyad
         earlier = self._by_id.get((rating.practice_id, rating.rating_id))
         if earlier is not None:
-            if earlier.rating.content_hash != rating.content_hash or earlier.dyad_id != dyad.id:
+            if not _says_the_same(earlier.rating, rating) or earlier.dyad_id != dyad.id:
                 raise Reject(RejectionReason.ID_REUSED, "the id belongs to a rating with another body")
             if earlier.log != arrival.log:
                 self._duplicates.append((arrival.log, rating))
@@ -196,3 +198,16 @@ class RatingVersions:
         for version in self._new:
             changed.pop(id(version), None)
         return list(changed.values())
+
+
+def _says_the_same(known: Rated, sent: Rated) -> bool:
+    """Return whether two ratings have the same body; the therapist of their dyad may have been renamed."""
+    if known.content_hash == sent.content_hash:
+        return True
+    named = replace(
+        sent,
+        therapist_id=known.therapist_id,
+        content_hash=known.content_hash,
+        accepted_at=known.accepted_at,
+    )
+    return named == known

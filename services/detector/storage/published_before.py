@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from schemas import topics
-from schemas.ids import Dyad, DyadId, dyad_id
+from schemas.ids import Dyad, DyadId, TherapistId, dyad_id
 from schemas.rating_order import dyad
 from services.detector.contracts import (
     Assessed,
@@ -23,6 +23,7 @@ from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Record
 from services.runtime.postgres.arrays import bigints, byteas, ints, texts, uuids
 from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.therapist_names import Names, read_names
 
 _UNKNOWN_ASSESSMENTS = """
 SELECT place FROM unnest(%b::int[], %b::uuid[], %b::text[], %b::text[], %b::int[])
@@ -95,7 +96,9 @@ class _Found(NamedTuple):
 
 async def take_up(conn: Connection, found: FoundRecords) -> int:
     """Store the events that this database does not know; from now on their dyads' revisions are higher."""
-    events = [one for record in found.records if (one := _found(record)) is not None]
+    published = [one for record in found.records if (one := _found(record)) is not None]
+    names = await read_names(conn, "detector", {one.who.practice_id for one in published})
+    events = [_named(one, names) for one in published]
     unknown = await _unknown(conn, events)
     if not unknown:
         return 0
@@ -135,6 +138,14 @@ def _found(record: Record) -> _Found | None:
         return None  # its bytes follow from the minute
     who = dyad(event.data.practice_id, event.data)
     return _Found(record, event, who, dyad_id(who))
+
+
+def _named(found: _Found, names: Names) -> _Found:
+    name = names.get((found.who.practice_id, found.who.therapist_id))
+    if name is None:
+        return found
+    first = dyad_id(found.who._replace(therapist_id=TherapistId(name.first)))
+    return found._replace(who=found.who._replace(therapist_id=TherapistId(name.current)), dyad_id=first)
 
 
 async def _unknown(conn: Connection, found: Sequence[_Found]) -> list[_Found]:

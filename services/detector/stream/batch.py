@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 
-from schemas.ids import DyadId
+from schemas.ids import DyadId, TherapistId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import BeatEvent, Responded
 from services.detector.domain.detector import HeartbeatHistory
@@ -15,6 +15,7 @@ from services.detector.domain.outcomes import BatchCounts, BlockReason
 from services.detector.domain.practice import Models, PracticeRows
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.therapist_names import Names
 
 SESSIONS_ON_THE_LOOP = 500
 """With this many sessions a stage takes some 10 ms; a thread costs a tenth of one."""
@@ -62,6 +63,33 @@ class Batch:
                 self.blocked.append(BlockedRecord(cluster_id, record, answer, reason))
         self.arrivals = [arrival for arrival in self.arrivals if arrival.dyad.id not in dyads]
         self.dyads = {id_: dyad for id_, dyad in self.dyads.items() if id_ not in dyads}
+
+    def take_names(self, names: Names) -> None:
+        """Take renamed therapists for who they are: a dyad keeps its id, whichever name a record uses."""
+        if not names:
+            return
+        for id_, dyad in list(self.dyads.items()):
+            if (name := names.get((dyad.who.practice_id, dyad.who.therapist_id))) is None:
+                continue
+            first = dyad_id(dyad.who._replace(therapist_id=TherapistId(name.first)))
+            dyad.who = dyad.who._replace(therapist_id=TherapistId(name.current))
+            if first == id_:
+                continue
+            del self.dyads[id_]
+            dyad.id = first
+            self._join(dyad, id_)
+
+    def _join(self, dyad: DyadWork, id_before: DyadId) -> None:
+        """Add a dyad under the id that it has now, to what the batch has of it."""
+        known = self.dyads.setdefault(dyad.id, dyad)
+        self.answers = [
+            (*answer[:3], dyad.id if answer[3] == id_before else answer[3]) for answer in self.answers
+        ]
+        if known is not dyad:
+            known.responses += dyad.responses
+            for arrival in self.arrivals:
+                if arrival.dyad is dyad:
+                    arrival.dyad = known
 
     async def compute(self, work: Callable[["Batch"], None]) -> None:
         """Do work on every session: in a thread where it takes long, so that the event loop goes on."""

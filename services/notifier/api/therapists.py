@@ -1,5 +1,6 @@
 """Serves /v1/therapists: how a practice's therapists are reached; secrets are never returned."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Response
@@ -21,6 +22,7 @@ from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import WITH_BODY, Tenant, tenant_router
+from services.runtime.postgres.therapist_names import current_name
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -88,13 +90,16 @@ def therapist_router(
         stored = to_therapist(practice, therapist_id, entry)
         async with pool.connection() as conn:
             response.status_code = 201 if await put_therapist(conn, stored, clock.now()) else 200
+            current = await current_name(conn, "notifier", practice, therapist_id)
+        stored = replace(stored, therapist_id=current)
         return _shown(stored)
 
     @router.get("/{therapist_id}")
     async def get(therapist_id: TherapistReference, practice: Tenant) -> StoredTherapist:
         """Return how a therapist is reached."""
         async with pool.connection() as conn:
-            found = await find_therapist(conn, practice, therapist_id)
+            current = await current_name(conn, "notifier", practice, therapist_id)
+            found = await find_therapist(conn, practice, current)
         if found is None:
             raise Problem(404, "Not found")
         return _shown(found)

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import ADDRESS, MailTiming
+from services.notifier.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practice, put_practice
 from services.notifier.domain.mail_plan import MailHours
@@ -150,6 +151,17 @@ async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
     return await stored_responses.stored_events(conn, since)
 
 
+async def rename_therapist(conn: Connection, practice: str, old: str, new: str) -> dict[str, int]:
+    """Rename a therapist in the notifier's tables; return the number of rows changed, by table.
+
+    Raises:
+        ValueError: it cannot be done; the message says why.
+    """
+    from services.notifier.directory_changes import rename
+
+    return await rename(conn, practice, old, new, datetime.now(UTC))
+
+
 async def check(conn: Connection) -> list[CheckResult]:
     """Check whether messages are sent in time, and whether every therapist can be reached."""
     row = await (
@@ -237,5 +249,8 @@ plugin = Plugin(
     trace=trace,
     check=check,
     stored_events=stored_events,
+    rename_therapist=rename_therapist,
+    client_rows=CLIENT_ROWS,
+    other_tables=OTHER_TABLES,
     openapi=openapi,
 )

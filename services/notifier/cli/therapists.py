@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.runtime.process.cli_plugin import subcommands
+
 if TYPE_CHECKING:
     from services.notifier.domain.therapist import Therapist
 
@@ -32,7 +34,7 @@ Examples:
 
 def register(app: typer.Typer) -> None:
     """Add the notifier's commands."""
-    therapists = typer.Typer(no_args_is_help=True, help="Manage the directory: how therapists are reached.")
+    therapists = subcommands(app, "therapists", "Manage the directory: how therapists are reached.")
 
     @therapists.callback()
     def directory() -> None:
@@ -48,8 +50,6 @@ def register(app: typer.Typer) -> None:
         ] = False,
     ) -> None:
         raise typer.Exit(_import(file, practice, replace=replace))
-
-    app.add_typer(therapists, name="therapists")
 
 
 def _import(file: Path, practice: str, *, replace: bool) -> int:
@@ -85,6 +85,7 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
     from services.notifier.directory.store import find_practices
     from services.notifier.directory_changes import put_therapist, remove_others
     from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.therapist_names import current_name
     from services.runtime.process.settings import DatabaseSettings
 
     try:
@@ -101,10 +102,17 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
                 fg="red",
             )
             return 1
+        kept = [await current_name(conn, "notifier", practice, one.therapist_id) for one in therapists]
+        if twice := sorted({one for one in kept if kept.count(one) > 1}):
+            typer.secho(
+                f"{', '.join(twice)}: renamed, and in the file under two references. Nothing was stored.",
+                err=True,
+                fg="red",
+            )
+            return 1
         for therapist in therapists:
             new += await put_therapist(conn, therapist, now)
         if replace:
-            kept = [therapist.therapist_id for therapist in therapists]
             removed = await remove_others(conn, practice, kept, now)
     typer.echo(f"Stored {len(therapists)} therapists in the directory of {practice}; {new} of them are new.")
     if replace:

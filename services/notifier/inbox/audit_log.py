@@ -23,6 +23,8 @@ class AuditAction(StrEnum):
     SESSION_ENDED = "session-ended"
     SETTINGS_CHANGED = "settings-changed"
     ACCESS_ENDED = "access-ended"
+    RENAMED = "renamed"
+    """Rows before it name the therapist by the reference of their time."""
     SHARED = "shared"
     SHARE_ENDED = "share-ended"
     SHARE_OPENED = "share-opened"

@@ -1,8 +1,9 @@
 """decode: reads the batch's records; a record that cannot be read is rejected alone, with the reason."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -13,15 +14,17 @@ from schemas.envelope import (
     decode,
     error_summary,
 )
-from schemas.events import AllianceAssessed
+from schemas.events import AllianceAssessed, EpisodeChanged
 from schemas.rating import EARLIEST, LATEST
 from schemas.rejected import MAX_KEY_BYTES
 from schemas.topics import ASSESSED
 from services.notifier.domain.decision import PlannedNotification
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.therapist_names import Names, read_names
 from services.runtime.process.errors import Reject
 
+_Named = TypeVar("_Named", EpisodeChanged, AllianceAssessed)
 _MAX_TEXT = 128
 """Ids are no longer; several of them fit into one row of an index."""
 _MAX_INT = 2**31 - 1
@@ -52,6 +55,24 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
         elif record.topic != ASSESSED.name:
             batch.notifications.append(found)
     return batch
+
+
+async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
+    """Return the batch with the current names of therapists who were renamed since it was written."""
+    changes = [change for one in batch.notifications if (change := one.change) is not None]
+    names = await read_names(tx.conn, "notifier", {one.practice_id for one in (*changes, *batch.assessed)})
+    if not names:
+        return batch
+    notifications = [
+        one if one.change is None else replace(one, event=_named(one.change, names))
+        for one in batch.notifications
+    ]
+    return DecodedBatch(notifications, [_named(one, names) for one in batch.assessed], batch.feed_days)
+
+
+def _named(event: _Named, names: Names) -> _Named:
+    name = names.get((event.practice_id, event.therapist_id))
+    return event if name is None else event.model_copy(update={"therapist_id": name.current})
 
 
 def _decode(record: Record) -> PlannedNotification | AllianceAssessedEvent:

@@ -3,7 +3,7 @@
 The command line imports no service: an installed service adds its own commands and checks.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -14,6 +14,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 Connection = AsyncConnection[TupleRow]
+
+_NAMES = "position(convert_to('\"{0}_id\":' || to_json(%({0})s::text)::text, 'UTF8') IN value) > 0"
+NAMES_CLIENT = " AND ".join(_NAMES.format(name) for name in ("practice", "client"))
+"""The condition by which records about one client are found among stored ones, as the services write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,19 @@ class Plugin:
     """Moves what is stored of a lost end of a log to another cluster id; returns one line for each by id."""
     stored_events: Callable[[Connection, datetime], Awaitable[list[StoredEvent]]] | None = None
     """Returns the events that the service published since a time, as far as it stores them, oldest first."""
+    rename_therapist: Callable[[Connection, str, str, str], Awaitable[dict[str, int]]] | None = None
+    """Renames a therapist of a practice, from one reference to another, in the service's tables.
+
+    Returns the number of rows changed, by table. Raises ValueError when it cannot be done; the message says
+    why.
+    """
+    client_rows: Mapping[str, str] = field(default_factory=dict)
+    """For each table that holds something on clients, the SQL condition that finds the rows about one:
+    `%(client)s` of `%(practice)s`."""
+    other_tables: frozenset[str] = frozenset()
+    """The tables that hold nothing on a client; every table is in one of the two."""
+    ratings_as_sent: Callable[[Connection, str], AsyncIterator[bytes]] | None = None
+    """Yields every rating of a practice as the body that is sent."""
     has_tables: bool = False
     """Whether the service keeps tables in a database schema that has its name."""
     openapi: Callable[[], dict[str, Any]] | None = None

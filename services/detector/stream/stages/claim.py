@@ -13,22 +13,27 @@ from services.detector.domain.rating_versions import MOST_SESSIONS_OF_DYAD, Rati
 from services.detector.storage import blocked, ratings
 from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.detector.stream.stages.decode import take_up
+from services.runtime.postgres.therapist_names import read_names
 from services.runtime.process.errors import Collision
 
 
 async def recall(batch: Batch, tools: Tools) -> None:
-    """Add what waits for a session that this batch changes, and take out the dyads that wait for their turn.
+    """Find who is meant, add what waits for a changed session, take out the dyads that wait for their turn.
 
     All that is read about these waits with them, so that it takes effect in the order of the sessions.
     """
+    conn = batch.tx.conn
+    names = await read_names(conn, "detector", {dyad.who.practice_id for dyad in batch.dyads.values()})
+    batch.take_names(names)
     if batch.records and batch.dyads:
         arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
         many = {id_ for id_, number in arrived.items() if number > MOST_FOLDS}
-        many |= await blocked.read_waiting_dyads(batch.tx.conn, batch.dyads.values())
+        many |= await blocked.read_waiting_dyads(conn, batch.dyads.values())
         if many:
             batch.block(many, BlockReason.MANY_SESSIONS)
     sessions = [arrival.rating for arrival in batch.arrivals]
-    take_up(batch, await blocked.read_of_sessions(batch.tx.conn, sessions), tools.catalogue)
+    take_up(batch, await blocked.read_of_sessions(conn, sessions), tools.catalogue)
+    batch.take_names(names)
 
 
 async def claim(batch: Batch, _tools: Tools) -> None:
