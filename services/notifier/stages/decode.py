@@ -60,7 +60,8 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
 async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
     """Return the batch with the current names of therapists who were renamed since it was written."""
     changes = [change for one in batch.notifications if (change := one.change) is not None]
-    names = await read_names(tx.conn, "notifier", {one.practice_id for one in (*changes, *batch.assessed)})
+    practices = {one.practice_id for one in changes} | {one.practice_id for one in batch.assessed}
+    names = await read_names(tx.conn, "notifier", practices)
     if not names:
         return batch
     notifications = [

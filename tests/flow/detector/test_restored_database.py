@@ -12,7 +12,7 @@ import pytest
 from schemas import topics
 from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent
 from schemas.events import AllianceAssessed, Answer, EpisodeChanged
-from services.detector.cli.plugin import check
+from services.detector.cli.table_checks import check
 from services.detector.jobs.decide_restored import decide_restored
 from services.detector.storage.published_before import take_up
 from services.runtime.consumer.published_check import FoundRecords
