@@ -75,8 +75,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
-    """Count the tests that `-m` deselects."""
+    """Count the tests that `-m` deselects and `make test-all` runs."""
     for item in items:
+        if item.get_closest_marker("long") is not None:
+            continue
         for mark in REQUIREMENTS:
             if item.get_closest_marker(mark) is not None:
                 item.config.stash[_LEFT_OUT][mark] += 1

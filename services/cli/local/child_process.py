@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -20,6 +20,30 @@ OWNED_PREFIXES = ("KAFKA_", "DATABASE_", "HTTP_", "RAPPORT_", "LOG_", "INGEST_",
 
 class StartFailed(RuntimeError):
     """A program did not become ready; the message names the reason and its log."""
+
+
+class RunningChild(Protocol):
+    """A process that was started here: what `subprocess.Popen` offers of it."""
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+
+    def poll(self) -> int | None:
+        """Return the exit code; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end and return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: it still runs after `timeout` seconds.
+        """
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal."""
 
 
 class ChildProcess:
@@ -41,7 +65,7 @@ class ChildProcess:
         self.log = log
         self._argv = [sys.executable, *argv]
         self._environment = dict(environment)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: RunningChild | None = None
 
     @property
     def pid(self) -> int | None:
@@ -58,10 +82,12 @@ class ChildProcess:
         if self.pid is not None:
             raise RuntimeError(f"{self.name} is running already")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(OWNED_PREFIXES)}
-        environment = {**inherited, **self._environment, **(extra or {})}
+        self._child = self._spawn({**inherited, **self._environment, **(extra or {})})
+
+    def _spawn(self, environment: Mapping[str, str]) -> RunningChild:
         with self.log.open("ab") as out:
             # A session of its own: Ctrl-C must reach only the supervisor, which stops its children in order.
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 self._argv, env=environment, stdout=out, stderr=out, start_new_session=True
             )
 

@@ -1,9 +1,10 @@
 """Runs one row: sends ratings while faults happen, waits for rest, and checks everything."""
 
+import asyncio
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,19 +14,23 @@ from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.settings import InstrumentSettings
-from schemas.topics import ASSESSED, EPISODE_CHANGED, SESSION_RATED
+from schemas.topics import ASSESSED, EPISODE_CHANGED
 from services.cli.demo.input_ratings import InputRating
 from services.detector.domain.detector import Detector
 from services.detector.model.artefact import load
 from services.runtime.kafka.record import Record
+from tests.support import invariants
 from tests.support.faults.checker import Report, check
 from tests.support.faults.fleet import Fleet
 from tests.support.faults.gate import Gate
 from tests.support.faults.history import HistoryFile, read_history
 from tests.support.faults.observed import (
+    RATINGS,
     Ends,
     log_ends,
     of_practices,
@@ -38,10 +43,25 @@ from tests.support.faults.oracle import expect
 from tests.support.faults.sender import Sender
 
 READERS = {
-    "rapport-detector": (SESSION_RATED.name,),
+    "rapport-detector": RATINGS,
     "rapport-notifier": (ASSESSED.name, EPISODE_CHANGED.name),
 }
 """The consumer groups in the order of the flow, with the topics that lead to an outcome."""
+UNFINISHED = {
+    "rapport-detector": {
+        "nothing waits for its turn": "SELECT count(*) FROM detector.blocked WHERE practice_id = ANY(%s)"
+    },
+    "rapport-notifier": {
+        "every change decided upon": """
+            SELECT count(*) FROM detector.episode_change c
+            LEFT JOIN notifier.change n USING (episode_id, revision) WHERE
+            n.episode_id IS NULL AND c.practice_id = ANY(%s)""",
+        "messages sent": """
+            SELECT count(*) FROM notifier.delivery
+            WHERE state IN ('pending', 'retrying') AND practice_id = ANY(%s)""",
+    },
+}
+"""For each group, what is to be 0 in the tables once it has read everything."""
 POLL_S = 0.1
 GONE = 1_000
 """Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
@@ -69,6 +89,9 @@ class FaultRun:
     lost: set[str] = field(default_factory=set)
     """Ids of ratings that a repair has named as gone from the log."""
     report: Report = field(default_factory=Report)
+    historical: frozenset[str] = frozenset()
+    """Practices that mark what they send as history; nobody sends both ways, because of a rating that came
+    both ways nobody knows which was read first."""
     while_waiting: Callable[[], object] = lambda: None
     """Called again and again until the run is at rest: what an operator does meanwhile."""
     _since: Ends = field(default_factory=dict)
@@ -119,6 +142,7 @@ class FaultRun:
                     self._sender.send,
                     practice,
                     [rating.body for rating in given if self.practice_of(rating) == practice],
+                    history=practice in self.historical,
                     before=gate.waiting(),
                     progress=self._count,
                 )
@@ -150,19 +174,28 @@ class FaultRun:
         if name == "ingest":
             self.fleet.processes[name].wait_ready(RECOVERY_DEADLINE_S)
         else:
-            ends, group = log_ends(self.fleet.kafka.bootstrap), f"rapport-{name.partition('-')[0]}"
-            wait(lambda: self._is_read(group, ends), f"{name} to go on", RECOVERY_DEADLINE_S)
+            ends = log_ends(self.fleet.kafka.bootstrap)
+            wait(lambda: self._is_read(_group_of(name), ends), f"{name} to go on", RECOVERY_DEADLINE_S)
         took = time.monotonic() - began
         self.recoveries_s.append(took)
         return took
 
+    def wait_read_or_ended(self, names: Iterable[str], deadline_s: float = RECOVERY_DEADLINE_S) -> None:
+        """Wait until each of these processes has read all that is in the log now, or has ended by itself."""
+        ends = log_ends(self.fleet.kafka.bootstrap)
+
+        def is_done(name: str) -> bool:
+            return self.fleet.processes[name].pid is None or self._is_read(_group_of(name), ends)
+
+        wait(lambda: all(map(is_done, names)), f"{', '.join(names)} to read or to end", deadline_s)
+
     def wait_until_at_rest(self, deadline_s: float = 240.0) -> None:
         """Wait until every rating has its outcome, every change is decided upon and every message sent."""
-        bootstrap = self.fleet.kafka.bootstrap
         for group in READERS:
-            ends = log_ends(bootstrap)
+            ends = log_ends(self.fleet.kafka.bootstrap)
             wait(lambda group=group, ends=ends: self._is_read(group, ends), f"{group} at rest", deadline_s)  # type: ignore[misc]
-        wait(lambda: self._unsent() == 0, "messages sent", deadline_s)
+            for what, query in UNFINISHED[group].items():
+                wait(lambda query=query: self._count_rows(query) == 0, what, deadline_s)  # type: ignore[misc]
 
     def _is_read(self, group: str, ends: Ends) -> bool:
         self.while_waiting()
@@ -170,15 +203,18 @@ class FaultRun:
         wanted = {place: end for place, end in ends.items() if place[0] in READERS[group] and end}
         return all(committed.get(place, 0) >= end for place, end in wanted.items())
 
-    def _unsent(self) -> int:
-        query = """
-            SELECT count(*) FROM notifier.delivery
-            WHERE state IN ('pending', 'retrying') AND practice_id = ANY(%s)"""
+    def _count_rows(self, query: str) -> int:
         return int(str(self.fleet.query(query, list(self.practices))[0][0]))
 
-    def keep_log(self) -> None:
-        """Keep what Kafka holds now: a fault is about to take it away."""
+    def broken_invariants(self) -> dict[str, list[TupleRow]]:
+        """Return what does not hold in the detector's tables, in those of earlier rows, too."""
+        return asyncio.run(_broken_invariants(self.fleet.database_url))
+
+    def keep_log(self, *, from_the_start: bool = False) -> None:
+        """Keep what Kafka holds now: a fault is about to take it away, maybe with all that was before."""
         self.kept_log = read_log(self.fleet.kafka.bootstrap, self._since)
+        if from_the_start:
+            self._since = {}
 
     @staticmethod
     def let_pass(seconds: float) -> None:
@@ -199,11 +235,11 @@ class FaultRun:
         seen.webhooks = read_sink(self.fleet.sinks / "webhooks.ndjson", own)
         seen.lost = frozenset(self.lost)
         expected = expect(log, model, catalogue, datetime.now(UTC).date())
-        expected.outcomes = {place: one for place, one in expected.outcomes.items() if place[0] < GONE}
+        expected.outcomes = {place: one for place, one in expected.outcomes.items() if place.partition < GONE}
         self.report = check(seen, expected)
         shown = "\n".join(self.report.violations[:20])
         assert not self.report.violations, f"{len(self.report.violations)} violations, such as\n{shown}"
-        assert self.report.assessments, "nothing was assessed, so this row would prove nothing"
+        assert self.report.changes, "no episode opened, so this row would prove nothing"
         return self.report
 
     def _records(self) -> list[Record]:
@@ -221,6 +257,15 @@ class FaultRun:
     def recovery_s(self) -> float | None:
         """The median of the measured recoveries."""
         return round(statistics.median(self.recoveries_s), 1) if self.recoveries_s else None
+
+
+async def _broken_invariants(database_url: str) -> dict[str, list[TupleRow]]:
+    async with await AsyncConnection.connect(database_url) as conn:
+        return await invariants.broken(conn)
+
+
+def _group_of(name: str) -> str:
+    return f"rapport-{name.partition('-')[0]}"
 
 
 def wait(holds: Callable[[], bool], what: str, deadline_s: float) -> None:

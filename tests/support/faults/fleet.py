@@ -22,13 +22,13 @@ from pydantic import SecretStr
 from deploy.kafka.run import KafkaNode
 from services.cli.admin import practices as practice_admin
 from services.cli.home import Home
-from services.cli.local.child_process import ChildProcess
 from services.cli.plugins import services_with_tables
 from services.runtime.http.credentials import add_key
 from services.runtime.postgres.connect import conninfo
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.backend import real_backend
+from tests.support.faults.forked_process import ForkedProcess
 from tests.support.faults.link import Link, forwarded
 from tests.support.faults.postgres_server import PostgresNode
 from tests.support.ports import lasting_ports
@@ -62,7 +62,7 @@ class Fleet:
         self.home = Home(folder)
         self.sinks = folder / "sinks"
         self.sinks.mkdir()
-        self.processes: dict[str, ChildProcess] = {}
+        self.processes: dict[str, ForkedProcess] = {}
         self._webhook_port = 0
 
     @property
@@ -108,14 +108,11 @@ class Fleet:
                 "RAPPORT_CREDENTIALS_FILE": str(self.home.credentials),
                 **own.get(name, {}),
             }
-            module = f"services.{name.partition('-')[0]}"
-            command = ["-m", "services.cli.local.run_with_parent", module]
-            log = self.home.logs / f"{name}.log"
-            self.processes[name] = ChildProcess(
+            self.processes[name] = ForkedProcess(
                 name,
-                command,
+                f"services.{name.partition('-')[0]}",
                 environment,
-                log,
+                self.home.logs / f"{name}.log",
                 urls[name],
                 management_url=f"http://127.0.0.1:{port + 1}",
             )

@@ -13,7 +13,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.ids import Dyad, DyadId
-from schemas.topics import ASSESSED, EPISODE_CHANGED, SESSION_RATED
+from schemas.topics import ASSESSED, EPISODE_CHANGED, LANES
 from services.runtime.kafka.record import Record
 from tests.support.faults.history import Operation
 from tests.support.faults.oracle import ExpectedAssessment, ExpectedEpisode, Place, RatingKey, is_of
@@ -21,7 +21,9 @@ from tests.support.faults.oracle import ExpectedAssessment, ExpectedEpisode, Pla
 Answer = TypeVar("Answer")
 Ends = dict[tuple[str, int], int]
 """Offsets by topic and partition."""
-TOPICS = (SESSION_RATED.name, ASSESSED.name, EPISODE_CHANGED.name)
+RATINGS = tuple(topic.name for topic in LANES)
+"""The topics of ratings; each one's place in this list is its lane."""
+TOPICS = (*RATINGS, ASSESSED.name, EPISODE_CHANGED.name)
 
 
 class Stored(NamedTuple):
@@ -54,7 +56,7 @@ class Observed:
     log: Sequence[Record] = ()
     published: Sequence[Record] = ()
     outcomes: Mapping[Place, Sequence[str]] = field(default_factory=dict)
-    """What the tables say of each record of the log of ratings: one word each."""
+    """What the tables say of each record of the logs of ratings: one word each."""
     assessments: Mapping[RatingKey, Stored] = field(default_factory=dict)
     episodes: Sequence[ExpectedEpisode] = ()
     changes: Sequence[ChangeKey] = ()
@@ -112,22 +114,29 @@ def _consumer(bootstrap: str) -> Consumer:
 
 
 def read_log(bootstrap: str, since: Ends) -> list[Record]:
-    """Return the records of the topics that are looked at from these offsets on, each partition in order."""
+    """Return the records of the topics that are looked at from these offsets on, each partition in order.
+
+    What is written meanwhile, such as heartbeats, is left out.
+    """
     consumer = _consumer(bootstrap)
     records = []
     try:
-        left, places = 0, []
+        ends, unread = {}, 0
+        places = []
         for (topic, number), (low, high) in _watermarks(bootstrap).items():
             begin = max(low, min(since.get((topic, number), 0), high))
-            left += high - begin
+            ends[topic, number] = high
+            unread += high - begin
             places.append(TopicPartition(topic, number, begin))
         consumer.assign(places)
-        for _ in range(left):
-            message = consumer.poll(10)
+        while unread:
+            message = consumer.poll(30)
             assert message is not None, "a topic ended before its end"
             assert message.error() is None, message.error()
             place = (message.topic() or "", message.partition() or 0, message.offset() or 0)
-            records.append(Record(*place, 0, message.key(), message.value()))
+            if place[2] < ends[place[:2]]:
+                unread -= 1
+                records.append(Record(*place, 0, message.key(), message.value()))
     finally:
         consumer.close()
     return records
@@ -145,24 +154,25 @@ def _is_about(record: Record, practices: frozenset[str]) -> bool:
 
 def of_practices(records: Sequence[Record], practices: frozenset[str]) -> tuple[list[Record], list[Record]]:
     """Return the records of these practices: those of the log of ratings, and those that were published."""
-    log = [one for one in records if one.topic == SESSION_RATED.name and is_of(one, practices)]
-    rest = [one for one in records if one.topic != SESSION_RATED.name]
+    log = [one for one in records if one.topic in RATINGS and is_of(one, practices)]
+    rest = [one for one in records if one.topic not in RATINGS]
     return log, [one for one in rest if _is_about(one, practices)]
 
 
 _OUTCOMES = """
-SELECT partition, "offset", outcome FROM (
-    SELECT cluster_id, partition, "offset", 'rating' AS outcome FROM detector.rating
+SELECT lane, partition, "offset", outcome FROM (
+    SELECT cluster_id, lane, partition, "offset", 'rating' AS outcome FROM detector.rating
     WHERE practice_id = ANY(%(practices)s)
     UNION ALL
-    SELECT cluster_id, partition, "offset", 'duplicate' FROM detector.duplicate
+    SELECT cluster_id, lane, partition, "offset", 'duplicate' FROM detector.duplicate
     WHERE practice_id = ANY(%(practices)s)
     UNION ALL
-    SELECT cluster_id, partition, "offset", 'rejected' FROM detector.rejection
-    WHERE topic = %(topic)s AND (tenant = ANY(%(practices)s) OR tenant IS NULL)
+    SELECT cluster_id, array_position(%(topics)s, topic) - 1, partition, "offset", 'rejected'
+    FROM detector.rejection
+    WHERE topic = ANY(%(topics)s) AND (tenant = ANY(%(practices)s) OR tenant IS NULL)
     UNION ALL
-    SELECT cluster_id, partition, "offset", 'blocked' FROM detector.blocked
-    WHERE topic = %(topic)s AND practice_id = ANY(%(practices)s)
+    SELECT cluster_id, array_position(%(topics)s, topic) - 1, partition, "offset", 'blocked'
+    FROM detector.blocked WHERE topic = ANY(%(topics)s) AND practice_id = ANY(%(practices)s)
 ) o JOIN detector.cluster USING (cluster_id)
 """
 _ASSESSMENTS = """
@@ -189,7 +199,7 @@ WHERE purpose = 'episode' AND practice_id = ANY(%(practices)s)
 
 def read_tables(database_url: str, practices: Sequence[str], since: Ends) -> Observed:
     """Return what the tables hold of these practices; records before `since` are left out."""
-    given = {"practices": list(practices), "topic": SESSION_RATED.name}
+    given = {"practices": list(practices), "topics": list(RATINGS)}
     found = Observed()
     with psycopg.connect(database_url) as conn:
 
@@ -197,9 +207,9 @@ def read_tables(database_url: str, practices: Sequence[str], since: Ends) -> Obs
             return conn.execute(query.encode(), given, binary=True).fetchall()
 
         outcomes: dict[Place, list[str]] = {}
-        for partition, offset, outcome in rows(_OUTCOMES):
-            if offset >= since.get((SESSION_RATED.name, partition), 0):
-                outcomes.setdefault((partition, offset), []).append(outcome)
+        for lane, partition, offset, outcome in rows(_OUTCOMES):
+            if offset >= since.get((RATINGS[lane], partition), 0):
+                outcomes.setdefault(Place(lane, partition, offset), []).append(outcome)
         found.outcomes = outcomes
         found.assessments = dict(map(_stored, rows(_ASSESSMENTS)))
         found.episodes = [_episode(*row) for row in rows(_EPISODES)]

@@ -20,7 +20,7 @@ from schemas.validation_errors import InvalidInput
 from services.detector.contracts import Rated, RatedEvent
 from services.detector.domain.dated_rows import default_threshold
 from services.detector.domain.detector import Detector
-from services.detector.domain.dyad_work import DyadWork, LogPosition, RatingVersion, SessionWork
+from services.detector.domain.dyad_work import LANE_OF, DyadWork, LogPosition, RatingVersion, SessionWork
 from services.detector.domain.episode_state import NO_SESSIONS
 from services.detector.domain.episodes import as_of, fold_episodes
 from services.detector.domain.form import form_of
@@ -36,8 +36,13 @@ from services.detector.stream.stages.decode import read
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 
-Place = tuple[int, int]
-"""Partition and offset of a record in the log of ratings."""
+
+class Place(NamedTuple):
+    """Where a record stands in the logs of ratings; `lane` is the number of its topic in `LANES`."""
+
+    lane: int
+    partition: int
+    offset: int
 
 
 class RatingKey(NamedTuple):
@@ -109,7 +114,7 @@ def expect(records: Iterable[Record], model: Detector, catalogue: Catalogue, tod
 def _deliveries(records: Iterable[Record], expected: Expectation) -> list[_Delivered]:
     deliveries = []
     for record in records:
-        place = (record.partition, record.offset)
+        place = Place(LANE_OF[record.topic], record.partition, record.offset)
         try:
             event = read(record)
         except Reject:
@@ -129,12 +134,12 @@ def _versions(
         of_id[one.rating.practice_id, one.rating.rating_id].append(one)
     versions: dict[RatingKey, Rated] = {}
     for same in of_id.values():
-        if len({_key(one.rating).dyad for one in same}) > 1 and len({one.place[0] for one in same}) > 1:
+        if len({_key(one.rating).dyad for one in same}) > 1 and len({one.place[:2] for one in same}) > 1:
             raise ValueError("one id was used in two partitions: which was read first is not known")
         if not _is_usable(same[0].rating, catalogue):
             expected.outcomes |= {one.place: "rejected" for one in same}
             continue
-        first = min(same, key=lambda one: one.place)
+        first = same[0]
         key = _key(first.rating)
         accepted = []
         for one in same:

@@ -36,6 +36,8 @@ class Answer(NamedTuple):
     ending: Ending
     reason: str = ""
     is_final: bool = False
+    wait_s: float = 0.0
+    """How long ingest asks to wait before the rating is sent again."""
 
 
 NEVER_SENT = Answer(Ending.FAIL, "not connected")
@@ -54,7 +56,7 @@ def prepare(practice: str, body: Mapping[str, Any]) -> Prepared:
 
 
 class Sender:
-    """Sends ratings of one practice in order."""
+    """Sends ratings of one practice in order, again after as long a pause as ingest asks for."""
 
     def __init__(self, url: Callable[[], str], key: str, history: HistoryFile) -> None:
         self._url = url
@@ -66,10 +68,11 @@ class Sender:
         practice: str,
         ratings: Sequence[Mapping[str, Any]],
         *,
+        history: bool = False,
         before: Callable[[float, int], None],
         progress: Callable[[int], None],
     ) -> None:
-        """Send ratings until each is accepted or refused.
+        """Send ratings until each is accepted or refused; with `history` they are marked as history.
 
         `before` is called before each chunk with the share of the ratings that are sent and the size of the
         chunk, `progress` after it with its size.
@@ -79,7 +82,8 @@ class Sender:
         """
         headers = {"Authorization": f"Bearer {self._key}", "Rapport-Practice": practice}
         done = 0
-        with httpx.Client(timeout=10, trust_env=False, headers=headers) as client:
+        mark = {"history": "true"} if history else {}
+        with httpx.Client(timeout=10, trust_env=False, headers=headers, params=mark) as client:
             for number, chunk in enumerate(_chunks(ratings, CHUNK)):
                 before(done / len(ratings), len(chunk))
                 remaining = [prepare(practice, body) for body in chunk]
@@ -107,7 +111,7 @@ class Sender:
             remaining = [one for one, answer in both if not answer.is_final]
             if remaining:
                 assert time.monotonic() < give_up, f"ingest gave no final answer: {answers[-1].reason}"
-                time.sleep(PAUSE_S)
+                time.sleep(max(PAUSE_S, *(answer.wait_s for answer in answers)))
 
     def _single(self, client: httpx.Client, ratings: Sequence[Prepared]) -> list[Answer]:
         (one,) = ratings
@@ -137,7 +141,7 @@ class Sender:
                 for line in response.iter_lines():
                     result = json.loads(line)
                     if result["status"] == "stopped":
-                        stopped = Answer(Ending.FAIL, result["reason"])
+                        stopped = Answer(Ending.FAIL, result["reason"], wait_s=_wait_s(result))
                         answers[result["line"] - 1 :] = [stopped] * (len(ratings) - result["line"] + 1)
                     else:
                         answers[result["line"] - 1] = _of_line(result)
@@ -154,7 +158,12 @@ def _of_line(result: Mapping[str, Any]) -> Answer:
     reason = str(result["reason"])
     if result["status"] == "refused":
         return Answer(Ending.FAIL, reason, is_final=True)
-    return Answer(Ending.UNKNOWN if reason == LEAVES_OPEN else Ending.FAIL, reason)
+    ending = Ending.UNKNOWN if reason == LEAVES_OPEN else Ending.FAIL
+    return Answer(ending, reason, wait_s=_wait_s(result))
+
+
+def _wait_s(result: Mapping[str, Any]) -> float:
+    return float(result.get("retry_after", 0))
 
 
 def _of_problem(response: httpx.Response) -> Answer:
@@ -165,7 +174,8 @@ def _of_problem(response: httpx.Response) -> Answer:
     if response.status_code in {400, 401, 403, 404, 413, 415, 422}:
         return Answer(Ending.FAIL, reason, is_final=True)
     is_open = reason == LEAVES_OPEN or response.status_code == httpx.codes.INTERNAL_SERVER_ERROR
-    return Answer(Ending.UNKNOWN if is_open else Ending.FAIL, reason)
+    wait_s = float(response.headers.get("Retry-After", 0))
+    return Answer(Ending.UNKNOWN if is_open else Ending.FAIL, reason, wait_s=wait_s)
 
 
 def _chunks(ratings: Sequence[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:

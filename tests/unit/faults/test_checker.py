@@ -10,7 +10,7 @@ from services.runtime.kafka.record import Record
 from tests.support.faults.checker import check
 from tests.support.faults.history import Ending
 from tests.support.faults.observed import ChangeKey, Delivery, Observed
-from tests.support.faults.oracle import Expectation
+from tests.support.faults.oracle import Expectation, Place
 from tests.unit.faults.conftest import CHANGE, DELIVERY, log, published
 
 NOBODY = ChangeKey(CHANGE.episode_id, 9)
@@ -62,7 +62,7 @@ def reject_a_good_record(seen: Observed) -> None:
 
 
 def claim_a_record_that_is_not_there(seen: Observed) -> None:
-    seen.outcomes = {**seen.outcomes, (0, 1_000): ["rating"]}
+    seen.outcomes = {**seen.outcomes, Place(0, 0, 1_000): ["rating"]}
 
 
 def lose_an_assessment(seen: Observed) -> None:
