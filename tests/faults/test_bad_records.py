@@ -1,4 +1,4 @@
-"""Poison between good records is set aside, and loses and doubles nothing."""
+"""Poison between good records and a long backlog lose nothing and tell nobody twice."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from tests.support.detector.batch_driver import record_of as rated_record
 from tests.support.detector.episodes import changed
 from tests.support.detector.episodes import record_of as changed_record
 from tests.support.faults.fault_run import FaultRun
-from tests.support.faults.fleet import NOTIFIER
+from tests.support.faults.fleet import NOTIFIER, READY_DEADLINE_S
 from tests.support.faults.rows import Size, row
 from tests.support.poison import Poison, poisons
 
@@ -86,3 +86,21 @@ def _set_aside(run: FaultRun, schema: str) -> int:
     return int(
         str(run.fleet.query(f"SELECT count(*) FROM {schema}.rejection WHERE reason = 'undecodable'")[0][0])
     )
+
+
+@row(scaled=600, full=40_000)
+def test_backlog_of_the_notifier(fault_run: FaultRun, size: Size) -> str:
+    """The notifier is away while ratings stream, and works off its backlog (10,000 records at full size)."""
+    notifier = fault_run.fleet.processes[NOTIFIER]
+    notifier.stop()
+    with fault_run.sending():
+        pass
+    fault_run.measure_recovery(fault_run.fleet.detectors[0])
+    query = "SELECT count(*) FROM detector.assessment WHERE practice_id = ANY(%s)"
+    behind = int(str(fault_run.fleet.query(query, list(fault_run.practices))[0][0]))
+    assert behind >= size.pick(300, 10_000)
+    notifier.start()
+    notifier.wait_ready(READY_DEADLINE_S)
+    fault_run.recoveries_s.clear()
+    fault_run.measure_recovery(NOTIFIER)
+    return f"a backlog of {behind:,} assessments"
