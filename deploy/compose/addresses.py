@@ -14,7 +14,7 @@ Rapport is up. It is reachable from this machine only (127.0.0.1).
 
   add a practice and show its key:        docker compose run --rm rapport practices add my-practice
   run the demonstration:                  docker compose --profile demo run --rm demo
-  check the installation:                 docker compose run --rm rapport doctor
+  check the installation:                 docker compose run --rm --no-deps rapport doctor
 """
 PORTS = {
     "ingest": 8080,

@@ -52,6 +52,16 @@ def test_everything_in_the_reference_has_a_meaning() -> None:
     assert without == []
 
 
+def test_the_check_of_the_installation_starts_nothing_that_it_examines() -> None:
+    texts = [*PAGES, ROOT / "deploy" / "compose" / "addresses.py"]
+    written = [
+        line for text in texts for line in text.read_text(encoding="utf-8").splitlines() if "compose" in line
+    ]
+    checks = [line for line in written if "rapport doctor" in line]
+    assert len(checks) >= 5
+    assert [line for line in checks if "--no-deps" not in line] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_path_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
