@@ -45,6 +45,7 @@ class PostgresNode:
         self._folder = folder
         self._binary = prepared.bin_path / "postgres"
         self._settings = {**SETTINGS, **(settings or {})}
+        self._tablespaces: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = (folder / "postgres.log").open("ab")
 
@@ -109,11 +110,29 @@ class PostgresNode:
 
     def create_tablespace(self, name: str, folder: Path) -> None:
         """Let databases be created whose tables lie in this folder."""
+        self._tablespaces.append(folder)
         folder.mkdir()
         if self.system_user is not None:
             shutil.chown(folder, self.system_user)
         with psycopg.connect(self.url, autocommit=True) as admin:
             admin.execute(f"CREATE TABLESPACE {name} LOCATION '{folder}'".encode())
+
+    def back_up(self, folder: Path) -> None:
+        """Copy everything that the server holds, which is stopped, into a new folder."""
+        assert not self.is_running()
+        folder.mkdir()
+        for number, held in enumerate(self._held()):
+            _copy(held, folder / str(number))
+
+    def restore(self, folder: Path) -> None:
+        """Give the server, which is stopped, what was copied into this folder, and take away the rest."""
+        assert not self.is_running()
+        for number, held in enumerate(self._held()):
+            shutil.rmtree(held)
+            _copy(folder / str(number), held)
+
+    def _held(self) -> list[Path]:
+        return [self._folder / "data", *self._tablespaces]
 
     def last_words(self) -> str:
         """Return the end of the server's log."""
@@ -123,6 +142,11 @@ class PostgresNode:
         """Stop the server for good."""
         self.stop()
         self._log.close()
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a folder with its owners and links, which lead to the tablespaces."""
+    subprocess.run(["cp", "-a", str(source), str(target)], check=True, capture_output=True)
 
 
 @contextmanager
