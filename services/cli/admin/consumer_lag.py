@@ -21,7 +21,7 @@ _LATE_AFTER = timedelta(minutes=5)
 _HISTORY_LATE_AFTER = timedelta(hours=6)
 """History waits while other ratings arrive."""
 _MOST_READ = 24
-"""Of so many partitions the oldest record that waits is looked at: one for each of a topic."""
+"""The number of partitions whose oldest waiting record is looked at: those of one topic."""
 _DEADLINE_S = 15.0
 _APPLIED = "SELECT topic, partition, next_offset FROM {0}.applied JOIN {0}.cluster USING (cluster_id)"
 

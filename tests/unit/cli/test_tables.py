@@ -54,6 +54,7 @@ NO_TABLES = {
     ("demo", "key_file"),
     ("schemas export", "folder"),
     ("schemas check", "folder"),
+    ("export", "out"),
     ("score", "out"),
     ("score", "settings"),
     ("score", "model"),
