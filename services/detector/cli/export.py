@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 2_000
 async def ratings_as_sent(conn: Connection, practice: str) -> AsyncIterator[bytes]:
     """Yield every version of every rating of a practice as the body that is sent, by session.
 
-    Of several versions the newest is current wherever they are sent: where the practice's system did not say
+    The newest of several versions is current wherever they are sent: where the practice's system did not say
     when it recorded one, the time of its acceptance is stated.
     """
     async with conn.cursor("ratings_as_sent", binary=True) as cursor:
