@@ -26,6 +26,7 @@ from pathlib import Path
 import httpx
 
 from bench.fairness import LOW, load, rating, send, usual
+from services.cli.client.api_client import ApiError
 from services.cli.home import Home
 from services.cli.local.child_process import ChildProcess
 from services.cli.local.supervisor import READY_DEADLINE_S, SERVICES, BackingServices, Supervisor
@@ -64,7 +65,7 @@ def wait_for_items(stack: ServiceStack, number: int) -> None:
     def told() -> bool:
         try:
             found = list(stack.client.notifications("calm"))
-        except httpx.HTTPError:
+        except (httpx.HTTPError, ApiError):
             return False  # the notifier is the one that was killed
         items = [one for one in found if one["channel"] == "inbox" and one["outcome"] == "told"]
         return len(items) >= number
@@ -104,10 +105,10 @@ def seconds_after_freeze(
 
 
 @contextmanager
-def second_detector(backend: Backend, url: str, folder: Path) -> Iterator[ChildProcess]:
-    """Run another detector of the same group."""
+def second_detector(backend: Backend, url: str, home: Home) -> Iterator[ChildProcess]:
+    """Run another detector of the same group, with the keys and the log of the first."""
     kafka = {**backend.kafka_env, "KAFKA_GROUP_INSTANCE_ID": "second"}
-    process = Supervisor(Home(folder), BackingServices(kafka, url, 0)).processes["detector"]
+    process = Supervisor(home, BackingServices(kafka, url, 0)).processes["detector"]
     process.start()
     try:
         process.wait_ready(READY_DEADLINE_S)
@@ -122,7 +123,7 @@ def measure(backend: Backend, url: str, folder: Path, repetitions: int) -> Itera
     frozen = [[f"f{turn}-{client}" for client in range(CLIENTS_OF_FREEZE)] for turn in range(repetitions)]
     clients = [*killed, *(client for several in frozen for client in several)]
     told = 0
-    with running_stack(backend, url, folder / "first", practices=("calm",)) as stack:
+    with running_stack(backend, url, folder, practices=("calm",)) as stack:
         stack.client.put_therapist("calm", "t-1", {"channels": ["inbox"]})
         stack.settled(send(stack, "calm", [one for client in clients for one in usual(client)]))
         for client in killed:
@@ -130,7 +131,7 @@ def measure(backend: Backend, url: str, folder: Path, repetitions: int) -> Itera
             took = seconds_after_kill(stack, name, client, told)
             told += 1
             yield {"fault": "killed", "service": name, "seconds": round(took, 1), "load_of_each_core": load()}
-        with second_detector(backend, url, folder / "second") as second:
+        with second_detector(backend, url, Home(folder)) as second:
             owners = (stack.supervisor.processes["detector"], second)
             for turn, several in enumerate(frozen):
                 took = seconds_after_freeze(stack, owners[turn % 2], several, told)
