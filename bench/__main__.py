@@ -10,7 +10,6 @@ BENCHMARKS = (
     "bench.runtime",
     "bench.latency",
     "bench.fairness",
-    "bench.recovery",
     "bench.startup",
     "bench.score_file",
 )
