@@ -111,6 +111,17 @@ def heartbeat_id(partition: int, minute: str) -> UUID:
     return _named("heartbeat", (str(partition), minute))
 
 
+def erasure_subjects(
+    practice_id: str, therapist_id: str, client_id: str
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Return as whose data something about a dyad may have been erased: each a kind and its ids."""
+    return (
+        ("client", practice_id, client_id),
+        ("therapist", practice_id, therapist_id),
+        ("tenant", practice_id),
+    )
+
+
 def record_key(secret: bytes, dyad: Dyad) -> bytes:
     """Return the key of a dyad's records: a keyed hash of 32 hexadecimal characters that reveals no id.
 

@@ -6,6 +6,8 @@ PARTITIONS = 24
 """Fixed at creation: more partitions need a new version of the topic, because keys would move."""
 
 DAY_MS = 24 * 60 * 60 * 1000
+SEGMENT_MS = DAY_MS
+"""Kafka deletes whole segments, so a record may outlive the retention by the time that a segment spans."""
 
 
 @dataclass(frozen=True, slots=True)

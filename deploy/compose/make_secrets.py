@@ -77,12 +77,23 @@ def make(root: Path) -> None:
         _database_login(root, service, uid)
     write_once(root / "ingest", "record-key", secrets.token_hex(32), (INGEST, RAPPORT_GROUP))
     write_once(root / "notifier", "signing-secret", secrets.token_hex(32), (NOTIFIER, RAPPORT_GROUP))
+    _erasure_secret(root)
     write_once(root / "postgres", "superuser-password", secrets.token_hex(32), (POSTGRES, POSTGRES))
     write_once(root / "grafana", "admin-password", secrets.token_urlsafe(18), (GRAFANA, GRAFANA))
     write_once(root / "keys", "credentials.json", '{"keys": []}\n', (OPERATOR, RAPPORT_GROUP), 0o640)
     for folder in FOLDERS:
         os.chown(root / folder.name, folder.uid, folder.gid)
         (root / folder.name).chmod(folder.mode)
+
+
+def _erasure_secret(root: Path) -> None:
+    """Give the same secret to everyone who tells whom an erasure was about; one that exists is kept."""
+    readers = (("detector", DETECTOR), ("notifier", NOTIFIER), ("operator", OPERATOR))
+    files = [root / name / "erasure-secret" for name, _ in readers]
+    known = next((file.read_text() for file in files if file.exists()), None)
+    secret = known or secrets.token_hex(32)
+    for name, uid in readers:
+        write_once(root / name, "erasure-secret", secret, (uid, RAPPORT_GROUP))
 
 
 def _database_login(root: Path, service: str, uid: int) -> None:

@@ -136,6 +136,48 @@ CREATE TABLE {schema}.therapist_name (
 );
 """
 
+_ERASURES = """
+-- Who was erased when, and the record of it: a keyed hash that names nobody, never an id. What was accepted
+-- up to `erased_at` takes no effect any more, however often it is read. Rows are only added.
+CREATE TABLE {schema}.erasure (
+    erasure_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject bytea NOT NULL,
+    secret_check bytea NOT NULL,
+    kind text NOT NULL CHECK (kind IN ('client', 'therapist', 'tenant')),
+    tenant text NOT NULL,
+    erased_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT now(),
+    requested_by text NOT NULL,
+    database_role text NOT NULL DEFAULT session_user,
+    erased_rows jsonb NOT NULL
+);
+CREATE INDEX erasure_subject ON {schema}.erasure (subject, erased_at);
+CREATE INDEX erasure_newest ON {schema}.erasure (erased_at);
+CREATE FUNCTION {schema}.refuse_erasure_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of {schema}.erasure are only added';
+END $$;
+CREATE TRIGGER only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_erasure_change();
+
+-- Deliveries that were erased, by their places in the log: they stay in the balance, and each is counted once
+-- however often it is read. `subject` is a keyed hash of the id that the record was sent under.
+CREATE TABLE {schema}.erased (
+    cluster_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    "offset" bigint NOT NULL,
+    tenant text,
+    subject bytea,
+    PRIMARY KEY (cluster_id, topic, partition, "offset")
+);
+CREATE INDEX erased_subject ON {schema}.erased (tenant, subject);
+"""
+_DROP_ERASURES = """
+DROP TABLE {schema}.erased, {schema}.erasure;
+DROP FUNCTION {schema}.refuse_erasure_change();
+"""
+
 
 def create_v1(schema: str) -> str:
     """Return the SQL that creates version 1 of the runtime's tables in `schema`.
@@ -198,6 +240,24 @@ def add_therapist_names(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _THERAPIST_NAMES.format(schema=_plain(schema))
+
+
+def add_erasures(schema: str) -> str:
+    """Return the SQL that creates the tables of what was erased in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _ERASURES.format(schema=_plain(schema))
+
+
+def drop_erasures(schema: str) -> str:
+    """Return the SQL that takes `add_erasures` back; what was erased takes effect again when it is replayed.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _DROP_ERASURES.format(schema=_plain(schema))
 
 
 def _plain(schema: str) -> str:

@@ -8,6 +8,7 @@ from services.cli import plugins
 from services.cli.commands import (
     demo,
     doctor,
+    erase,
     export,
     halts,
     migrate,
@@ -32,6 +33,7 @@ COMMANDS = (
     doctor,
     rejected,
     halts,
+    erase,
     topics,
     migrate,
     schemas,

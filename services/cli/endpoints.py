@@ -8,7 +8,7 @@ import typer
 from pydantic import SecretStr
 
 from services.cli.home import Home, RunningStack, default_home
-from services.runtime.process.settings import DatabaseSettings, KafkaSettings
+from services.runtime.process.settings import DatabaseSettings, ErasureSettings, KafkaSettings
 
 RUN_UP = "start everything on this machine with `rapport up`"
 
@@ -44,6 +44,24 @@ class Endpoints:
         """The file with the hashes of keys (`RAPPORT_CREDENTIALS_FILE`)."""
         file = os.environ.get("RAPPORT_CREDENTIALS_FILE")
         return Path(file) if file else self.home.credentials
+
+    @property
+    def erasure_secret(self) -> bytes:
+        """The secret that erased clients are hashed with (`RAPPORT_ERASURE_SECRET_FILE`).
+
+        Raises:
+            Halt: the file cannot be used.
+        """
+        settings = ErasureSettings()
+        if settings.erasure_secret_file is None and self.running is not None:
+            settings = ErasureSettings(erasure_secret_file=self.home.secret("erasure"))
+        secret = settings.secret()
+        if secret is None:
+            raise _missing(
+                "No secret is configured: set RAPPORT_ERASURE_SECRET_FILE to the file that the detector"
+                " and the notifier read, too."
+            )
+        return secret
 
     def url(self, service: str) -> str:
         """Return the base URL of `ingest`, `results` or `notifier` (`RAPPORT_INGEST_URL`, …)."""

@@ -17,6 +17,7 @@ from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
+    ErasureSettings,
     HttpSettings,
     KafkaSettings,
 )
@@ -31,7 +32,7 @@ async def run() -> None:
     settings = DetectorSettings()
     clock = SystemClock()
     try:
-        tools = load_tools(settings, InstrumentSettings())
+        tools = load_tools(settings, InstrumentSettings(), ErasureSettings().secret())
     except Halt as halt:
         # Without a model nothing is scored. Readiness reports the reason until an operator has acted.
         get_logger().critical("halted", why=str(halt))

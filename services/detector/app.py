@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -33,6 +34,7 @@ from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, health_router, management_application
 from services.runtime.http.server import Background
 from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import Clock
@@ -57,7 +59,9 @@ class DetectorService:
     runtime_metrics: Metrics
 
 
-def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> Tools:
+def load_tools(
+    settings: DetectorSettings, instruments: InstrumentSettings, erasure_secret: bytes | None = None
+) -> Tools:
     """Load the models and the instruments, and return the tools that the stages use.
 
     Raises:
@@ -69,7 +73,8 @@ def load_tools(settings: DetectorSettings, instruments: InstrumentSettings) -> T
         raise Halt(str(bad)) from None
     shipped = load(settings.model_dir or SHIPPED)
     others = [load(folder) for folder in settings.other_model_dirs]
-    return Tools(Models(shipped, *others), PracticeRows(), catalogue, shipped.heartbeat)
+    erasures = Erasures("detector", erasure_secret)
+    return Tools(Models(shipped, *others), PracticeRows(), catalogue, shipped.heartbeat, erasures)
 
 
 def build(
@@ -108,7 +113,8 @@ def build(
             rejected_events("detector", Outgoing),
             owner_of=whose,
             published=PublishedTopics(
-                (topics.ASSESSED.name, topics.EPISODE_CHANGED.name), published_before.take_up
+                (topics.ASSESSED.name, topics.EPISODE_CHANGED.name),
+                partial(published_before.take_up, erasures=tools.erasures),
             ),
         ),
         BatchLimits(
@@ -136,9 +142,8 @@ def build(
     in_turn = TakeUpInTurn(consumer, tools, many_wait, count=count, health=health, clock=clock)
     results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
     results = pool(results_database, "results", read_only=True)
-    app = results_application(
-        results, CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
-    )
+    keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
+    app = results_application(results, keys, tools.erasures)
     management = management_application(app, health, metrics, app.openapi)
     app.include_router(health_router(health))
     return DetectorService(app, management, (consumer, sweep, in_turn), consumer, sweep, own_metrics, metrics)

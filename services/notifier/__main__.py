@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import partial
 
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
@@ -32,6 +33,7 @@ from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
+    ErasureSettings,
     HttpSettings,
     KafkaSettings,
 )
@@ -65,7 +67,16 @@ async def run() -> None:
     health = Health(clock, metrics)
     kafka = KafkaSettings()
     partitions = EMBEDDED_PARTITIONS if kafka.embedded else EPISODE_CHANGED.partitions
-    components = build_components(own, database, metrics, health, clock, partitions=partitions)
+    components = build_components(
+        own,
+        database,
+        metrics,
+        health,
+        clock,
+        partitions=partitions,
+        erasure_secret=ErasureSettings().secret(),
+    )
+    take_up = partial(answers_before.take_up, erasures=components.pipeline.erasures)
     consumer = BatchConsumer(
         SERVICE,
         ConsumedTopics(
@@ -77,7 +88,7 @@ async def run() -> None:
         RecordHandling(
             components.pipeline,
             rejected_events(SERVICE, Outgoing),
-            published=PublishedTopics([THERAPIST_RESPONDED.name], answers_before.take_up),
+            published=PublishedTopics([THERAPIST_RESPONDED.name], take_up),
         ),
         kafka=kafka,
         database=database,

@@ -16,6 +16,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 
 from services.notifier.directory.store import Connection
 from services.notifier.domain.delivery import Delivery
+from services.runtime.outbox.erasures import pass_gate
 from services.runtime.process.errors import Halt
 
 SHORTEST_SECRET_BYTES = 32
@@ -139,9 +140,12 @@ async def ensure_link(
         The link's id; it differs by address, so that a later attempt elsewhere revives no link.
     """
     link = link_id(delivery.delivery_id, address)
+    await pass_gate(conn)
     await conn.execute(
         "INSERT INTO notifier.sign_in_link (link_id, delivery_id, practice_id, therapist_id, episode_id,"
-        " address, expires_at) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (link_id) DO UPDATE"
+        " address, expires_at) VALUES (%s, %s, %s, %s,"
+        " (SELECT episode_id FROM notifier.item WHERE episode_id = %s), %s, %s)"
+        " ON CONFLICT (link_id) DO UPDATE"
         " SET expires_at = excluded.expires_at, episode_id = excluded.episode_id"
         " WHERE sign_in_link.used_at IS NULL",
         (

@@ -34,6 +34,7 @@ from services.notifier.web.openid_pages import callback_path
 from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import conninfo, pool
 from services.runtime.process.clock import Clock
 from services.runtime.process.errors import Halt
@@ -100,6 +101,7 @@ def build_components(
     clock: Clock,
     *,
     partitions: int = EPISODE_CHANGED.partitions,
+    erasure_secret: bytes | None = None,
 ) -> NotifierComponents:
     """Build every component, for topics with this number of partitions; none is connected yet.
 
@@ -146,7 +148,7 @@ def build_components(
     feeds = FeedWatch(connections, channels[Channel.EMAIL])
     return NotifierComponents(
         pool=connections,
-        pipeline=Pipeline(queue.defer, own_metrics),
+        pipeline=Pipeline(queue.defer, own_metrics, Erasures("notifier", erasure_secret)),
         worker=DeliveryWorker(
             queue=queue,
             jobs=jobs,

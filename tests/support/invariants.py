@@ -41,6 +41,8 @@ DETECTOR: dict[str, str] = {
             SELECT cluster_id, lane, partition, "offset" FROM detector.rating
             UNION ALL SELECT cluster_id, lane, partition, "offset" FROM detector.duplicate
             UNION ALL SELECT cluster_id, (topic LIKE '%history%')::int, partition, "offset"
+                FROM detector.erased WHERE topic LIKE 'alliance.session-%'
+            UNION ALL SELECT cluster_id, (topic LIKE '%history%')::int, partition, "offset"
                 FROM detector.rejection WHERE topic LIKE 'alliance.session-%') AS delivered
         GROUP BY 1, 2, 3, 4 HAVING count(*) > 1""",
     "a snapshot is at most 4 kB": "SELECT dyad_id FROM detector.dyad WHERE octet_length(snapshot) > 4096",

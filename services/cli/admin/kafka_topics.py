@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.topics import ALL, Topic
+from schemas.topics import ALL, SEGMENT_MS, Topic
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS, client_options
 from services.runtime.process.settings import KafkaSettings
 
@@ -77,10 +77,14 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
 
 
 def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
-    """Return a topic's settings; retention is finite because PostgreSQL keeps the ratings."""
+    """Return a topic's settings; retention is finite because PostgreSQL keeps the ratings.
+
+    A record is deleted at the latest one segment's span after its retention.
+    """
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(topic.retention_ms),
+        "segment.ms": str(SEGMENT_MS),
         # A producer's clock decides neither how long its records are kept nor when they seem to be read.
         "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": "2" if replication >= REPLICATION else "1",

@@ -125,14 +125,15 @@ async def _find_end_of_known(known: Sequence[KnownRecord], log: LogReader, begin
 
 
 async def _move_rejections(conn: Connection, service: str, lost: LogEnd, cluster_id: str) -> None:
-    # Their places belong to other records now, which may be rejected, too.
-    await conn.execute(
-        f"""
-        UPDATE {service}.rejection SET cluster_id = %s
-        WHERE cluster_id = %s AND topic = %s AND partition = %s AND "offset" >= %s
-        """,
-        (cluster_id, lost.cluster_id, lost.topic, lost.partition, lost.from_offset),
-    )
+    # Their places belong to other records now, which may be rejected or erased, too.
+    for table in ("rejection", "erased"):
+        await conn.execute(
+            f"""
+            UPDATE {service}.{table} SET cluster_id = %s
+            WHERE cluster_id = %s AND topic = %s AND partition = %s AND "offset" >= %s
+            """,
+            (cluster_id, lost.cluster_id, lost.topic, lost.partition, lost.from_offset),
+        )
 
 
 async def _publish_missing(conn: Connection, endpoints: Endpoints) -> list[StoredEvent]:

@@ -70,6 +70,8 @@ class Supervisor:
             "HTTP_MANAGEMENT_PORT": str(management),
             "RAPPORT_CREDENTIALS_FILE": str(self._home.credentials),
         }
+        if name in services_with_tables():
+            environment["RAPPORT_ERASURE_SECRET_FILE"] = str(self._home.secret("erasure"))
         if name == "ingest":
             environment["RAPPORT_KEY_SECRET_FILE"] = str(self._home.secret("record-key"))
             environment["INGEST_RESULTS_URL"] = self.urls["detector"]

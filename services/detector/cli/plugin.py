@@ -10,6 +10,7 @@ from services.detector.cli.table_checks import check
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
 from services.runtime.process.cli_plugin import (
     Connection,
+    Eraser,
     KnownRecord,
     LogEnd,
     Plugin,
@@ -226,6 +227,13 @@ async def ratings_as_sent(conn: Connection, practice: str) -> AsyncIterator[byte
         yield body
 
 
+def eraser(secret: bytes) -> Eraser:
+    """Return what erases from the detector's tables."""
+    from services.detector.cli.erasure import DetectorEraser
+
+    return DetectorEraser(secret)
+
+
 def openapi() -> dict[str, Any]:
     """Return the published OpenAPI document; connects to nothing."""
     from services.detector.openapi import openapi as document
@@ -258,5 +266,6 @@ plugin = Plugin(
     client_rows=CLIENT_ROWS,
     other_tables=OTHER_TABLES,
     ratings_as_sent=ratings_as_sent,
+    eraser=eraser,
     openapi=openapi,
 )

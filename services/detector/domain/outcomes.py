@@ -43,6 +43,8 @@ class DeliveryOutcome(StrEnum):
     REJECTED = "rejected"
     BLOCKED = "blocked"
     """It waits for one of `BlockReason`, and will be one of the others."""
+    ERASED = "erased"
+    """Its client, its therapist or its whole practice was erased after it was accepted."""
 
 
 class Count(StrEnum):

@@ -13,9 +13,10 @@ from services.detector.results.rejections import rejection_router
 from services.runtime.http import problem
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away
+from services.runtime.outbox.erasures import Erasures
 
 
-def results_application(results: Pool, credentials: CredentialStore) -> FastAPI:
+def results_application(results: Pool, credentials: CredentialStore, erasures: Erasures) -> FastAPI:
     """Return the application; it opens the pool at its start and closes it at its end."""
 
     @asynccontextmanager
@@ -35,7 +36,8 @@ def results_application(results: Pool, credentials: CredentialStore) -> FastAPI:
         lifespan=with_results,
     )
     problem.install(app)
-    for router in (rating_router, rejection_router, episode_router, balance_router):
+    app.include_router(rating_router(results, credentials, erasures))
+    for router in (rejection_router, episode_router, balance_router):
         app.include_router(router(results, credentials))
     respond_while_database_away(app)
     return app

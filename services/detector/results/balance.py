@@ -16,6 +16,8 @@ UNION ALL
 SELECT 'blocked', NULL, count(*) FROM detector.blocked
 WHERE practice_id = %(practice)s AND rating_id IS NOT NULL
 UNION ALL
+SELECT 'erased', NULL, count(*) FROM detector.erased WHERE tenant = %(practice)s
+UNION ALL
 SELECT 'rejected', reason, count(*) FROM detector.rejection
 WHERE tenant = %(practice)s AND replayed_at IS NULL GROUP BY reason
 """
@@ -32,6 +34,8 @@ class DeliveryCounts(BaseModel):
     duplicate: int = 0
     blocked: int = 0
     """Those that wait until they can take effect; each will be one of the others."""
+    erased: int = 0
+    """Those whose client, therapist or whole practice was erased after they were accepted."""
     rejected: dict[str, int]
     """By reason. A record that was published again counts by what came of that."""
 

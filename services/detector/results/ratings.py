@@ -16,6 +16,8 @@ from services.detector.published.events import published_assessment
 from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.outbox.erasures import Erasures
+from services.runtime.postgres.connect import Connection
 
 _RATING = """
 SELECT r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id, r.session_id,
@@ -36,6 +38,8 @@ _BLOCKED = """
 SELECT recorded_at, reason FROM detector.blocked WHERE practice_id = %s AND rating_id = %s
 ORDER BY recorded_at, partition, "offset"
 """
+_ERASED = "SELECT count(*) FROM detector.erased WHERE tenant = %s AND subject = %s"
+_ERASED_UNTIL = "SELECT max(erased_at) FROM detector.erasure WHERE tenant = %s"
 # The heartbeat of a minute follows, in its partition, everything that was accepted before; null while one
 # partition had none. Every partition that was ever read has a row in `epoch`.
 _READ_UNTIL = """
@@ -57,6 +61,8 @@ class RatingState(StrEnum):
     REJECTED = "rejected"
     BLOCKED = "blocked"
     """It waits, for the reason that is given, and takes effect by itself once that no longer holds."""
+    ERASED = "erased"
+    """Its client, therapist or whole practice was erased after it was accepted: do not send it again."""
 
 
 class RatingDelivery(BaseModel):
@@ -64,7 +70,8 @@ class RatingDelivery(BaseModel):
 
     outcome: DeliveryOutcome
     at: datetime
-    """When it was accepted, or when it was rejected or blocked."""
+    """When it was accepted, or when it was rejected or blocked; for an erased one, when the practice last had
+    somebody erased."""
     reason: str | None = None
 
 
@@ -91,7 +98,7 @@ class RatingStatus(BaseModel):
     deliveries: list[RatingDelivery]
 
 
-def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
+def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) -> APIRouter:
     """Return the router with the endpoint."""
     router = tenant_router(credentials, SCOPE, prefix="/v1", tag="ratings")
 
@@ -104,12 +111,14 @@ def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             duplicates = await (await conn.execute(_DUPLICATES, parameters)).fetchall()
             rejections = await (await conn.execute(_REJECTIONS, parameters)).fetchall()
             blocked = await (await conn.execute(_BLOCKED, parameters)).fetchall()
+            erased = await _erased(conn, erasures, practice, rating_id)
             heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
         unsettled = [
             RatingDelivery(outcome=outcome, at=at, reason=why)
             for outcome, rows in ((DeliveryOutcome.REJECTED, rejections), (DeliveryOutcome.BLOCKED, blocked))
             for at, why in rows
         ]
+        unsettled = erased + unsettled
         if row is None:
             last = unsettled[-1] if unsettled else None
             return RatingStatus(
@@ -122,6 +131,19 @@ def rating_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         return _status_of(rating_id, row, [at for (at,) in duplicates], unsettled)
 
     return router
+
+
+async def _erased(
+    conn: Connection, erasures: Erasures, practice: str, rating_id: str
+) -> list[RatingDelivery]:
+    """Return the erased deliveries of a rating; no more than their number is known of them."""
+    until = await (await conn.execute(_ERASED_UNTIL, (practice,))).fetchone()
+    if until is None or until[0] is None:
+        return []
+    subject = erasures.hashed(("rating", practice, rating_id))
+    row = await (await conn.execute(_ERASED, (practice, subject))).fetchone()
+    number = 0 if row is None else row[0]
+    return [RatingDelivery(outcome=DeliveryOutcome.ERASED, at=until[0]) for _ in range(number)]
 
 
 def _moment(heard: tuple[Any, ...] | None) -> datetime | None:

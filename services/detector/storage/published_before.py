@@ -19,8 +19,10 @@ from services.detector.contracts import (
     decode_published,
     encode,
 )
+from services.detector.storage.erased import read_erased
 from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Record
+from services.runtime.outbox.erasures import Erasures, pass_gate
 from services.runtime.postgres.arrays import bigints, byteas, ints, texts, uuids
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.therapist_names import Names, read_names
@@ -94,11 +96,18 @@ class _Found(NamedTuple):
     dyad_id: DyadId
 
 
-async def take_up(conn: Connection, found: FoundRecords) -> int:
-    """Store the events that this database does not know; from now on their dyads' revisions are higher."""
+async def take_up(conn: Connection, found: FoundRecords, erasures: Erasures) -> int:
+    """Store the events that this database does not know; from now on their dyads' revisions are higher.
+
+    What it does not know because it was erased stays unknown.
+    """
+    await pass_gate(conn)
     published = [one for record in found.records if (one := _found(record)) is not None]
     names = await read_names(conn, "detector", {one.who.practice_id for one in published})
     events = [_named(one, names) for one in published]
+    if await erasures.newest(conn) is not None:
+        erased = await read_erased(conn, erasures, {one.dyad_id: one.who for one in events})
+        events = [one for one in events if one.dyad_id not in erased or one.event.time > erased[one.dyad_id]]
     unknown = await _unknown(conn, events)
     if not unknown:
         return 0

@@ -1,10 +1,11 @@
 """What passes through the stages: one transaction's work, and the tools that the stages share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 
 from schemas.ids import DyadId, TherapistId, dyad_id
 from schemas.instruments.catalogue import Catalogue
@@ -14,6 +15,7 @@ from services.detector.domain.dyad_work import Arrival, BlockedRecord, DyadWork
 from services.detector.domain.outcomes import BatchCounts, BlockReason
 from services.detector.domain.practice import Models, PracticeRows
 from services.runtime.kafka.record import Record
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.therapist_names import Names
 
@@ -91,12 +93,30 @@ class Batch:
                 if arrival.dyad is dyad:
                     arrival.dyad = known
 
+    def drop(self, until: Mapping[DyadId, datetime]) -> list[Arrival]:
+        """Take out of the batch what was accepted about these dyads until then; return the ratings of it."""
+        erased = [one for one in self.arrivals if _is_until(one.rating.accepted_at, until.get(one.dyad.id))]
+        places = {one.log for one in erased}
+        self.arrivals = [one for one in self.arrivals if one.log not in places]
+        self.answers = [one for one in self.answers if not _is_until(one[2].responded_at, until.get(one[3]))]
+        left = {one.dyad.id for one in self.arrivals} | {dyad for *_, dyad in self.answers}
+        for id_ in until:
+            dyad = self.dyads[id_]
+            dyad.responses = [answer for *_, answer, of in self.answers if of == id_]
+            if id_ not in left:
+                del self.dyads[id_]
+        return erased
+
     async def compute(self, work: Callable[["Batch"], None]) -> None:
         """Do work on every session: in a thread where it takes long, so that the event loop goes on."""
         if sum(len(dyad.sessions) for dyad in self.dyads.values()) > SESSIONS_ON_THE_LOOP:
             await asyncio.to_thread(work, self)
         else:
             work(self)
+
+
+def _is_until(at: datetime, until: datetime | None) -> bool:
+    return until is not None and at <= until
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,3 +127,4 @@ class Tools:
     rows: PracticeRows
     catalogue: Catalogue
     heartbeat: HeartbeatHistory
+    erasures: Erasures = field(default_factory=partial(Erasures, "detector"))

@@ -7,7 +7,7 @@ from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.stages.assess import apply_thresholds, assess
 from services.detector.stream.stages.claim import claim, recall
 from services.detector.stream.stages.decide import decide
-from services.detector.stream.stages.decode import decode
+from services.detector.stream.stages.decode import decode, drop_erased
 from services.detector.stream.stages.heartbeat import heartbeat
 from services.detector.stream.stages.load import load
 from services.detector.stream.stages.lock import lock
@@ -18,6 +18,7 @@ from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
 
 STAGES = (
+    drop_erased,  # what was accepted before its client was erased
     recall,  # what waited for a session of this batch
     lock,  # the dyads' rows, in key order
     record_responses,

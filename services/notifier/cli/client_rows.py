@@ -41,6 +41,8 @@ OTHER_TABLES = frozenset(
         "halt",
         "unaccounted",
         "published",
+        "erasure",
+        "erased",
     }
 )
 """The tables that hold nothing on a client."""

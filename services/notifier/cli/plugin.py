@@ -15,6 +15,7 @@ from services.notifier.domain.mail_plan import MailHours
 from services.runtime.process.cli_plugin import (
     CheckResult,
     Connection,
+    Eraser,
     Plugin,
     StoredEvent,
     Tenant,
@@ -218,6 +219,13 @@ async def check(conn: Connection) -> list[CheckResult]:
     ]
 
 
+def eraser(secret: bytes) -> Eraser:
+    """Return what erases from the notifier's tables."""
+    from services.notifier.cli.erasure import NotifierEraser
+
+    return NotifierEraser(secret)
+
+
 def openapi() -> dict[str, Any]:
     """Return the published OpenAPI document; connects to nothing."""
     from services.notifier.openapi import openapi as document
@@ -252,5 +260,6 @@ plugin = Plugin(
     rename_therapist=rename_therapist,
     client_rows=CLIENT_ROWS,
     other_tables=OTHER_TABLES,
+    eraser=eraser,
     openapi=openapi,
 )

@@ -16,6 +16,7 @@ from services.notifier.domain.delivery import DeliveryState
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import has_item
 from services.notifier.sign_in import find_link
+from services.runtime.outbox.erasures import pass_gate
 from services.runtime.process.clock import Clock
 
 Defer = Callable[[Connection, Sequence[UUID]], Awaitable[None]]
@@ -77,6 +78,7 @@ async def answer_link_request(
 
     Requests that nobody answered while a link would have worked are deleted as well.
     """
+    await pass_gate(conn)
     await conn.execute("DELETE FROM notifier.link_request WHERE asked_at <= %s", (now - valid,))
     row = await (
         await conn.execute(

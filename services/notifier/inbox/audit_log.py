@@ -1,10 +1,14 @@
-"""Logs who signed in, viewed and answered what, and whose access ended, as rows that are never changed."""
+"""Logs who signed in, viewed and answered what, and whose access ended, as rows that are never changed.
+
+Only when a client is erased do they stop naming the items about that client.
+"""
 
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
 from services.notifier.directory.store import Connection
+from services.runtime.outbox.erasures import pass_gate
 
 
 class AuditAction(StrEnum):
@@ -40,9 +44,11 @@ async def write_audit_row(
     at: datetime,
     episode_id: UUID | None = None,
 ) -> None:
-    """Add a row, in the open transaction of `conn`."""
+    """Add a row, in the open transaction of `conn`; an item that was erased at that moment is not named."""
+    if episode_id is not None:
+        await pass_gate(conn)
     await conn.execute(
         "INSERT INTO notifier.audit (at, practice_id, therapist_id, action, episode_id)"
-        " VALUES (%s, %s, %s, %s, %s)",
+        " VALUES (%s, %s, %s, %s, (SELECT episode_id FROM notifier.item WHERE episode_id = %s))",
         (at, practice_id, therapist_id, action.value, episode_id),
     )

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from schemas.events import FORM_STATUSES
 from services.notifier.directory.store import Connection
+from services.runtime.outbox.erasures import pass_gate
 
 # Two processes wait for each other at the counter. The second then finds the clients numbered, and leaves a
 # gap in the numbers; none is given twice.
@@ -34,6 +35,7 @@ FROM missing, counter ON CONFLICT (practice_id, therapist_id, client_id) DO NOTH
 
 async def number_all_clients(conn: Connection, practice_id: str, therapist_id: str) -> None:
     """Give the clients of the therapist who have no number yet one, in the order in which they first came."""
+    await pass_gate(conn)
     values = {"practice": practice_id, "therapist": therapist_id, "forms": sorted(FORM_STATUSES)}
     await conn.execute(_ASSIGN, values)
 

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from services.notifier.directory.store import Connection
 from services.notifier.inbox.items import LIVE_SHARE, Share, has_item
 from services.notifier.sign_in import SignInSession
+from services.runtime.outbox.erasures import pass_gate
 
 SHARE_LASTS = timedelta(days=3)
 """How long a link works: until the next supervision, and no longer."""
@@ -15,6 +16,7 @@ async def share_item(
     conn: Connection, session: SignInSession, episode: UUID, now: datetime, *, with_reference: bool
 ) -> bool:
     """Make a link to the item, in place of an earlier one; return False when they have no such item."""
+    await pass_gate(conn)
     if not await has_item(conn, session.practice_id, session.therapist_id, episode):
         return False
     await end_share(conn, session, episode, now)

@@ -1,4 +1,7 @@
-"""decode: reads the batch's records; a record that cannot be read is rejected alone, with the reason."""
+"""decode: reads the batch's records; a record that cannot be read is rejected alone, with the reason.
+
+What was accepted before its client was erased is left out.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +18,13 @@ from schemas.envelope import (
     error_summary,
 )
 from schemas.events import AllianceAssessed, EpisodeChanged
+from schemas.ids import erasure_subjects
 from schemas.rating import EARLIEST, LATEST
 from schemas.rejected import MAX_KEY_BYTES
 from schemas.topics import ASSESSED
 from services.notifier.domain.decision import PlannedNotification
 from services.runtime.kafka.record import Record
+from services.runtime.outbox.erasures import Erasures, Subject
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.therapist_names import Names, read_names
 from services.runtime.process.errors import Reject
@@ -35,14 +40,22 @@ class DecodedBatch:
     """What a batch contains, in the order of its records."""
 
     notifications: list[PlannedNotification]
-    assessed: list[AllianceAssessed]
-    feed_days: set[tuple[str, date]]
-    """The days (UTC) on which something was assessed, each with its practice."""
+    assessments: list[AllianceAssessedEvent]
+
+    @property
+    def assessed(self) -> list[AllianceAssessed]:
+        """The assessed sessions."""
+        return [one.data for one in self.assessments]
+
+    @property
+    def feed_days(self) -> set[tuple[str, date]]:
+        """The days (UTC) on which something was assessed, each with its practice."""
+        return {(one.data.practice_id, one.time.astimezone(UTC).date()) for one in self.assessments}
 
 
 def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
     """Return what a batch contains; heartbeats count where they pass with the episodes."""
-    batch = DecodedBatch([], [], set())
+    batch = DecodedBatch([], [])
     for record in records:
         try:
             found = _decode(record)
@@ -50,8 +63,7 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
             tx.reject(record, reject)
             continue
         if isinstance(found, AllianceAssessedEvent):
-            batch.assessed.append(found.data)
-            batch.feed_days.add((found.data.practice_id, found.time.astimezone(UTC).date()))
+            batch.assessments.append(found)
         elif record.topic != ASSESSED.name:
             batch.notifications.append(found)
     return batch
@@ -68,12 +80,34 @@ async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
         one if one.change is None else replace(one, event=_named(one.change, names))
         for one in batch.notifications
     ]
-    return DecodedBatch(notifications, [_named(one, names) for one in batch.assessed], batch.feed_days)
+    return DecodedBatch(notifications, [one.model_copy(update={"data": _named(one.data, names)}) for one in batch.assessments])
 
 
 def _named(event: _Named, names: Names) -> _Named:
     name = names.get((event.practice_id, event.therapist_id))
     return event if name is None else event.model_copy(update={"therapist_id": name.current})
+
+
+async def drop_erased(tx: Transaction, batch: DecodedBatch, erasures: Erasures) -> DecodedBatch:
+    """Leave out what was accepted before its client, therapist or practice was erased: nobody is told."""
+    newest = await erasures.newest(tx.conn)
+    if newest is None:
+        return batch
+    await erasures.take_back_rejections(tx)
+    abouts = [one.data for one in batch.assessments] + [c for n in batch.notifications if (c := n.change)]
+    until = await erasures.until(tx.conn, {subject for about in abouts for subject in _subjects(about)})
+
+    def is_erased(about: AllianceAssessed | EpisodeChanged, at: datetime) -> bool:
+        return any(subject in until and at <= until[subject] for subject in _subjects(about))
+
+    return DecodedBatch(
+        [one for one in batch.notifications if not (c := one.change) or not is_erased(c, c.accepted_at)],
+        [one for one in batch.assessments if not is_erased(one.data, one.time)],
+    )
+
+
+def _subjects(about: AllianceAssessed | EpisodeChanged) -> tuple[Subject, ...]:
+    return erasure_subjects(about.practice_id, about.therapist_id, about.client_id)
 
 
 def _decode(record: Record) -> PlannedNotification | AllianceAssessedEvent:

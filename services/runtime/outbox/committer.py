@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from services.runtime.kafka.record import Record, TopicPartition
+from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.halts import HaltStore
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.outbox_table import Outbox
@@ -92,6 +93,7 @@ class Committer:
         try:
             with self._metrics.transaction_seconds.time():
                 async with deadline, connection.transaction():
+                    await pass_gate(connection)
                     if claim is not None:
                         await self.positions.check_epochs(
                             connection, self.cluster_id, claim.epochs, claim.applied

@@ -105,6 +105,13 @@ class Transaction:
             self.bad_records.add((record.topic, record.partition, record.offset))
         self.outgoing.append(self.rejection_event(rejection))
 
+    def take_back(self, rejection: Rejection) -> None:
+        """Forget that a record was rejected in this transaction."""
+        if self.rejection_event is not None:
+            self.outgoing.remove(self.rejection_event(rejection))
+        self.rejections.remove(rejection)
+        self.bad_records.discard((rejection.topic, rejection.partition, rejection.offset))
+
 
 def _storable(id_: str | None) -> str | None:
     encoded = (id_ or "").encode(errors="replace")

@@ -3,11 +3,12 @@
 The command line imports no service: an installed service adds its own commands and checks.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 from psycopg import AsyncConnection
@@ -99,6 +100,52 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureScope:
+    """Whose data is erased: one client's, one therapist's, or all of a tenant's."""
+
+    tenant: str
+    client: str | None = None
+    therapist: str | None = None
+
+    @property
+    def subject(self) -> tuple[str, ...]:
+        """The kind, and the ids of that kind."""
+        if self.client is not None:
+            return "client", self.tenant, self.client
+        if self.therapist is not None:
+            return "therapist", self.tenant, self.therapist
+        return "tenant", self.tenant
+
+
+@dataclass(slots=True)
+class ErasedRows:
+    """What was erased: rows by table, those of tables without any included, and the newest time in them."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    newest: datetime | None = None
+
+    def note(self, table: str, count: int, times: Iterable[datetime | None] = ()) -> None:
+        """Add rows of a table, with the times at which they were accepted, answered or published."""
+        self.counts[table] += count
+        self.newest = max((at for at in (self.newest, *times) if at is not None), default=None)
+
+
+class Eraser(Protocol):
+    """Erases from one service's tables, in the open transaction of whoever calls it."""
+
+    async def clients(self, conn: Connection, scope: ErasureScope) -> set[str]:
+        """Return the clients whose data belongs to the scope."""
+
+    async def erase_clients(
+        self, conn: Connection, scope: ErasureScope, clients: Sequence[str], erased: ErasedRows
+    ) -> None:
+        """Erase of these clients what belongs to the scope."""
+
+    async def erase_rest(self, conn: Connection, scope: ErasureScope, erased: ErasedRows) -> None:
+        """Erase what belongs to the scope and to no single client."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """One service's contribution to the command line."""
 
@@ -132,6 +179,8 @@ class Plugin:
     """The tables that hold nothing on a client; every table is in one of the two."""
     ratings_as_sent: Callable[[Connection, str], AsyncIterator[bytes]] | None = None
     """Yields every rating of a practice as the body that is sent."""
+    eraser: Callable[[bytes], Eraser] | None = None
+    """Returns what erases from the service's tables; given the secret of erasures."""
     has_tables: bool = False
     """Whether the service keeps tables in a database schema that has its name."""
     openapi: Callable[[], dict[str, Any]] | None = None

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.runtime.process.errors import Halt
 
 Seconds = Annotated[float, Field(gt=0)]
+_SHORTEST_SECRET_BYTES = 32
 
 
 def read_secret(path: Path) -> SecretStr:
@@ -151,3 +152,28 @@ class CredentialSettings(BaseSettings):
 
     credentials_file: Path
     """The file of API keys and their grants; it is read again when it changes."""
+
+
+class ErasureSettings(BaseSettings):
+    """The file with the secret that erased clients are hashed with (`RAPPORT_ERASURE_SECRET_FILE`)."""
+
+    model_config = SettingsConfigDict(env_prefix="RAPPORT_", frozen=True, extra="ignore")
+
+    erasure_secret_file: Path | None = None
+    """File with at least 32 random bytes, the same for detector, notifier and `rapport`; it never changes."""
+
+    def secret(self) -> bytes | None:
+        """Return the secret; None when no file is named.
+
+        Raises:
+            Halt: the file cannot be read, or the secret is too short.
+        """
+        if self.erasure_secret_file is None:
+            return None
+        secret = read_secret(self.erasure_secret_file).get_secret_value().encode()
+        if len(secret) < _SHORTEST_SECRET_BYTES:
+            raise Halt(
+                f"the secret in {self.erasure_secret_file} must have at least {_SHORTEST_SECRET_BYTES} bytes;"
+                " make one with `head -c 48 /dev/urandom | base64 > FILE`"
+            )
+        return secret

@@ -114,6 +114,7 @@ def test_the_balance_counts_every_outcome(answers: Answers) -> None:
         "superseded",
         "duplicate",
         "blocked",
+        "erased",
         "rejected",
     }
 

@@ -17,6 +17,7 @@ from services.detector.jobs.decide_restored import decide_restored
 from services.detector.storage.published_before import take_up
 from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.cli_plugin import Verdict
 from tests.flow.detector.conftest import NewDatabase
@@ -62,7 +63,7 @@ async def find(restored: DetectorDriver, published: Sequence[Outgoing]) -> int:
 
         async def look(tx: Transaction, found: FoundRecords = found) -> None:
             nonlocal lacking
-            lacking += await take_up(tx.conn, found)
+            lacking += await take_up(tx.conn, found, Erasures("detector"))
 
         await restored.transact(look)
     return lacking

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from services.detector.results.application import results_application
 from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
@@ -28,7 +29,7 @@ async def results_client(url: str, folder: Path, practice: str) -> AsyncIterator
     keys = folder / "credentials.json"
     key = add_key(keys, grants=[practice], scopes=["results:read"])
     results = pool(DatabaseSettings(url=SecretStr(url)), "results", read_only=True)
-    app = results_application(results, CredentialStore(keys, SystemClock()))
+    app = results_application(results, CredentialStore(keys, SystemClock()), Erasures("detector"))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         head = {"Authorization": f"Bearer {key.secret}"}
@@ -119,6 +120,7 @@ async def test_the_balance_adds_up(detector: DetectorDriver, north: httpx.AsyncC
             "superseded": 0,
             "duplicate": 1,
             "blocked": 0,
+            "erased": 0,
             "rejected": {"unknown-instrument": 1},
         },
         "episodes": {"opened": 1, "told": 1, "kept_back": {}},

@@ -8,6 +8,7 @@ from services.notifier.inbox import answers_before
 from services.notifier.inbox.record_response import response_value
 from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Record
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from tests.flow.notifier.test_pages import ITEM, csrf_in, signed_in
 from tests.support.detector.episodes import changed
@@ -30,7 +31,8 @@ async def find(notifier: NotifierDriver, *, count: int = 99) -> int:
 
     async def look(tx: Transaction) -> None:
         nonlocal lacking
-        lacking = await answers_before.take_up(tx.conn, FoundRecords("cluster-1", 0, log, {}))
+        found = FoundRecords("cluster-1", 0, log, {})
+        lacking = await answers_before.take_up(tx.conn, found, Erasures("notifier"))
 
     await notifier.transact(look)
     return lacking

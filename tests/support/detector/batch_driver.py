@@ -25,6 +25,7 @@ from services.detector.jobs.take_up_blocked import take_up_in_turn
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.postgres import arrays
 from tests.support.detector.toy_detector import ToyDetector
@@ -122,6 +123,7 @@ class DetectorDriver:
         """Run work in one transaction, and return what it would publish."""
         tx = Transaction(self.conn, self.now, "cluster-1", _rejected)
         async with self.conn.transaction():
+            await pass_gate(self.conn)
             await work(tx)
             for one in tx.rejections:
                 await self.conn.execute(

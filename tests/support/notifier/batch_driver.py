@@ -41,6 +41,7 @@ from services.notifier.wiring import NotifierComponents, NotifierSettings, build
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.http.health import Health, management_application
 from services.runtime.kafka.record import Outgoing, Record
+from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.clock import Clock
 from services.runtime.process.metrics import Metrics
@@ -104,6 +105,7 @@ class NotifierDriver:
         """Run a handler in a transaction as the consume loop does, without Kafka."""
         async with await AsyncConnection.connect(self.url) as conn:
             tx = Transaction(conn, self.clock.now(), "cluster", rejected_events("notifier", Outgoing))
+            await pass_gate(conn)
             await work(tx)
         self.published += tx.outgoing
         for count in tx.after_commit:

@@ -11,13 +11,15 @@ from services.detector.app import unavailable_apps
 from services.detector.results.application import results_application
 from services.ingest.app import application
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.outbox.erasures import Erasures
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.metrics import Metrics
 
 
 def results() -> FastAPI:
     """Return the detector's results, connected to nothing."""
-    return results_application(AsyncConnectionPool(open=False), CredentialStore(Path("none")))
+    nowhere = AsyncConnectionPool(open=False)
+    return results_application(nowhere, CredentialStore(Path("none")), Erasures("detector"))
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
-"""Decodes records into a batch of ratings, responses and heartbeats, and rejects what it cannot decode."""
+"""Decodes records into a batch of ratings, responses and heartbeats, and rejects what it cannot decode.
+
+What was accepted before an erasure is taken out at once: nothing about it is read, stored or published.
+"""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from schemas import topics
-from schemas.ids import PracticeId, dyad_id
+from schemas.ids import PracticeId, TherapistId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating import EARLIEST, LATEST
 from schemas.rating_order import dyad
@@ -21,10 +24,12 @@ from services.detector.contracts import (
 )
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
 from services.detector.domain.form import forms_of
-from services.detector.domain.outcomes import RejectionReason
-from services.detector.stream.batch import Batch
+from services.detector.domain.outcomes import DeliveryOutcome, RejectionReason
+from services.detector.storage.erased import read_erased
+from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.therapist_names import read_names
 from services.runtime.process.errors import Reject
 
 
@@ -114,6 +119,36 @@ def _check_storable(event: Arriving, value: bytes) -> None:
         "\0" in text for text in msgspec.structs.astuple(data) if isinstance(text, str)
     ):
         raise _undecodable("has U+0000 in a text")
+
+
+async def drop_erased(batch: Batch, tools: Tools) -> None:
+    """Take out and count what was accepted before its client, therapist or practice was erased."""
+    conn = batch.tx.conn
+    newest = await tools.erasures.newest(conn)
+    if newest is None:
+        return
+    await tools.erasures.take_back_rejections(batch.tx)
+    old = {one.dyad.id: one.dyad.who for one in batch.arrivals if one.rating.accepted_at <= newest}
+    old |= {id_: batch.dyads[id_].who for *_, answer, id_ in batch.answers if answer.responded_at <= newest}
+    # A renamed therapist is erased under the name that everything is stored under.
+    names = await read_names(conn, "detector", {who.practice_id for who in old.values()})
+    for id_, who in old.items():
+        if (name := names.get((who.practice_id, who.therapist_id))) is not None:
+            old[id_] = who._replace(therapist_id=TherapistId(name.current))
+    erased = batch.drop(await read_erased(conn, tools.erasures, old))
+    places = [
+        (
+            one.log.cluster_id,
+            one.record.topic,
+            one.log.partition,
+            one.log.offset,
+            one.rating.practice_id,
+            tools.erasures.hashed(("rating", one.rating.practice_id, one.rating.rating_id)),
+        )
+        for one in erased
+    ]
+    await tools.erasures.add_places(conn, places)
+    batch.counts[DeliveryOutcome.ERASED] += len(erased)
 
 
 def whose(record: Record) -> tuple[str | None, str | None]:

@@ -1,0 +1,1 @@
+"""What remains of a client, a therapist or a practice that was erased: nothing."""

@@ -1,0 +1,143 @@
+"""A client is erased from every table, at once and for every later replay; the balance stays true."""
+
+import pytest
+
+from services.cli.admin.erase import erase, list_erasures
+from services.runtime.outbox.erasures import Erasures
+from services.runtime.process.cli_plugin import ErasureScope
+from services.runtime.process.errors import Halt
+from tests.flow.erasure.conftest import SeededPractice
+from tests.support.detector.batch_driver import NOW
+from tests.support.erasure import GOOD, LATER, LOW, SECRET, database, deliveries, tables, tables_with
+from tests.support.invariants import broken
+
+WITHOUT_CLIENTS = {
+    "detector.applied", "detector.cluster", "detector.epoch", "detector.erased", "detector.erasure",
+    "detector.generation", "detector.halt", "detector.heartbeat", "detector.migration",
+    "detector.model_activation", "detector.practice", "detector.practice_statistics", "detector.published",
+    "detector.renewal", "detector.sweep", "detector.therapist_name", "detector.threshold", "detector.unaccounted",
+    "notifier.applied", "notifier.client_counter", "notifier.cluster", "notifier.epoch", "notifier.erased",
+    "notifier.erasure", "notifier.feed_day", "notifier.feed_silence", "notifier.halt", "notifier.heartbeat",
+    "notifier.migration", "notifier.own_settings", "notifier.practice", "notifier.published",
+    "notifier.session", "notifier.therapist_name", "notifier.therapist", "notifier.unaccounted",
+    "notifier_jobs.procrastinate_events", "notifier_jobs.procrastinate_periodic_defers",
+    "notifier_jobs.procrastinate_workers",
+}  # fmt: skip
+"""Tables of positions, practices, therapists and keyed hashes, in which no column holds the id of a client, a
+dyad, a session, a rating or an episode."""
+CLIENT = ErasureScope("north", client="client-gone")
+
+
+async def erase_client(practice: SeededPractice, *, keep: bool = True) -> dict[str, int]:
+    return await erase(database(practice.url), SECRET, CLIENT, requested_by="a test", keep=keep)
+
+
+async def test_every_table_is_covered_or_can_hold_no_client(practice: SeededPractice) -> None:
+    covered = set(await erase_client(practice, keep=False))
+    assert covered | WITHOUT_CLIENTS == set(await tables(practice.detector.conn))
+    assert covered & WITHOUT_CLIENTS == set()
+
+
+async def test_no_byte_is_left_in_any_table_and_the_other_client_keeps_everything(
+    practice: SeededPractice,
+) -> None:
+    conn = practice.detector.conn
+    before = await tables_with(conn, practice.gone.ids)
+    of_other = await tables_with(conn, practice.kept.ids)
+    counts = await erase_client(practice)
+    # Jobs name deliveries only.
+    assert {table for table, rows in counts.items() if rows} - before == {"notifier_jobs.procrastinate_jobs"}
+    assert before - set(counts) == set()
+    assert await tables_with(conn, practice.gone.ids) == set()
+    assert await tables_with(conn, practice.kept.ids) == of_other
+    assert len(before) == len(counts) - 1, "every covered table was filled"
+
+
+async def test_what_would_go_is_counted_and_stays(practice: SeededPractice) -> None:
+    before = await tables_with(practice.detector.conn, practice.gone.ids)
+    would_go = await erase_client(practice, keep=False)
+    assert await tables_with(practice.detector.conn, practice.gone.ids) == before
+    assert await list_erasures(database(practice.url), None) == []
+    assert would_go == await erase_client(practice)
+
+
+async def test_the_balance_counts_what_was_erased(practice: SeededPractice) -> None:
+    conn = practice.detector.conn
+    before = await deliveries(conn)
+    await erase_client(practice)
+    after = await deliveries(conn)
+    assert before["erased"] == 0
+    assert after["erased"] == 8
+    assert sum(after.values()) == sum(before.values())
+    assert await broken(conn) == {}
+
+
+async def test_a_replay_of_everything_brings_nothing_back_and_tells_nobody(practice: SeededPractice) -> None:
+    conn = practice.detector.conn
+    await erase_client(practice)
+    before, kept = await deliveries(conn), await tables_with(conn, practice.kept.ids)
+    told = len(await practice.notifier.decisions())
+    practice.detector.outgoing.clear()
+    for client in (practice.gone, practice.kept):
+        published = await practice.detector.feed(client.records)
+        assert [one for one in published if b"client-gone" in one.value] == []
+        await practice.notifier.handle_records(client.published)
+    assert await tables_with(conn, practice.gone.ids) == set()
+    assert await tables_with(conn, practice.kept.ids) == kept
+    assert await deliveries(conn) == before
+    assert len(await practice.notifier.decisions()) == told
+    assert await broken(conn) == {}
+
+
+async def test_what_was_accepted_before_and_is_read_later_is_counted_as_erased(
+    practice: SeededPractice,
+) -> None:
+    conn = practice.detector.conn
+    await erase_client(practice)
+    before = await deliveries(conn)
+    late = practice.gone.sent(0, LOW)
+    correction = practice.gone.sent(-2, LOW, "-corrected", recorded_at=NOW)
+    withdrawal = practice.gone.sent(-2, GOOD, "-back") | {"status": "withdrawn", "scores": None}
+    assert await practice.detector.rate(late, correction, withdrawal) == []
+    after = await deliveries(conn)
+    assert after == before | {"erased": before["erased"] + 3}
+    assert await tables_with(conn, practice.gone.ids) == set()
+
+
+async def test_a_rating_accepted_later_begins_a_new_history(practice: SeededPractice) -> None:
+    await erase_client(practice)
+    practice.detector.now = NOW + LATER
+    await practice.detector.rate(practice.gone.sent(-1, GOOD))
+    assert await practice.detector.rows(
+        "SELECT d.history_revision, a.revision, a.step FROM detector.dyad d JOIN detector.assessment a"
+        " USING (dyad_id) WHERE d.client_id = 'client-gone'"
+    ) == [(1, 1, "")]
+    assert await broken(practice.detector.conn) == {}
+
+
+async def test_waiting_messages_are_not_sent(practice: SeededPractice) -> None:
+    open_messages = "SELECT therapist_id FROM notifier.delivery WHERE state = 'pending'"
+    assert ("t-1",) in await practice.notifier.rows(open_messages)
+    await erase_client(practice)
+    assert {therapist for (therapist,) in await practice.notifier.rows(open_messages)} == {"t-2"}
+
+
+async def test_the_record_of_an_erasure_names_nobody_and_cannot_be_changed(practice: SeededPractice) -> None:
+    counts = await erase_client(practice)
+    stored = await list_erasures(database(practice.url), "north")
+    assert [(name, one.kind, one.tenant, one.requested_by) for name, one in stored] == [
+        ("detector", "client", "north", "a test"),
+        ("notifier", "client", "north", "a test"),
+    ]
+    assert stored[0][1].erased_rows == counts
+    with pytest.raises(Exception, match="only added"):
+        await practice.detector.rows("DELETE FROM detector.erasure RETURNING 1")
+
+
+@pytest.mark.parametrize("secret", [None, b"another secret of at least thirty-two bytes"])
+async def test_a_service_that_cannot_tell_who_was_erased_halts(
+    practice: SeededPractice, secret: bytes | None
+) -> None:
+    await erase_client(practice)
+    with pytest.raises(Halt, match="RAPPORT_ERASURE_SECRET_FILE"):
+        await Erasures("detector", secret).newest(practice.detector.conn)
