@@ -50,7 +50,14 @@ _OF_DYADS = (
     ("published_before", "DELETE FROM detector.published_before WHERE dyad_id = ANY(%s)"),
     ("dyad", "DELETE FROM detector.dyad WHERE dyad_id = ANY(%s)"),
 )
-_OF_PRACTICE = ("therapist_name", "renewal", "model_activation", "threshold", "practice_statistics", "practice")
+_OF_PRACTICE = (
+    "therapist_name",
+    "renewal",
+    "model_activation",
+    "threshold",
+    "practice_statistics",
+    "practice",
+)
 _ONLY_ADDED = ("threshold", "practice_statistics")
 
 

@@ -80,7 +80,9 @@ async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
         one if one.change is None else replace(one, event=_named(one.change, names))
         for one in batch.notifications
     ]
-    return DecodedBatch(notifications, [one.model_copy(update={"data": _named(one.data, names)}) for one in batch.assessments])
+    return DecodedBatch(
+        notifications, [one.model_copy(update={"data": _named(one.data, names)}) for one in batch.assessments]
+    )
 
 
 def _named(event: _Named, names: Names) -> _Named:

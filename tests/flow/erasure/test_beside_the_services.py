@@ -16,6 +16,8 @@ ERASED_AFTER = 10
 
 async def test_what_is_read_while_a_client_is_erased_leaves_nothing(practice: SeededPractice) -> None:
     conn = practice.detector.conn
+    # What a restored database lacks is made up in the tables, and would be decided upon first.
+    await practice.detector.rows("DELETE FROM detector.published_before RETURNING 1")
     before = sum((await deliveries(conn)).values())
     late = [
         record_of(practice.gone.sent(-1, GOOD, f"-late-{number}"), 1_000 + number) for number in range(30)

@@ -11,10 +11,8 @@ SELECT table_schema || '.' || table_name FROM information_schema.columns
 WHERE table_schema = ANY(%s) AND column_name = 'practice_id' ORDER BY 1
 """
 CLIENTS_OF = "SELECT client_id FROM detector.dyad WHERE therapist_id = %s"
-TORN = {"detector.rejection", "notifier.rejection"}
-"""Where bytes are kept that cannot be decoded: these name the client and no therapist."""
-OTHER_THERAPIST = {"detector.blocked"}
-"""Where a rating of the same client waits that another therapist's session holds up."""
+OF_OTHER_THERAPIST = {"detector.blocked", "detector.dyad"}
+"""Where a rating of the same client by another therapist waits, which a session of the first one holds up."""
 
 
 async def test_a_therapist_is_erased_with_what_is_stored_about_their_clients(
@@ -24,7 +22,7 @@ async def test_a_therapist_is_erased_with_what_is_stored_about_their_clients(
     of_other, before = await tables_with(conn, practice.kept.ids), await deliveries(conn)
     scope = ErasureScope("north", therapist="t-1")
     await erase(database(practice.url), SECRET, scope, requested_by="a test")
-    assert await tables_with(conn, practice.gone.ids) == TORN | OTHER_THERAPIST
+    assert await tables_with(conn, practice.gone.ids) == OF_OTHER_THERAPIST
     assert await tables_with(conn, practice.kept.ids) == of_other
     assert await practice.notifier.rows("SELECT therapist_id FROM notifier.therapist") == [("t-2",)]
     after = await deliveries(conn)
