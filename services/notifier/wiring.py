@@ -35,9 +35,10 @@ from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.postgres.connect import conninfo, pool
+from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.process.clock import Clock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, read_secret
 
 _WEB_CONNECTIONS = 8
@@ -95,7 +96,7 @@ class NotifierComponents:
 def build_components(
     settings: NotifierSettings,
     database: DatabaseSettings,
-    metrics: Metrics,
+    metrics: ConsumerMetrics,
     health: Health,
     clock: Clock,
     *,
@@ -143,10 +144,11 @@ def build_components(
         conninfo(database, "notifier-jobs"),
         max_size=settings.worker.worker_concurrency + 2 * len(QUEUES_OF_WORKERS),
     )
+    PoolMetrics(metrics.registry, connections, jobs)
     feeds = FeedWatch(connections, channels[Channel.EMAIL])
     return NotifierComponents(
         pool=connections,
-        pipeline=Pipeline(queue.defer, own_metrics),
+        pipeline=Pipeline(queue.defer, own_metrics, metrics.stage_seconds, clock),
         worker=DeliveryWorker(
             queue=queue,
             jobs=jobs,
