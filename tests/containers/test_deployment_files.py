@@ -38,6 +38,7 @@ ALERTS = [
 COMPOSE = ["--file", "docker-compose.yml"]
 OVERRIDE = "deploy/compose/docker-compose.override.example.yml"
 PROMETHEUS = ROOT / "deploy" / "prometheus"
+TIMELINES = sorted((PROMETHEUS / "tests").glob("*.yml"))
 
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian: apt-get install prometheus)"
@@ -55,8 +56,7 @@ def _rules(file: str = "alerts.yml") -> list[dict[str, Any]]:
 
 
 def _timelines() -> list[dict[str, Any]]:
-    files = sorted((PROMETHEUS / "tests").glob("*.yml"))
-    return [each for file in files for each in yaml.safe_load(file.read_text())["tests"]]
+    return [each for file in TIMELINES for each in yaml.safe_load(file.read_text())["tests"]]
 
 
 def _promtool(*words: str) -> subprocess.CompletedProcess[str]:
@@ -175,8 +175,9 @@ def test_each_alert_has_a_page() -> None:
 
 
 @needs_promtool
-def test_the_alerts_keep_their_timelines() -> None:
-    done = _promtool("test", "rules", *map(str, sorted((PROMETHEUS / "tests").glob("*.yml"))))
+@pytest.mark.parametrize("file", TIMELINES, ids=[file.stem for file in TIMELINES])
+def test_the_alerts_keep_their_timelines(file: Path) -> None:
+    done = _promtool("test", "rules", str(file))
 
     assert done.returncode == 0, done.stdout + done.stderr
 
