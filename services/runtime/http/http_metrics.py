@@ -24,7 +24,9 @@ class MeasuredRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        door, seen = self._door or door_of(scope["path"]), ResponseClass.NONE
+        path, seen = scope["path"], ResponseClass.NONE
+        public = Door.HEALTH if path in _HEALTH else Door.API if path.startswith("/v1/") else Door.PAGES
+        door = self._door or public
         began = time.monotonic()
 
         async def send_and_note(message: Message) -> None:
@@ -42,13 +44,6 @@ class MeasuredRequests:
         finally:
             self._metrics.request_seconds.labels(door).observe(time.monotonic() - began)
             self._metrics.requests.labels(door, seen).inc()
-
-
-def door_of(path: str) -> Door:
-    """Return the door of the public port that a path leads to."""
-    if path in _HEALTH:
-        return Door.HEALTH
-    return Door.API if path.startswith("/v1/") else Door.PAGES
 
 
 async def measure_lag(metrics: Metrics) -> None:
