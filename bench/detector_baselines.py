@@ -31,8 +31,8 @@ from services.runtime.http.server import serve
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.log import configure
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
@@ -98,7 +98,7 @@ class InMemoryPipeline:
     def __init__(self) -> None:
         self._tools = load_tools(DetectorSettings(), InstrumentSettings())
         self._snapshots: dict[bytes, bytes] = {}
-        self._producer = Producer(KafkaSettings(), Metrics("bench", topics=[topics.ASSESSED.name]))
+        self._producer = Producer(KafkaSettings(), ConsumerMetrics("bench", topics=[topics.ASSESSED.name]))
 
     async def run(self) -> None:
         """Process all records and print how long it took."""

@@ -26,8 +26,8 @@ from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.log import configure
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings, LogSettings
 from tests.support.postgres import fresh_database, postgres_server
 
@@ -72,7 +72,7 @@ async def measure(bootstrap: str, url: str, name: str, records: int, batch: int)
         if seen >= records:
             done.set()
 
-    metrics = Metrics("bench")
+    metrics = ConsumerMetrics("bench")
     consumer = BatchConsumer(
         "bench",
         ConsumedTopics([f"{name}-i"], group=name),

@@ -9,7 +9,6 @@ from tests.support.postgres import fresh_database, postgres_server
 pytest_plugins = ["tests.support.machine_requirements", "tests.support.faults.options"]
 # What fails in these is to be shown as fully as what fails in a test.
 pytest.register_assert_rewrite(
-    "tests.support.final_state",
     "tests.support.invariants",
     "tests.support.service_stack",
     "tests.support.faults",

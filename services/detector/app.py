@@ -19,11 +19,12 @@ from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.jobs.take_up_blocked import Count, TakeUpInTurn
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
+from services.detector.model.manifest import read_manifest
 from services.detector.results.application import results_application
 from services.detector.settings import DetectorSettings
 from services.detector.storage import published_before
 from services.detector.stream.batch import Batch, Tools
-from services.detector.stream.pipeline import process
+from services.detector.stream.pipeline import STAGES, process
 from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
@@ -37,12 +38,15 @@ from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import pool
+from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.process.clock import Clock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
+MODEL_CHECK = "model"
 INPUT_TOPICS = (topics.SESSION_RATED.name, topics.THERAPIST_RESPONDED.name)
 
 
@@ -71,10 +75,17 @@ def load_tools(
         catalogue = instruments.catalogue()
     except InvalidDefinition as bad:
         raise Halt(str(bad)) from None
-    shipped = load(settings.model_dir or SHIPPED)
+    folder = settings.model_dir or SHIPPED
+    shipped = load(folder)
     others = [load(folder) for folder in settings.other_model_dirs]
-    erasures = Erasures("detector", erasure_secret)
-    return Tools(Models(shipped, *others), PracticeRows(), catalogue, shipped.heartbeat, erasures)
+    return Tools(
+        Models(shipped, *others),
+        PracticeRows(),
+        catalogue,
+        shipped.heartbeat,
+        read_manifest(folder).sha256,
+        Erasures("detector", erasure_secret),
+    )
 
 
 def build(
@@ -88,16 +99,26 @@ def build(
     checkpoint: Checkpoint = no_checkpoint,
 ) -> DetectorService:
     """Build the service without connecting to anything."""
-    metrics = Metrics("detector", topics=[topic.name for topic in topics.ALL], reject_reasons=RejectionReason)
+    metrics = ConsumerMetrics(
+        "detector", topics=[topic.name for topic in topics.ALL], reject_reasons=RejectionReason
+    )
     own_metrics = DetectorMetrics(metrics.registry)
-    own_metrics.model.info({"version": tools.models.default.version})
+    own_metrics.model.info({"version": tools.models.default.version, "sha256": tools.model_sha256})
     drift = DriftMonitor(tools.models.default.reference)
     own_metrics.watch(drift)
     health = Health(clock, metrics)
+    health.set_good(MODEL_CHECK)
     many_wait = asyncio.Event()
 
+    for stage in STAGES:
+        metrics.stage_seconds.labels(stage.__name__)
+
     def count(batch: Batch, at_s: float) -> None:
-        drift.add(new_assessments(batch, tools.models.default))
+        assessments = new_assessments(batch, tools.models.default)
+        drift.add(assessments)
+        own_metrics.observe_risks(assessments)
+        for stage, seconds in batch.stage_s.items():
+            metrics.stage_seconds.labels(stage).observe(seconds)
         own_metrics.add(batch.counts, at_s)
 
     consumer = BatchConsumer(
@@ -142,6 +163,7 @@ def build(
     in_turn = TakeUpInTurn(consumer, tools, many_wait, count=count, health=health, clock=clock)
     results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
     results = pool(results_database, "results", read_only=True)
+    PoolMetrics(metrics.registry, results)
     keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
     app = results_application(results, keys, tools.erasures)
     management = management_application(app, health, metrics, app.openapi)
@@ -166,7 +188,7 @@ def _handler(tools: Tools, count: Count, many_wait: asyncio.Event) -> Handler:
 def unavailable_apps(why: str, clock: Clock, metrics: Metrics) -> tuple[FastAPI, FastAPI]:
     """Return applications for both ports that only report health: not ready, because no model can be used."""
     health = Health(clock, metrics)
-    health.set_bad("model", why)
+    health.set_bad(MODEL_CHECK, why)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.include_router(health_router(health))
     return app, management_application(app, health, metrics)

@@ -1,14 +1,18 @@
 """The detector's metrics. Every label value is 0 at start; no label names a practice or a client."""
 
+from collections.abc import Iterable
 from functools import partial
 from math import nan
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from schemas.events import FORM_STATUSES, Change, KeptBack, Status
+from services.detector.domain.assessment import Assessment
 from services.detector.domain.outcomes import BatchCounts, Count, DeliveryOutcome
 from services.detector.domain.reference import QUANTITIES, DriftMonitor
+from services.runtime.process.metrics import timestamp
 
+RISKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 FORMS = sorted(FORM_STATUSES)
 
 
@@ -57,6 +61,18 @@ class DetectorMetrics:
             "Sessions flagged at their first assessment.",
             registry=registry,
         )
+        self.risk = Histogram(
+            "rapport_session_risk",
+            "Risks of sessions at their first assessment by the shipped model.",
+            buckets=RISKS,
+            registry=registry,
+        )
+        self.episodes_open = Gauge(
+            "rapport_episodes_open",
+            "Courses of therapy with an open episode; NaN: another detector looks.",
+            registry=registry,
+        )
+        self.episodes_open.set(nan)
         self.drift = Gauge(
             "rapport_drift_stability_index",
             "Population stability index of recent data against the shipped model's training; NaN: too few.",
@@ -71,19 +87,19 @@ class DetectorMetrics:
             "Heartbeats whose risk differed from the one in the model's manifest.",
             registry=registry,
         )
-        self.last_heartbeat = Gauge(
+        self.last_heartbeat = timestamp(
             "rapport_last_heartbeat_timestamp_seconds",
             "When a heartbeat was last passed on.",
             registry=registry,
         )
-        self.last_sweep = Gauge(
+        self.last_sweep = timestamp(
             "rapport_last_sweep_timestamp_seconds",
             "When the daily sweep last finished all partitions of this process.",
             registry=registry,
         )
-        self.blocked_since = Gauge(
+        self.blocked_since = timestamp(
             "rapport_blocked_oldest_timestamp_seconds",
-            "When the rating or answer that has waited longest was read; 0: none waits, or another detector"
+            "When the rating or answer that has waited longest was read; NaN: none waits, or another detector"
             " looks.",
             registry=registry,
         )
@@ -107,6 +123,11 @@ class DetectorMetrics:
         """Compute the drift indices whenever the metrics are read."""
         for quantity in QUANTITIES:
             self.drift.labels(quantity=quantity).set_function(partial(drift.index, quantity))
+
+    def observe_risks(self, assessments: Iterable[Assessment]) -> None:
+        """Count the risks of sessions that were assessed for the first time."""
+        for assessment in assessments:
+            self.risk.observe(assessment.risk)
 
     def add(self, counts: BatchCounts, at_s: float) -> None:
         """Add the counts of a batch that was committed at `at_s` (seconds since 1970)."""

@@ -57,7 +57,7 @@ def build(
 ) -> Ingest:
     """Build everything without connecting to anything yet."""
     metrics = Metrics("ingest", topics=[lane.name for lane in topics.LANES])
-    own_metrics = IngestMetrics(metrics.registry, ingest)
+    own_metrics = IngestMetrics(metrics.registry)
     health = Health(clock, metrics, checks=[CHECK])
     quotas = Quotas(ingest, clock.monotonic)
     publisher = Publisher(

@@ -57,7 +57,7 @@ class BatchResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to the request in as many pieces as it takes."""
         if self._quota.streams >= self._context.settings.max_streams_per_practice:
-            self._context.metrics.refused(TOO_MANY_STREAMS.reason)
+            self._context.metrics.refused_request(TOO_MANY_STREAMS.reason)
             await TOO_MANY_STREAMS.problem().response()(scope, receive, send)
             return
         self._quota.streams += 1
@@ -115,7 +115,7 @@ class BatchResponse(Response):
 
     async def _stop(self, refusal: Refusal, results: ResultStream) -> None:
         line = self._last_line + 1
-        self._context.metrics.refused(refusal.reason)
+        self._context.metrics.refused_request(refusal.reason)
         result = {
             "line": line,
             "status": "stopped",

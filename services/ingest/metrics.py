@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.ingest.refusal import RefusalReason
-from services.ingest.settings import IngestSettings
+from services.ingest.refusal import RefusalReason, whose_fault
+from services.runtime.process.metrics import timestamp
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60)
 
@@ -20,7 +20,7 @@ class RequestKind(StrEnum):
 class IngestMetrics:
     """The metrics that ingest adds to those of the runtime."""
 
-    def __init__(self, registry: CollectorRegistry, settings: IngestSettings) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._accepted = Counter(
             "rapport_ingest_accepted",
             "Ratings accepted, each after its acknowledgement by Kafka.",
@@ -28,11 +28,20 @@ class IngestMetrics:
         )
         refused = Counter(
             "rapport_ingest_refused",
-            "Ratings, or whole requests, that were refused, by reason.",
-            ("reason",),
+            "Ratings that were refused, by reason and by whose fault it is.",
+            ("reason", "whose"),
             registry=registry,
         )
-        self._refused = {reason: refused.labels(reason=reason) for reason in RefusalReason}
+        self._refused = {reason: refused.labels(reason, whose_fault(reason)) for reason in RefusalReason}
+        requests = Counter(
+            "rapport_ingest_requests_refused",
+            "Whole requests that were refused or stopped, by reason and by whose fault it is.",
+            ("reason", "whose"),
+            registry=registry,
+        )
+        self._refused_requests = {
+            reason: requests.labels(reason, whose_fault(reason)) for reason in RefusalReason
+        }
         dry_runs = Counter(
             "rapport_ingest_dry_runs",
             "Ratings checked with dry_run, by outcome.",
@@ -66,26 +75,23 @@ class IngestMetrics:
         self.heartbeats = Counter(
             "rapport_ingest_heartbeats", "Heartbeats acknowledged by Kafka.", registry=registry
         )
-        self.last_heartbeat = Gauge(
+        self.last_heartbeat = timestamp(
             "rapport_ingest_last_heartbeat_timestamp_seconds",
             "When Kafka last acknowledged a heartbeat on every partition.",
             registry=registry,
         )
-        limit = Gauge(
-            "rapport_ingest_limit", "The limits set for this replica.", ("limit",), registry=registry
-        )
-        for name in sorted(type(settings).model_fields):
-            value = getattr(settings, name)
-            if isinstance(value, int | float):
-                limit.labels(limit=name).set(value)
 
     def accepted(self, ratings: int) -> None:
         """Count accepted ratings."""
         self._accepted.inc(ratings)
 
     def refused(self, reason: RefusalReason) -> None:
-        """Count one refused rating, or one request that is refused as a whole."""
+        """Count one refused rating."""
         self._refused[reason].inc()
+
+    def refused_request(self, reason: RefusalReason) -> None:
+        """Count one request that is refused as a whole, or ended before all of it was read."""
+        self._refused_requests[reason].inc()
 
     def count_dry_run(self, *, valid: int, refused: int) -> None:
         """Count the ratings of a dry run by outcome."""

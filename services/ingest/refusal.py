@@ -52,6 +52,22 @@ SEND_AGAIN = frozenset(
 )
 """Reasons that do not depend on the rating: sent again later with the same id, it can be accepted."""
 
+
+class Whose(StrEnum):
+    """Whose fault a refusal is, as it labels metrics."""
+
+    CALLER = "caller"
+    OURS = "ours"
+
+
+_OURS = frozenset({RefusalReason.NOT_READY, RefusalReason.OVERLOADED, RefusalReason.BROKER_SILENT})
+
+
+def whose_fault(reason: RefusalReason) -> Whose:
+    """Return whose fault it is that something is refused for this reason."""
+    return Whose.OURS if reason in _OURS else Whose.CALLER
+
+
 _RESPONSES: dict[RefusalReason, tuple[int, str]] = {
     RefusalReason.MEDIA_TYPE: (415, "Content type not supported"),
     RefusalReason.TOO_LARGE: (413, "Too large"),

@@ -42,7 +42,7 @@ async def send_rating(request: Request, *, dry_run: DryRun = False, history: His
             await _check_head(context, batch, request, JSON, context.settings.max_body_bytes)
             body = await _read_body(context, request)
         except RefusedRequest as error:
-            context.metrics.refused(error.refusal.reason)
+            context.metrics.refused_request(error.refusal.reason)
             raise error.refusal.problem() from None
         except ClientDisconnected:
             return Response(status_code=400)
@@ -69,7 +69,7 @@ async def send_batch(request: Request, *, dry_run: DryRun = False, history: Hist
     try:
         await _check_head(context, batch, request, NDJSON, context.settings.max_batch_bytes)
     except RefusedRequest as error:
-        context.metrics.refused(error.refusal.reason)
+        context.metrics.refused_request(error.refusal.reason)
         raise error.refusal.problem() from None
     stages = BATCH_DRY_RUN if dry_run else BATCH
     return BatchResponse(

@@ -27,9 +27,9 @@ from services.runtime.http.server import serve
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import SystemClock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.entrypoint import run_service
 from services.runtime.process.kill_points import checkpoint_from
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import (
     CredentialSettings,
     DatabaseSettings,
@@ -59,7 +59,7 @@ async def run() -> None:
         instruments=InstrumentSettings(),
     )
     database, clock = DatabaseSettings(), SystemClock()
-    metrics = Metrics(
+    metrics = ConsumerMetrics(
         SERVICE,
         topics=[ASSESSED.name, EPISODE_CHANGED.name, THERAPIST_RESPONDED.name, REJECTED.name],
         reject_reasons=_REASONS,

@@ -1,6 +1,9 @@
 """Lists the notifier's stages in order."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+
+from prometheus_client import Histogram
 
 from services.notifier.domain.decision import PlannedNotification
 from services.notifier.metrics import NotifierMetrics
@@ -14,6 +17,7 @@ from services.notifier.stages.send import Defer, Send
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.clock import Clock
 
 Stage = Callable[[Transaction, list[PlannedNotification]], Awaitable[list[PlannedNotification]]]
 
@@ -21,8 +25,17 @@ Stage = Callable[[Transaction, list[PlannedNotification]], Awaitable[list[Planne
 class Pipeline:
     """Handles each batch of the consume loop, inside its transaction."""
 
-    def __init__(self, defer: Defer, metrics: NotifierMetrics, erasures: Erasures) -> None:
+    def __init__(
+        self,
+        defer: Defer,
+        metrics: NotifierMetrics,
+        stage_seconds: Histogram,
+        clock: Clock,
+        erasures: Erasures,
+    ) -> None:
         self._metrics = metrics
+        self._stage_seconds = stage_seconds
+        self._clock = clock
         self.erasures = erasures
         self.stages: tuple[Stage, ...] = (
             route,
@@ -32,6 +45,8 @@ class Pipeline:
             Send(defer),
             record,
         )
+        for stage in self.stages:
+            stage_seconds.labels(name_of(stage))
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
@@ -39,6 +54,21 @@ class Pipeline:
         batch = await drop_erased(tx, named, self.erasures)
         await caseload(tx, batch.assessed, batch.feed_days)
         notifications = batch.notifications
+        seconds: list[float] = []
         for stage in self.stages:
+            began = perf_counter()
             notifications = await stage(tx, notifications)
-        tx.after_commit.append(lambda: self._metrics.count(notifications, tx.now))
+            seconds.append(perf_counter() - began)
+
+        def committed() -> None:
+            self._metrics.count(notifications, self._clock.now())
+            for stage, stage_s in zip(self.stages, seconds, strict=True):
+                self._stage_seconds.labels(name_of(stage)).observe(stage_s)
+
+        tx.after_commit.append(committed)
+
+
+def name_of(stage: Stage) -> str:
+    """Return the name of a stage, which is that of its file."""
+    name: str = getattr(stage, "__name__", type(stage).__name__)
+    return name.lower()

@@ -36,9 +36,10 @@ from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import conninfo, pool
+from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.process.clock import Clock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, read_secret
 
 _WEB_CONNECTIONS = 8
@@ -96,7 +97,7 @@ class NotifierComponents:
 def build_components(
     settings: NotifierSettings,
     database: DatabaseSettings,
-    metrics: Metrics,
+    metrics: ConsumerMetrics,
     health: Health,
     clock: Clock,
     *,
@@ -145,10 +146,13 @@ def build_components(
         conninfo(database, "notifier-jobs"),
         max_size=settings.worker.worker_concurrency + 2 * len(QUEUES_OF_WORKERS),
     )
+    PoolMetrics(metrics.registry, connections, jobs)
     feeds = FeedWatch(connections, channels[Channel.EMAIL])
     return NotifierComponents(
         pool=connections,
-        pipeline=Pipeline(queue.defer, own_metrics, Erasures("notifier", erasure_secret)),
+        pipeline=Pipeline(
+            queue.defer, own_metrics, metrics.stage_seconds, clock, Erasures("notifier", erasure_secret)
+        ),
         worker=DeliveryWorker(
             queue=queue,
             jobs=jobs,

@@ -98,7 +98,7 @@ def stage_name(stage: Callable[..., object]) -> str:
     [
         ("ingest", SINGLE),
         ("detector", DETECTOR_STAGES),
-        ("notifier", Pipeline(Mock(), Mock(), Mock()).stages),
+        ("notifier", Pipeline(Mock(), Mock(), Mock(), Mock(), Mock()).stages),
     ],
 )
 def test_the_flow_lists_the_stages_of_a_service_in_their_order(

@@ -1,7 +1,8 @@
-"""A PostgreSQL that is killed, away, slow, locked, full or out of reach delays ratings and loses none."""
+"""A PostgreSQL that is killed, away, slow, locked, full or refuses delays ratings and loses none."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -93,6 +94,26 @@ def test_database_out_of_connections(fault_run: FaultRun, size: Size) -> str:
             fault_run.let_pass(taken_s)
         fault_run.measure_recovery()
     return f"{count} connections taken for {taken_s} s"
+
+
+@row(backend=BACKEND, scaled=240, full=2_000, in_ci=False)
+def test_database_read_only(fault_run: FaultRun, size: Size) -> str:
+    """The database becomes read-only, as during a failover."""
+    fleet, duration_s = fault_run.fleet, size.pick(5, 60)
+    name = urlsplit(fleet.database_url).path[1:]
+    with fault_run.sending(slices=2) as gate:
+        fleet.query(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        try:
+            _end_connections(fleet)
+            gate.release()
+            fault_run.let_pass(duration_s)
+        finally:
+            with psycopg.connect(fleet.postgres.url, autocommit=True) as admin:
+                admin.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only".encode())
+            # Those that began while it was read-only stay so.
+            _end_connections(fleet)
+        fault_run.measure_recovery()
+    return f"for {duration_s} s"
 
 
 @pytest.mark.mount

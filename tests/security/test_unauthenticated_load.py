@@ -279,6 +279,6 @@ def test_metrics_documents_and_reasons_are_on_a_port_of_their_own(
     assert [list(response.json()) for response in brief] == [["alive"], ["ready"], ["healthy"]]
     assert [one.status_code for one in full] == [one.status_code for one in brief] == [200, 200, 503]
     assert full[2].json()["checks"]["kafka"] != "good"
-    assert "rapport_up 1.0" in metrics.text
+    assert "rapport_ready " in metrics.text
     assert document.json()["paths"].keys() >= {BODIES[service][0].split()[1].replace("t-1", "{therapist_id}")}
     assert api.status_code == (404 if service == "ingest" else 401)

@@ -24,6 +24,15 @@ PACKAGES = {
     "notifier": "services.notifier",
 }
 """Where each one's `settings` and `metrics` stand."""
+METRICS = {
+    "every service": "services.runtime.process.metrics",
+    "pools of connections": "services.runtime.postgres.pool_metrics",
+    "detector and notifier": "services.runtime.process.consumer_metrics",
+    "ingest": "services.ingest.metrics",
+    "detector": "services.detector.metrics",
+    "notifier": "services.notifier.metrics",
+}
+"""Where each one's metrics are defined."""
 SETTINGS = {"runtime": "services.runtime.process", "instruments": "schemas.instruments", **PACKAGES}
 """Where settings are defined; those of instruments are read by every service."""
 REASONS = {
@@ -38,6 +47,7 @@ REASONS = {
 }
 ELSEWHERE = {
     "RAPPORT_CREDENTIALS_FILE": "the keys of practices and networks (all services)",
+    "RAPPORT_REVISION": "the revision that `rapport_build_info` names; the image sets it (all services)",
     "RAPPORT_KILL_AT": "fault tests only: the label at which the process ends itself",
 }
 """Variables that are read without a settings class, or in several."""
@@ -119,9 +129,10 @@ def _line(text: str) -> str:
 def _metrics() -> Iterator[str]:
     yield "## Metrics\n"
     yield "On `/metrics` of the management port; counters end in `_total`. No label names a person.\n"
-    for service, package in PACKAGES.items():
+    for service, module in METRICS.items():
         yield f"### {service}\n\n| metric | meaning |\n|---|---|"
-        tree = ast.parse((ROOT.joinpath(*package.split(".")) / "metrics.py").read_text(encoding="utf-8"))
+        file = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+        tree = ast.parse(file.read_text(encoding="utf-8"))
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 1]
         for call in sorted(calls, key=lambda node: node.lineno):
             name, meaning = _text(call.args[0]), _text(call.args[1])

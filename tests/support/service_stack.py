@@ -1,8 +1,7 @@
 """Runs the three services as processes on a Kafka and a fresh database, and starts, kills and queries them.
 
-`running_stack` yields a `ServiceStack`; `kill_at` names a label of
-`services/runtime/process/kill_points.py` at which that one run ends by itself. Nothing here sleeps for
-a fixed time: every wait has a condition and a deadline.
+`running_stack` yields a `ServiceStack`. Nothing here sleeps for a fixed time: every wait has a condition
+and a deadline.
 """
 
 import asyncio
@@ -55,13 +54,11 @@ class ServiceStack:
         """Everything sent through this stack so far."""
         self.unverified: list[tuple[str | None, str]] = []
 
-    def start(self, name: str, *, kill_at: str | None = None) -> None:
-        """Start one service; with `kill_at` (`label` or `label:3`) it ends by itself there, and may do so
-        before it is ready, so only without it is readiness waited for."""
+    def start(self, name: str) -> None:
+        """Start one service and return when it is ready."""
         process = self.supervisor.processes[name]
-        process.start({"RAPPORT_KILL_AT": kill_at} if kill_at else None)
-        if kill_at is None:
-            process.wait_ready(READY_DEADLINE_S)
+        process.start()
+        process.wait_ready(READY_DEADLINE_S)
 
     def stop(self, name: str) -> int | None:
         """Stop one service cleanly; its exit code."""
@@ -71,14 +68,10 @@ class ServiceStack:
         """kill -9."""
         self.supervisor.processes[name].kill()
 
-    def restart(self, name: str, *, kill_at: str | None = None) -> None:
+    def restart(self, name: str) -> None:
         """Stop cleanly, and start."""
         self.stop(name)
-        self.start(name, kill_at=kill_at)
-
-    def wait_end(self, name: str, deadline_s: float = 60.0) -> int:
-        """The exit code of a service that ends by itself."""
-        return self.supervisor.processes[name].wait_end(deadline_s)
+        self.start(name)
 
     def wait_ready(self, name: str) -> None:
         """Wait until one service is ready."""

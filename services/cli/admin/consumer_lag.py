@@ -83,7 +83,7 @@ async def _check(consumer: AIOKafkaConsumer, service: str, applied: _Offsets) ->
     lost = [one for one, offset in applied.items() if not begins[one] <= offset <= ends[one]]
     if lost:
         listed = ", ".join(f"{one.topic}/{one.partition}" for one in sorted(lost))
-        todo = "see docs/runbooks/PipelineStuck.md and `rapport halts list`"
+        todo = "see docs/runbooks/ConsumerHalted.md and `rapport halts list`"
         return CheckResult(name, Verdict.BAD, f"the log does not hold what was read last of {listed}", todo)
     behind = {one: ends[one] - offset for one, offset in applied.items() if offset < ends[one]}
     records = sum(behind.values())
@@ -100,7 +100,7 @@ async def _check(consumer: AIOKafkaConsumer, service: str, applied: _Offsets) ->
         name,
         Verdict.BAD,
         f"{records} records wait, the oldest in {where.topic}/{where.partition} for {minutes} minutes",
-        "check that the service is ready, and `rapport halts list`; see docs/runbooks/PipelineStuck.md",
+        "check that the service is ready, and `rapport halts list`; see docs/runbooks/HeartbeatMissing.md",
     )
 
 

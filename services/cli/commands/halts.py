@@ -63,7 +63,7 @@ def repair(
     if any(one.read_from is not None for one in repairs):
         typer.echo(
             "Ratings that were accepted just before the log lost its end, and not read yet, are in neither.\n"
-            "Ask practices to send that time again (docs/runbooks/PipelineStuck.md)."
+            "Ask practices to send that time again (docs/runbooks/ConsumerHalted.md)."
         )
 
 

@@ -43,7 +43,7 @@ async def check(conn: Connection) -> list[CheckResult]:
             "accepted ratings",
             Verdict.BAD if unaccounted else Verdict.GOOD,
             f"{unaccounted} records were passed over or are missing in the log",
-            "see docs/runbooks/RecordsUnaccounted.md" if unaccounted else "",
+            "see docs/runbooks/ReconciliationGap.md" if unaccounted else "",
         ),
         CheckResult(
             "blocked ratings",
@@ -71,7 +71,7 @@ async def check(conn: Connection) -> list[CheckResult]:
             else f"the last ones of {beats} partitions came through within the last 5 minutes"
             if beats
             else "none has come through yet",
-            "check that ingest and detector run; see docs/runbooks/PipelineStuck.md" if silent else "",
+            "check that ingest and detector run; see docs/runbooks/HeartbeatMissing.md" if silent else "",
         ),
         CheckResult(
             "daily sweep",

@@ -5,6 +5,8 @@ form of the same shape (the same contrasts); the greatest value at or above the 
 The rungs depend on the history only, so lowering a whole form moves along one and the same ladder.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ Floats = NDArray[np.float64]
 
 RUNGS = np.array([-1.5, -0.5, 0.25, 1.0, 1.75, 2.75, 4.0, 6.0])
 """How many standard deviations the level is below the baseline."""
+_FOR_ALL = 4
+"""Rungs that are computed for every form. Few forms are so low that the others count for them, too."""
 _TINY = 1e-12
 _LEAST_CHANCE = 1e-200
 
@@ -37,26 +41,59 @@ def rupture_evidence(
         likelihood: of the forms.
         below: (n,) how many standard deviations the level is below the baseline.
     """
-    centre, spread = baseline_level(likelihood)
     weight, expected = _grouped(tables, likelihood)
-    precision = -0.5 * likelihood.precision[:, 0, None]
-    log_odds, expected_drop = np.empty((RUNGS.size, below.size)), np.empty((RUNGS.size, below.size))
+    forms = _RungForms(*baseline_level(likelihood), weight, expected, likelihood.precision[:, 0])
+    at = np.clip(below, RUNGS[0], RUNGS[-1])
+    left = np.clip(np.searchsorted(RUNGS, at, side="right") - 1, 0, RUNGS.size - 2)
+    # Rungs below the two that a form lies between do not count for it, and stay out of every maximum.
+    evidence = np.full((2, RUNGS.size, below.size), -np.inf)
+    evidence[:, :_FOR_ALL] = _at_rungs(tables, forms, RUNGS[:_FOR_ALL])
+    low = np.nonzero(left + 1 >= _FOR_ALL)[0]
+    if low.size:
+        evidence[:, _FOR_ALL:, low] = _at_rungs(tables, forms.only(low), RUNGS[_FOR_ALL:])
+    log_odds, expected_drop = (_interpolate(at_rungs, at, left) for at_rungs in evidence)
+    return log_odds, expected_drop
+
+
+class _RungForms(NamedTuple):
+    """What the evidence of n forms is computed from at any rung; g groups of explanations, 2 kinds."""
+
+    centre: Floats
+    """(n,)"""
+    spread: Floats
+    """(n,)"""
+    weight: Floats
+    """(2, g, n)"""
+    expected: Floats
+    """(2, g, n)"""
+    precision: Floats
+    """(2, n)"""
+
+    def only(self, rows: NDArray[np.intp]) -> "_RungForms":
+        """Return the forms in these rows."""
+        return _RungForms(*(part[..., rows] for part in self))
+
+
+def _at_rungs(tables: HypothesisTables, forms: _RungForms, rungs: Floats) -> Floats:
+    """Return the log-odds and the expected drop (2, rungs, n) of forms at these rungs."""
+    precision = -0.5 * forms.precision[:, None]
+    evidence = np.empty((2, rungs.size, forms.centre.size))
     # One rung after the other: the numbers of a single rung fit into the processor's cache.
-    log = np.empty_like(expected)
-    for index, rung in enumerate(RUNGS):
-        np.subtract(centre - rung * spread, expected, out=log)
+    log = np.empty_like(forms.expected)
+    for index, rung in enumerate(rungs):
+        np.subtract(forms.centre - rung * forms.spread, forms.expected, out=log)
         log *= log
         log *= precision
         log -= log.max(axis=(0, 1))
         np.exp(log, out=log)
-        log *= weight
+        log *= forms.weight
         joined = log[0] + log[1]
         ruptures = joined[1 : 1 + tables.groups]
         rupture = pairwise_sum(ruptures)
         total = rupture + joined[0] + pairwise_sum(joined[1 + tables.groups :])
-        expected_drop[index] = pairwise_sum(ruptures * tables.group_shift[:, None]) / total
-        log_odds[index] = np.log((rupture + _TINY * total) / (total - rupture + _TINY * total))
-    return _interpolate(log_odds, below), _interpolate(expected_drop, below)
+        evidence[0, index] = np.log((rupture + _TINY * total) / (total - rupture + _TINY * total))
+        evidence[1, index] = pairwise_sum(ruptures * tables.group_shift[:, None]) / total
+    return evidence
 
 
 def _grouped(tables: HypothesisTables, likelihood: Likelihood) -> tuple[Floats, Floats]:
@@ -89,13 +126,14 @@ def _by_size(tables: HypothesisTables, values: Floats) -> Floats:
     return np.concatenate([one, two, by_pattern[:, 6]], axis=1)
 
 
-def _interpolate(at_rungs: Floats, below: Floats) -> Floats:
-    """Interpolate values (rungs, n) at `below` (n,), after raising each to the greatest one above it."""
+def _interpolate(at_rungs: Floats, at: Floats, left: NDArray[np.intp]) -> Floats:
+    """Interpolate values (rungs, n) at `at` (n,), after raising each to the greatest one above it.
+
+    `left` (n,) is the rung at or above each.
+    """
     raised = np.maximum.accumulate(at_rungs)
-    at = np.clip(below, RUNGS[0], RUNGS[-1])
-    left = np.clip(np.searchsorted(RUNGS, at, side="right") - 1, 0, RUNGS.size - 2)
-    dyads = np.arange(at.size)
-    low, high = raised[left, dyads], raised[left + 1, dyads]
+    forms = np.arange(at.size)
+    low, high = raised[left, forms], raised[left + 1, forms]
     share = (at - RUNGS[left]) / (RUNGS[left + 1] - RUNGS[left])
     value: Floats = np.minimum(low + (high - low) * share, high)
     return value

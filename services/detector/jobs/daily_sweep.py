@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, timedelta
 from functools import partial
+from math import nan
 from typing import Protocol
 from uuid import UUID
 
@@ -45,6 +46,7 @@ _DUE = """
 SELECT dyad_id, practice_id, therapist_id, client_id, case_id, key, partition FROM detector.dyad
 WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id LIMIT %s
 """
+_OPEN_EPISODES = "SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL"
 _FIRST = UUID(int=0)
 
 
@@ -112,7 +114,8 @@ class DailySweep:
             await self._consumer.transact(lambda tx: start_thresholds(tx, self._tools.models))
             await self._take_up_blocked()
         else:
-            self._metrics.blocked_since.set(0)
+            self._metrics.blocked_since.set(nan)
+            self._metrics.episodes_open.set(nan)
         partitions = await self._unswept(day)
         if not partitions:
             return
@@ -177,12 +180,14 @@ class DailySweep:
 
         while taken == MOST_AT_ONCE and not self._stopping.is_set():
             await self._consumer.transact(work)
-        since_s = 0.0
+        since_s = nan
 
         async def read_since(tx: Transaction) -> None:
             nonlocal since_s
             oldest = await read_oldest(tx.conn)
-            since_s = 0.0 if oldest is None else oldest.timestamp()
+            since_s = nan if oldest is None else oldest.timestamp()
+            for (number,) in await (await tx.conn.execute(_OPEN_EPISODES)).fetchall():
+                self._metrics.episodes_open.set(number)
 
         await self._consumer.transact(read_since)
         self._metrics.blocked_since.set(since_s)

@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 _NETWORK_PART = 0.5
 """Weight of the network's falls against the filter's expected drop in the parts of the components."""
 _COMPONENTS = (Component.BOND, Component.GOAL, Component.TASK, Component.OVERALL)
+_LEADING = (*_COMPONENTS, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,33 +52,29 @@ def explain(forms: list[Form], risk: Floats, inputs: ExplanationInputs) -> list[
     """Return one assessment per form; `risk` (n,) and `inputs` are those of the same forms in order."""
     scores = np.array([(f.bond, f.goal, f.task, f.overall) for f in forms], dtype=np.float64).reshape(-1, 4)
     parts = risk_shares(risk, inputs, scores)
+    marks, baseline = np.round(scores, DIGITS), np.round(inputs.baseline, DIGITS)
+    known = ~(np.isnan(marks) & np.isnan(baseline))
+    all_known: NDArray[np.bool_] = np.all(known, axis=1)
+    largest = parts.argmax(axis=1)
+    of_largest = (np.arange(len(forms)), largest)
+    leads = (parts[of_largest] > 0) & known[of_largest]
+    findings = map(ComponentFinding, *(numbers.ravel().tolist() for numbers in (parts, marks, baseline)))
     rows = zip(
-        forms,
         risk.tolist(),
-        parts.tolist(),
-        np.round(scores, DIGITS).tolist(),
-        np.round(inputs.baseline, DIGITS).tolist(),
-        np.argmax(parts, axis=1).tolist(),
+        zip(findings, findings, findings, findings, strict=True),  # the next four are those of the next form
+        all_known.tolist(),
+        np.where(leads, largest, len(_COMPONENTS)).tolist(),
         _movement_inputs(forms, inputs),
+        _levels(scores).tolist(),
         strict=True,
     )
     assessments = []
-    for form, form_risk, shares, marks, baseline, largest, moved in rows:
-        components = {
-            component: ComponentFinding(shares[index], marks[index], baseline[index])
-            for index, component in enumerate(_COMPONENTS)
-            if not (isnan(marks[index]) and isnan(baseline[index]))
-        }
-        leading = _COMPONENTS[largest] if shares[largest] > 0 else None
+    for form_risk, of_form, is_complete, leading, moved, level in rows:
+        components = dict(zip(_COMPONENTS, of_form, strict=True))
+        if not is_complete:
+            components = {name: one for name, one in components.items() if _is_known(one)}
         assessments.append(
-            Assessment(
-                risk=form_risk,
-                components=components,
-                leading=leading if leading in components else None,
-                movement=movement(moved),
-                ratings=int(moved.rated),
-                level=_level(form),
-            )
+            Assessment(form_risk, components, _LEADING[leading], movement(moved), int(moved.rated), level)
         )
     return assessments
 
@@ -148,9 +145,15 @@ def _movement_inputs(forms: list[Form], inputs: ExplanationInputs) -> Iterator[M
     return map(MovementInputs._make, zip(status, *(column.tolist() for column in columns), strict=True))
 
 
-def _level(form: Form) -> float:
-    total = form.bond + form.goal + form.task  # NaN when one is missing
-    if not isnan(total):
-        return round(total / 3, DIGITS)
-    parts = [mark for mark in (form.bond, form.goal, form.task) if not isnan(mark)]
-    return round(sum(parts) / len(parts), DIGITS) if parts else round(form.overall, DIGITS)
+def _is_known(finding: ComponentFinding) -> bool:
+    return not (isnan(finding.score) and isnan(finding.baseline))
+
+
+def _levels(scores: Floats) -> Floats:
+    """Return each form's mean mark (n,): of the components that it marks, else overall; NaN without any."""
+    given = ~np.isnan(scores[:, :3])
+    marked = np.where(given, scores[:, :3], 0.0)
+    count = given.sum(axis=1)
+    mean: Floats = (marked[:, 0] + marked[:, 1] + marked[:, 2]) / np.maximum(count, 1)
+    levels: Floats = np.where(count > 0, mean, scores[:, 3])
+    return levels.round(DIGITS)

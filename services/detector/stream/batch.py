@@ -50,6 +50,8 @@ class Batch:
     """Whether all that waits before a client's newest session is taken up when one of these sessions is."""
     blocked: list[BlockedRecord] = field(default_factory=list)
     """Records that have to wait."""
+    stage_s: dict[str, float] = field(default_factory=dict)
+    """The seconds that each stage took."""
     counts: BatchCounts = field(default_factory=BatchCounts)
     """What happened; added to the metrics once the transaction is committed."""
 
@@ -127,4 +129,6 @@ class Tools:
     rows: PracticeRows
     catalogue: Catalogue
     heartbeat: HeartbeatHistory
+    model_sha256: str = "unknown"
+    """The hash of the shipped model's file."""
     erasures: Erasures = field(default_factory=partial(Erasures, "detector"))

@@ -1,6 +1,7 @@
 """Names the stages that a batch passes through, in order, within one transaction."""
 
 from collections.abc import Sequence
+from time import perf_counter
 
 from services.detector.storage.ratings import one_claim_each
 from services.detector.stream.batch import Batch, Tools
@@ -49,5 +50,7 @@ async def run(batch: Batch, tools: Tools) -> Batch:
     # A statement whose rows nobody waits for runs in PostgreSQL while the next stage computes.
     async with one_claim_each(), batch.tx.conn.pipeline():
         for stage in STAGES:
+            began = perf_counter()
             await stage(batch, tools)
+            batch.stage_s[stage.__name__] = perf_counter() - began
     return batch

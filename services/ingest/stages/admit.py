@@ -30,7 +30,7 @@ async def authenticate(context: IngestContext, batch: RequestBatch) -> None:
         grant = context.credentials.authenticate(caller.authorization, caller.practice, SCOPE)
     except Problem as problem:
         is_ours = problem.status == HTTPStatus.SERVICE_UNAVAILABLE
-        context.metrics.refused(RefusalReason.NOT_READY if is_ours else RefusalReason.CREDENTIALS)
+        context.metrics.refused_request(RefusalReason.NOT_READY if is_ours else RefusalReason.CREDENTIALS)
         raise
     batch.practice = PracticeId(grant.tenant)
 

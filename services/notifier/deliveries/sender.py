@@ -168,6 +168,11 @@ class DeliverySender:
             is_put_off = next_try is not None and await self._put_off(conn, delivery, next_try)
         if cursor.rowcount == 1:
             self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
+            if reason is None:
+                took_s = (now - delivery.due_at).total_seconds()
+                self._metrics.delivery_seconds.labels(delivery.channel.value).observe(max(0.0, took_s))
+            else:
+                self._metrics.delivery_failures.labels(delivery.channel.value, reason.value).inc()
             get_logger().info(
                 "delivery-attempted",
                 delivery_id=str(delivery.delivery_id),

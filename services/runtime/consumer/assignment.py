@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.outbox.halts import HaltReason
 from services.runtime.outbox.positions import Fingerprint
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 
 
 class Assignment:
@@ -16,7 +16,7 @@ class Assignment:
     `generation` changes whenever records read before the change become stale.
     """
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: ConsumerMetrics) -> None:
         self._metrics = metrics
         self.assigned: frozenset[TopicPartition] = frozenset()
         self.epochs: dict[TopicPartition, int] = {}
@@ -25,6 +25,8 @@ class Assignment:
         """The offset that PostgreSQL must hold for each prepared partition; None for no row yet."""
         self.unverified: dict[TopicPartition, Fingerprint] = {}
         """The record that was applied last, of those partitions of which it has not been read again yet."""
+        self.waiting_since: dict[TopicPartition, float] = {}
+        """When the first record of the newest batch of each partition was written, in seconds since 1970."""
         self.connections: dict[TopicPartition, object] = {}
         """The connection to each partition's leader when the partition was prepared."""
         self.fenced: frozenset[TopicPartition] = frozenset()
@@ -128,5 +130,12 @@ class Assignment:
 
     def _forget_positions(self, partitions: Iterable[TopicPartition] | None = None) -> None:
         for one in list(self.assigned | self.epochs.keys()) if partitions is None else list(partitions):
-            for known in (self.epochs, self.applied, self.stored, self.unverified, self.connections):
+            for known in (
+                self.epochs,
+                self.applied,
+                self.stored,
+                self.unverified,
+                self.waiting_since,
+                self.connections,
+            ):
                 known.pop(one, None)

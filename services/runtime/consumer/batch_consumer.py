@@ -22,10 +22,10 @@ from services.runtime.postgres.connect import connect
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
+from services.runtime.process.consumer_metrics import ConsumerMetrics, RetryReason
 from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import Metrics, RetryReason
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
@@ -52,7 +52,7 @@ class BatchConsumer:
         *,
         kafka: KafkaSettings,
         database: DatabaseSettings,
-        metrics: Metrics,
+        metrics: ConsumerMetrics,
         health: Health,
         clock: Clock,
         checkpoint: Checkpoint = no_checkpoint,
@@ -63,6 +63,11 @@ class BatchConsumer:
         producer = Producer(kafka, metrics)
         publisher = OutboxPublisher(producer, metrics, health)
         assignment = Assignment(metrics)
+
+        def report_progress() -> None:
+            metrics.last_progress.set(clock.now().timestamp())
+            health.beat(CONSUME_LOOP)
+
         committer = Committer(
             service,
             publisher=publisher,
@@ -83,10 +88,11 @@ class BatchConsumer:
             metrics=metrics,
             checkpoint=checkpoint,
             report_alive=lambda: health.beat(CONSUME_LOOP),
+            report_progress=report_progress,
             parallel_from_records=limits.parallel_from_records,
         )
         self._relay = Relay(
-            database, committer, publisher, metrics, abandoned_after_s=limits.abandoned_after_s
+            database, committer, publisher, metrics, clock, abandoned_after_s=limits.abandoned_after_s
         )
         self._context = ConsumerContext(
             kafka=kafka,

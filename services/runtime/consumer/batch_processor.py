@@ -18,9 +18,9 @@ from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
 from services.runtime.outbox.halts import PartitionHalted
 from services.runtime.outbox.positions import PartitionsFenced
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
 _CHECKS = {
@@ -108,9 +108,11 @@ class BatchProcessor:
         context = self._context
         if not records:
             return 0.0
-        starts: dict[TopicPartition, int] = {}
-        for record in records:
-            starts.setdefault((record.topic, record.partition), record.offset)
+        # The records of a partition are in order, so from the back the first one wins.
+        first = {(record.topic, record.partition): record for record in reversed(records)}
+        starts = {partition: record.offset for partition, record in first.items()}
+        for partition, record in first.items():
+            context.assignment.waiting_since[partition] = record.timestamp_ms / 1000
         for topic, number in Counter(record.topic for record in records).items():
             context.metrics.records_read.labels(topic=topic).inc(number)
         context.metrics.batch_records.observe(len(records))
@@ -157,8 +159,7 @@ class BatchProcessor:
         for check in ("kafka", "database"):
             context.health.set_good(check)
         context.report_consumer()
-        if context.health.healthy:
-            context.metrics.last_progress.set(now)
+        context.metrics.last_progress.set(now)
         context.health.beat(CONSUME_LOOP)
 
     async def _halt(self, halt: PartitionHalted) -> float:

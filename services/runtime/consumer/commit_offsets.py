@@ -9,14 +9,17 @@ from aiokafka.errors import KafkaError
 
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import TopicPartition
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import Metrics
 
 _COMMIT_DEADLINE_S = 10.0
 
 
 async def commit_offsets(
-    consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int], metrics: Metrics, health: Health
+    consumer: AIOKafkaConsumer,
+    next_offsets: Mapping[TopicPartition, int],
+    metrics: ConsumerMetrics,
+    health: Health,
 ) -> None:
     """Commit exactly these offsets.
 

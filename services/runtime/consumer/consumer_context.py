@@ -15,11 +15,13 @@ from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.settings import KafkaSettings
 
 CONSUME_LOOP = "consume"
 """The name under which the consume loop reports to health that it is alive."""
+READING_CHECKS = ("kafka", "publishing", "database", "consumer")
+"""The checks that are good while records are read, applied and passed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class ConsumerContext:
     published: PublishedCheck
     effects: OrderOfEffects
     backoff: Backoff
-    metrics: Metrics
+    metrics: ConsumerMetrics
     health: Health
     clock: Clock
     stopping: asyncio.Event

@@ -15,9 +15,9 @@ from services.runtime.consumer.watchdog import Watchdog
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.subscription import RawBatch, Subscription
 from services.runtime.process.backoff import Backoff
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
 _LOOK_FOR_REPAIRS_S = 5.0

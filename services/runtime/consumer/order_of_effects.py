@@ -20,10 +20,10 @@ from services.runtime.outbox.positions import OffsetRange, missing_before
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
+from services.runtime.process.consumer_metrics import ConsumerMetrics, RecordOutcome, RetryReason
 from services.runtime.process.errors import Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import get_logger
-from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
 Handler = Callable[[Transaction, Sequence[Record]], Awaitable[None]]
@@ -53,9 +53,10 @@ class OrderOfEffects:
         committer: Committer,
         publisher: OutboxPublisher,
         fuse: Fuse,
-        metrics: Metrics,
+        metrics: ConsumerMetrics,
         checkpoint: Checkpoint,
         report_alive: Callable[[], None],
+        report_progress: Callable[[], None],
         parallel_from_records: int,
     ) -> None:
         self._handle = handle
@@ -67,6 +68,7 @@ class OrderOfEffects:
         self._metrics = metrics
         self._checkpoint = checkpoint
         self._report_alive = report_alive
+        self._report_progress = report_progress
         self._parallel_from_records = parallel_from_records
 
     async def apply(
@@ -213,7 +215,7 @@ class OrderOfEffects:
         if not overlapping:
             await self._publish(first_alone=bool(tx.outgoing))
         # A batch that is halved many times takes long without being stuck.
-        self._report_alive()
+        self._report_progress()
 
     def _check_fuse(self, records: Sequence[Record], bad: Sequence[bool]) -> None:
         try:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from services.runtime.kafka.record import Record
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Collision, Fault, Reject
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import is_collision, retry_reason
 
 

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import itertools
 import random
+from math import nan
 from typing import Protocol
 
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
+from services.runtime.consumer.consumer_context import CONSUME_LOOP, READING_CHECKS, ConsumerContext
 from services.runtime.kafka.subscription import Subscription
 from services.runtime.process.errors import Retry
 
@@ -105,7 +106,8 @@ class Watchdog:
         return now >= self._rejoin_at
 
     def _record_progress(self) -> None:
-        if self._context.health.healthy:
+        # Without records to apply, only these say whether one that came now would be applied.
+        if self._context.health.is_good(*READING_CHECKS):
             self._context.metrics.last_progress.set(self._context.clock.now().timestamp())
         self._context.health.beat(CONSUME_LOOP)
 
@@ -115,6 +117,7 @@ class Watchdog:
         consumer = self._session.subscription.consumer
         newest: float | None = None
         total_lag, all_known = 0, True
+        oldest: dict[str, float] = {}
         for (topic, partition), applied in assignment.applied.items():
             labels = {"topic": topic, "partition": partition}
             metrics.position.labels(**labels).set(applied)
@@ -130,8 +133,13 @@ class Watchdog:
                 lag = max(0, end - applied)
                 total_lag += lag
                 metrics.lag.labels(**labels).set(lag)
+                since_s = assignment.waiting_since.get((topic, partition))
+                if lag and since_s is not None:
+                    oldest[topic] = min(since_s, oldest.get(topic, since_s))
             if answered_ms is not None:
                 newest = max(newest or 0.0, answered_ms / 1000)
+        for topic in self._context.source.all:
+            metrics.oldest_waiting.labels(topic).set(oldest.get(topic, nan))
         caught_up = assignment.assigned and assignment.applied.keys() == assignment.assigned
         caught_up = caught_up and all_known and not total_lag
         metrics.caught_up.set(1 if caught_up else 0)

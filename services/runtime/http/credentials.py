@@ -169,6 +169,7 @@ class CredentialStore:
             fault = f"{fault} with {self._added_by}"
         if self._health is not None and fault is None:
             self._health.set_good(CHECK)
+            self._health.metrics.credentials_last_read.set(self._clock.now().timestamp())
         elif self._health is not None and fault is not None:
             self._health.set_bad(CHECK, fault)
         if fault is not None and fault != self._fault:

@@ -34,7 +34,7 @@ class Health:
         self, clock: Clock, metrics: Metrics, checks: Iterable[str] = (), *, stuck_after_s: float = 120.0
     ) -> None:
         self._clock = clock
-        self._metrics = metrics
+        self.metrics = metrics
         self._stuck_after_s = stuck_after_s
         self._beats: dict[str, float] = {}
         self._bad: dict[str, str] = {}
@@ -77,6 +77,10 @@ class Health:
         """Whether all checks are good."""
         return not self._bad
 
+    def is_good(self, *names: str) -> bool:
+        """Whether none of the named checks is bad."""
+        return self._bad.keys().isdisjoint(names)
+
     @property
     def can_answer(self) -> bool:
         """Whether requests can be answered."""
@@ -94,9 +98,9 @@ class Health:
         return {name: self._bad.get(name, "good") for name in sorted(self._checks)}
 
     def _update_metrics(self, name: str) -> None:
-        self._metrics.check_good.labels(check=name).set(0 if name in self._bad else 1)
-        self._metrics.ready.set(1 if self.can_answer else 0)
-        self._metrics.healthy.set(1 if self.healthy else 0)
+        self.metrics.check_good.labels(check=name).set(0 if name in self._bad else 1)
+        self.metrics.ready.set(1 if self.can_answer else 0)
+        self.metrics.healthy.set(1 if self.healthy else 0)
 
 
 def health_router(health: Health) -> APIRouter:

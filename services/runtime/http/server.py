@@ -13,10 +13,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from services.runtime.http.edge_protocol import EdgeProtocol
+from services.runtime.http.http_metrics import MeasuredRequests, measure_lag
 from services.runtime.http.request_body import BodyLimits, LimitedBodies
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.metrics import Door, Metrics
 from services.runtime.process.settings import HttpSettings
 
 
@@ -137,16 +138,21 @@ async def serve(
     async with contextlib.AsyncExitStack() as ports:
         bound = _bind(http.host, http.port, "HTTP_HOST, HTTP_PORT")
         named = {"url": _url(bound), "port": bound.getsockname()[1]}
-        public = _answering(limited(app), bound, http, metrics, lifespan="on")
+        public = _answering(MeasuredRequests(limited(app), metrics), bound, http, metrics, lifespan="on")
         tasks = [await ports.enter_async_context(public)]
         if management is not None:
             host, port = http.management_host, http.management_port
             bound = _bind(host, port, "HTTP_MANAGEMENT_HOST, HTTP_MANAGEMENT_PORT")
             named["management_url"] = _url(bound)
-            private = _answering(limited(management), bound, http, metrics, lifespan="off")
+            measured = MeasuredRequests(limited(management), metrics, Door.MANAGEMENT)
+            private = _answering(measured, bound, http, metrics, lifespan="off")
             tasks.append(await ports.enter_async_context(private))
         get_logger().info("listening", **named)
-        await _until_stopped(stop, tasks, beside)
+        lag = asyncio.create_task(measure_lag(metrics), name="event-loop-lag")
+        try:
+            await _until_stopped(stop, tasks, beside)
+        finally:
+            lag.cancel()
 
 
 async def _until_stopped(

@@ -14,10 +14,10 @@ from services.runtime.outbox.positions import OffsetRange, PositionStore
 from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.clock import Clock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import TooMuch
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import get_logger
-from services.runtime.process.metrics import Metrics
 
 _NOTE_ENDS_EVERY_S = 5.0
 """How often a process stores how far it has published: an owner after it reads what follows in the log."""
@@ -46,7 +46,7 @@ class Committer:
         *,
         publisher: OutboxPublisher,
         rejection_event: RejectionEventFactory,
-        metrics: Metrics,
+        metrics: ConsumerMetrics,
         clock: Clock,
         checkpoint: Checkpoint,
         deadline_s: float,

@@ -20,14 +20,14 @@ from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.send_queue import OrderedSend
 from services.runtime.outbox.outbox_table import OutboxBatch, OutboxRow
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Retry
-from services.runtime.process.metrics import Metrics
 
 
 class OutboxPublisher:
     """Publishes committed outbox batches and remembers which of them may be deleted."""
 
-    def __init__(self, producer: Producer, metrics: Metrics, health: Health) -> None:
+    def __init__(self, producer: Producer, metrics: ConsumerMetrics, health: Health) -> None:
         self._producer = producer
         self._metrics = metrics
         self._health = health

@@ -91,6 +91,13 @@ class Outbox:
             ([row.batch for row in rows], [row.seq for row in rows]),
         )
 
+    async def count(self, connection: Connection) -> int:
+        """Return the number of rows."""
+        row = await (await connection.execute(f"SELECT count(*) FROM {self._schema}.outbox")).fetchone()
+        assert row is not None  # noqa: S101 - count() always answers
+        number: int = row[0]
+        return number
+
     async def read_partitions(
         self, connection: Connection, partitions: Sequence[int], after: tuple[int, int] = (0, -1)
     ) -> list[OutboxRow]:

@@ -227,6 +227,16 @@ class PositionStore:
         )
         return {(topic, partition): count async for topic, partition, count in cursor}
 
+    async def all_unaccounted(self, connection: Connection) -> int:
+        """Return the number of records without an outcome, of all clusters and partitions."""
+        cursor = await connection.execute(
+            f"SELECT coalesce(sum(next_offset - from_offset), 0)::int8 FROM {self._schema}.unaccounted"
+        )
+        row = await cursor.fetchone()
+        assert row is not None  # noqa: S101 - sum() always answers
+        number: int = row[0]
+        return number
+
     async def published(
         self, connection: Connection, cluster_id: str, topics: Sequence[str]
     ) -> dict[TopicPartition, int]:

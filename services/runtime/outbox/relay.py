@@ -8,9 +8,10 @@ process first finds them after they have waited so long that their writer must h
 
 from services.runtime.outbox.committer import Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import Connection, connect
+from services.runtime.process.clock import Clock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.log import describe, get_logger
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
 
@@ -27,7 +28,8 @@ class Relay:
         database: DatabaseSettings,
         committer: Committer,
         publisher: OutboxPublisher,
-        metrics: Metrics,
+        metrics: ConsumerMetrics,
+        clock: Clock,
         *,
         abandoned_after_s: float = ABANDONED_AFTER_S,
     ) -> None:
@@ -35,6 +37,7 @@ class Relay:
         self._committer = committer
         self._publisher = publisher
         self._metrics = metrics
+        self._clock = clock
         self._abandoned_after_s = abandoned_after_s
 
     async def run_once(self, *, include_abandoned: bool = True) -> None:
@@ -61,6 +64,7 @@ class Relay:
                     raise
                 if not include_abandoned:
                     return
+                await self._measure(connection)
                 own = self._publisher.own_batches
                 rows = await outbox.lock_abandoned(connection, self._abandoned_after_s, except_batches=own)
                 if rows:
@@ -73,3 +77,11 @@ class Relay:
                 raise
             self._metrics.retries.labels(reason=reason).inc()
             get_logger().warning("relay-failed", why=describe(error))
+
+    async def _measure(self, connection: Connection) -> None:
+        """Export what the tables hold, whichever process wrote it."""
+        metrics, schema = self._metrics, self._metrics.service
+        metrics.outbox_rows.labels(schema).set(await self._committer.outbox.count(connection))
+        gap = await self._committer.positions.all_unaccounted(connection)
+        metrics.reconciliation_gap.labels(schema).set(gap)
+        metrics.reconciled.set(self._clock.now().timestamp())

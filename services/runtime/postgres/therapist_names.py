@@ -52,7 +52,10 @@ async def read_names(conn: Connection, schema: str, practices: Iterable[str]) ->
         " WHERE practice_id = ANY(%s)",
         (wanted,),
     )
-    return {(row[0], row[1]): TherapistName(row[2], row[3]) for row in await rows.fetchall()}
+    names: dict[tuple[str, str], TherapistName] = {}
+    for practice, therapist, first, current in await rows.fetchall():
+        names[practice, therapist] = TherapistName(first, current)
+    return names
 
 
 async def current_name(conn: Connection, schema: str, practice: str, therapist: str) -> str:

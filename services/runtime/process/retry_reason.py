@@ -3,8 +3,8 @@
 import psycopg
 from aiokafka.errors import KafkaError
 
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Collision, Fault, Retry, TooMuch
-from services.runtime.process.metrics import RetryReason
 
 # PostgreSQL's codes decide, never the exception's class: psycopg raises a lost connection, a deadline that
 # passed and an index row that is too large as the same class.

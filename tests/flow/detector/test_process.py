@@ -13,6 +13,7 @@ from schemas.envelope import decode
 from schemas.events import AllianceAssessed
 from services.cli.local.child_process import ChildProcess
 from services.detector.model.artefact import SHIPPED
+from services.detector.model.manifest import read_manifest
 from services.runtime.http.credentials import add_key
 from services.runtime.kafka.record import Record
 from tests.support.backend import Backend
@@ -75,6 +76,12 @@ async def test_a_rating_is_assessed_published_and_readable_over_http(
         await send(backend, [record])
         page = metrics_once_assessed(process.management_url, key.secret)
     assert 'rapport_ratings_total{outcome="assessed"} 1.0' in page
+    assert 'rapport_check_good{check="model"} 1.0' in page
+    assert "rapport_session_risk_count 1.0" in page
+    assert 'rapport_stage_seconds_count{stage="assess"}' in page
+    assert 'rapport_stage_seconds_count{stage="assess"} 0.0' not in page
+    assert f'sha256="{read_manifest(SHIPPED).sha256}"' in page
+    assert 'rapport_http_requests_total{class="2xx",door="management"} 0.0' not in page
     consumer = AIOKafkaConsumer(bootstrap_servers=backend.bootstrap, auto_offset_reset="earliest")
     await consumer.start()
     try:

@@ -89,6 +89,6 @@ async def test_a_body_that_stops_coming_is_408(
 async def test_the_limits_are_exported_and_no_metric_names_a_practice(ingest: Running) -> None:
     await ingest.post(ingest.key("practice-that-is-not-named"))
     page = (await ingest.management.get("/metrics")).text
-    assert 'rapport_ingest_limit{limit="ratings_per_second"} 2000.0' in page
-    assert 'rapport_ingest_refused_total{reason="too-fast"} 0.0' in page
+    assert 'rapport_ingest_refused_total{reason="too-fast",whose="caller"} 0.0' in page
+    assert 'rapport_ingest_requests_refused_total{reason="not-ready",whose="ours"} 0.0' in page
     assert "practice-that-is-not-named" not in page

@@ -126,7 +126,8 @@ async def test_the_answer_names_the_field_and_what_is_expected(
         "detail": "Correct the named fields and send the rating again.",
         "errors": [dict(zip(("field", "message", "expected"), expected, strict=True))],
     }
-    assert await ingest.metric('rapport_ingest_refused_total{reason="invalid"}') == 1
+    assert await ingest.metric('rapport_ingest_refused_total{reason="invalid",whose="caller"}') == 1
+    assert await ingest.metric('rapport_http_requests_total{class="4xx",door="api"}') == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from services.runtime.consumer.consumer_options import ConsumedTopics, RecordHan
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing
 from services.runtime.process.clock import SystemClock
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.support.detector.episodes import changed, record_of
 from tests.support.embedded_kafka import embedded_kafka
@@ -29,7 +29,7 @@ async def test_poison_of_every_kind_between_good_changes_stops_nothing(
     bad = list(poisons(model.key or b"", model.value or b"", other_type=SESSION_RATED.name))
     good = [record_of(changed(episode=f"e{number}", client=f"c{number}"), 0) for number in range(len(bad))]
     with embedded_kafka() as bootstrap, psycopg.connect(notifier.url, autocommit=True) as conn:
-        clock, metrics = SystemClock(), Metrics("notifier", reject_reasons=("unexpected-event",))
+        clock, metrics = SystemClock(), ConsumerMetrics("notifier", reject_reasons=("unexpected-event",))
         consumer = BatchConsumer(
             "notifier",
             ConsumedTopics([EPISODE_CHANGED.name], group="rapport-notifier"),

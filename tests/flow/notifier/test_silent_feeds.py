@@ -104,7 +104,7 @@ async def test_without_a_contact_the_decision_is_stored_and_counted(notifier: No
         (found,) = [one for one in await check(conn) if one.name == "silent feeds"]
     assert (found.verdict, "north" in found.found) == (Verdict.NOTICE, True)
     metrics = (await notifier.operator().get("/metrics")).text
-    assert "rapport_feeds_silent 1.0" in metrics
+    assert "rapport_practices_silent 1.0" in metrics
     assert "north" not in metrics
 
 

@@ -10,8 +10,8 @@ from services.runtime.http import paging
 from services.runtime.postgres import migrations
 from services.runtime.postgres.connect import connect
 from services.runtime.postgres.migrations import migrate, pending
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt
-from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.runtime.sample_service import until

@@ -44,7 +44,7 @@ from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.clock import Clock
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector.episodes import NOW, record_of
 from tests.support.notifier.mail_server import MailServer
@@ -232,7 +232,7 @@ async def running_notifier(
     secret.write_text("0123456789abcdef" * 4)
     key = add_key(credentials, grants=["north"], scopes=["therapists:write", "results:read"])
     clock = clock or MovableClock()
-    metrics = Metrics("notifier")
+    metrics = ConsumerMetrics("notifier")
     health = Health(clock, metrics)
     own = NotifierSettings(
         web=WebSettings(public_url=PUBLIC_URL, signing_secret_file=secret, openid_file=openid_file),

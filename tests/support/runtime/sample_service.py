@@ -25,9 +25,9 @@ from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Collision, Reject
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
-from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, FuseSettings, KafkaSettings
 
 SCHEMA = "sample"
@@ -165,7 +165,7 @@ class Sample:
         published: PublishedTopics = NOTHING_PUBLISHED,
     ) -> "Running":
         """Return a process of the service that is not started yet."""
-        metrics = Metrics(SCHEMA, reject_reasons=("refused",))
+        metrics = ConsumerMetrics(SCHEMA, reject_reasons=("refused",))
         health = Health(self.clock, metrics)
         consumer = BatchConsumer(
             SCHEMA,
@@ -247,7 +247,7 @@ class Running:
     """One process of the service, run inside the test."""
 
     consumer: BatchConsumer
-    metrics: Metrics
+    metrics: ConsumerMetrics
     health: Health
     reasons_at_stop: dict[str, str] = field(default_factory=dict)
     """Why each bad check was bad just before the stop."""

@@ -1,6 +1,7 @@
 """Keys say which tenants a caller may act for and until when, and can be rotated."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -156,6 +157,7 @@ def test_the_check_is_bad_while_the_file_is_damaged_and_the_last_keys_stay(path:
     health.probe()
     at_first = health.checks["credentials"]
     whole = path.read_text()
+    read_at = health.metrics.registry.get_sample_value("rapport_credentials_last_read_timestamp_seconds")
     path.write_text("{ half a fi")
     health.probe()
     damaged, meanwhile = health.checks["credentials"], status(store, key.secret)
@@ -163,6 +165,8 @@ def test_the_check_is_bad_while_the_file_is_damaged_and_the_last_keys_stay(path:
     health.probe()
 
     assert (at_first, meanwhile, health.checks["credentials"]) == ("good", 200, "good")
+    assert read_at is not None
+    assert abs(read_at - time.time()) < 60
     assert "is not a credentials file" in damaged
 
 

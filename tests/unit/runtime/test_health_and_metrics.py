@@ -5,14 +5,15 @@ import pytest
 from fastapi import FastAPI
 
 from services.runtime.http.health import Health, health_router, management_application
-from services.runtime.process.metrics import Metrics, RecordOutcome, RetryReason
+from services.runtime.process.consumer_metrics import ConsumerMetrics, RecordOutcome, RetryReason
+from services.runtime.process.metrics import Metrics
 from tests.support.clock import ManualClock
 
 
 @pytest.fixture
 def metrics() -> Metrics:
     """Return the metrics of a service."""
-    return Metrics("sample", topics=["in"], reject_reasons=["refused"])
+    return ConsumerMetrics("sample", topics=["in"], reject_reasons=["refused"])
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_every_label_value_is_exported_from_the_start(metrics: Metrics) -> None:
 
 
 def test_two_services_in_one_process_do_not_share_metrics() -> None:
-    first, second = Metrics("first"), Metrics("second")
+    first, second = ConsumerMetrics("first"), ConsumerMetrics("second")
     first.commit_failures.inc()
 
     assert second.registry.get_sample_value("rapport_commit_failures_total") == 0
@@ -149,7 +150,24 @@ async def test_the_page_names_service_and_version(metrics: Metrics, clock: Manua
     response = await ask(Health(clock, metrics), metrics, "/metrics")
 
     assert 'service="sample"' in response.text
-    assert "rapport_up 1.0" in response.text
+
+
+def test_a_time_that_has_not_come_yet_is_no_number(metrics: Metrics) -> None:
+    page = metrics.exposition()[0].decode()
+
+    assert "rapport_last_progress_timestamp_seconds NaN" in page
+    assert "rapport_last_batch_timestamp_seconds NaN" in page
+
+
+def test_no_series_says_when_another_was_created(metrics: Metrics) -> None:
+    assert "_created" not in metrics.exposition()[0].decode()
+
+
+def test_a_service_that_consumes_nothing_exports_nothing_about_consuming() -> None:
+    page = Metrics("ingest", topics=["out"]).exposition()[0].decode()
+
+    assert 'rapport_records_published_total{topic="out"} 0.0' in page
+    assert [line for line in page.splitlines() if "consumer" in line or "batch" in line] == []
 
 
 def test_readiness_is_a_metric(metrics: Metrics, clock: ManualClock) -> None:

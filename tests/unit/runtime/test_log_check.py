@@ -7,7 +7,7 @@ from services.runtime.consumer.log_check import LogOffsets, Start, check_last_ap
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.halts import HaltReason, PartitionHalted
 from services.runtime.outbox.positions import Applied, Fingerprint
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 
 PARTITION = ("topic", 3)
 LAST = Fingerprint(1_000, 7)
@@ -52,7 +52,7 @@ def test_an_embedded_log_is_read_from_its_beginning_instead() -> None:
 @pytest.fixture
 def assignment() -> Assignment:
     """An assignment of which the record at offset 4 was applied last."""
-    made = Assignment(Metrics("test"))
+    made = Assignment(ConsumerMetrics("test"))
     made.assign(frozenset({PARTITION}))
     made.mark_prepared({PARTITION: 1}, {PARTITION: 5}, {PARTITION: Fingerprint.of(record(4))})
     return made

@@ -8,8 +8,8 @@ from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.positions import PartitionsFenced
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
-from services.runtime.process.metrics import Metrics
 
 
 def make_record(topic: str, partition: int, offset: int) -> Record:
@@ -47,7 +47,7 @@ async def _end(error: BaseException | None = None) -> None:
 
 
 def _assignment(*partitions: TopicPartition) -> Assignment:
-    assignment = Assignment(Metrics("parts"))
+    assignment = Assignment(ConsumerMetrics("parts"))
     assignment.assign(frozenset(partitions))
     assignment.mark_prepared(dict.fromkeys(partitions, 1), dict.fromkeys(partitions, 0), {})
     return assignment

@@ -5,8 +5,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from psycopg_pool import PoolTimeout
 
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt, Reject, Retry, TooMuch
-from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 
 
