@@ -31,11 +31,11 @@ up: prepare ## run the services without data until Ctrl-C
 	@$(BIN)/rapport up
 
 test: prepare-dev ## run the tests that need no installed services
-	@echo "Tests with an embedded Kafka and PostgreSQL: eight to thirteen minutes on two cores."
+	@echo "Tests with an embedded Kafka and PostgreSQL: thirteen to twenty minutes on two cores."
 	@$(PYTEST) $(TWO) -m "not durable and not docker and not browser and not study"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
-	@echo "All tests that this machine allows: twenty-five to thirty-five minutes on two cores."
+	@echo "All tests that this machine allows: thirty to forty minutes on two cores."
 	@$(PYTEST) $(TWO) -m "not docker and not browser and not long$(if $(AFTER_TEST), and (study or durable))"
 	@$(PYTEST) $(TWO) -m "(docker or browser) and not long"
 

@@ -54,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test with the fixture `backend` on each kind of Kafka."""
+    """Run a test with the fixture `backend` on each kind of Kafka, or on those that its mark names."""
     if "backend" in metafunc.fixturenames:
         kinds = [pytest.param("kafka", marks=pytest.mark.durable)]
         if metafunc.definition.get_closest_marker("durable") is None:
@@ -62,6 +62,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         # Fault tests would find the same in a container; they run on the node, which starts faster.
         if "flow" in metafunc.definition.path.parts:
             kinds.append(pytest.param("containers", marks=pytest.mark.docker))
+        if (named := metafunc.definition.get_closest_marker("backends")) is not None:
+            kinds = [kind for kind in kinds if kind.values[0] in named.args]
         metafunc.parametrize("backend", kinds, indirect=True)
 
 

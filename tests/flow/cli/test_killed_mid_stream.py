@@ -9,6 +9,9 @@ from tests.support.backend import Backend, embedded_backend
 from tests.support.postgres import fresh_database
 from tests.support.service_stack import ServiceStack, running_stack
 
+# The rows of kills in tests/faults prove more on a real Kafka.
+pytestmark = pytest.mark.backends("embedded")
+
 
 class Ending(NamedTuple):
     """What does not depend on when who was alive."""

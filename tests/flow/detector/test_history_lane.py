@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas import topics
@@ -19,6 +20,8 @@ from tests.flow.detector.test_process import running
 from tests.support.backend import Backend
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body, detector_driver, record_of
 from tests.support.invariants import broken, deliveries, stored_assessments, stored_episodes
+
+pytestmark = pytest.mark.backends("embedded", "kafka")
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)

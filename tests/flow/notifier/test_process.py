@@ -24,6 +24,8 @@ from tests.support.notifier.mail_server import MailServer
 from tests.support.ports import free_port
 from tests.support.service_stack import wait_until
 
+pytestmark = pytest.mark.backends("embedded", "kafka")
+
 PARTITION = 3
 PARTITIONS = 4
 BACKLOG = 1_000
