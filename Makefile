@@ -44,7 +44,7 @@ faults: prepare-dev ## break everything on purpose, with a real Kafka and Postgr
 	@$(if $(FULL)$(KEEP),$(BIN)/python -m tests.support.faults.page > docs/faults.md)
 
 compose-test: prepare-dev ## build the images, then start, break, repair and remove the whole stack
-	@timeout --signal=INT --kill-after=40 440 $(PYTEST) tests/containers/stack.py -x
+	@timeout --signal=INT --kill-after=40 900 $(PYTEST) tests/containers/stack.py -x
 
 lint: prepare-dev ## check style, types, imports, and that the published contracts stay compatible
 	$(BIN)/ruff check .
