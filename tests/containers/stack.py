@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from schemas import topics
 from services.detector.model.artefact import SHIPPED
 from services.detector.model.manifest import MANIFEST_FILE
 from tests.containers.compose_project import DETECTORS, SHIPPED_IN_IMAGE, Project, say, wait_until
@@ -29,7 +30,7 @@ LARGEST_IMAGE_BYTES = 450_000_000
 SERVICES = ("ingest", "detector", "notifier")
 RATINGS = 600
 RATE = 200.0
-TOPICS_OF_THE_DETECTOR = 2
+TOPICS_OF_THE_DETECTOR = sum("detector" in topic.read_by for topic in topics.ALL)
 PARTITIONS = 24
 
 CONNECT = (
