@@ -64,7 +64,7 @@ def says(fleet: Fleet, name: str, words: str) -> bool:
     return answer.status_code == httpx.codes.SERVICE_UNAVAILABLE and words in answer.text
 
 
-@row(backend=BOTH, scaled=240, full=2_000)
+@row(backend=BOTH, scaled=240, full=2_000, in_ci=False)
 def test_models_that_cannot_be_used(fault_run: FaultRun, size: Size, tmp_path: Path) -> str:
     """The model is missing, truncated or foreign: in all detectors, then in one of them."""
     fleet, models = fault_run.fleet, list(unusable_models(tmp_path).items())

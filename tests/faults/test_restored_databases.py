@@ -58,7 +58,7 @@ def restore(run: FaultRun, backup: Path, stopped: Sequence[str] = ()) -> None:
     fleet.restart(stopped)
 
 
-@row(backend=BOTH, scaled=240, full=2_000)
+@row(backend=BOTH, scaled=240, full=2_000, in_ci=False)
 def test_restored_databases(fault_run: FaultRun, size: Size, tmp_path: Path) -> str:
     """PostgreSQL is restored from a backup while the services run, then while they are stopped."""
     fleet, backup = fault_run.fleet, tmp_path / "backup"
