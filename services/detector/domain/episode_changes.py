@@ -18,8 +18,7 @@ Responses never change a risk or an episode. `not-relevant` and `outside-event` 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
@@ -31,6 +30,7 @@ from schemas.ids import DyadId, episode_id
 from schemas.rating_order import SessionOrder
 from services.detector.domain.episode_state import NO_SESSIONS, Episode, EpisodeState
 from services.detector.domain.episodes import as_of
+from services.detector.domain.practice import AlertWindow
 
 SILENCING = frozenset({Answer.NOT_RELEVANT, Answer.OUTSIDE_EVENT})
 
@@ -67,21 +67,6 @@ class Decision(Struct, frozen=True, array_like=True):
     answers: dict[UUID, TherapistAnswer] = {}
     day: date | None = None
     """The newest day on which the daily sweep looked at the dyad."""
-
-
-@dataclass(frozen=True, slots=True)
-class AlertWindow:
-    """The sessions that a practice's therapists are notified about, at a given time."""
-
-    tell_from: datetime | None
-    """Only sessions after this; None: all sessions."""
-    max_age: timedelta | None
-    """Only sessions at most this old; None: whatever their age."""
-    now: datetime
-    observing: bool = False
-    """Nothing is told for now."""
-    live_from: datetime | None = None
-    """Only episodes that open at a session after this; None: the practice has never observed."""
 
 
 class EpisodeChange(NamedTuple):
@@ -208,7 +193,7 @@ class _Emission:
         self._shown_changed = shown_changed
         self._changed_from = changed_from
         self._flagged = decision.folded.flagged
-        self._outside = _outside_window(self._newest, window)
+        self._outside = window.outside(self._newest)
         self._live_from = window.live_from
 
     def withdraw(self, before: EmittedEpisode) -> EmittedEpisode:
@@ -291,15 +276,3 @@ class _Emission:
     def _why_not_follow(self, after: EmittedEpisode) -> KeptBack | None:
         # How an episode continues concerns only a therapist who was notified that it began.
         return (None if after.notified else after.kept_back) or self._outside
-
-
-def _outside_window(newest: SessionOrder | None, window: AlertWindow) -> KeptBack | None:
-    if window.observing:
-        return KeptBack.OBSERVING
-    if newest is None:
-        return KeptBack.NOT_NEWEST
-    if window.tell_from is not None and newest.session_at <= window.tell_from:
-        return KeptBack.HISTORIC
-    if window.max_age is not None and window.now - newest.session_at > window.max_age:
-        return KeptBack.TOO_OLD
-    return None

@@ -5,12 +5,40 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
+from schemas.events import KeptBack
+from schemas.rating_order import SessionOrder
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.detector import Detector
-from services.detector.domain.episode_changes import AlertWindow
 from services.detector.domain.message_precision import AnswersByKind
 
 Rows = TypeVar("Rows")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertWindow:
+    """The sessions that a practice's therapists are notified about, at a given time."""
+
+    tell_from: datetime | None
+    """Only sessions after this; None: all sessions."""
+    max_age: timedelta | None
+    """Only sessions at most this old; None: whatever their age."""
+    now: datetime
+    observing: bool = False
+    """Nothing is told for now."""
+    live_from: datetime | None = None
+    """Only episodes that open at a session after this; None: the practice has never observed."""
+
+    def outside(self, newest: SessionOrder | None) -> KeptBack | None:
+        """Return why nothing is told about a client whose newest session this is; None: it is told."""
+        if self.observing:
+            return KeptBack.OBSERVING
+        if newest is None:
+            return KeptBack.NOT_NEWEST
+        if self.tell_from is not None and newest.session_at <= self.tell_from:
+            return KeptBack.HISTORIC
+        if self.max_age is not None and self.now - newest.session_at > self.max_age:
+            return KeptBack.TOO_OLD
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,10 +232,8 @@ class PositionStore:
         cursor = await connection.execute(
             f"SELECT coalesce(sum(next_offset - from_offset), 0)::int8 FROM {self._schema}.unaccounted"
         )
-        row = await cursor.fetchone()
-        assert row is not None  # noqa: S101 - sum() always answers
-        number: int = row[0]
-        return number
+        ((number,),) = await cursor.fetchall()
+        return int(number)
 
     async def published(
         self, connection: Connection, cluster_id: str, topics: Sequence[str]

@@ -8,7 +8,6 @@ from schemas.components import Component
 from schemas.ids import DyadId, InstrumentId, SessionId
 from schemas.rating_order import SessionOrder
 from services.detector.domain.episode_changes import (
-    AlertWindow,
     Decision,
     EmittedEpisode,
     EpisodeChange,
@@ -16,6 +15,7 @@ from services.detector.domain.episode_changes import (
 )
 from services.detector.domain.episode_state import NO_SESSIONS, EpisodeState
 from services.detector.domain.episodes import EpisodeStep, fold_episodes
+from services.detector.domain.practice import AlertWindow
 from services.detector.domain.session_risk import ComponentMark, SessionRisk
 
 DYAD = DyadId(UUID(int=7))

@@ -5,7 +5,6 @@ from uuid import uuid4
 
 from schemas.events import Answer
 from services.detector.domain.episode_changes import (
-    AlertWindow,
     Decision,
     TherapistAnswer,
     episode_status,
@@ -13,6 +12,7 @@ from services.detector.domain.episode_changes import (
 )
 from services.detector.domain.episode_state import NO_SESSIONS
 from services.detector.domain.episodes import fold_episodes
+from services.detector.domain.practice import AlertWindow
 from services.detector.domain.session_risk import SessionRisk
 from tests.support.detector.episode_timeline import ALWAYS, BEGAN, emit, in_short, order, session
 

@@ -6,7 +6,8 @@ from uuid import UUID
 from schemas.events import Change, KeptBack
 from schemas.ids import DyadId
 from services.detector.contracts import Changed
-from services.detector.domain.episode_changes import AlertWindow, Decision, compute_changes
+from services.detector.domain.episode_changes import Decision, compute_changes
+from services.detector.domain.practice import AlertWindow
 from services.detector.domain.published_episodes import with_published
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
