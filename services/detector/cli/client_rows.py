@@ -1,6 +1,6 @@
 """Says which rows of the detector's tables are about one client."""
 
-from services.runtime.process.cli_plugin import NAMES_CLIENT
+from services.runtime.process.cli_plugin import NAMES_CLIENT, RUNTIME_TABLES
 
 _OF_CLIENT = "practice_id = %(practice)s AND client_id = %(client)s"
 _OF_DYADS = f"dyad_id IN (SELECT dyad_id FROM detector.dyad WHERE {_OF_CLIENT})"
@@ -23,25 +23,13 @@ CLIENT_ROWS = {
     "outbox": NAMES_CLIENT,
 }
 """The condition by which each table's rows about one client are found."""
-OTHER_TABLES = frozenset(
-    {
-        "practice",
-        "threshold",
-        "practice_statistics",
-        "model_activation",
-        "renewal",
-        "heartbeat",
-        "sweep",
-        "generation",
-        "therapist_name",
-        "cluster",
-        "applied",
-        "epoch",
-        "halt",
-        "unaccounted",
-        "published",
-        "erasure",
-        "erased",
-    }
-)
+OTHER_TABLES = RUNTIME_TABLES | {
+    "practice",
+    "threshold",
+    "practice_statistics",
+    "model_activation",
+    "renewal",
+    "sweep",
+    "generation",
+}
 """The tables that hold nothing on a client."""

@@ -16,7 +16,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "session_at": (
         "sessionat", "date", "datum", "fecha", "data", "datetime", "timestamp", "zeitpunkt", "termin",
         "dateseance", "dateofsession", "dateofservice", "servicedate", "datumdersitzung", "fechasesion",
-        "dataseduta",
+        "dataseduta", "beginn", "sessionstart",
     ),
     "therapist_id": (
         "therapist", "therapeut", "behandler", "clinician", "counsellor", "counselor", "provider",

@@ -11,7 +11,8 @@ from services.detector.preview.table import Table, normalize
 
 _OTHER_DATES = (
     "birth", "geburt", "dob", "intake", "admission", "aufnahme", "referral", "discharge", "entlass", "enrol",
-    "registration", "case", "fall", "first", "erst", "baseline", "treatmentstart", "beginn", "due", "expir",
+    "registration", "case", "fall", "first", "erst", "baseline", "treatmentstart", "therapiebeginn",
+    "behandlungsbeginn", "due", "expir",
 )  # fmt: skip
 """What the names of dates that are not those of sessions hold."""
 _OTHER_KINDS = frozenset(

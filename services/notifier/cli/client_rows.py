@@ -1,6 +1,6 @@
 """Says which rows of the notifier's tables are about one client."""
 
-from services.runtime.process.cli_plugin import NAMES_CLIENT
+from services.runtime.process.cli_plugin import NAMES_CLIENT, RUNTIME_TABLES
 
 _OF_CLIENT = "practice_id = %(practice)s AND client_id = %(client)s"
 _OF_EPISODES = f"episode_id IN (SELECT episode_id FROM notifier.change WHERE {_OF_CLIENT})"
@@ -24,25 +24,13 @@ CLIENT_ROWS = {
     "outbox": NAMES_CLIENT,
 }
 """The condition by which each table's rows about one client are found."""
-OTHER_TABLES = frozenset(
-    {
-        "practice",
-        "therapist",
-        "own_settings",
-        "therapist_name",
-        "session",
-        "client_counter",
-        "feed_day",
-        "feed_silence",
-        "heartbeat",
-        "cluster",
-        "applied",
-        "epoch",
-        "halt",
-        "unaccounted",
-        "published",
-        "erasure",
-        "erased",
-    }
-)
+OTHER_TABLES = RUNTIME_TABLES | {
+    "practice",
+    "therapist",
+    "own_settings",
+    "session",
+    "client_counter",
+    "feed_day",
+    "feed_silence",
+}
 """The tables that hold nothing on a client."""

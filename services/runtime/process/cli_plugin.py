@@ -19,6 +19,13 @@ Connection = AsyncConnection[TupleRow]
 _NAMES = "position(convert_to('\"{0}_id\":' || to_json(%({0})s::text)::text, 'UTF8') IN value) > 0"
 NAMES_CLIENT = " AND ".join(_NAMES.format(name) for name in ("practice", "client"))
 """The condition by which records about one client are found among stored ones, as the services write them."""
+RUNTIME_TABLES = frozenset(
+    {
+        "heartbeat", "therapist_name", "cluster", "applied", "epoch", "halt", "unaccounted", "published",
+        "erasure", "erased",
+    }
+)  # fmt: skip
+"""The tables that every service keeps and that hold nothing on a client."""
 
 
 @dataclass(frozen=True, slots=True)

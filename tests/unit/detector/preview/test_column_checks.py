@@ -60,6 +60,15 @@ def test_a_date_of_something_else_is_not_that_of_the_session(
     assert found.figures.total.rated == rated
 
 
+@pytest.mark.parametrize("name", ["Sitzungsbeginn", "session_start_date", "Terminbeginn (Datum)"])
+def test_the_beginning_of_a_session_is_its_date(
+    name: str, preview: Preview, rated: int, tmp_path: Path
+) -> None:
+    columns = CLIENT | {"Therapiebeginn": _first_date, name: of("session_at")} | items("WAI_")
+    found = preview(write(tmp_path / "own.csv", columns))
+    assert (found.columns.get("session_at"), found.figures.total.rated) == (name, rated)
+
+
 def test_a_date_that_is_the_same_in_all_rows_of_a_client_is_not_that_of_the_session(
     preview: Preview, tmp_path: Path
 ) -> None:
