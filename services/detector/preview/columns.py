@@ -93,7 +93,7 @@ class ColumnLayout:
     """The columns with the marks, in the order of the items."""
     items_certainty: Certainty
     doubts: tuple[Doubt, ...] = ()
-    """Columns whose names speak for a field and whose cells speak against it: they are not taken."""
+    """Columns whose names speak for a field and whose cells speak against it, where no other is certain."""
 
     def get(self, role: str) -> str | None:
         """Return the column of a role, or None."""
@@ -144,6 +144,7 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
             matches[matches.index(found)] = as_likely
     matches += _guessed_dates(table, free, matches, checks)
     taken = {match.column for match in matches}
+    certain = {match.role for match in matches if match.certainty in {"given", "sure"}}
     columns = ColumnLayout(
         tuple(
             replace(match, others=others, certainty=match.certainty if others or not match.others else "sure")
@@ -152,7 +153,7 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
         ),
         items,
         items_certainty,
-        tuple(doubt for doubt in doubts if doubt.column not in taken),
+        tuple(doubt for doubt in doubts if doubt.column not in taken and doubt.role not in certain),
     )
     _complete(table, columns)
     return columns

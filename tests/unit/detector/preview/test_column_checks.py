@@ -109,6 +109,11 @@ def test_a_case_does_not_change_with_every_session(name: str, preview: Preview, 
     assert [doubt.column for doubt in found.columns.doubts] == [name]
 
 
+def test_nothing_is_said_of_a_column_where_another_is_certain(preview: Preview, tmp_path: Path) -> None:
+    columns = {"Client": of("client_id"), "Client Group": _always("adults")} | DATE | items("WAI_")
+    assert preview(write(tmp_path / "own.csv", columns)).columns.doubts == ()
+
+
 def test_an_age_is_no_client(preview: Preview, tmp_path: Path) -> None:
     file = write(
         tmp_path / "own.csv", {"Nobody": of("client_id"), "Client Age": _always("34")} | DATE | items("Q")
