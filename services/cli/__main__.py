@@ -6,6 +6,7 @@ import typer
 
 from services.cli import plugins
 from services.cli.commands import (
+    audit,
     demo,
     doctor,
     erase,
@@ -29,6 +30,7 @@ COMMANDS = (
     practices,
     therapists,
     why,
+    audit,
     export,
     doctor,
     rejected,

@@ -23,6 +23,7 @@ from services.detector.model.manifest import read_manifest
 from services.detector.results.application import results_application
 from services.detector.settings import DetectorSettings
 from services.detector.storage import published_before
+from services.detector.storage.kept_rows import retention_rules
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import STAGES, process
 from services.detector.stream.session_counts import new_assessments
@@ -39,6 +40,7 @@ from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import pool
 from services.runtime.postgres.pool_metrics import PoolMetrics
+from services.runtime.postgres.retention import Retention
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
@@ -157,6 +159,11 @@ def build(
         metrics=own_metrics,
         health=health,
         clock=clock,
+        retention=Retention(
+            "detector",
+            retention_rules(audit_days=detector.audit_days, rejection_days=detector.rejection_days),
+            metrics.registry,
+        ),
         every_s=detector.sweep_every_s,
         max_dyads=detector.sweep_slice,
     )

@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.process.settings import AUDIT_DAYS, REJECTION_DAYS, AuditDays, RejectionDays
+
 Count = Annotated[int, Field(ge=1)]
 LONGEST_SWEEP_PAUSE_S = 60.0
 """Well below the time after which a loop counts as stuck, and what waits is not kept waiting."""
@@ -38,3 +40,7 @@ class DetectorSettings(BaseSettings):
     """Greatest number of dyads in one transaction of the sweep."""
     results_connections: Count = 4
     """Connections to PostgreSQL for the results API."""
+    audit_days: AuditDays = AUDIT_DAYS
+    """Days for which `detector.audit` keeps who read, exported or changed what."""
+    rejection_days: RejectionDays = REJECTION_DAYS
+    """Days for which `detector.rejection` keeps what was rejected; the balance counts it for good."""

@@ -51,7 +51,7 @@ def build_app(
     app.include_router(health_router(health))
     app.include_router(therapist_router(context.pool, credentials, channel_settings, context.clock))
     app.include_router(next_session_router(context.pool, credentials, context.clock))
-    app.include_router(notification_router(context.pool, credentials))
+    app.include_router(notification_router(context.pool, credentials, context.clock))
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))
     app.include_router(openid_router(context))

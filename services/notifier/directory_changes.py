@@ -1,6 +1,6 @@
 """Stores, removes and renames therapists, and ends the access that an earlier address had."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from services.notifier.inbox.audit_log import AuditAction, write_audit_row
 from services.runtime.postgres.therapist_names import TherapistRename, current_name, rename_therapist
 
 
-async def put_therapist(conn: Connection, therapist: Therapist, now: datetime) -> bool:
+async def put_therapist(conn: Connection, therapist: Therapist, now: datetime, *, actor: str) -> bool:
     """Store a therapist, replacing the earlier entry; return True when they are new to the directory.
 
     Mail that waits is planned anew. Another address (letter case does not count) ends the therapist's links
@@ -24,15 +24,27 @@ async def put_therapist(conn: Connection, therapist: Therapist, now: datetime) -
     therapist = replace(therapist, therapist_id=key[1])
     before = await _lock(conn, key)
     is_new = await _upsert(conn, therapist)
-    address = therapist.address.lower() if therapist.address else None
-    if not is_new and before != (address,):
+    after = await _lock(conn, key)
+    if changed := sorted(name for name, value in after.items() if before.get(name) != value):
+        await write_audit_row(
+            conn,
+            AuditAction.THERAPIST_STORED,
+            practice_id=key[0],
+            therapist_id=key[1],
+            at=now,
+            actor=actor,
+            detail="new" if is_new else ", ".join(changed),
+        )
+    if not is_new and _address(before) != _address(after):
         await _end_access(conn, key, now)
         await _cancel(conn, key, [Purpose.SIGN_IN], DeliveryReason.ADDRESS_CHANGED, now)
     await plan_mails(conn, *key, now)
     return is_new
 
 
-async def remove_therapist(conn: Connection, practice_id: str, therapist_id: str, now: datetime) -> bool:
+async def remove_therapist(
+    conn: Connection, practice_id: str, therapist_id: str, now: datetime, *, actor: str
+) -> bool:
     """Remove a therapist with their links, sessions and own settings; return False when there is none.
 
     Mail that waits is cancelled. Items stay: they are the practice's record, and nobody can open them.
@@ -41,13 +53,18 @@ async def remove_therapist(conn: Connection, practice_id: str, therapist_id: str
     removed = await conn.execute(f"DELETE FROM notifier.therapist WHERE {_IS}", key)
     if removed.rowcount == 0:
         return False
+    await write_audit_row(
+        conn, AuditAction.THERAPIST_REMOVED, practice_id=key[0], therapist_id=key[1], at=now, actor=actor
+    )
     await conn.execute(f"DELETE FROM notifier.own_settings WHERE {_IS}", key)
     await _end_access(conn, key, now)
     await _cancel(conn, key, list(Purpose), DeliveryReason.REMOVED, now)
     return True
 
 
-async def remove_others(conn: Connection, practice_id: str, kept: Sequence[str], now: datetime) -> int:
+async def remove_others(
+    conn: Connection, practice_id: str, kept: Sequence[str], now: datetime, *, actor: str
+) -> int:
     """Remove the therapists of a practice who are not among those kept; return their number."""
     kept = [(await _current(conn, practice_id, one))[1] for one in kept]
     rows = await conn.execute(
@@ -57,11 +74,13 @@ async def remove_others(conn: Connection, practice_id: str, kept: Sequence[str],
     )
     others = [one for (one,) in await rows.fetchall()]
     for other in others:
-        await remove_therapist(conn, practice_id, other, now)
+        await remove_therapist(conn, practice_id, other, now, actor=actor)
     return len(others)
 
 
-async def rename(conn: Connection, practice: str, old: str, new: str, now: datetime) -> dict[str, int]:
+async def rename(
+    conn: Connection, practice: str, old: str, new: str, now: datetime, *, actor: str
+) -> dict[str, int]:
     """Rename a therapist: entry, settings, items, links, sessions and mail that waits go along.
 
     Returns the number of rows changed, by table. The new reference may have a next session stated already;
@@ -78,7 +97,9 @@ async def rename(conn: Connection, practice: str, old: str, new: str, now: datet
     for statement in (_RENAME_ANSWERS, _RENAME_CONTENTS, _RENAME_SUPERVISOR):
         await conn.execute(statement, values)
     if changed:
-        await write_audit_row(conn, AuditAction.RENAMED, practice_id=practice, therapist_id=new, at=now)
+        await write_audit_row(
+            conn, AuditAction.RENAMED, practice_id=practice, therapist_id=new, at=now, actor=actor
+        )
     return changed
 
 
@@ -110,12 +131,21 @@ async def _current(conn: Connection, practice_id: str, therapist_id: str) -> tup
 _IS = f"({', '.join(KEY)}) = (%s, %s)"
 
 
-async def _lock(conn: Connection, key: tuple[str, str]) -> tuple[str | None] | None:
-    """Lock an entry, so that nobody signs in beside its change, and return its address in small letters."""
+async def _lock(conn: Connection, key: tuple[str, str]) -> dict[str, object]:
+    """Lock an entry, so that nobody signs in beside its change, and return it; empty when there is none."""
     row = await (
-        await conn.execute(f"SELECT lower(address) FROM notifier.therapist WHERE {_IS} FOR UPDATE", key)
+        await conn.execute(
+            "SELECT to_jsonb(t) - 'changed_at' - 'added_at' FROM notifier.therapist t"
+            f" WHERE {_IS} FOR UPDATE",
+            key,
+        )
     ).fetchone()
-    return None if row is None else (row[0],)
+    return {} if row is None else dict(row[0])
+
+
+def _address(entry: Mapping[str, object]) -> str | None:
+    address = entry.get("address")
+    return str(address).lower() if address else None
 
 
 async def _upsert(conn: Connection, therapist: Therapist) -> bool:

@@ -24,5 +24,5 @@ def openapi() -> dict[str, Any]:
     problem.install(app)
     app.include_router(therapist_router(pool, credentials, {}, SystemClock()))
     app.include_router(next_session_router(pool, credentials, SystemClock()))
-    app.include_router(notification_router(pool, credentials))
+    app.include_router(notification_router(pool, credentials, SystemClock()))
     return app.openapi()

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.process.settings import AUDIT_DAYS, REJECTION_DAYS, AuditDays, RejectionDays
+
 Seconds = Annotated[float, Field(gt=0)]
 
 
@@ -101,3 +103,9 @@ class WorkerSettings(_NotifierSettings):
     """Messages that each queue sends at the same time: links, first and further attempts of each channel."""
     sweep_s: Seconds = 10
     """Seconds between two sweeps, which queue deliveries without a live job and read the gauges."""
+    audit_days: AuditDays = AUDIT_DAYS
+    """Days for which `notifier.audit` keeps who viewed, read, answered or changed what."""
+    rejection_days: RejectionDays = REJECTION_DAYS
+    """Days for which `notifier.rejection` keeps the bytes of what was rejected."""
+    sign_in_days: Annotated[int, Field(ge=30)] = 90
+    """Days for which sign-ins and sign-in links are kept after they ended."""

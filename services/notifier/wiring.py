@@ -18,6 +18,7 @@ from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.deliveries.sender import DeliverySender
 from services.notifier.deliveries.worker import DeliveryWorker
 from services.notifier.directory.store import Connection
+from services.notifier.inbox.kept_rows import retention_rules
 from services.notifier.inbox.record_response import Transact
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.openid.pending_sign_in import PendingSigner
@@ -37,6 +38,7 @@ from services.runtime.http.health import Health
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import conninfo, pool
 from services.runtime.postgres.pool_metrics import PoolMetrics
+from services.runtime.postgres.retention import Retention
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
@@ -162,6 +164,15 @@ def build_components(
             health=health,
             clock=clock,
             feeds=feeds,
+            retention=Retention(
+                "notifier",
+                retention_rules(
+                    audit_days=settings.worker.audit_days,
+                    rejection_days=settings.worker.rejection_days,
+                    sign_in_days=settings.worker.sign_in_days,
+                ),
+                metrics.registry,
+            ),
         ),
         links=links,
         providers=providers,

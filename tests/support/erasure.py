@@ -34,6 +34,8 @@ INSERT INTO notifier.share (share_id, practice_id, therapist_id, episode_id, wit
     expires_at) VALUES (%(share)s, %(practice)s, %(therapist)s, %(episode)s, true, now(), now());
 INSERT INTO notifier.audit (at, practice_id, therapist_id, action, episode_id)
     VALUES (now(), %(practice)s, %(therapist)s, 'item-viewed', %(episode)s);
+INSERT INTO detector.audit (practice_id, actor, action, dyad_id, detail)
+    VALUES (%(practice)s, 'key 12345678', 'episode-read', %(dyad)s, 'episode ' || %(episode)s::text);
 INSERT INTO notifier.sign_in_link (link_id, practice_id, therapist_id, episode_id, expires_at)
     VALUES (%(link)s, %(practice)s, %(therapist)s, %(episode)s, now());
 INSERT INTO notifier.link_request (request_id, asked_at, address, episode_id)

@@ -27,6 +27,7 @@ PACKAGES = {
 METRICS = {
     "every service": "services.runtime.process.metrics",
     "pools of connections": "services.runtime.postgres.pool_metrics",
+    "rows whose time is over": "services.runtime.postgres.retention",
     "detector and notifier": "services.runtime.process.consumer_metrics",
     "ingest": "services.ingest.metrics",
     "detector": "services.detector.metrics",

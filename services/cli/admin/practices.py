@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from services.cli import plugins
+from services.cli.admin.audit import OperatorAction, record_acts
 from services.runtime.postgres.connect import connect
-from services.runtime.process.cli_plugin import Plugin, Tenant
+from services.runtime.process.cli_plugin import OperatorAct, Plugin, Tenant
 from services.runtime.process.settings import DatabaseSettings
 
 SCOPES = ("ratings:write", "results:read", "therapists:write")
@@ -38,7 +39,7 @@ def parse_options(words: list[str]) -> dict[str, str]:
 async def store_practice(
     database: DatabaseSettings, practice: str, options: Mapping[str, str], added_at: datetime | None = None
 ) -> None:
-    """Store a practice's options with every service, in one transaction.
+    """Store a practice's options with every service, and who did it, in one transaction.
 
     Raises:
         ValueError: the value of an option is invalid.
@@ -50,6 +51,8 @@ async def store_practice(
             if plugin.put_tenant is not None:
                 tenant = Tenant(practice, tenant_added_at, _options_of(plugin, options))
                 await plugin.put_tenant(connection, tenant)
+        given = " ".join(f"{name}={value}" for name, value in sorted(options.items()))
+        await record_acts(connection, [OperatorAct(practice, OperatorAction.PRACTICE_STORED.value, given)])
 
 
 def _options_of(plugin: Plugin, options: Mapping[str, str]) -> dict[str, str]:

@@ -35,6 +35,8 @@ def export(
     takes in: another installation with the same instruments, model and thresholds assesses them alike. Not in
     it are the directory, answers, settings, and a practice's own thresholds and statistics.
 
+    That it was exported, and by whom, is logged before (`rapport audit`).
+
     Examples:
 
       rapport export --practice my-practice --client c-17 --out c-17.json
@@ -43,10 +45,14 @@ def export(
 
       rapport send ratings.ndjson --history --key rpt_…     (at the other installation)
     """
+    from services.cli.admin.audit import OperatorAction, store_acts
     from services.cli.admin.export_client import export_client
     from services.cli.endpoints import find_endpoints
+    from services.runtime.process.cli_plugin import OperatorAct
 
     database = find_endpoints().database
+    action = OperatorAction.RATINGS_EXPORTED if client is None else OperatorAction.CLIENT_EXPORTED
+    asyncio.run(store_acts(database, [OperatorAct(practice, action.value, client=client)]))
     if client is None:
         with _opened(out) as file:
             lines = asyncio.run(_write_ratings(database, practice, file))

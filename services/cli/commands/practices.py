@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from services.runtime.http.credentials import ApiKey
+    from services.runtime.process.cli_plugin import OperatorAct
 
 practices = typer.Typer(
     no_args_is_help=True,
@@ -47,7 +50,8 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
     credentials = find_endpoints().credentials
     _store(practice, option or [])
     with changing_keys(credentials) as keys:
-        key = _key_for(keys, practice, network)
+        key, act = _key_for(keys, practice, network)
+    _log([act])
     if key is None:
         typer.echo(f"{practice} is added; the key of network {network} may act for it now.")
         return
@@ -91,10 +95,11 @@ def import_(
     for practice, row in zip(ids, rows, strict=True):
         _store(practice, [f"{name}={value}" for name, value in row.items() if value])
     with changing_keys(credentials) as keys:
-        issued = [_key_for(keys, practice, network) or "" for practice in ids]
+        issued = [_key_for(keys, practice, network) for practice in ids]
     typer.echo("practice_id,key")
-    for practice, key in zip(ids, issued, strict=True):
-        typer.echo(f"{practice},{key}")
+    for practice, (key, _) in zip(ids, issued, strict=True):
+        typer.echo(f"{practice},{key or ''}")
+    _log([act for _, act in issued])
 
 
 @practices.command(name="set")
@@ -146,8 +151,9 @@ def rotate(
 
       rapport practices rotate 1f2e3d4c --overlap 48
     """
+    from services.cli.admin.audit import OperatorAction, acts_on_key
     from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import rotate_key
+    from services.runtime.http.credentials import read_keys, rotate_key
 
     credentials = find_endpoints().credentials
     try:
@@ -158,6 +164,8 @@ def rotate(
     typer.echo(
         f"The new key is shown only once:\n\n  {new.secret}\n\nThe old key expires in {overlap} hours."
     )
+    (key,) = (key for key in read_keys(credentials) if key.key_id == new.key_id)
+    _log(acts_on_key(key, OperatorAction.KEY_ROTATED, f"after {key_id}, which ends in {overlap} hours"))
 
 
 @practices.command()
@@ -170,15 +178,17 @@ def revoke(
 
       rapport practices revoke 1f2e3d4c
     """
+    from services.cli.admin.audit import OperatorAction, acts_on_key
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.revocation import revoke_key
 
     try:
-        revoke_key(find_endpoints().credentials, key_id)
+        key = revoke_key(find_endpoints().credentials, key_id)
     except KeyError:
         typer.secho(f"No key has the id {key_id}; `rapport practices list` shows them.", err=True, fg="red")
         raise typer.Exit(2) from None
     typer.echo(f"The key {key_id} is deleted.")
+    _log(acts_on_key(key, OperatorAction.KEY_REVOKED))
 
 
 @practices.command()
@@ -191,8 +201,10 @@ def remove(practice: Practice) -> None:
 
       rapport practices remove my-practice
     """
+    from services.cli.admin.audit import OperatorAction
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.revocation import remove_tenant
+    from services.runtime.process.cli_plugin import OperatorAct
 
     deleted, reduced = remove_tenant(find_endpoints().credentials, practice)
     if not deleted and not reduced:
@@ -202,6 +214,12 @@ def remove(practice: Practice) -> None:
         typer.echo(f"The key {key_id} is deleted.")
     for key_id in reduced:
         typer.echo(f"The network key {key_id} may not act for {practice} any more.")
+    _log(
+        [
+            *(OperatorAct(practice, OperatorAction.KEY_REVOKED.value, f"key {one}") for one in deleted),
+            *(OperatorAct(practice, OperatorAction.GRANT_REMOVED.value, f"key {one}") for one in reduced),
+        ]
+    )
 
 
 @practices.command()
@@ -239,20 +257,34 @@ def _store(practice: str, words: list[str]) -> None:
         raise typer.Exit(2) from None
 
 
-def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> str | None:
+def _log(acts: "Sequence[OperatorAct]") -> None:
+    """Log what was done to keys; a key can be taken away while PostgreSQL is away, which is then said."""
+    from services.cli.admin.audit import store_acts
+    from services.cli.endpoints import find_endpoints
+
+    try:
+        asyncio.run(store_acts(find_endpoints().database, acts))
+    except BaseException:
+        typer.secho("This was done, but it is not in the audit log:", err=True, fg="red")
+        raise
+
+
+def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> "tuple[str | None, OperatorAct]":
     """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
+    from services.cli.admin.audit import OperatorAction
     from services.cli.admin.practices import SCOPES
     from services.runtime.http.credentials import new_key
+    from services.runtime.process.cli_plugin import OperatorAct
 
     for index, key in enumerate(keys):
         if network is not None and key.network and key.label == network:
             grants = (*(one for one in key.grants if one != practice), practice)
             keys[index] = key.model_copy(update={"grants": grants})
-            return None
+            return None, OperatorAct(practice, OperatorAction.GRANT_ADDED.value, f"key {key.key_id}")
     label = network or f"practice {practice}"
     key, issued = new_key([practice], SCOPES, network=network is not None, label=label)
     keys.append(key)
-    return issued.secret
+    return issued.secret, OperatorAct(practice, OperatorAction.KEY_ADDED.value, f"key {key.key_id}")
 
 
 def register(app: typer.Typer) -> None:

@@ -19,6 +19,7 @@ CLIENT_ROWS = {
     "response": _OF_DYADS,
     "blocked": _OF_CLIENT,
     "published_before": _OF_DYADS,
+    "audit": _OF_DYADS,
     "rejection": NAMES_CLIENT,
     "outbox": NAMES_CLIENT,
 }

@@ -50,7 +50,12 @@ _OF_DYADS = (
     ("published_before", "DELETE FROM detector.published_before WHERE dyad_id = ANY(%s)"),
     ("dyad", "DELETE FROM detector.dyad WHERE dyad_id = ANY(%s)"),
 )
+# The log still says that somebody was read about; an episode in `detail` is one of the dyad.
+_FORGET_IN_AUDIT = """
+UPDATE detector.audit SET dyad_id = NULL, detail = '' WHERE dyad_id = ANY(%s)
+"""
 _OF_PRACTICE = (
+    "audit",
     "therapist_name",
     "renewal",
     "model_activation",
@@ -93,6 +98,8 @@ class DetectorEraser:
         keys = list(keys_of.values()) + await self._erase_blocked(conn, scope, set(clients), erased)
         rows = await conn.execute("SELECT episode_id FROM detector.episode WHERE dyad_id = ANY(%s)", (dyads,))
         episodes = [episode for (episode,) in await rows.fetchall()]
+        done = await conn.execute(_FORGET_IN_AUDIT, (dyads,))
+        erased.note("detector.audit", done.rowcount)
         for statements, of in ((_OF_EPISODES, episodes), (_OF_DYADS, dyads)):
             for table, statement in statements:
                 await _delete(conn, table, statement, (of,), erased)

@@ -38,9 +38,12 @@ def export(
 ) -> None:
     """Write therapists' answers to a file."""
     from services.detector.files.label_file import write_labels
+    from services.detector.storage.audit_log import record_acts
     from services.detector.storage.responses import read_answers
+    from services.runtime.process.cli_plugin import OperatorAct
 
     async def read(conn: "Connection") -> list[tuple[object, ...]]:
+        await record_acts(conn, [OperatorAct(one, "answers-exported") for one in practice])
         return await read_answers(conn, practice)
 
     rows = run_with_database(read)

@@ -79,8 +79,10 @@ async def _read(
     conn: "Connection", practice: str, since: datetime | None
 ) -> "tuple[ObservedTime, list[Rated]]":
     from services.detector.preview.observed import ObservedTime
+    from services.detector.storage.audit_log import record_acts
     from services.detector.storage.practices import read_observed_time
     from services.detector.storage.ratings import read_of_practice
+    from services.runtime.process.cli_plugin import OperatorAct
     from services.runtime.process.errors import Halt
 
     found = await read_observed_time(conn, practice)
@@ -91,4 +93,5 @@ async def _read(
     if begin is None:
         raise Halt(f"{practice} has never observed: choose the time to look at with --since")
     until = live_from or datetime.now(UTC)
+    await record_acts(conn, [OperatorAct(practice, "observed-exported")])
     return ObservedTime(practice, begin, until), await read_of_practice(conn, practice)

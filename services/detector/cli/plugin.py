@@ -1,6 +1,6 @@
 """The detector's plugin for `rapport`: commands, options of a practice, and answers to `why` and `doctor`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +9,12 @@ from services.detector.cli.commands import register
 from services.detector.cli.table_checks import check
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
 from services.runtime.process.cli_plugin import (
+    AuditEntry,
     Connection,
     Eraser,
     KnownRecord,
     LogEnd,
+    OperatorAct,
     Plugin,
     StoredEvent,
     Tenant,
@@ -227,6 +229,20 @@ async def ratings_as_sent(conn: Connection, practice: str) -> AsyncIterator[byte
         yield body
 
 
+async def audit(conn: Connection, practice: str, client: str | None) -> list[AuditEntry]:
+    """Return who read what with a key, and what operators did; or only what concerns one client."""
+    from services.detector.storage import audit_log
+
+    return await audit_log.entries(conn, practice, client)
+
+
+async def record_acts(conn: Connection, acts: Sequence[OperatorAct]) -> None:
+    """Log what operators did."""
+    from services.detector.storage import audit_log
+
+    await audit_log.record_acts(conn, acts)
+
+
 def eraser(secret: bytes) -> Eraser:
     """Return what erases from the detector's tables."""
     from services.detector.cli.erasure import DetectorEraser
@@ -258,6 +274,8 @@ plugin = Plugin(
     register=register,
     put_tenant=put_tenant,
     trace=trace,
+    audit=audit,
+    record_acts=record_acts,
     check=check,
     known_records=known_records,
     forget_log_end=forget_log_end,

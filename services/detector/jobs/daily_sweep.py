@@ -27,13 +27,16 @@ from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import run
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.retention import Retention
 from services.runtime.process.clock import Clock
 from services.runtime.process.errors import Fault
 from services.runtime.process.log import describe, get_logger
 
 LOOP = "sweep"
 ROWS_PARTITION = 0
-"""The process that owns this partition renews the practices' thresholds and statistics."""
+"""The process that owns this partition renews the practices' thresholds and statistics, and deletes what is
+over."""
 
 # Clocks of replicas may differ by a day around midnight; a day further ahead is a clock's error.
 _DONE = "SELECT partition FROM detector.sweep WHERE day BETWEEN %s AND %s AND partition = ANY(%s)"
@@ -71,6 +74,7 @@ class DailySweep:
         metrics: DetectorMetrics,
         health: Health,
         clock: Clock,
+        retention: Retention,
         every_s: float,
         max_dyads: int,
     ) -> None:
@@ -79,6 +83,7 @@ class DailySweep:
         self._metrics = metrics
         self._health = health
         self._clock = clock
+        self._retention = retention
         self._every_s = every_s
         self._max_dyads = max_dyads
         self._stopping = asyncio.Event()
@@ -90,6 +95,7 @@ class DailySweep:
             self._health.beat(LOOP)
             try:
                 await self.sweep(self._clock.now().date())
+                await self._delete_what_is_over()
             except Fault as fault:
                 get_logger().warning("sweep-postponed", why=describe(fault))
             except Exception as error:
@@ -102,6 +108,15 @@ class DailySweep:
     async def stop(self) -> None:
         """Stop after the current transaction."""
         self._stopping.set()
+
+    async def _delete_what_is_over(self) -> None:
+        if ROWS_PARTITION not in self._consumer.owned_partitions(topics.SESSION_RATED.name):
+            return
+
+        async def transact(work: Callable[[Connection], Awaitable[None]]) -> None:
+            await self._consumer.transact(lambda tx: work(tx.conn))
+
+        await self._retention.run_when_due(transact, self._clock.now(), self._stopping.is_set)
 
     async def sweep(self, day: date) -> None:
         """Sweep the partitions of this process that were not swept on that day.

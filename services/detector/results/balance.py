@@ -35,7 +35,8 @@ class DeliveryCounts(BaseModel):
     blocked: int = 0
     """Those that wait until they can take effect; each will be one of the others."""
     erased: int = 0
-    """Those whose client, therapist or whole practice was erased after they were accepted."""
+    """Those whose client, therapist or whole practice was erased after they were accepted, and rejected ones
+    that are not kept any more."""
     rejected: dict[str, int]
     """By reason. A record that was published again counts by what came of that."""
 

@@ -9,18 +9,19 @@ from pydantic import BaseModel
 
 from schemas.events import Answer, EpisodeChanged, TrajectoryPoint
 from services.detector.results.dependencies import SCOPE, Pool
+from services.detector.storage.audit_log import ReadAction, log_read
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import Problem
-from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
 
 _COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
 closed_at, kept_back"""
 _PAGE = f"""
-SELECT e.xid::text, e.seq, {_COLUMNS} FROM detector.episode e
+SELECT e.xid::text, e.seq, dyad_id, {_COLUMNS} FROM detector.episode e
 WHERE practice_id = %(practice)s AND {paging.after("e")} ORDER BY {paging.order("e")} LIMIT %(limit)s
 """
-_ONE = f"SELECT {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
+_ONE = f"SELECT dyad_id, {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
 _CHANGES = "SELECT changed_at, data FROM detector.episode_change WHERE episode_id = %s ORDER BY revision"
 _ANSWERS = """
 SELECT answer_revision, answer, responded_at FROM detector.response
@@ -82,6 +83,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     @router.get("/episodes")
     async def episodes(
         practice: Tenant,
+        key_id: KeyId,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> EpisodePage:
@@ -91,11 +93,12 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
+            await log_read(conn, practice, key_id, ReadAction.EPISODES_READ, {row[2] for row in rows})
         last = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
-        return EpisodePage(episodes=[EpisodeSummary(**_fields(row[2:])) for row in rows], next=last)
+        return EpisodePage(episodes=[EpisodeSummary(**_fields(row[3:])) for row in rows], next=last)
 
     @router.get("/episodes/{episode_id}")
-    async def episode(practice: Tenant, episode_id: UUID) -> EpisodeDetail:
+    async def episode(practice: Tenant, key_id: KeyId, episode_id: UUID) -> EpisodeDetail:
         """Return one episode with all its changes."""
         async with pool.connection() as conn:
             row = await (await conn.execute(_ONE, (practice, episode_id))).fetchone()
@@ -103,9 +106,12 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
                 raise Problem(404, "Not found")
             changes = await (await conn.execute(_CHANGES, (episode_id,))).fetchall()
             answers = await (await conn.execute(_ANSWERS, (practice, episode_id))).fetchall()
+            await log_read(
+                conn, practice, key_id, ReadAction.EPISODE_READ, [row[0]], detail=f"episode {episode_id}"
+            )
         published = [PublishedChange(at=at, data=EpisodeChanged.model_validate(data)) for at, data in changes]
         return EpisodeDetail(
-            **_fields(row),
+            **_fields(row[1:]),
             changes=published,
             answers=[EpisodeAnswer(answer_revision=n, answer=a, at=at) for n, a, at in answers],
             trajectory=list(published[-1].data.trajectory) if published else [],

@@ -14,14 +14,15 @@ from services.detector.contracts import encode, unpack_numbers
 from services.detector.domain.outcomes import DeliveryOutcome
 from services.detector.published.events import published_assessment
 from services.detector.results.dependencies import SCOPE, Pool
+from services.detector.storage.audit_log import ReadAction, log_read
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import Connection
 
 _RATING = """
-SELECT r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id, r.session_id,
-    r.instrument, a.revision, a.numbers, a.flagged, a.step, a.episode_id
+SELECT d.dyad_id, r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id,
+    r.session_id, r.instrument, a.revision, a.numbers, a.flagged, a.step, a.episode_id
 FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
 LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id AND a.session_id = r.session_id
     AND a.instrument = r.instrument
@@ -103,7 +104,9 @@ def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) 
     router = tenant_router(credentials, SCOPE, prefix="/v1", tag="ratings")
 
     @router.get("/ratings/{rating_id}", response_model_exclude_none=True)
-    async def rating(practice: Tenant, rating_id: Annotated[str, Path(max_length=128)]) -> RatingStatus:
+    async def rating(
+        practice: Tenant, key_id: KeyId, rating_id: Annotated[str, Path(max_length=128)]
+    ) -> RatingStatus:
         """Return the state of one rating. `pending` means that it was not read yet, or never sent."""
         parameters = (practice, rating_id)
         async with pool.connection() as conn:
@@ -113,6 +116,8 @@ def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) 
             blocked = await (await conn.execute(_BLOCKED, parameters)).fetchall()
             erased = await _erased(conn, erasures, practice, rating_id)
             heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
+            if row is not None:
+                await log_read(conn, practice, key_id, ReadAction.RATING_READ, [row[0]])
         unsettled = [
             RatingDelivery(outcome=outcome, at=at, reason=why)
             for outcome, rows in ((DeliveryOutcome.REJECTED, rejections), (DeliveryOutcome.BLOCKED, blocked))
@@ -128,7 +133,7 @@ def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) 
                 read_until=_moment(heard) if last is None else None,
                 deliveries=unsettled,
             )
-        return _status_of(rating_id, row, [at for (at,) in duplicates], unsettled)
+        return _status_of(rating_id, row[1:], [at for (at,) in duplicates], unsettled)
 
     return router
 

@@ -14,9 +14,11 @@ from services.notifier.directory.store import Connection
 from services.notifier.domain.decision import NOTIFYING_REASONS, DecisionOutcome, DecisionReason
 from services.notifier.domain.delivery import DeliveryState
 from services.notifier.domain.mail_plan import DueReason
+from services.notifier.inbox.audit_log import log_decisions_read
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
-from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.process.clock import Clock
 
 SCOPE = "results:read"
 
@@ -60,13 +62,16 @@ class MessageBalance(BaseModel):
     """Changes that were held back from a channel, by reason."""
 
 
-def notification_router(pool: AsyncConnectionPool[Connection], credentials: CredentialStore) -> APIRouter:
+def notification_router(
+    pool: AsyncConnectionPool[Connection], credentials: CredentialStore, clock: Clock
+) -> APIRouter:
     """Return the routes for decisions and their counts."""
     router = tenant_router(credentials, SCOPE, prefix="/v1", tag="notifications")
 
     @router.get("/notifications")
     async def notifications(
         practice: Tenant,
+        key_id: KeyId,
         after: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> NotificationPage:
@@ -86,6 +91,8 @@ def notification_router(pool: AsyncConnectionPool[Connection], credentials: Cred
                 {"practice": practice, "limit": limit, **start.parameters},
             )
             found = await rows.fetchall()
+            if found:
+                await log_decisions_read(conn, practice, key_id, {row[2] for row in found}, clock.now())
         last = paging.encode_cursor(paging.Cursor(int(found[-1][0]), found[-1][1])) if found else None
         return NotificationPage(notifications=[_notification(row[2:]) for row in found], next=last)
 

@@ -21,7 +21,7 @@ from services.notifier.directory_changes import put_therapist, remove_therapist
 from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
-from services.runtime.http.tenant_auth import WITH_BODY, Tenant, tenant_router
+from services.runtime.http.tenant_auth import WITH_BODY, KeyId, Tenant, tenant_router
 from services.runtime.postgres.therapist_names import current_name
 from services.runtime.process.clock import Clock
 
@@ -76,7 +76,11 @@ def therapist_router(
         responses={201: {"model": StoredTherapist, "description": "Stored, and new"}, **WITH_BODY},
     )
     async def put(
-        therapist_id: TherapistReference, entry: TherapistEntry, practice: Tenant, response: Response
+        therapist_id: TherapistReference,
+        entry: TherapistEntry,
+        practice: Tenant,
+        key_id: KeyId,
+        response: Response,
     ) -> StoredTherapist:
         """Store how a therapist is reached, replacing any earlier entry: 201 for a new one, else 200.
 
@@ -89,8 +93,9 @@ def therapist_router(
             raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=errors)
         stored = to_therapist(practice, therapist_id, entry)
         async with pool.connection() as conn:
-            response.status_code = 201 if await put_therapist(conn, stored, clock.now()) else 200
+            is_new = await put_therapist(conn, stored, clock.now(), actor=f"key {key_id}")
             current = await current_name(conn, "notifier", practice, therapist_id)
+        response.status_code = 201 if is_new else 200
         stored = replace(stored, therapist_id=current)
         return _shown(stored)
 
@@ -105,13 +110,13 @@ def therapist_router(
         return _shown(found)
 
     @router.delete("/{therapist_id}", status_code=204)
-    async def delete(therapist_id: TherapistReference, practice: Tenant) -> None:
+    async def delete(therapist_id: TherapistReference, practice: Tenant, key_id: KeyId) -> None:
         """Remove a therapist: their sign-in links and sessions end at once, and mail that waits is cancelled.
 
         Items stay with the practice. A therapist who is stored again finds the own items again.
         """
         async with pool.connection() as conn:
-            removed = await remove_therapist(conn, practice, therapist_id, clock.now())
+            removed = await remove_therapist(conn, practice, therapist_id, clock.now(), actor=f"key {key_id}")
         if not removed:
             raise Problem(404, "Not found")
 

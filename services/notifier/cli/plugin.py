@@ -13,6 +13,7 @@ from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practice, put_practice
 from services.notifier.domain.mail_plan import MailHours
 from services.runtime.process.cli_plugin import (
+    AuditEntry,
     CheckResult,
     Connection,
     Eraser,
@@ -21,6 +22,7 @@ from services.runtime.process.cli_plugin import (
     Tenant,
     TraceLine,
     Verdict,
+    operator,
 )
 
 _SWITCH = {"on": True, "off": False}
@@ -160,7 +162,14 @@ async def rename_therapist(conn: Connection, practice: str, old: str, new: str) 
     """
     from services.notifier.directory_changes import rename
 
-    return await rename(conn, practice, old, new, datetime.now(UTC))
+    return await rename(conn, practice, old, new, datetime.now(UTC), actor=operator())
+
+
+async def audit(conn: Connection, practice: str, client: str | None) -> list[AuditEntry]:
+    """Return who viewed and read what, and who changed the directory; or only what concerns one client."""
+    from services.notifier.inbox.audit_log import entries
+
+    return await entries(conn, practice, client)
 
 
 async def check(conn: Connection) -> list[CheckResult]:
@@ -255,6 +264,7 @@ plugin = Plugin(
     register=register,
     put_tenant=put_tenant,
     trace=trace,
+    audit=audit,
     check=check,
     stored_events=stored_events,
     rename_therapist=rename_therapist,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.runtime.process.cli_plugin import subcommands
+from services.runtime.process.cli_plugin import operator, subcommands
 
 if TYPE_CHECKING:
     from services.notifier.domain.therapist import Therapist
@@ -111,9 +111,9 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
             )
             return 1
         for therapist in therapists:
-            new += await put_therapist(conn, therapist, now)
+            new += await put_therapist(conn, therapist, now, actor=operator())
         if replace:
-            removed = await remove_others(conn, practice, kept, now)
+            removed = await remove_others(conn, practice, kept, now, actor=operator())
     typer.echo(f"Stored {len(therapists)} therapists in the directory of {practice}; {new} of them are new.")
     if replace:
         typer.echo(f"Removed {removed} therapists who are not in the file.")

@@ -13,6 +13,7 @@ from services.notifier.directory.store import Connection
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import WorkerSettings
 from services.runtime.http.health import Health
+from services.runtime.postgres.retention import Retention
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.log import describe, get_logger
@@ -40,6 +41,7 @@ class DeliveryWorker:
         health: Health,
         clock: Clock,
         feeds: FeedWatch,
+        retention: Retention,
     ) -> None:
         self._queue = queue
         self.jobs = jobs
@@ -49,6 +51,7 @@ class DeliveryWorker:
         self._health = health
         self._clock = clock
         self._feeds = feeds
+        self.retention = retention
         self._stopped = asyncio.Event()
         health.set_bad(CHECK, "starting")
 
@@ -102,11 +105,16 @@ class DeliveryWorker:
             delete_jobs="always",
         )
 
+    async def _transact(self, work: Callable[[Connection], Awaitable[None]]) -> None:
+        async with self._pool.connection() as conn:
+            await work(conn)
+
     async def _sweep(self) -> None:
         while not self._stopped.is_set():
             self._health.beat(LOOP)
             taken_up = await self._queue.sweep(self._pool, _STALLED_AFTER_S, self._clock.now())
             await self._feeds.look(self._clock.now())
+            await self.retention.run_when_due(self._transact, self._clock.now(), self._stopped.is_set)
             async with self._pool.connection() as conn:
                 await self._metrics.measure(conn, self._clock.now())
             self._health.set_good(CHECK)

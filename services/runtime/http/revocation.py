@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from services.runtime.http.credentials import changing_keys, index_of
+from services.runtime.http.credentials import ApiKey, changing_keys, index_of
 
 
-def revoke_key(path: Path, key_id: str) -> None:
-    """Delete a key.
+def revoke_key(path: Path, key_id: str) -> ApiKey:
+    """Delete a key, and return it.
 
     Raises:
         KeyError: there is no such key.
     """
     with changing_keys(path) as keys:
-        del keys[index_of(keys, key_id)]
+        return keys.pop(index_of(keys, key_id))
 
 
 def remove_tenant(path: Path, tenant: str) -> tuple[list[str], list[str]]:

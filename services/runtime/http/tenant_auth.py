@@ -50,6 +50,7 @@ def tenant_router(credentials: CredentialStore, scope: str, *, prefix: str, tag:
                     headers.get("authorization"), headers.get("rapport-practice"), scope
                 )
                 request.state.tenant = grant.tenant
+                request.state.key_id = grant.key_id
                 return await handle(request)
 
             return authenticate
@@ -70,3 +71,12 @@ def _tenant(
 
 Tenant = Annotated[str, Depends(_tenant)]
 """The tenant for which a request to a `tenant_router` may act."""
+
+
+def _key_id(request: Request) -> str:
+    key_id: str = request.state.key_id
+    return key_id
+
+
+KeyId = Annotated[str, Depends(_key_id)]
+"""The id of the key that a request to a `tenant_router` was sent with; it is nothing secret."""

@@ -3,6 +3,7 @@
 The command line imports no service: an installed service adds its own commands and checks.
 """
 
+import getpass
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,6 +108,33 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorAct:
+    """What an operator did by a command; nothing in `detail` names a client."""
+
+    tenant: str
+    action: str
+    detail: str = ""
+    client: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what, and when; `about` names an item, a dyad or a therapist by its id."""
+
+    at: datetime
+    actor: str
+    action: str
+    about: str
+    detail: str
+    database_role: str
+
+
+def operator() -> str:
+    """Return who runs this command, as the machine knows them (`LOGNAME`, or else the user)."""
+    return f"operator {getpass.getuser()}"
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureScope:
     """Whose data is erased: one client's, one therapist's, or all of a tenant's."""
 
@@ -165,6 +193,10 @@ class Plugin:
     """Stores a tenant's options, idempotently. Raises ValueError on an invalid option."""
     trace: Callable[[Connection, str, str], Awaitable[list[TraceLine]]] | None = None
     """Returns the events of a piece of work, given its tenant and id, oldest first."""
+    audit: Callable[[Connection, str, str | None], Awaitable[list[AuditEntry]]] | None = None
+    """Returns who did what of a tenant, or only what concerns one client, oldest first."""
+    record_acts: Callable[[Connection, Sequence[OperatorAct]], Awaitable[None]] | None = None
+    """Adds what operators did to the service's audit log."""
     check: Callable[[Connection], Awaitable[list[CheckResult]]] | None = None
     """Checks this service's tables for `rapport doctor`."""
     known_records: Callable[[Connection, LogEnd], Awaitable[list[KnownRecord]]] | None = None

@@ -12,6 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.runtime.process.errors import Halt
 
 Seconds = Annotated[float, Field(gt=0)]
+AuditDays = Annotated[int, Field(ge=366)]
+AUDIT_DAYS = 1_096
+"""Three years, the usual period of limitation."""
+RejectionDays = Annotated[int, Field(ge=45)]
+REJECTION_DAYS = 365
+"""Longer than any topic keeps a record, so that nothing is rejected once more at a replay."""
 _SHORTEST_SECRET_BYTES = 32
 
 

@@ -10,6 +10,7 @@ from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.metrics import DetectorMetrics
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.retention import Retention
 from services.runtime.process.metrics import Metrics
 from tests.support.clock import ManualClock
 from tests.support.detector.batch_driver import NOW, PARTITIONS, DetectorDriver, body
@@ -50,6 +51,7 @@ def sweep_of(
         metrics=metrics or DetectorMetrics(CollectorRegistry()),
         health=Health(clock, Metrics("detector")),
         clock=clock,
+        retention=Retention("detector", (), CollectorRegistry()),
         every_s=60,
         max_dyads=max_dyads,
     )

@@ -1,8 +1,15 @@
 """A client is erased from every table, at once and for every later replay; the balance stays true."""
 
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
+from schemas import topics
 from services.cli.admin.erase import erase, list_erasures
+from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.process.cli_plugin import ErasureScope
 from services.runtime.process.errors import Halt
@@ -112,10 +119,48 @@ async def test_a_rating_accepted_later_begins_a_new_history(practice: SeededPrac
     practice.detector.now = NOW + LATER
     await practice.detector.rate(practice.gone.sent(-1, GOOD))
     assert await practice.detector.rows(
-        "SELECT d.history_revision, a.revision, a.step FROM detector.dyad d JOIN detector.assessment a"
-        " USING (dyad_id) WHERE d.client_id = 'client-gone'"
-    ) == [(1, 1, "")]
+        "SELECT d.history_revision, a.revision > 1000000, a.step FROM detector.dyad d"
+        " JOIN detector.assessment a USING (dyad_id) WHERE d.client_id = 'client-gone'"
+    ) == [(1, True, "")]
     assert await broken(practice.detector.conn) == {}
+
+
+async def test_nobody_takes_the_revisions_of_a_client_who_returns_for_old_ones(
+    practice: SeededPractice,
+) -> None:
+    def events(records: Sequence[Record | Outgoing]) -> list[dict[str, Any]]:
+        # Among them is one record that was cut off.
+        return [json.loads(one.value) for one in records if one.value and one.value.endswith(b"}")]
+
+    def newest(records: Sequence[Record | Outgoing], topic: str) -> dict[str, int]:
+        data = [one["data"] for one in events(records) if one["type"] == topic]
+        return {one.get("episode_id") or one["session_id"]: one["revision"] for one in data}
+
+    deliveries_of = "SELECT delivery_id FROM notifier.delivery WHERE therapist_id = 't-1'"
+    before = await practice.notifier.rows(deliveries_of)
+    await erase_client(practice)
+    practice.detector.now = NOW + LATER
+    published = await practice.detector.rate(
+        *(
+            practice.gone.sent(week, marks, session_at=NOW + LATER + timedelta(weeks=week))
+            for week, marks in ((-4, GOOD), (-3, GOOD), (-2, GOOD), (-1, LOW))
+        )
+    )
+    for topic in (topics.ASSESSED.name, topics.EPISODE_CHANGED.name):
+        old, new = newest(practice.gone.published, topic), newest(published, topic)
+        assert new
+        assert [one for one in new if new[one] <= old.get(one, 0)] == []
+        assert old.keys() & new.keys(), "they send the same sessions again"
+    ids = [{one["id"] for one in events(records)} for records in (published, practice.gone.published)]
+    assert ids[0] & ids[1] == set()
+    # They are told of again, and receivers that drop what they have had do not drop it.
+    await practice.notifier.handle_records(
+        [Record(one.topic, 0, 90_000 + n, 0, one.key, one.value) for n, one in enumerate(published)]
+    )
+    assert await practice.notifier.rows("SELECT true FROM notifier.item WHERE client_id = 'client-gone'")
+    after = await practice.notifier.rows(deliveries_of)
+    assert after
+    assert set(after) & set(before) == set()
 
 
 async def test_waiting_messages_are_not_sent(practice: SeededPractice) -> None:

@@ -104,7 +104,7 @@ async def test_a_change_in_the_topic_becomes_a_mail_and_its_answer_a_record(
     process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        await put_therapist(conn, THERAPIST, NOW)
+        await put_therapist(conn, THERAPIST, NOW, actor="a test")
     async with producer(backend) as detector:
         for event in (
             HeartbeatSent(partition=PARTITION, minute=NOW, sent_at=NOW, risk=0.5, expected_risk=0.5),
@@ -133,7 +133,7 @@ async def test_a_notifier_that_was_killed_goes_on_and_tells_nobody_twice(
     process: ChildProcess, backend: Backend, database_url: str, mail_server: MailServer
 ) -> None:
     async with await psycopg.AsyncConnection.connect(database_url) as conn:
-        await put_therapist(conn, THERAPIST, NOW)
+        await put_therapist(conn, THERAPIST, NOW, actor="a test")
     async with producer(backend) as detector:
         for number in range(40):
             record = record_of(changed(episode=f"e-{number}", client=f"c-{number}"))

@@ -109,7 +109,7 @@ async def test_a_link_ends_with_the_access_of_its_therapist(
 ) -> None:
     token = await share(browser)
     async with await AsyncConnection.connect(notifier.url) as conn:
-        await remove_therapist(conn, "north", "t-1", notifier.clock.now())
+        await remove_therapist(conn, "north", "t-1", notifier.clock.now(), actor="a test")
     await notifier.add_therapist()
     assert (await opened(notifier, token)).status_code == 410
 

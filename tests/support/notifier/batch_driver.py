@@ -136,7 +136,7 @@ class NotifierDriver:
         }
         therapist = Therapist(**{**values, **fields})
         async with await AsyncConnection.connect(self.url) as conn:
-            await put_therapist(conn, therapist, self.clock.now())
+            await put_therapist(conn, therapist, self.clock.now(), actor="a test")
         return therapist
 
     async def set_practice(self, practice: PracticeOptions) -> None:

@@ -12,6 +12,7 @@ from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.retention import Retention
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.wrong_settings import wrong_settings
 from tests.support.clock import ManualClock
@@ -46,6 +47,7 @@ async def test_the_sweep_looks_again_after_its_pause_and_not_before() -> None:
         metrics=DetectorMetrics(CollectorRegistry()),
         health=Health(clock, Metrics("detector")),
         clock=clock,
+        retention=Retention("detector", (), CollectorRegistry()),
         every_s=45,
         max_dyads=1,
     )

@@ -11,6 +11,7 @@ from services.detector.domain.dyad_work import Arrival, DyadWork
 from services.detector.domain.episode_changes import Decision
 from services.detector.domain.outcomes import BlockReason
 from services.detector.storage.blocked import position, read_until
+from services.detector.storage.erased import read_erased
 from services.detector.storage.practices import read_practices
 from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.detector.stream.stages.decode import take_up
@@ -33,6 +34,9 @@ _READ = """
 SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision, revision_floor,
     EXISTS (SELECT FROM detector.published_before p WHERE p.dyad_id = d.dyad_id)
 FROM detector.dyad d WHERE dyad_id = ANY(%b::uuid[])
+"""
+_RAISE_FLOOR = """
+UPDATE detector.dyad SET revision_floor = %s WHERE dyad_id = %s
 """
 
 MOST_REFOLDED = 5_000
@@ -61,6 +65,7 @@ async def lock(batch: Batch, tools: Tools) -> None:
     if dyads:
         await _lock(conn, dyads)
         await _read(conn, batch.dyads)
+        await _count_on_after_erasure(conn, batch.dyads, tools)
     if batch.records and (refolds := {one.dyad.id for one in batch.arrivals if _refolds_much(one)}):
         batch.block(refolds, BlockReason.MANY_SESSIONS)
     elif batch.takes_all_before:
@@ -110,6 +115,20 @@ async def _lock(conn: Connection, dyads: Sequence[DyadWork]) -> None:
             ints([d.partition for d in dyads]),
         ),
     )
+
+
+async def _count_on_after_erasure(conn: Connection, dyads: Mapping[DyadId, DyadWork], tools: Tools) -> None:
+    """Let the revisions of those who return after an erasure be higher than those published before it.
+
+    Nothing of what was erased is kept, so it is the number of minutes from 1970 to the erasure: no rating is
+    assessed anew, and no episode changes, once a minute for years.
+    """
+    new = {id_: one.who for id_, one in dyads.items() if not one.history_revision and not one.revision_floor}
+    if not new or await tools.erasures.newest(conn) is None:
+        return
+    for id_, until in (await read_erased(conn, tools.erasures, new)).items():
+        dyads[id_].revision_floor = int(until.timestamp()) // 60
+        await conn.execute(_RAISE_FLOOR, (dyads[id_].revision_floor, id_))
 
 
 async def _read(conn: Connection, dyads: Mapping[DyadId, DyadWork]) -> None:
