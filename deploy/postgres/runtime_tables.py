@@ -97,6 +97,19 @@ _DROP_HALTS = """
 DROP TABLE {schema}.halt;
 ALTER TABLE {schema}.applied DROP COLUMN last_timestamp_ms, DROP COLUMN last_crc;
 """
+_SET_ASIDE = """
+-- Places in the log that an operator looked at after a halt: what cannot be processed there is rejected with
+-- its reason and does not count for the fuse.
+CREATE TABLE {schema}.set_aside (
+    cluster_id text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    from_offset bigint NOT NULL,
+    next_offset bigint NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (cluster_id, topic, partition, from_offset)
+);
+"""
 _UNACCOUNTED = """
 -- Records below the applied offset that have no outcome: missing in the log, or passed over by a stage. In
 -- operation there are no rows, so that the reconciliation costs nothing.
@@ -213,6 +226,15 @@ def drop_halts(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _DROP_HALTS.format(schema=_plain(schema))
+
+
+def add_set_aside(schema: str) -> str:
+    """Return the SQL that creates the table of places that an operator let be set aside in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _SET_ASIDE.format(schema=_plain(schema))
 
 
 def add_unaccounted(schema: str) -> str:

@@ -11,6 +11,8 @@ from services.runtime.kafka.client_options import client_options
 from services.runtime.kafka.record import Record
 from services.runtime.process.settings import KafkaSettings
 
+_AT_ONCE = 500
+
 
 class _Envelope(msgspec.Struct):
     id: str
@@ -36,6 +38,19 @@ class LogReader:
         """Return the record at this offset, or the next one if there is none; it must be within the log."""
         self._consumer.seek(self._partition, offset)
         return _record(await self._consumer.getone())
+
+    async def records(self, first: int, last: int) -> AsyncIterator[Record]:
+        """Yield the records of these offsets that the log holds."""
+        begin, end = await self.offsets()
+        offset, after = max(first, begin), min(last + 1, end)
+        if offset < after:
+            self._consumer.seek(self._partition, offset)
+        while offset < after:
+            found = await self._consumer.getmany(timeout_ms=1000, max_records=_AT_ONCE)
+            for record in found.get(self._partition, ()):
+                offset = record.offset + 1
+                if offset <= after:
+                    yield _record(record)
 
     async def event_ids(self) -> set[str]:
         """Return the id of every event in the partition."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -24,6 +25,11 @@ PUBLISH_DEADLINE_S = 4.0
 _Practice = Annotated[str | None, typer.Option(help="Only records of this practice.")]
 _Reason = Annotated[str | None, typer.Option(help="Only records rejected for this reason.")]
 _Service = Annotated[str | None, typer.Option(help="Only this service: detector or notifier.")]
+
+_Topic = Annotated[str, typer.Option("--topic", help="The topic that the halt names.")]
+_Partition = Annotated[int, typer.Option("--partition", min=0, help="The partition that the halt names.")]
+_From = Annotated[int, typer.Option("--from", min=0, help="The first offset.")]
+_To = Annotated[int, typer.Option("--to", min=0, help="The last offset.")]
 
 
 @rejected.command(name="list")
@@ -99,6 +105,73 @@ def show(
 
 
 @rejected.command()
+def peek(
+    topic: _Topic,
+    partition: _Partition,
+    first: _From,
+    last: _To,
+    value: Annotated[
+        bool, typer.Option("--value", help="Print the records' bytes too; they may hold a client's marks.")
+    ] = False,
+) -> None:
+    """Show records of the log, and whether the services that read this topic can read them; change nothing.
+
+    Example:
+
+      rapport rejected peek --topic alliance.session-rated.v1 --partition 3 --from 1200 --to 1210
+    """
+    from services.cli.admin.set_aside import Places
+    from services.cli.admin.set_aside import peek as find
+
+    places = Places(_known(topic), partition, first, last)
+
+    async def show_all() -> int:
+        from services.cli.endpoints import find_endpoints
+
+        count = 0
+        async for one in find(find_endpoints(), places):
+            record, count = one.record, count + 1
+            at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC)
+            size = "no value" if record.value is None else f"{len(record.value)} bytes"
+            typer.echo(f"{topic}/{partition}/{record.offset}, {at:%Y-%m-%d %H:%M:%S} UTC, {size}")
+            for service, why in one.unreadable.items():
+                typer.echo(f"  {service}: {why or 'can be read'}")
+            if value:
+                typer.echo((record.value or b"").decode(errors="backslashreplace"))
+        return count
+
+    if not asyncio.run(show_all()):
+        typer.echo("The log holds no record there.")
+        raise typer.Exit(1)
+
+
+@rejected.command(name="set-aside")
+def set_aside(topic: _Topic, partition: _Partition, first: _From, last: _To) -> None:
+    """Let a consumer that the fuse halted go on: what is bad at these offsets is rejected, however much.
+
+    It needs no restart. A service that is halted there reads on within seconds. It processes the good
+    records, and keeps each bad one with its bytes and its reason: `rapport rejected list` and `show` show
+    them, and `replay` publishes them again. Bad records behind these offsets count for the fuse.
+
+    Example:
+
+      rapport rejected set-aside --topic alliance.session-rated.v1 --partition 3 --from 1200 --to 1210
+    """
+    from services.cli.admin.set_aside import NothingToSetAside, Places
+    from services.cli.admin.set_aside import set_aside as let_set_aside
+    from services.cli.endpoints import find_endpoints
+
+    places = Places(_known(topic), partition, first, last)
+    try:
+        services = asyncio.run(let_set_aside(find_endpoints(), places))
+    except NothingToSetAside as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from None
+    for service in services:
+        typer.echo(f"{service} goes on in {topic}/{partition} and rejects what is bad up to offset {last}.")
+
+
+@rejected.command()
 def replay(
     practice: _Practice = None,
     reason: _Reason = None,
@@ -137,6 +210,15 @@ def replay(
             typer.echo(f"{name}: {number} {verb}: {why}")
     if not any(done.values()):
         typer.echo("There is nothing to publish again.")
+
+
+def _known(topic: str) -> str:
+    from schemas.topics import ALL
+
+    names = [one.name for one in ALL]
+    if topic not in names:
+        raise typer.BadParameter(f"expected one of {', '.join(names)}", param_hint="--topic")
+    return topic
 
 
 def _in_each(

@@ -8,6 +8,7 @@ from services.detector.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.detector.cli.commands import register
 from services.detector.cli.table_checks import check
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
+from services.runtime.kafka.record import Record
 from services.runtime.process.cli_plugin import (
     AuditEntry,
     Connection,
@@ -188,6 +189,13 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     return lines
 
 
+def why_unreadable(topic: str, key: bytes | None, value: bytes | None) -> str | None:
+    """Return why the detector cannot read a record; None if it can."""
+    from services.detector.stream.stages import decode
+
+    return decode.why_unreadable(Record(topic, 0, 0, 0, key, value))
+
+
 async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
     """Return the ratings and duplicates of a log, from an offset on."""
     from services.detector.storage import lost_log
@@ -277,6 +285,7 @@ plugin = Plugin(
     audit=audit,
     record_acts=record_acts,
     check=check,
+    why_unreadable=why_unreadable,
     known_records=known_records,
     forget_log_end=forget_log_end,
     stored_events=stored_events,

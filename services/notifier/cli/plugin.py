@@ -147,6 +147,19 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     return lines
 
 
+def why_unreadable(topic: str, key: bytes | None, value: bytes | None) -> str | None:
+    """Return why the notifier cannot read a record; None if it can."""
+    from services.notifier.stages.decode import decode_record
+    from services.runtime.kafka.record import Record
+    from services.runtime.process.errors import Reject
+
+    try:
+        decode_record(Record(topic, 0, 0, 0, key, value))
+    except Reject as reject:
+        return str(reject)
+    return None
+
+
 async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
     """Return the answers that were published since a time, as they were published."""
     from services.notifier.cli import stored_responses
@@ -266,6 +279,7 @@ plugin = Plugin(
     trace=trace,
     audit=audit,
     check=check,
+    why_unreadable=why_unreadable,
     stored_events=stored_events,
     rename_therapist=rename_therapist,
     client_rows=CLIENT_ROWS,

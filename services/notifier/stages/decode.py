@@ -58,7 +58,7 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
     batch = DecodedBatch([], [])
     for record in records:
         try:
-            found = _decode(record)
+            found = decode_record(record)
         except Reject as reject:
             tx.reject(record, reject)
             continue
@@ -112,7 +112,12 @@ def _subjects(about: AllianceAssessed | EpisodeChanged) -> tuple[Subject, ...]:
     return erasure_subjects(about.practice_id, about.therapist_id, about.client_id)
 
 
-def _decode(record: Record) -> PlannedNotification | AllianceAssessedEvent:
+def decode_record(record: Record) -> PlannedNotification | AllianceAssessedEvent:
+    """Return what a record tells.
+
+    Raises:
+        Reject: it is not an event of this system, or not allowed on its topic.
+    """
     if record.key is None or record.value is None or len(record.key) > MAX_KEY_BYTES:
         detail = f"a record needs a value and a key of at most {MAX_KEY_BYTES} bytes"
         raise Reject("undecodable", detail, counts_for_fuse=True)

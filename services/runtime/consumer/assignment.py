@@ -1,6 +1,6 @@
 """Tracks which partitions this process owns, under which epoch, and how far each has been applied."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.outbox.halts import HaltReason
@@ -32,6 +32,8 @@ class Assignment:
         self.fenced: frozenset[TopicPartition] = frozenset()
         self.halted: dict[TopicPartition, tuple[HaltReason, str]] = {}
         """The assigned partitions that an operator must repair, each with the reason and what to do."""
+        self.set_aside: Mapping[TopicPartition, Sequence[range]] = {}
+        """The offsets at which an operator has bad records set aside, whatever their number."""
         self.generation = 0
 
     @property
@@ -118,6 +120,10 @@ class Assignment:
         self.fenced |= frozenset(partitions)
         self._forget_positions(self.fenced)
         self._metrics.fenced_partitions.set(len(self.fenced))
+
+    def is_set_aside(self, partition: TopicPartition, offset: int) -> bool:
+        """Return whether an operator has a record set aside if it is bad."""
+        return any(offset in places for places in self.set_aside.get(partition, ()))
 
     def owned(self, topic: str) -> frozenset[int]:
         """Return the numbers of the prepared partitions of a topic."""

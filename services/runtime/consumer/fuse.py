@@ -12,18 +12,12 @@ from services.runtime.process.settings import FuseSettings
 
 _WINDOW = 1_000
 
-FUSE_ADVICE = (
-    "look at the newest rejections and correct the program or its input; to reject them all, restart with "
-    "RAPPORT_FUSE_IN_A_ROW and RAPPORT_FUSE_OF_LAST_1000 raised"
-)
-
 
 class FuseBlown(Halt):
     """Too many records could not be processed; `at` is the index of the one that was too many."""
 
     def __init__(self, problem: str, *, at: int, in_a_row: int, share: float) -> None:
-        super().__init__(f"{problem}: {FUSE_ADVICE}")
-        self.problem = problem
+        super().__init__(problem)
         self.at = at
         self.in_a_row = in_a_row
         self.share = share
@@ -42,7 +36,7 @@ class Fuse:
         """Check, before a commit, whether these records would blow the fuse; count nothing.
 
         Raises:
-            FuseBlown: they would; the message says what to do.
+            FuseBlown: they would.
         """
         trial = Fuse(self._limits)
         trial._window.extend(self._window)

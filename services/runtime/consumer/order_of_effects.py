@@ -9,7 +9,7 @@ docs/flow.md says what happens when the process dies between any two of them.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.runtime.consumer.assignment import Assignment
-from services.runtime.consumer.fuse import FUSE_ADVICE, Fuse, FuseBlown
+from services.runtime.consumer.fuse import Fuse, FuseBlown
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
 from services.runtime.consumer.verdict import verdict
 from services.runtime.kafka.record import Record, TopicPartition
@@ -199,8 +199,13 @@ class OrderOfEffects:
 
         def check_fuse(tx: Transaction) -> None:
             if tx.bad_records:
-                bad[:] = [(r.topic, r.partition, r.offset) in tx.bad_records for r in records]
-            self._check_fuse(records, bad)
+                counted = {
+                    place
+                    for place in tx.bad_records
+                    if not self._assignment.is_set_aside(place[:2], place[2])
+                }
+                bad[:] = [(r.topic, r.partition, r.offset) in counted for r in records]
+            self._check_fuse(records, bad, tx)
 
         applied = self._assignment.stored
         stored = {partition: applied[partition] for partition in last if partition in applied}
@@ -217,17 +222,26 @@ class OrderOfEffects:
         # A batch that is halved many times takes long without being stuck.
         self._report_progress()
 
-    def _check_fuse(self, records: Sequence[Record], bad: Sequence[bool]) -> None:
+    def _check_fuse(self, records: Sequence[Record], bad: Sequence[bool], tx: Transaction) -> None:
         try:
             self._fuse.check(bad)
         except FuseBlown as blown:
             last = records[blown.at]
             self._metrics.fuse_in_a_row.set(blown.in_a_row)
             self._metrics.fuse_share.set(blown.share)
-            place = f"{blown.problem}, the last at offset {last.offset}: {FUSE_ADVICE}"
-            first = next(r for r in records if (r.topic, r.partition) == (last.topic, last.partition))
+            partition = last.topic, last.partition
+            first = next(r.offset for r in records if (r.topic, r.partition) == partition)
+            why = next(
+                r for r in tx.rejections if (r.topic, r.partition, r.offset) == (*partition, last.offset)
+            )
             raise PartitionHalted(
-                (last.topic, last.partition), HaltReason.FUSE, place, next_offset=first.offset
+                partition,
+                HaltReason.FUSE,
+                f"{blown}, the last at offset {last.offset} ({why.reason}: {why.detail})",
+                next_offset=first,
+                todo=f"look with `rapport rejected peek --topic {last.topic} --partition {last.partition}"
+                f" --from {first} --to {last.offset}`, then go on with `rapport rejected set-aside` and the"
+                " same options",
             ) from None
 
     async def _publish(self, *, first_alone: bool = True) -> None:

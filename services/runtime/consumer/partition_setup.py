@@ -106,6 +106,7 @@ async def halt_partitions(
 async def _read_halted(connection: Connection, assignment: Assignment, committer: Committer) -> None:
     async with connection.transaction():
         rows = await committer.halts.read(connection, committer.cluster_id)
+        assignment.set_aside = await committer.halts.read_set_aside(connection, committer.cluster_id)
     halted: dict[TopicPartition, tuple[HaltReason, str]] = {
         row.partition: (row.reason, row.detail) for row in rows if row.partition in assignment.assigned
     }

@@ -26,13 +26,22 @@ class HaltReason(StrEnum):
 
 
 class PartitionHalted(Halt):
-    """One partition must not be read until an operator has repaired it; the others go on."""
+    """One partition must not be read until an operator has repaired it; the others go on.
+
+    `todo` says what the operator does.
+    """
 
     def __init__(
-        self, partition: TopicPartition, reason: HaltReason, problem: str, *, next_offset: int
+        self,
+        partition: TopicPartition,
+        reason: HaltReason,
+        problem: str,
+        *,
+        next_offset: int,
+        todo: str = REPAIR,
     ) -> None:
         topic, number = partition
-        super().__init__(f"{topic}/{number}: {problem}; {REPAIR}")
+        super().__init__(f"{topic}/{number}: {problem}; {todo}")
         self.partition = partition
         self.reason = reason
         self.next_offset = next_offset
@@ -82,6 +91,36 @@ class HaltStore:
             HaltedPartition(cluster, (topic, number), HaltReason(reason), detail, offset, at)
             async for cluster, topic, number, reason, detail, offset, at in cursor
         ]
+
+    async def let_set_aside(self, connection: Connection, halt: HaltedPartition, places: range) -> None:
+        """Let a partition be read again, and what is bad at these offsets not count for the fuse."""
+        topic, number = halt.partition
+        await connection.execute(
+            f"""
+            INSERT INTO {self._schema}.set_aside AS known
+                (cluster_id, topic, partition, from_offset, next_offset)
+            VALUES (%s, %s, %s, %s, %s) ON CONFLICT (cluster_id, topic, partition, from_offset)
+            DO UPDATE SET next_offset = greatest(known.next_offset, EXCLUDED.next_offset)
+            """,
+            (halt.cluster_id, topic, number, places.start, places.stop),
+        )
+        await self.delete(connection, halt)
+
+    async def read_set_aside(
+        self, connection: Connection, cluster_id: str
+    ) -> dict[TopicPartition, list[range]]:
+        """Return the offsets, by partition, at which bad records do not count for the fuse."""
+        cursor = await connection.execute(
+            f"""
+            SELECT topic, partition, from_offset, next_offset FROM {self._schema}.set_aside
+            WHERE cluster_id = %s ORDER BY 1, 2, 3
+            """,
+            (cluster_id,),
+        )
+        found: dict[TopicPartition, list[range]] = {}
+        async for topic, number, first, after in cursor:
+            found.setdefault((topic, number), []).append(range(first, after))
+        return found
 
     async def delete(self, connection: Connection, halt: HaltedPartition) -> None:
         """Let a partition be read again."""

@@ -22,8 +22,8 @@ NAMES_CLIENT = " AND ".join(_NAMES.format(name) for name in ("practice", "client
 """The condition by which records about one client are found among stored ones, as the services write them."""
 RUNTIME_TABLES = frozenset(
     {
-        "heartbeat", "therapist_name", "cluster", "applied", "epoch", "halt", "unaccounted", "published",
-        "erasure", "erased",
+        "heartbeat", "therapist_name", "cluster", "applied", "epoch", "halt", "set_aside", "unaccounted",
+        "published", "erasure", "erased",
     }
 )  # fmt: skip
 """The tables that every service keeps and that hold nothing on a client."""
@@ -199,6 +199,9 @@ class Plugin:
     """Adds what operators did to the service's audit log."""
     check: Callable[[Connection], Awaitable[list[CheckResult]]] | None = None
     """Checks this service's tables for `rapport doctor`."""
+    why_unreadable: Callable[[str, bytes | None, bytes | None], str | None] | None = None
+    """Returns why the service cannot read a record of this topic, key and value, without quoting it; None if
+    it can."""
     known_records: Callable[[Connection, LogEnd], Awaitable[list[KnownRecord]]] | None = None
     """Returns the records of a log, from an offset on, whose places the service stores."""
     forget_log_end: Callable[[Connection, LogEnd, str], Awaitable[list[str]]] | None = None

@@ -15,7 +15,7 @@ COMMANDS = (
     ("demo",), ("up",), ("send",), ("why",), ("audit",), ("doctor",), ("migrate",),
     ("practices", "add"), ("practices", "import"), ("practices", "set"), ("practices", "rotate"),
     ("practices", "list"), ("practices", "options"), ("practices", "status"),
-    ("halts", "list"), ("halts", "repair"),
+    ("halts", "list"), ("halts", "repair"), ("rejected", "peek"), ("rejected", "set-aside"),
     ("topics", "apply"), ("topics", "check"), ("topics", "adopt-cluster"),
     ("schemas", "export"), ("schemas", "check"),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from services.detector.cli.plugin import plugin
 from services.detector.model.artefact import load
 from services.detector.storage.model_activations import activate
 from services.runtime.process.cli_plugin import Tenant
-from tests.support.detector.batch_driver import NOW, DetectorDriver, body
+from tests.support.detector.batch_driver import NOW, DetectorDriver, body, record_of
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
@@ -246,3 +246,11 @@ def test_score_takes_statistics_from_a_file_or_none(
     done = CliRunner().invoke(rapport, ["score", "in.csv", "--out", "out.csv", "--statistics", given])
     assert done.exit_code == exit_code, done.output
     assert (tmp_path / "out.csv").exists() is (exit_code == 0)
+
+
+def test_the_plugin_says_why_a_record_cannot_be_read_without_quoting_it() -> None:
+    record = record_of(body(0, GOOD), 0)
+    assert plugin.why_unreadable is not None
+
+    assert plugin.why_unreadable(record.topic, record.key, record.value) is None
+    assert plugin.why_unreadable(record.topic, record.key, b"no event") == "undecodable: is not JSON"

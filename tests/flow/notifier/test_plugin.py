@@ -8,10 +8,10 @@ import typer
 from psycopg import AsyncConnection
 from typer.testing import CliRunner, Result
 
-from services.notifier.cli.plugin import check, put_tenant, trace
+from services.notifier.cli.plugin import check, plugin, put_tenant, trace
 from services.notifier.cli.therapists import register
 from services.runtime.process.cli_plugin import Tenant, Verdict
-from tests.support.detector.episodes import NOW, changed
+from tests.support.detector.episodes import NOW, changed, record_of
 from tests.support.notifier.batch_driver import NotifierDriver
 
 
@@ -180,3 +180,14 @@ def test_a_table_with_one_wrong_line_stores_nothing_and_names_it(database_url: s
     assert result.exit_code == 1
     assert "line 3: address is not a mail address" in result.stderr
     assert asyncio.run(_count(database_url)) == 0
+
+
+def test_the_plugin_says_why_a_record_cannot_be_read_without_quoting_it() -> None:
+    record = record_of(changed(), 0)
+    assert plugin.why_unreadable is not None
+
+    assert plugin.why_unreadable(record.topic, record.key, record.value) is None
+    why = plugin.why_unreadable(record.topic, record.key, b"no event")
+    assert why is not None
+    assert why.startswith("undecodable: ")
+    assert "no event" not in why

@@ -5,8 +5,12 @@ import json
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from services.runtime.outbox.halts import HaltStore
+from services.runtime.postgres.connect import connect
 from services.runtime.process.settings import FuseSettings
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.sample_service import SCHEMA, Sample, until
+
+HALTS = HaltStore(SCHEMA)
 
 
 async def test_an_undecodable_record_is_rejected_alone(sample: Sample) -> None:
@@ -92,6 +96,64 @@ async def test_records_that_fail_are_rejected_one_by_one_until_the_fuse_blows(sa
         await until(lambda: process.value("rapport_halted") == 1, "the halt")
 
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(10,)]
+
+
+async def set_aside(sample: Sample, first: int, last: int) -> None:
+    """Do what `rapport rejected set-aside` does."""
+    async with await connect(sample.database, "operator") as conn:
+        (halt,) = await HALTS.read(conn)
+        await HALTS.let_set_aside(conn, halt, range(first, last + 1))
+
+
+async def test_a_halt_names_place_and_reason_and_the_command_that_goes_on(sample: Sample) -> None:
+    await sample.send(["1", *["bad"] * 11])
+    process = sample.consumer()
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+
+    ((detail, next_offset),) = sample.query("SELECT detail, next_offset FROM sample.halt")
+    assert next_offset == 0
+    assert detail == (
+        f"{sample.topic}/0: 11 records in a row could not be processed, the last at offset 11"
+        f" (undecodable: no number); look with `rapport rejected peek --topic {sample.topic} --partition 0"
+        " --from 0 --to 11`, then go on with `rapport rejected set-aside` and the same options"
+    )
+
+
+@pytest.mark.parametrize(("value", "reason"), [("bad", "undecodable"), ("poison", "unprocessable")])
+async def test_bad_records_are_set_aside_while_the_consumer_is_halted_and_it_goes_on(
+    sample: Sample, value: str, reason: str
+) -> None:
+    await sample.send(["1", *[value] * 11, "2", *[value] * 3, "3"])
+    process = sample.consumer()
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+        await set_aside(sample, 0, 16)
+        await until(lambda: sample.effects() == ["1", "2", "3"], "all good records", 120)
+        await until(lambda: process.health.healthy, "readiness")
+
+    assert sample.query(
+        'SELECT reason, count(*), min("offset"), max("offset") FROM sample.rejection GROUP BY 1'
+    ) == [(reason, 14, 1, 15)]
+    assert len(await sample.published(sample.rejected)) == 14
+
+
+async def test_bad_records_behind_those_set_aside_count_for_the_fuse(sample: Sample) -> None:
+    await sample.send([*["bad"] * 11, *["bad"] * 11, "1"])
+    process = sample.consumer()
+
+    async with process(ready=False):
+        await until(lambda: process.value("rapport_halted") == 1, "the halt")
+        await set_aside(sample, 0, 10)
+        await until(
+            lambda: sample.query("SELECT detail FROM sample.halt WHERE detail LIKE '%offset 21 %'") != [],
+            "the next halt",
+            120,
+        )
+
+    assert sample.effects() == []
 
 
 async def test_with_raised_limits_all_bad_records_are_rejected(sample: Sample) -> None:

@@ -15,7 +15,14 @@ import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from deploy.postgres.runtime_tables import add_halts, add_published, add_unaccounted, create_v1
+from deploy.postgres.runtime_tables import (
+    add_halts,
+    add_published,
+    add_replays,
+    add_set_aside,
+    add_unaccounted,
+    create_v1,
+)
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
@@ -100,8 +107,10 @@ class Sample:
         with psycopg.connect(self.database_url) as conn:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
             conn.execute(create_v1(SCHEMA))
+            conn.execute(add_replays(SCHEMA))
             conn.execute(add_halts(SCHEMA))
             conn.execute(add_unaccounted(SCHEMA))
+            conn.execute(add_set_aside(SCHEMA))
             conn.execute(add_published(SCHEMA))
             conn.execute(TABLES)
 

@@ -163,6 +163,15 @@ def whose(record: Record) -> tuple[str | None, str | None]:
     return event.data.practice_id, rating_id
 
 
+def why_unreadable(record: Record) -> str | None:
+    """Return why a record cannot be read; None if it can."""
+    try:
+        read(record)
+    except Reject as reject:
+        return str(reject)
+    return None
+
+
 def _undecodable(detail: str) -> Reject:
     return Reject(RejectionReason.UNDECODABLE, detail, counts_for_fuse=True)
 
