@@ -112,7 +112,8 @@ class RatingBody(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", title="Rating", use_attribute_docstrings=True)
 
     id: PathReference | None = None
-    """Unique in the practice. Left out, it is derived from the content: the same body is the same rating."""
+    """Unique in the practice. Left out, it is derived from the content: the same body is the same rating. A
+    correction may keep the id when it has a later `recorded_at`, and the same session of the same client."""
     client_id: Reference
     therapist_id: Reference
     case_id: OptionalReference | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from schemas import topics
+from schemas.envelope import HEADERS
 from schemas.instruments.catalogue import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
@@ -22,7 +23,7 @@ from services.detector.model.artefact import SHIPPED, load
 from services.detector.model.manifest import read_manifest
 from services.detector.results.application import results_application
 from services.detector.settings import DetectorSettings
-from services.detector.storage import published_before
+from services.detector.storage import lost_log, published_before
 from services.detector.storage.kept_rows import retention_rules
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import STAGES, process
@@ -138,6 +139,9 @@ def build(
             published=PublishedTopics(
                 (topics.ASSESSED.name, topics.EPISODE_CHANGED.name),
                 partial(published_before.take_up, erasures=tools.erasures),
+                lost_log.stored_events,
+                HEADERS,
+                topics.EPISODE_CHANGED.retention_ms / 1000,
             ),
         ),
         BatchLimits(

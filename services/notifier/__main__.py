@@ -5,12 +5,14 @@ import os
 import sys
 from functools import partial
 
+from schemas.envelope import HEADERS
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
 from services.notifier.channels.channel import read_channel_settings
 from services.notifier.inbox import answers_before
+from services.notifier.inbox.stored_responses import stored_events
 from services.notifier.openapi import openapi
 from services.notifier.settings import (
     RetrySettings,
@@ -88,7 +90,13 @@ async def run() -> None:
         RecordHandling(
             components.pipeline,
             rejected_events(SERVICE, Outgoing),
-            published=PublishedTopics([THERAPIST_RESPONDED.name], take_up),
+            published=PublishedTopics(
+                [THERAPIST_RESPONDED.name],
+                take_up,
+                stored_events,
+                HEADERS,
+                THERAPIST_RESPONDED.retention_ms / 1000,
+            ),
         ),
         kafka=kafka,
         database=database,

@@ -80,8 +80,11 @@ async def deliveries(conn: Connection, practice: str | None = None) -> dict[str,
             SELECT (SELECT count(*) FROM detector.rating
                     WHERE current AND practice_id = coalesce(%(p)s, practice_id)),
                 (SELECT count(*) FROM detector.rating
-                    WHERE NOT current AND practice_id = coalesce(%(p)s, practice_id)),
-                (SELECT count(*) FROM detector.duplicate WHERE practice_id = coalesce(%(p)s, practice_id)),
+                    WHERE NOT current AND practice_id = coalesce(%(p)s, practice_id))
+                + (SELECT count(*) FROM detector.duplicate
+                    WHERE superseded AND practice_id = coalesce(%(p)s, practice_id)),
+                (SELECT count(*) FROM detector.duplicate
+                    WHERE NOT superseded AND practice_id = coalesce(%(p)s, practice_id)),
                 (SELECT count(*) FROM detector.rejection
                     WHERE topic LIKE 'alliance.session-%%'
                     AND replayed_at IS NULL AND (%(p)s::text IS NULL OR tenant = %(p)s))

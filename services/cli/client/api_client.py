@@ -75,11 +75,12 @@ class ApiClient:
         return {entry["id"]: entry["items"] for entry in listed["instruments"]}
 
     def send_batch(
-        self, practice: str | None, lines: Sequence[bytes], *, history: bool = False
+        self, practice: str | None, lines: Sequence[bytes], *, history: bool = False, dry_run: bool = False
     ) -> list[RatingResult]:
         """Send ratings, each as one JSON object, and return one result per line in the same order.
 
-        `history` marks them as such: they are assessed when no others wait.
+        `history` marks them as such: they are assessed when no others wait. With `dry_run` they are checked
+        and not stored.
 
         Raises:
             ApiError: ingest refuses the whole batch (wrong key, unknown practice).
@@ -88,8 +89,10 @@ class ApiClient:
         headers = {**self._headers(practice), "Content-Type": "application/x-ndjson"}
         content = b"\n".join(lines) + b"\n"
         try:
-            path = "/v1/ratings/batch?history=true" if history else "/v1/ratings/batch"
-            with self._ingest.stream("POST", path, content=content, headers=headers) as answer:
+            params = {name: "true" for name, on in (("history", history), ("dry_run", dry_run)) if on}
+            with self._ingest.stream(
+                "POST", "/v1/ratings/batch", params=params, content=content, headers=headers
+            ) as answer:
                 if answer.status_code in {429, 503}:
                     return [RatingResult("retry", retry_after_s=_retry_after_s(answer))] * len(lines)
                 if answer.status_code != httpx.codes.OK:

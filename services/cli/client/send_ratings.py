@@ -56,7 +56,7 @@ class DeliveryReport:
     def count(self, rating: RatingToSend, result: RatingResult) -> None:
         """Count one final answer."""
         self.done += 1
-        if result.status == "accepted":
+        if result.status in {"accepted", "valid"}:
             self.accepted += 1
             if self.accepted_ids is not None and result.rating_id is not None:
                 self.accepted_ids.append((rating.practice, result.rating_id))
@@ -73,11 +73,13 @@ def send_ratings(
     rate: float | None = None,
     chunk: int = 1000,
     history: bool = False,
+    dry_run: bool = False,
     progress: Callable[[DeliveryReport], None] = lambda _report: None,
 ) -> None:
     """Send all ratings in order, at most `rate` a second (None: as fast as ingest answers).
 
-    `history` marks them as history.
+    `history` marks them as history. With `dry_run` they are checked and not stored; valid ones count as
+    accepted.
 
     Raises:
         IngestUnavailable: ingest answered no rating for `GIVE_UP_S`.
@@ -91,7 +93,7 @@ def send_ratings(
             time.sleep(max(0.0, started + sent / rate - time.monotonic()))
         for practice in dict.fromkeys(rating.practice for rating in part):
             own = [rating for rating in part if rating.practice == practice]
-            _send_until_answered(client, practice, own, report, history=history)
+            _send_until_answered(client, practice, own, report, history=history, dry_run=dry_run)
         sent += len(part)
         progress(report)
 
@@ -103,15 +105,17 @@ def _send_until_answered(
     report: DeliveryReport,
     *,
     history: bool,
+    dry_run: bool,
 ) -> None:
     remaining = list(ratings)
     last_answer = time.monotonic()
     backoff = Backoff(first_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
     while remaining:
-        results = client.send_batch(practice, [rating.body for rating in remaining], history=history)
+        lines = [rating.body for rating in remaining]
+        results = client.send_batch(practice, lines, history=history, dry_run=dry_run)
         unanswered = []
         for rating, result in zip(remaining, results, strict=True):
-            if result.status in {"accepted", "refused"}:
+            if result.status in {"accepted", "valid", "refused"}:
                 report.count(rating, result)
             else:
                 unanswered.append((rating, result))

@@ -35,6 +35,9 @@ def send(
         typer.Option("--from-start", help="Send the whole file, even if an earlier run was interrupted."),
     ] = False,
     rate: Annotated[float | None, typer.Option(help="Largest number of ratings per second.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; say which lines would be refused or not matter.")
+    ] = False,
 ) -> None:
     """Send a file of ratings. Repeating it is safe: a rating that is sent again changes nothing.
 
@@ -49,22 +52,22 @@ def send(
 
       rapport send two-years.csv --history --key rpt_…
     """
+    from schemas.correction_warnings import FileRating, correction_warnings
     from schemas.csv_table import UnreadableTable
     from services.cli.client.api_client import ApiClient, ApiError
-    from services.cli.client.correction_warnings import correction_warnings
     from services.cli.client.rating_files import read_ratings
     from services.cli.client.send_ratings import DeliveryReport, IngestUnavailable, send_ratings
     from services.cli.endpoints import find_endpoints
     from services.runtime.process.progress_bar import progress_bar
 
-    if history:
+    if history and not dry_run:
         typer.echo(HISTORY)
     endpoints = find_endpoints()
     report = DeliveryReport()
     resume_point = _ResumePoint(endpoints.home.folder, file, practice)
-    if from_start:
+    if from_start and not dry_run:
         resume_point.remove()
-    skipped = resume_point.read()
+    skipped = 0 if dry_run else resume_point.read()
     if skipped:
         typer.echo(
             f"Resuming after the {skipped} ratings that an interrupted run sent (--from-start sends all)."
@@ -72,22 +75,33 @@ def send(
     try:
         with ApiClient.open(endpoints.url("ingest"), "", "", key) as client:
             ratings = read_ratings(file, practice, client.instruments)
-            _print_warnings(list(correction_warnings(ratings)))
+            sent = (FileRating(one.line, one.practice, one.body) for one in ratings)
+            _print_warnings(list(correction_warnings(sent)))
             with progress_bar("sending", len(ratings), skipped) as advance:
 
                 def progress(report: DeliveryReport) -> None:
-                    resume_point.write(skipped + report.done)
+                    if not dry_run:
+                        resume_point.write(skipped + report.done)
                     advance(skipped + report.done)
 
-                send_ratings(client, ratings[skipped:], report, rate=rate, history=history, progress=progress)
+                send_ratings(
+                    client,
+                    ratings[skipped:],
+                    report,
+                    rate=rate,
+                    history=history,
+                    dry_run=dry_run,
+                    progress=progress,
+                )
     except UnreadableTable as error:
         typer.secho(f"{error}\nNothing was sent.", err=True, fg="red")
         raise typer.Exit(1) from None
     except (IngestUnavailable, ApiError, ValueError) as error:
         typer.secho(f"{str(error).rstrip('.')}. Run the same command again to resume.", err=True, fg="red")
         raise typer.Exit(1) from None
-    resume_point.remove()
-    _print_report(report)
+    if not dry_run:
+        resume_point.remove()
+    _print_report(report, dry_run=dry_run)
 
 
 def _print_warnings(warnings: list[str]) -> None:
@@ -97,8 +111,10 @@ def _print_warnings(warnings: list[str]) -> None:
         typer.secho(f"… and {len(warnings) - REFUSALS_SHOWN} more such lines", err=True, fg="yellow")
 
 
-def _print_report(report: "DeliveryReport") -> None:
-    typer.echo(f"{report.done} sent = {report.accepted} accepted + {report.done - report.accepted} refused")
+def _print_report(report: "DeliveryReport", *, dry_run: bool) -> None:
+    checked, accepted = ("checked, none sent", "valid") if dry_run else ("sent", "accepted")
+    refused = report.done - report.accepted
+    typer.echo(f"{report.done} {checked} = {report.accepted} {accepted} + {refused} refused")
     for line, reason in report.refused_lines[:REFUSALS_SHOWN]:
         typer.echo(f"  line {line}: {reason}")
     if len(report.refused_lines) > REFUSALS_SHOWN:

@@ -46,7 +46,7 @@ FROM detector.rating r LEFT JOIN detector.assessment a ON r.current AND a.dyad_i
 WHERE r.practice_id = %s AND r.session_id = %s ORDER BY r.accepted_at
 """
 _DUPLICATES = """
-SELECT d.accepted_at, d.rating_id
+SELECT d.accepted_at, d.rating_id, d.superseded
 FROM detector.duplicate d JOIN detector.rating r USING (practice_id, rating_id)
 WHERE d.practice_id = %s AND r.session_id = %s ORDER BY d.accepted_at
 """
@@ -180,8 +180,9 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
                     f"risk {risk:.3f}, threshold {threshold:.3f}{where}",
                 )
             )
-    for at, rating in await (await conn.execute(_DUPLICATES, (tenant, session))).fetchall():
-        lines.append(TraceLine(at, f"rating {rating} delivered again", "a duplicate changes nothing"))
+    for at, rating, is_old in await (await conn.execute(_DUPLICATES, (tenant, session))).fetchall():
+        why = "superseded by a later recorded_at" if is_old else "a duplicate changes nothing"
+        lines.append(TraceLine(at, f"rating {rating} delivered{'' if is_old else ' again'}", why))
     for at, rating, reason in await (await conn.execute(_BLOCKED, (tenant, session))).fetchall():
         lines.append(TraceLine(at, f"rating {rating} waits", _BLOCKED_TEXTS[reason]))
     for at, change, revision, kept in await (await conn.execute(_CHANGES, (tenant, session))).fetchall():

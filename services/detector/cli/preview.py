@@ -136,6 +136,11 @@ def _print_doubts(contents: "PreviewContents") -> None:
         typer.secho(f"left out: {rows} rows of {named}, another questionnaire", err=True, fg="yellow")
     for warning in contents.warnings:
         typer.secho(f"please check: {warning}", err=True, fg="yellow")
+    ineffective = contents.ratings.ineffective
+    for warning in ineffective[:_MAX_INVALID]:
+        typer.secho(warning, err=True, fg="yellow")
+    if (more := len(ineffective) - _MAX_INVALID) > 0:
+        typer.secho(f"… and {more} more such lines", err=True, fg="yellow")
 
 
 def _print_invalid(contents: "PreviewContents") -> None:

@@ -18,7 +18,7 @@ class RejectionReason(StrEnum):
     INVALID_MARKS = "invalid-marks"
     """The marks do not fit the instrument: their number, their range, or too many missing."""
     ID_REUSED = "id-reused"
-    """The id belongs to a rating with another body; the first one read wins."""
+    """It belongs to another rating, or to another body with the same `recorded_at`; the first read wins."""
     TOO_MANY_SESSIONS = "too-many-sessions"
     """The course of therapy has 5,000 sessions; those read first count, and only they can be corrected."""
 

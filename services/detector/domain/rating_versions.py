@@ -6,6 +6,7 @@ Which version is current follows from the versions alone, so the order in which 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -20,6 +21,7 @@ _DyadVersion = tuple[DyadId, VersionKey]
 
 MOST_SESSIONS_OF_DYAD = 5_000
 """Ratings of different sessions, or by different instruments, that one dyad may have: a century of weeks."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -28,10 +30,14 @@ class RatingChanges:
 
     superseded: list[RatingVersion] = field(default_factory=list)
     """Stored versions that are not current any more, or that only have an earlier acceptance."""
+    corrected: list[RatingVersion] = field(default_factory=list)
+    """Versions that take the place of the stored ones with their ids."""
     new: list[RatingVersion] = field(default_factory=list)
     current: list[RatingVersion] = field(default_factory=list)
     """Stored versions that are current (again), or that only have an earlier acceptance."""
     duplicates: list[tuple[LogPosition, Rated]] = field(default_factory=list)
+    outdated: list[tuple[LogPosition, Rated]] = field(default_factory=list)
+    """Deliveries, some of them stored before, whose id another version has now: they are superseded."""
     rejected: list[tuple[Arrival, Reject]] = field(default_factory=list)
     blocked: list[Arrival] = field(default_factory=list)
     """Those whose session another dyad holds: they wait until it is taken back there."""
@@ -58,6 +64,8 @@ class RatingVersions:
         self._predated: dict[int, RatingVersion] = {}
         self._touched: dict[_DyadVersion, None] = {}
         self._new: list[RatingVersion] = []
+        self._corrected: list[RatingVersion] = []
+        self._outdated: list[tuple[LogPosition, Rated]] = []
         self._duplicates: list[tuple[LogPosition, Rated]] = []
         for version in stored:
             self._add_stored(version)
@@ -84,9 +92,11 @@ class RatingVersions:
         changed = self._changed_stored()
         return RatingChanges(
             superseded=[version for version in changed if not version.current],
+            corrected=self._corrected,
             new=self._new,
             current=[version for version in changed if version.current],
             duplicates=self._duplicates,
+            outdated=self._outdated,
             rejected=rejected,
             blocked=blocked,
             released=[key for key, dyad in held_before.items() if self._dyad_of_rating.get(key) != dyad],
@@ -109,7 +119,7 @@ class RatingVersions:
         """Claim a rating or count it as a duplicate; return False while another dyad holds its session."""
         rating, dyad = arrival.rating, arrival.dyad
         earlier = self._by_id.get((rating.practice_id, rating.rating_id))
-        if earlier is not None:
+        if earlier is not None and not _is_version_of(earlier, arrival):
             if not _says_the_same(earlier.rating, rating) or earlier.dyad_id != dyad.id:
                 raise Reject(RejectionReason.ID_REUSED, "the id belongs to a rating with another body")
             if earlier.log != arrival.log:
@@ -119,14 +129,18 @@ class RatingVersions:
         form = arrival.form
         if isinstance(form, Reject):
             raise form
+        if earlier is not None and _stated_at(rating) < _stated_at(earlier.rating):
+            self._outdated.append((arrival.log, rating))
+            return True
         order = session_order(rating) if form is None else form.order
         version = RatingVersion(rating, order, dyad.id, rating.accepted_at, arrival.log, form)
-        versions = self._of_rating.get((dyad.id, version.key), ())
+        known = self._of_rating.get((dyad.id, version.key), [])
+        versions = [one for one in known if one is not earlier]
         # What is taken back or superseded in its own dyad holds no session, so nothing holds it up.
         would_count = not version.is_withdrawn and all(one.currency < version.currency for one in versions)
         if would_count and self._counts_elsewhere(arrival):
             return False
-        if not versions:
+        if not known:
             if self._sessions[dyad.id] >= MOST_SESSIONS_OF_DYAD:
                 raise Reject(
                     RejectionReason.TOO_MANY_SESSIONS,
@@ -134,10 +148,25 @@ class RatingVersions:
                 )
             self._sessions[dyad.id] += 1
         self._by_id[rating.practice_id, rating.rating_id] = version
-        self._of_rating.setdefault((dyad.id, version.key), []).append(version)
-        self._new.append(version)
+        self._of_rating[dyad.id, version.key] = [*versions, version]
+        self._add(version, earlier)
         self._choose_current(arrival, version.key)
         return True
+
+    def _add(self, version: RatingVersion, earlier: RatingVersion | None) -> None:
+        """Note a version to be stored: a new one, or the correction of an earlier one with the same id."""
+        if earlier is None:
+            self._new.append(version)
+            return
+        self._outdated.append((earlier.log, replace(earlier.rating, accepted_at=earlier.accepted_at)))
+        self._predated.pop(id(earlier), None)
+        earlier.current = False
+        for versions in (self._new, self._corrected):
+            place = next((place for place, one in enumerate(versions) if one is earlier), None)
+            if place is not None:
+                versions[place] = version
+                return
+        self._corrected.append(version)
 
     def _counts_elsewhere(self, arrival: Arrival) -> bool:
         rating = arrival.rating
@@ -195,7 +224,7 @@ class RatingVersions:
             if not before.current:
                 changed[id(before)] = before
                 changed |= {id(version): version for version in self._of_rating[of_dyad]}
-        for version in self._new:
+        for version in (*self._new, *self._corrected):
             changed.pop(id(version), None)
         return list(changed.values())
 
@@ -211,3 +240,18 @@ def _says_the_same(known: Rated, sent: Rated) -> bool:
         accepted_at=known.accepted_at,
     )
     return named == known
+
+
+def _is_version_of(known: RatingVersion, arrival: Arrival) -> bool:
+    """Return whether a rating with a known id is another version of the same rating of its dyad.
+
+    It is when the two say that they were changed at different times. One that does not say so is the first.
+    """
+    sent = arrival.rating
+    if known.dyad_id != arrival.dyad.id or known.key != (sent.session_id, sent.instrument):
+        return False
+    return _stated_at(known.rating) != _stated_at(sent)
+
+
+def _stated_at(rating: Rated) -> datetime:
+    return rating.recorded_at or _NEVER

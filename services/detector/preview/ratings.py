@@ -1,6 +1,7 @@
 """Turns the rows of a table into ratings, and names invalid cells without repeating their values."""
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from schemas.correction_warnings import FileRating, correction_warnings
 from schemas.error_messages import rating_message
 from schemas.events import Scores
 from schemas.instruments.instrument import Instrument
@@ -56,6 +58,12 @@ class TableRatings:
     """Some references have characters that Rapport does not accept, and were replaced."""
     other_forms: Mapping[str, int]
     """How many rows answer which other questionnaires; they are left out."""
+
+    @property
+    def ineffective(self) -> list[str]:
+        """Sentences about rows that would be accepted and then not be taken as corrections."""
+        bodies = (FileRating(row.number, row.practice_id, json.dumps(row.body).encode()) for row in self.rows)
+        return list(correction_warnings(bodies))
 
 
 def parse_ratings(

@@ -1,5 +1,7 @@
 """GET /v1/balance: counts a practice's deliveries by outcome, and its episodes told or kept back."""
 
+from collections import Counter
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
@@ -11,7 +13,8 @@ _DELIVERIES = """
 SELECT CASE WHEN current THEN 'assessed' ELSE 'superseded' END, NULL, count(*)
 FROM detector.rating WHERE practice_id = %(practice)s GROUP BY 1
 UNION ALL
-SELECT 'duplicate', NULL, count(*) FROM detector.duplicate WHERE practice_id = %(practice)s
+SELECT CASE WHEN superseded THEN 'superseded' ELSE 'duplicate' END, NULL, count(*)
+FROM detector.duplicate WHERE practice_id = %(practice)s GROUP BY 1
 UNION ALL
 SELECT 'blocked', NULL, count(*) FROM detector.blocked
 WHERE practice_id = %(practice)s AND rating_id IS NOT NULL
@@ -70,7 +73,10 @@ def balance_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             episodes: dict[str | None, int] = dict(
                 await (await conn.execute(_EPISODES, parameters)).fetchall()
             )
-        counts = {outcome: count for outcome, reason, count in deliveries if reason is None}
+        counts: Counter[str] = Counter()
+        for outcome, reason, count in deliveries:
+            if reason is None:
+                counts[outcome] += count
         rejected = {reason: count for _, reason, count in deliveries if reason is not None}
         return PracticeBalance(
             deliveries=DeliveryCounts(**counts, rejected=rejected),

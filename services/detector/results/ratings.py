@@ -29,7 +29,8 @@ LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id AND a.ses
 WHERE r.practice_id = %s AND r.rating_id = %s
 """
 _DUPLICATES = """
-SELECT accepted_at FROM detector.duplicate WHERE practice_id = %s AND rating_id = %s ORDER BY accepted_at
+SELECT accepted_at, superseded FROM detector.duplicate WHERE practice_id = %s AND rating_id = %s
+ORDER BY accepted_at
 """
 _REJECTIONS = """
 SELECT recorded_at, reason FROM detector.rejection
@@ -133,7 +134,7 @@ def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) 
                 read_until=_moment(heard) if last is None else None,
                 deliveries=unsettled,
             )
-        return _status_of(rating_id, row[1:], [at for (at,) in duplicates], unsettled)
+        return _status_of(rating_id, row[1:], duplicates, unsettled)
 
     return router
 
@@ -159,12 +160,18 @@ def _moment(heard: tuple[Any, ...] | None) -> datetime | None:
 
 
 def _status_of(
-    rating_id: str, row: tuple[Any, ...], duplicates: list[datetime], unsettled: list[RatingDelivery]
+    rating_id: str,
+    row: tuple[Any, ...],
+    duplicates: list[tuple[datetime, bool]],
+    unsettled: list[RatingDelivery],
 ) -> RatingStatus:
     accepted_at, current, practice, therapist, client, case, session, instrument, *assessment = row
     first = DeliveryOutcome.ASSESSED if current else DeliveryOutcome.SUPERSEDED
     deliveries = [RatingDelivery(outcome=first, at=accepted_at)]
-    deliveries += [RatingDelivery(outcome=DeliveryOutcome.DUPLICATE, at=at) for at in duplicates]
+    deliveries += [
+        RatingDelivery(outcome=DeliveryOutcome.SUPERSEDED if old else DeliveryOutcome.DUPLICATE, at=at)
+        for at, old in duplicates
+    ]
     revision, numbers, flagged, step, episode = assessment
     answer = RatingStatus(id=rating_id, status=RatingState(first.value), deliveries=deliveries + unsettled)
     if numbers is None:

@@ -34,18 +34,27 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) r JOIN detector.dyad d USING (dyad_id)
 """
-_INSERT = """
+_SENT = """unnest(%b::text[], %b::int[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[],
+    %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[],
+    %b::timestamptz[], %b::text[], %b::boolean[], %b::int[], %b::bigint[])
+AS new (cluster_id, lane, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
+    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
+"""
+_INSERT = f"""
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
     status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, lane,
     partition, "offset")
 SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
     next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, lane, partition,
     "offset"
-FROM unnest(%b::text[], %b::int[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[],
-    %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[],
-    %b::timestamptz[], %b::text[], %b::boolean[], %b::int[], %b::bigint[])
-AS new (cluster_id, lane, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
+FROM {_SENT}
+"""
+_CORRECT = f"""
+UPDATE detector.rating r SET session_at = new.session_at, status = new.status, marks = new.marks,
+    next_session_at = new.next_session_at, recorded_at = new.recorded_at, accepted_at = new.accepted_at,
+    content_hash = new.content_hash, current = new.current, cluster_id = new.cluster_id, lane = new.lane,
+    partition = new.partition, "offset" = new."offset"
+FROM {_SENT} WHERE r.practice_id = new.practice_id AND r.rating_id = new.rating_id
 """
 _UPDATE = """
 UPDATE detector.rating r SET current = new.current, accepted_at = new.accepted_at
@@ -54,9 +63,10 @@ FROM unnest(%b::text[], %b::text[], %b::boolean[], %b::timestamptz[])
 WHERE r.practice_id = new.practice_id AND r.rating_id = new.rating_id
 """
 _DUPLICATE = """
-INSERT INTO detector.duplicate (cluster_id, lane, partition, "offset", practice_id, rating_id, accepted_at)
+INSERT INTO detector.duplicate (cluster_id, lane, partition, "offset", practice_id, rating_id, accepted_at,
+    superseded)
 SELECT * FROM unnest(%b::text[], %b::int[], %b::int[], %b::bigint[], %b::text[], %b::text[],
-    %b::timestamptz[])
+    %b::timestamptz[], %b::boolean[])
 ON CONFLICT DO NOTHING
 """
 _COUNT = """
@@ -159,15 +169,20 @@ async def write(conn: Connection, changes: RatingChanges) -> None:
     """Store what is new, what became current and what was superseded; see `one_claim_each`."""
     # What is superseded comes first, so that at no moment two versions of a session are current.
     await _update(conn, changes.superseded)
-    await _insert(conn, changes.new)
+    await _store(conn, _CORRECT, changes.corrected)
+    await _store(conn, _INSERT, changes.new)
     await _update(conn, changes.current)
-    await _insert_duplicates(conn, changes.duplicates)
+    await _insert_duplicates(conn, changes.duplicates, changes.outdated)
 
 
-async def _insert_duplicates(conn: Connection, duplicates: Sequence[tuple[LogPosition, Rated]]) -> None:
-    if not duplicates:
+async def _insert_duplicates(
+    conn: Connection,
+    duplicates: Sequence[tuple[LogPosition, Rated]],
+    outdated: Sequence[tuple[LogPosition, Rated]],
+) -> None:
+    if not duplicates and not outdated:
         return
-    logs, ratings = zip(*duplicates, strict=True)
+    logs, ratings = zip(*duplicates, *outdated, strict=True)
     clusters, lanes, partitions, offsets = zip(*logs, strict=True)
     await conn.execute(
         _DUPLICATE,
@@ -179,6 +194,7 @@ async def _insert_duplicates(conn: Connection, duplicates: Sequence[tuple[LogPos
             texts([rating.practice_id for rating in ratings]),
             texts([rating.rating_id for rating in ratings]),
             timestamps([rating.accepted_at for rating in ratings]),
+            booleans([False] * len(duplicates) + [True] * len(outdated)),
         ),
     )
 
@@ -202,7 +218,7 @@ async def _update(conn: Connection, rows: Sequence[RatingVersion]) -> None:
         )
 
 
-async def _insert(conn: Connection, versions: Sequence[RatingVersion]) -> None:
+async def _store(conn: Connection, statement: str, versions: Sequence[RatingVersion]) -> None:
     if not versions:
         return
     # In the order of their sessions: transactions that claim the same ones wait for each other in one order.
@@ -211,7 +227,7 @@ async def _insert(conn: Connection, versions: Sequence[RatingVersion]) -> None:
     sent = [r.items if r.items is not None else r.scores for r in rated]
     marks = [None if given is None else encode(given) for given in sent]
     await conn.execute(
-        _INSERT,
+        statement,
         (
             texts([v.log.cluster_id for v in versions]),
             ints([v.log.lane for v in versions]),

@@ -162,7 +162,7 @@ def why_unreadable(topic: str, key: bytes | None, value: bytes | None) -> str | 
 
 async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
     """Return the answers that were published since a time, as they were published."""
-    from services.notifier.cli import stored_responses
+    from services.notifier.inbox import stored_responses
 
     return await stored_responses.stored_events(conn, since)
 

@@ -2,7 +2,8 @@
 
 1. raise the epoch of each, so that an earlier owner's transaction ends before or never commits
 2. publish the outbox rows that are left for it, before anything new
-3. look whether the logs that the service writes hold what its database does not know (`published_check.py`)
+3. look whether the logs that the service writes hold what its database does not know, and what it published
+   (`published_check.py`)
 4. seek to the last applied record, or to the committed offset where it is lower
 
 A partition that is halted, or whose log is not the one that was applied, is left alone until it is repaired.
@@ -16,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.log_check import LogOffsets, Start, find_start
-from services.runtime.consumer.published_check import PublishedCheck
+from services.runtime.consumer.published_check import BETWEEN_LOOKS_S, LOOKS_AT_THE_END, PublishedCheck
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.kafka.subscription import leader_connection
 from services.runtime.outbox.committer import Committer
@@ -27,11 +28,6 @@ from services.runtime.postgres.connect import Connection
 from services.runtime.process.log import get_logger
 
 _KAFKA_DEADLINE_S = 15.0
-
-
-_LOOKS_AT_THE_END = 4
-_BETWEEN_LOOKS_S = 0.5
-"""A new leader may show an earlier end for a moment, until it knows what its followers have."""
 
 
 async def prepare_partitions(
@@ -60,8 +56,10 @@ async def prepare_partitions(
     numbers = {number for _, number in partitions}
     await _publish_remaining_rows(connection, numbers, committer, publisher)
     # What was published until now may have been stored in a database that was restored since.
+    own_ends = dict(publisher.ends)
     publisher.ends.clear()
-    await published.run(connection, consumer, committer, partitions)
+    if await published.run(connection, consumer, committer, partitions, own_ends):
+        await _publish_remaining_rows(connection, numbers, committer, publisher)
     async with asyncio.timeout(_KAFKA_DEADLINE_S):
         logs = await _read_log_offsets(consumer, partitions, stored)
     # Only now: a connection made after the end was read is a reason to prepare again.
@@ -145,14 +143,14 @@ async def _read_log_offsets(
     keys = [aiokafka.TopicPartition(*partition) for partition in partitions]
     begins = await consumer.beginning_offsets(keys)
     ends = await consumer.end_offsets(keys)
-    for _ in range(_LOOKS_AT_THE_END - 1):
+    for _ in range(LOOKS_AT_THE_END - 1):
         if all(
             ends[key] >= stored[one].next_offset
             for one, key in zip(partitions, keys, strict=True)
             if one in stored
         ):
             break
-        await asyncio.sleep(_BETWEEN_LOOKS_S)
+        await asyncio.sleep(BETWEEN_LOOKS_S)
         ends = await consumer.end_offsets(keys)
     committed = await asyncio.gather(*(consumer.committed(key) for key in keys))
     return {

@@ -2,25 +2,35 @@
 
 Each process stores how far it has published. When partitions are assigned, it reads what follows in the
 topics that the service alone writes: in operation that is what was published in the last seconds, and known.
+
+Where such a log ends before what was published, it lost its end, maybe before its readers had come so far:
+what is missing there is published again.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
 
 import aiokafka
+import msgspec
 from aiokafka import AIOKafkaConsumer
 
 from services.runtime.kafka.client_options import client_options
-from services.runtime.kafka.record import Record, TopicPartition
+from services.runtime.kafka.record import Outgoing, Record, TopicPartition
 from services.runtime.outbox.committer import Committer
 from services.runtime.postgres.connect import Connection
+from services.runtime.process.cli_plugin import StoredEvent
 from services.runtime.process.errors import Retry
 from services.runtime.process.log import get_logger
 from services.runtime.process.settings import KafkaSettings
 
 _RECORDS_AT_ONCE = 2_000
 _KAFKA_DEADLINE_S = 15.0
+LOOKS_AT_THE_END = 4
+BETWEEN_LOOKS_S = 0.5
+"""A new leader may show an earlier end for a moment, until it knows what its followers have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,12 @@ class PublishedTopics:
     take_up: Callable[[Connection, FoundRecords], Awaitable[int]]
     """Stores what the database lacks, in an open transaction; returns the number of such events. Repeating it
     changes nothing."""
+    stored: Callable[[Connection, datetime], Awaitable[Sequence[StoredEvent]]] | None = None
+    """Returns what was published since a time, as far as the database can tell, oldest first."""
+    headers: Sequence[tuple[str, bytes]] = ()
+    """The headers that these records are published with."""
+    kept_s: float = 0.0
+    """How long the logs keep them at least; what is older may be missing for a good reason."""
 
 
 async def _take_up_nothing(_connection: Connection, _found: FoundRecords) -> int:
@@ -68,46 +84,95 @@ class PublishedCheck:
         consumer: AIOKafkaConsumer,
         committer: Committer,
         partitions: Sequence[TopicPartition],
-    ) -> None:
+        own_ends: Mapping[TopicPartition, int],
+    ) -> bool:
         """Have the service take up what its logs hold and its database lacks in these consumed partitions.
 
-        What was looked at is stored as it goes, so an interrupted look is continued by the next.
+        What was looked at is stored as it goes, so an interrupted look is continued by the next. `own_ends`
+        says how far this process has published. Returns whether the outbox has rows to publish again,
+        because a log does not hold them any more.
 
         Raises:
             Exception: one that `retry_reason` knows.
         """
         if not self._published.topics:
-            return
+            return False
         numbers = sorted({number for _, number in partitions})
         written = [aiokafka.TopicPartition(one, n) for one in self._published.topics for n in numbers]
         read = [aiokafka.TopicPartition(*one) for one in partitions]
-        async with asyncio.timeout(_KAFKA_DEADLINE_S):
-            begins = await consumer.beginning_offsets([*written, *read])
-            ends = await consumer.end_offsets([*written, *read])
         async with connection.transaction():
             known = await committer.positions.published(
                 connection, committer.cluster_id, self._published.topics
             )
+        places = {key: (key.topic, key.partition) for key in written}
+        reached = {key: max(known.get(one, 0), own_ends.get(one, 0)) for key, one in places.items()}
+        async with asyncio.timeout(_KAFKA_DEADLINE_S):
+            begins = await consumer.beginning_offsets([*written, *read])
+            ends = await consumer.end_offsets([*written, *read])
+            for _ in range(LOOKS_AT_THE_END - 1):
+                if all(ends[key] >= end for key, end in reached.items()):
+                    break
+                await asyncio.sleep(BETWEEN_LOOKS_S)
+                ends = await consumer.end_offsets([*written, *read])
+        short = {key for key, end in reached.items() if end > ends[key]}
         starts = {}
-        for key in written:
-            start = known.get((key.topic, key.partition), begins[key])
-            # A log that was made again ends before what was known of it.
-            starts[key] = start if begins[key] <= start <= ends[key] else begins[key]
+        for key, place in places.items():
+            start = begins[key] if key in short else known.get(place, begins[key])
+            starts[key] = max(start, begins[key])
         unread = {key: start for key, start in starts.items() if start < ends[key]}
-        if not unread:
-            return
+        held: set[str] = set()
         until = {key: ends[key] if begins[key] < ends[key] else 0 for key in read}
 
         async def take_up(key: aiokafka.TopicPartition, records: Sequence[Record]) -> int:
+            if key in short:
+                held.update(map(_event_id, records))
             of_partition = {one.topic: end for one, end in until.items() if one.partition == key.partition}
             found = FoundRecords(committer.cluster_id, key.partition, records, of_partition)
             async with connection.transaction():
                 lacking = await self._published.take_up(connection, found)
-                ends_now = {(key.topic, key.partition): records[-1].offset + 1}
-                await committer.positions.note_published(connection, committer.cluster_id, ends_now)
+                # What a short one lost is noticed again, should this process end before it is in the outbox.
+                if key not in short:
+                    ends_now = {places[key]: records[-1].offset + 1}
+                    await committer.positions.note_published(connection, committer.cluster_id, ends_now)
             return lacking
 
-        await self._read(unread, ends, take_up)
+        if unread:
+            await self._read(unread, ends, take_up)
+        if not short:
+            return False
+        return await self._write_missing(connection, committer, {key: ends[key] for key in short}, held)
+
+    async def _write_missing(
+        self,
+        connection: Connection,
+        committer: Committer,
+        ends: Mapping[aiokafka.TopicPartition, int],
+        held: AbstractSet[str],
+    ) -> bool:
+        """Write to the outbox what logs of these ends have lost: what the database stores and they lack."""
+        stored: Sequence[StoredEvent] = ()
+        if self._published.stored is not None:
+            async with connection.transaction():
+                since = await connection.execute(
+                    "SELECT now() - make_interval(secs => %s)", (self._published.kept_s,)
+                )
+                ((at,),) = await since.fetchall()
+                stored = await self._published.stored(connection, at)
+        missing = [
+            Outgoing(one.topic, one.key, one.value, one.partition, tuple(self._published.headers))
+            for one in stored
+            if aiokafka.TopicPartition(one.topic, one.partition) in ends and one.event_id not in held
+        ]
+        async with connection.transaction():
+            await committer.outbox.write(connection, missing)
+            new_ends = {(key.topic, key.partition): end for key, end in ends.items()}
+            await committer.positions.note_published(connection, committer.cluster_id, new_ends)
+        get_logger().error(
+            "published-log-lost-its-end",
+            partitions=[f"{key.topic}/{key.partition}@{end}" for key, end in sorted(ends.items())],
+            published_again=len(missing),
+        )
+        return bool(missing)
 
     async def _read(
         self,
@@ -143,6 +208,20 @@ class PublishedCheck:
             await reader.stop()
         if lacking:
             get_logger().warning("published-events-unknown", events=lacking)
+
+
+def _event_id(record: Record) -> str:
+    try:
+        return _decode_id(record.value or b"").id
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""  # not written by this service
+
+
+class _Identified(msgspec.Struct):
+    id: str
+
+
+_decode_id = msgspec.json.Decoder(_Identified).decode
 
 
 def _record(found: aiokafka.ConsumerRecord) -> Record:

@@ -116,3 +116,28 @@ def test_history_explains_who_is_told_and_then_sends(send: Send, tmp_path: Path)
     assert done.stdout.startswith("History is assessed when no other ratings wait")
     assert "rapport practices set PRACTICE --set tell_from=always" in done.stdout
     assert done.stdout.splitlines()[-1] == "1 sent = 1 accepted + 0 refused"
+
+
+def test_a_dry_run_names_what_would_be_refused_or_take_no_effect_and_sends_nothing(
+    ingest: IngestStack, send: Send, tmp_path: Path
+) -> None:
+    file = tmp_path / "r.csv"
+    rows = [
+        "c1,t1,s1,2026-01-05T10:00:00+00:00,srs,9,8,9,9,own-1,",
+        "c1,t1,s1,2026-01-05T10:00:00+00:00,srs,8,8,9,9,own-1,2026-01-06T10:00:00+00:00",
+        "c1,t1,s1,2026-01-05T10:00:00+00:00,srs,7,8,9,9,own-1,2026-01-06T10:00:00+00:00",
+        "c1,t1,s2,2026-01-12T10:00:00+00:00,srs,99,8,9,9,own-2,",
+    ]
+    file.write_text("\n".join([f"{HEAD},id,recorded_at", *rows]) + "\n")
+
+    checked = send(file, "--dry-run", "--history")
+
+    assert checked.returncode == 3
+    assert checked.stdout.splitlines()[0] == "4 checked, none sent = 3 valid + 1 refused"
+    assert "line 5: invalid: items" in checked.stdout
+    (warning,) = [line for line in checked.stderr.splitlines() if line.startswith("line ")]
+    assert warning.startswith("line 4: its id has another body on line 3, so it will be rejected")
+    assert not list(ingest.home.glob("sending/*"))
+    sent = send(file)
+    assert sent.stdout.splitlines()[0] == "4 sent = 3 accepted + 1 refused"
+    assert warning in sent.stderr

@@ -34,6 +34,11 @@ def history(seed: int) -> list[Record]:
     rng = random.Random(seed)  # noqa: S311 - a shuffle is no secret
     records: list[Record] = []
 
+    def own(who: SentRating, week: int, version: int) -> SentRating:
+        """Every second session has an id of its practice, which its correction has, too."""
+        at = NOW - timedelta(days=31 - version)
+        return {} if week % 2 else {"id": who["session_id"], "recorded_at": at}
+
     def accept(sent: SentRating, minutes: int) -> None:
         accepted = NOW - timedelta(days=30) + timedelta(minutes=minutes)
         records.append(record_of(sent, len(records), accepted_at=accepted))
@@ -44,9 +49,10 @@ def history(seed: int) -> list[Record]:
             fall = 2.0 if rng.random() < 0.3 else 0.0
             marks = [round(4.6 - fall - rng.random() * 0.4, 2) for _ in range(3)]
             minute = len(records)
-            accept(body(week, None if rng.random() < 0.15 else marks, **who), minute)
+            accept(body(week, None if rng.random() < 0.15 else marks, **who, **own(who, week, 0)), minute)
             if rng.random() < 0.2:
-                accept(body(week, [round(mark - 0.5, 2) for mark in marks], **who), minute + 1)
+                lower = [round(mark - 0.5, 2) for mark in marks]
+                accept(body(week, lower, **who, **own(who, week, 1)), minute + 1)
             if rng.random() < 0.1:
                 accept(body(week, status="withdrawn", **who), minute + 2)
             elif rng.random() < 0.1:

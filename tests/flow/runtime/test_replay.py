@@ -1,10 +1,13 @@
 """Records that are delivered again have no effect and publish nothing."""
 
+from datetime import UTC, datetime, timedelta
+
 import psycopg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.runtime.consumer.published_check import FoundRecords, PublishedTopics
 from services.runtime.outbox.positions import adopt_cluster
+from services.runtime.process.cli_plugin import StoredEvent
 from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
 
@@ -99,6 +102,34 @@ async def test_what_a_service_published_and_its_database_lacks_is_taken_up_at_th
     async with sample.consumer(published=published)():
         pass
     assert found == ["7", "8", "9"]
+
+
+async def test_what_a_log_lost_before_its_readers_came_so_far_is_published_again(sample: Sample) -> None:
+    await sample.send(range(10))
+    async with sample.consumer()():
+        await until(lambda: len(sample.effects()) == 10)
+    before = await sample.published()
+    lost = StoredEvent("e-11", "the eleventh", sample.out, 0, b"key", b'{"id": "e-11"}')
+    held = StoredEvent("e-1", "the first", sample.out, 0, b"key", b'{"id": "e-1"}')
+    elsewhere = StoredEvent("e-12", "of a whole log", sample.out, 1, b"key", b'{"id": "e-12"}')
+    await sample.send([held.value.decode()], topic=sample.out)
+
+    async def stored(_connection: object, since: datetime) -> list[StoredEvent]:
+        assert timedelta() < datetime.now(UTC) - since - timedelta(minutes=1) < timedelta(minutes=1)
+        return [held, lost, elsewhere]
+
+    async def take_up(_connection: object, records: FoundRecords) -> int:
+        return 0
+
+    # As if the records 11 to 13 of what was published had been lost with a disk.
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("UPDATE sample.published SET next_offset = 14 WHERE partition = 0")
+    published = PublishedTopics([sample.out], take_up, stored, kept_s=60)
+    for _ in range(2):
+        async with sample.consumer(published=published)():
+            await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
+    after = await sample.published()
+    assert after[len(before) :] == [held.value.decode(), lost.value.decode()]
 
 
 async def test_an_empty_database_begins_at_the_beginning_whatever_was_committed(sample: Sample) -> None:

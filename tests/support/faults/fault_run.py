@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
@@ -65,7 +65,8 @@ UNFINISHED = {
 POLL_S = 0.1
 GONE = 1_000
 """Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
-RECOVERY_DEADLINE_S = 240.0
+RECOVERY_DEADLINE_S = 600.0
+"""For a machine that other programs keep busy: how long it took stands in the page, with the load."""
 
 
 @cache
@@ -175,7 +176,7 @@ class FaultRun:
             self.fleet.processes[name].wait_ready(RECOVERY_DEADLINE_S)
         else:
             ends = log_ends(self.fleet.kafka.bootstrap)
-            wait(lambda: self._is_read(_group_of(name), ends), f"{name} to go on", RECOVERY_DEADLINE_S)
+            self._wait(lambda: self._is_read(_group_of(name), ends), f"{name} to go on", RECOVERY_DEADLINE_S)
         took = time.monotonic() - began
         self.recoveries_s.append(took)
         return took
@@ -187,15 +188,22 @@ class FaultRun:
         def is_done(name: str) -> bool:
             return self.fleet.processes[name].pid is None or self._is_read(_group_of(name), ends)
 
-        wait(lambda: all(map(is_done, names)), f"{', '.join(names)} to read or to end", deadline_s)
+        self._wait(lambda: all(map(is_done, names)), f"{', '.join(names)} to read or to end", deadline_s)
 
-    def wait_until_at_rest(self, deadline_s: float = 240.0) -> None:
+    def _wait(self, holds: Callable[[], bool], what: str, deadline_s: float) -> None:
+        try:
+            wait(holds, what, deadline_s)
+        except AssertionError as late:
+            late.add_note(self.fleet.describe())
+            raise
+
+    def wait_until_at_rest(self, deadline_s: float = RECOVERY_DEADLINE_S) -> None:
         """Wait until every rating has its outcome, every change is decided upon and every message sent."""
         for group in READERS:
             ends = log_ends(self.fleet.kafka.bootstrap)
-            wait(lambda group=group, ends=ends: self._is_read(group, ends), f"{group} at rest", deadline_s)  # type: ignore[misc]
+            self._wait(partial(self._is_read, group, ends), f"{group} at rest", deadline_s)
             for what, query in UNFINISHED[group].items():
-                wait(lambda query=query: self._count_rows(query) == 0, what, deadline_s)  # type: ignore[misc]
+                self._wait(lambda query=query: self._count_rows(query) == 0, what, deadline_s)  # type: ignore[misc]
 
     def _is_read(self, group: str, ends: Ends) -> bool:
         self.while_waiting()
@@ -221,7 +229,7 @@ class FaultRun:
         """Let time pass during which something is away: its duration is the fault."""
         time.sleep(seconds)
 
-    def finish(self, deadline_s: float = 240.0) -> Report:
+    def finish(self, deadline_s: float = RECOVERY_DEADLINE_S) -> Report:
         """Wait for rest and check everything; fails with the first violations."""
         self.wait_until_at_rest(deadline_s)
         self.close()

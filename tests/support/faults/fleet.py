@@ -168,6 +168,19 @@ class Fleet:
         for process in self.processes.values():
             process.stop()
 
+    def describe(self) -> str:
+        """Return for each process whether it runs, what its readiness says, and the end of its log."""
+        lines = []
+        for name, process in self.processes.items():
+            try:
+                answer = httpx.get(f"{process.management_url}/readyz", trust_env=False, timeout=5)
+                readiness = answer.text
+            except httpx.HTTPError as error:
+                readiness = type(error).__name__
+            lines.append(f"{name}: pid {process.pid}, {readiness}; {process.last_log_line()}")
+        lines.append(f"PostgreSQL: {self.postgres.last_words()[-500:]}")
+        return "\n".join(lines)
+
     def add_practice(self, practice: str, therapists: Sequence[str]) -> None:
         """Add a practice whose therapists get every message at once, as mail and as webhook call."""
         settings = self._settings()

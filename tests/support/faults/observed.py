@@ -164,8 +164,8 @@ SELECT lane, partition, "offset", outcome FROM (
     SELECT cluster_id, lane, partition, "offset", 'rating' AS outcome FROM detector.rating
     WHERE practice_id = ANY(%(practices)s)
     UNION ALL
-    SELECT cluster_id, lane, partition, "offset", 'duplicate' FROM detector.duplicate
-    WHERE practice_id = ANY(%(practices)s)
+    SELECT cluster_id, lane, partition, "offset", CASE WHEN superseded THEN 'rating' ELSE 'duplicate' END
+    FROM detector.duplicate WHERE practice_id = ANY(%(practices)s)
     UNION ALL
     SELECT cluster_id, array_position(%(topics)s, topic) - 1, partition, "offset", 'rejected'
     FROM detector.rejection

@@ -136,20 +136,32 @@ def _versions(
     for same in of_id.values():
         if len({_key(one.rating).dyad for one in same}) > 1 and len({one.place[:2] for one in same}) > 1:
             raise ValueError("one id was used in two partitions: which was read first is not known")
-        if not _is_usable(same[0].rating, catalogue):
-            expected.outcomes |= {one.place: "rejected" for one in same}
-            continue
-        first = same[0]
-        key = _key(first.rating)
-        accepted = []
-        for one in same:
-            fits = one.rating.content_hash == first.rating.content_hash and _key(one.rating) == key
-            duplicate = "duplicate" if fits else "rejected"
-            expected.outcomes[one.place] = "rating" if one is first else duplicate
-            accepted += [one.rating.accepted_at] if fits else []
-        rating = _accepted_at(first.rating, min(accepted))
-        versions[key] = max(versions.get(key, rating), rating, key=_order_of_versions)
+        if (rating := _kept(same, catalogue, expected)) is not None:
+            key = _key(rating)
+            versions[key] = max(versions.get(key, rating), rating, key=_order_of_versions)
     return versions
+
+
+def _kept(same: Sequence[_Delivered], catalogue: Catalogue, expected: Expectation) -> Rated | None:
+    """Return the version that has the id at the end: the first one, or one that says it was changed later."""
+    kept: Rated | None = None
+    for place, rating in same:
+        if not _is_usable(rating, catalogue):
+            expected.outcomes[place] = "rejected"
+        elif kept is None:
+            expected.outcomes[place], kept = "rating", rating
+        elif _key(rating) != _key(kept):
+            expected.outcomes[place] = "rejected"
+        elif rating.recorded_at != kept.recorded_at:
+            expected.outcomes[place] = "rating"
+            if kept.recorded_at is None or (rating.recorded_at and rating.recorded_at > kept.recorded_at):
+                kept = rating
+        elif rating.content_hash != kept.content_hash:
+            expected.outcomes[place] = "rejected"
+        else:
+            expected.outcomes[place] = "duplicate"
+            kept = _accepted_at(kept, min(kept.accepted_at, rating.accepted_at))
+    return kept
 
 
 def _is_usable(rating: Rated, catalogue: Catalogue) -> bool:

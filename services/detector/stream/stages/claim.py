@@ -73,8 +73,9 @@ async def _claim(batch: Batch) -> None:
     ends = len(changes.new) + len(changes.rejected) + len(changes.duplicates) + len(changes.blocked)
     if ends < len(batch.arrivals):
         # Each delivery ends as one of these, unless it was stored before and is read again.
-        ended = {version.log for version in (*changes.new, *stored)}
-        ended |= {arrival.log for arrival, _ in changes.rejected} | {log for log, _ in changes.duplicates}
+        ended = {version.log for version in (*changes.new, *changes.corrected, *stored)}
+        ended |= {arrival.log for arrival, _ in changes.rejected}
+        ended |= {log for log, _ in (*changes.duplicates, *changes.outdated)}
         ended |= {arrival.log for arrival in changes.blocked}
         tx.passed_over += [one.record for one in batch.arrivals if one.log not in ended]
     batch.blocked += [
@@ -101,7 +102,10 @@ def _count(batch: Batch, changes: RatingChanges) -> None:
     waited = {
         LogPosition.of(cluster, record) for cluster, record in batch.taken_up if record.topic in LANE_OF
     }
-    new = [version.current for version in changes.new if version.log not in waited]
+    new = [one.current for one in (*changes.new, *changes.corrected) if one.log not in waited]
+    # One that was outdated by what arrived later was counted when it was read.
+    arrived = {arrival.log for arrival in batch.arrivals} - waited if changes.outdated else set()
+    new += [False for log, _ in changes.outdated if log in arrived]
     batch.counts[DeliveryOutcome.REJECTED] += sum(one.log not in waited for one, _ in changes.rejected)
     batch.counts[DeliveryOutcome.DUPLICATE] += sum(log not in waited for log, _ in changes.duplicates)
     batch.counts[DeliveryOutcome.ASSESSED] += sum(new)

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from services.detector.cli.commands import register
-from tests.support.detector.tables import EXAMPLE, items, of, write
+from tests.support.detector.tables import EXAMPLE, example, items, of, write
 
 
 def _run(*words: str) -> Result:
@@ -46,3 +46,18 @@ def test_an_unusable_option_is_explained_and_nothing_is_written(
     assert ran.exit_code != 0
     assert said in ran.output
     assert not out.exists()
+
+
+def test_rows_that_would_take_no_effect_are_named_as_before_sending(tmp_path: Path) -> None:
+    names = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
+    columns = {name: of(name) for name in (*names, *(f"item_{number}" for number in range(1, 13)))}
+    rows = example()
+    lower = rows[1] | {"item_1": "1"}
+    file = write(tmp_path / "own.csv", columns, rows=[*rows, lower, rows[1]])
+    ran = _run(str(file), "--out", str(tmp_path / "page.html"))
+    assert ran.exit_code == 0, ran.output
+    last = len(rows) + 3
+    assert (
+        f"line {last}: repeats line 3, and the version on line {last - 1} stays current: "
+        "send recorded_at with every version"
+    ) in ran.output.replace("\n", " ")
