@@ -53,9 +53,10 @@ DETECTOR: dict[str, str] = {
     "an episode's revision is that of its newest change": """
         SELECT episode_id FROM detector.episode e WHERE revision <>
             (SELECT max(revision) FROM detector.episode_change c WHERE c.episode_id = e.episode_id)""",
+    # Its risk may be below the threshold: low marks from the start open an episode by their level alone.
     "a flagged session lies in an episode": """
         SELECT practice_id, rating_id FROM detector.assessment
-        WHERE flagged AND (episode_id IS NULL OR risk < threshold)""",
+        WHERE flagged AND episode_id IS NULL""",
     "an open episode is the only one of its dyad": """
         SELECT dyad_id FROM detector.episode WHERE state IN ('open', 'acknowledged')
         GROUP BY 1 HAVING count(*) > 1""",

@@ -3,6 +3,7 @@
 from schemas.events import OpenedBy
 from tests.flow.detector.test_episodes import changes, said
 from tests.support.detector.batch_driver import DetectorDriver, body
+from tests.support.invariants import broken
 
 LOW_GOAL = (4.0, 2.0, 4.0)
 GOOD = (4.5, 4.5, 4.5)
@@ -25,6 +26,7 @@ async def test_marks_that_are_low_from_the_start_are_told_after_the_second_form(
     assert await detector.rows("SELECT data ->> 'opened_by' FROM detector.episode_change") == [
         ("low-from-start",)
     ]
+    assert await broken(detector.conn) == {}
 
 
 async def test_an_episode_whose_marks_stay_lower_settles(detector: DetectorDriver) -> None:
