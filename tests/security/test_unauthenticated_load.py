@@ -1,10 +1,8 @@
 """Whatever a caller without a key sends, a service keeps its size, ends the connection and answers others."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +12,13 @@ import pytest
 
 from services.cli.local.child_process import ChildProcess
 from tests.support.ports import free_port
+from tests.support.runtime.raw_connections import (
+    BODIES,
+    SHAPES,
+    Connection,
+    connections,
+    unread_documents,
+)
 from tests.support.service_stack import wait_until
 
 MOST_GROWTH_BYTES = 64 * 1024 * 1024
@@ -22,15 +27,8 @@ LIMIT_S = 1
 ENDS_WITHIN_S = 20.0
 CONNECTIONS = 600
 START_S = 120
-PIECE = 64 * 1024
 
 SERVICES = ("ingest", "detector", "notifier")
-BODIES = {
-    "ingest": ("POST /v1/ratings", "application/json"),
-    "detector": ("GET /v1/balance", "application/json"),
-    "notifier": ("PUT /v1/therapists/t-1", "application/json"),
-}
-"""Where each takes a body, if any, and from whom it wants a key."""
 
 
 @pytest.fixture(scope="module")
@@ -86,99 +84,6 @@ def _answers(process: ChildProcess) -> bool:
         return False
 
 
-class Connection:
-    """One connection that sends what it is told, and stops once the service has ended it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def send(self, data: bytes) -> bool:
-        """Send; return False when the service does not take it any more."""
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except ConnectionError:
-            return False
-        return not self._reader.at_eof()
-
-    async def send_all(self, head: bytes, piece: bytes, most_bytes: int) -> None:
-        """Send the head, and the piece again and again, for as long as the service takes them."""
-        taken = await self.send(head)
-        for _ in range(most_bytes // len(piece)):
-            if not taken:
-                break
-            taken = await self.send(piece)
-
-    async def response(self) -> bytes:
-        """Everything the service sends until it ends the connection."""
-        received = b""
-        with contextlib.suppress(ConnectionError):
-            while data := await self._reader.read(PIECE):
-                received += data
-        return received
-
-
-@asynccontextmanager
-async def connections(url: str, count: int) -> AsyncIterator[list[Connection]]:
-    """Open this number of connections, and close them at the end."""
-    host, port = url.removeprefix("http://").split(":")
-    opened = [await asyncio.open_connection(host, int(port)) for _ in range(count)]
-    try:
-        yield [Connection(*each) for each in opened]
-    finally:
-        for _, writer in opened:
-            writer.transport.abort()
-
-
-async def endless_headers(service: str, one: Connection) -> None:
-    await one.send_all(
-        b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"".join(b"h%d: v\r\n" % n for n in range(9000)), 2**28
-    )
-
-
-async def endless_value(service: str, one: Connection) -> None:
-    await one.send_all(b"GET /livez HTTP/1.1\r\nHost: x\r\nCookie: ", b"a" * PIECE, 2**28)
-
-
-async def endless_address(service: str, one: Connection) -> None:
-    await one.send_all(b"GET /", b"a" * PIECE, 2**28)
-
-
-async def endless_body(service: str, one: Connection) -> None:
-    head = "{} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: 300000000\r\n\r\n".format(
-        *BODIES[service]
-    )
-    await one.send_all(head.encode(), b"a" * PIECE, 2**28)
-
-
-async def endless_form(service: str, one: Connection) -> None:
-    head = b"POST /sign-in/link HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-    await one.send_all(
-        head + b"Transfer-Encoding: chunked\r\n\r\n", b"10000\r\n" + b"a" * 0x10000 + b"\r\n", 2**28
-    )
-
-
-async def endless_trailer(service: str, one: Connection) -> None:
-    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
-    await one.send_all(head, b"".join(b"t%d: v\r\n" % n for n in range(9000)), 2**28)
-
-
-async def unread_responses(service: str, one: Connection) -> None:
-    await one.send_all(b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 2000, 2**26)
-
-
-SHAPES: tuple[Callable[[str, Connection], Awaitable[None]], ...] = (
-    endless_headers,
-    endless_value,
-    endless_address,
-    endless_body,
-    endless_form,
-    endless_trailer,
-    unread_responses,
-)
-
-
 async def grown_bytes(process: ChildProcess, attack: Awaitable[None]) -> int:
     """Return how much memory the process had at most during the attack, more than before it."""
     seen = psutil.Process(process.pid).memory_info
@@ -209,6 +114,58 @@ async def test_what_never_ends_is_ended_and_costs_little(
 
     assert await grown_bytes(process, attack()) <= MOST_GROWTH_BYTES
     assert _answers(process)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_management_port_bears_every_shape_at_once(
+    running: dict[str, ChildProcess], service: str
+) -> None:
+    process = running[service]
+
+    async def attack() -> None:
+        async with connections(process.management_url, 4 * len(SHAPES)) as opened:
+            await asyncio.gather(
+                *[shape(service, one) for shape, one in zip(SHAPES * 4, opened, strict=True)]
+            )
+            await asyncio.gather(*[one.response() for one in opened])
+
+    assert await grown_bytes(process, attack()) <= MOST_GROWTH_BYTES
+    assert _answers(process)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_documents_that_nobody_reads_cost_little(
+    running: dict[str, ChildProcess], service: str
+) -> None:
+    process = running[service]
+
+    async def attack() -> None:
+        async with connections(process.management_url, 60) as opened:
+            await asyncio.gather(*[unread_documents(service, one) for one in opened])
+            answered = await asyncio.to_thread(httpx.get, f"{process.management_url}/livez", timeout=60)
+            assert answered.status_code == 200
+
+    assert await grown_bytes(process, attack()) <= MOST_GROWTH_BYTES
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /livez HTTP/1.0\r\n\r\n", b"200"),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x82", b"200"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01", b"400"),
+    ],
+    ids=["HTTP/1.0", "web socket", "HTTP/2", "TLS"],
+)
+async def test_other_protocols_are_answered_in_http_and_ended(
+    running: dict[str, ChildProcess], service: str, sent: bytes, status: bytes
+) -> None:
+    for url in (running[service].url, running[service].management_url):
+        async with asyncio.timeout(ENDS_WITHIN_S), connections(url, 1) as (one,):
+            await one.send(sent)
+            assert (await one.response()).split(b" ")[1] == status
 
 
 @pytest.mark.parametrize("service", SERVICES)
