@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from lab.simulator.instruments import cutoff_share
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.canonical_table import canonical_table
+from schemas.rating_tables.description import described
+from schemas.rating_tables.reading_options import GUESS_ALL, read_mapping
 from services.detector.contracts import Rated
 from services.detector.domain.form import Form
 from services.detector.files.ratings_table import UNNAMED_PRACTICE, InvalidRow, read_dyads
@@ -47,15 +52,24 @@ class PracticeHistories:
         return any(dyad.practice_id for dyad in self.dyads)
 
 
-def read_histories(file: Path, catalogue: Catalogue) -> PracticeHistories:
-    """Read a table of ratings (CSV); of several versions of a rating only the current one is kept.
+def read_histories(file: Path, catalogue: Catalogue, mapping: Path | None = None) -> PracticeHistories:
+    """Read a table of ratings; of several versions of a rating only the current one is kept.
+
+    How a table in another form than the documented one was understood is printed. `mapping` is the file that
+    says how to read it.
 
     Raises:
-        UnreadableTable: a column is missing, or a row does not fit under the header.
+        UnreadableTable: a row does not fit under the header.
+        UnusableTable: a table in another form than the documented one cannot be understood.
     """
     invalid: list[InvalidRow] = []
     dyads = []
-    for dyad in read_dyads(file, catalogue, invalid.append):
+    with canonical_table(file, catalogue, read_mapping(mapping) if mapping else GUESS_ALL) as table:
+        for line in [] if table.reading is None else described(table.reading):
+            typer.echo(line, err=True)
+        unread = 0 if table.reading is None else len({cell.row for cell in table.reading.ratings.invalid})
+        current = read_dyads(table.file, catalogue, invalid.append)
+    for dyad in current:
         sessions = [(each.form, each.version.rating) for each in dyad.sessions if each.form is not None]
         forms = [form for form, _ in sessions]
         practice = str(dyad.who.practice_id)
@@ -68,4 +82,4 @@ def read_histories(file: Path, catalogue: Catalogue) -> PracticeHistories:
                 cutoff=cutoff_share(catalogue.get(forms[-1].order.instrument)),
             )
         )
-    return PracticeHistories(dyads, len(invalid))
+    return PracticeHistories(dyads, len(invalid) + unread)

@@ -24,7 +24,11 @@ def evaluate(
         ),
     ] = None,
     ratings: Annotated[
-        Path | None, typer.Option(help="A table of your own ratings (CSV): measure flags on them instead.")
+        Path | None, typer.Option(help="A table of your own ratings: measure flags on them instead.")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="With --ratings: how they are read, of `try --write-mapping`."),
     ] = None,
     card: Annotated[
         Path | None, typer.Option(help="Where to write the model card; only with --optimal is it complete.")
@@ -87,9 +91,9 @@ def evaluate(
     if planted and labels is not None:
         raise typer.BadParameter("--planted measures on planted ruptures, so leave out --labels")
     if ratings is not None and planted:
-        report_on_planted(folder, ratings, out, before)
+        report_on_planted(folder, ratings, out, before, mapping)
     elif ratings is not None:
-        report_on_practice(folder, ratings, labels, out)
+        report_on_practice(folder, ratings, labels, out, mapping)
     else:
         settings = (
             OptimalFilterSettings(particles, optimal_cohorts, optimal_alike, optimal_kept)

@@ -17,9 +17,11 @@ def train(
     rows: Annotated[int, typer.Option(min=1000, help="Highest number of sessions to train on.")] = 700_000,
     ratings: Annotated[
         Path | None,
-        typer.Option(
-            exists=True, help="A table of your own ratings (CSV): learn from answers to them instead."
-        ),
+        typer.Option(exists=True, help="A table of your own ratings: learn from answers to them instead."),
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="With --ratings: how they are read, of `try --write-mapping`."),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(exists=True, help="The answers, as `rapport labels export` writes them.")
@@ -44,7 +46,7 @@ def train(
     if (ratings is None) != (labels is None):
         raise typer.BadParameter("--ratings and --labels must be given together")
     if ratings is not None and labels is not None:
-        _correct(ratings, labels, model, out)
+        _correct(ratings, labels, model, out, mapping)
     else:
         _train_new(out, seed, cohorts, rows)
 
@@ -73,7 +75,7 @@ def _train_new(out: Path, seed: int, cohorts: int, rows: int) -> None:
     print(f"Model {manifest.version} written to {out}; predictions {manifest.predictions_sha256[:16]}.")
 
 
-def _correct(ratings: Path, labels: Path, model: Path | None, out: Path) -> None:
+def _correct(ratings: Path, labels: Path, model: Path | None, out: Path, mapping: Path | None) -> None:
     from rich.console import Console
 
     from lab.practice_histories import read_histories
@@ -87,7 +89,7 @@ def _correct(ratings: Path, labels: Path, model: Path | None, out: Path) -> None
 
     base = model or SHIPPED
     try:
-        histories = read_histories(ratings, InstrumentSettings().catalogue())
+        histories = read_histories(ratings, InstrumentSettings().catalogue(), mapping)
         detector = load(base)
         correction = learn(detector, histories, read_labels(labels))
     except TooFewLabels as error:

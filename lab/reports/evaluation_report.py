@@ -85,15 +85,18 @@ def report_on_cohorts(
         typer.echo(f"Model card written to {card_file}.")
 
 
-def report_on_practice(folder: Path, ratings: Path, labels: Path | None, out: Path) -> None:
+def report_on_practice(
+    folder: Path, ratings: Path, labels: Path | None, out: Path, mapping: Path | None = None
+) -> None:
     """Evaluate the model of a folder on a practice's own ratings, and on its therapists' answers if given.
 
     Raises:
-        UnreadableTable: a row of a table does not fit, a column is missing, or an answer is unknown.
+        UnreadableTable: a row of a table does not fit, or an answer is unknown.
+        UnusableTable: the table of ratings cannot be understood.
     """
     detector = load(folder)
     answers = None if labels is None else read_labels(labels)
-    histories = _histories(ratings, InstrumentSettings().catalogue())
+    histories = _histories(ratings, InstrumentSettings().catalogue(), mapping)
     practice = assess_practice(detector, histories)
     tables = [practice_table(practice.rated, practice_figures(practice))]
     if answers is not None:
@@ -102,17 +105,20 @@ def report_on_practice(folder: Path, ratings: Path, labels: Path | None, out: Pa
     _show(detector, [about], tables, out, [])
 
 
-def report_on_planted(folder: Path, ratings: Path, out: Path, before: Path | None = None) -> None:
+def report_on_planted(
+    folder: Path, ratings: Path, out: Path, before: Path | None = None, mapping: Path | None = None
+) -> None:
     """Plant ruptures into copies of a practice's own courses, and say how the model of a folder finds them.
 
     Raises:
-        UnreadableTable: a row does not fit under the header, or a column is missing.
+        UnreadableTable: a row does not fit under the header.
+        UnusableTable: the table cannot be understood.
         ValueError: no client has two rated sessions.
         UnusableModel: a model cannot be loaded.
     """
     detector = load(folder)
     catalogue = InstrumentSettings().catalogue()
-    histories = _histories(ratings, catalogue)
+    histories = _histories(ratings, catalogue, mapping)
     comparisons = compare_models(detector, before, [planted(histories, catalogue)])
     words = [planted_words(comparison) for comparison in comparisons]
     for paragraph in words:
@@ -121,8 +127,8 @@ def report_on_planted(folder: Path, ratings: Path, out: Path, before: Path | Non
     _show(detector, [about, *words], _compared(comparisons, out), out, pictures_of(comparisons))
 
 
-def _histories(ratings: Path, catalogue: Catalogue) -> PracticeHistories:
-    histories = read_histories(ratings, catalogue)
+def _histories(ratings: Path, catalogue: Catalogue, mapping: Path | None) -> PracticeHistories:
+    histories = read_histories(ratings, catalogue, mapping)
     if histories.invalid_rows:
         typer.echo(f"{histories.invalid_rows} rows are not valid ratings and were left out.")
     return histories

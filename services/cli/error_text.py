@@ -9,10 +9,11 @@ def error_text(error: BaseException) -> str | None:
     from sqlalchemy.exc import OperationalError
 
     from schemas.csv_table import UnreadableTable
+    from schemas.rating_tables.table_errors import UnusableTable
     from services.runtime.process.errors import Fault
     from services.runtime.process.wrong_settings import is_about_settings, wrong_settings
 
-    if isinstance(error, Fault | UnreadableTable):
+    if isinstance(error, Fault | UnreadableTable | UnusableTable):
         return str(error)
     if isinstance(error, SettingsError) or (isinstance(error, ValidationError) and is_about_settings(error)):
         return "\n".join(wrong_settings(error))

@@ -32,7 +32,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     found = {name: file for name, file in lay_out_pages(folder).items() if "state" in name or "de-" in name}
     found["try"] = folder / "try.html"
-    tried = try_file(EXAMPLE, load(SHIPPED), Catalogue.load(), given={}, instrument=None)
+    tried = try_file(EXAMPLE, load(SHIPPED), Catalogue.load())
     found["try"].write_text(render(tried), "utf-8")
     found["picture"] = folder / "trajectory.svg"
     told = changed().model_dump(mode="json", exclude_none=True)

@@ -1,39 +1,78 @@
-"""Reads files of ratings, CSV or NDJSON, as ratings to send."""
+"""Reads files of ratings, tables or NDJSON, as ratings to send."""
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.csv_table import TableReader, text_lines
-from schemas.ratings_csv import REQUIRED, RatingColumns
+from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.canonical_table import is_canonical
+from schemas.rating_tables.reading import TableReading, read_ratings_table
+from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
+from schemas.ratings_csv import RatingColumns
 from services.cli.client.send_ratings import RatingToSend
+
+_JSON_LINES = (".ndjson", ".jsonl", ".json")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class RatingFile:
+    """The ratings of a file in their order, and how it was understood."""
+
+    ratings: list[RatingToSend]
+    reading: TableReading | None
+    """None: NDJSON, or a table in the documented form."""
 
 
 def read_ratings(
-    file: Path, practice: str | None, instruments: Callable[[], Mapping[str, int]]
-) -> list[RatingToSend]:
-    """Return the file's ratings in order; a file named *.csv is CSV, any other is NDJSON.
+    file: Path,
+    practice: str | None,
+    item_counts: Callable[[], Mapping[str, int]],
+    catalogue: Callable[[], Catalogue],
+    options: ReadingOptions = GUESS_ALL,
+) -> RatingFile:
+    """Return the file's ratings in order.
 
-    `practice` applies to ratings for which the file names none. `instruments` is called once the whole table
-    was read, and returns the number of items of each instrument by its id. An NDJSON line is a rating, or
-    `{"practice": …, "rating": {…}}` as `rapport simulate` writes it; any other line is sent unchanged, so
-    that ingest reports what is wrong with it.
+    `practice` applies to ratings for which the file names none. `item_counts` returns the number of items of
+    each instrument by its id. A line of NDJSON is a rating, or `{"practice": …, "rating": {…}}` as `rapport
+    simulate` writes it; any other line is sent unchanged, so that ingest reports what is wrong with it. A
+    table in another form than the documented one is read with the instruments of `catalogue`, and its rows
+    that are no valid ratings are only in the reading.
 
     Raises:
-        UnreadableTable: the table lacks a column, a row does not fit under the header, or it is not UTF-8.
+        UnreadableTable: a row does not fit under the header, or the text is not UTF-8.
+        UnusableTable: a table in another form than the documented one cannot be understood.
     """
-    if file.suffix.lower() != ".csv":
+    if _is_json(file):
         lines = enumerate(text_lines(file), start=1)
-        return [_from_ndjson(number, line.strip(), practice) for number, line in lines if line.strip()]
-    table = TableReader(file)
-    table.require(REQUIRED)
-    rows = list(table)
-    columns = RatingColumns(table.header, instruments())
-    ratings = (columns.row(cells, line) for line, cells in rows)
-    return [
-        RatingToSend(rating.number, rating.practice_id or practice, json.dumps(rating.body).encode())
-        for rating in ratings
-    ]
+        return RatingFile(
+            [_from_ndjson(number, line.strip(), practice) for number, line in lines if line.strip()], None
+        )
+    if options != GUESS_ALL or not is_canonical(file):
+        reading = read_ratings_table(file, catalogue(), options)
+        rows = list(reading.ratings.rows)
+    else:
+        reading = None
+        table = TableReader(file)
+        cells = list(table)
+        columns = RatingColumns(table.header, item_counts())
+        rows = [columns.row(row.cells, row.line) for row in cells]
+    return RatingFile(
+        [
+            RatingToSend(row.number, row.practice_id or practice, json.dumps(row.body).encode())
+            for row in rows
+        ],
+        reading,
+    )
+
+
+def _is_json(file: Path) -> bool:
+    if file.suffix.lower() in _JSON_LINES:
+        return True
+    with file.open("rb") as content:
+        return content.read(100).removeprefix(_BOM).lstrip().startswith(b"{")
 
 
 def _from_ndjson(number: int, line: str, practice: str | None) -> RatingToSend:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from schemas.instruments.settings import InstrumentSettings
+from schemas.rating_tables.description import described
 from services.cli.client.rating_files import read_ratings
 
 
@@ -81,10 +84,14 @@ def ratings_from_file(file: Path, practice: str) -> list[InputRating]:
     """Read the ratings of a file; `practice` applies where the file names none.
 
     Raises:
-        UnreadableTable: the table lacks a column, or a row does not fit under the header.
+        UnreadableTable: a row does not fit under the header.
+        UnusableTable: a table in another form than the documented one cannot be understood.
         ValueError: a line is not JSON.
     """
+    catalogue = InstrumentSettings().catalogue()
+    read = read_ratings(file, practice, catalogue.item_counts, lambda: catalogue)
+    for line in [] if read.reading is None else described(read.reading):
+        typer.echo(line)
     return [
-        InputRating(rating.practice or practice, json.loads(rating.body), None, "")
-        for rating in read_ratings(file, practice, InstrumentSettings().catalogue().item_counts)
+        InputRating(rating.practice or practice, json.loads(rating.body), None, "") for rating in read.ratings
     ]

@@ -3,27 +3,27 @@
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from services.detector.preview.page import PreviewContents
 
 _HELP = """
 Show, on your own ratings, what Rapport would have told therapists.
 
 The page also shows which sessions the rule of today's products flags.
-Nothing is sent, and only the page is written: no services, no broker, no
+Nothing is sent, and only what is asked for is written: no services, no broker, no
 database. Columns, dates and the questionnaire are guessed and the guesses
-are shown; correct them with --map and --instrument.
+are shown; correct them with --map and --instrument. --write-mapping keeps
+how the table was read, so that nothing is guessed the next time.
 
-Example:
+Examples:
 
   rapport try ratings.csv --map client_id=PatientNo --out page.html
+
+  rapport try export.csv --write-mapping practice.toml
 """
-_MAX_INVALID = 12
-"""Invalid cells that are printed; the page shows more."""
+_MOST_INEFFECTIVE = 12
+"""Rows without effect that are printed."""
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +33,10 @@ def register(app: typer.Typer) -> None:
 
 def try_(
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A table whose first line names the columns.")
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="A table or workbook whose first row names the columns."
+        ),
     ],
     *,
     map_: Annotated[
@@ -49,6 +52,22 @@ def try_(
     month_first: Annotated[
         bool, typer.Option("--month-first", help="Read 3/4 as March 4, not as 3 April, where both fit.")
     ] = False,
+    sheet: Annotated[
+        str | None, typer.Option(help="The sheet of a workbook (xlsx, ods) that holds the ratings.")
+    ] = None,
+    therapist: Annotated[
+        str | None, typer.Option(help="The therapist of all rows, where no column holds one.")
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="How the table is read: of --write-mapping."),
+    ] = None,
+    write_mapping: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write down how the table was read, for `send`, `score` and the practice's next exports."
+        ),
+    ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(
@@ -62,13 +81,19 @@ def try_(
     """Write the page and print how the table was read."""
     from schemas.instruments.catalogue import InvalidDefinition
     from schemas.instruments.settings import InstrumentSettings
+    from schemas.rating_tables.description import doubts, invalid_lines, understood
+    from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions, read_mapping
+    from schemas.rating_tables.reading_options import write_mapping as write_mapping_file
+    from schemas.rating_tables.table_errors import UnusableTable
     from services.detector.model.artefact import SHIPPED, load
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import try_file
-    from services.detector.preview.table import UnusableTable
     from services.runtime.process.errors import Halt
     from services.runtime.process.progress_bar import progress_bars
 
+    options = ReadingOptions(_fields(map_ or []), instrument, month_first, therapist, sheet=sheet)
+    if mapping is not None and options != GUESS_ALL:
+        raise typer.BadParameter("--mapping says how the table is read: leave out the other options for it")
     target = out or file.with_suffix(".html")
     try:
         with progress_bars() as bar:
@@ -76,9 +101,7 @@ def try_(
                 file,
                 load(model or SHIPPED),
                 InstrumentSettings().catalogue(),
-                given=_mapping(map_ or []),
-                instrument=instrument,
-                month_first=month_first,
+                options if mapping is None else read_mapping(mapping),
                 since=since and since.replace(tzinfo=UTC),
                 progress=partial(bar, "courses"),
             )
@@ -86,18 +109,27 @@ def try_(
         typer.secho(f"{error}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None
     target.write_text(render(contents), encoding="utf-8")
-    _print_reading(contents)
-    _print_doubts(contents)
-    _print_invalid(contents)
+    for line in understood(contents.reading):
+        typer.echo(line)
+    warnings = [f"please check: {warning}" for warning in contents.warnings]
+    invalid = invalid_lines(contents.invalid, elsewhere=": see the page")
+    ineffective = contents.reading.ratings.ineffective
+    more = len(ineffective) - _MOST_INEFFECTIVE
+    unheeded = [*ineffective[:_MOST_INEFFECTIVE], *([f"… and {more} more such lines"] if more > 0 else [])]
+    for line in [*doubts(contents.reading), *warnings, *unheeded, *invalid]:
+        typer.secho(line, err=True, fg="yellow")
     total = contents.figures.total
     typer.echo(
         f"{total.rated} rated sessions of {total.clients} clients: Rapport would have sent {total.messages} "
         f"messages in {contents.figures.episodes} episodes; today's rule flags {total.flags} sessions."
     )
     typer.echo(f"The page: {target}")
+    if write_mapping is not None:
+        write_mapping_file(contents.reading.mapping(), write_mapping)
+        typer.echo(f"How the table was read: {write_mapping}; use it with `rapport send --mapping`.")
 
 
-def _mapping(pairs: list[str]) -> dict[str, str]:
+def _fields(pairs: list[str]) -> dict[str, str]:
     mapping = {}
     for pair in pairs:
         role, equals, column = pair.partition("=")
@@ -105,49 +137,3 @@ def _mapping(pairs: list[str]) -> dict[str, str]:
             raise typer.BadParameter("write --map FIELD=COLUMN, such as --map client_id=PatientNo")
         mapping[role.strip()] = column.strip()
     return mapping
-
-
-def _print_reading(contents: "PreviewContents") -> None:
-    from services.detector.preview.page import CERTAINTY_WORDS
-
-    columns = contents.columns
-    for match in columns.matches:
-        others = f"; it could also be {', '.join(match.others)}" if match.others else ""
-        typer.echo(f"{match.role:16} {match.column} ({CERTAINTY_WORDS[match.certainty]}{others})")
-    items = columns.items
-    if items:
-        names = f"{items[0]} … {items[-1]}, {len(items)} columns" if len(items) > 1 else items[0]
-        typer.echo(f"{'marks':16} {names} ({CERTAINTY_WORDS[columns.items_certainty]})")
-    questionnaire = contents.questionnaire
-    default = questionnaire.default
-    name = "as named in each row" if default is None else f"{default.id}: {default.title}"
-    certainty = CERTAINTY_WORDS[questionnaire.certainty]
-    typer.echo(f"{'questionnaire':16} {name} ({certainty}; {questionnaire.evidence})")
-    dates = contents.ratings.dates
-    zone = "; no time zone, read as UTC" if contents.ratings.zone_assumed else ""
-    ambiguous = "; if the month comes first, use --month-first" if dates.ambiguous else ""
-    typer.echo(f"{'dates':16} {dates.written}{zone}{ambiguous}")
-
-
-def _print_doubts(contents: "PreviewContents") -> None:
-    for doubt in contents.columns.doubts:
-        typer.secho(f"not taken for {doubt.role}: {doubt.column}, because {doubt.why}", err=True, fg="yellow")
-    for named, rows in contents.ratings.other_forms.items():
-        typer.secho(f"left out: {rows} rows of {named}, another questionnaire", err=True, fg="yellow")
-    for warning in contents.warnings:
-        typer.secho(f"please check: {warning}", err=True, fg="yellow")
-    ineffective = contents.ratings.ineffective
-    for warning in ineffective[:_MAX_INVALID]:
-        typer.secho(warning, err=True, fg="yellow")
-    if (more := len(ineffective) - _MAX_INVALID) > 0:
-        typer.secho(f"… and {more} more such lines", err=True, fg="yellow")
-
-
-def _print_invalid(contents: "PreviewContents") -> None:
-    for cell in contents.invalid[:_MAX_INVALID]:
-        typer.secho(
-            f"row {cell.row}, {cell.column}: {cell.message}; expected {cell.expected}", err=True, fg="yellow"
-        )
-    more = len(contents.invalid) - _MAX_INVALID
-    if more > 0:
-        typer.secho(f"and {more} more: see the page", err=True, fg="yellow")

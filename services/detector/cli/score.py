@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from schemas.rating_tables.reading import TableReading
     from services.detector.files.file_statistics import StatisticsByPractice
 
 _SCORE_HELP = """
-Score a table of ratings (CSV) with the detector's own code.
+Score a table of ratings with the detector's own code.
 
-Needs no broker and no database. Columns: client_id, therapist_id,
-session_id, session_at, instrument, item_1 …; optional: practice_id,
-case_id, id, status, next_session_at, recorded_at, and bond, goal, task
-instead of items. A table may hold several instruments. A row without marks
-means that the client gave no form.
+Needs no broker and no database. The documented form is CSV with the columns
+client_id, therapist_id, session_id, session_at, instrument, item_1 …;
+optional: practice_id, case_id, id, status, next_session_at, recorded_at, and
+bond, goal, task instead of items. Any other table is read as `rapport try`
+reads it, and how it was understood is shown. A table may hold several
+instruments. A row without marks means that the client gave no form.
 
 The output has one line per distinct rating, in the order of the table:
 session_id, client_id, risk, alert, leading_component, bond, goal, task,
@@ -39,9 +41,13 @@ def register(app: typer.Typer) -> None:
 
 
 def score(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The table (CSV in UTF-8).")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The table.")],
     out: Annotated[Path, typer.Option(help="The file to write (CSV).")],
     *,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="How the table is read: of `try --write-mapping`."),
+    ] = None,
     settings: Annotated[
         Path | None,
         typer.Option(exists=True, help="The practices' thresholds, from `rapport thresholds export`."),
@@ -63,9 +69,14 @@ def score(
     ] = 0,
 ) -> None:
     """Score a table of ratings."""
+    from contextlib import ExitStack
     from functools import partial
 
     from schemas.instruments.settings import InstrumentSettings
+    from schemas.rating_tables.canonical_table import canonical_table
+    from schemas.rating_tables.description import with_cure
+    from schemas.rating_tables.reading_options import GUESS_ALL, read_mapping
+    from schemas.rating_tables.table_errors import UnusableTable
     from services.detector.files import threshold_file
     from services.detector.files.score_file import score_file
     from services.detector.files.table_workers import Workers
@@ -74,31 +85,53 @@ def score(
     from services.runtime.process.progress_bar import progress_bars
 
     partial_out = out.with_name(f".{out.name}.part")
+    opened = ExitStack()
     try:
         detector = load(model or SHIPPED)
         thresholds = threshold_file.read(settings, detector.version) if settings else None
         given = None if statistics is None else _statistics(statistics)
-        rows = _count_lines(file)
+        catalogue = InstrumentSettings().catalogue()
+        options = read_mapping(mapping) if mapping else GUESS_ALL
+        table = opened.enter_context(canonical_table(file, catalogue, options))
+        if table.reading is not None:
+            _check_reading(table.reading)
+        rows = _count_lines(table.file)
         count = processes or (2 if rows >= _LARGE_TABLE and (os.cpu_count() or 1) > 1 else 1)
         workers = Workers(count, partial(load, model or SHIPPED)) if count > 1 else None
         with partial_out.open("w", encoding="utf-8", newline="") as target, progress_bars() as show:
             scored = score_file(
-                file,
+                table.file,
                 target,
                 detector,
-                InstrumentSettings().catalogue(),
+                catalogue,
                 thresholds=thresholds,
                 statistics=given,
                 progress=lambda phase, row: show(phase, row, rows),
                 workers=workers,
             )
         partial_out.replace(out)
+    except UnusableTable as error:
+        typer.secho(f"{with_cure(error, file)}\nNothing was written.", err=True, fg="red")
+        raise typer.Exit(1) from None
     except (ValueError, Halt) as error:
         typer.secho(f"{error}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None
     finally:
+        opened.close()
         partial_out.unlink(missing_ok=True)
     typer.echo(f"{scored} ratings scored with {detector.version}: {out}")
+
+
+def _check_reading(reading: "TableReading") -> None:
+    """Show how a table in a form of its own was understood; stop at rows that are no valid ratings."""
+    from schemas.rating_tables.description import described
+    from schemas.rating_tables.table_errors import UnusableTable
+
+    for line in described(reading):
+        typer.echo(line, err=True)
+    invalid = len({cell.row for cell in reading.ratings.invalid})
+    if invalid:
+        raise UnusableTable(f"{invalid} rows are no valid ratings, as said above: correct or remove them.")
 
 
 def _statistics(file_or_none: str) -> "StatisticsByPractice":

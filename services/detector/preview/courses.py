@@ -8,6 +8,7 @@ from math import isnan
 import numpy as np
 
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.ratings import InvalidCell
 from schemas.ratings_csv import RatingRow
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.baseline_rules import totals, vendor
@@ -25,7 +26,6 @@ from services.detector.files.ratings_table import (
     current_sessions,
     row_number,
 )
-from services.detector.preview.ratings import InvalidCell
 
 MESSAGES = frozenset({"opened", "deepened"})
 """Steps of an episode after which its therapist gets a message."""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.ratings import InvalidCell
 from services.detector.domain.detector import Detector
 from services.detector.preview.counts import DayOf, Figures, count
 from services.detector.preview.courses import Course
 from services.detector.preview.episodes import ChosenEpisode, PreviewEpisode, choose_three, describe_episodes
-from services.detector.preview.ratings import InvalidCell
 from services.detector.preview.shown_message import MessageWriter
 from services.detector.preview.watched_clients import WatchedClients, find_watched
 from services.detector.preview.weeks_chart import WeeksChart, draw_weeks

@@ -4,13 +4,10 @@ from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from schemas.csv_table import SEPARATOR_NAMES
-from services.detector.preview.columns import ColumnLayout
+from schemas.rating_tables.description import CERTAINTY_WORDS
+from schemas.rating_tables.reading import TableReading
 from services.detector.preview.findings import Findings
 from services.detector.preview.observed import ObservedContents
-from services.detector.preview.questionnaire import Questionnaire
-from services.detector.preview.ratings import TableRatings
-from services.detector.preview.table import Table
 from services.detector.preview.weeks_chart import LEFT, RIGHT, WIDTH
 
 MAX_EPISODES = 300
@@ -18,34 +15,18 @@ MAX_INVALID = 200
 _FEW_SESSIONS = 0.7
 _FEW_EACH = 1.5
 _MANY_CLIENTS = 5
-CERTAINTY_WORDS = {
-    "given": "given by you", "sure": "certain", "likely": "likely", "guess": "a guess: please check"
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewContents(Findings):
     """Everything that the page shows of a file."""
 
-    table: Table
-    columns: ColumnLayout
-    questionnaire: Questionnaire
-    ratings: TableRatings
-
-    @property
-    def has_guesses(self) -> bool:
-        """Whether part of the file's layout is only a guess."""
-        certainties = (
-            self.columns.items_certainty,
-            self.questionnaire.certainty,
-            *(match.certainty for match in self.columns.matches),
-        )
-        return "guess" in certainties
+    reading: TableReading
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What in the whole table makes it unlikely that it was read as it was meant."""
-        valid, clients = len(self.ratings.rows), self.figures.total.clients
+        valid, clients = len(self.reading.ratings.rows), self.figures.total.clients
         said = []
         if clients > 1 and self.sessions < _FEW_SESSIONS * valid:
             said.append(
@@ -77,9 +58,8 @@ def render(contents: PreviewContents | ObservedContents) -> str:
         figures=contents.figures,
         file=file,
         observed=contents if isinstance(contents, ObservedContents) else None,
-        has_guesses=file is not None and file.has_guesses,
+        has_guesses=file is not None and file.reading.has_guesses,
         certainty_words=CERTAINTY_WORDS,
-        separator=SEPARATOR_NAMES[file.table.separator] if file else "",
         others=[one for one in contents.episodes if all(one is not shown for shown in whole)][:MAX_EPISODES],
         invalid=contents.invalid[:MAX_INVALID],
         invalid_rows=len({cell.row for cell in contents.invalid}),

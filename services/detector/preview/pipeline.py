@@ -1,22 +1,21 @@
 """Names the stages of `rapport try` and `rapport observed`, from ratings to the contents of the page."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.reading import read_ratings_table
+from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
+from schemas.rating_tables.table_errors import UnusableTable
 from services.detector.contracts import Rated
 from services.detector.domain.detector import Detector
-from services.detector.preview.columns import guess_columns
 from services.detector.preview.courses import CourseSession, assess_courses
 from services.detector.preview.findings import Findings, find
 from services.detector.preview.observed import ObservedContents, ObservedTime, rating_row
 from services.detector.preview.page import PreviewContents
-from services.detector.preview.questionnaire import guess_questionnaire
-from services.detector.preview.ratings import parse_ratings
-from services.detector.preview.table import UnusableTable, read_table
 
 Progress = Callable[[int, int], None]
 """Gets the number of courses done and the number of all courses."""
@@ -30,24 +29,20 @@ def try_file(
     file: Path,
     model: Detector,
     catalogue: Catalogue,
+    options: ReadingOptions = GUESS_ALL,
     *,
-    given: Mapping[str, str],
-    instrument: str | None = None,
-    month_first: bool = False,
     since: datetime | None = None,
     progress: Progress = lambda _done, _of: None,
 ) -> PreviewContents:
-    """Take a file through all stages: table, columns, questionnaire, ratings, courses, counts, episodes.
+    """Take a file through all stages: reading, courses, counts, episodes.
 
-    `given` maps fields to columns. Only sessions after `since` count; earlier ones are history.
+    Only sessions after `since` count; earlier ones are history.
 
     Raises:
-        UnusableTable: columns or questionnaire cannot be guessed, or no row that counts is a valid rating.
+        UnusableTable: the file cannot be understood, or no row that counts is a valid rating.
     """
-    table = read_table(file)
-    columns = guess_columns(table, given)
-    questionnaire = guess_questionnaire(table, columns, catalogue, instrument)
-    ratings = parse_ratings(table, columns, questionnaire, month_first=month_first)
+    reading = read_ratings_table(file, catalogue, replace(options, replace_references=True))
+    ratings = reading.ratings
     courses, rejected = assess_courses(ratings.rows, model, catalogue, progress, since)
     invalid = [*ratings.invalid, *rejected]
     if not courses:
@@ -62,10 +57,7 @@ def try_file(
 
     return PreviewContents(
         **_values(find(courses, invalid, model, catalogue, day_of)),
-        table=table,
-        columns=columns,
-        questionnaire=questionnaire,
-        ratings=ratings,
+        reading=reading,
     )
 
 

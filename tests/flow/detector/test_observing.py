@@ -99,7 +99,7 @@ async def test_the_page_says_what_try_says_of_the_same_ratings(
     model, catalogue = load(SHIPPED), Catalogue.load()
     for since in (min(times) - timedelta(days=1), min(times) + timedelta(weeks=8)):
         shown = observe(ratings, ObservedTime("north", since, max(times)), model, catalogue)
-        tried = try_file(file, model, catalogue, given={}, since=since)
+        tried = try_file(file, model, catalogue, since=since)
         assert len(tried.episodes) > 2
         assert findings(shown) == findings(tried)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.reading_options import ReadingOptions
 from services.detector.domain.detector import Detector
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.preview.page import PreviewContents
@@ -26,6 +27,6 @@ def preview(model: Detector) -> Preview:
     def run(
         file: Path, given: dict[str, str] | None = None, instrument: str | None = None
     ) -> PreviewContents:
-        return try_file(file, model, catalogue, given=given or {}, instrument=instrument)
+        return try_file(file, model, catalogue, ReadingOptions(given or {}, instrument))
 
     return run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.preview.table import UnusableTable
+from schemas.rating_tables.table_errors import UnusableTable
 from tests.support.detector.tables import Cell, example, items, of
 from tests.support.detector.tables import write as write_table
 from tests.unit.detector.preview.conftest import Preview
@@ -56,7 +56,7 @@ def test_a_date_of_something_else_is_not_that_of_the_session(
 ) -> None:
     columns = CLIENT | {name: _first_date, "Session_Date": of("session_at")} | items("WAI_")
     found = preview(write(tmp_path / "own.csv", columns))
-    assert found.columns.get("session_at") == "Session_Date"
+    assert found.reading.columns.get("session_at") == "Session_Date"
     assert found.figures.total.rated == rated
 
 
@@ -66,7 +66,7 @@ def test_the_beginning_of_a_session_is_its_date(
 ) -> None:
     columns = CLIENT | {"Therapiebeginn": _first_date, name: of("session_at")} | items("WAI_")
     found = preview(write(tmp_path / "own.csv", columns))
-    assert (found.columns.get("session_at"), found.figures.total.rated) == (name, rated)
+    assert (found.reading.columns.get("session_at"), found.figures.total.rated) == (name, rated)
 
 
 def test_a_date_that_is_the_same_in_all_rows_of_a_client_is_not_that_of_the_session(
@@ -74,8 +74,8 @@ def test_a_date_that_is_the_same_in_all_rows_of_a_client_is_not_that_of_the_sess
 ) -> None:
     columns = CLIENT | {"Date": _first_date, "held": of("session_at")} | items("WAI_")
     found = preview(write(tmp_path / "own.csv", columns))
-    assert found.columns.get("session_at") == "held"
-    assert [(doubt.column, doubt.why) for doubt in found.columns.doubts] == [
+    assert found.reading.columns.get("session_at") == "held"
+    assert [(doubt.column, doubt.why) for doubt in found.reading.columns.doubts] == [
         ("Date", "it is the same in all rows of most clients")
     ]
 
@@ -89,7 +89,7 @@ def test_without_another_date_the_reason_is_said_with_the_option(preview: Previe
 def test_a_kind_of_session_is_no_session(preview: Preview, rated: int, tmp_path: Path) -> None:
     columns = CLIENT | DATE | {"Session Type": _always("Individual")} | items("WAI_")
     found = preview(write(tmp_path / "own.csv", columns))
-    assert found.columns.get("session_id") is None
+    assert found.reading.columns.get("session_id") is None
     assert found.figures.total.rated == rated
 
 
@@ -98,20 +98,20 @@ def test_a_session_that_repeats_in_a_client_is_no_session(
 ) -> None:
     columns = CLIENT | DATE | {"Session": _always("in person")} | items("WAI_")
     found = preview(write(tmp_path / "own.csv", columns))
-    assert found.columns.get("session_id") is None
+    assert found.reading.columns.get("session_id") is None
     assert found.figures.total.rated == rated
 
 
 @pytest.mark.parametrize("name", ["Treatment week", "Treatment"])
 def test_a_case_does_not_change_with_every_session(name: str, preview: Preview, tmp_path: Path) -> None:
     found = preview(write(tmp_path / "own.csv", CLIENT | DATE | {name: _week} | items("WAI_")))
-    assert found.columns.get("case_id") is None
-    assert [doubt.column for doubt in found.columns.doubts] == [name]
+    assert found.reading.columns.get("case_id") is None
+    assert [doubt.column for doubt in found.reading.columns.doubts] == [name]
 
 
 def test_nothing_is_said_of_a_column_where_another_is_certain(preview: Preview, tmp_path: Path) -> None:
     columns = {"Client": of("client_id"), "Client Group": _always("adults")} | DATE | items("WAI_")
-    assert preview(write(tmp_path / "own.csv", columns)).columns.doubts == ()
+    assert preview(write(tmp_path / "own.csv", columns)).reading.columns.doubts == ()
 
 
 def test_an_age_is_no_client(preview: Preview, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_an_age_is_no_client(preview: Preview, tmp_path: Path) -> None:
 def test_columns_that_are_as_likely_are_named_and_asked_about(preview: Preview, tmp_path: Path) -> None:
     columns = {"Patient": of("client_id"), "Client": of("client_id")} | DATE | items("WAI_")
     found = preview(write(tmp_path / "own.csv", columns))
-    (match,) = (match for match in found.columns.matches if match.role == "client_id")
+    (match,) = (match for match in found.reading.columns.matches if match.role == "client_id")
     assert (match.column, match.certainty, match.others) == ("Patient", "guess", ("Client",))
 
 
@@ -142,7 +142,7 @@ def test_rows_of_other_questionnaires_are_left_out_and_counted(
     others = [row | {"instrument": "ORS", "session_id": f"o-{row['session_id']}"} for row in rows[:40]]
     columns = CLIENT | DATE | {"Measure": of("instrument")} | items("item_")
     found = preview(write(tmp_path / "own.csv", columns, rows=rows + others))
-    assert found.ratings.other_forms == {"ORS": 40}
+    assert found.reading.ratings.other_forms == {"ORS": 40}
     assert (found.figures.total.rated, list(found.invalid)) == (rated, [])
 
 
@@ -191,14 +191,14 @@ def test_reversed_items_that_run_against_the_others_are_recognised(preview: Prev
         cell = wider[turned]
         wider[turned] = lambda row, cell=cell: str(8 - int(cell(row))) if cell(row) else ""  # type: ignore[misc]
     found = preview(write(tmp_path / "own.csv", CLIENT | DATE | wider))
-    assert str(found.questionnaire.default and found.questionnaire.default.id) == "wai-s"
+    assert str(found.reading.questionnaire.default and found.reading.questionnaire.default.id) == "wai-s"
 
 
 def test_the_overall_line_of_another_form_is_not_taken(preview: Preview, tmp_path: Path) -> None:
     doubled = list(items("", shown=lambda mark: f"{2 * int(mark or 4)}").values())
     names = ("Individually", "Overall", "Relationship", "Goals and Topics", "Approach or Method", "Overall.1")
     found = preview(write(tmp_path / "own.csv", CLIENT | DATE | dict(zip(names, doubled, strict=False))))
-    assert found.columns.items == names[2:]
+    assert found.reading.columns.items == names[2:]
 
 
 def test_many_clients_of_one_session_are_a_warning(preview: Preview, tmp_path: Path) -> None:
@@ -210,6 +210,7 @@ def test_many_clients_of_one_session_are_a_warning(preview: Preview, tmp_path: P
 def test_rows_that_overwrite_each_other_are_a_warning(preview: Preview, tmp_path: Path) -> None:
     rows = ROWS
     columns = CLIENT | {"held": lambda row: row["session_at"][:8] + "01"} | items("WAI_")
+    columns["modified"] = of("session_at")
     found = preview(write(tmp_path / "own.csv", columns, rows=rows))
     assert any("repeat or correct" in warning for warning in found.warnings)
 
@@ -243,10 +244,7 @@ def test_utf16_is_read_with_and_without_its_mark(
 ) -> None:
     file = write(tmp_path / "own.csv", CLIENT | DATE | items("WAI_"), separator="\t", encoding=encoding)
     found = preview(file)
-    assert (found.figures.total.rated, found.table.encoding) == (rated, "UTF-16")
-
-
-def test_a_workbook_is_refused_with_what_to_save(preview: Preview, tmp_path: Path) -> None:
-    (tmp_path / "own.xlsx").write_bytes(b"PK\x03\x04 and more")
-    with pytest.raises(UnusableTable, match=r"is a workbook.*CSV UTF-8"):
-        preview(tmp_path / "own.xlsx")
+    assert (found.figures.total.rated, found.reading.table.written) == (
+        rated,
+        "UTF-16, cells separated by tabs",
+    )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.detector.preview.table import UnusableTable
+from schemas.rating_tables.table_errors import UnusableTable
+from services.detector.preview.page import PreviewContents
 from tests.support.detector.tables import EXAMPLE, Cell, example, items, of, write
 from tests.unit.detector.preview.conftest import Preview
 
@@ -18,6 +19,10 @@ def _in(client: str, therapist: str, session: str, at: str, form: str) -> dict[s
     return {
         client: of("client_id"), therapist: of("therapist_id"), session: of("session_id"), at: _day(form)
     }  # fmt: skip
+
+
+def _instrument(found: PreviewContents) -> str:
+    return str(found.reading.questionnaire.default and found.reading.questionnaire.default.id)
 
 
 GERMAN = _in("Patienten-Nr.", "Behandler", "Sitzung", "Sitzungsdatum", "%d.%m.%Y %H:%M")
@@ -35,35 +40,44 @@ def test_columns_under_other_names_are_found(
     found = preview(file)
     client, therapist, session, at = columns
     assert [client, therapist, session, at] == [
-        found.columns.get(role) for role in ("client_id", "therapist_id", "session_id", "session_at")
+        found.reading.columns.get(role) for role in ("client_id", "therapist_id", "session_id", "session_at")
     ]
 
 
 def test_accents_and_a_file_from_an_old_spreadsheet_are_read(preview: Preview, tmp_path: Path) -> None:
     file = write(tmp_path / "own.csv", FRENCH | items("WAI "), separator=";", encoding="cp1252")
     found = preview(file)
-    assert (found.columns.get("therapist_id"), found.table.encoding) == ("Thérapeute", "Windows-1252")
+    assert (found.reading.columns.get("therapist_id"), found.reading.table.written) == (
+        "Thérapeute",
+        "Windows-1252, cells separated by semicolons",
+    )
 
 
 def test_decimal_commas_are_marks(preview: Preview, tmp_path: Path) -> None:
     columns = GERMAN | items("Frage", shown=lambda mark: f"{mark},0" if mark else "")
     found = preview(write(tmp_path / "own.csv", columns, separator=";"))
-    assert ((str(found.questionnaire.default and found.questionnaire.default.id), len(found.invalid)),
+    assert ((_instrument(found), len(found.invalid)),
                                     found.figures.total.flags) == (("wai-sr", 0), 127)  # fmt: skip
 
 
 def test_a_date_without_zone_is_read_as_utc_and_the_page_says_so(preview: Preview, tmp_path: Path) -> None:
     found = preview(write(tmp_path / "own.csv", GERMAN | items("WAI_"), separator=";"))
-    assert (found.ratings.zone_assumed, found.ratings.dates.written) == (True, "day, month, year")
+    assert (found.reading.ratings.zone_assumed, found.reading.ratings.dates.written) == (
+        True,
+        "day, month, year",
+    )
 
 
 def test_months_first_are_noticed_by_days_after_the_twelfth(preview: Preview, tmp_path: Path) -> None:
     found = preview(write(tmp_path / "own.csv", ENGLISH | items("WAI_")))
-    assert (found.ratings.dates.written, found.ratings.dates.ambiguous) == ("month, day, year", False)
+    assert (found.reading.ratings.dates.written, found.reading.ratings.dates.ambiguous) == (
+        "month, day, year",
+        False,
+    )
 
 
 def test_twelve_items_up_to_five_are_likely_the_short_revised_form(preview: Preview, tmp_path: Path) -> None:
-    asked = preview(write(tmp_path / "own.csv", ENGLISH | items("Q"))).questionnaire
+    asked = preview(write(tmp_path / "own.csv", ENGLISH | items("Q"))).reading.questionnaire
     assert (str(asked.default and asked.default.id), asked.certainty) == ("wai-sr", "likely")
 
 
@@ -71,7 +85,7 @@ def test_what_is_given_overrules_the_guess(preview: Preview, tmp_path: Path) -> 
     file = write(tmp_path / "own.csv", {"Other client": of("session_id")} | ENGLISH | items("Q"))
     found = preview(file, {"client_id": "PatientNo"}, "wai-s")
     assert (
-        found.columns.get("client_id"), str(found.questionnaire.default and found.questionnaire.default.id)
+        found.reading.columns.get("client_id"), _instrument(found)
     ) == ("PatientNo", "wai-s")  # fmt: skip
 
 
@@ -83,8 +97,8 @@ def test_four_columns_named_after_the_lines_of_the_scale_are_a_session_rating(
     marks = dict(zip(names, doubled.values(), strict=False))
     found = preview(write(tmp_path / "own.csv", GERMAN | marks, separator=";"))
     assert (names, "srs") == (
-        found.columns.items,
-        str(found.questionnaire.default and found.questionnaire.default.id),
+        found.reading.columns.items,
+        _instrument(found),
     )
 
 
@@ -107,7 +121,9 @@ def test_marks_that_fit_no_questionnaire_are_refused_with_the_option_that_names_
 def test_a_mark_beyond_the_scale_is_not_repeated_in_the_evidence(preview: Preview, tmp_path: Path) -> None:
     rows = example()
     rows[5] = rows[5] | {"item_3": "777"}
-    seen = preview(write(tmp_path / "own.csv", ENGLISH | items("Q"), rows=rows)).questionnaire.evidence
+    seen = preview(
+        write(tmp_path / "own.csv", ENGLISH | items("Q"), rows=rows)
+    ).reading.questionnaire.evidence
     assert seen == "12 items, whole marks from 1 to 5"
 
 
@@ -120,4 +136,4 @@ def test_names_instead_of_references_still_keep_clients_apart(preview: Preview, 
     rows = [row | {"client_id": f"Ms {row['client_id']}"} for row in example()]
     columns = {name: of(name) for name in rows[0]}
     found = preview(write(tmp_path / "own.csv", columns, rows=rows))
-    assert (preview(EXAMPLE).figures, True) == (found.figures, found.ratings.replaced)
+    assert (preview(EXAMPLE).figures, True) == (found.figures, found.reading.ratings.replaced)

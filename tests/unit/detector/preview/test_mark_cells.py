@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import Status
-from services.detector.preview.mark_cells import status_of
+from schemas.rating_tables.mark_cells import status_of
 from tests.unit.detector.preview.conftest import Preview
 
 
@@ -16,6 +16,7 @@ from tests.unit.detector.preview.conftest import Preview
         ("no-show", Status.CANCELLED),
         ("Canceled", Status.CANCELLED),
         ("abgesagt", Status.CANCELLED),
+        ("Late Cancelled", Status.CANCELLED),
         ("declined", Status.DECLINED),
         ("withdrawn", Status.WITHDRAWN),
         ("Show", None),

@@ -31,12 +31,30 @@ _NOT_HELD = frozenset(
         "noshow",
         "did not attend",
         "dna",
+        "late cancelled",
+        "late canceled",
+        "cancelled late",
+        "canceled late",
+        "late cancellation",
+        "late cancel",
+        "missed",
+        "rescheduled",
         "abgesagt",
         "nicht erschienen",
         "ausgefallen",
+        "kurzfristig abgesagt",
+        "verschoben",
+        "nicht wahrgenommen",
     }
 )
 """How tables say that an appointment did not take place, hyphens and underscores read as blanks."""
+_HELD = frozenset(
+    {
+        "show", "shown", "attended", "held", "kept", "present", "arrived", "seen", "complete", "completed",
+        "done", "erschienen", "stattgefunden", "wahrgenommen", "durchgeführt", "abgeschlossen",
+    }
+)  # fmt: skip
+"""How tables say that it did."""
 
 
 def mark_of(cell: str) -> float | str | None:
@@ -56,7 +74,16 @@ def is_mark(cell: str) -> bool:
 
 def status_of(cell: str, *, has_marks: bool) -> Status | None:
     """Return the status that a cell names; None where it names none, or where marks say otherwise."""
-    word = " ".join(cell.casefold().replace("-", " ").replace("_", " ").split())
+    word = _words(cell)
     if word in _NOT_HELD:
         return None if has_marks else Status.CANCELLED
     return Status(word) if word in set(Status) else None
+
+
+def is_known_status(cell: str) -> bool:
+    """Return whether a cell is empty or says in a known word whether an appointment took place."""
+    return not cell or _words(cell) in {*_NOT_HELD, *_HELD, *Status}
+
+
+def _words(cell: str) -> str:
+    return " ".join(cell.casefold().replace("-", " ").replace("_", " ").split())

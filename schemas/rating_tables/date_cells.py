@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Literal
 
+DateOrder = Literal["year, month, day", "day, month, year", "month, day, year", "days since 1900"]
+"""In which order a column writes the parts of its dates."""
 _TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _DAY_FIRST = (
     "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y",
@@ -12,6 +15,11 @@ _DAY_FIRST = (
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%b %d, %Y", "%B %d, %Y", "%A, %B %d, %Y")
 _YEAR_FIRST = ("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _ISO = "ISO 8601"
+_SERIAL = "days since 1900"
+"""How spreadsheets keep dates, and export them where a cell is not formatted as one."""
+_FIRST_DAY = datetime(1899, 12, 30, tzinfo=UTC)
+_SERIALS = (36_526, 73_050)
+"""Those of 2000 to 2099."""
 _MAX_CELLS = 2_000
 """Distinct cells that a guess is made from."""
 
@@ -22,8 +30,7 @@ class DateFormat:
 
     formats: tuple[str, ...]
     """Formats of `strptime`, tried in turn."""
-    written: str
-    """The order of year, month and day, in words."""
+    written: DateOrder
     fits: float
     """Share of the filled cells that can be read."""
     ambiguous: bool
@@ -46,8 +53,10 @@ def has_zone(cell: str) -> bool:
         return False
 
 
-def guess_dates(cells: Sequence[str], *, month_first: bool = False) -> DateFormat:
-    """Return the order of day, month and year that reads most cells.
+def guess_dates(
+    cells: Sequence[str], *, month_first: bool = False, order: DateOrder | None = None
+) -> DateFormat:
+    """Return the order of day, month and year that reads most cells, or `order` if it is known.
 
     Where day first and month first read equally many, the day comes first unless `month_first` is set.
     """
@@ -57,12 +66,16 @@ def guess_dates(cells: Sequence[str], *, month_first: bool = False) -> DateForma
         _fit(distinct, _with_times(_DAY_FIRST), "day, month, year"),
         _fit(distinct, _with_times(_MONTH_FIRST), "month, day, year"),
     )
+    days = _fit(distinct, (_SERIAL,), "days since 1900")
+    if order is not None:
+        return next(known for known in (year, day, month, days) if known.written == order)
     ambiguous = day.fits > 0 and day.fits == month.fits and day.fits > year.fits
-    best = max((year, month, day) if month_first else (year, day, month), key=lambda order: order.fits)
+    orders = (year, month, day, days) if month_first else (year, day, month, days)
+    best = max(orders, key=lambda one: one.fits)
     return DateFormat(best.formats, best.written, best.fits, ambiguous)
 
 
-def _fit(cells: Sequence[str], formats: Sequence[str], written: str) -> DateFormat:
+def _fit(cells: Sequence[str], formats: Sequence[str], written: DateOrder) -> DateFormat:
     used = dict.fromkeys(formats, 0)
     fits = 0
     for cell in cells:
@@ -86,6 +99,9 @@ def _with_times(days: Sequence[str]) -> tuple[str, ...]:
 
 def _read(cell: str, form: str) -> datetime | None:
     try:
+        if form == _SERIAL:
+            days = float(cell)
+            return _FIRST_DAY + timedelta(days=days) if _SERIALS[0] <= days <= _SERIALS[1] else None
         if form == _ISO:
             moment = datetime.fromisoformat(cell) if cell[4:5] == "-" else None
         else:

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from itertools import product
 
-from services.detector.preview.mark_cells import is_mark
-from services.detector.preview.table import Certainty, Table, UnusableTable, normalize
+from schemas.rating_tables.mark_cells import is_mark, mark_of
+from schemas.rating_tables.table import Certainty, Table, normalize
+from schemas.rating_tables.table_errors import UnclearTable
 
 _SRS_LINES = (
     ("relationship", "beziehung", "relation", "relacion"),
@@ -22,6 +23,10 @@ _OTHER_FORMS = (
     "sf36", "eq5d", "k10", "k6", "wemwbs", "outcome", "symptom",
 )  # fmt: skip
 """How the names of questionnaires about something else begin."""
+_TOTALS = ("total", "sum", "score", "mean", "gesamt", "mittel")
+"""What the names of columns with one number for a session hold."""
+_HIGHEST = 10
+"""The highest mark of any known scale."""
 _NO_FORM = frozenset({"age", "total", "sum", "score", "visit", "session"})
 
 
@@ -30,17 +35,23 @@ def is_item(role: str) -> bool:
     return re.fullmatch(r"item_\d{1,3}", role) is not None
 
 
+def given_items(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the columns that are named for items, in the order of the items."""
+    numbered = sorted((int(role[5:]), column) for role, column in given.items() if is_item(role))
+    return tuple(column for _, column in numbered)
+
+
 def guess_items(table: Table, given: Mapping[str, str], taken: set[str]) -> tuple[tuple[str, ...], Certainty]:
     """Return the columns with the marks in the order of the items, none when there are none.
 
     Raises:
-        UnusableTable: a row holds the marks of several sessions.
+        UnclearTable: a row holds the marks of several sessions.
     """
-    numbered = sorted((int(role[5:]), column) for role, column in given.items() if is_item(role))
-    if numbered:
-        return tuple(column for _, column in numbered), "given"
+    if items := given_items(given):
+        return items, "given"
     rows = _numbered_columns(table, taken)
     if rows:
+        _refuse_totals(table, rows)
         _refuse_several_sessions(rows)
         prefix = max(rows, key=lambda name: (name == "item", names_alliance(name), len(rows[name])))
         rivals = [other for other in rows if names_alliance(other) == names_alliance(prefix)]
@@ -59,16 +70,59 @@ def names_alliance(prefix: str) -> bool:
 
 def _numbered_columns(table: Table, taken: set[str]) -> dict[str, list[tuple[int, str]]]:
     """Return columns of marks whose names differ by a number at their end, by what is before it."""
+    with_marks = {
+        prefix: [one for one in columns if one[1] not in taken and _holds_marks(table, one[1])]
+        for prefix, columns in _numbered_names(table).items()
+        if prefix not in _NO_FORM and not prefix.startswith(_OTHER_FORMS)
+    }
+    return {prefix: sorted(columns) for prefix, columns in with_marks.items() if len(columns) > 1}
+
+
+def _numbered_names(table: Table) -> dict[str, list[tuple[int, str]]]:
     by_prefix: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     for name in table.header:
         match = re.fullmatch(r"(.*?)[\s_.\-]*(\d{1,3})", name)
-        if match and name not in taken and _holds_marks(table, name):
+        if match:
             by_prefix[normalize(match[1])].append((int(match[2]), name))
-    return {
-        prefix: sorted(rest)
-        for prefix, rest in by_prefix.items()
-        if len(rest) > 1 and prefix not in _NO_FORM and not prefix.startswith(_OTHER_FORMS)
-    }
+    return by_prefix
+
+
+def why_no_marks(table: Table) -> str:
+    """Return what columns hold that look like marks and are none, and what to do; empty where none does."""
+    for prefix, numbered in _numbered_names(table).items():
+        names = [name for _, name in sorted(numbered)]
+        cells = [cell for name in names for cell in table.column(name)[:500]]
+        words = sum(not is_mark(cell) for cell in cells)
+        if len(names) > 1 and names_alliance(prefix) and words > len(cells) / 2:
+            return (
+                f"The columns {names[0]} … {names[-1]} hold words instead of numbers. Export the codes"
+                " instead of the labels, or replace each word by its number on the questionnaire's scale. "
+            )
+    for name in table.header:
+        spelled = normalize(name)
+        is_total = names_alliance(spelled) and any(word in spelled for word in _TOTALS)
+        if is_total and _holds_marks(table, name):
+            return (
+                f"The column {name} seems to hold one total for a session. A total does not say which of"
+                " bond, goal and task has changed: export the marks of the items, or the three component"
+                " scores. "
+            )
+    return ""
+
+
+def _refuse_totals(table: Table, rows: Mapping[str, list[tuple[int, str]]]) -> None:
+    for prefix, numbered in rows.items():
+        names = [name for _, name in numbered]
+        marks = [mark_of(cell) for name in names for cell in table.column(name)[:500]]
+        numbers = [mark for mark in marks if isinstance(mark, float)]
+        beyond = sum(mark > _HIGHEST for mark in numbers)
+        if names_alliance(prefix) and beyond > len(numbers) / 2:
+            raise UnclearTable(
+                f"The columns {names[0]} … {names[-1]} seem to hold one total for each session. A total does"
+                " not say which of bond, goal and task has changed: export one row for each session, with its"
+                " date and the marks of the items, or the three component scores. If they are items, name"
+                " them with --map item_1=COLUMN …"
+            )
 
 
 def _refuse_several_sessions(rows: Mapping[str, list[tuple[int, str]]]) -> None:
@@ -80,7 +134,7 @@ def _refuse_several_sessions(rows: Mapping[str, list[tuple[int, str]]]) -> None:
     for prefixes in by_form.values():
         if len(prefixes) > 1 and len({len(rows[prefix]) for prefix in prefixes}) == 1:
             first, last = rows[prefixes[0]][0][1], rows[prefixes[-1]][0][1]
-            raise UnusableTable(
+            raise UnclearTable(
                 f"Each row holds the marks of {len(prefixes)} sessions ({first} …, {last} …). Write one row"
                 " for each session, with its date; spreadsheets call it unpivoting, or from wide to long. If"
                 " only one of them is meant, name its columns with --map item_1=COLUMN …"

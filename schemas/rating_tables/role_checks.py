@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from services.detector.preview.date_cells import guess_dates
-from services.detector.preview.table import Table, normalize
+from schemas.rating_tables.date_cells import guess_dates
+from schemas.rating_tables.table import Table, normalize
 
 _OTHER_DATES = (
     "birth", "geburt", "dob", "intake", "admission", "aufnahme", "referral", "discharge", "entlass", "enrol",

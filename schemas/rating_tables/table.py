@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from schemas.csv_table import SEPARATOR_NAMES, TableReader, UnreadableTable, cells_of
+from schemas.rating_tables.table_errors import UnusableTable
+from schemas.rating_tables.workbook import BEGINNINGS, read_sheet
 
 Certainty = Literal["given", "sure", "likely", "guess"]
 """How sure it is what a part of a table means."""
@@ -18,12 +20,6 @@ Certainty = Literal["given", "sure", "likely", "guess"]
 _SAMPLE_LINES = 50
 _SAMPLE_BYTES = 2_000
 _BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""How files of spreadsheet programs begin: xlsx and ods, and the older xls."""
-
-
-class UnusableTable(ValueError):
-    """The table cannot be previewed; the message tells the reader what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +32,14 @@ class TableLine:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The cells of a file, its separator and its encoding."""
+    """The cells of a file, and how it holds them."""
 
     header: tuple[str, ...]
     lines: tuple[TableLine, ...]
-    separator: str
-    encoding: str
+    written: str
+    """Encoding and separator, or what kind of file it is, in words."""
+    sheet: str | None = None
+    """The sheet of a workbook that was asked for."""
 
     def column(self, name: str) -> list[str]:
         """Return the filled cells of a column."""
@@ -55,30 +53,49 @@ def normalize(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", ascii_name)
 
 
-def read_table(file: Path) -> Table:
-    """Read a file with a header line.
+def read_table(file: Path, sheet: str | None = None) -> Table:
+    """Read a file with a header line, or a sheet of a workbook.
 
     Raises:
+        UnclearTable: it is a workbook, and which sheet is meant must be told.
         UnusableTable: there is no header or no row, two columns have the same name, or a row does not fit.
     """
     content = file.read_bytes()
-    if content.startswith(_WORKBOOK):
+    if content.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"{", b"[")):
         raise UnusableTable(
-            f"{file} is a workbook. Open it, and save the sheet with the ratings as a file of the kind CSV"
-            " UTF-8."
+            f"{file} holds JSON and is no table. `rapport send` takes JSON with one rating per line as it is."
         )
-    text, encoding = _decoded(content)
+    table = (
+        _from_workbook(file, sheet)
+        if content.startswith(BEGINNINGS)
+        else _from_text(file, *_decoded(content))
+    )
+    if len([name for name in table.header if name]) < 2:
+        raise UnusableTable("The first line must name the columns, separated by ; , or a tab.")
+    if not table.lines:
+        raise UnusableTable("There are no rows under the line that names the columns.")
+    return table
+
+
+def _from_workbook(file: Path, wanted: str | None) -> Table:
+    sheet, ((number, header), *rows) = read_sheet(file, wanted)
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    if repeated:
+        raise UnusableTable(
+            f"{file}, row {number}: two columns have the same name: {', '.join(repeated)}; rename one of them"
+        )
+    lines = tuple(TableLine(line, _by_column(header, cells)) for line, cells in rows)
+    return Table(tuple(header), lines, f"sheet {sheet} of a workbook", wanted)
+
+
+def _from_text(file: Path, text: str, encoding: str) -> Table:
     separator = _separator(text)
     try:
         rows = TableReader(file, io.StringIO(text, newline=""), separator=separator)
-        lines = [TableLine(line, _by_column(rows.header, cells)) for line, cells in rows]
+        lines = tuple(TableLine(line, _by_column(rows.header, cells)) for line, cells in rows)
     except UnreadableTable as unreadable:
         raise UnusableTable(str(unreadable)) from None
-    if len([name for name in rows.header if name]) < 2:
-        raise UnusableTable("The first line must name the columns, separated by ; , or a tab.")
-    if not lines:
-        raise UnusableTable("There are no rows under the line that names the columns.")
-    return Table(tuple(rows.header), tuple(lines), separator, encoding)
+    return Table(tuple(rows.header), lines, f"{encoding}, cells separated by {SEPARATOR_NAMES[separator]}")
 
 
 def _by_column(header: Sequence[str], cells: Sequence[str]) -> dict[str, str]:

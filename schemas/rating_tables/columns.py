@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.detector.preview.date_cells import guess_dates
-from services.detector.preview.mark_columns import guess_items, is_item
-from services.detector.preview.role_checks import Doubt, RoleChecks
-from services.detector.preview.table import Certainty, Table, UnusableTable, normalize
+from schemas.rating_tables.date_cells import guess_dates
+from schemas.rating_tables.mark_columns import given_items, guess_items, is_item, why_no_marks
+from schemas.rating_tables.role_checks import Doubt, RoleChecks
+from schemas.rating_tables.table import Certainty, Table, normalize
+from schemas.rating_tables.table_errors import UnclearTable
 
 REQUIRED = ("client_id", "session_at")
 SCORES = ("bond", "goal", "task")
@@ -111,7 +112,7 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
     A column is taken for a field when its name speaks for it and its cells do not speak against it.
 
     Raises:
-        UnusableTable: a given role or column does not exist, a required column was not found, or a row holds
+        UnclearTable: a given role or column does not exist, a required column was not found, or a row holds
             several sessions.
     """
     _check(table, given)
@@ -159,6 +160,22 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
     return columns
 
 
+def given_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
+    """Return the columns of the fields in `given`, and no others.
+
+    Raises:
+        UnclearTable: a field or a column does not exist, or a required field has no column.
+    """
+    _check(table, given)
+    columns = ColumnLayout(
+        tuple(ColumnMatch(role, column, "given") for role, column in given.items() if not is_item(role)),
+        given_items(given),
+        "given",
+    )
+    _complete(table, columns)
+    return columns
+
+
 def _is_best(name: str, role: str, likeness: int) -> bool:
     return all(_likeness(name, other) <= likeness for other in _SYNONYMS if other != role)
 
@@ -182,11 +199,11 @@ def _check(table: Table, given: Mapping[str, str]) -> None:
     for role, column in given.items():
         if role not in _SYNONYMS and not is_item(role):
             known = ", ".join(sorted(_SYNONYMS))
-            raise UnusableTable(
+            raise UnclearTable(
                 f"--map {role}=…: there is no field {role}. The fields are {known}, item_1, item_2 …"
             )
         if column not in table.header:
-            raise UnusableTable(f"--map {role}={column}: the file has no such column. {_header(table)}")
+            raise UnclearTable(f"--map {role}={column}: the file has no such column. {_header(table)}")
 
 
 def _complete(table: Table, columns: ColumnLayout) -> None:
@@ -195,13 +212,13 @@ def _complete(table: Table, columns: ColumnLayout) -> None:
             doubts = "".join(
                 f" {doubt.column}: {doubt.why}." for doubt in columns.doubts if doubt.role == role
             )
-            raise UnusableTable(
+            raise UnclearTable(
                 f"No column was found for {role}.{doubts} Name it with --map {role}=COLUMN. {_header(table)}"
             )
     if not columns.items and not columns.scores:
-        raise UnusableTable(
-            "No columns with marks were found. Name them with --map item_1=COLUMN --map item_2=COLUMN … "
-            f"{_header(table)}"
+        raise UnclearTable(
+            f"No columns with marks were found. {why_no_marks(table)}Name them with --map item_1=COLUMN"
+            f" --map item_2=COLUMN … {_header(table)}"
         )
 
 
@@ -240,4 +257,6 @@ def _likeness(name: str, role: str) -> int:
 
 def _holds_dates(table: Table, name: str) -> bool:
     cells: Sequence[str] = table.column(name)
-    return bool(cells) and guess_dates(cells[:200]).fits >= 0.9
+    dates = guess_dates(cells[:200])
+    # Numbers are dates only where the name of their column says so.
+    return bool(cells) and dates.fits >= 0.9 and dates.written != "days since 1900"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
-from services.detector.preview.columns import ColumnLayout
-from services.detector.preview.mark_cells import mark_of
-from services.detector.preview.table import Certainty, Table, TableLine, UnusableTable, normalize
+from schemas.rating_tables.columns import ColumnLayout
+from schemas.rating_tables.mark_cells import mark_of
+from schemas.rating_tables.table import Certainty, Table, TableLine, normalize
+from schemas.rating_tables.table_errors import UnclearTable
 
 _FITS = 0.95
 """Least share of the marks that must be possible on an instrument; the rest may be slips."""
@@ -49,14 +50,14 @@ def guess_questionnaire(
     """Return the questionnaire: given, named in the rows, or guessed from the marks.
 
     Raises:
-        UnusableTable: the given questionnaire is unknown, or the marks fit none.
+        UnclearTable: the given questionnaire is unknown, or the marks fit none.
     """
     names = _names(catalogue)
     ids = ", ".join(str(one.id) for one in catalogue)
     if given is not None:
         instrument = names.get(normalize(given))
         if instrument is None:
-            raise UnusableTable(f"--instrument: this questionnaire is unknown. Known are {ids}.")
+            raise UnclearTable(f"--instrument: this questionnaire is unknown. Known are {ids}.")
         return Questionnaire(instrument, names, "you named it", "given")
     column = columns.get("instrument")
     cells = table.column(column) if column else []
@@ -64,7 +65,7 @@ def guess_questionnaire(
     if known:
         return Questionnaire(None, names, f"the column {column} names it", "sure")
     if cells:
-        raise UnusableTable(
+        raise UnclearTable(
             f"The column {column} names no questionnaire that is known here. If its rows answer one of {ids},"
             " name it with --instrument ID."
         )
@@ -103,7 +104,7 @@ def _by_marks(
         )
         evidence = _evidence(columns, common)
         ids = ", ".join(f"{one.id} ({_range(one)})" for one in catalogue)
-        raise UnusableTable(
+        raise UnclearTable(
             f"No known questionnaire fits the marks ({evidence}). "
             + (f"The columns are named after {named.id} ({_range(named)}). " if named else "")
             + f"Name it with --instrument ID; known are {ids}. "
@@ -128,7 +129,7 @@ def _check_reversed(table: Table, columns: ColumnLayout, one: Instrument) -> Non
     """Refuse marks whose reversed items run with the others: another form, or already turned round.
 
     Raises:
-        UnusableTable: in most rows both are on the same side of the middle of the scale.
+        UnclearTable: in most rows both are on the same side of the middle of the scale.
     """
     if not one.reversed_items:
         return
@@ -141,7 +142,7 @@ def _check_reversed(table: Table, columns: ColumnLayout, one: Instrument) -> Non
     ]
     if len(agreeing) >= _ENOUGH_ROWS and sum(agreeing) > 0.7 * len(agreeing):
         places = " and ".join(str(item) for item in sorted(one.reversed_items))
-        raise UnusableTable(
+        raise UnclearTable(
             f"The marks could be those of {one.id} ({_range(one)}), but its items {places} are marked the"
             " other way round, and here they run with the others. If the file holds the marks as clients gave"
             f" them on {one.id}, use --instrument {one.id}; if it is another form, describe it in a file of"

@@ -3,26 +3,26 @@
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 
 from pydantic import ValidationError
 
 from schemas.correction_warnings import FileRating, correction_warnings
 from schemas.error_messages import rating_message
-from schemas.events import Scores
+from schemas.events import Scores, Status
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody
+from schemas.rating_tables.columns import SCORES, ColumnLayout
+from schemas.rating_tables.date_cells import DateFormat, has_zone
+from schemas.rating_tables.mark_cells import is_known_status, mark_of, status_of
+from schemas.rating_tables.questionnaire import Questionnaire, other_form
+from schemas.rating_tables.table import Table, TableLine
 from schemas.ratings_csv import RatingRow
 from schemas.validation_errors import InvalidInput, Violation, violations_of
-from services.detector.preview.columns import SCORES, ColumnLayout
-from services.detector.preview.date_cells import DateFormat, guess_dates, has_zone
-from services.detector.preview.mark_cells import mark_of, status_of
-from services.detector.preview.questionnaire import Questionnaire, other_form
-from services.detector.preview.table import Table, TableLine
 
 _ITEM = re.compile(r"item (\d+) ")
 _NOT_ALLOWED = re.compile(r"[\s@/\\?#%]|^\.")
@@ -58,6 +58,10 @@ class TableRatings:
     """Some references have characters that Rapport does not accept, and were replaced."""
     other_forms: Mapping[str, int]
     """How many rows answer which other questionnaires; they are left out."""
+    unknown_statuses: Mapping[str, int]
+    """How many rows have which words for a status that are not known; their appointments count as held."""
+    same_day: int
+    """Rows that are a session of their own beside another one of the client, on a date without time."""
 
     @property
     def ineffective(self) -> list[str]:
@@ -67,12 +71,21 @@ class TableRatings:
 
 
 def parse_ratings(
-    table: Table, columns: ColumnLayout, questionnaire: Questionnaire, *, month_first: bool
+    table: Table,
+    columns: ColumnLayout,
+    questionnaire: Questionnaire,
+    dates: DateFormat,
+    *,
+    therapist: str | None = None,
+    replace_references: bool = False,
 ) -> TableRatings:
-    """Turn every row into the body of a rating, or into errors."""
+    """Turn every row into the body of a rating, or into errors.
+
+    `therapist` is that of all rows where no column holds one. `replace_references` replaces those that look
+    like names instead of refusing them, for a reader who only looks at the numbers.
+    """
     cells = table.column(columns.get("session_at") or "")
-    dates = guess_dates(cells, month_first=month_first)
-    parser = _RowParser(columns, questionnaire, dates)
+    parser = _RowParser(columns, questionnaire, dates, therapist or ONE_THERAPIST, replace_references)
     rows: list[RatingRow] = []
     invalid: list[InvalidCell] = []
     for line in table.lines:
@@ -91,17 +104,31 @@ def parse_ratings(
         zone_assumed=any(not has_zone(cell) for cell in cells),
         replaced=parser.replaced,
         other_forms=parser.other_forms,
+        unknown_statuses=parser.unknown_statuses,
+        same_day=parser.same_day,
     )
 
 
 class _RowParser:
-    def __init__(self, columns: ColumnLayout, questionnaire: Questionnaire, dates: DateFormat) -> None:
+    def __init__(
+        self,
+        columns: ColumnLayout,
+        questionnaire: Questionnaire,
+        dates: DateFormat,
+        therapist: str,
+        replaces: bool,  # noqa: FBT001 - one private caller
+    ) -> None:
         self._columns = columns
         self._questionnaire = questionnaire
         self._dates = dates
+        self._therapist = therapist
+        self._replaces = replaces
         self.moments: dict[int, datetime] = {}
         self.replaced = False
         self.other_forms: Counter[str] = Counter()
+        self.unknown_statuses: Counter[str] = Counter()
+        self._forms: defaultdict[tuple[object, ...], list[dict[str, object]]] = defaultdict(list)
+        self.same_day = 0
 
     def is_of_another_form(self, line: TableLine) -> bool:
         """Return whether a row names a questionnaire about something else than the alliance; count it."""
@@ -131,7 +158,26 @@ class _RowParser:
         except InvalidInput as refused:
             return [self._invalid(line, one) for one in refused.violations]
         self.moments[line.number] = at
-        return RatingRow(line.number, self._reference(line, "practice_id") or None, body)
+        if not is_known_status(status := self._cell(line, "status")):
+            self.unknown_statuses[status] += 1
+        practice = self._reference(line, "practice_id") or None
+        if not self._cell(line, "session_id") and at.time() == time():
+            self._tell_apart(practice, body)
+        return RatingRow(line.number, practice, body)
+
+    def _tell_apart(self, practice: str | None, body: dict[str, object]) -> None:
+        """Make a second form of a client on a day without time a session of its own; a copy stays a copy.
+
+        A second form at the same time of day corrects the first, as does one with a time of change.
+        """
+        if "recorded_at" in body or body.get("status") == Status.WITHDRAWN:
+            return
+        forms = self._forms[practice, body["client_id"], body["session_id"], body["instrument"]]
+        if body not in forms:
+            forms.append(dict(body))
+            self.same_day += len(forms) > 1
+        if place := forms.index(body):
+            body["session_id"] = f"{body['session_id']}-{place + 1}"
 
     def _cell(self, line: TableLine, role: str) -> str:
         column = self._columns.get(role)
@@ -139,7 +185,7 @@ class _RowParser:
 
     def _reference(self, line: TableLine, role: str) -> str:
         cell = self._cell(line, role)
-        if not _NOT_ALLOWED.search(cell):
+        if not self._replaces or not _NOT_ALLOWED.search(cell):
             return cell
         # Rapport accepts no names or addresses; for a preview it is enough to tell references apart.
         self.replaced = True
@@ -152,7 +198,7 @@ class _RowParser:
         body.setdefault("client_id", "")
         body.setdefault("session_id", moment)
         if self._columns.get("therapist_id") is None:
-            body["therapist_id"] = ONE_THERAPIST
+            body["therapist_id"] = self._therapist
         body.setdefault("therapist_id", "")
         for role in ("recorded_at", "next_session_at"):
             if time := self._dates.read(self._cell(line, role)):

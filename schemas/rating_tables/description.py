@@ -1,0 +1,104 @@
+"""Describes in lines of text how a file of ratings was understood, each column with an example value."""
+
+from pathlib import Path
+
+from schemas.rating_tables.ratings import InvalidCell
+from schemas.rating_tables.reading import TableReading
+from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
+
+CERTAINTY_WORDS = {
+    "given": "given by you", "sure": "certain", "likely": "likely", "guess": "a guess: please check"
+}  # fmt: skip
+_LONGEST_EXAMPLE = 30
+_MOST_INVALID = 12
+"""Invalid cells that are named; the others are counted."""
+
+
+def understood(reading: TableReading) -> list[str]:
+    """Return one line for each column that is read, the questionnaire and the dates, and one for the rest."""
+    columns, table = reading.columns, reading.table
+    lines = []
+    for match in columns.matches:
+        others = f"; it could also be {', '.join(match.others)}" if match.others else ""
+        example = _example(reading, match.column)
+        lines.append(f"{match.role:16} {match.column} ({CERTAINTY_WORDS[match.certainty]}{others}){example}")
+    if columns.get("therapist_id") is None:
+        therapist = f"{reading.therapist} in all rows (given by you)" if reading.therapist else "not named"
+        lines.append(f"{'therapist_id':16} {therapist}")
+    if columns.items:
+        items = columns.items
+        names = f"{items[0]} … {items[-1]}, {len(items)} columns" if len(items) > 1 else items[0]
+        certainty = CERTAINTY_WORDS[columns.items_certainty]
+        lines.append(f"{'marks':16} {names} ({certainty}){_example(reading, *items)}")
+    questionnaire = reading.questionnaire
+    default = questionnaire.default
+    name = "as named in each row" if default is None else f"{default.id}: {default.title}"
+    certainty = CERTAINTY_WORDS[questionnaire.certainty]
+    lines.append(f"{'questionnaire':16} {name} ({certainty}; {questionnaire.evidence})")
+    dates = reading.ratings.dates
+    zone = "; no time zone, read as UTC" if reading.ratings.zone_assumed else ""
+    ambiguous = "; if the month comes first, use --month-first" if dates.ambiguous else ""
+    lines.append(f"{'dates':16} {dates.written}{zone}{ambiguous}")
+    read = {*columns.items, *(match.column for match in columns.matches)}
+    unread = [name for name in table.header if name and name not in read]
+    if unread:
+        lines.append(f"{'not read':16} {', '.join(unread)}")
+    return lines
+
+
+def doubts(reading: TableReading) -> list[str]:
+    """Return what was not taken for a field, or left out, and why."""
+    lines = [
+        f"not taken for {doubt.role}: {doubt.column}, because {doubt.why}" for doubt in reading.columns.doubts
+    ]
+    lines += [
+        f"left out: {rows} rows of {named}, another questionnaire"
+        for named, rows in reading.ratings.other_forms.items()
+    ]
+    lines += [
+        f"status not known: {word} in {rows} rows, whose appointments count as held"
+        for word, rows in reading.ratings.unknown_statuses.items()
+    ]
+    if reading.ratings.same_day:
+        lines.append(
+            f"please check: {reading.ratings.same_day} rows are taken for further sessions of a client on"
+            " the same day; name the column of the sessions if there is one"
+        )
+    return lines
+
+
+def invalid_lines(invalid: tuple[InvalidCell, ...], *, elsewhere: str = "") -> list[str]:
+    """Return a line for each of the first invalid cells; `elsewhere` says where the others are listed."""
+    lines = [
+        f"row {cell.row}, {cell.column}: {cell.message}; expected {cell.expected}"
+        for cell in invalid[:_MOST_INVALID]
+    ]
+    more = len(invalid) - _MOST_INVALID
+    return [*lines, f"and {more} more{elsewhere}"] if more > 0 else lines
+
+
+def described(reading: TableReading) -> list[str]:
+    """Return everything that is to be said of a file before its ratings are used."""
+    return [*understood(reading), *doubts(reading), *invalid_lines(reading.ratings.invalid)]
+
+
+def with_cure(error: UnusableTable, file: Path) -> str:
+    """Return an error's message, with how a question is answered once for a command that takes a mapping."""
+    if not isinstance(error, UnclearTable):
+        return str(error)
+    return (
+        f"{error}\nGive such options to `rapport try {file} --write-mapping practice.toml`, and"
+        " --mapping practice.toml here."
+    )
+
+
+def _example(reading: TableReading, *columns: str) -> str:
+    """Return the cells of the first row that fills one of these columns."""
+    for line in reading.table.lines:
+        cells = [line.cells[name] for name in columns]
+        if any(cells):
+            filled = " ".join(filter(None, cells))
+            text = "".join(char if char.isprintable() else "\N{MIDDLE DOT}" for char in filled)
+            cut = len(text) > _LONGEST_EXAMPLE
+            return f", such as {text[:_LONGEST_EXAMPLE]}{'…' if cut else ''}"
+    return ", no cell is filled"

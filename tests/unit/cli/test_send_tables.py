@@ -1,0 +1,84 @@
+"""`rapport send` takes what `rapport try` understands, shows it first, and sends nothing unasked."""
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.reading import read_ratings_table
+from schemas.rating_tables.reading_options import write_mapping
+from services.cli.commands.send import register
+from tests.support.schemas.exports import Export, exports
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Export:
+    return exports(tmp_path)
+
+
+def _send(*words: str | Path) -> Result:
+    app = typer.Typer()
+    register(app)
+    # Nothing listens there: whatever is sent ends in an error.
+    environment = {"RAPPORT_KEY": "rpt_x", "RAPPORT_INGEST_URL": "http://127.0.0.1:9"}
+    return CliRunner(env=environment).invoke(app, list(map(str, words)))
+
+
+def _bodies(ran: Result) -> list[object]:
+    assert ran.exit_code == 0, ran.output
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def test_a_mapping_gives_the_ratings_of_the_documented_form(export: Export, tmp_path: Path) -> None:
+    mapping = tmp_path / "practice.toml"
+    write_mapping(read_ratings_table(export.own, Catalogue.load()).mapping(), mapping)
+    documented = _bodies(_send(export.canonical, "--print"))
+    assert len(documented) == 27
+    assert _bodies(_send(export.own, "--print", "--mapping", mapping)) == documented
+    assert _bodies(_send(export.own, "--print")) == documented
+
+
+def test_every_column_is_shown_with_an_example(export: Export) -> None:
+    shown = _send(export.own, "--print").stderr
+    assert "client_id        Patient (certain), such as K1\n" in shown
+    assert "marks            SRS1 … SRS4, 4 columns (certain), such as 7,1 7,3 7,4\n" in shown
+    assert "not read         Bemerkung\n" in shown
+
+
+def test_nothing_is_sent_before_somebody_agrees(export: Export) -> None:
+    ran = _send(export.own)
+    assert ran.exit_code == 1
+    assert "repeat the command with --yes" in ran.stderr
+    assert ran.stderr.endswith("Nothing was sent.\n")
+
+
+def test_rows_that_are_no_ratings_are_named_and_set_the_exit_code(export: Export) -> None:
+    text = export.own.read_text(encoding="cp1252")
+    export.own.write_text(text.replace("K2;T0;1;", "K2;T 0;1;"), encoding="cp1252")
+    ran = _send(export.own, "--print")
+    assert (ran.exit_code, len(ran.stdout.splitlines())) == (3, 26)
+    assert "row 20, Behandler: contains white space; expected send a pseudonymous reference" in ran.stderr
+
+
+def test_a_table_without_therapists_needs_one(export: Export) -> None:
+    lines = export.own.read_text(encoding="cp1252").replace("\nund mehr", "").splitlines()
+    without = [";".join(cell for place, cell in enumerate(line.split(";")) if place != 1) for line in lines]
+    export.own.write_text("\n".join(without) + "\n", encoding="cp1252")
+    asked = _send(export.own, "--print")
+    assert (asked.exit_code, "--therapist REFERENCE" in asked.stderr) == (1, True)
+    named = [
+        json.loads(line) for line in _send(export.own, "--print", "--therapist", "t7").stdout.splitlines()
+    ]
+    assert {rating["therapist_id"] for rating in named} == {"t7"}
+
+
+def test_a_question_says_how_it_is_answered_for_good(tmp_path: Path) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("Nobody,Date,Q1,Q2\nx,2025-03-04,9,9\n")
+    ran = _send(file, "--print")
+    assert ran.exit_code == 1
+    assert "--map client_id=COLUMN" in ran.stderr
+    assert f"`rapport try {file} --write-mapping practice.toml`" in ran.stderr

@@ -1,0 +1,85 @@
+"""Workbooks are read like the CSV that their program would write; of several sheets one must be named."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.reading import read_ratings_table
+from schemas.rating_tables.reading_options import ReadingOptions, read_mapping, write_mapping
+from schemas.rating_tables.table import read_table
+from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
+from tests.support.schemas.workbooks import Rows, Sheets, write_ods, write_xlsx
+
+HEAD = ("Patient", "Datum", "SRS1", "SRS2", "SRS3", "SRS4")
+ROWS: Rows = [
+    HEAD,
+    (101.0, "2025-03-04", 9.0, 8.5, 9.1, None),
+    (None,) * 6,
+    (101.0, "2025-03-11", 7.0, 7.5, 8.0, 8.0),
+]
+Write = Callable[[Path, Sheets], Path]
+BOTH = pytest.mark.parametrize("write", [write_xlsx, write_ods], ids=["xlsx", "ods"])
+
+
+@BOTH
+def test_cells_are_those_of_a_csv_with_the_numbers_of_the_sheets_rows(write: Write, tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "book", {"Ratings": ROWS}))
+    assert (table.header, table.written) == (HEAD, "sheet Ratings of a workbook")
+    assert [(line.number, tuple(line.cells.values())) for line in table.lines] == [
+        (2, ("101", "2025-03-04", "9", "8.5", "9.1", "")),
+        (4, ("101", "2025-03-11", "7", "7.5", "8", "8")),
+    ]
+
+
+@BOTH
+def test_of_several_sheets_one_is_asked_for_and_the_mapping_keeps_it(
+    write: Write, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "book", {"Notes": [("a", "b")], "Empty": [], "Ratings": ROWS})
+    with pytest.raises(UnclearTable, match=r"several sheets: Notes, Ratings\..*--sheet NAME"):
+        read_ratings_table(file, catalogue)
+    first = read_ratings_table(file, catalogue, ReadingOptions(sheet="Ratings"))
+    write_mapping(first.mapping(), tmp_path / "practice.toml")
+    second = read_ratings_table(file, catalogue, read_mapping(tmp_path / "practice.toml"))
+    assert [row.body["items"] for row in second.ratings.rows] == [[9, 8.5, 9.1, None], [7, 7.5, 8, 8]]
+
+
+@BOTH
+def test_a_sheet_that_is_not_there_is_refused_with_those_that_are(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(UnclearTable, match=r"no sheet Other\. Its sheets: Ratings"):
+        read_table(write(tmp_path / "book", {"Ratings": ROWS}), "Other")
+
+
+def test_a_date_that_is_not_formatted_as_one_is_a_number_of_days(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    rows: Rows = [HEAD, (101.0, 45664.0, 9.0, 8.5, 9.1, 9.0), (101.0, 45671.5, 9.0, 8.5, 9.1, 9.0)]
+    reading = read_ratings_table(write_xlsx(tmp_path / "book.xlsx", {"Ratings": rows}), catalogue)
+    assert [row.body["session_at"] for row in reading.ratings.rows] == [
+        "2025-01-07T00:00:00+00:00",
+        "2025-01-14T12:00:00+00:00",
+    ]
+
+
+def test_numbers_are_no_dates_where_the_name_does_not_say_so(catalogue: Catalogue, tmp_path: Path) -> None:
+    rows: Rows = [("Patient", "Chart", *HEAD[2:]), (101.0, 45664.0, 9.0, 8.5, 9.1, 9.0)]
+    with pytest.raises(UnclearTable, match="No column was found for session_at"):
+        read_ratings_table(write_xlsx(tmp_path / "book.xlsx", {"Ratings": rows}), catalogue)
+
+
+@pytest.mark.parametrize(
+    ("sheets", "said"),
+    [({"Ratings": []}, "the sheet is empty"), ({"R": [("a", "a"), ("1", "2")]}, "row 1: two columns .* a;")],
+    ids=["empty", "a name twice"],
+)
+def test_an_unusable_sheet_is_refused(sheets: Sheets, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UnusableTable, match=said):
+        read_table(write_xlsx(tmp_path / "book.xlsx", sheets))
+
+
+def test_another_file_that_begins_like_a_workbook_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "own.xlsx").write_bytes(b"PK\x03\x04 and more")
+    with pytest.raises(UnusableTable, match=r"cannot be opened as one .*CSV UTF-8"):
+        read_table(tmp_path / "own.xlsx")
