@@ -10,7 +10,7 @@ from schemas.instruments.catalogue import Catalogue, InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.topics import EPISODE_CHANGED
 from schemas.wording.guidance.guidance import Guidance, InvalidGuidance
-from services.notifier.channels.channel import Channel, ChannelSettings, build_channels
+from services.notifier.channels.channel import Channel, ChannelSettings, ServedChannel, build_channels
 from services.notifier.deliveries.feed_watch import FeedWatch
 from services.notifier.deliveries.link_requests import LinkRequestAnswerer
 from services.notifier.deliveries.queue import QUEUES_OF_WORKERS, DeliveryQueue, jobs_pool
@@ -173,6 +173,7 @@ def build_components(
                 ),
                 metrics.registry,
             ),
+            servers={name: one for name, one in channels.items() if isinstance(one, ServedChannel)},
         ),
         links=links,
         providers=providers,

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
@@ -193,6 +193,26 @@ class OutgoingChannel(Protocol):
 
     async def send(self, message: Message) -> SendResult:
         """Try once. Every failure is returned as a result; no exception is raised for it."""
+
+
+@runtime_checkable
+class ServedChannel(Protocol):
+    """A channel whose messages all go through one server of ours."""
+
+    async def answers(self) -> bool:
+        """Return whether the server accepts us now, without sending anything."""
+
+
+OF_THE_SERVER = frozenset(
+    {
+        DeliveryReason.UNREACHABLE,
+        DeliveryReason.TIMED_OUT,
+        DeliveryReason.NOT_TRUSTED,
+        DeliveryReason.NOT_SIGNED_IN,
+        DeliveryReason.SERVER_REFUSES,
+    }
+)
+"""Reasons for which a message of such a channel waits that concern the server, and not this one message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,14 @@ class Email:
             return result_of(error)
         return Sent()
 
+    async def answers(self) -> bool:
+        """Return whether the mail server accepts our connection and signs us in; nothing is sent."""
+        try:
+            async with self._server():
+                return True
+        except (SMTPException, OSError):
+            return False
+
     def compose(self, message: Message, address: str) -> EmailMessage:
         """Return the mail as text and as HTML; it names no client and no therapist."""
         wording = self._wordings.of(message.recipient.locale)

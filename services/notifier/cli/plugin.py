@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import typer
+
 from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import ADDRESS, MailTiming
+from services.notifier.cli import deliveries, therapists
 from services.notifier.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
-from services.notifier.cli.therapists import register
 from services.notifier.directory.store import PracticeOptions, find_practice, put_practice
 from services.notifier.domain.mail_plan import MailHours
 from services.runtime.process.cli_plugin import (
@@ -29,6 +31,12 @@ _SWITCH = {"on": True, "off": False}
 _SHOWN = {"yes": True, "no": False}
 _OBSERVING = {"observe": True, "live": False}
 _LONGEST_NAME = 80
+
+
+def register(app: typer.Typer) -> None:
+    """Add the notifier's commands."""
+    therapists.register(app)
+    deliveries.register(app)
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:

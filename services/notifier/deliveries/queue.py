@@ -16,7 +16,7 @@ from procrastinate.jobs import Job
 from psycopg import conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from services.notifier.channels.channel import OUTGOING, Purpose
+from services.notifier.channels.channel import OF_THE_SERVER, OUTGOING, Channel, Purpose
 from services.notifier.deliveries.retry_policy import BackOff, retry_queue
 from services.notifier.directory.store import Connection
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
@@ -40,6 +40,15 @@ attempt for a further one."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 """By how much the clocks of replicas may differ; what lies further ahead was written with a wrong clock."""
 _WAIT_S = 5.0
+_WAITING_FOR_SERVER = (
+    "SELECT delivery_id::text FROM notifier.delivery"
+    " WHERE state = %(retrying)s AND channel = %(channel)s AND reason = ANY(%(reasons)s)"
+)
+
+
+def _of_server(channel: Channel) -> dict[str, object]:
+    reasons = [reason.value for reason in OF_THE_SERVER]
+    return {"retrying": DeliveryState.RETRYING.value, "channel": channel.value, "reasons": reasons}
 
 
 def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Connection]:
@@ -142,6 +151,22 @@ class DeliveryQueue:
             if orphans:
                 await self.defer(conn, orphans)
         return len(stalled) + len(orphans)
+
+    async def wait_for_server(self, pool: AsyncConnectionPool[Connection], channel: Channel) -> bool:
+        """Return whether messages wait for a further attempt because of the channel's server."""
+        async with pool.connection() as conn:
+            rows = await conn.execute(f"SELECT EXISTS ({_WAITING_FOR_SERVER})", _of_server(channel))
+            return await rows.fetchone() == (True,)
+
+    async def try_now(self, pool: AsyncConnectionPool[Connection], channel: Channel, now: datetime) -> int:
+        """Let these messages be tried at once; return how many. What waits for a morning waits on."""
+        async with pool.connection() as conn:
+            done = await conn.execute(
+                "UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = least(%(now)s, now())"
+                f" WHERE status = 'todo' AND queueing_lock IN ({_WAITING_FOR_SERVER})",
+                {**_of_server(channel), "now": now},
+            )
+            return done.rowcount
 
     async def _bring_back(self, pool: AsyncConnectionPool[Connection], now: datetime) -> None:
         """Make due what only a clock that was ahead, and has been set back since, has put off so far."""

@@ -1,12 +1,16 @@
-"""Runs the workers that send queued deliveries, and the sweep that queues those whose job was lost."""
+"""Runs the workers that send queued deliveries, and the sweep that queues those whose job was lost.
+
+Beside them, it asks a server whether it is back for which messages wait, and sends them when it is.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from psycopg_pool import AsyncConnectionPool
 
+from services.notifier.channels.channel import Channel, ServedChannel
 from services.notifier.deliveries.feed_watch import FeedWatch
 from services.notifier.deliveries.queue import QUEUES_OF_WORKERS, DeliveryQueue
 from services.notifier.directory.store import Connection
@@ -42,6 +46,7 @@ class DeliveryWorker:
         clock: Clock,
         feeds: FeedWatch,
         retention: Retention,
+        servers: Mapping[Channel, ServedChannel],
     ) -> None:
         self._queue = queue
         self.jobs = jobs
@@ -52,6 +57,7 @@ class DeliveryWorker:
         self._clock = clock
         self._feeds = feeds
         self.retention = retention
+        self._servers = servers
         self._stopped = asyncio.Event()
         health.set_bad(CHECK, "starting")
 
@@ -65,6 +71,10 @@ class DeliveryWorker:
                 for queues in QUEUES_OF_WORKERS
             ),
             asyncio.create_task(self._restart_on_failure(self._sweep), name="sweep"),
+            *(
+                asyncio.create_task(self._restart_on_failure(partial(self._ask, *one)), name=f"ask-{one[0]}")
+                for one in self._servers.items()
+            ),
         ]
         await self._stopped.wait()
         # procrastinate takes the cancellation as a request: attempts in flight are finished first.
@@ -120,5 +130,20 @@ class DeliveryWorker:
             self._health.set_good(CHECK)
             if taken_up:
                 get_logger().info("jobs-taken-up", jobs=taken_up)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), self._settings.sweep_s)
+            await self._pause()
+
+    async def _ask(self, channel: Channel, server: ServedChannel) -> None:
+        # Only a return is a reason to try before the pause is over. Before the first answer, nobody knows.
+        was_away = True
+        while not self._stopped.is_set():
+            if await self._queue.wait_for_server(self._pool, channel):
+                answers = await server.answers()
+                if answers and was_away:
+                    messages = await self._queue.try_now(self._pool, channel, self._clock.now())
+                    get_logger().info("server-is-back", channel=channel.value, messages=messages)
+                was_away = not answers
+            await self._pause()
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), self._settings.sweep_s)

@@ -3,6 +3,7 @@
 pending ──▶ sent | retrying | failed | cancelled | combined
 retrying ──▶ sent | retrying | failed | cancelled
 cancelled ──▶ sent      the message was already sent when the cancellation came, and is recorded as sent
+failed ──▶ pending      an operator has it tried again
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     ),
     DeliveryState.CANCELLED: frozenset({DeliveryState.SENT}),
     DeliveryState.SENT: frozenset(),
-    DeliveryState.FAILED: frozenset(),
+    DeliveryState.FAILED: frozenset({DeliveryState.PENDING}),
     DeliveryState.COMBINED: frozenset(),
 }
 

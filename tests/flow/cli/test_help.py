@@ -16,6 +16,7 @@ COMMANDS = (
     ("practices", "add"), ("practices", "import"), ("practices", "set"), ("practices", "rotate"),
     ("practices", "list"), ("practices", "options"), ("practices", "status"),
     ("halts", "list"), ("halts", "repair"), ("rejected", "peek"), ("rejected", "set-aside"),
+    ("deliveries", "retry"),
     ("topics", "apply"), ("topics", "check"), ("topics", "adopt-cluster"),
     ("schemas", "export"), ("schemas", "check"),
 )  # fmt: skip

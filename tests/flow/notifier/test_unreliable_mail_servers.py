@@ -1,5 +1,6 @@
 """A mail server that misbehaves delays mail and loses none; a second copy has the Message-ID of the first."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from typing import Literal
 
 import pytest
 
+from services.notifier.channels.channel import Channel
 from services.notifier.deliveries.mail_plans import GIVE_UP_AFTER
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.settings import MailSettings, RetrySettings
@@ -123,6 +125,42 @@ async def test_a_server_that_greylists_accepts_the_second_attempt(
     await notifier.run_waiting_jobs_until_none_is_retried()
     assert await notifier.delivery_states() == SENT
     assert server.message_ids() == [await message_id(notifier)]
+
+
+async def test_mail_that_waited_goes_out_within_a_minute_of_the_servers_return(
+    notifier: NotifierDriver, server: UnreliableMailServer
+) -> None:
+    server.stop()
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    assert notifier.components.settings.retry.retry_first_s == 300, "the pause alone takes longer"
+    worker = asyncio.create_task(notifier.components.worker.run())
+    try:
+        await asyncio.sleep(0)
+        server.start()
+        async with asyncio.timeout(60):
+            while await notifier.delivery_states() != SENT:  # noqa: ASYNC110 - the table has no event
+                await asyncio.sleep(0.1)
+    finally:
+        await notifier.components.worker.stop()
+        await worker
+    assert server.message_ids() == [await message_id(notifier)]
+
+
+async def test_a_server_that_answers_all_the_time_is_no_reason_to_shorten_a_pause_twice(
+    notifier: NotifierDriver, server: UnreliableMailServer
+) -> None:
+    server.fault = MailFault(Step.CONTENT, How.CUTS)
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+    queue, pool = notifier.components.queue, notifier.components.pool
+    assert await queue.wait_for_server(pool, Channel.EMAIL)
+    assert await queue.try_now(pool, Channel.EMAIL, notifier.clock.now()) == 1
+    await notifier.run_due_jobs()
+    assert await notifier.rows("SELECT attempts FROM notifier.delivery") == [(2,)]
+    server.fault = MailFault(Step.RCPT, reply="452 4.2.2 mailbox full")
+    await notifier.run_waiting_jobs()
+    assert not await queue.wait_for_server(pool, Channel.EMAIL), "a full mailbox is not the server's fault"
 
 
 async def test_a_copy_after_an_acceptance_that_nobody_heard_of_has_the_same_message_id(

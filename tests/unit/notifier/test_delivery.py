@@ -11,13 +11,14 @@ OPEN_STATES = {DeliveryState.PENDING, DeliveryState.RETRYING}
 
 @pytest.mark.parametrize("state", DeliveryState)
 @pytest.mark.parametrize("wanted", DeliveryState)
-def test_only_what_is_open_moves_and_what_left_in_spite_of_a_cancellation_is_sent(
+def test_only_what_is_open_moves_unless_it_left_in_spite_of_a_cancellation_or_an_operator_asks(
     state: DeliveryState, wanted: DeliveryState
 ) -> None:
     of_an_attempt = {*DeliveryState} - {DeliveryState.PENDING, DeliveryState.COMBINED}
     others = {
         (DeliveryState.CANCELLED, DeliveryState.SENT),
         (DeliveryState.PENDING, DeliveryState.COMBINED),
+        (DeliveryState.FAILED, DeliveryState.PENDING),
     }
     allowed = (state in OPEN_STATES and wanted in of_an_attempt) or (state, wanted) in others
     assert may_become(state, wanted) == allowed
