@@ -41,7 +41,7 @@ def add_precision(folder: Path) -> None:
     from services.runtime.process.progress_bar import step_counter
 
     with step_counter("message precision", PRACTICES) as progress:
-        measured = measure_precision(load_without_reference(folder), progress)
+        measured = measure_precision(load_without_reference(folder), progress, PRACTICES)
     manifest = read_manifest(folder).model_copy(update={"message_precision": measured})
     write_manifest(folder, manifest)
     card = folder / CARD_FILE

@@ -24,11 +24,14 @@ def copy(tmp_path: Path) -> Copy:
         text=True,
         check=True,
     ).stdout.split("\0")
-    for name in listed:
-        if name and (ROOT / name).is_file():
-            target = tmp_path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, target)
+    names = [Path(name) for name in listed if name and (ROOT / name).is_file()]
+    for folder in {name.parent for name in names}:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        # A copy with the same times as its source need not be compiled again.
+        if (compiled := ROOT / folder / "__pycache__").is_dir():
+            shutil.copytree(compiled, tmp_path / folder / "__pycache__")
+    for name in names:
+        shutil.copy2(ROOT / name, tmp_path / name)
     return Copy(tmp_path)
 
 

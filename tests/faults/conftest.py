@@ -1,5 +1,6 @@
 """Fixtures of the fault tests: the size of the rows, the system that they break, and their ratings."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def size(request: pytest.FixtureRequest) -> Size:
     return Size(is_full=request.config.getoption("full_faults"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # idle, it would slow down what a session runs after the rows
 def fleets(size: Size) -> Iterator[FleetPool]:
     """Return the system that rows share; it has a Kafka and a PostgreSQL of its own."""
     with fleet_pool(DETECTORS[: size.pick(2, 3)]) as pool:
@@ -55,4 +56,5 @@ def fault_run(
     yield run
     run.close()
     if run.report.violations or not run.report.assessments:
+        logging.getLogger(__name__).error("%s", run.fleet.last_words())
         fleets.discard()

@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from lab.commands.plugin import plugin
+from lab.messages import simulated_messages
 from lab.product_path import assess_cohort
 from lab.simulator.cohort import Cohort, simulate
 from lab.simulator.item_responses import in_instrument_units
@@ -74,8 +75,10 @@ def rapport() -> typer.Typer:
 
 
 def test_a_better_candidate_is_written_and_can_be_used(
-    rapport: typer.Typer, files: tuple[Path, Path], tmp_path: Path
+    rapport: typer.Typer, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So few practices give figures for the commonest kinds of message alone.
+    monkeypatch.setattr(simulated_messages, "PRACTICES", 20)
     out = tmp_path / "candidate"
     ratings, labels = map(str, files)
     done = CliRunner().invoke(rapport, ["train", "--ratings", ratings, "--labels", labels, "--out", str(out)])
@@ -84,6 +87,8 @@ def test_a_better_candidate_is_written_and_can_be_used(
     assert "candidate" in done.output
     manifest = read_manifest(out)
     assert manifest.learned_from == load().version
+    assert manifest.message_precision is not None
+    assert "step" in manifest.message_precision
     candidate = load(out)
     assert candidate.version == manifest.version != load().version
     assert candidate.reference is not None

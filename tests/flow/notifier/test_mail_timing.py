@@ -38,9 +38,9 @@ def mails(notifier: NotifierDriver) -> int:
 
 
 async def wait_until(notifier: NotifierDriver, at: datetime) -> None:
-    """Let the sweep run every hour until a time."""
-    while notifier.clock.now() < at:
-        notifier.advance(min(HOUR, at - notifier.clock.now()))
+    """Let the sweep run until a time: every hour of the last day, every six hours before."""
+    while (left := at - notifier.clock.now()) > timedelta(0):
+        notifier.advance(min(6 * HOUR if left > DAY else HOUR, left))
         await notifier.sweep()
 
 

@@ -159,6 +159,19 @@ class Fleet:
         assert pid is not None, f"{name} does not run"
         os.kill(pid, number)
 
+    def last_words(self) -> str:
+        """Return what each process says of its health, and the end of its log: for a row that failed."""
+        said = []
+        for name, process in self.processes.items():
+            try:
+                health = httpx.get(f"{process.management_url}/healthz", timeout=5, trust_env=False).text
+            except httpx.HTTPError as error:
+                health = f"no answer: {error!r}"
+            log = process.log.read_text(errors="replace") if process.log.exists() else ""
+            lines = "\n".join(line[:800] for line in log.splitlines()[-20:])
+            said.append(f"{name} (pid {process.pid}): {health}\n{lines}")
+        return "\n\n".join(said)
+
     def stop(self) -> None:
         """End every process."""
         for name, process in self.processes.items():
