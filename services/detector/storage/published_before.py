@@ -141,7 +141,7 @@ async def take_up(conn: Connection, found: FoundRecords, erasures: Erasures) -> 
 def _found(record: Record) -> _Found | None:
     try:
         event = decode_published(record.value or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None  # not written by this service: nothing was published with it
     if isinstance(event, BeatEvent):
         return None  # its bytes follow from the minute

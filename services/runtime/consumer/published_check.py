@@ -10,7 +10,7 @@ what is missing there is published again.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import aiokafka
@@ -22,8 +22,9 @@ from services.runtime.kafka.record import Outgoing, Record, TopicPartition
 from services.runtime.outbox.committer import Committer
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.cli_plugin import StoredEvent
-from services.runtime.process.errors import Retry
+from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.log import get_logger
+from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import KafkaSettings
 
 _RECORDS_AT_ONCE = 2_000
@@ -68,6 +69,53 @@ NOTHING_PUBLISHED = PublishedTopics((), _take_up_nothing)
 """For a service that writes no topic of its own."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look at the logs, which is stored as it goes."""
+
+    connection: Connection
+    committer: Committer
+    published: PublishedTopics
+    read_until: Mapping[aiokafka.TopicPartition, int]
+    short: AbstractSet[aiokafka.TopicPartition]
+    """The logs that end before what was published to them."""
+    held: set[str] = field(default_factory=set)
+    """The ids of the events that the short ones hold."""
+
+    async def take_up(self, key: aiokafka.TopicPartition, records: Sequence[Record]) -> int:
+        """Store what the database lacks of these records of one log; return how many events that are."""
+        if key in self.short:
+            self.held.update(map(_event_id, records))
+        until = {one.topic: end for one, end in self.read_until.items() if one.partition == key.partition}
+        lacking = 0
+        # A stack with the next records on top: those that fail because of their data are halved.
+        stack = [records]
+        while stack:
+            part = stack.pop()
+            found = FoundRecords(self.committer.cluster_id, key.partition, part, until)
+            try:
+                async with self.connection.transaction():
+                    lacking += await self.published.take_up(self.connection, found)
+                    await self._note(key, part)
+            except Exception as error:
+                if retry_reason(error) is not None or isinstance(error, Halt):
+                    raise
+                if middle := len(part) // 2:
+                    stack += [part[middle:], part[:middle]]
+                    continue
+                # This service writes none that it cannot store, so another program did.
+                get_logger().error("foreign-record-passed-over", record=repr(part[0]), exc_info=error)
+                async with self.connection.transaction():
+                    await self._note(key, part)
+        return lacking
+
+    async def _note(self, key: aiokafka.TopicPartition, records: Sequence[Record]) -> None:
+        # What a short one lost is noticed again, should this process end before it is in the outbox.
+        if key not in self.short:
+            end = {(key.topic, key.partition): records[-1].offset + 1}
+            await self.committer.positions.note_published(self.connection, self.committer.cluster_id, end)
+
+
 class PublishedCheck:
     """Reads the ends of the written topics' logs; `report_alive` is called while that takes long."""
 
@@ -88,9 +136,10 @@ class PublishedCheck:
     ) -> bool:
         """Have the service take up what its logs hold and its database lacks in these consumed partitions.
 
-        What was looked at is stored as it goes, so an interrupted look is continued by the next. `own_ends`
-        says how far this process has published. Returns whether the outbox has rows to publish again,
-        because a log does not hold them any more.
+        What was looked at is stored as it goes, so an interrupted look is continued by the next. A record
+        that cannot be stored, because another program wrote it into the topic, is logged and passed over.
+        `own_ends` says how far this process has published. Returns whether the outbox has rows to publish
+        again, because a log does not hold them any more.
 
         Raises:
             Exception: one that `retry_reason` knows.
@@ -108,39 +157,20 @@ class PublishedCheck:
         reached = {key: max(known.get(one, 0), own_ends.get(one, 0)) for key, one in places.items()}
         async with asyncio.timeout(_KAFKA_DEADLINE_S):
             begins = await consumer.beginning_offsets([*written, *read])
-            ends = await consumer.end_offsets([*written, *read])
-            for _ in range(LOOKS_AT_THE_END - 1):
-                if all(ends[key] >= end for key, end in reached.items()):
-                    break
-                await asyncio.sleep(BETWEEN_LOOKS_S)
-                ends = await consumer.end_offsets([*written, *read])
+            ends = await _read_ends(consumer, [*written, *read], reached)
         short = {key for key, end in reached.items() if end > ends[key]}
         starts = {}
         for key, place in places.items():
             start = begins[key] if key in short else known.get(place, begins[key])
             starts[key] = max(start, begins[key])
         unread = {key: start for key, start in starts.items() if start < ends[key]}
-        held: set[str] = set()
         until = {key: ends[key] if begins[key] < ends[key] else 0 for key in read}
-
-        async def take_up(key: aiokafka.TopicPartition, records: Sequence[Record]) -> int:
-            if key in short:
-                held.update(map(_event_id, records))
-            of_partition = {one.topic: end for one, end in until.items() if one.partition == key.partition}
-            found = FoundRecords(committer.cluster_id, key.partition, records, of_partition)
-            async with connection.transaction():
-                lacking = await self._published.take_up(connection, found)
-                # What a short one lost is noticed again, should this process end before it is in the outbox.
-                if key not in short:
-                    ends_now = {places[key]: records[-1].offset + 1}
-                    await committer.positions.note_published(connection, committer.cluster_id, ends_now)
-            return lacking
-
+        look = _Look(connection, committer, self._published, until, short)
         if unread:
-            await self._read(unread, ends, take_up)
+            await self._read(unread, ends, look.take_up)
         if not short:
             return False
-        return await self._write_missing(connection, committer, {key: ends[key] for key in short}, held)
+        return await self._write_missing(connection, committer, {key: ends[key] for key in short}, look.held)
 
     async def _write_missing(
         self,
@@ -210,10 +240,25 @@ class PublishedCheck:
             get_logger().warning("published-events-unknown", events=lacking)
 
 
+async def _read_ends(
+    consumer: AIOKafkaConsumer,
+    keys: Sequence[aiokafka.TopicPartition],
+    reached: Mapping[aiokafka.TopicPartition, int],
+) -> dict[aiokafka.TopicPartition, int]:
+    """Return the ends of these logs; look again while one of them ends before what was reached in it."""
+    ends: dict[aiokafka.TopicPartition, int] = await consumer.end_offsets(keys)
+    for _ in range(LOOKS_AT_THE_END - 1):
+        if all(ends[key] >= end for key, end in reached.items()):
+            break
+        await asyncio.sleep(BETWEEN_LOOKS_S)
+        ends = await consumer.end_offsets(keys)
+    return ends
+
+
 def _event_id(record: Record) -> str:
     try:
         return _decode_id(record.value or b"").id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""  # not written by this service
 
 

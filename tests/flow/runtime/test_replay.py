@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.runtime.consumer.published_check import FoundRecords, PublishedTopics
@@ -130,6 +131,53 @@ async def test_what_a_log_lost_before_its_readers_came_so_far_is_published_again
             await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
     after = await sample.published()
     assert after[len(before) :] == [held.value.decode(), lost.value.decode()]
+
+
+@pytest.mark.parametrize("foreign", [{"7"}, {"6", "9"}, {"5", "6", "7", "8", "9"}])
+async def test_a_record_of_another_program_among_what_was_published_holds_nothing_up(
+    sample: Sample, foreign: set[str]
+) -> None:
+    await sample.send(range(10))
+    async with sample.consumer()():
+        await until(lambda: len(sample.effects()) == 10)
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("UPDATE sample.published SET next_offset = 5")
+    found: list[str] = []
+
+    async def take_up(connection: psycopg.AsyncConnection[tuple[object, ...]], records: FoundRecords) -> int:
+        values = [(record.value or b"").decode() for record in records.records]
+        for value in values:
+            await connection.execute("SELECT 1 / %s", (int(value not in foreign),))
+        found.extend(values)
+        return len(values)
+
+    published = PublishedTopics([sample.out], take_up)
+    async with sample.consumer(published=published)():
+        await sample.send([10])
+        await until(lambda: len(sample.effects()) == 11)
+    assert found == [value for value in ("5", "6", "7", "8", "9") if value not in foreign]
+    assert sample.query("SELECT next_offset >= 10 FROM sample.published WHERE partition = 0") == [(True,)]
+
+
+async def test_what_was_published_is_looked_at_again_while_the_database_fails(sample: Sample) -> None:
+    await sample.send(range(3))
+    async with sample.consumer()():
+        await until(lambda: len(sample.effects()) == 3)
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("UPDATE sample.published SET next_offset = 0")
+    found: list[int] = []
+
+    async def take_up(_connection: object, records: FoundRecords) -> int:
+        found.append(len(records.records))
+        if len(found) < 3:
+            raise psycopg.OperationalError("the connection is lost")
+        return 0
+
+    process = sample.consumer(published=PublishedTopics([sample.out], take_up))
+    async with process():
+        await sample.send([3])
+        await until(lambda: len(sample.effects()) == 4)
+    assert found == [3, 3, 3]
 
 
 async def test_an_empty_database_begins_at_the_beginning_whatever_was_committed(sample: Sample) -> None:
