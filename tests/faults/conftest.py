@@ -1,6 +1,5 @@
 """Fixtures of the fault tests: the size of the rows, the system that they break, and their ratings."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,5 +55,4 @@ def fault_run(
     yield run
     run.close()
     if run.report.violations or not run.report.assessments:
-        logging.getLogger(__name__).error("%s", run.fleet.last_words())
         fleets.discard()

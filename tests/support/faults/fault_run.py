@@ -65,7 +65,7 @@ UNFINISHED = {
 POLL_S = 0.1
 GONE = 1_000
 """Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
-RECOVERY_DEADLINE_S = 600.0
+RECOVERY_DEADLINE_S = 240.0
 """For a machine that other programs keep busy: how long it took stands in the page, with the load."""
 
 

@@ -159,19 +159,6 @@ class Fleet:
         assert pid is not None, f"{name} does not run"
         os.kill(pid, number)
 
-    def last_words(self) -> str:
-        """Return what each process says of its health, and the end of its log: for a row that failed."""
-        said = []
-        for name, process in self.processes.items():
-            try:
-                health = httpx.get(f"{process.management_url}/healthz", timeout=5, trust_env=False).text
-            except httpx.HTTPError as error:
-                health = f"no answer: {error!r}"
-            log = process.log.read_text(errors="replace") if process.log.exists() else ""
-            lines = "\n".join(line[:800] for line in log.splitlines()[-20:])
-            said.append(f"{name} (pid {process.pid}): {health}\n{lines}")
-        return "\n\n".join(said)
-
     def stop(self) -> None:
         """End every process."""
         for name, process in self.processes.items():
@@ -182,15 +169,15 @@ class Fleet:
             process.stop()
 
     def describe(self) -> str:
-        """Return for each process whether it runs, what its readiness says, and the end of its log."""
+        """Return for each process whether it runs, what its health says, and the end of its log."""
         lines = []
         for name, process in self.processes.items():
             try:
-                answer = httpx.get(f"{process.management_url}/readyz", trust_env=False, timeout=5)
-                readiness = answer.text
+                answer = httpx.get(f"{process.management_url}/healthz", trust_env=False, timeout=5)
+                health = answer.text
             except httpx.HTTPError as error:
-                readiness = type(error).__name__
-            lines.append(f"{name}: pid {process.pid}, {readiness}; {process.last_log_line()}")
+                health = type(error).__name__
+            lines.append(f"{name}: pid {process.pid}, {health}; {process.last_log_line()}")
         lines.append(f"PostgreSQL: {self.postgres.last_words()[-500:]}")
         return "\n".join(lines)
 
