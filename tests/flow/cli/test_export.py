@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from schemas.instruments.catalogue import Catalogue
 from schemas.rating import parse_rating
 from services.cli import plugins
 from services.cli.__main__ import application
@@ -79,7 +80,7 @@ async def send_elsewhere(detector: DetectorDriver, lines: Sequence[bytes], folde
     file.write_bytes(b"".join(line + b"\n" for line in lines))
     bodies = [
         parse_rating(one.body, NOW + timedelta(days=30)).model_dump(exclude_none=True)
-        for one in read_ratings(file, None, dict)
+        for one in read_ratings(file, None, dict, Catalogue.load).ratings
     ]
     for start in range(0, len(bodies), 7):
         await detector.rate(*bodies[start : start + 7], accepted_at=NOW + timedelta(days=30))
