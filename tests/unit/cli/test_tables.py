@@ -51,6 +51,8 @@ TABLES: dict[tuple[str, str], tuple[str, Words]] = {
 """Every command and parameter that takes a table: a good one, and how the command is called with it."""
 
 NO_TABLES = {
+    *((command, "mapping") for command in ("try", "send", "score", "evaluate", "train")),
+    ("try", "write_mapping"),
     ("demo", "key_file"),
     ("schemas export", "folder"),
     ("schemas check", "folder"),
