@@ -8,7 +8,10 @@ OPTIMAL_KEPT ?= .optimal
 CARD ?= services/detector/model/shipped/MODEL_CARD.md
 PYTEST := $(BIN)/python -m pytest
 # Files in the order of their names: the long ones come early, so that no process ends alone on one of them.
-TWO := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+BY_FILE := --dist loadfile --no-loadscope-reorder
+TWO := --numprocesses 2 $(BY_FILE)
+# Those without a real Kafka wait for processes and timers so often that three keep two cores busy.
+THREE := --numprocesses 3 $(BY_FILE)
 # Without compiled modules every process that a test starts compiles the services again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -32,7 +35,7 @@ up: prepare ## run the services without data until Ctrl-C
 
 test: prepare-dev ## run the tests that need no installed services
 	@echo "Tests with an embedded Kafka and PostgreSQL: thirteen to twenty minutes on two cores."
-	@$(PYTEST) $(TWO) -m "not durable and not docker and not browser and not study"
+	@$(PYTEST) $(THREE) -m "not durable and not docker and not browser and not study"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: thirty to forty minutes on two cores."

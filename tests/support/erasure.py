@@ -1,5 +1,6 @@
 """Fills every table that can name a client, and searches all tables for the bytes of ids."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -155,7 +156,10 @@ async def deliveries(conn: psycopg.AsyncConnection[TupleRow]) -> dict[str, int]:
 
     rows = await (await conn.execute(balance._DELIVERIES.encode(), {"practice": "north"})).fetchall()
     await conn.commit()
-    return {outcome if reason is None else f"{outcome}: {reason}": number for outcome, reason, number in rows}
+    counts: Counter[str] = Counter()
+    for outcome, reason, number in rows:
+        counts[outcome if reason is None else f"{outcome}: {reason}"] += number
+    return dict(counts)
 
 
 LATER = timedelta(days=3650)

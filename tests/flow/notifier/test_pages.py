@@ -278,7 +278,7 @@ async def test_who_viewed_and_answered_what_is_a_row(notifier: NotifierDriver) -
         await browser.get("/")
         await browser.post(f"{ITEM}/answers", data={"answer": "discussed", "csrf": csrf})
     actions = [one for (one,) in await notifier.rows("SELECT action FROM notifier.audit ORDER BY audit_id")]
-    assert actions == ["signed-in", "item-viewed", "list-viewed", "answered"]
+    assert actions == ["therapist-stored", "signed-in", "item-viewed", "list-viewed", "answered"]
 
 
 async def test_what_a_client_is_called_cannot_break_the_page(notifier: NotifierDriver) -> None:
