@@ -8,7 +8,6 @@ import pytest
 import structlog
 import uvloop
 
-from services.detector.model.artefact import SHIPPED, load
 from services.runtime.postgres.migrations import migrate
 from tests.support.detector.toy_detector import ToyDetector
 from tests.support.postgres import fresh_database
@@ -32,14 +31,13 @@ def loop() -> Iterator[asyncio.Runner]:
 def checks(
     postgres_url: str, tmp_path_factory: pytest.TempPathFactory, loop: asyncio.Runner
 ) -> Iterator[HistoryChecks]:
-    """Both services over an empty database, the shipped model and another one, and what is checked."""
+    """Both services over an empty database, two small models, and what is checked."""
     structlog.configure(processors=[_drop], cache_logger_on_first_use=False)
-    shipped = load(SHIPPED)
-    models = (shipped, ToyDetector(OTHER_MODEL))
+    models = (ToyDetector(), ToyDetector(OTHER_MODEL, threshold=0.7))
     with fresh_database(postgres_url) as url:
         for service in ("detector", "notifier"):
             migrate(url, service)
-        entered = deployment(url, tmp_path_factory.mktemp("whole"), models, shipped.heartbeat)
+        entered = deployment(url, tmp_path_factory.mktemp("whole"), models)
         made = loop.run(entered.__aenter__())
         try:
             world = loop.run(HistoryWorld.of(made))

@@ -1,8 +1,7 @@
-"""Whatever practices send in whatever order: nothing is lost, and nothing takes effect twice.
+"""Whatever practices send and services do: nothing is lost, and nothing takes effect twice.
 
-Hypothesis draws sequences of steps (`ServiceSteps`): ratings that are sent in order, late, twice, corrected
-with and without the time of recording, moved between therapists, taken back; answers, restarts, other models,
-a mail server that is away, and time that passes, also over a clock change.
+Hypothesis draws, between what practices send, answers of therapists, restarts, other models, sweeps, a mail
+server that is away, and time that passes, also over a clock change.
 `tests/support/whole_flow/checks.py` states the invariants checked after every step.
 """
 
@@ -12,7 +11,12 @@ import pytest
 
 from tests.support.whole_flow.checks import HistoryChecks
 from tests.support.whole_flow.examples import TIMEOUT_S, run_examples
+from tests.support.whole_flow.practice_steps import PracticeSteps
 from tests.support.whole_flow.service_steps import ServiceSteps
+
+
+class OrdinarySteps(ServiceSteps, PracticeSteps):
+    """What practices send, and what services and therapists do."""
 
 
 @pytest.mark.study
@@ -20,4 +24,4 @@ from tests.support.whole_flow.service_steps import ServiceSteps
 def test_nothing_is_lost_and_nothing_takes_effect_twice_on_ordinary_days(
     checks: HistoryChecks, loop: asyncio.Runner
 ) -> None:
-    run_examples(ServiceSteps, checks, loop)
+    run_examples(OrdinarySteps, checks, loop)

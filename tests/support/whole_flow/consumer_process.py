@@ -8,8 +8,8 @@ from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_context import ConsumerContext
 from services.runtime.consumer.kafka_session import KafkaSession
 from services.runtime.consumer.partition_setup import prepare_partitions
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt
-from services.runtime.process.metrics import RetryReason
 from services.runtime.process.retry_reason import retry_reason
 from tests.support.whole_flow.kafka_log import KafkaLog, LogProducer, LogSubscription
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -43,9 +44,11 @@ from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing
 from services.runtime.kafka.subscription import SubscriptionListener
 from services.runtime.outbox import relay
+from services.runtime.outbox.erasures import Erasures
+from services.runtime.postgres import connect as postgres_connect
 from services.runtime.postgres import reconnecting_connection
 from services.runtime.postgres.connect import pool
-from services.runtime.process.metrics import Metrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.support.whole_flow.consumer_process import CrashPlan
 from tests.support.whole_flow.kafka_log import (
@@ -61,11 +64,12 @@ from tests.support.whole_flow.mail_sink import MailSink
 START = datetime(2026, 3, 24, 9, 0, tzinfo=UTC)
 """Five days before the clocks of Europe go forward."""
 PRACTICES = ("north", "south")
-OTHER_MODEL = "toy-1"
-"""A model that is loaded beside the shipped one."""
-MOST_RECORDS = 4
-"""Records of a batch: so few that batches are often full, and overlap with the one before."""
+OTHER_MODEL = "toy-2"
+"""A model that is loaded beside the default one."""
 KAFKA = KafkaSettings(embedded=True)
+_PATIENCE_S = 600.0
+"""No deadline of the product passes while a slow machine works on a step: outages are drawn, not measured."""
+_limits = partial(BatchLimits, transaction_deadline_s=_PATIENCE_S, scheduled_deadline_s=_PATIENCE_S)
 Stage = Callable[..., Awaitable[Any]]
 
 
@@ -97,19 +101,22 @@ class Deployment:
     log: KafkaLog
     mail: MailSink
     models: tuple[Detector, ...]
-    heartbeat: HeartbeatHistory
     catalogue: Catalogue
     credentials: Path
     notifier: NotifierComponents
     results: httpx.AsyncClient
     keys: dict[str, str]
     kept: KeptConnections
+    metrics: ConsumerMetrics
+    """Those of all notifiers, as nothing here reads them."""
+    most_records: int = 4
+    """Records of a batch: where they are few, batches are often full, and overlap with the one before."""
 
     def detector_consumer(self) -> tuple[BatchConsumer, DailySweep]:
         """Build a detector's process, as its service does."""
-        tools = Tools(Models(*self.models), PracticeRows(), self.catalogue, self.heartbeat)
+        tools = Tools(Models(*self.models), PracticeRows(), self.catalogue, HeartbeatHistory((), 0.1))
         service = detector_app.build(
-            detector=DetectorSettings(max_records=MOST_RECORDS, strands=1),
+            detector=DetectorSettings(max_records=self.most_records, strands=1),
             kafka=KAFKA,
             database=self.database,
             credentials_file=self.credentials,
@@ -120,17 +127,22 @@ class Deployment:
         return service.consumer, service.sweep
 
     def notifier_consumer(self) -> BatchConsumer:
-        """Build a notifier's consumer as its process does, but with both topics in one batch."""
-        metrics = Metrics("notifier", topics=[topic.name for topic in topics.ALL])
+        """Build a notifier's consumer as its process does."""
+        metrics = self.metrics
         return BatchConsumer(
             "notifier",
-            ConsumedTopics([topics.ASSESSED.name, topics.EPISODE_CHANGED.name], group="rapport-notifier"),
+            ConsumedTopics(
+                [topics.EPISODE_CHANGED.name], group="rapport-notifier", background=[topics.ASSESSED.name]
+            ),
             RecordHandling(
                 self.notifier.pipeline,
                 rejected_events("notifier", Outgoing),
-                published=PublishedTopics([topics.THERAPIST_RESPONDED.name], answers_before.take_up),
+                published=PublishedTopics(
+                    [topics.THERAPIST_RESPONDED.name],
+                    partial(answers_before.take_up, erasures=self.notifier.pipeline.erasures),
+                ),
             ),
-            BatchLimits(max_records=MOST_RECORDS),
+            _limits(max_records=self.most_records),
             kafka=KAFKA,
             database=self.database,
             metrics=metrics,
@@ -141,9 +153,7 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployment(
-    url: str, folder: Path, models: tuple[Detector, ...], heartbeat: HeartbeatHistory
-) -> AsyncIterator[Deployment]:
+async def deployment(url: str, folder: Path, models: tuple[Detector, ...]) -> AsyncIterator[Deployment]:
     """Build everything over a migrated database, with the doubles of Kafka and of the mail server."""
     database = DatabaseSettings.model_validate({"url": url})
     clock, crash, credentials = ManualTime(), CrashPlan(), folder / "keys.json"
@@ -152,15 +162,19 @@ async def deployment(
         for practice in PRACTICES
     }
     sink = MailSink(clock, crash.reach)
+    metrics = ConsumerMetrics("notifier", topics=[topic.name for topic in topics.ALL])
     results = pool(database, "results", read_only=True)
-    app = results_application(results, CredentialStore(credentials, clock))
+    app = results_application(results, CredentialStore(credentials, clock), Erasures("detector"))
     with ExitStack() as patches:
         patches.enter_context(patch.object(email, "SMTP", sink.server))
+        limits = dict.fromkeys(("idle_in_transaction_session_timeout", "lock_timeout"), f"{_PATIENCE_S:g}s")
+        # The server itself never ends here, so nothing has to be on its disk.
+        patches.enter_context(patch.dict(postgres_connect.SESSION, limits, synchronous_commit="off"))
         made = Deployment(
-            database, clock, crash, KafkaLog("none"), sink, models, heartbeat, Catalogue.load(), credentials,
-            _notifier(database, folder, clock),
+            database, clock, crash, KafkaLog("none"), sink, models, Catalogue.load(), credentials,
+            _notifier(database, folder, clock, metrics),
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://results"),
-            keys, KeptConnections(),
+            keys, KeptConnections(), metrics,
         )  # fmt: skip
         _replace_clients(made, patches)
         _reach_stages(made, patches)
@@ -175,10 +189,11 @@ async def deployment(
             yield made
 
 
-def _notifier(database: DatabaseSettings, folder: Path, clock: ManualTime) -> NotifierComponents:
+def _notifier(
+    database: DatabaseSettings, folder: Path, clock: ManualTime, metrics: ConsumerMetrics
+) -> NotifierComponents:
     secret = folder / "signing"
     secret.write_text("0123456789abcdef" * 4)
-    metrics = Metrics("notifier")
     settings = NotifierSettings(
         web=WebSettings(public_url="http://rapport.example", signing_secret_file=secret),
         channels={**read_channel_settings(), Channel.EMAIL: MailSettings(smtp_tls="none")},
@@ -199,9 +214,15 @@ def _replace_clients(made: Deployment, patches: ExitStack) -> None:
     """Have the services build doubles of Kafka's clients instead of connecting."""
 
     def subscription(
-        _kafka: object, names: Sequence[str], group: str, listener: SubscriptionListener, **_: object
+        _kafka: object,
+        names: Sequence[str],
+        group: str,
+        listener: SubscriptionListener,
+        *,
+        background: Sequence[str],
+        **_: object,
     ) -> LogSubscription:
-        return LogSubscription(made.log, names, group, listener)
+        return LogSubscription(made.log, names, group, listener, background)
 
     @asynccontextmanager
     async def open_log(_kafka: object, topic: str, partition: int) -> AsyncIterator[LogReaderDouble]:
@@ -218,6 +239,10 @@ def _replace_clients(made: Deployment, patches: ExitStack) -> None:
         (daily_sweep, "weekly_jobs", lambda _tools: ()),  # no history here is long enough for them
         (repair_halts, "datetime", _Then),  # events of any age are published again
         (partition_setup, "_BETWEEN_LOOKS_S", 0.0),
+        (partition_setup, "_KAFKA_DEADLINE_S", _PATIENCE_S),
+        (published_check, "_KAFKA_DEADLINE_S", _PATIENCE_S),
+        (batch_consumer, "_PUBLISH_WAIT_S", _PATIENCE_S),
+        (detector_app, "BatchLimits", _limits),
         # One application reads the results for all processes.
         (detector_app, "results_application", lambda *_: FastAPI(openapi_url=None)),
     ):

@@ -11,17 +11,17 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.support.whole_flow.checks import HistoryChecks
-from tests.support.whole_flow.practice_steps import PracticeSteps
+from tests.support.whole_flow.history_machine import HistoryMachine
 
-PROFILES = {"ci": (150, True), "long": (1_000, False)}
+PROFILES = {"ci": (100, True), "long": (1_000, False)}
 """The number of examples of each machine, and whether they are the same at each run."""
 EXAMPLES, DERANDOMIZE = PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "ci")]
-STEPS = 20
+STEPS = 12
 TIMEOUT_S = 900 + 8 * EXAMPLES
 """Generous: a failing example is made smaller for up to five minutes, and the machine may be busy."""
 
 
-def run_examples(machine: type[PracticeSteps], checks: HistoryChecks, loop: asyncio.Runner) -> None:
+def run_examples(machine: type[HistoryMachine], checks: HistoryChecks, loop: asyncio.Runner) -> None:
     """Run the examples of a machine.
 
     Raises:

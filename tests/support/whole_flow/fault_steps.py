@@ -5,8 +5,8 @@ from hypothesis.stateful import precondition, rule
 
 from services.detector.stream import pipeline
 from services.runtime.process.kill_points import LABELS
+from tests.support.whole_flow.history_machine import HistoryMachine, services
 from tests.support.whole_flow.kafka_log import PARTITIONS
-from tests.support.whole_flow.service_steps import ServiceSteps, services
 from tests.support.whole_flow.world import INPUTS
 
 STAGES = {
@@ -15,8 +15,8 @@ STAGES = {
 }
 
 
-class FaultSteps(ServiceSteps):
-    """All that practices, services and time do, and all that may break meanwhile."""
+class FaultSteps(HistoryMachine):
+    """What breaks, and is repaired."""
 
     @rule(service=services, data=st.data(), time=st.integers(1, 3))
     def crash(self, service: str, data: st.DataObject, time: int) -> None:

@@ -141,9 +141,10 @@ class Sending:
 class LogConsumer:
     """Stands for the live client of a subscription."""
 
-    def __init__(self, log: KafkaLog, group: str) -> None:
+    def __init__(self, log: KafkaLog, group: str, background: Sequence[str] = ()) -> None:
         self._log = log
         self._group = group
+        self._background = frozenset(background)
         self.positions: dict[TopicPartition, int] = {}
         self.paused: set[TopicPartition] = set()
         self._client = SimpleNamespace(
@@ -181,17 +182,21 @@ class LogConsumer:
         self.paused -= {(key.topic, key.partition) for key in keys}
 
     def poll(self, max_records: int) -> tuple[list[LoggedRecord], bool]:
-        """Return the next records of all partitions, and whether a position is outside of its log."""
+        """Return the next records, and whether a position is outside of its log.
+
+        They are of background topics only where the others were read to their ends.
+        """
+        read = {one: at for one, at in sorted(self.positions.items()) if one not in self.paused}
+        out_of_range = any(at > len(self._log.of(one)) for one, at in read.items())
         found: list[LoggedRecord] = []
-        out_of_range = False
-        for partition, position in sorted(self.positions.items()):
-            if partition in self.paused:
-                continue
-            log = self._log.of(partition)
-            out_of_range |= position > len(log)
-            taken = log[position : position + max_records - len(found)]
-            self.positions[partition] = position + len(taken)
-            found += taken
+        for is_background in (False, True):
+            for partition, position in read.items():
+                if (partition[0] in self._background) is is_background and len(found) < max_records:
+                    taken = self._log.of(partition)[position : position + max_records - len(found)]
+                    self.positions[partition] = position + len(taken)
+                    found += taken
+            if found:
+                break
         return found, out_of_range
 
 
@@ -237,11 +242,16 @@ class LogSubscription:
     """Stands for `services.runtime.kafka.subscription.Subscription`."""
 
     def __init__(
-        self, log: KafkaLog, topics: Sequence[str], group: str, listener: SubscriptionListener
+        self,
+        log: KafkaLog,
+        topics: Sequence[str],
+        group: str,
+        listener: SubscriptionListener,
+        background: Sequence[str],
     ) -> None:
-        self.topics = tuple(topics)
+        self.topics = (*topics, *background)
         self.listener = listener
-        self.consumer = LogConsumer(log, group)
+        self.consumer = LogConsumer(log, group, background)
 
     @property
     def partitions(self) -> frozenset[TopicPartition]:

@@ -7,28 +7,21 @@ from hypothesis.stateful import precondition, rule
 
 from schemas.events import Answer
 from tests.support.whole_flow.deployment import OTHER_MODEL
-from tests.support.whole_flow.practice_steps import (
+from tests.support.whole_flow.history_machine import (
     DAY,
     HIGH,
     HOUR,
     LOW,
     WEEK,
-    PracticeSteps,
+    HistoryMachine,
     any_one,
     practices,
+    services,
 )
-from tests.support.whole_flow.world import INPUTS
-
-services = st.sampled_from(tuple(INPUTS))
 
 
-class ServiceSteps(PracticeSteps):
-    """What practices send, and what services and therapists do while at most the mail server is away."""
-
-    @rule(service=services, polls=st.integers(1, 4))
-    def read(self, service: str, polls: int) -> None:
-        """Have a service read some batches."""
-        self.run(self.world.read(service, polls))
+class ServiceSteps(HistoryMachine):
+    """What services and therapists do while at most the mail server is away."""
 
     @precondition(lambda self: self.is_up)
     @rule()

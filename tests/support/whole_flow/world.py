@@ -28,7 +28,12 @@ from tests.support.runtime.outages import database_away
 from tests.support.whole_flow.consumer_process import ConsumerProcess, ProcessCrash
 from tests.support.whole_flow.deployment import KAFKA, START, Deployment
 from tests.support.whole_flow.kafka_log import KafkaLog, LoggedRecord
-from tests.support.whole_flow.tables import attempt_due, begin_again, statements_that_empty
+from tests.support.whole_flow.tables import (
+    attempt_due,
+    begin_again,
+    create_emptying_function,
+    open_for_checks,
+)
 
 KEY_SECRET = b"a secret of thirty-two characters"
 INPUTS = {
@@ -54,7 +59,6 @@ class HistoryWorld:
 
     made: Deployment
     conn: AsyncConnection[TupleRow]
-    empty_tables: str
     processes: dict[str, ConsumerProcess] = field(default_factory=dict)
     sweep: Any = None
     sent: list[SentRating] = field(default_factory=list)
@@ -75,8 +79,9 @@ class HistoryWorld:
     @classmethod
     async def of(cls, made: Deployment) -> "HistoryWorld":
         """Return a world over this deployment."""
-        conn = await _connect(made)
-        return cls(made, conn, await statements_that_empty(conn))
+        conn = await open_for_checks(made.database)
+        await create_emptying_function(conn)
+        return cls(made, conn)
 
     @property
     def log(self) -> KafkaLog:
@@ -88,9 +93,10 @@ class HistoryWorld:
         """The time."""
         return self.made.clock.at
 
-    async def begin(self) -> None:
-        """Empty everything, and start both services."""
+    async def begin(self, most_records: int) -> None:
+        """Empty everything, and start both services; a batch has so many records at most."""
         made = self.made
+        made.most_records = most_records
         made.log, made.clock.at = KafkaLog("cluster"), START
         made.log.before_send = lambda: made.crash.reach("send")
         made.mail.mails, made.mail.away = [], False
@@ -98,7 +104,7 @@ class HistoryWorld:
         self.sent, self.torn, self.mail_crashes, self.swept_on = [], {}, 0, None
         self.lost_events, self.is_calm = set(), True
         self.is_read = {service: set() for service in INPUTS}
-        await begin_again(self.conn, self.empty_tables, made.log.cluster_id)
+        await begin_again(self.conn, made.log.cluster_id)
         for service in INPUTS:
             self.start(service)
 
@@ -170,10 +176,7 @@ class HistoryWorld:
 
     async def deliver(self) -> None:
         """Attempt every delivery that is due once, as the notifier's workers do."""
-        await self.work("notifier", self._attempt_due)
-
-    async def _attempt_due(self) -> None:
-        await attempt_due(self.made.notifier, self.conn, self.now)
+        await self.work("notifier", lambda: attempt_due(self.made.notifier, self.conn, self.now))
 
     async def settle(self) -> None:
         """Let both services work until nothing is left to do, with everything they need."""
@@ -184,13 +187,15 @@ class HistoryWorld:
         await self._read_all()
         await self.run_sweep()
         await self._read_all()
-        await self._attempt_due()
+        await self.deliver()
 
     async def _read_all(self) -> None:
         for _ in range(_MOST_ROUNDS):
             busy = [await process.step() for process in self.processes.values()]
             if any(busy):
                 continue
+            if self.is_calm:
+                return  # each publishes what it has committed, so nothing is left behind
             written = len(self.log.written)
             for process in self.processes.values():
                 relay = process.consumer._relay
@@ -244,7 +249,7 @@ class HistoryWorld:
             self.away = None
             await self.made.kept.close()
             await self.conn.close()
-            self.conn = await _connect(self.made)
+            self.conn = await open_for_checks(self.made.database)
 
     def lose_end(self, partition: TopicPartition, number: int) -> None:
         """Have a partition lose its last records."""
@@ -292,8 +297,3 @@ class HistoryWorld:
                     records = self.log.of((topic, number))
                     assert offset <= len(records), f"{key}: applied what the log does not hold"
                     self.is_read[service] |= {record.timestamp for record in records[:offset]}
-
-
-async def _connect(made: Deployment) -> AsyncConnection[TupleRow]:
-    url = made.database.url.get_secret_value()
-    return await AsyncConnection.connect(url, autocommit=True, options="-c jit=off")
