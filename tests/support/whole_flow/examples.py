@@ -16,7 +16,7 @@ from tests.support.whole_flow.history_machine import HistoryMachine
 PROFILES = {"ci": (100, True), "long": (1_000, False)}
 """The number of examples of each machine, and whether they are the same at each run."""
 EXAMPLES, DERANDOMIZE = PROFILES[os.environ.get("HYPOTHESIS_PROFILE", "ci")]
-STEPS = 12
+STEPS = 8
 TIMEOUT_S = 900 + 8 * EXAMPLES
 """Generous: a failing example is made smaller for up to five minutes, and the machine may be busy."""
 
