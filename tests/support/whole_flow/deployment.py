@@ -238,7 +238,8 @@ def _replace_clients(made: Deployment, patches: ExitStack) -> None:
         (published_check, "AIOKafkaConsumer", lambda **_: LogPoller(made.log)),
         (daily_sweep, "weekly_jobs", lambda _tools: ()),  # no history here is long enough for them
         (repair_halts, "datetime", _Then),  # events of any age are published again
-        (partition_setup, "_BETWEEN_LOOKS_S", 0.0),
+        (partition_setup, "BETWEEN_LOOKS_S", 0.0),
+        (published_check, "BETWEEN_LOOKS_S", 0.0),
         (partition_setup, "_KAFKA_DEADLINE_S", _PATIENCE_S),
         (published_check, "_KAFKA_DEADLINE_S", _PATIENCE_S),
         (batch_consumer, "_PUBLISH_WAIT_S", _PATIENCE_S),

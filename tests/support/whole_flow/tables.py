@@ -62,7 +62,7 @@ async def begin_again(conn: Connection, cluster_id: str) -> None:
             entry = Therapist(
                 practice, one.therapist_id, one.address, time_zone=one.time_zone, mail_timing=one.mail_timing
             )
-            await put_therapist(conn, entry, START)
+            await put_therapist(conn, entry, START, actor="a test")
 
 
 async def attempt_due(notifier: NotifierComponents, conn: Connection, now: datetime) -> None:
