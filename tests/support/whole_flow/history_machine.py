@@ -44,7 +44,7 @@ class HistoryMachine(RuleBasedStateMachine):
 
     @initialize(records=st.sampled_from((2, 4, 16)), lows=st.integers(0, 2))
     def begin(self, records: int, lows: int) -> None:
-        """Start with one client's course, and with batches of so many records at most."""
+        """Start with one client's course, and with batches of at most this number of records."""
         self.checks.begin()
         self.run(self.world.begin(records))
         self.rate_course("north", "c1", lows)

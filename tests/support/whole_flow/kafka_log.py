@@ -22,7 +22,7 @@ from services.runtime.kafka.subscription import Subscription, SubscriptionListen
 from services.runtime.process.errors import Retry
 
 PARTITIONS = 2
-"""Of every topic: two are enough for records to arrive in either order."""
+"""Each topic has this number: two are enough for records to arrive in either order."""
 
 
 class LoggedRecord(NamedTuple):

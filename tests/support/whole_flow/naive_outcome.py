@@ -47,7 +47,7 @@ class Version(NamedTuple):
 
     @property
     def session(self) -> SessionKey:
-        """Of which session it is a version."""
+        """The session of which it is a version."""
         return self.rating.session_id, self.rating.instrument
 
     @property

@@ -94,7 +94,7 @@ class HistoryWorld:
         return self.made.clock.at
 
     async def begin(self, most_records: int) -> None:
-        """Empty everything, and start both services; a batch has so many records at most."""
+        """Empty everything, and start both services; a batch has at most this number of records."""
         made = self.made
         made.most_records = most_records
         made.log, made.clock.at = KafkaLog("cluster"), START
