@@ -1,13 +1,12 @@
 """`rapport erase`: erases a client, a therapist or a practice; `rapport erasures` lists what was erased."""
 
 import asyncio
-import getpass
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from services.runtime.process.cli_plugin import ErasureScope
+from services.runtime.process.cli_plugin import ErasureScope, user_name
 
 
 def erase(
@@ -52,7 +51,7 @@ def erase(
         return
     if not yes:
         _confirm(scope)
-    asked_by = requested_by or getpass.getuser()
+    asked_by = requested_by or user_name()
     counts = asyncio.run(erasing.erase(endpoints.database, secret, scope, requested_by=asked_by))
     typer.echo("Erased, by table:")
     _show(counts)

@@ -4,6 +4,7 @@ The command line imports no service: an installed service adds its own commands 
 """
 
 import getpass
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -129,9 +130,20 @@ class AuditEntry:
     database_role: str
 
 
+def user_name() -> str:
+    """Return who runs this command, as the machine knows them: `LOGNAME`, the user's name, or their number.
+
+    In a container a user often has no name.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # Python before 3.13, and since
+        return f"uid {os.getuid()}"
+
+
 def operator() -> str:
-    """Return who runs this command, as the machine knows them (`LOGNAME`, or else the user)."""
-    return f"operator {getpass.getuser()}"
+    """Return who runs this command, for a log of who did what."""
+    return f"operator {user_name()}"
 
 
 @dataclass(frozen=True, slots=True)
