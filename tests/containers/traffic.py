@@ -9,6 +9,7 @@ from services.cli.client.send_ratings import DeliveryReport, RatingToSend, send_
 from services.cli.client.stack_access import StackAccess
 from services.cli.demo.balance import NetworkBalance, read_balance
 from services.cli.demo.wait_settled import wait_until_settled
+from tests.containers.compose_project import wait_until
 
 CLIENTS = 50
 
@@ -45,11 +46,19 @@ class Traffic:
         assert (report.accepted, report.refused_lines) == (count, [])
 
     def settled(self) -> NetworkBalance:
-        """The practice's numbers, once everything that was accepted has an outcome."""
+        """The practice's numbers, once everything that was accepted has its last outcome.
+
+        Ratings of clients with long histories wait for their turn where these have to be assessed again.
+        """
         stack = self._stack()
         with stack.open_client() as client:
             found = wait_until_settled(stack, client, self.accepted, lambda _done: None, self._unverified)
             assert found.unfinished is None, found.unfinished
+            wait_until(
+                lambda: not read_balance(client, stack.practices).deliveries["blocked"],
+                "no rating waits for its turn",
+                deadline_s=120,
+            )
             return read_balance(client, stack.practices)
 
     def assert_balanced(self) -> None:

@@ -90,16 +90,13 @@ def _read_state(stack: StackAccess, client: ApiClient) -> SettledState:
         for decision in client.notifications(practice)
     ]
     decided = {(str(decision["episode_id"]), decision["revision"]) for decision in decisions}
-    changes = {
-        (episode_id, revision)
-        for episode_id, episode in episodes.items()
-        for revision in range(1, episode["revision"] + 1)
-    }
-    undecided = len(changes - decided)
+    # An episode's changes are decided in order; over a restored database their revisions have gaps.
+    last_changes = {(episode_id, episode["revision"]) for episode_id, episode in episodes.items()}
+    undecided = len(last_changes - decided)
     # Read last: a decision may have queued a message since the first balance.
     balance = read_balance(client, stack.practices)
     unfinished = (
-        f"{undecided} changes of episodes are not decided upon by the notifier yet"
+        f"{undecided} episodes have changed, and the notifier has not decided upon that yet"
         if undecided
         else _unfinished(balance, 0)
     )

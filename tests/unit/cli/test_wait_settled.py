@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from services.cli.client.api_client import RatingResult
 from services.cli.client.send_ratings import DeliveryReport, RatingToSend
 from services.cli.client.stack_access import StackAccess
+from services.cli.demo import wait_settled
 from services.cli.demo.wait_settled import wait_until_settled
 
 NORTH = "north"
@@ -13,7 +16,7 @@ STACK = StackAccess("", "", "", (NORTH,), "")
 
 
 class ScriptedClient:
-    """ApiClient that answer what a script says: each look at the balance is one step further."""
+    """ApiClient that answers what a script says: each look at the balance is one step further."""
 
     def __init__(
         self, steps: list[dict[str, int]], slow: str = "", known_at: int = 0, sent_at: int = 0
@@ -24,6 +27,8 @@ class ScriptedClient:
         self._slow = slow
         self._known_at = known_at
         self.looks = 0
+        self.revisions = (0, 0)
+        """The newest revision of an episode, and the one that was decided upon last; 0 for none."""
 
     def results_balance(self, practice: str | None) -> dict[str, Any]:
         step = self._steps[min(self.looks, len(self._steps) - 1)]
@@ -43,10 +48,10 @@ class ScriptedClient:
         return "pending" if rating_id == self._slow and self.looks < self._known_at else "assessed"
 
     def episodes(self, practice: str | None) -> Iterator[dict[str, Any]]:
-        return iter(())
+        yield from ({"episode_id": "e", "revision": one} for one in self.revisions[:1] if one)
 
     def notifications(self, practice: str | None) -> Iterator[dict[str, Any]]:
-        return iter(())
+        yield from ({"episode_id": "e", "revision": one} for one in self.revisions[1:] if one)
 
 
 def test_a_second_delivery_of_one_rating_does_not_stand_for_the_first_of_another() -> None:
@@ -67,6 +72,19 @@ def test_a_message_that_is_queued_between_two_looks_is_waited_for() -> None:
 
     assert found.unfinished is None
     assert found.balance.messages == {("email", "sent"): 1}
+
+
+@pytest.mark.parametrize(("decided", "unfinished"), [(29_000_000, None), (28_999_999, "1 episodes")])
+def test_the_newest_change_of_an_episode_is_waited_for_and_no_revision_that_never_was(
+    decided: int, unfinished: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wait_settled, "NO_PROGRESS_DEADLINE_S", 0.1)
+    client = ScriptedClient([{"assessed": 1}])
+    client.revisions = (29_000_000, decided)
+
+    found = wait_until_settled(STACK, client, 1, lambda _done: None)  # type: ignore[arg-type]
+
+    assert (found.unfinished and found.unfinished[: len("1 episodes")]) == unfinished
 
 
 def test_what_was_taken_is_in_doubt_only_when_something_was_sent_again() -> None:
