@@ -23,7 +23,7 @@ async def invariants(detector: DetectorDriver) -> AsyncIterator[None]:
 
 
 def version(marks: Sequence[float] | None, hours: int | None, **changes: object) -> SentRating:
-    """Return session 0 with the id `one`, changed so many hours before now."""
+    """Return session 0 with the id `one`, which was changed `hours` hours before now."""
     said = {} if hours is None else {"recorded_at": NOW - timedelta(hours=hours)}
     return body(0, marks, id="one", **said, **changes)
 

@@ -106,12 +106,8 @@ class Sample:
         """Create the tables, as a first migration would."""
         with psycopg.connect(self.database_url) as conn:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
-            conn.execute(create_v1(SCHEMA))
-            conn.execute(add_replays(SCHEMA))
-            conn.execute(add_halts(SCHEMA))
-            conn.execute(add_unaccounted(SCHEMA))
-            conn.execute(add_set_aside(SCHEMA))
-            conn.execute(add_published(SCHEMA))
+            for tables in (create_v1, add_replays, add_halts, add_unaccounted, add_set_aside, add_published):
+                conn.execute(tables(SCHEMA))
             conn.execute(TABLES)
 
     def create_topics(self) -> None:
