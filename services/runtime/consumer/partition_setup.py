@@ -56,9 +56,12 @@ async def prepare_partitions(
     numbers = {number for _, number in partitions}
     await _publish_remaining_rows(connection, numbers, committer, publisher)
     # What was published until now may have been stored in a database that was restored since.
-    own_ends = dict(publisher.ends)
     publisher.ends.clear()
-    if await published.run(connection, consumer, committer, partitions, own_ends):
+    # Kafka often fails for a while when it lost something: the ends are kept until they could be compared.
+    own_ends = {one: end for one, end in publisher.unchecked_ends.items() if one[1] in numbers}
+    publishes_again = await published.run(connection, consumer, committer, partitions, own_ends)
+    publisher.note_checked(own_ends)
+    if publishes_again:
         await _publish_remaining_rows(connection, numbers, committer, publisher)
     async with asyncio.timeout(_KAFKA_DEADLINE_S):
         logs = await _read_log_offsets(consumer, partitions, stored)

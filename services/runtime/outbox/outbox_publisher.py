@@ -13,7 +13,7 @@ which row locks assign in turn.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
@@ -37,6 +37,8 @@ class OutboxPublisher:
         self._published: list[int] = []
         self.ends: dict[TopicPartition, int] = {}
         """The offset after the last record that was published to each partition since they were prepared."""
+        self.unchecked_ends: dict[TopicPartition, int] = {}
+        """The same since the logs were last compared with it: a log that ends before it lost its end."""
 
     @property
     def own_batches(self) -> list[int]:
@@ -73,7 +75,7 @@ class OutboxPublisher:
                         )
                 with self._reporting_health(), self._metrics.publish_seconds.time():
                     await self._producer.finish_send(self._sending)
-                self.ends.update(self._sending.ends)
+                self._note_ends(self._sending.ends)
                 self._sending = None
                 self._waiting.popleft()
                 self._published.append(batch.number)
@@ -88,7 +90,17 @@ class OutboxPublisher:
         async with self._one_at_a_time:
             with self._reporting_health():
                 ends = await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
-            self.ends.update(ends)
+            self._note_ends(ends)
+
+    def note_checked(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Forget these ends, with which the logs were compared; what was published meanwhile stays."""
+        for partition, end in ends.items():
+            if self.unchecked_ends.get(partition) == end:
+                del self.unchecked_ends[partition]
+
+    def _note_ends(self, ends: Mapping[TopicPartition, int]) -> None:
+        self.ends.update(ends)
+        self.unchecked_ends.update(ends)
 
     def take_published(self) -> list[int]:
         """Hand over the numbers of the published batches, for the next transaction to delete."""

@@ -133,6 +133,37 @@ async def test_what_a_log_lost_before_its_readers_came_so_far_is_published_again
     assert after[len(before) :] == [held.value.decode(), lost.value.decode()]
 
 
+async def test_what_a_process_published_last_is_compared_with_the_log_although_the_first_looks_fail(
+    sample: Sample,
+) -> None:
+    lost = StoredEvent("e-11", "the eleventh", sample.out, 0, b"key", b'{"id": "e-11"}')
+    looks = 0
+
+    async def stored(_connection: object, _since: datetime) -> list[StoredEvent]:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            raise psycopg.OperationalError("the connection is lost")
+        return [lost]
+
+    async def take_up(_connection: object, _records: FoundRecords) -> int:
+        return 0
+
+    await sample.send(range(10))
+    process = sample.consumer(published=PublishedTopics([sample.out], take_up, stored, kept_s=60))
+    async with process():
+        await until(lambda: len(sample.effects()) == 10)
+        # As if it had published the records 11 to 13 since it stored how far it came, and they had been lost.
+        process.consumer._context.publisher.unchecked_ends[sample.out, 0] = 14
+        with psycopg.connect(sample.database_url) as conn:
+            conn.execute("UPDATE sample.applied SET next_offset = 9, last_crc = NULL WHERE partition = 0")
+        await sample.send([10])
+        await until(lambda: len(sample.effects()) == 11)
+        await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
+    assert (await sample.published()).count(lost.value.decode()) == 1
+    assert looks == 3
+
+
 @pytest.mark.parametrize("foreign", [{"7"}, {"6", "9"}, {"5", "6", "7", "8", "9"}])
 async def test_a_record_of_another_program_among_what_was_published_holds_nothing_up(
     sample: Sample, foreign: set[str]
