@@ -1,5 +1,6 @@
 """Runs a real PostgreSQL for tests: one server for each run, one fresh database for each test."""
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -43,7 +44,9 @@ def _memory() -> Path | None:
     PostgreSQL on the test, because it does not use an inode again within seconds and searches for others.
     """
     folder = Path("/dev/shm")  # noqa: S108 - a folder of its own is created in it
-    return folder if folder.is_dir() and shutil.disk_usage(folder).free >= _LEAST_MEMORY_BYTES else None
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        return None
+    return folder if shutil.disk_usage(folder).free >= _LEAST_MEMORY_BYTES else None
 
 
 def _do_not_wait_for_the_disk(server_url: str) -> None:
