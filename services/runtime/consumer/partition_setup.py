@@ -1,9 +1,10 @@
 """Prepares assigned partitions for reading.
 
 1. raise the epoch of each, so that an earlier owner's transaction ends before or never commits
-2. publish the outbox rows that are left for it, before anything new
-3. look whether the logs that the service writes hold what its database does not know, and what it published
+2. look whether the logs that the service writes hold what its database does not know, and what it published
    (`published_check.py`)
+3. publish the outbox rows that are left for it, before anything new: only now, because a log that lost its
+   end would grow by them beyond what was published
 4. seek to the last applied record, or to the committed offset where it is lower
 
 A partition that is halted, or whose log is not the one that was applied, is left alone until it is repaired.
@@ -54,15 +55,15 @@ async def prepare_partitions(
         stored = await committer.positions.applied(connection, committer.cluster_id, partitions)
         unaccounted = await committer.positions.unaccounted(connection, committer.cluster_id, partitions)
     numbers = {number for _, number in partitions}
-    await _publish_remaining_rows(connection, numbers, committer, publisher)
+    await _publish_own(connection, committer, publisher)
     # What was published until now may have been stored in a database that was restored since.
     publisher.ends.clear()
     # Kafka often fails for a while when it lost something: the ends are kept until they could be compared.
     own_ends = {one: end for one, end in publisher.unchecked_ends.items() if one[1] in numbers}
-    publishes_again = await published.run(connection, consumer, committer, partitions, own_ends)
+    shortened = {one for one in publisher.shortened if one[1] in numbers}
+    await published.run(connection, consumer, committer, partitions, own_ends=own_ends, shortened=shortened)
     publisher.note_checked(own_ends)
-    if publishes_again:
-        await _publish_remaining_rows(connection, numbers, committer, publisher)
+    await _publish_remaining_rows(connection, numbers, committer, publisher)
     async with asyncio.timeout(_KAFKA_DEADLINE_S):
         logs = await _read_log_offsets(consumer, partitions, stored)
     # Only now: a connection made after the end was read is a reason to prepare again.
@@ -114,9 +115,7 @@ async def _read_halted(connection: Connection, assignment: Assignment, committer
     assignment.set_halted(halted)
 
 
-async def _publish_remaining_rows(
-    connection: Connection, partitions: Iterable[int], committer: Committer, publisher: OutboxPublisher
-) -> None:
+async def _publish_own(connection: Connection, committer: Committer, publisher: OutboxPublisher) -> None:
     await publisher.publish()
     published = publisher.take_published()
     try:
@@ -125,6 +124,12 @@ async def _publish_remaining_rows(
     except BaseException:
         publisher.return_published(published)
         raise
+
+
+async def _publish_remaining_rows(
+    connection: Connection, partitions: Iterable[int], committer: Committer, publisher: OutboxPublisher
+) -> None:
+    await _publish_own(connection, committer, publisher)
     numbers = sorted(partitions)
     after, count = (0, -1), 0
     while True:

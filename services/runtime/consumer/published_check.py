@@ -132,20 +132,23 @@ class PublishedCheck:
         consumer: AIOKafkaConsumer,
         committer: Committer,
         partitions: Sequence[TopicPartition],
+        *,
         own_ends: Mapping[TopicPartition, int],
-    ) -> bool:
+        shortened: AbstractSet[TopicPartition],
+    ) -> None:
         """Have the service take up what its logs hold and its database lacks in these consumed partitions.
 
         What was looked at is stored as it goes, so an interrupted look is continued by the next. A record
         that cannot be stored, because another program wrote it into the topic, is logged and passed over.
-        `own_ends` says how far this process has published. Returns whether the outbox has rows to publish
-        again, because a log does not hold them any more.
+        What a log does not hold any more is written to the outbox, unless it waits there already.
+        `own_ends` says how far this process has published, `shortened` which logs took its records at earlier
+        offsets since.
 
         Raises:
             Exception: one that `retry_reason` knows.
         """
         if not self._published.topics:
-            return False
+            return
         numbers = sorted({number for _, number in partitions})
         written = [aiokafka.TopicPartition(one, n) for one in self._published.topics for n in numbers]
         read = [aiokafka.TopicPartition(*one) for one in partitions]
@@ -158,7 +161,7 @@ class PublishedCheck:
         async with asyncio.timeout(_KAFKA_DEADLINE_S):
             begins = await consumer.beginning_offsets([*written, *read])
             ends = await _read_ends(consumer, [*written, *read], reached)
-        short = {key for key, end in reached.items() if end > ends[key]}
+        short = {key for key, end in reached.items() if end > ends[key] or places[key] in shortened}
         starts = {}
         for key, place in places.items():
             start = begins[key] if key in short else known.get(place, begins[key])
@@ -168,9 +171,8 @@ class PublishedCheck:
         look = _Look(connection, committer, self._published, until, short)
         if unread:
             await self._read(unread, ends, look.take_up)
-        if not short:
-            return False
-        return await self._write_missing(connection, committer, {key: ends[key] for key in short}, look.held)
+        if short:
+            await self._write_missing(connection, committer, {key: ends[key] for key in short}, look.held)
 
     async def _write_missing(
         self,
@@ -178,9 +180,10 @@ class PublishedCheck:
         committer: Committer,
         ends: Mapping[aiokafka.TopicPartition, int],
         held: AbstractSet[str],
-    ) -> bool:
+    ) -> None:
         """Write to the outbox what logs of these ends have lost: what the database stores and they lack."""
         stored: Sequence[StoredEvent] = ()
+        waiting = await _read_waiting(connection, committer, sorted({key.partition for key in ends}))
         if self._published.stored is not None:
             async with connection.transaction():
                 since = await connection.execute(
@@ -191,7 +194,9 @@ class PublishedCheck:
         missing = [
             Outgoing(one.topic, one.key, one.value, one.partition, tuple(self._published.headers))
             for one in stored
-            if aiokafka.TopicPartition(one.topic, one.partition) in ends and one.event_id not in held
+            if aiokafka.TopicPartition(one.topic, one.partition) in ends
+            and one.event_id not in held
+            and one.event_id not in waiting
         ]
         async with connection.transaction():
             await committer.outbox.write(connection, missing)
@@ -202,7 +207,6 @@ class PublishedCheck:
             partitions=[f"{key.topic}/{key.partition}@{end}" for key, end in sorted(ends.items())],
             published_again=len(missing),
         )
-        return bool(missing)
 
     async def _read(
         self,
@@ -255,7 +259,20 @@ async def _read_ends(
     return ends
 
 
-def _event_id(record: Record) -> str:
+async def _read_waiting(connection: Connection, committer: Committer, partitions: Sequence[int]) -> set[str]:
+    """Return the ids of the events that wait in the outbox for these partitions."""
+    waiting: set[str] = set()
+    after = (0, -1)
+    while True:
+        async with connection.transaction():
+            rows = await committer.outbox.read_partitions(connection, partitions, after)
+        if not rows:
+            return waiting
+        waiting.update(_event_id(row.outgoing) for row in rows)
+        after = (rows[-1].batch, rows[-1].seq)
+
+
+def _event_id(record: Record | Outgoing) -> str:
     try:
         return _decode_id(record.value or b"").id
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

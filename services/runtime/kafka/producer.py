@@ -170,19 +170,15 @@ class Producer:
             for (topic, partition), offset in newest.items():
                 self._metrics.acknowledged.labels(topic=topic, partition=partition).set(offset + 1)
 
-    async def send_all(
-        self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None
-    ) -> dict[TopicPartition, int]:
+    async def send_all(self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None) -> OrderedSend:
         """Publish records in order within each partition, and wait for every acknowledgement.
-
-        Returns the offset after the last record of each partition, as far as Kafka has told it.
 
         Raises:
             Retry: not all were acknowledged within the deadline; those that were may be sent again.
         """
         ordered_send = await self.prepare_send(outgoing)
         await self.finish_send(ordered_send, deadline_s=deadline_s)
-        return ordered_send.ends
+        return ordered_send
 
     async def prepare_send(
         self, outgoing: Sequence[Outgoing], *, first_alone: Callable[[], None] | None = None

@@ -20,7 +20,7 @@ from services.runtime.process.errors import Retry
 class _PartitionQueue:
     """The records of one partition that are not acknowledged yet."""
 
-    __slots__ = ("acknowledgement", "client", "end", "on_the_way", "partition", "pending")
+    __slots__ = ("acknowledgement", "client", "end", "on_the_way", "partition", "pending", "start")
 
     def __init__(self, partition: TopicPartition) -> None:
         self.partition = partition
@@ -28,6 +28,8 @@ class _PartitionQueue:
         self.on_the_way: list[Outgoing] = []
         self.acknowledgement: asyncio.Future[Any] | None = None
         self.client: AIOKafkaProducer | None = None
+        self.start: int | None = None
+        """The offset of the first acknowledged record; None when it is not known."""
         self.end: int | None = None
         """The offset after the last acknowledged record; None when it is not known."""
 
@@ -73,6 +75,8 @@ class _PartitionQueue:
         if error is None:
             first = acknowledgement.result().offset
             self.end = first + len(self.on_the_way) if first >= 0 else None
+            if self.start is None and first >= 0:
+                self.start = first
             self.on_the_way = []
         return error
 
@@ -98,8 +102,10 @@ class OrderedSend:
         self._first_alone = first_alone
         self.counts: dict[str, int] = {}
         """The number of records of each topic."""
+        self.starts: dict[TopicPartition, int] = {}
+        """The offset of the first acknowledged record of each partition, as far as Kafka has told it."""
         self.ends: dict[TopicPartition, int] = {}
-        """The offset after the last acknowledged record of each partition, as far as Kafka has told it."""
+        """The offset after the last one."""
         for partition, outgoing in records:
             queue = self._queues.get(partition)
             if queue is None:
@@ -135,6 +141,8 @@ class OrderedSend:
         await asyncio.wait([queue.acknowledgement for queue in queues if queue.acknowledgement is not None])
         errors = [error for queue in queues if (error := queue.take_result()) is not None]
         for queue in queues:
+            if queue.start is not None:
+                self.starts[queue.partition] = queue.start
             if queue.end is not None:
                 self.ends[queue.partition] = queue.end
             if queue.done:

@@ -13,7 +13,7 @@ which row locks assign in turn.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
@@ -38,7 +38,9 @@ class OutboxPublisher:
         self.ends: dict[TopicPartition, int] = {}
         """The offset after the last record that was published to each partition since they were prepared."""
         self.unchecked_ends: dict[TopicPartition, int] = {}
-        """The same since the logs were last compared with it: a log that ends before it lost its end."""
+        """The greatest since the logs were last compared with it: a log that ends before it lost its end."""
+        self.shortened: set[TopicPartition] = set()
+        """Those which took a record at an earlier offset than that: they lost their ends, too."""
 
     @property
     def own_batches(self) -> list[int]:
@@ -75,7 +77,7 @@ class OutboxPublisher:
                         )
                 with self._reporting_health(), self._metrics.publish_seconds.time():
                     await self._producer.finish_send(self._sending)
-                self._note_ends(self._sending.ends)
+                self._note_sent(self._sending)
                 self._sending = None
                 self._waiting.popleft()
                 self._published.append(batch.number)
@@ -89,18 +91,23 @@ class OutboxPublisher:
         """
         async with self._one_at_a_time:
             with self._reporting_health():
-                ends = await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
-            self._note_ends(ends)
+                sent = await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
+            self._note_sent(sent)
 
-    def note_checked(self, ends: Mapping[TopicPartition, int]) -> None:
-        """Forget these ends, with which the logs were compared; what was published meanwhile stays."""
-        for partition, end in ends.items():
-            if self.unchecked_ends.get(partition) == end:
-                del self.unchecked_ends[partition]
+    def note_checked(self, partitions: Iterable[TopicPartition]) -> None:
+        """Forget the ends of these, which were compared; what was published since `ends` was empty stays."""
+        for partition in partitions:
+            self.shortened.discard(partition)
+            if partition in self.ends:
+                self.unchecked_ends[partition] = self.ends[partition]
+            else:
+                self.unchecked_ends.pop(partition, None)
 
-    def _note_ends(self, ends: Mapping[TopicPartition, int]) -> None:
-        self.ends.update(ends)
-        self.unchecked_ends.update(ends)
+    def _note_sent(self, sent: OrderedSend) -> None:
+        self.ends.update(sent.ends)
+        known = self.unchecked_ends
+        self.shortened |= {one for one, start in sent.starts.items() if start < known.get(one, 0)}
+        known.update({one: max(end, known.get(one, 0)) for one, end in sent.ends.items()})
 
     def take_published(self) -> list[int]:
         """Hand over the numbers of the published batches, for the next transaction to delete."""

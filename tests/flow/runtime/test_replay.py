@@ -152,16 +152,53 @@ async def test_what_a_process_published_last_is_compared_with_the_log_although_t
     await sample.send(range(10))
     process = sample.consumer(published=PublishedTopics([sample.out], take_up, stored, kept_s=60))
     async with process():
-        await until(lambda: len(sample.effects()) == 10)
+        own_ends = process.consumer._context.publisher.unchecked_ends
+        await until(lambda: own_ends.get((sample.out, 0)) == 10, "the records are published")
         # As if it had published the records 11 to 13 since it stored how far it came, and they had been lost.
-        process.consumer._context.publisher.unchecked_ends[sample.out, 0] = 14
+        own_ends[sample.out, 0] = 14
+        # Published at the offset of the eleventh: the log grows again before anything looks at it.
+        await sample.send([10, 11, 12, 13, 14])
+        await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
         with psycopg.connect(sample.database_url) as conn:
             conn.execute("UPDATE sample.applied SET next_offset = 9, last_crc = NULL WHERE partition = 0")
-        await sample.send([10])
-        await until(lambda: len(sample.effects()) == 11)
+        await sample.send([15])
+        await until(lambda: looks == 3 and len(sample.effects()) == 16)
         await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
     assert (await sample.published()).count(lost.value.decode()) == 1
     assert looks == 3
+
+
+async def test_what_a_log_lost_is_published_again_although_rows_of_an_ended_process_fill_its_place(
+    sample: Sample,
+) -> None:
+    await sample.send(range(10))
+    async with sample.consumer()():
+        await until(lambda: len(sample.effects()) == 10)
+    before = await sample.published()
+    lost = StoredEvent("e-11", "the eleventh", sample.out, 0, b"key", b'{"id": "e-11"}')
+    left = [
+        StoredEvent(f"e-{n}", "left", sample.out, 0, b"key", b'{"id": "e-%d"}' % n) for n in range(14, 20)
+    ]
+
+    async def stored(_connection: object, _since: datetime) -> list[StoredEvent]:
+        return [lost, *left]
+
+    async def take_up(_connection: object, _records: FoundRecords) -> int:
+        return 0
+
+    # The records 11 to 13 are lost, and a process has ended before it published six more.
+    with psycopg.connect(sample.database_url) as conn:
+        conn.execute("UPDATE sample.published SET next_offset = 14 WHERE partition = 0")
+        for seq, row in enumerate(left):
+            conn.execute(
+                "INSERT INTO sample.outbox (batch, seq, topic, partition, key, value, headers)"
+                " VALUES (nextval('sample.outbox_batch'), %s, %s, 0, 'key', %s, decode('90', 'hex'))",
+                (seq, sample.out, row.value),
+            )
+    async with sample.consumer(published=PublishedTopics([sample.out], take_up, stored, kept_s=60))():
+        await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
+    after = await sample.published()
+    assert sorted(after[len(before) :]) == sorted(row.value.decode() for row in [lost, *left])
 
 
 @pytest.mark.parametrize("foreign", [{"7"}, {"6", "9"}, {"5", "6", "7", "8", "9"}])

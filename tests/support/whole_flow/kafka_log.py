@@ -113,17 +113,16 @@ class LogProducer:
                     raise Retry("Kafka did not acknowledge in time") from KafkaConnectionError()
                 self._log.sends_left -= 1
             record = self._log.append(out)
+            sending.starts.setdefault((record.topic, record.partition), record.offset)
             sending.ends[record.topic, record.partition] = record.offset + 1
             if number == 0 and sending.first_alone is not None:
                 sending.first_alone()
 
-    async def send_all(
-        self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None
-    ) -> dict[TopicPartition, int]:
+    async def send_all(self, outgoing: Sequence[Outgoing], *, deadline_s: float | None = None) -> "Sending":
         """Write all records."""
         sending = Sending(outgoing)
         await self.finish_send(sending, deadline_s=deadline_s)
-        return sending.ends
+        return sending
 
     async def stop(self) -> None:
         """Do nothing: there is no connection."""
@@ -135,6 +134,7 @@ class Sending:
 
     outgoing: Sequence[Outgoing]
     first_alone: Callable[[], None] | None = None
+    starts: dict[TopicPartition, int] = field(default_factory=dict)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
 
 
