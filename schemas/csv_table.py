@@ -43,15 +43,22 @@ class TableReader:
     A cell in quotation marks may contain separators and line breaks.
     """
 
-    def __init__(self, file: Path, lines: Iterable[str] | None = None, *, separator: str = ",") -> None:
-        """Read the header; `lines` are those of the file, by default in UTF-8.
+    def __init__(
+        self,
+        file: Path,
+        lines: Iterable[str] | None = None,
+        *,
+        separator: str = ",",
+        first_line: int = 1,
+    ) -> None:
+        """Read the header; `lines` are those of the file from `first_line` on, by default all, in UTF-8.
 
         Raises:
             UnreadableTable: there is no header, it names a column twice, or it has another separator.
         """
         self._file = file
         self._separator = separator
-        self._row_line = 1
+        self._row_line = first_line
         self.row_lines: list[str] = []
         """The lines of the row that was read last, with their ends."""
         self._is_at_end = False
@@ -59,16 +66,18 @@ class TableReader:
         self._reader = csv.reader(kept, strict=True, delimiter=separator)
         self.header = [name.strip() for name in self._next_cells() or ()]
         if not any(self.header):
-            raise self.error(1, "the first line must name the columns")
+            raise self.error(first_line, "the first line must name the columns")
         repeated = sorted({name for name in self.header if name and self.header.count(name) > 1})
         if repeated:
-            raise self.error(1, f"two columns have the same name: {', '.join(repeated)}; rename one of them")
+            raise self.error(
+                first_line, f"two columns have the same name: {', '.join(repeated)}; rename one of them"
+            )
         if len(self.header) == 1:
             for mark, name in SEPARATOR_NAMES.items():
                 if mark in self.header[0]:
                     expected = SEPARATOR_NAMES[separator]
                     raise self.error(
-                        1, f"the columns are separated by {name}: save the table with {expected}"
+                        first_line, f"the columns are separated by {name}: save the table with {expected}"
                     )
 
     def require(self, columns: Iterable[str]) -> None:

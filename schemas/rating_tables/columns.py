@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from schemas.rating_tables.date_cells import guess_dates
+from schemas.rating_tables.date_cells import guess_dates, join_time
 from schemas.rating_tables.mark_columns import given_items, guess_items, is_item, why_no_marks
 from schemas.rating_tables.role_checks import Doubt, RoleChecks
-from schemas.rating_tables.table import Certainty, Table, normalize
+from schemas.rating_tables.table import Certainty, Table, TableLine, normalize
 from schemas.rating_tables.table_errors import UnclearTable
 
 REQUIRED = ("client_id", "session_at")
@@ -17,7 +17,12 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "session_at": (
         "sessionat", "date", "datum", "fecha", "data", "datetime", "timestamp", "zeitpunkt", "termin",
         "dateseance", "dateofsession", "dateofservice", "servicedate", "datumdersitzung", "fechasesion",
-        "dataseduta", "beginn", "sessionstart",
+        "dataseduta", "beginn", "sessionstart", "sitzungam", "sitzungvom", "datestamp", "zeitstempel",
+        "horodateur", "marcatemporal", "informazionicronologiche",
+    ),
+    "session_time": (
+        "sessiontime", "time", "uhrzeit", "zeit", "heure", "hora", "ora", "tijd", "starttime", "startzeit",
+        "timeofsession", "appointmenttime",
     ),
     "therapist_id": (
         "therapist", "therapeut", "behandler", "clinician", "counsellor", "counselor", "provider",
@@ -100,6 +105,13 @@ class ColumnLayout:
         """Return the column of a role, or None."""
         return next((match.column for match in self.matches if match.role == role), None)
 
+    def session_cell(self, line: TableLine) -> str:
+        """Return the cell of the session's date, with the time of day from a column of its own."""
+        day, clock = (
+            line.cells[name] if (name := self.get(role)) else "" for role in ("session_at", "session_time")
+        )
+        return join_time(day, clock) if day and clock else day
+
     @property
     def scores(self) -> bool:
         """Whether the table has component scores instead of items."""
@@ -133,7 +145,8 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
         if any(name == match.column for match in matches):
             continue
         client = next((match.column for match in matches if match.role == "client_id"), None)
-        doubt = checks.doubt(role, name, client)
+        # Under its documented name, a column is what it says.
+        doubt = None if name == role == "session_at" else checks.doubt(role, name, client)
         if doubt is not None:
             doubts.append(doubt)
             continue
@@ -238,7 +251,7 @@ def _likeness(name: str, role: str) -> int:
     if any(word in spelled for word in _PERSONAL):
         return 0
     spelled = spelled.removeprefix("id") or spelled
-    if not role.endswith("_at") and spelled.endswith(_DATE_SUFFIXES):
+    if not role.endswith(("_at", "_time")) and spelled.endswith(_DATE_SUFFIXES):
         return 0
     best = 0
     for stem in _SYNONYMS[role]:
@@ -259,4 +272,4 @@ def _holds_dates(table: Table, name: str) -> bool:
     cells: Sequence[str] = table.column(name)
     dates = guess_dates(cells[:200])
     # Numbers are dates only where the name of their column says so.
-    return bool(cells) and dates.fits >= 0.9 and dates.written != "days since 1900"
+    return bool(cells) and dates.fits >= 0.9 and not dates.is_number

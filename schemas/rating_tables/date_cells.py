@@ -5,18 +5,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-DateOrder = Literal["year, month, day", "day, month, year", "month, day, year", "days since 1900"]
+from schemas.rating_tables.date_words import has_zone_words, in_english
+
+DateOrder = Literal[
+    "year, month, day", "day, month, year", "month, day, year", "days since 1900", "seconds since 1970"
+]
 """In which order a column writes the parts of its dates."""
-_TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
+_TIMES = ("", *(f" {time}" for time in _CLOCK), "T%H:%M:%S", *(f", {time}" for time in _CLOCK))
 _DAY_FIRST = (
     "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y",
-    "%d-%b-%y", "%d. %B %Y", "%A, %d %B %Y",
+    "%d-%b-%y", "%d. %b %Y", "%d. %B %Y", "%d de %b de %Y", "%d %b %y",
 )  # fmt: skip
-_MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%b %d, %Y", "%B %d, %Y", "%A, %B %d, %Y")
+_MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m/%d/%y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y")
 _YEAR_FIRST = ("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d")
 _ISO = "ISO 8601"
 _SERIAL = "days since 1900"
 """How spreadsheets keep dates, and export them where a cell is not formatted as one."""
+_EPOCH = "seconds since 1970"
+"""How programs keep moments: in seconds, or in milliseconds."""
+_EPOCHS = (946_684_800, 4_102_444_800)
+"""Those of 2000 to 2099, in seconds."""
+_NUMBERS = frozenset({_SERIAL, _EPOCH})
 _FIRST_DAY = datetime(1899, 12, 30, tzinfo=UTC)
 _SERIALS = (36_526, 73_050)
 """Those of 2000 to 2099."""
@@ -44,13 +54,33 @@ class DateFormat:
                 return moment
         return None
 
+    @property
+    def is_number(self) -> bool:
+        """Whether the cells are numbers, which are dates only where the name of their column says so."""
+        return self.written in _NUMBERS
+
 
 def has_zone(cell: str) -> bool:
     """Return whether a cell is a date with a time zone."""
     try:
         return datetime.fromisoformat(cell).tzinfo is not None
     except ValueError:
-        return False
+        return has_zone_words(cell) or _read(cell, _EPOCH) is not None
+
+
+def join_time(day: str, time: str) -> str:
+    """Return a date and a time of day, which stand in two columns, as one cell."""
+    for midnight in (" 00:00:00", "T00:00:00"):
+        day = day.removesuffix(midnight)
+    return f"{day} {time}".rstrip()
+
+
+def are_times(cells: Sequence[str]) -> bool:
+    """Return whether most cells are times of day without a date."""
+    fits = sum(
+        _read(f"2000-01-01 {cell}", f"%Y-%m-%d {form}") is not None for cell in cells for form in _CLOCK
+    )
+    return fits > 0.9 * len(cells)
 
 
 def guess_dates(
@@ -66,11 +96,11 @@ def guess_dates(
         _fit(distinct, _with_times(_DAY_FIRST), "day, month, year"),
         _fit(distinct, _with_times(_MONTH_FIRST), "month, day, year"),
     )
-    days = _fit(distinct, (_SERIAL,), "days since 1900")
+    numbers = (_fit(distinct, (_SERIAL,), "days since 1900"), _fit(distinct, (_EPOCH,), "seconds since 1970"))
     if order is not None:
-        return next(known for known in (year, day, month, days) if known.written == order)
+        return next(known for known in (year, day, month, *numbers) if known.written == order)
     ambiguous = day.fits > 0 and day.fits == month.fits and day.fits > year.fits
-    orders = (year, month, day, days) if month_first else (year, day, month, days)
+    orders = (year, month, day, *numbers) if month_first else (year, day, month, *numbers)
     best = max(orders, key=lambda one: one.fits)
     return DateFormat(best.formats, best.written, best.fits, ambiguous)
 
@@ -102,12 +132,21 @@ def _read(cell: str, form: str) -> datetime | None:
         if form == _SERIAL:
             days = float(cell)
             return _FIRST_DAY + timedelta(days=days) if _SERIALS[0] <= days <= _SERIALS[1] else None
-        if form == _ISO:
-            moment = datetime.fromisoformat(cell) if cell[4:5] == "-" else None
-        else:
-            moment = datetime.strptime(cell, form)  # noqa: DTZ007 - the page states that UTC is assumed
+        if form == _EPOCH:
+            seconds = float(cell) / (1000 if len(cell.partition(".")[0]) > 10 else 1)
+            return datetime.fromtimestamp(seconds, UTC) if _EPOCHS[0] <= seconds <= _EPOCHS[1] else None
+        if form == _ISO and (moment := _iso(cell)):
+            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        text, zone = in_english(cell)
+        # The page states that UTC is assumed.
+        moment = _iso(text) if form == _ISO else datetime.strptime(text, form)  # noqa: DTZ007
     except ValueError:
         return None
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
+    return None if moment is None else moment.replace(tzinfo=zone or UTC)
+
+
+def _iso(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if text[4:5] == "-" else None
+    except ValueError:
+        return None

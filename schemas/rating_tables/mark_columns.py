@@ -70,12 +70,19 @@ def names_alliance(prefix: str) -> bool:
 
 def _numbered_columns(table: Table, taken: set[str]) -> dict[str, list[tuple[int, str]]]:
     """Return columns of marks whose names differ by a number at their end, by what is before it."""
-    with_marks = {
-        prefix: [one for one in columns if one[1] not in taken and _holds_marks(table, one[1])]
-        for prefix, columns in _numbered_names(table).items()
-        if prefix not in _NO_FORM and not prefix.startswith(_OTHER_FORMS)
-    }
-    return {prefix: sorted(columns) for prefix, columns in with_marks.items() if len(columns) > 1}
+    found: dict[str, list[tuple[int, str]]] = {}
+    for prefix, columns in _numbered_names(table).items():
+        if prefix in _NO_FORM or prefix.startswith(_OTHER_FORMS):
+            continue
+        free = sorted(one for one in columns if one[1] not in taken)
+        with_marks = [one for one in free if _holds_marks(table, one[1])]
+        if len(with_marks) > 1:
+            # An item that nobody answered, between others, is one of the form.
+            span = range(with_marks[0][0], with_marks[-1][0])
+            found[prefix] = [
+                one for one in free if one in with_marks or (one[0] in span and not table.column(one[1]))
+            ]
+    return found
 
 
 def _numbered_names(table: Table) -> dict[str, list[tuple[int, str]]]:

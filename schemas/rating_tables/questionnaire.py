@@ -106,8 +106,14 @@ def _by_marks(
         ids = ", ".join(f"{one.id} ({_range(one)})" for one in catalogue)
         raise UnclearTable(
             f"No known questionnaire fits the marks ({evidence}). "
-            + (f"The columns are named after {named.id} ({_range(named)}). " if named else "")
-            + f"Name it with --instrument ID; known are {ids}. "
+            + (
+                f"The columns are named after {named.id} ({_range(named)}). If the practice uses it with"
+                " other steps, describe that form in a file of your own (RAPPORT_INSTRUMENTS_DIR in"
+                " docs/reference.md). If it is another form, name"
+                if named
+                else "Name"
+            )
+            + f" it with --instrument ID; known are {ids}. "
             "If other columns hold the marks, name them with --map item_1=COLUMN …"
         )
     # The narrowest scale that holds all marks: on a wider one somebody would have marked its end.

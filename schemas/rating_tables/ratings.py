@@ -84,7 +84,6 @@ def parse_ratings(
     `therapist` is that of all rows where no column holds one. `replace_references` replaces those that look
     like names instead of refusing them, for a reader who only looks at the numbers.
     """
-    cells = table.column(columns.get("session_at") or "")
     parser = _RowParser(columns, questionnaire, dates, therapist or ONE_THERAPIST, replace_references)
     rows: list[RatingRow] = []
     invalid: list[InvalidCell] = []
@@ -101,7 +100,7 @@ def parse_ratings(
         invalid=tuple(invalid),
         moments=parser.moments,
         dates=dates,
-        zone_assumed=any(not has_zone(cell) for cell in cells),
+        zone_assumed=any(not has_zone(cell) for line in table.lines if (cell := columns.session_cell(line))),
         replaced=parser.replaced,
         other_forms=parser.other_forms,
         unknown_statuses=parser.unknown_statuses,
@@ -139,7 +138,7 @@ class _RowParser:
         return True
 
     def parse(self, line: TableLine) -> RatingRow | list[InvalidCell]:
-        at = self._dates.read(self._cell(line, "session_at"))
+        at = self._dates.read(self._columns.session_cell(line))
         if at is None:
             expected = f"a date written like most of this column ({self._dates.written})"
             return [self._invalid(line, Violation("session_at", "is not a date", expected))]

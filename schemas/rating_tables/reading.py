@@ -62,9 +62,8 @@ def read_ratings_table(file: Path, catalogue: Catalogue, options: ReadingOptions
         _check_header(table, options.header)
         columns = given_columns(table, options.fields)
     questionnaire = guess_questionnaire(table, columns, catalogue, options.instrument)
-    dates = guess_dates(
-        table.column(columns.get("session_at") or ""), month_first=options.month_first, order=options.dates
-    )
+    moments = [cell for line in table.lines if (cell := columns.session_cell(line))]
+    dates = guess_dates(moments, month_first=options.month_first, order=options.dates)
     therapist = options.therapist if columns.get("therapist_id") is None else None
     ratings = parse_ratings(
         table,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from schemas.rating_tables.date_cells import guess_dates
+from schemas.rating_tables.date_cells import are_times, guess_dates
 from schemas.rating_tables.table import Table, normalize
 
 _OTHER_DATES = (
@@ -42,6 +42,7 @@ class RoleChecks:
         self._table = table
         self._checks: dict[str, Callable[[str, str | None], str | None]] = {
             "session_at": self._session_at,
+            "session_time": self._session_time,
             "session_id": self._session_id,
             "case_id": self._case_id,
             "id": self._rating_id,
@@ -69,6 +70,10 @@ class RoleChecks:
         if are_most and sum(len(set(cells)) > 1 for cells in courses) < len(courses) / 2:
             return "it is the same in all rows of most clients"
         return None
+
+    def _session_time(self, column: str, _client: str | None) -> str | None:
+        cells = self._table.column(column)[:200]
+        return None if are_times(cells) else "its cells are no times of day"
 
     def _session_id(self, column: str, client: str | None) -> str | None:
         courses = list(self._by_client(column, client))

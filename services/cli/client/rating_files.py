@@ -13,8 +13,7 @@ from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
 from schemas.ratings_csv import RatingColumns
 from services.cli.client.send_ratings import RatingToSend
 
-_JSON_LINES = (".ndjson", ".jsonl", ".json")
-_BOM = b"\xef\xbb\xbf"
+_JSON_LINES = (".ndjson", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,14 @@ def read_ratings(
     `practice` applies to ratings for which the file names none. `item_counts` returns the number of items of
     each instrument by its id. A line of NDJSON is a rating, or `{"practice": …, "rating": {…}}` as `rapport
     simulate` writes it; any other line is sent unchanged, so that ingest reports what is wrong with it. A
-    table in another form than the documented one is read with the instruments of `catalogue`, and its rows
-    that are no valid ratings are only in the reading.
+    table in another form than the documented one, and JSON of another kind, is read with the instruments of
+    `catalogue`, and its rows that are no valid ratings are only in the reading.
 
     Raises:
         UnreadableTable: a row does not fit under the header, or the text is not UTF-8.
         UnusableTable: a table in another form than the documented one cannot be understood.
     """
-    if _is_json(file):
+    if options == GUESS_ALL and _is_json_lines(file):
         lines = enumerate(text_lines(file), start=1)
         return RatingFile(
             [_from_ndjson(number, line.strip(), practice) for number, line in lines if line.strip()], None
@@ -68,11 +67,15 @@ def read_ratings(
     )
 
 
-def _is_json(file: Path) -> bool:
+def _is_json_lines(file: Path) -> bool:
     if file.suffix.lower() in _JSON_LINES:
         return True
     with file.open("rb") as content:
-        return content.read(100).removeprefix(_BOM).lstrip().startswith(b"{")
+        first = next((line for line in content if line.strip()), b"")
+    try:
+        return isinstance(json.loads(first), dict)
+    except ValueError:
+        return False
 
 
 def _from_ndjson(number: int, line: str, practice: str | None) -> RatingToSend:

@@ -68,11 +68,7 @@ def observed(
     out.write_text(render(contents), encoding="utf-8")
     if json is not None:
         json.write_text(contents.to_json(), encoding="utf-8")
-    total = contents.figures.total
-    typer.echo(
-        f"{total.rated} rated sessions of {total.clients} clients: Rapport would have sent {total.messages} "
-        f"messages in {contents.figures.episodes} episodes. The page: {out}"
-    )
+    typer.echo(f"{contents.figures.in_words}. The page: {out}")
 
 
 async def _read(

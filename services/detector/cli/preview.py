@@ -35,7 +35,7 @@ def try_(
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, dir_okay=False, help="A table or workbook whose first row names the columns."
+            exists=True, dir_okay=False, help="A table, a workbook, or JSON with an object for each form."
         ),
     ],
     *,
@@ -86,6 +86,7 @@ def try_(
     from schemas.rating_tables.reading_options import write_mapping as write_mapping_file
     from schemas.rating_tables.table_errors import UnusableTable
     from services.detector.model.artefact import SHIPPED, load
+    from services.detector.preview.counts import counted
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import try_file
     from services.runtime.process.errors import Halt
@@ -118,11 +119,8 @@ def try_(
     unheeded = [*ineffective[:_MOST_INEFFECTIVE], *([f"… and {more} more such lines"] if more > 0 else [])]
     for line in [*doubts(contents.reading), *warnings, *unheeded, *invalid]:
         typer.secho(line, err=True, fg="yellow")
-    total = contents.figures.total
-    typer.echo(
-        f"{total.rated} rated sessions of {total.clients} clients: Rapport would have sent {total.messages} "
-        f"messages in {contents.figures.episodes} episodes; today's rule flags {total.flags} sessions."
-    )
+    figures = contents.figures
+    typer.echo(f"{figures.in_words}; today's rule flags {counted(figures.total.flags, 'session')}.")
     typer.echo(f"The page: {target}")
     if write_mapping is not None:
         write_mapping_file(contents.reading.mapping(), write_mapping)

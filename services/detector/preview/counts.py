@@ -53,6 +53,20 @@ class Figures:
     weeks: tuple[Week, ...]
     therapists: tuple[TherapistCounts, ...]
 
+    @property
+    def in_words(self) -> str:
+        """Return in a sentence, without its full stop, what Rapport would have told."""
+        total = self.total
+        return (
+            f"{counted(total.rated, 'rated session')} of {counted(total.clients, 'client')}: Rapport would"
+            f" have sent {counted(total.messages, 'message')} in {counted(self.episodes, 'episode')}"
+        )
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with what is counted, in the plural unless it is one."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
 
 def count(courses: Sequence[Course], day_of: DayOf) -> Figures:
     """Count messages and flags; each course must have a session that counts."""

@@ -1,5 +1,6 @@
 """`rapport send` takes what `rapport try` understands, shows it first, and sends nothing unasked."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -39,6 +40,19 @@ def test_a_mapping_gives_the_ratings_of_the_documented_form(export: Export, tmp_
     assert len(documented) == 27
     assert _bodies(_send(export.own, "--print", "--mapping", mapping)) == documented
     assert _bodies(_send(export.own, "--print")) == documented
+
+
+def test_json_is_sent_like_the_table_with_the_same_cells(export: Export, tmp_path: Path) -> None:
+    with export.own.open(encoding="cp1252", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter=";"))
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps(rows, indent=1))
+    documented = _bodies(_send(export.canonical, "--print"))
+    assert _bodies(_send(own, "--print")) == documented
+    own.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    mapping = tmp_path / "practice.toml"
+    write_mapping(read_ratings_table(own, Catalogue.load()).mapping(), mapping)
+    assert _bodies(_send(own, "--print", "--mapping", mapping)) == documented
 
 
 def test_every_column_is_shown_with_an_example(export: Export) -> None:

@@ -9,7 +9,6 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.canonical_table import canonical_table, is_canonical
 from schemas.rating_tables.reading import read_ratings_table
 from schemas.rating_tables.reading_options import ReadingOptions
-from schemas.rating_tables.table import read_table
 from schemas.rating_tables.table_errors import UnusableTable
 from schemas.ratings_csv import RatingRow, read_rows
 from tests.support.schemas.exports import Export
@@ -106,9 +105,3 @@ def test_a_row_that_does_not_fit_is_named(export: Export, catalogue: Catalogue) 
         lines.write("K9;T1;1;13.02.2025;8;2;8;2;8;2;8;2;x\n")
     with pytest.raises(UnusableTable, match=r"line 56: the row has 13 cells under 9 columns"):
         read_ratings_table(export.own, catalogue)
-
-
-def test_json_is_no_table_and_the_message_says_what_takes_it(tmp_path: Path) -> None:
-    (tmp_path / "ratings.ndjson").write_text('{"client_id": "c"}\n')
-    with pytest.raises(UnusableTable, match=r"holds JSON and is no table\. `rapport send` takes"):
-        read_table(tmp_path / "ratings.ndjson")

@@ -108,3 +108,10 @@ def test_what_is_no_mark_is_refused_with_what_to_export(
     file.write_text("\n".join([f"{NAMES},{columns}", *rows]) + "\n")
     with pytest.raises(UnclearTable, match=cure):
         read_ratings_table(file, catalogue)
+
+
+def test_an_item_that_nobody_answered_keeps_its_place(tmp_path: Path, catalogue: Catalogue) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("Client,Date,SRS1,SRS2,SRS3,SRS4\nK1,2025-01-07,9,8.5,,9\nK1,2025-01-14,8,8,,10\n")
+    reading = read_ratings_table(file, catalogue)
+    assert [row.body["items"] for row in reading.ratings.rows] == [[9, 8.5, None, 9], [8, 8, None, 10]]
