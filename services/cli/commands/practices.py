@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.commands.practice_status import status
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -222,28 +224,7 @@ def remove(practice: Practice) -> None:
     )
 
 
-@practices.command()
-def status(
-    practice: Practice,
-    key: Annotated[str, typer.Option(envvar="RAPPORT_KEY", help="A key with the scope results:read.")],
-) -> None:
-    """Show the counts of everything that a practice sent, by outcome, and of its messages, by state.
-
-    Example:
-
-      RAPPORT_KEY=rpt_… rapport practices status my-practice
-    """
-    from rich.console import Console
-
-    from services.cli.client.api_client import ApiClient
-    from services.cli.endpoints import find_endpoints
-
-    endpoints = find_endpoints()
-    ingest, results, notifier = map(endpoints.url, ("ingest", "results", "notifier"))
-    with ApiClient.open(ingest, results, notifier, key) as client:
-        Console().print_json(
-            data={"results": client.results_balance(practice), "messages": client.message_balance(practice)}
-        )
+practices.command()(status)
 
 
 def _store(practice: str, words: list[str]) -> None:

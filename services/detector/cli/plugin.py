@@ -6,6 +6,8 @@ from typing import Any
 
 from services.detector.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.detector.cli.commands import register
+from services.detector.cli.practice_status import practice_status
+from services.detector.cli.session_trace import trace
 from services.detector.cli.table_checks import check
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS, SENSITIVITIES
 from services.runtime.kafka.record import Record
@@ -19,7 +21,6 @@ from services.runtime.process.cli_plugin import (
     Plugin,
     StoredEvent,
     Tenant,
-    TraceLine,
 )
 
 _PUT = """
@@ -38,38 +39,6 @@ ON CONFLICT (practice_id) DO UPDATE SET
         WHEN %(mode)s = 'live' AND p.observing_since IS NOT NULL THEN coalesce(p.live_from, %(now)s)
         ELSE p.live_from END
 """
-_RATINGS = """
-SELECT r.accepted_at, r.rating_id, r.status, r.current, r.partition, r."offset", a.revision, a.risk,
-    a.threshold, a.flagged, a.step, a.episode_id
-FROM detector.rating r LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id
-    AND a.session_id = r.session_id AND a.instrument = r.instrument
-WHERE r.practice_id = %s AND r.session_id = %s ORDER BY r.accepted_at
-"""
-_DUPLICATES = """
-SELECT d.accepted_at, d.rating_id, d.superseded
-FROM detector.duplicate d JOIN detector.rating r USING (practice_id, rating_id)
-WHERE d.practice_id = %s AND r.session_id = %s ORDER BY d.accepted_at
-"""
-_CHANGES = """
-SELECT changed_at, change, revision, kept_back FROM detector.episode_change
-WHERE practice_id = %s AND session_id = %s ORDER BY changed_at, revision
-"""
-_BLOCKED = """
-SELECT recorded_at, rating_id, reason FROM detector.blocked WHERE practice_id = %s AND session_id = %s
-ORDER BY recorded_at
-"""
-_BLOCKED_TEXTS = {
-    "session-in-other-dyad": "until the client's session is withdrawn under the other therapist or case",
-    "model-not-loaded": "until a detector has loaded the practice's model",
-    "many-sessions": "for its turn: many sessions of this client are being assessed",
-}
-_KEPT_BACK_TEXTS = {
-    None: "the therapist gets a message",
-    "historic": "kept back: the session is not after the practice's tell_from",
-    "too-old": "kept back: the session is older than the practice's max_age_days",
-    "not-newest": "kept back: it no longer holds at the newest session",
-    "observing": "kept back: the practice observes, or the episode opened before it went live",
-}
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
@@ -152,42 +121,6 @@ def _share(text: str | None) -> float:
             " from 1 to 20"
         )
     return per_100 / 100
-
-
-async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
-    """Return what happened to a session's ratings, and which changes of episodes followed."""
-    lines = []
-    for row in await (await conn.execute(_RATINGS, (tenant, session))).fetchall():
-        at, rating, status, current, partition, offset, revision, risk, threshold, flagged, step, episode = (
-            row
-        )
-        lines.append(
-            TraceLine(at, f"rating {rating} accepted ({status})", f"partition {partition}, offset {offset}")
-        )
-        if not current:
-            lines.append(TraceLine(None, f"rating {rating} superseded", "a newer version is current"))
-        elif risk is None:
-            lines.append(
-                TraceLine(None, f"rating {rating} {status}", "it does not count in the client's history")
-            )
-        else:
-            flag = "flagged" if flagged else "not flagged"
-            where = f"; episode {episode}: {step}" if episode else ""
-            lines.append(
-                TraceLine(
-                    None,
-                    f"rating {rating} assessed (revision {revision}), {flag}",
-                    f"risk {risk:.3f}, threshold {threshold:.3f}{where}",
-                )
-            )
-    for at, rating, is_old in await (await conn.execute(_DUPLICATES, (tenant, session))).fetchall():
-        why = "superseded by a later recorded_at" if is_old else "a duplicate changes nothing"
-        lines.append(TraceLine(at, f"rating {rating} delivered{'' if is_old else ' again'}", why))
-    for at, rating, reason in await (await conn.execute(_BLOCKED, (tenant, session))).fetchall():
-        lines.append(TraceLine(at, f"rating {rating} waits", _BLOCKED_TEXTS[reason]))
-    for at, change, revision, kept in await (await conn.execute(_CHANGES, (tenant, session))).fetchall():
-        lines.append(TraceLine(at, f"episode {change} (revision {revision})", _KEPT_BACK_TEXTS[kept]))
-    return lines
 
 
 def why_unreadable(topic: str, key: bytes | None, value: bytes | None) -> str | None:
@@ -283,6 +216,7 @@ plugin = Plugin(
     register=register,
     put_tenant=put_tenant,
     trace=trace,
+    tenant_status=practice_status,
     audit=audit,
     record_acts=record_acts,
     check=check,

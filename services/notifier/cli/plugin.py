@@ -12,6 +12,8 @@ from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import ADDRESS, MailTiming
 from services.notifier.cli import deliveries, therapists
 from services.notifier.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
+from services.notifier.cli.practice_status import practice_status
+from services.notifier.cli.session_trace import trace
 from services.notifier.directory.store import PracticeOptions, find_practice, put_practice
 from services.notifier.domain.mail_plan import MailHours
 from services.runtime.process.cli_plugin import (
@@ -22,7 +24,6 @@ from services.runtime.process.cli_plugin import (
     Plugin,
     StoredEvent,
     Tenant,
-    TraceLine,
     Verdict,
     operator,
 )
@@ -120,39 +121,6 @@ def _is_template(text: str) -> bool:
         and text.count("{") == 1
         and not any(character.isspace() for character in text)
     )
-
-
-async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
-    """Return the decisions about the changes that a session caused, and the state of each message."""
-    rows = await conn.execute(
-        "SELECT d.decided_at, d.change, d.revision, d.channel, d.outcome, d.reason, m.state, m.reason,"
-        " m.attempts, m.finished_at, m.due_at, m.due_reason FROM notifier.decision d"
-        " LEFT JOIN notifier.delivery m ON m.episode_id = d.episode_id AND m.revision = d.revision"
-        " AND m.channel = d.channel"
-        " WHERE d.practice_id = %s AND d.session_id = %s ORDER BY d.decided_at, d.revision, d.channel",
-        (tenant, session),
-    )
-    lines = []
-    for (
-        at,
-        change,
-        revision,
-        channel,
-        outcome,
-        reason,
-        state,
-        why,
-        attempts,
-        finished,
-        due_at,
-        due_reason,
-    ) in await rows.fetchall():
-        lines.append(TraceLine(at, f"{change} (revision {revision}), {channel}: {outcome}", reason))
-        if state is not None:
-            tried = f"{attempts} attempt{'' if attempts == 1 else 's'}"
-            lines.append(TraceLine(due_at, f"{channel} message: due", due_reason))
-            lines.append(TraceLine(finished, f"{channel} message: {state} after {tried}", why or ""))
-    return lines
 
 
 def why_unreadable(topic: str, key: bytes | None, value: bytes | None) -> str | None:
@@ -285,6 +253,7 @@ plugin = Plugin(
     register=register,
     put_tenant=put_tenant,
     trace=trace,
+    tenant_status=practice_status,
     audit=audit,
     check=check,
     why_unreadable=why_unreadable,

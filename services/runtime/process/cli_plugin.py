@@ -66,6 +66,14 @@ class CheckResult:
     todo: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """One thing that an operator looks at first of a tenant, and how it is now."""
+
+    what: str
+    found: str
+
+
 def subcommands(app: typer.Typer, name: str, summary: str) -> typer.Typer:
     """Return the command group of this name, to which several plugins may add; create it if necessary."""
     for group in app.registered_groups:
@@ -205,6 +213,8 @@ class Plugin:
     """Stores a tenant's options, idempotently. Raises ValueError on an invalid option."""
     trace: Callable[[Connection, str, str], Awaitable[list[TraceLine]]] | None = None
     """Returns the events of a piece of work, given its tenant and id, oldest first."""
+    tenant_status: Callable[[Connection, str, datetime], Awaitable[list[StatusLine]]] | None = None
+    """Returns how the service's work for a tenant stands at a moment."""
     audit: Callable[[Connection, str, str | None], Awaitable[list[AuditEntry]]] | None = None
     """Returns who did what of a tenant, or only what concerns one client, oldest first."""
     record_acts: Callable[[Connection, Sequence[OperatorAct]], Awaitable[None]] | None = None

@@ -8,7 +8,8 @@ import typer
 from psycopg import AsyncConnection
 from typer.testing import CliRunner, Result
 
-from services.notifier.cli.plugin import check, plugin, put_tenant, trace
+from services.notifier.cli.plugin import check, plugin, put_tenant
+from services.notifier.cli.session_trace import trace
 from services.notifier.cli.therapists import register
 from services.runtime.process.cli_plugin import Tenant, Verdict
 from tests.support.detector.episodes import NOW, changed, record_of

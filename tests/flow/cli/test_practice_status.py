@@ -1,0 +1,120 @@
+"""`rapport practices status` reads from the database what became of a practice's ratings and messages."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import application
+from services.cli.admin.practice_status import read_status
+from tests.support.erasure import database
+
+NOW = datetime.now(UTC)
+
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+@pytest.fixture
+def connection(migrated_url: str) -> Iterator[Connection]:
+    """A connection to the tables, which commits each statement."""
+    with psycopg.connect(migrated_url, autocommit=True) as ready:
+        yield ready
+
+
+def accept(connection: Connection, ago: timedelta, practice: str = "north") -> None:
+    """Store a rating that was accepted so long ago."""
+    name = str(uuid4())
+    connection.execute(
+        "INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at,"
+        ' instrument, status, accepted_at, content_hash, current, cluster_id, partition, "offset")'
+        " VALUES (%s, %s, %s, %s, 's', %s, 'srs', 'rated', %s, '', true, 'c', 0, 0)",
+        (practice, name, uuid4(), name, NOW, NOW - ago),
+    )
+
+
+def status(url: str, practice: str = "north") -> dict[str, str]:
+    return {line.what: line.found for line in asyncio.run(read_status(database(url), practice))}
+
+
+def test_a_practice_that_sent_nothing_has_a_line_for_everything(migrated_url: str) -> None:
+    assert status(migrated_url) == {
+        "last accepted": "nothing was read yet",
+        "rejected, last 24 hours": "none",
+        "waiting": "none",
+        "episodes open now": "0",
+        "opened, last 24 hours": "0 told",
+        "feed": "not silent",
+        "messages, last 24 hours": "none",
+        "therapists without an address": "0 with an item",
+    }
+
+
+def test_the_last_day_stands_beside_a_usual_one(migrated_url: str, connection: Connection) -> None:
+    for hours, number in ((2, 3), (30, 4), (54, 6), (24 * 7 + 5, 8), (24 * 40, 90)):
+        for _ in range(number):
+            accept(connection, timedelta(hours=hours))
+    accept(connection, timedelta(minutes=1), "south")
+    connection.execute(
+        'INSERT INTO detector.duplicate (cluster_id, partition, "offset", practice_id, rating_id,'
+        " accepted_at) VALUES ('c', 0, 7, 'north', 'again', %s)",
+        (NOW - timedelta(hours=1),),
+    )
+    found = status(migrated_url)
+    assert found["last accepted"] == f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M:%S} UTC"
+    assert found["last 24 hours"] == "4 deliveries accepted; usually 6 a day (on 3 of the 28 days before)"
+    assert (
+        status(migrated_url, "south")["last 24 hours"] == "1 deliveries accepted; none in the 28 days before"
+    )
+
+
+def test_what_did_not_take_effect_and_what_was_told_is_counted_by_reason(
+    migrated_url: str, connection: Connection
+) -> None:
+    for offset, (reason, hours) in enumerate(
+        (("id-reused", 1), ("id-reused", 2), ("undecodable", 3), ("old", 25))
+    ):
+        connection.execute(
+            'INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", reason, detail, tenant,'
+            " recorded_at) VALUES ('c', 't', 0, %s, %s, '', 'north', %s)",
+            (offset, reason, NOW - timedelta(hours=hours)),
+        )
+    connection.execute(
+        'INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value, practice_id,'
+        " client_id, rating_id, reason, recorded_at) VALUES ('c', 't', 0, 9, '', '', 'north', 'c-1', 'r-1',"
+        " 'model-not-loaded', '2026-01-02T03:04Z')"
+    )
+    for number, kept in enumerate((None, None, "observing", "too-old")):
+        connection.execute(
+            "INSERT INTO detector.episode_change (episode_id, revision, practice_id, change, kept_back,"
+            " session_id, changed_at, data) VALUES (%s, 1, 'north', 'opened', %s, 's', %s, '{}')",
+            (uuid4(), kept, NOW - timedelta(hours=number)),
+        )
+    connection.execute(
+        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
+        " reason, created_at, give_up_at, finished_at, due_at, due_reason)"
+        " VALUES (%s, 'sign-in', 'north', 't', 'email', 'failed', 'unknown-recipient', %s, %s, %s, %s,"
+        " 'now')",
+        (uuid4(), NOW, NOW, NOW, NOW),
+    )
+    connection.execute(
+        "INSERT INTO notifier.feed_silence (practice_id, last_day, usual_gap_days, decided_at, outcome,"
+        " reason) VALUES ('north', '2026-11-02', 3, now(), 'suppressed', 'no-contact')"
+    )
+    found = status(migrated_url)
+    assert found["rejected, last 24 hours"] == "2 id-reused, 1 undecodable"
+    assert found["waiting"] == ("1 since 2026-01-02 03:04 until a detector has loaded the practice's model")
+    assert found["opened, last 24 hours"] == "2 told; kept back: 1 observing, 1 too-old"
+    assert found["messages, last 24 hours"] == "1 email failed (unknown-recipient)"
+    assert found["feed"] == "silent: nothing since 2026-11-02; the usual gap is 3 days"
+
+
+def test_the_command_prints_a_line_for_each(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", migrated_url)
+    ran = CliRunner().invoke(application(), ["practices", "status", "north"])
+    assert ran.exit_code == 0
+    assert "last accepted                  nothing was read yet\n" in ran.stdout
