@@ -89,10 +89,17 @@ def test_what_did_not_take_effect_and_what_was_told_is_counted_by_reason(
         " 'model-not-loaded', '2026-01-02T03:04Z')"
     )
     for number, kept in enumerate((None, None, "observing", "too-old")):
+        episode, at = uuid4(), NOW - timedelta(hours=number)
+        connection.execute(
+            "INSERT INTO detector.episode (episode_id, dyad_id, practice_id, therapist_id, client_id,"
+            " case_id, revision, state, opened_session, opened_at, kept_back)"
+            " VALUES (%s, %s, 'north', 't', 'c', '', 1, 'open', 's', %s, %s)",
+            (episode, uuid4(), at, kept),
+        )
         connection.execute(
             "INSERT INTO detector.episode_change (episode_id, revision, practice_id, change, kept_back,"
             " session_id, changed_at, data) VALUES (%s, 1, 'north', 'opened', %s, 's', %s, '{}')",
-            (uuid4(), kept, NOW - timedelta(hours=number)),
+            (episode, kept, at),
         )
     connection.execute(
         "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
