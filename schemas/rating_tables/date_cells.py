@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 
-from schemas.rating_tables.date_words import has_zone_words, in_english
+from schemas.rating_tables.date_words import WrittenDate, take_apart
 
 DateOrder = Literal[
     "year, month, day", "day, month, year", "month, day, year", "days since 1900", "seconds since 1970"
 ]
 """In which order a column writes the parts of its dates."""
-_CLOCK = ("%H:%M", "%H:%M:%S", "%I:%M %p", "%I:%M:%S %p", "%I:%M%p", "%I:%M:%S%p")
-_TIMES = ("", *(f" {time}" for time in _CLOCK), "T%H:%M:%S", *(f", {time}" for time in _CLOCK))
 _DAY_FIRST = (
     "%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y",
     "%d-%b-%y", "%d. %b %Y", "%d. %B %Y", "%d de %b de %Y", "%d %b %y",
@@ -39,7 +37,7 @@ class DateFormat:
     """How a column of dates is written."""
 
     formats: tuple[str, ...]
-    """Formats of `strptime`, tried in turn."""
+    """Formats of the day, for `strptime`, tried in turn."""
     written: DateOrder
     fits: float
     """Share of the filled cells that can be read."""
@@ -48,8 +46,9 @@ class DateFormat:
 
     def read(self, cell: str) -> datetime | None:
         """Return the moment, in UTC where the cell names no zone; None for a cell that is no date."""
+        written = take_apart(cell)
         for form in self.formats:
-            moment = _read(cell, form)
+            moment = _read(written, form)
             if moment is not None:
                 return moment
         return None
@@ -62,25 +61,26 @@ class DateFormat:
 
 def has_zone(cell: str) -> bool:
     """Return whether a cell is a date with a time zone."""
-    try:
-        return datetime.fromisoformat(cell).tzinfo is not None
-    except ValueError:
-        return has_zone_words(cell) or _read(cell, _EPOCH) is not None
+    written = take_apart(cell)
+    return written.zone is not None or _read(written, _EPOCH) is not None
 
 
-def join_time(day: str, time: str) -> str:
-    """Return a date and a time of day, which stand in two columns, as one cell."""
-    for midnight in (" 00:00:00", "T00:00:00"):
-        day = day.removesuffix(midnight)
-    return f"{day} {time}".rstrip()
+def join_time(day: str, clock: str) -> str:
+    """Return a date and a time of day, which stand in two columns, as one cell.
+
+    A time of day in the first counts, and so does its zone unless the second has one.
+    """
+    written = take_apart(day)
+    if written.clock not in {None, time()}:
+        return day
+    zone = written.zone if take_apart(clock).zone is None else None
+    return f"{written.day} {clock} {zone or ''}".rstrip()
 
 
 def are_times(cells: Sequence[str]) -> bool:
     """Return whether most cells are times of day without a date."""
-    fits = sum(
-        _read(f"2000-01-01 {cell}", f"%Y-%m-%d {form}") is not None for cell in cells for form in _CLOCK
-    )
-    return fits > 0.9 * len(cells)
+    parts = map(take_apart, cells)
+    return sum(one.clock is not None and not one.day for one in parts) > 0.9 * len(cells)
 
 
 def guess_dates(
@@ -90,13 +90,13 @@ def guess_dates(
 
     Where day first and month first read equally many, the day comes first unless `month_first` is set.
     """
-    distinct = list(dict.fromkeys(cells))[:_MAX_CELLS]
+    written = [take_apart(cell) for cell in list(dict.fromkeys(cells))[:_MAX_CELLS]]
     year, day, month = (
-        _fit(distinct, (_ISO, *_with_times(_YEAR_FIRST)), "year, month, day"),
-        _fit(distinct, _with_times(_DAY_FIRST), "day, month, year"),
-        _fit(distinct, _with_times(_MONTH_FIRST), "month, day, year"),
+        _fit(written, (_ISO, *_YEAR_FIRST), "year, month, day"),
+        _fit(written, _DAY_FIRST, "day, month, year"),
+        _fit(written, _MONTH_FIRST, "month, day, year"),
     )
-    numbers = (_fit(distinct, (_SERIAL,), "days since 1900"), _fit(distinct, (_EPOCH,), "seconds since 1970"))
+    numbers = (_fit(written, (_SERIAL,), "days since 1900"), _fit(written, (_EPOCH,), "seconds since 1970"))
     if order is not None:
         return next(known for known in (year, day, month, *numbers) if known.written == order)
     ambiguous = day.fits > 0 and day.fits == month.fits and day.fits > year.fits
@@ -105,7 +105,7 @@ def guess_dates(
     return DateFormat(best.formats, best.written, best.fits, ambiguous)
 
 
-def _fit(cells: Sequence[str], formats: Sequence[str], written: DateOrder) -> DateFormat:
+def _fit(cells: Sequence[WrittenDate], formats: Sequence[str], order: DateOrder) -> DateFormat:
     used = dict.fromkeys(formats, 0)
     fits = 0
     for cell in cells:
@@ -116,37 +116,40 @@ def _fit(cells: Sequence[str], formats: Sequence[str], written: DateOrder) -> Da
                 fits += 1
                 break
     formats_used = tuple(form for form in _most_used_first(used) if used[form])
-    return DateFormat(formats_used, written, fits / max(len(cells), 1), ambiguous=False)
+    return DateFormat(formats_used, order, fits / max(len(cells), 1), ambiguous=False)
 
 
 def _most_used_first(used: dict[str, int]) -> list[str]:
     return sorted(used, key=lambda form: -used[form])
 
 
-def _with_times(days: Sequence[str]) -> tuple[str, ...]:
-    return tuple(day + time for day in days for time in _TIMES)
-
-
-def _read(cell: str, form: str) -> datetime | None:
+def _read(written: WrittenDate, form: str) -> datetime | None:
     try:
         if form == _SERIAL:
-            days = float(cell)
+            days = float(written.cell)
             return _FIRST_DAY + timedelta(days=days) if _SERIALS[0] <= days <= _SERIALS[1] else None
         if form == _EPOCH:
-            seconds = float(cell) / (1000 if len(cell.partition(".")[0]) > 10 else 1)
+            seconds = float(written.cell) / (1000 if len(written.cell.partition(".")[0]) > 10 else 1)
             return datetime.fromtimestamp(seconds, UTC) if _EPOCHS[0] <= seconds <= _EPOCHS[1] else None
-        if form == _ISO and (moment := _iso(cell)):
-            return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-        text, zone = in_english(cell)
-        # The page states that UTC is assumed.
-        moment = _iso(text) if form == _ISO else datetime.strptime(text, form)  # noqa: DTZ007
+        if form == _ISO:
+            return _read_iso(written)
+        day = datetime.strptime(written.day, form)  # noqa: DTZ007 - the page states that UTC is assumed
     except ValueError:
         return None
-    return None if moment is None else moment.replace(tzinfo=zone or UTC)
+    return datetime.combine(day, written.clock or time(), written.zone or UTC)
 
 
-def _iso(text: str) -> datetime | None:
+def _read_iso(written: WrittenDate) -> datetime | None:
+    """Return the moment of a cell in ISO 8601, or of one whose day is; None for a day of another form.
+
+    Raises:
+        ValueError: it is no date.
+    """
+    if written.day[4:5] != "-":
+        return None
     try:
-        return datetime.fromisoformat(text) if text[4:5] == "-" else None
+        moment = datetime.fromisoformat(written.cell)
     except ValueError:
-        return None
+        day = datetime.fromisoformat(written.day)
+        moment = datetime.combine(day, written.clock or day.time(), written.zone)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""Rewrites the words of a written date in English, and takes its time zone away."""
+"""Takes a written date apart: the day, with its month in English, the time of day and the time zone."""
 
 import re
-from datetime import timedelta, timezone
+from datetime import time, timedelta, timezone
 from typing import NamedTuple
 
 _MONTHS = {
@@ -24,45 +24,67 @@ _IN_ENGLISH = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
     "november", "december",
 )  # fmt: skip
-_PLAIN = re.compile(r"[\d\-/.:T ]+")
 _WORD = re.compile(r"[^\W\d_]+\.?")
 _ZONE = re.compile(
     r"(?:\s*(?:UTC|GMT|(?<=\d)Z)\s*([+-]\d{1,2})?(?::?(\d{2}))?|(?<=:\d\d)\s*([+-]\d{2}):?(\d{2}))"
     r"(?:\s*\([^)]*\))?$"
 )
-_FRACTION = re.compile(r"(?<=:\d\d)[.,]\d+")
-_HALF_OF_DAY = re.compile(r"(?i)\b([ap])\.\s?m\.?")
+_FARTHEST = timedelta(hours=14)
+"""The farthest time zone from UTC."""
+_CLOCK = re.compile(
+    r"(?i)(?:^|[ T,]+)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(?:(a|p)(?:m|\.\s?m\.?)|Uhr)?$"
+)
 _WEEKDAY = re.compile(r"([^\W\d_]+)\.?,?\s+(?=\S)")
 
 
 class WrittenDate(NamedTuple):
-    """A date whose words `strptime` knows."""
+    """The parts of a cell; what is no part of a time or zone is left in `day`."""
 
-    text: str
+    cell: str
+    day: str
+    """With the month as `strptime` knows it, without the weekday."""
+    clock: time | None
+    """None: the cell names no time of day."""
     zone: timezone | None
-    """None: the cell names none, or `text` still holds it, in ISO 8601."""
+    """None: the cell names none."""
 
 
-def has_zone_words(cell: str) -> bool:
-    """Return whether a cell ends with a time zone."""
-    return _ZONE.search(cell) is not None
-
-
-def in_english(cell: str) -> WrittenDate:
-    """Return a cell without its zone, its weekday and fractions of seconds, and its month in English."""
-    if _PLAIN.fullmatch(cell) and not _FRACTION.search(cell):
-        return WrittenDate(cell, None)
-    zone = None
-    if found := _ZONE.search(cell):
-        hours, minutes = found[1] or found[3] or "0", found[2] or found[4] or "0"
-        ahead = timedelta(hours=abs(int(hours)), minutes=int(minutes))
-        if ahead < timedelta(days=1):
-            zone = timezone(-ahead if hours.startswith("-") else ahead)
-            cell = cell[: found.start()]
-    text = _FRACTION.sub("", _HALF_OF_DAY.sub(r"\1m", cell)).removesuffix("Uhr").rstrip()
+def take_apart(cell: str) -> WrittenDate:
+    """Return the parts of a cell."""
+    text, zone = _without_zone(cell)
+    text, clock = _without_clock(text)
+    if _WORD.search(text) is None:
+        return WrittenDate(cell, text, clock, zone)
     if (weekday := _WEEKDAY.match(text)) and not _is_month(weekday[1]):
         text = text[weekday.end() :]
-    return WrittenDate(_WORD.sub(_month, text), zone)
+    return WrittenDate(cell, _WORD.sub(_month, text), clock, zone)
+
+
+def _without_zone(text: str) -> tuple[str, timezone | None]:
+    found = _ZONE.search(text)
+    if found is None:
+        return text, None
+    hours, minutes = int(found[1] or found[3] or 0), int(found[2] or found[4] or 0)
+    offset = timedelta(hours=abs(hours), minutes=minutes)
+    if minutes > 59 or offset > _FARTHEST:
+        return text, None
+    return text[: found.start()], timezone(
+        -offset if (found[1] or found[3] or "").startswith("-") else offset
+    )
+
+
+def _without_clock(text: str) -> tuple[str, time | None]:
+    found = _CLOCK.search(text)
+    if found is None:
+        return text, None
+    hour, half = int(found[1]), (found[4] or "").casefold()
+    if half and not 1 <= hour <= 12:
+        return text, None
+    try:
+        clock = time(hour % 12 + 12 * (half == "p") if half else hour, int(found[2]), int(found[3] or 0))
+    except ValueError:
+        return text, None
+    return text[: found.start()], clock
 
 
 def _is_month(word: str) -> bool:

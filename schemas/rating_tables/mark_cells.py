@@ -1,5 +1,7 @@
 """Reads cells of a table as marks or as a session's status, in the ways in which practices write them."""
 
+from math import isfinite
+
 from schemas.events import Status
 
 _NOT_MARKED = frozenset(
@@ -62,9 +64,10 @@ def mark_of(cell: str) -> float | str | None:
     if cell.casefold() in _NOT_MARKED:
         return None
     try:
-        return float(cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell)
+        mark = float(cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell)
     except ValueError:
         return cell
+    return mark if isfinite(mark) else cell
 
 
 def is_mark(cell: str) -> bool:

@@ -82,7 +82,10 @@ def read_rows(file: Path, text: str) -> TextRows:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return next(cells_of([line], separator), [])
+    try:
+        return next(cells_of([line], separator), [])
+    except csv.Error:  # a cell that is too long; where it is no title, the reader names its place
+        return [line]
 
 
 def _cure(lines: Sequence[str], separator: str) -> str:
@@ -117,8 +120,8 @@ def _separator(lines: Sequence[str]) -> str:
     def fits(separator: str) -> tuple[int, int]:
         try:
             rows = list(cells_of(sample, separator))
-        except csv.Error:  # a cell that is too long: the reader names its place
-            return 0, 0
+        except csv.Error:  # the same
+            rows = [_cells(line, separator) for line in sample]
         widths = [len(row) for row in rows[header_place(rows) :]]
         if not widths:
             return 0, 0

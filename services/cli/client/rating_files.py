@@ -10,10 +10,12 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.canonical_table import is_canonical
 from schemas.rating_tables.reading import TableReading, read_ratings_table
 from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
-from schemas.ratings_csv import RatingColumns
+from schemas.ratings_csv import REQUIRED, RatingColumns
 from services.cli.client.send_ratings import RatingToSend
 
 _JSON_LINES = (".ndjson", ".jsonl")
+_OF_RATINGS = frozenset({"rating", *REQUIRED})
+"""Names in a rating as it is sent; objects with others alone are rows of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,14 @@ def read_ratings(
 
 
 def _is_json_lines(file: Path) -> bool:
-    if file.suffix.lower() in _JSON_LINES:
-        return True
+    """Return whether the first line is a rating as it is sent; if it is no JSON, the file's name decides."""
     with file.open("rb") as content:
         first = next((line for line in content if line.strip()), b"")
     try:
-        return isinstance(json.loads(first), dict)
-    except ValueError:
-        return False
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        return file.suffix.lower() in _JSON_LINES
+    return isinstance(value, dict) and not _OF_RATINGS.isdisjoint(value)
 
 
 def _from_ndjson(number: int, line: str, practice: str | None) -> RatingToSend:

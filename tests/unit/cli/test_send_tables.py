@@ -49,7 +49,10 @@ def test_json_is_sent_like_the_table_with_the_same_cells(export: Export, tmp_pat
     own.write_text(json.dumps(rows, indent=1))
     documented = _bodies(_send(export.canonical, "--print"))
     assert _bodies(_send(own, "--print")) == documented
+    own.write_text(json.dumps({"responses": rows}))
+    assert _bodies(_send(own, "--print")) == documented
     own.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    assert _bodies(_send(own, "--print")) == documented
     mapping = tmp_path / "practice.toml"
     write_mapping(read_ratings_table(own, Catalogue.load()).mapping(), mapping)
     assert _bodies(_send(own, "--print", "--mapping", mapping)) == documented

@@ -59,12 +59,23 @@ def test_a_date_without_zone_is_read_in_utc(cell: str, moment: datetime) -> None
     "cell", ["Maria 3", "7 Brumaire 2025", "3", "12:30", "99999999999", "2025-13-01", ""]
 )
 def test_what_is_no_date_is_none(cell: str) -> None:
-    dates = guess_dates([cell, "2025-01-07"])
-    assert dates.read(cell) is None
+    assert guess_dates([cell]).fits == 0
 
 
-def test_a_zone_of_more_than_a_day_is_no_date() -> None:
-    assert guess_dates(["2025-01-07 09:00 GMT+30"]).fits == 0
+@pytest.mark.parametrize("zone", ["GMT+30", "GMT+15", "GMT+14:99", "+9999", "UTC-14:30"])
+def test_a_zone_that_does_not_exist_makes_no_date(zone: str) -> None:
+    assert guess_dates([f"2025-01-07 09:00 {zone}"]).fits == 0
+
+
+@pytest.mark.parametrize("clock", ["24:00", "9:60", "13:00 PM", "0:30 AM"])
+def test_a_time_of_day_that_does_not_exist_makes_no_date(clock: str) -> None:
+    assert guess_dates([f"07.01.2025 {clock}"]).fits == 0
+
+
+def test_noon_and_midnight_have_the_hour_twelve_before_and_after_noon() -> None:
+    dates = guess_dates(["01/13/2025 12:00 PM", "01/13/2025 12:00 AM"])
+    day = DAY + timedelta(days=6)
+    assert [dates.read(f"01/13/2025 12:00 {half}") for half in ("PM", "am")] == [day.replace(hour=12), day]
 
 
 @pytest.mark.parametrize(
@@ -75,6 +86,8 @@ def test_a_zone_of_more_than_a_day_is_no_date() -> None:
         ("2025-01-07 00:00:00", "09:00:00"),
         ("1/7/2025", "9:00 AM"),
         ("2025-01-07", "09:00:00+01:00"),
+        ("2025-01-07T00:00:00+01:00", "09:00"),
+        ("2025-01-07 00:00 UTC", "09:00:00+01:00"),
     ],
 )
 @pytest.mark.parametrize("name", ["Time", "Uhrzeit", "session_time"])
@@ -87,9 +100,17 @@ def test_date_and_time_in_two_columns_are_joined(
     file.write_text("\n".join([f"Client;Date;{name};SRS1;SRS2;SRS3;SRS4", *rows]))
     reading = read_ratings_table(file, catalogue)
     assert reading.columns.get("session_time") == name
-    zone = timezone(timedelta(hours=1)) if "+" in clock else UTC
+    zone = timezone(timedelta(hours=1)) if "+" in day + clock else UTC
     first, second = NINE.replace(tzinfo=zone), datetime(2025, 1, 28, 9, tzinfo=zone)
-    assert reading.ratings.moments == {2: first, 3: second, 4: datetime(2025, 1, 28, tzinfo=UTC)}
+    midnight = datetime(2025, 1, 28, tzinfo=zone if "+" in day else UTC)
+    assert reading.ratings.moments == {2: first, 3: second, 4: midnight}
+
+
+def test_the_time_of_day_beside_the_date_counts(catalogue: Catalogue, tmp_path: Path) -> None:
+    file = tmp_path / "own.csv"
+    rows = [f"K1,2025-01-{day:02} 09:00,10:30,9,9,8,9" for day in (7, 14)]
+    file.write_text("\n".join(["Client,Date,Time,SRS1,SRS2,SRS3,SRS4", *rows]))
+    assert read_ratings_table(file, catalogue).ratings.moments[2] == NINE
 
 
 def test_a_column_of_durations_is_no_time_of_day(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -136,3 +136,12 @@ def test_unquoted_decimal_commas_are_named_as_what_they_are(tmp_path: Path) -> N
             )
         )
     assert "decimal commas" not in str(other.value)
+
+
+def test_a_cell_that_is_too_long_is_named_and_a_title_may_be_long(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    long = "x" * 200_000
+    with pytest.raises(UnusableTable, match=r"line 1: a cell has more than 131072 characters"):
+        read_table(_write(tmp_path / "own.csv", [[*HEAD, long], *ROWS]))
+    assert _marks(read_ratings_table(_write(tmp_path / "two.csv", [[long], HEAD, *ROWS]), catalogue)) == READ

@@ -69,7 +69,13 @@ def test_the_ratings_of_send_and_simulate_are_read_as_they_are(
         ('{"a": 1}\n{"a" 2}\n', r"own\.json, line 2: this is no JSON"),
         ("[1, 2]", r"own\.json, value 1: it is no object"),
         ('{"resourceType": "Bundle", "entry": []}', "holds FHIR resources, which are not read as a table"),
-        ("[]", "The first line must name the columns"),
+        ("[]", "holds no objects with the values of a form"),
+        ('{"a": 1}', "holds no objects with the values of a form"),
+        ('[{"a": 1, "a": 2}]', r"An object has a value twice: 'a'; rename one of them"),
+        ('[{"a_1": 1, "a": [2]}]', r"value 1: two values would be called 'a_1'"),
+        ('[{"a": "\\ud800", "b": 1}]', r"value 1: half a character stands in 'a'"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 3_000 + "1" + "}" * 3_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_list_of_objects_is_refused_with_its_place(
@@ -78,3 +84,9 @@ def test_what_is_no_list_of_objects_is_refused_with_its_place(
     (tmp_path / "own.json").write_text(text)
     with pytest.raises(UnusableTable, match=message):
         read_table(tmp_path / "own.json")
+
+
+def test_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "own.json").write_text(f'[{{"a": 8.50, "b": {"9" * 5_000}, "c": NaN, "d": 7e0}}]')
+    (line,) = read_table(tmp_path / "own.json").lines
+    assert line.cells == {"a": "8.50", "b": "9" * 5_000, "c": "NaN", "d": "7e0"}

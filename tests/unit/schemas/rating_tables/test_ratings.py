@@ -115,3 +115,12 @@ def test_an_item_that_nobody_answered_keeps_its_place(tmp_path: Path, catalogue:
     file.write_text("Client,Date,SRS1,SRS2,SRS3,SRS4\nK1,2025-01-07,9,8.5,,9\nK1,2025-01-14,8,8,,10\n")
     reading = read_ratings_table(file, catalogue)
     assert [row.body["items"] for row in reading.ratings.rows] == [[9, 8.5, None, 9], [8, 8, None, 10]]
+
+
+@pytest.mark.parametrize("mark", ["inf", "-Infinity", "1e999"])
+def test_a_mark_without_end_is_an_invalid_cell(mark: str, tmp_path: Path, catalogue: Catalogue) -> None:
+    rows = [f"K1,2025-01-{day:02},9,8,8,9" for day in (7, 14, 21, 28)]
+    file = tmp_path / "own.csv"
+    file.write_text("\n".join(["Client,Date,SRS1,SRS2,SRS3,SRS4", f"K1,2025-01-02,{mark},8,8,9", *rows]))
+    reading = read_ratings_table(file, catalogue)
+    assert [(cell.row, cell.column) for cell in reading.ratings.invalid] == [(2, "SRS1")]
