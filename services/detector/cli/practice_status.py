@@ -10,11 +10,16 @@ from services.runtime.process.cli_plugin import Connection, StatusLine
 DAYS_BEFORE = 28
 """Days before the last 24 hours that tell what is usual."""
 
-_ACCEPTED = """
-SELECT floor(extract(epoch FROM %(now)s - accepted_at) / 86400)::int, count(*), max(accepted_at)
+_ADDED = "SELECT added_at FROM detector.practice WHERE practice_id = %(practice)s"
+# What did not take effect arrived, too; its rows have only the time at which it was read.
+_ARRIVED = """
+SELECT floor(extract(epoch FROM %(now)s - at) / 86400)::int, count(*), max(at)
 FROM (
-    SELECT accepted_at FROM detector.rating WHERE practice_id = %(practice)s
+    SELECT accepted_at AS at FROM detector.rating WHERE practice_id = %(practice)s
     UNION ALL SELECT accepted_at FROM detector.duplicate WHERE practice_id = %(practice)s
+    UNION ALL SELECT recorded_at FROM detector.blocked
+        WHERE practice_id = %(practice)s AND rating_id IS NOT NULL
+    UNION ALL SELECT recorded_at FROM detector.rejection WHERE tenant = %(practice)s AND replayed_at IS NULL
 ) AS delivery GROUP BY 1
 """
 _REJECTED = """
@@ -46,8 +51,12 @@ async def practice_status(conn: Connection, practice: str, now: datetime) -> lis
         if isinstance(since, datetime)
     ]
     ((opened_now,),) = await rows(_OPEN)
+    added = await rows(_ADDED)
     return [
-        *_arrivals(await rows(_ACCEPTED)),
+        StatusLine(
+            "added", f"{added[0][0]:%Y-%m-%d %H:%M} UTC" if added else "never: no practice has this id"
+        ),
+        *_arrivals(await rows(_ARRIVED)),
         StatusLine("rejected, last 24 hours", _counted(await rows(_REJECTED)) or "none"),
         StatusLine("waiting", "; ".join(blocked) or "none"),
         StatusLine("episodes open now", str(opened_now)),
@@ -56,10 +65,10 @@ async def practice_status(conn: Connection, practice: str, now: datetime) -> lis
 
 
 def _arrivals(deliveries: Sequence[tuple[object, ...]]) -> list[StatusLine]:
-    """Return when something was last accepted, and how much of late; given (days ago, number, last)."""
+    """Return when something last arrived, and how much of late; given (days ago, number, last)."""
     newest = [last for _, _, last in deliveries if isinstance(last, datetime)]
     if not newest:
-        return [StatusLine("last accepted", "nothing was read yet")]
+        return [StatusLine("last arrival", "nothing was read yet")]
     by_day = {
         day: number for day, number, _ in deliveries if isinstance(day, int) and isinstance(number, int)
     }
@@ -71,8 +80,8 @@ def _arrivals(deliveries: Sequence[tuple[object, ...]]) -> list[StatusLine]:
     )
     today = sum(number for day, number in by_day.items() if day < 1)
     return [
-        StatusLine("last accepted", f"{max(newest):%Y-%m-%d %H:%M:%S} UTC"),
-        StatusLine("last 24 hours", f"{today} deliveries accepted; {usual}"),
+        StatusLine("last arrival", f"{max(newest):%Y-%m-%d %H:%M:%S} UTC"),
+        StatusLine("last 24 hours", f"{today} arrived; {usual}"),
     ]
 
 

@@ -9,9 +9,10 @@ SELECT last_day, usual_gap_days FROM notifier.feed_silence
 WHERE practice_id = %(practice)s AND ended_on IS NULL ORDER BY last_day DESC LIMIT 1
 """
 _MESSAGES = """
-SELECT channel, state, coalesce(reason, ''), count(*) FROM notifier.delivery
+SELECT state IN ('pending', 'retrying'), channel, state, coalesce(reason, ''), count(*)
+FROM notifier.delivery
 WHERE practice_id = %(practice)s AND (state IN ('pending', 'retrying') OR finished_at > %(since)s)
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+GROUP BY 1, 2, 3, 4 ORDER BY 2, 3, 4
 """
 _WITHOUT_ADDRESS = """
 SELECT count(DISTINCT d.therapist_id) FROM notifier.decision d
@@ -28,14 +29,16 @@ async def practice_status(conn: Connection, practice: str, now: datetime) -> lis
     row = await (await conn.execute(_WITHOUT_ADDRESS, values)).fetchone()
     without_address = row[0] if row is not None else 0
     feed = (
-        f"silent: nothing since {silence[0]}; the usual gap is {silence[1]} days" if silence else "not silent"
+        f"silent: nothing since {silence[0]}; the usual gap is {silence[1]} days"
+        if silence
+        else "no silence noticed"
     )
-    told = [
-        f"{number} {channel} {state}" + (f" ({reason})" if reason else "")
-        for channel, state, reason, number in messages
-    ]
+    told: dict[bool, list[str]] = {True: [], False: []}
+    for waits, channel, state, reason, number in messages:
+        told[waits].append(f"{number} {channel} {state}" + (f" ({reason})" if reason else ""))
     return [
         StatusLine("feed", feed),
-        StatusLine("messages, last 24 hours", ", ".join(told) or "none"),
+        StatusLine("messages waiting", ", ".join(told[True]) or "none"),
+        StatusLine("messages ended, last 24 hours", ", ".join(told[False]) or "none"),
         StatusLine("therapists without an address", f"{without_address} with an item"),
     ]

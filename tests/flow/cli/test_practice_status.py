@@ -43,13 +43,15 @@ def status(url: str, practice: str = "north") -> dict[str, str]:
 
 def test_a_practice_that_sent_nothing_has_a_line_for_everything(migrated_url: str) -> None:
     assert status(migrated_url) == {
-        "last accepted": "nothing was read yet",
+        "added": "never: no practice has this id",
+        "last arrival": "nothing was read yet",
         "rejected, last 24 hours": "none",
         "waiting": "none",
         "episodes open now": "0",
         "opened, last 24 hours": "0 told",
-        "feed": "not silent",
-        "messages, last 24 hours": "none",
+        "feed": "no silence noticed",
+        "messages waiting": "none",
+        "messages ended, last 24 hours": "none",
         "therapists without an address": "0 with an item",
     }
 
@@ -60,16 +62,18 @@ def test_the_last_day_stands_beside_a_usual_one(migrated_url: str, connection: C
             accept(connection, timedelta(hours=hours))
     accept(connection, timedelta(minutes=1), "south")
     connection.execute(
+        "INSERT INTO detector.practice (practice_id, added_at) VALUES ('north', '2026-01-02T03:04+01:00')"
+    )
+    connection.execute(
         'INSERT INTO detector.duplicate (cluster_id, partition, "offset", practice_id, rating_id,'
         " accepted_at) VALUES ('c', 0, 7, 'north', 'again', %s)",
         (NOW - timedelta(hours=1),),
     )
     found = status(migrated_url)
-    assert found["last accepted"] == f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M:%S} UTC"
-    assert found["last 24 hours"] == "4 deliveries accepted; usually 6 a day (on 3 of the 28 days before)"
-    assert (
-        status(migrated_url, "south")["last 24 hours"] == "1 deliveries accepted; none in the 28 days before"
-    )
+    assert found["added"] == "2026-01-02 02:04 UTC"
+    assert found["last arrival"] == f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M:%S} UTC"
+    assert found["last 24 hours"] == "4 arrived; usually 6 a day (on 3 of the 28 days before)"
+    assert status(migrated_url, "south")["last 24 hours"] == "1 arrived; none in the 28 days before"
 
 
 def test_what_did_not_take_effect_and_what_was_told_is_counted_by_reason(
@@ -101,13 +105,19 @@ def test_what_did_not_take_effect_and_what_was_told_is_counted_by_reason(
             " session_id, changed_at, data) VALUES (%s, 1, 'north', 'opened', %s, 's', %s, '{}')",
             (episode, kept, at),
         )
-    connection.execute(
-        "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
-        " reason, created_at, give_up_at, finished_at, due_at, due_reason)"
-        " VALUES (%s, 'sign-in', 'north', 't', 'email', 'failed', 'unknown-recipient', %s, %s, %s, %s,"
-        " 'now')",
-        (uuid4(), NOW, NOW, NOW, NOW),
-    )
+    long_ago = NOW - timedelta(days=2)
+    messages: list[tuple[str, str | None, datetime | None]] = [
+        ("failed", "unknown-recipient", NOW),
+        ("sent", None, long_ago),
+        ("retrying", "unreachable", None),
+    ]
+    for state, why, finished in messages:
+        connection.execute(
+            "INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state,"
+            " reason, created_at, give_up_at, finished_at, due_at, due_reason)"
+            " VALUES (%s, 'sign-in', 'north', 't', 'email', %s, %s, %s, %s, %s, %s, 'now')",
+            (uuid4(), state, why, long_ago, NOW, finished, NOW),
+        )
     connection.execute(
         "INSERT INTO notifier.feed_silence (practice_id, last_day, usual_gap_days, decided_at, outcome,"
         " reason) VALUES ('north', '2026-11-02', 3, now(), 'suppressed', 'no-contact')"
@@ -116,7 +126,10 @@ def test_what_did_not_take_effect_and_what_was_told_is_counted_by_reason(
     assert found["rejected, last 24 hours"] == "2 id-reused, 1 undecodable"
     assert found["waiting"] == ("1 since 2026-01-02 03:04 until a detector has loaded the practice's model")
     assert found["opened, last 24 hours"] == "2 told; kept back: 1 observing, 1 too-old"
-    assert found["messages, last 24 hours"] == "1 email failed (unknown-recipient)"
+    assert found["messages waiting"] == "1 email retrying (unreachable)"
+    assert found["messages ended, last 24 hours"] == "1 email failed (unknown-recipient)"
+    assert found["last arrival"] == f"{NOW - timedelta(hours=1):%Y-%m-%d %H:%M:%S} UTC"
+    assert found["last 24 hours"] == "3 arrived; usually 1 a day (on 1 of the 28 days before)"
     assert found["feed"] == "silent: nothing since 2026-11-02; the usual gap is 3 days"
 
 
@@ -124,4 +137,4 @@ def test_the_command_prints_a_line_for_each(migrated_url: str, monkeypatch: pyte
     monkeypatch.setenv("DATABASE_URL", migrated_url)
     ran = CliRunner().invoke(application(), ["practices", "status", "north"])
     assert ran.exit_code == 0
-    assert "last accepted                  nothing was read yet\n" in ran.stdout
+    assert "last arrival                   nothing was read yet\n" in ran.stdout
