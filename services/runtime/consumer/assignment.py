@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from services.runtime.kafka.record import TopicPartition
+from services.runtime.outbox.committer import Claim
 from services.runtime.outbox.halts import HaltReason
 from services.runtime.outbox.positions import Fingerprint
 from services.runtime.process.consumer_metrics import ConsumerMetrics
@@ -129,10 +130,9 @@ class Assignment:
         """Return the numbers of the prepared partitions of a topic."""
         return frozenset(partition for name, partition in self.epochs if name == topic)
 
-    @property
-    def numbers(self) -> frozenset[int]:
-        """The numbers of all prepared partitions."""
-        return frozenset(partition for _, partition in self.epochs)
+    def claim(self) -> Claim:
+        """Return what a transaction that applies nothing claims to own: all prepared partitions."""
+        return Claim(dict(self.epochs), {}, applied=dict(self.stored))
 
     def _forget_positions(self, partitions: Iterable[TopicPartition] | None = None) -> None:
         for one in list(self.assigned | self.epochs.keys()) if partitions is None else list(partitions):

@@ -92,7 +92,13 @@ class BatchConsumer:
             parallel_from_records=limits.parallel_from_records,
         )
         self._relay = Relay(
-            database, committer, publisher, metrics, clock, abandoned_after_s=limits.abandoned_after_s
+            database,
+            committer,
+            publisher,
+            metrics,
+            clock,
+            owned=assignment.claim,
+            abandoned_after_s=limits.abandoned_after_s,
         )
         self._context = ConsumerContext(
             kafka=kafka,

@@ -239,17 +239,18 @@ class KafkaSession:
         self._must_prepare.set()
 
     async def _delete_published_rows(self) -> None:
-        """Delete published outbox rows, so that the next owner does not publish them again."""
+        """Delete published outbox rows, so that the next owner does not publish them again, and store how far
+        this process has published, so that it notices a log that lost its end."""
         published = self._context.publisher.take_published()
-        if not published or not self._context.connection.connected:
+        if not self._context.connection.connected:
             self._context.publisher.return_published(published)
             return
         try:
             connection = await self._context.connection.get()
+            committer = self._context.committer
             async with connection.transaction():
-                committer = self._context.committer
                 await committer.outbox.delete_batches(connection, published)
-                await committer.note_published(connection, self._context.assignment.numbers)
+            await committer.note_ends(connection, self._context.assignment.claim())
         except Exception as error:
             self._context.publisher.return_published(published)
             get_logger().warning("tidy-failed", why=describe(error))

@@ -57,7 +57,7 @@ async def prepare_partitions(
     numbers = {number for _, number in partitions}
     await _publish_own(connection, committer, publisher)
     # What was published until now may have been stored in a database that was restored since.
-    publisher.ends.clear()
+    publisher.forget_ends()
     # Kafka often fails for a while when it lost something: the ends are kept until they could be compared.
     own_ends = {one: end for one, end in publisher.unchecked_ends.items() if one[1] in numbers}
     shortened = {one for one in publisher.shortened if one[1] in numbers}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from services.runtime.kafka.record import Record, TopicPartition
@@ -10,7 +9,7 @@ from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.halts import HaltStore
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.outbox_table import Outbox
-from services.runtime.outbox.positions import OffsetRange, PositionStore
+from services.runtime.outbox.positions import DatabaseWentBack, OffsetRange, PartitionsFenced, PositionStore
 from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.clock import Clock
@@ -136,14 +135,25 @@ class Committer:
             await self.positions.note_unaccounted(connection, self.cluster_id, [*claim.missing, *ranges])
         now_s = self._clock.monotonic()
         if now_s - self._ends_noted_at_s >= _NOTE_ENDS_EVERY_S:
-            await self.note_published(connection, {number for _, number in claim.epochs})
+            if ends := self._publisher.ends_to_note(claim.epochs):
+                await self.positions.note_published(connection, self.cluster_id, ends)
             self._ends_noted_at_s = now_s
 
-    async def note_published(self, connection: Connection, partitions: AbstractSet[int]) -> None:
-        """Store how far this process has published to partitions with these numbers, which it owns."""
-        ends = {one: end for one, end in self._publisher.ends.items() if one[1] in partitions}
-        if ends:
-            await self.positions.note_published(connection, self.cluster_id, ends)
+    async def note_ends(self, connection: Connection, owned: Claim) -> None:
+        """Store how far this process has published to the partitions that it owns.
+
+        Nothing is stored in a database that was restored meanwhile: it lacks what was published.
+        """
+        ends = self._publisher.ends_to_note(owned.epochs)
+        if not ends:
+            return
+        try:
+            async with connection.transaction():
+                await self.positions.check_epochs(connection, self.cluster_id, owned.epochs, owned.applied)
+                await self.positions.note_published(connection, self.cluster_id, ends)
+        except (PartitionsFenced, DatabaseWentBack):
+            return  # a batch that is committed meanwhile looks like this, too: it stores them
+        self._publisher.note_stored(ends)
 
     async def _write_rejections(self, connection: Connection, rejections: list[Rejection]) -> None:
         if not rejections:

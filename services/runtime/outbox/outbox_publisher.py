@@ -13,7 +13,7 @@ which row locks assign in turn.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
@@ -37,6 +37,8 @@ class OutboxPublisher:
         self._published: list[int] = []
         self.ends: dict[TopicPartition, int] = {}
         """The offset after the last record that was published to each partition since they were prepared."""
+        self.noted_ends: dict[TopicPartition, int] = {}
+        """Those of them that are surely stored."""
         self.unchecked_ends: dict[TopicPartition, int] = {}
         """The greatest since the logs were last compared with it: a log that ends before it lost its end."""
         self.shortened: set[TopicPartition] = set()
@@ -93,6 +95,24 @@ class OutboxPublisher:
             with self._reporting_health():
                 sent = await self._producer.send_all([row.outgoing for row in rows], deadline_s=deadline_s)
             self._note_sent(sent)
+
+    def forget_ends(self) -> None:
+        """Forget how far was published: what follows is published to partitions that are prepared anew."""
+        self.ends.clear()
+        self.noted_ends.clear()
+
+    def ends_to_note(self, owned: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the ends that are to be stored, of partitions with the numbers of these.
+
+        Those that are too low, because the log lost its end, are left out until it is compared.
+        """
+        numbers = {number for _, number in owned}
+        new = self.ends.items() - self.noted_ends.items()
+        return {one: end for one, end in new if one[1] in numbers and one not in self.shortened}
+
+    def note_stored(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Note that these are stored, as far as they are still the ends."""
+        self.noted_ends.update({one: end for one, end in ends.items() if self.ends.get(one) == end})
 
     def note_checked(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget the ends of these, which were compared; what was published since `ends` was empty stays."""

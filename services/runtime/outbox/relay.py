@@ -4,9 +4,13 @@ Two things leave such rows. A publication that failed after its commit waits in 
 again. A process that ended between commit and acknowledgement leaves rows behind: rows of a partition are
 published by its next owner; rows without a partition, or of a partition that never moves, by whichever
 process first finds them after they have waited so long that their writer must have ended.
+
+It also stores how far this process has published, for when no further transaction does.
 """
 
-from services.runtime.outbox.committer import Committer
+from collections.abc import Callable
+
+from services.runtime.outbox.committer import Claim, Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.postgres.connect import Connection, connect
 from services.runtime.process.clock import Clock
@@ -31,13 +35,16 @@ class Relay:
         metrics: ConsumerMetrics,
         clock: Clock,
         *,
+        owned: Callable[[], Claim],
         abandoned_after_s: float = ABANDONED_AFTER_S,
     ) -> None:
+        """`owned` returns the partitions that this process works on."""
         self._database = database
         self._committer = committer
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
+        self._owned = owned
         self._abandoned_after_s = abandoned_after_s
 
     async def run_once(self, *, include_abandoned: bool = True) -> None:
@@ -50,7 +57,8 @@ class Relay:
         """
         try:
             await self._publisher.publish()
-            if not include_abandoned and not self._publisher.own_batches:
+            ends = self._publisher.ends_to_note(self._owned().epochs)
+            if not include_abandoned and not self._publisher.own_batches and not ends:
                 return
             connection = await connect(self._database, "relay")
             async with connection:
@@ -62,6 +70,7 @@ class Relay:
                 except BaseException:
                     self._publisher.return_published(published)
                     raise
+                await self._committer.note_ends(connection, self._owned())
                 if not include_abandoned:
                     return
                 await self._measure(connection)

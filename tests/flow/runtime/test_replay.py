@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from services.runtime.consumer import batch_consumer
 from services.runtime.consumer.published_check import FoundRecords, PublishedTopics
 from services.runtime.outbox.positions import adopt_cluster
 from services.runtime.process.cli_plugin import StoredEvent
@@ -131,6 +132,50 @@ async def test_what_a_log_lost_before_its_readers_came_so_far_is_published_again
             await until(lambda: sample.query("SELECT count(*) FROM sample.outbox") == [(0,)], "the relay")
     after = await sample.published()
     assert after[len(before) :] == [held.value.decode(), lost.value.decode()]
+
+
+PUBLISHED = "SELECT next_offset FROM sample.published WHERE partition = 0"
+
+
+async def test_a_process_without_further_records_stores_how_far_it_has_published(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_consumer, "_RELAY_EVERY_S", 3600.0)
+    process = sample.consumer()
+    await sample.send(range(10))
+    async with process():
+        publisher = process.consumer._context.publisher
+        await until(lambda: publisher.ends.get((sample.out, 0)) == 10, "the records are published")
+        await process.consumer._relay.run_once(include_abandoned=False)
+        assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+        assert sample.query(PUBLISHED) == [(10,)]
+
+        # Where the log took records at earlier offsets since, it has to be compared with the greater end.
+        publisher.ends[sample.out, 0] = 4
+        publisher.shortened.add((sample.out, 0))
+        await process.consumer._relay.run_once(include_abandoned=False)
+        assert sample.query(PUBLISHED) == [(10,)]
+
+
+async def test_how_far_a_process_published_is_not_stored_in_a_database_that_was_restored(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_consumer, "_RELAY_EVERY_S", 3600.0)
+    process = sample.consumer()
+    await sample.send(range(10))
+    async with process():
+        publisher = process.consumer._context.publisher
+        await until(lambda: publisher.ends.get((sample.out, 0)) == 10, "the records are published")
+        await until(lambda: process.value("rapport_last_batch_timestamp_seconds") > 0, "the batch's end")
+        with psycopg.connect(sample.database_url) as conn:
+            conn.execute("DELETE FROM sample.published")
+            conn.execute("UPDATE sample.applied SET next_offset = 6, last_crc = NULL WHERE partition = 0")
+
+        await process.consumer._relay.run_once(include_abandoned=False)
+
+        assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
+        assert sample.query(PUBLISHED) == []
+    assert sample.query(PUBLISHED) == []
 
 
 async def test_what_a_process_published_last_is_compared_with_the_log_although_the_first_looks_fail(
