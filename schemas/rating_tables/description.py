@@ -1,6 +1,5 @@
 """Describes in lines of text how a file of ratings was understood, each column with an example value."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from schemas.rating_tables.ratings import InvalidCell
@@ -49,14 +48,7 @@ def understood(reading: TableReading) -> list[str]:
 
 def doubts(reading: TableReading) -> list[str]:
     """Return what was not taken for a field, or left out, and why."""
-    lines = [
-        f"passed over: {_numbered('line', lines)}, {what}"
-        for lines, what in (
-            (reading.table.titles, "above the names of the columns"),
-            (reading.table.descriptions, "a description of the columns"),
-        )
-        if lines
-    ]
+    lines = [f"passed over: {lines}" for lines in reading.table.passed_over]
     lines += [
         f"not taken for {doubt.role}: {doubt.column}, because {doubt.why}" for doubt in reading.columns.doubts
     ]
@@ -99,10 +91,6 @@ def with_cure(error: UnusableTable, file: Path) -> str:
         f"{error}\nGive such options to `rapport try {file} --write-mapping practice.toml`, and"
         " --mapping practice.toml here."
     )
-
-
-def _numbered(what: str, numbers: Sequence[int]) -> str:
-    return f"{what} {numbers[0]}" if len(numbers) == 1 else f"{what}s {numbers[0]} to {numbers[-1]}"
 
 
 def _example(reading: TableReading, *columns: str) -> str:

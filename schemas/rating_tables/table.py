@@ -40,6 +40,15 @@ class Table:
     descriptions: tuple[int, ...] = ()
     """The numbers of the lines under it that only describe the columns."""
 
+    @property
+    def passed_over(self) -> list[str]:
+        """Return in words which lines are no rows, and why."""
+        kinds = (
+            (self.titles, "above the names of the columns"),
+            (self.descriptions, "a description of the columns"),
+        )
+        return [f"{_numbered(lines)}, {what}" for lines, what in kinds if lines]
+
     def column(self, name: str) -> list[str]:
         """Return the filled cells of a column."""
         return [line.cells[name] for line in self.lines if line.cells[name]]
@@ -50,6 +59,10 @@ def normalize(name: str) -> str:
     name = name.replace("ß", "ss")
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()
     return re.sub(r"[^a-z0-9]", "", ascii_name)
+
+
+def _numbered(lines: Sequence[int]) -> str:
+    return f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
 
 
 def read_table(file: Path, sheet: str | None = None) -> Table:

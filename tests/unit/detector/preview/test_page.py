@@ -30,6 +30,11 @@ def _number(page: str, name: str) -> int:
     return int(found[1])
 
 
+def _to_read(page: str) -> str | None:
+    found = re.search(r"<li>Read (.+?)\. Ask", page)
+    return found and found[1]
+
+
 def test_its_messages_are_those_of_rapport_score(contents: PreviewContents, model: Detector) -> None:
     scores = io.StringIO()
     score_file(EXAMPLE, scores, model, Catalogue.load())
@@ -151,3 +156,30 @@ def test_it_ends_with_what_it_cannot_know(contents: PreviewContents) -> None:
 
 def test_the_same_file_gives_the_same_page(contents: PreviewContents, preview: Preview) -> None:
     assert render(contents) == render(preview(EXAMPLE))
+
+
+def test_it_names_the_lines_that_are_no_rows_and_asks_about_the_episodes_that_there_are(
+    contents: PreviewContents, preview: Preview, tmp_path: Path
+) -> None:
+    head = "Sessions of North\n\nClient;Date;SRS1;SRS2;SRS3;SRS4\nId;Day;Line 1;Line 2;Line 3;Line 4\n"
+    days = ("2025-03-04", "2025-03-11", "2025-03-18", "2025-03-25")
+    found = {len(contents.chosen): _to_read(render(contents))}
+    for falls in range(3):
+        rows = [
+            f"K{client};{day};{marks}\n"
+            for client in range(4)
+            for day in days
+            for marks in ["2;1;3;2" if client < falls and day == days[-1] else "9;8,5;9;9"]
+        ]
+        (tmp_path / "own.csv").write_text(head + "".join(rows), encoding="utf-8")
+        own = preview(tmp_path / "own.csv")
+        page = render(own)
+        assert "<li>Passed over: lines 1 to 2, above the names of the columns.</li>" in page
+        assert "<li>Passed over: line 4, a description of the columns.</li>" in page
+        found[len(own.chosen)] = _to_read(page)
+    assert found == {
+        0: None,
+        1: "the episode with the therapist who knows this client",
+        2: "the two episodes with the therapists who know these clients",
+        3: "the three episodes with the therapists who know these clients",
+    }
