@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 
-from schemas.rating_tables.date_words import WrittenDate, take_apart
+from schemas.rating_tables.written_date import WrittenDate, take_apart
 
 DateOrder = Literal[
     "year, month, day", "day, month, year", "month, day, year", "days since 1900", "seconds since 1970"
