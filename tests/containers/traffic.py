@@ -42,7 +42,9 @@ class Traffic:
         fault.join()
         self.accepted += report.accepted
         self.sent_again += report.sent_again
-        self._unverified = report.unverified
+        # What was delivered twice counts in the balance from then on, whenever that was: a later sum is
+        # complete too early by as much.
+        self._unverified = list(report.accepted_ids or []) if self.sent_again else []
         assert (report.accepted, report.refused_lines) == (count, [])
 
     def settled(self) -> NetworkBalance:
