@@ -104,6 +104,18 @@ class KafkaNode:
             self._process.wait()
             self._process = None
 
+    def freeze(self) -> None:
+        """Send SIGSTOP: connections stay open and nothing answers, until `thaw`."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen broker go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def restart(self) -> None:
         """Stop and start with the same folder and port."""
         self.stop()

@@ -109,6 +109,25 @@ def ids_with_two_contents(records: Iterable[Record | Outgoing]) -> list[tuple[st
     return wrong
 
 
+def revisions_out_of_order(records: Iterable[Record | Outgoing]) -> list[tuple[object, ...]]:
+    """Return each revision of an assessment or an episode that first appears after a higher one."""
+    newest: dict[tuple[object, ...], int] = {}
+    seen: set[tuple[object, ...]] = set()
+    wrong = []
+    names = ("practice_id", "therapist_id", "client_id", "case_id", "session_id", "instrument")
+    for record in records:
+        event = msgspec.json.decode(record.value or b"")
+        data = event["data"]
+        which = (record.topic, *([data["episode_id"]] if "episode_id" in data else map(data.get, names)))
+        if (*which, data["revision"]) in seen:
+            continue
+        seen.add((*which, data["revision"]))
+        if data["revision"] < newest.get(which, 0):
+            wrong.append((*which, data["revision"]))
+        newest[which] = max(data["revision"], newest.get(which, 0))
+    return wrong
+
+
 def current_assessments(records: Iterable[Record | Outgoing]) -> dict[tuple[str, ...], dict[str, Any]]:
     """Return the highest revision of each dyad, session and instrument, as a consumer would keep it."""
     held: dict[tuple[str, ...], dict[str, Any]] = {}

@@ -36,6 +36,8 @@ from tests.support.service_stack import ALERT_ON_ALL_SESSIONS
 
 DETECTORS = ("detector-1", "detector-2", "detector-3")
 INGEST, NOTIFIER = "ingest", "notifier"
+SPARES = ("detector-spare", "notifier-spare")
+"""Further replicas, which run only while a row has started them."""
 READY_DEADLINE_S = 600.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 POLL_S = 0.02
@@ -76,14 +78,14 @@ class Fleet:
         for service in services_with_tables():
             migrate(conninfo(self._settings()), service)
         # Two in a row: the second one is for management.
-        ports = {name: lasting_ports(2) for name in (INGEST, NOTIFIER, *self.detectors)}
+        ports = {name: lasting_ports(2) for name in (INGEST, NOTIFIER, *self.detectors, *SPARES)}
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         own = {
             INGEST: {
                 "RAPPORT_KEY_SECRET_FILE": str(self.home.secret("record-key")),
                 "INGEST_RESULTS_URL": urls[self.detectors[0]],
             },
-            NOTIFIER: {
+            "notifier": {
                 "NOTIFIER_PUBLIC_URL": urls[NOTIFIER],
                 "NOTIFIER_MAIL_FROM": "rapport@localhost",
                 "NOTIFIER_SMTP_HOST": "127.0.0.1",
@@ -92,10 +94,11 @@ class Fleet:
                 "NOTIFIER_SIGNING_SECRET_FILE": str(self.home.secret("signing")),
                 "NOTIFIER_ALLOW_PRIVATE_WEBHOOKS": "true",
             },
+            # What waits for the sweep is not to keep a row waiting.
+            "detector": {"DETECTOR_SWEEP_EVERY_S": "5"},
         }
-        # What waits for the sweep is not to keep a row waiting.
-        own |= {name: {"DETECTOR_SWEEP_EVERY_S": "5"} for name in self.detectors}
         for name, port in ports.items():
+            service = name.partition("-")[0]
             environment = {
                 "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
                 # A replica that comes back gets its partitions without a wait for the session timeout.
@@ -106,11 +109,11 @@ class Fleet:
                 "HTTP_MANAGEMENT_HOST": "127.0.0.1",
                 "HTTP_MANAGEMENT_PORT": str(port + 1),
                 "RAPPORT_CREDENTIALS_FILE": str(self.home.credentials),
-                **own.get(name, {}),
+                **own[service],
             }
             self.processes[name] = ForkedProcess(
                 name,
-                f"services.{name.partition('-')[0]}",
+                f"services.{service}",
                 environment,
                 self.home.logs / f"{name}.log",
                 urls[name],

@@ -38,11 +38,17 @@ class ForkedProcess(ChildProcess):
         *,
         management_url: str,
     ) -> None:
-        argv = ["-m", "services.cli.local.run_with_parent", module]
-        super().__init__(name, argv, environment, log, url, management_url=management_url)
+        super().__init__(name, [], environment, log, url, management_url=management_url)
+        self.run_as(module)
+
+    def run_as(self, module: str) -> None:
+        """Run this module from the next start on."""
         self._module = module
+        self._argv = [sys.executable, "-m", "services.cli.local.run_with_parent", module]
 
     def _spawn(self, environment: Mapping[str, str]) -> RunningChild:
+        # So that a row can take a variable away, too.
+        environment = {name: value for name, value in environment.items() if value}
         if any(os.environ.get(name) != environment.get(name) for name in _READ_BEFORE_IMPORTS):
             return super()._spawn(environment)
         process = _context.Process(
