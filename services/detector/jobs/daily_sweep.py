@@ -1,7 +1,8 @@
 """Sends dyads whose open episode has had no session for long through the stages, once a day.
 
-The day is passed as a value: what a sweep decides depends only on it and on the history. Each process sweeps
-the partitions that it owns; a row per partition holds the last day that was swept, by whichever process.
+The day is passed as a value: what a sweep decides depends only on it and on the history. It is that of the
+database's clock, which all processes share. Each process sweeps the partitions that it owns; a row per
+partition holds the last day that was swept, by whichever process.
 """
 
 import asyncio
@@ -50,6 +51,7 @@ SELECT dyad_id, practice_id, therapist_id, client_id, case_id, key, partition FR
 WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id LIMIT %s
 """
 _OPEN_EPISODES = "SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL"
+_TODAY = "SELECT (now() AT TIME ZONE 'utc')::date"
 _FIRST = UUID(int=0)
 
 
@@ -94,7 +96,7 @@ class DailySweep:
         while not self._stopping.is_set():
             self._health.beat(LOOP)
             try:
-                await self.sweep(self._clock.now().date())
+                await self.sweep(await self._today())
                 await self._delete_what_is_over()
             except Fault as fault:
                 get_logger().warning("sweep-postponed", why=describe(fault))
@@ -104,6 +106,18 @@ class DailySweep:
             await asyncio.wait([pause, stopping], return_when=asyncio.FIRST_COMPLETED)
             pause.cancel()
         self._health.end_loop(LOOP)
+
+    async def _today(self) -> date:
+        """Return the day by the database's clock: one that is ahead would call open episodes silent."""
+        today = self._clock.now().date()
+
+        async def read(tx: Transaction) -> None:
+            nonlocal today
+            ((today,),) = await (await tx.conn.execute(_TODAY)).fetchall()
+
+        if self._consumer.owned_partitions(topics.SESSION_RATED.name):
+            await self._consumer.transact(read)
+        return today
 
     async def stop(self) -> None:
         """Stop after the current transaction."""

@@ -158,13 +158,13 @@ class DeliveryQueue:
             rows = await conn.execute(f"SELECT EXISTS ({_WAITING_FOR_SERVER})", _of_server(channel))
             return await rows.fetchone() == (True,)
 
-    async def try_now(self, pool: AsyncConnectionPool[Connection], channel: Channel, now: datetime) -> int:
+    async def try_now(self, pool: AsyncConnectionPool[Connection], channel: Channel) -> int:
         """Let these messages be tried at once; return how many. What waits for a morning waits on."""
         async with pool.connection() as conn:
             done = await conn.execute(
-                "UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = least(%(now)s, now())"
+                "UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = now()"
                 f" WHERE status = 'todo' AND queueing_lock IN ({_WAITING_FOR_SERVER})",
-                {**_of_server(channel), "now": now},
+                _of_server(channel),
             )
             return done.rowcount
 
@@ -179,7 +179,8 @@ class DeliveryQueue:
                 {"now": now, "open": list(OPEN_STATES), "ahead": now + CLOCKS_DIFFER},
             )
             await conn.execute(
-                "UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = least(%(now)s, now())"
-                " WHERE status = 'todo' AND scheduled_at > %(ahead)s",
-                {"now": now, "ahead": now + timedelta(seconds=self._back_off.cap_s) + CLOCKS_DIFFER},
+                # The queue goes by the database's clock: no pause that it has begun ends later than this.
+                "UPDATE notifier_jobs.procrastinate_jobs SET scheduled_at = now()"
+                " WHERE status = 'todo' AND scheduled_at > now() + %s",
+                (timedelta(seconds=self._back_off.cap_s) + CLOCKS_DIFFER,),
             )

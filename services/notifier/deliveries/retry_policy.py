@@ -11,7 +11,7 @@ from services.runtime.process.backoff import backoff_pause_s
 
 
 class TryAgain(Exception):
-    """The attempt failed and is worth another one at `at`."""
+    """The attempt failed and is worth another one at `at`, by the database's clock."""
 
     def __init__(self, at: datetime) -> None:
         super().__init__("to be tried again")

@@ -152,7 +152,7 @@ class DeliverySender:
                 await lock_therapists(conn, [(delivery.practice_id, delivery.therapist_id)])
             cursor = await conn.execute(
                 "UPDATE notifier.delivery SET state = %s, reason = %s, attempts = %s, next_try_at = %s,"
-                " finished_at = %s WHERE delivery_id = %s AND state = ANY(%s)",
+                " finished_at = %s WHERE delivery_id = %s AND state = ANY(%s) RETURNING now()",
                 (
                     state.value,
                     reason.value if reason else None,
@@ -163,10 +163,11 @@ class DeliverySender:
                     predecessors(state),
                 ),
             )
+            written = await cursor.fetchone()
             if state is DeliveryState.SENT and claim.combined:
                 await combine(conn, claim.combined, now)
             is_put_off = next_try is not None and await self._put_off(conn, delivery, next_try)
-        if cursor.rowcount == 1:
+        if written is not None:
             self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
             if reason is None:
                 took_s = (now - delivery.due_at).total_seconds()
@@ -182,7 +183,8 @@ class DeliverySender:
                 attempts=attempts,
             )
             if next_try is not None and not is_put_off:
-                raise TryAgain(next_try)
+                # The pause is one of the queue, which goes by the database's clock: ours may be another.
+                raise TryAgain(written[0] + (next_try - now))
 
     def _next_try(self, delivery: Delivery, now: datetime, attempts: int, asked_s: float) -> datetime | None:
         """When to try again; None when it was tried often enough."""

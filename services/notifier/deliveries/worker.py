@@ -139,7 +139,7 @@ class DeliveryWorker:
             if await self._queue.wait_for_server(self._pool, channel):
                 answers = await server.answers()
                 if answers and was_away:
-                    messages = await self._queue.try_now(self._pool, channel, self._clock.now())
+                    messages = await self._queue.try_now(self._pool, channel)
                     get_logger().info("server-is-back", channel=channel.value, messages=messages)
                 was_away = not answers
             await self._pause()

@@ -1,7 +1,9 @@
 """The daily sweep covers every owned partition once a day, a limited number of dyads at a time."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from math import isnan, nan
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -43,8 +45,9 @@ def sweep_of(
     max_dyads: int = 100,
     consumer: CountedTransactions | None = None,
     metrics: DetectorMetrics | None = None,
+    clock: ManualClock | None = None,
 ) -> DailySweep:
-    clock = ManualClock(NOW)
+    clock = clock or ManualClock(NOW)
     return DailySweep(
         consumer or CountedTransactions(detector, owned),
         detector.tools,
@@ -105,6 +108,20 @@ async def test_a_clock_that_was_ahead_does_not_switch_the_sweep_off(five_open: D
 
     assert await five_open.rows("SELECT DISTINCT day FROM detector.sweep") == [(LATER,)]
     assert await five_open.rows("SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL") == [(0,)]
+
+
+async def test_the_day_is_the_databases_whatever_our_clock_shows(five_open: DetectorDriver) -> None:
+    ahead, registry = ManualClock(datetime.now(UTC) + timedelta(days=400)), CollectorRegistry()
+    sweep = sweep_of(five_open, clock=ahead, metrics=DetectorMetrics(registry))
+    first_day = datetime.now(UTC).date()
+    running = asyncio.create_task(sweep.run())
+    async with asyncio.timeout(30):
+        while isnan(registry.get_sample_value("rapport_last_sweep_timestamp_seconds") or nan):  # noqa: ASYNC110 - a metric has no event
+            await asyncio.sleep(0.05)
+    await sweep.stop()
+    await running
+    days = await five_open.rows("SELECT DISTINCT day FROM detector.sweep")
+    assert days in ([(first_day,)], [(datetime.now(UTC).date(),)])
 
 
 async def test_nothing_is_swept_while_no_partition_is_owned(five_open: DetectorDriver) -> None:

@@ -155,7 +155,7 @@ async def test_a_server_that_answers_all_the_time_is_no_reason_to_shorten_a_paus
     await notifier.run_due_jobs()
     queue, pool = notifier.components.queue, notifier.components.pool
     assert await queue.wait_for_server(pool, Channel.EMAIL)
-    assert await queue.try_now(pool, Channel.EMAIL, notifier.clock.now()) == 1
+    assert await queue.try_now(pool, Channel.EMAIL) == 1
     await notifier.run_due_jobs()
     assert await notifier.rows("SELECT attempts FROM notifier.delivery") == [(2,)]
     server.fault = MailFault(Step.RCPT, reply="452 4.2.2 mailbox full")
