@@ -1,7 +1,7 @@
 """Skips tests whose requirements this machine does not meet, and lists them at the end (a pytest plugin).
 
-The marks `durable`, `docker`, `browser` and `mount` name requirements; the fixture `backend` is the Kafka of
-a test. The mark `study` names tests that need nothing but time.
+The marks `durable`, `docker`, `browser`, `mount` and `faketime` name requirements; the fixture `backend` is
+the Kafka of a test. The mark `study` names tests that need nothing but time.
 """
 
 import shutil
@@ -16,6 +16,7 @@ from xdist.workermanage import WorkerController
 from deploy.kafka import jars
 from deploy.kafka.run import KafkaNode
 from tests.support.backend import Backend, DurableNode, embedded_backend, real_backend, real_node
+from tests.support.faults.faked_clock import faketime_missing
 from tests.support.faults.small_disk import mounting_missing
 
 
@@ -39,6 +40,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "docker": ("containers", cache(_docker_missing)),
     "browser": ("a browser", cache(_browser_missing)),
     "mount": ("a file system of their own", mounting_missing),
+    "faketime": ("a clock of their own", faketime_missing),
     "study": ("studies of many simulated practices", lambda: None),
 }
 """For each mark, the requirement, and a function that returns what this machine lacks (None: nothing)."""

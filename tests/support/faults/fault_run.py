@@ -105,12 +105,15 @@ class FaultRun:
         """Add the row's practices with their therapists."""
         self.practices = tuple(sorted({self.practice_of(rating) for rating in self.ratings}))
         for practice in self.practices:
-            own = [rating for rating in self.ratings if self.practice_of(rating) == practice]
-            therapists = {rating.body["therapist_id"] for rating in own if rating.expected != "refused"}
-            self.fleet.add_practice(practice, sorted(therapists))
+            self.fleet.add_practice(practice, self.therapists_of(practice))
         self._since = log_ends(self.fleet.kafka.bootstrap)
         self.history = HistoryFile(self.folder / "history.ndjson")
         self._sender = Sender(lambda: self.fleet.ingest_url, self.fleet.key(self.practices), self.history)
+
+    def therapists_of(self, practice: str) -> list[str]:
+        """Return the therapists of a practice of this run."""
+        own = [rating for rating in self.ratings if self.practice_of(rating) == practice]
+        return sorted({rating.body["therapist_id"] for rating in own if rating.expected != "refused"})
 
     def close(self) -> None:
         """Close the history file."""

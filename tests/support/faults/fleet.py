@@ -186,16 +186,25 @@ class Fleet:
 
     def add_practice(self, practice: str, therapists: Sequence[str]) -> None:
         """Add a practice whose therapists get every message at once, as mail and as webhook call."""
-        settings = self._settings()
-        asyncio.run(practice_admin.store_practice(settings, practice, ALERT_ON_ALL_SESSIONS))
+        self.set_options(practice, {})
+        self.put_therapists(practice, therapists, f"http://127.0.0.1:{self._webhook_port}/{practice}")
+
+    def set_options(self, practice: str, options: Mapping[str, str]) -> None:
+        """Store a practice with these options beside those that let it be told of every session."""
+        given = {**ALERT_ON_ALL_SESSIONS, **options}
+        asyncio.run(practice_admin.store_practice(self._settings(), practice, given))
+
+    def put_therapists(self, practice: str, therapists: Sequence[str], webhook_url: str) -> None:
+        """Write therapists of Berlin to the directory; their webhook calls go to this URL."""
         key = self.key([practice])
         headers = {"Authorization": f"Bearer {key}", "Rapport-Practice": practice}
         with httpx.Client(base_url=self.processes[NOTIFIER].url, trust_env=False, timeout=30) as client:
             for therapist in therapists:
                 entry = {
                     "address": f"{therapist}@{practice}.example",
+                    "time_zone": "Europe/Berlin",
                     "channels": ["inbox", "email", "webhook"],
-                    "webhook": {"url": f"http://127.0.0.1:{self._webhook_port}/{practice}", "secret": SECRET},
+                    "webhook": {"url": webhook_url, "secret": SECRET},
                 }
                 answer = client.put(f"/v1/therapists/{therapist}", json=entry, headers=headers)
                 assert answer.is_success, answer.text

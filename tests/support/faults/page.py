@@ -37,7 +37,8 @@ mails and the webhook calls with each other and with an oracle, which scores the
 (`tests/support/faults/oracle.py`). A row that is not met is a failing test. Recovery is the median time from
 the fault until everything that was in the log at that moment had been worked through; where other programs
 kept the machine busy, the load of each core stands beside it. CI runs the rows
-at the scaled size, except those with "not in CI", which take too long for it."""
+at the scaled size, except those with "not in CI", which take too long for it or need a package that it does
+not install."""
 
 
 def lines(rows: list[FaultRow], kept: Mapping[str, Mapping[str, RowResult]]) -> Iterator[str]:

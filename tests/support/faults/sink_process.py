@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from email import message_from_bytes
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
@@ -37,10 +38,25 @@ class Sink:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         """Keep one mail."""
         content = envelope.content
-        mail = message_from_bytes(content if isinstance(content, bytes) else b"")
-        practice = str(envelope.rcpt_tos[0]).rpartition("@")[2].removesuffix(".example")
-        self.add("mails", str(mail["Message-ID"]).strip("<>").partition("@")[0], practice)
+        self.add_mail(
+            message_from_bytes(content if isinstance(content, bytes) else b""), envelope.rcpt_tos[0]
+        )
         return "250 OK"
+
+    def add_mail(self, mail: Message, recipient: str) -> None:
+        """Append one mail."""
+        self.add(
+            "mails", id_of(str(mail["Message-ID"])), recipient.rpartition("@")[2].removesuffix(".example")
+        )
+
+    def add_webhook(self, webhook_id: str, path: str) -> None:
+        """Append one webhook call by its header `webhook-id`."""
+        self.add("webhooks", str(UUID(webhook_id.removeprefix("msg_"))), path.strip("/"))
+
+
+def id_of(message_id: str) -> str:
+    """Return the id under which a mail with this Message-ID was sent."""
+    return message_id.strip("<>").partition("@")[0]
 
 
 def webhook_server(sink: Sink) -> ThreadingHTTPServer:
@@ -52,8 +68,7 @@ def webhook_server(sink: Sink) -> ThreadingHTTPServer:
         def do_POST(self) -> None:
             """Keep one call."""
             self.rfile.read(int(self.headers.get("content-length", 0)))
-            delivery = UUID(self.headers["webhook-id"].removeprefix("msg_"))
-            sink.add("webhooks", str(delivery), self.path.strip("/"))
+            sink.add_webhook(self.headers["webhook-id"], self.path)
             self.send_response(204)
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -33,6 +33,8 @@ class How(Enum):
     """It replies something else to the first attempt for each recipient (greylisting)."""
     CUTS = auto()
     """It cuts the connection; at `CONTENT` it has accepted the message before."""
+    CUTS_FIRST = auto()
+    """It cuts the connection at the first copy of each message, at `CONTENT` as well after accepting it."""
     KEEPS_SILENT = auto()
     """It never replies."""
     DRIBBLES = auto()
@@ -46,6 +48,8 @@ class MailFault:
     step: Step
     how: How = How.REPLIES
     reply: str = ""
+    whose: str = ""
+    """Part of an address, at `RCPT`: to other recipients nothing goes wrong."""
 
 
 class UnreliableMailServer(UnreliableServer):
@@ -60,8 +64,8 @@ class UnreliableMailServer(UnreliableServer):
         self._starttls = None if tls_first else certificate
         self._seen: set[str] = set()
 
-    def change_certificate(self, certificate: ssl.SSLContext) -> None:
-        """Speak TLS with another certificate from now on, at the same point of a conversation."""
+    def change_certificate(self, certificate: ssl.SSLContext | None) -> None:
+        """Speak TLS with another certificate from now on, at the same point of a conversation; None: not."""
         self.stop()
         self.tls, self._starttls = (certificate, None) if self._tls_first else (None, certificate)
         self.start()
@@ -84,12 +88,17 @@ class UnreliableMailServer(UnreliableServer):
             elif step is Step.QUIT:
                 return
 
+    def keep(self, message: EmailMessage) -> None:
+        """Keep a message that is accepted."""
+        self.accepted.append(message)
+
     async def _take(self, content: bytes, writer: asyncio.StreamWriter) -> None:
         fault = self.fault
-        if fault is None or fault.step is not Step.CONTENT or fault.how is How.CUTS:
-            text = content.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
-            self.accepted.append(email.message_from_bytes(text, policy=email.policy.default))
-        await self._reply(writer, Step.CONTENT)
+        text = content.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+        message = email.message_from_bytes(text, policy=email.policy.default)
+        if fault is None or fault.step is not Step.CONTENT or fault.how in {How.CUTS, How.CUTS_FIRST}:
+            self.keep(message)
+        await self._reply(writer, Step.CONTENT, str(message["Message-ID"]))
 
     async def _reply(self, writer: asyncio.StreamWriter, step: Step, argument: str = "") -> bool:
         """Reply, or do what the fault says; return whether the reply was the right one."""
@@ -97,19 +106,20 @@ class UnreliableMailServer(UnreliableServer):
         if step is Step.EHLO and self._starttls is not None:
             text = text.replace("250 ", "250-STARTTLS\r\n250 ")
         fault = self.fault
-        if fault is not None and fault.step is step:
+        if fault is not None and fault.step is step and fault.whose in argument:
             match fault.how:
-                case How.CUTS:
+                case How.REPLIES_TO_FIRST | How.CUTS_FIRST if argument in self._seen:
+                    fault = None
+                case How.CUTS | How.CUTS_FIRST:
+                    self._seen.add(argument)
                     raise ConnectionResetError
                 case How.KEEPS_SILENT:
                     await asyncio.Event().wait()
                 case How.DRIBBLES:
                     await write_for_ever(writer, text[:3].encode() + b"-wait\r\n")
-                case How.REPLIES_TO_FIRST if argument in self._seen:
-                    fault = None
                 case _:
                     self._seen.add(argument)
                     text = fault.reply
         writer.write(f"{text}\r\n".encode())
         await writer.drain()
-        return fault is None or fault.step is not step
+        return fault is None or fault.step is not step or fault.whose not in argument

@@ -41,6 +41,10 @@ class UnreliableWebhookReceiver(UnreliableServer):
         self.tls = certificate
         self.start()
 
+    def keep(self, request: WebhookRequest) -> None:
+        """Keep a request that was read."""
+        self.requests.append(request)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Read one request and answer it."""
         begin = await reader.readexactly(1)
@@ -52,7 +56,7 @@ class UnreliableWebhookReceiver(UnreliableServer):
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         fault = self.fault
-        self.requests.append(WebhookRequest(first.split(" ")[1], headers, body, fault))
+        self.keep(WebhookRequest(first.split(" ")[1], headers, body, fault))
         await (fault or answers(204))(writer)
 
 
