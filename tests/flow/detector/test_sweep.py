@@ -127,3 +127,18 @@ async def test_the_day_is_the_databases_whatever_our_clock_shows(five_open: Dete
 async def test_nothing_is_swept_while_no_partition_is_owned(five_open: DetectorDriver) -> None:
     await sweep_of(five_open, frozenset()).sweep(LATER)
     assert await states(five_open) == ["open"] * 5
+
+
+async def test_open_episodes_are_counted_by_those_who_own_a_partition(five_open: DetectorDriver) -> None:
+    registry = CollectorRegistry()
+    metrics = DetectorMetrics(registry)
+
+    def counted() -> float | None:
+        return registry.get_sample_value("rapport_episodes_open")
+
+    await sweep_of(five_open, metrics=metrics).sweep(LATER)
+    before_it_closed_them = counted()
+    await sweep_of(five_open, metrics=metrics).sweep(LATER)
+    assert (before_it_closed_them, counted()) == (5, 0)
+    await sweep_of(five_open, frozenset(), metrics=metrics).sweep(LATER)
+    assert isnan(counted() or 0)

@@ -95,6 +95,7 @@ async def test_mail_waits_until_the_server_is_well_and_is_accepted_once(
     await notifier.handle(changed())
     await notifier.run_due_jobs()
     assert await notifier.delivery_states() == [("email", "retrying", reason)]
+    assert failures(notifier) == {("email", reason): 1}
     assert server.accepted == []
     server.fault = None
     await notifier.run_waiting_jobs_until_none_is_retried()
@@ -264,3 +265,13 @@ async def test_no_mail_goes_to_a_server_whose_tls_is_not_trusted(
             await notifier.run_waiting_jobs_until_none_is_retried()
             assert await notifier.delivery_states() == SENT
             assert server.message_ids() == [await message_id(notifier)]
+
+
+def failures(notifier: NotifierDriver) -> dict[tuple[str, str], float]:
+    """Return the failed attempts by channel and reason, as the metric says."""
+    return {
+        (sample.labels["channel"], sample.labels["reason"]): sample.value
+        for metric in notifier.components.metrics.delivery_failures.collect()
+        for sample in metric.samples
+        if sample.name.endswith("_total") and sample.value
+    }

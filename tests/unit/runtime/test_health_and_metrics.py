@@ -182,3 +182,14 @@ def test_readiness_is_a_metric(metrics: Metrics, clock: ManualClock) -> None:
     health.set_good("kafka")
 
     assert (at_first, ready, exported()) == ((0, 0), (1, 0), (1, 1))
+
+
+@pytest.mark.parametrize(("variable", "shown"), [("4f2c", "4f2c"), ("", "unknown")])
+def test_the_revision_that_the_image_was_built_from_is_a_label(
+    monkeypatch: pytest.MonkeyPatch, variable: str, shown: str
+) -> None:
+    monkeypatch.setenv("RAPPORT_REVISION", variable)
+
+    (info,) = Metrics("sample").registry.restricted_registry(["rapport_build_info"]).collect()
+
+    assert info.samples[0].labels["revision"] == shown
