@@ -10,7 +10,7 @@ Rapport is up. It is reachable from this machine only (127.0.0.1).
   read results     http://127.0.0.1:{results}
   inbox            http://127.0.0.1:{notifier}
   mail catcher     http://127.0.0.1:{mail}        no mail is sent on
-  Prometheus       http://127.0.0.1:{prometheus}
+  Prometheus       http://127.0.0.1:{prometheus}        alerts: http://127.0.0.1:{alertmanager}
 
   add a practice and show its key:        docker compose run --rm rapport practices add my-practice
   run the demonstration:                  docker compose --profile demo run --rm demo
@@ -23,6 +23,7 @@ PORTS = {
     "notifier": 8082,
     "mail": 8083,
     "prometheus": 9090,
+    "alertmanager": 9093,
 }
 
 

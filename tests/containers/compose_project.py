@@ -18,7 +18,7 @@ from services.detector.model.artefact import SHIPPED
 from tests.support.images import ROOT
 from tests.support.ports import lasting_ports
 
-ENDPOINTS = ("INGEST", "INGEST_MANAGEMENT", "NOTIFIER", "MAIL", "PROMETHEUS")
+ENDPOINTS = ("INGEST", "INGEST_MANAGEMENT", "NOTIFIER", "MAIL", "PROMETHEUS", "ALERTMANAGER")
 DETECTORS = 3
 PRACTICE = "north"
 POLL_S = 0.3

@@ -79,6 +79,17 @@ def test_no_alert_but_the_watchdog_is_raised_by_a_healthy_stack(project: Project
     assert {rule["name"] for rule in rules} == alerts()
 
 
+def test_a_page_is_seen_in_the_mail_catcher(project: Project) -> None:
+    made_up = {"labels": {"alertname": "MadeUp", "severity": "page"}}
+    alertmanager, mails = f"{project.url('ALERTMANAGER')}/api/v2/alerts", f"{project.url('MAIL')}/mails"
+    httpx.post(alertmanager, json=[made_up], trust_env=False, timeout=30).raise_for_status()
+
+    wait_until(lambda: "MadeUp" in httpx.get(mails, trust_env=False, timeout=30).text, "a mail that names it")
+
+    found = project.prometheus("prometheus_notifications_alertmanagers_discovered")
+    assert [each["value"][1] for each in found] == ["1"]
+
+
 @pytest.mark.parametrize("query", queries())
 def test_the_dashboards_queries_are_answered(project: Project, query: str) -> None:
     project.prometheus(query)

@@ -1,5 +1,6 @@
 """Reads mails from the mail catcher's JSON interface."""
 
+from collections.abc import Collection
 from typing import Any
 
 from services.cli.client.api_client import http_client
@@ -11,9 +12,10 @@ class MailCatcherClient:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def count(self) -> int:
-        """Return how many mails the catcher has received."""
-        return len(self.list())
+    def count(self, recipients: Collection[str] | None = None) -> int:
+        """Return how many mails the catcher has received for these recipients (None: for anybody)."""
+        counted = None if recipients is None else frozenset(recipients)
+        return sum(counted is None or not counted.isdisjoint(mail["recipients"]) for mail in self.list())
 
     def list(self) -> list[dict[str, Any]]:
         """Return all mails without their text."""

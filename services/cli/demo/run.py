@@ -57,10 +57,12 @@ def run_demo(
     mails = MailCatcherClient(stack.mail_url) if stack.mail_url else None
     with stack.open_client() as client:
         with _timed(phases, "directory"):
+            addresses = set()
             for practice, therapist in therapists_of(ratings):
                 entry = {"address": address_of(practice, therapist), "mail_timing": "immediate"}
                 client.put_therapist(practice, therapist, entry)
-            mails_before = mails.count() if mails else 0
+                addresses.add(entry["address"])
+            mails_before = mails.count(addresses) if mails else 0
             before = read_balance(client, stack.practices)
             known = {_decision_key(decision) for decision in _decisions(stack, client)}
         with _timed(phases, "sending"):
@@ -68,7 +70,7 @@ def run_demo(
         with _timed(phases, "settling"):
             settled = _settle(stack, client, before, report)
         with _timed(phases, "reading"):
-            mails_received = mails.count() - mails_before if mails else None
+            mails_received = mails.count(addresses) - mails_before if mails else None
             new = [decision for decision in settled.decisions if _decision_key(decision) not in known]
             episodes = by_interest(_episodes_in_inbox(settled), truth)
             shown = read_message(mails, episodes, stack.notifier_url) if mails else None
