@@ -1,5 +1,6 @@
 """Attempts one delivery, and stores the result before the queue reads it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -174,7 +175,8 @@ class DeliverySender:
                 self._metrics.delivery_seconds.labels(delivery.channel.value).observe(max(0.0, took_s))
             else:
                 self._metrics.delivery_failures.labels(delivery.channel.value, reason.value).inc()
-            get_logger().info(
+            get_logger().log(
+                logging.INFO if reason is None else logging.WARNING,
                 "delivery-attempted",
                 delivery_id=str(delivery.delivery_id),
                 channel=delivery.channel.value,

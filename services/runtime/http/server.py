@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from services.runtime.http.edge_protocol import EdgeProtocol
 from services.runtime.http.http_metrics import MeasuredRequests, measure_lag
 from services.runtime.http.request_body import BodyLimits, LimitedBodies
+from services.runtime.http.request_ids import RequestIds
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
 from services.runtime.process.metrics import Door, Metrics
@@ -138,13 +139,14 @@ async def serve(
     async with contextlib.AsyncExitStack() as ports:
         bound = _bind(http.host, http.port, "HTTP_HOST, HTTP_PORT")
         named = {"url": _url(bound), "port": bound.getsockname()[1]}
-        public = _answering(MeasuredRequests(limited(app), metrics), bound, http, metrics, lifespan="on")
+        measured = MeasuredRequests(RequestIds(limited(app)), metrics)
+        public = _answering(measured, bound, http, metrics, lifespan="on")
         tasks = [await ports.enter_async_context(public)]
         if management is not None:
             host, port = http.management_host, http.management_port
             bound = _bind(host, port, "HTTP_MANAGEMENT_HOST, HTTP_MANAGEMENT_PORT")
             named["management_url"] = _url(bound)
-            measured = MeasuredRequests(limited(management), metrics, Door.MANAGEMENT)
+            measured = MeasuredRequests(RequestIds(limited(management)), metrics, Door.MANAGEMENT)
             private = _answering(measured, bound, http, metrics, lifespan="off")
             tasks.append(await ports.enter_async_context(private))
         get_logger().info("listening", **named)
