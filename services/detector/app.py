@@ -22,6 +22,7 @@ from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.model.manifest import read_manifest
 from services.detector.results.application import results_application
+from services.detector.results.dependencies import results_pool
 from services.detector.settings import DetectorSettings
 from services.detector.storage import lost_log, published_before
 from services.detector.storage.kept_rows import retention_rules
@@ -39,7 +40,6 @@ from services.runtime.http.server import Background
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.connect import pool
 from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.postgres.retention import Retention
 from services.runtime.process.clock import Clock
@@ -173,7 +173,7 @@ def build(
     )
     in_turn = TakeUpInTurn(consumer, tools, many_wait, count=count, health=health, clock=clock)
     results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
-    results = pool(results_database, "results", read_only=True)
+    results = results_pool(results_database)
     PoolMetrics(metrics.registry, results)
     keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
     app = results_application(results, keys, tools.erasures)

@@ -111,9 +111,11 @@ async def run() -> None:
     app = build_app(components.page_context(consumer.transact), credentials, own.channels, health)
     management = management_application(app, health, metrics, openapi)
     await components.pool.open(wait=False)
+    await components.requests.open(wait=False)
     try:
         await serve(app, HttpSettings(), metrics, management=management, beside=[components.worker, consumer])
     finally:
+        await components.requests.close()
         await components.pool.close()
 
 

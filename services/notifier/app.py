@@ -65,9 +65,9 @@ def build_app(
     app.include_router(share_router(context))
     app.add_middleware(SecurityHeaders)
 
-    def unavailable(request: Request) -> Response:
+    def unavailable(request: Request, error: Exception) -> Response:
         if is_for_programs(request):
-            return unavailable_problem(request)
+            return unavailable_problem(request, error)
         wording = context.pages.wording(request)
         return context.pages.render_message(wording, "error.busy_title", "error.busy", status=503)
 

@@ -167,6 +167,13 @@ _BOUND_LINK = (
 )
 
 
+async def practice_of_link(conn: Connection, link_id: UUID) -> str | None:
+    """Return the practice whose therapist a link was mailed to; None when it does not exist."""
+    rows = await conn.execute("SELECT practice_id FROM notifier.sign_in_link WHERE link_id = %s", (link_id,))
+    row = await rows.fetchone()
+    return None if row is None else row[0]
+
+
 async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLink | None:
     """Return a link in its current state; None when it does not exist, or went to an earlier address."""
     row = await (

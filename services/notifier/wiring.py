@@ -39,6 +39,7 @@ from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import conninfo, pool
 from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.postgres.retention import Retention
+from services.runtime.postgres.tenant_guard import tenant_pool
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
@@ -63,6 +64,9 @@ class NotifierComponents:
     """What runs: the pipeline in the consume loop, the worker beside it, and what the pages use."""
 
     pool: AsyncConnectionPool[Connection]
+    """The deliveries', which see all practices' rows."""
+    requests: AsyncConnectionPool[Connection]
+    """The pages' and the API's, which see one practice's rows at a time."""
     pipeline: Pipeline
     worker: DeliveryWorker
     links: LinkSigner
@@ -80,7 +84,7 @@ class NotifierComponents:
     def page_context(self, transact: Transact) -> PageContext:
         """Return what the pages use; `transact` stores answers."""
         return PageContext(
-            pool=self.pool,
+            pool=self.requests,
             pages=self.pages,
             links=self.links,
             settings=self.settings.web,
@@ -124,7 +128,9 @@ def build_components(
         for practice, one in read_providers(settings.web.openid_file).items()
     }
     wordings = Wordings.load()
-    connections = pool(database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS}), "notifier-pages")
+    of_requests = database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS})
+    connections = pool(of_requests, "notifier-deliveries")
+    requests = tenant_pool(of_requests, "notifier-pages", "notifier")
     back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
     queue = DeliveryQueue(back_off)
     channels = build_channels(settings.channels, wordings)
@@ -148,10 +154,11 @@ def build_components(
         conninfo(database, "notifier-jobs"),
         max_size=settings.worker.worker_concurrency + 2 * len(QUEUES_OF_WORKERS),
     )
-    PoolMetrics(metrics.registry, connections, jobs)
+    PoolMetrics(metrics.registry, connections, requests, jobs)
     feeds = FeedWatch(connections, channels[Channel.EMAIL])
     return NotifierComponents(
         pool=connections,
+        requests=requests,
         pipeline=Pipeline(
             queue.defer, own_metrics, metrics.stage_seconds, clock, Erasures("notifier", erasure_secret)
         ),

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Creates PostgreSQL's roles when its data folder is new: the operator owns and migrates the tables; each service
-# reads and writes its own schema only. The secrets volume provides verifiers, not passwords.
+# reads and writes its own schema only, and serves requests in a role that sees one practice's rows at a time. The
+# secrets volume provides verifiers, not passwords.
 set -eu
 psql --host=/var/run/postgresql --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
   --quiet --set=ON_ERROR_STOP=1 \
@@ -10,6 +11,12 @@ psql --host=/var/run/postgresql --username="$POSTGRES_USER" --dbname="$POSTGRES_
 CREATE ROLE operator LOGIN PASSWORD :'operator';
 CREATE ROLE detector LOGIN PASSWORD :'detector';
 CREATE ROLE notifier LOGIN PASSWORD :'notifier';
+
+-- Without their rights by itself (INHERIT FALSE): only a session that takes the role is bound by its policies.
+CREATE ROLE detector_tenant NOLOGIN;
+CREATE ROLE notifier_tenant NOLOGIN;
+GRANT detector_tenant TO detector WITH INHERIT FALSE, SET TRUE;
+GRANT notifier_tenant TO notifier WITH INHERIT FALSE, SET TRUE;
 
 REVOKE ALL ON DATABASE rapport FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;

@@ -14,6 +14,7 @@ from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import Problem
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.postgres.tenant_guard import connection_for
 
 _COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
 closed_at, kept_back"""
@@ -89,7 +90,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     ) -> EpisodePage:
         """Return episodes that changed after the cursor. An episode that changes again appears again."""
         start = paging.decode_cursor(after)
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()
@@ -100,7 +101,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     @router.get("/episodes/{episode_id}")
     async def episode(practice: Tenant, key_id: KeyId, episode_id: UUID) -> EpisodeDetail:
         """Return one episode with all its changes."""
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             row = await (await conn.execute(_ONE, (practice, episode_id))).fetchone()
             if row is None:
                 raise Problem(404, "Not found")

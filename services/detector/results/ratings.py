@@ -19,6 +19,7 @@ from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.tenant_guard import connection_for
 
 _RATING = """
 SELECT d.dyad_id, r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id,
@@ -110,7 +111,7 @@ def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) 
     ) -> RatingStatus:
         """Return the state of one rating. `pending` means that it was not read yet, or never sent."""
         parameters = (practice, rating_id)
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             row = await (await conn.execute(_RATING, parameters)).fetchone()
             duplicates = await (await conn.execute(_DUPLICATES, parameters)).fetchall()
             rejections = await (await conn.execute(_REJECTIONS, parameters)).fetchall()

@@ -10,6 +10,7 @@ from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.postgres.tenant_guard import connection_for
 
 _PAGE = f"""
 SELECT r.xid::text, r.seq, subject_id, reason, detail, recorded_at, replayed_at
@@ -49,7 +50,7 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     ) -> RejectionPage:
         """Return rejections after the cursor."""
         start = paging.decode_cursor(after)
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
             ).fetchall()

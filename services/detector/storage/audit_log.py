@@ -9,6 +9,7 @@ from uuid import UUID
 
 from services.runtime.outbox.erasures import pass_gate
 from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.tenant_guard import act_for
 from services.runtime.process.cli_plugin import AuditEntry, OperatorAct, operator
 
 
@@ -56,6 +57,7 @@ async def log_read(
         return
     await conn.commit()
     await conn.execute("SET TRANSACTION READ WRITE")
+    await act_for(conn, practice)
     await pass_gate(conn)
     await conn.execute(
         _READ,

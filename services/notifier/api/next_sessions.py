@@ -13,6 +13,7 @@ from services.notifier.directory.store import Connection, put_next_session
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import WITH_BODY, Tenant, tenant_router
+from services.runtime.postgres.tenant_guard import connection_for
 from services.runtime.postgres.therapist_names import current_name
 from services.runtime.process.clock import Clock
 
@@ -58,7 +59,7 @@ def next_session_router(
         if statement.at is not None and statement.at > now + NEXT_AHEAD:
             error = FieldError("at", "is too far in the future", "at most 2 years from now")
             raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=[error])
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             therapist = await current_name(conn, "notifier", practice, statement.therapist_id)
             await lock_therapists(conn, [(practice, therapist)])
             await put_next_session(conn, (practice, therapist, client_id), statement.at, received_at=now)

@@ -18,6 +18,7 @@ from services.notifier.inbox.audit_log import log_decisions_read
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.postgres.tenant_guard import act_for, connection_for
 from services.runtime.process.clock import Clock
 
 SCOPE = "results:read"
@@ -77,7 +78,7 @@ def notification_router(
     ) -> NotificationPage:
         """List the decisions in the order in which they were made; no page skips one that commits later."""
         start = paging.decode_cursor(after)
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             rows = await conn.execute(
                 f"""
                 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,
@@ -101,6 +102,7 @@ def notification_router(
         """Count the decisions: each change is sent or held back, and each message is in exactly one state."""
         async with pool.connection() as conn, conn.transaction():
             await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            await act_for(conn, practice)
             decided = await conn.execute(
                 "SELECT channel, reason, count(*) FROM notifier.decision WHERE practice_id = %s"
                 " GROUP BY 1, 2",

@@ -22,6 +22,7 @@ from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import WITH_BODY, KeyId, Tenant, tenant_router
+from services.runtime.postgres.tenant_guard import connection_for
 from services.runtime.postgres.therapist_names import current_name
 from services.runtime.process.clock import Clock
 
@@ -92,7 +93,7 @@ def therapist_router(
         if errors:
             raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=errors)
         stored = to_therapist(practice, therapist_id, entry)
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             is_new = await put_therapist(conn, stored, clock.now(), actor=f"key {key_id}")
             current = await current_name(conn, "notifier", practice, therapist_id)
         response.status_code = 201 if is_new else 200
@@ -102,7 +103,7 @@ def therapist_router(
     @router.get("/{therapist_id}")
     async def get(therapist_id: TherapistReference, practice: Tenant) -> StoredTherapist:
         """Return how a therapist is reached."""
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             current = await current_name(conn, "notifier", practice, therapist_id)
             found = await find_therapist(conn, practice, current)
         if found is None:
@@ -115,7 +116,7 @@ def therapist_router(
 
         Items stay with the practice. A therapist who is stored again finds the own items again.
         """
-        async with pool.connection() as conn:
+        async with connection_for(pool, practice) as conn:
             removed = await remove_therapist(conn, practice, therapist_id, clock.now(), actor=f"key {key_id}")
         if not removed:
             raise Problem(404, "Not found")

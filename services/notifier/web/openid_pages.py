@@ -15,6 +15,7 @@ from services.notifier.openid.provider import NotSignedInError, OpenIdProvider, 
 from services.notifier.sign_in import start_session
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import parse_uuid
+from services.runtime.postgres.tenant_guard import connection_for
 from services.runtime.process.log import get_logger
 
 COOKIE = "rapport_openid"
@@ -114,7 +115,7 @@ async def _sign_in(
     if isinstance(claimed, Mismatch):
         return _refuse(context, request, practice, claimed.value)
     now, limits = context.clock.now(), context.session_limits
-    async with context.pool.connection() as conn:
+    async with connection_for(context.pool, practice) as conn:
         therapist = await find_match(conn, practice, settings, claimed)
         if therapist is None:
             return _refuse(context, request, practice, Mismatch.UNKNOWN.value, claimed=claimed)

@@ -25,6 +25,7 @@ from services.notifier.settings import WebSettings
 from services.notifier.sign_in import LinkSigner, SessionLimits, SignInSession, find_session
 from services.notifier.web.security import COOKIE, parse_uuid
 from services.notifier.wording import Wordings
+from services.runtime.postgres.tenant_guard import act_for
 from services.runtime.process.clock import Clock
 
 
@@ -134,11 +135,15 @@ class PageContext:
         )
 
     async def signed_in(self, request: Request, conn: Connection) -> tuple[SignInSession, Therapist] | None:
-        """Return who is signed in; None for nobody, or for a therapist who has since left the directory."""
+        """Return who is signed in; None for nobody, or for a therapist who has since left the directory.
+
+        From here to its end, the open transaction of `conn` sees the rows of the therapist's practice.
+        """
         cookie = request.cookies.get(COOKIE)
         session = await find_session(conn, cookie, self.links, self.clock.now(), self.session_limits)
         if session is None:
             return None
+        await act_for(conn, session.practice_id)
         therapist = await find_therapist(conn, session.practice_id, session.therapist_id)
         return None if therapist is None else (session, therapist)
 

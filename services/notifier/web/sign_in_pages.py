@@ -15,12 +15,14 @@ from services.notifier.sign_in import (
     SignInLink,
     end_session,
     find_link,
+    practice_of_link,
     start_session,
     use_link,
 )
 from services.notifier.web.openid_pages import OfferedProvider, sign_in_path
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import COOKIE, LongFormText, is_cross_site, is_valid_form, parse_uuid
+from services.runtime.postgres.tenant_guard import act_for
 
 
 def sign_in_router(context: PageContext) -> APIRouter:
@@ -99,7 +101,11 @@ def sign_in_router(context: PageContext) -> APIRouter:
 
 async def _link(context: PageContext, conn: Connection, token: str) -> SignInLink | None:
     link_id: UUID | None = context.links.read(token) if token else None
-    return None if link_id is None else await find_link(conn, link_id, context.clock.now())
+    practice = None if link_id is None else await practice_of_link(conn, link_id)
+    if link_id is None or practice is None:
+        return None
+    await act_for(conn, practice)
+    return await find_link(conn, link_id, context.clock.now())
 
 
 def _sign_in_page(

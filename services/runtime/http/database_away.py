@@ -1,10 +1,11 @@
-"""Answers requests with 503 and `Retry-After` while the database cannot be reached."""
+"""Answers requests with 503 and `Retry-After` while the database is away or takes too long."""
 
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from psycopg import OperationalError
+from psycopg.errors import QueryCanceled
 from psycopg_pool import PoolTimeout
 
 from services.runtime.http.problem import Problem
@@ -12,18 +13,24 @@ from services.runtime.http.problem import Problem
 _RETRY_AFTER_S = 5
 
 
-def unavailable_problem(_request: Request) -> Response:
+def unavailable_problem(_request: Request, error: Exception) -> Response:
     """Return the problem that an API client gets."""
+    if isinstance(error, QueryCanceled):
+        detail = "The database did not answer in time: send again in a moment, or ask for less at a time."
+        return Problem(503, "Took too long", detail).response()
     return Problem(503, "Not available now", "Send again in a moment.").response()
 
 
 def respond_while_database_away(
-    app: FastAPI, response_for: Callable[[Request], Response] = unavailable_problem
+    app: FastAPI, response_for: Callable[[Request, Exception], Response] = unavailable_problem
 ) -> None:
-    """Make `app` respond with `response_for` when a request fails because the database is away."""
+    """Make `app` respond with `response_for` when a request fails because of the database.
 
-    async def database_away(request: Request, _error: Exception) -> Response:
-        response = response_for(request)
+    A statement that PostgreSQL ended after its time is an `OperationalError`, too.
+    """
+
+    async def database_away(request: Request, error: Exception) -> Response:
+        response = response_for(request, error)
         response.headers["Retry-After"] = str(_RETRY_AFTER_S)
         return response
 

@@ -2,12 +2,14 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import cache
 from urllib.parse import urlsplit
 
 from psycopg import AsyncConnection, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
@@ -37,10 +39,18 @@ SESSION: Mapping[str, str] = {
     "synchronous_commit": "on",
     "timezone": "UTC",
 }
+NO_MORE: Mapping[str, str] = {}
+"""No settings beside those of every connection."""
 
 
-def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> str:
+def conninfo(
+    settings: DatabaseSettings,
+    application_name: str = "rapport",
+    session: Mapping[str, str] = NO_MORE,
+) -> str:
     """Return the libpq connection string with password and session settings: a secret, never to be logged.
+
+    `session` adds settings to those of every connection.
 
     Raises:
         Halt: `DATABASE_URL` is no address of PostgreSQL, the file of the password cannot be used, or nothing
@@ -55,11 +65,11 @@ def conninfo(settings: DatabaseSettings, application_name: str = "rapport") -> s
         # The error quotes the address, and with it the password.
         raise Halt("DATABASE_URL is not an address like postgresql://user@host/database") from None
     _check_encryption(given, settings)
-    session = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
     extra: dict[str, str | int] = {
         "application_name": application_name,
         "connect_timeout": settings.connect_timeout_s,
-        "options": f"{given.get('options') or ''} {session}".strip(),
+        "options": f"{given.get('options') or ''} {options}".strip(),
         # A server that vanished without closing the connection is noticed within seconds, not hours.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
@@ -134,16 +144,36 @@ async def connect(
     return connection
 
 
+class CountingPool(AsyncConnectionPool[Connection]):
+    """A pool that counts the statements that PostgreSQL ended because their time was over."""
+
+    statements_ended = 0
+
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109 - as psycopg
+        """Borrow a connection for a transaction, as the pool of psycopg lends it."""
+        try:
+            async with super().connection(timeout) as conn:
+                yield conn
+        except QueryCanceled:
+            self.statements_ended += 1
+            raise
+
+
 def pool(
-    settings: DatabaseSettings, application_name: str, *, read_only: bool = False
-) -> AsyncConnectionPool[Connection]:
+    settings: DatabaseSettings,
+    application_name: str,
+    *,
+    read_only: bool = False,
+    session: Mapping[str, str] = NO_MORE,
+) -> CountingPool:
     """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
 
     async def configure(connection: Connection) -> None:
         await connection.set_read_only(read_only)
 
-    return AsyncConnectionPool(
-        conninfo(settings, application_name),
+    return CountingPool(
+        conninfo(settings, application_name, session),
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,
         open=False,

@@ -40,6 +40,11 @@ class PoolMetrics:
             "Seconds that callers have waited for a connection of a pool.",
             labels=("pool",),
         )
+        ended = CounterMetricFamily(
+            "rapport_database_pool_statements_ended",
+            "Statements that PostgreSQL ended because they took too long; their requests got 503.",
+            labels=("pool",),
+        )
         for pool in self._pools:
             stats = pool.get_stats()
             free = stats.get("pool_available", 0)
@@ -47,4 +52,5 @@ class PoolMetrics:
             connections.add_metric((pool.name, "used"), stats.get("pool_size", 0) - free)
             waiting.add_metric((pool.name,), stats.get("requests_waiting", 0))
             waited.add_metric((pool.name,), stats.get("requests_wait_ms", 0) / 1000)
-        yield from (connections, waiting, waited)
+            ended.add_metric((pool.name,), getattr(pool, "statements_ended", 0))
+        yield from (connections, waiting, waited, ended)

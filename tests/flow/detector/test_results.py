@@ -11,9 +11,9 @@ import pytest
 from pydantic import SecretStr
 
 from services.detector.results.application import results_application
+from services.detector.results.dependencies import results_pool
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.outbox.erasures import Erasures
-from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body, detector_driver
@@ -28,7 +28,7 @@ LOW = (2.5, 2.5, 2.5)
 async def results_client(url: str, folder: Path, practice: str) -> AsyncIterator[httpx.AsyncClient]:
     keys = folder / "credentials.json"
     key = add_key(keys, grants=[practice], scopes=["results:read"])
-    results = pool(DatabaseSettings(url=SecretStr(url)), "results", read_only=True)
+    results = results_pool(DatabaseSettings(url=SecretStr(url)))
     app = results_application(results, CredentialStore(keys, SystemClock()), Erasures("detector"))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
@@ -216,7 +216,7 @@ async def test_nothing_is_shown_without_a_valid_key(north: httpx.AsyncClient, pa
 async def test_the_connections_of_the_results_api_cannot_write(
     detector: DetectorDriver, database_url: str
 ) -> None:
-    results = pool(DatabaseSettings(url=SecretStr(database_url)), "results", read_only=True)
+    results = results_pool(DatabaseSettings(url=SecretStr(database_url)))
     await results.open()
     try:
         async with results.connection() as conn:

@@ -6,9 +6,9 @@ from pydantic import SecretStr
 
 from services.detector.openapi import openapi
 from services.detector.results.application import results_application
+from services.detector.results.dependencies import results_pool
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.outbox.erasures import Erasures
-from services.runtime.postgres.connect import pool
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector.batch_driver import DetectorDriver, body
 from tests.support.openapi_conformance import answers_of, served
@@ -21,7 +21,7 @@ async def test_what_every_route_answers_is_in_the_document(
 ) -> None:
     await detector.rate(*[body(week, (4.5, 4.5, 4.5)) for week in range(3)], body(3, (2.5, 2.5, 2.5)))
     keys = tmp_path / "keys.json"
-    results = pool(DatabaseSettings(url=SecretStr(database_url)), "results", read_only=True)
+    results = results_pool(DatabaseSettings(url=SecretStr(database_url)))
     async with served(results_application(results, CredentialStore(keys), Erasures("detector"))) as url:
         answered = await answers_of(openapi(), url, keys, ["results:read"])
 

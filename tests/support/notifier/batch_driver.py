@@ -256,10 +256,12 @@ async def running_notifier(
     notifier.management = management_application(notifier.app, health, metrics)
     jobs = components.worker.jobs
     await components.pool.open()
+    await components.requests.open()
     await jobs.open()
     await components.queue.app.open_async(jobs)
     try:
         yield notifier
     finally:
         await jobs.close()
+        await components.requests.close()
         await components.pool.close()

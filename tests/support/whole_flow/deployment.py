@@ -27,6 +27,7 @@ from services.detector.domain.practice import Models, PracticeRows
 from services.detector.jobs import daily_sweep
 from services.detector.jobs.daily_sweep import DailySweep
 from services.detector.results.application import results_application
+from services.detector.results.dependencies import results_pool
 from services.detector.settings import DetectorSettings
 from services.detector.stream import pipeline
 from services.detector.stream.batch import Tools
@@ -47,7 +48,6 @@ from services.runtime.outbox import relay
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres import connect as postgres_connect
 from services.runtime.postgres import reconnecting_connection
-from services.runtime.postgres.connect import pool
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.support.whole_flow.consumer_process import CrashPlan
@@ -163,7 +163,7 @@ async def deployment(url: str, folder: Path, models: tuple[Detector, ...]) -> As
     }
     sink = MailSink(clock, crash.reach)
     metrics = ConsumerMetrics("notifier", topics=[topic.name for topic in topics.ALL])
-    results = pool(database, "results", read_only=True)
+    results = results_pool(database)
     app = results_application(results, CredentialStore(credentials, clock), Erasures("detector"))
     with ExitStack() as patches:
         patches.enter_context(patch.object(email, "SMTP", sink.server))
@@ -180,7 +180,7 @@ async def deployment(url: str, folder: Path, models: tuple[Detector, ...]) -> As
         _reach_stages(made, patches)
         jobs = made.notifier.worker.jobs
         async with AsyncExitStack() as stack:
-            for opened in (results, made.notifier.pool, jobs):
+            for opened in (results, made.notifier.pool, made.notifier.requests, jobs):
                 await opened.open()
                 stack.push_async_callback(opened.close)
             await made.notifier.queue.app.open_async(jobs)

@@ -1,0 +1,122 @@
+"""Builds the SQL of the role that acts for one practice at a time, and of the policies that bind it."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+_ROLE = """
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
+        CREATE ROLE {role} NOLOGIN;
+        -- A superuser may have any role. Another one may now take this one, but is not bound by its policies.
+        IF NOT pg_has_role(current_user, '{role}', 'SET') THEN
+            GRANT {role} TO current_user WITH INHERIT FALSE, SET TRUE;
+        END IF;
+    END IF;
+EXCEPTION
+    -- Roles belong to the whole server: somebody else's migration made it at this moment.
+    WHEN duplicate_object OR unique_violation THEN NULL;
+    WHEN insufficient_privilege THEN
+        RAISE EXCEPTION 'the role {role} is missing, and this role may not create it: run as a superuser'
+            ' CREATE ROLE {role} NOLOGIN; GRANT {role} TO {schema} WITH INHERIT FALSE, SET TRUE'
+            USING ERRCODE = 'insufficient_privilege';
+END $$;
+GRANT USAGE ON SCHEMA {schema} TO {role};
+"""
+
+# The permissive policy lets everybody else see what their rights allow; only the role is restricted. In a
+# session that names no practice, the setting is null or '', which no row has.
+_POLICIES = """
+DO $$
+DECLARE guarded regclass; tenant_column name;
+BEGIN
+    FOR guarded, tenant_column IN
+        SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = '{schema}'::regnamespace AND relkind = 'r'
+            AND attname IN ('practice_id', 'tenant') AND NOT attisdropped
+            AND relname <> ALL ('{{{unguarded}}}')
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', guarded);
+        EXECUTE format('CREATE POLICY all_practices ON %s USING (true)', guarded);
+        EXECUTE format('CREATE POLICY one_practice ON %s AS RESTRICTIVE TO {role}'
+            ' USING (%I = current_setting(''rapport.practice'', true))', guarded, tenant_column);
+    END LOOP;
+END $$;
+"""
+_THROUGH = """
+ALTER TABLE {schema}.{table} ENABLE ROW LEVEL SECURITY;
+CREATE POLICY all_practices ON {schema}.{table} USING (true);
+CREATE POLICY one_practice ON {schema}.{table} AS RESTRICTIVE TO {role}
+    USING (EXISTS (SELECT FROM {schema}.{owner} WHERE {owner}.{column} = {table}.{column}));
+"""
+_DROP = """
+DO $$
+DECLARE guarded regclass;
+BEGIN
+    FOR guarded IN SELECT polrelid::regclass FROM pg_policy JOIN pg_class ON pg_class.oid = polrelid
+        WHERE relnamespace = '{schema}'::regnamespace AND polname = 'one_practice'
+    LOOP
+        EXECUTE format('DROP POLICY one_practice ON %s', guarded);
+        EXECUTE format('DROP POLICY all_practices ON %s', guarded);
+        EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', guarded);
+    END LOOP;
+END $$;
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role};
+REVOKE ALL ON SCHEMA {schema} FROM {role};
+"""
+
+
+def tenant_role(schema: str) -> str:
+    """Return the name of the role that acts for one practice at a time in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return f"{_plain(schema)}_tenant"
+
+
+def guard_tenants(
+    schema: str,
+    rights: Mapping[str, Sequence[str]],
+    *,
+    unguarded: Sequence[str] = (),
+    through: Mapping[str, tuple[str, str]] | None = None,
+) -> str:
+    """Return the SQL that creates the role with these rights, by table, and its policies.
+
+    Every table with a column `practice_id` or `tenant` gets them, except the `unguarded` ones. Rows of a
+    table in `through` belong to the practice of the row with the same value in this column of another table.
+
+    Raises:
+        ValueError: a name would need quoting.
+    """
+    role = tenant_role(schema)
+    grants = [
+        f"GRANT {', '.join(allowed)} ON {schema}.{_plain(table)} TO {role};\n"
+        for table, allowed in rights.items()
+    ]
+    policies = _POLICIES.format(schema=schema, role=role, unguarded=",".join(map(_plain, unguarded)))
+    further = []
+    for table, (owner, column) in (through or {}).items():
+        names = {"table": _plain(table), "owner": _plain(owner), "column": _plain(column)}
+        further.append(_THROUGH.format(schema=schema, role=role, **names))
+    return "".join([_ROLE.format(schema=schema, role=role), *grants, policies, *further])
+
+
+def unguard_tenants(schema: str) -> str:
+    """Return the SQL that takes the policies and the role's rights back; the role itself stays.
+
+    Other databases of the server may use the role, too.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _DROP.format(schema=_plain(schema), role=tenant_role(schema))
+
+
+def _plain(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a plain name")
+    return name
