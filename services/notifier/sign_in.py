@@ -17,6 +17,7 @@ from itsdangerous import BadSignature, URLSafeSerializer
 from services.notifier.directory.store import Connection
 from services.notifier.domain.delivery import Delivery
 from services.runtime.outbox.erasures import pass_gate
+from services.runtime.postgres.tenant_guard import act_for_holder
 from services.runtime.process.errors import Halt
 
 SHORTEST_SECRET_BYTES = 32
@@ -167,13 +168,6 @@ _BOUND_LINK = (
 )
 
 
-async def practice_of_link(conn: Connection, link_id: UUID) -> str | None:
-    """Return the practice whose therapist a link was mailed to; None when it does not exist."""
-    rows = await conn.execute("SELECT practice_id FROM notifier.sign_in_link WHERE link_id = %s", (link_id,))
-    row = await rows.fetchone()
-    return None if row is None else row[0]
-
-
 async def find_link(conn: Connection, link_id: UUID, now: datetime) -> SignInLink | None:
     """Return a link in its current state; None when it does not exist, or went to an earlier address."""
     row = await (
@@ -210,7 +204,10 @@ async def use_link(conn: Connection, link_id: UUID, now: datetime) -> bool:
 async def start_session(
     conn: Connection, practice_id: str, therapist_id: str, now: datetime, limits: SessionLimits
 ) -> str:
-    """Start a session and return its cookie: 256 random bits, of which only the hash is stored."""
+    """Start a session and return its cookie: 256 random bits, of which only the hash is stored.
+
+    The practice's sessions that are over are deleted.
+    """
     cookie = secrets.token_urlsafe(32)
     await conn.execute(
         "DELETE FROM notifier.session WHERE session_hash IN (SELECT session_hash FROM notifier.session"
@@ -228,13 +225,15 @@ async def start_session(
 async def find_session(
     conn: Connection, cookie: str | None, links: LinkSigner, now: datetime, limits: SessionLimits
 ) -> SignInSession | None:
-    """Return the session of a cookie, and note that it was used.
+    """Return the session of a cookie, and note that it was used; bind the open transaction to its practice.
 
     None when there is none, when it has lasted too long, or when it was idle for too long.
     """
     if not cookie:
         return None
     hashed = _hash(cookie)
+    if not await act_for_holder(conn, "notifier.practice_of_session", hashed):
+        return None
     row = await (
         await conn.execute(
             "UPDATE notifier.session SET used_at = %s WHERE session_hash = %s AND expires_at > %s"

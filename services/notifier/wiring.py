@@ -36,7 +36,7 @@ from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.outbox.erasures import Erasures
-from services.runtime.postgres.connect import conninfo, pool
+from services.runtime.postgres.connect import conninfo, pool_for_all_practices
 from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.postgres.retention import Retention
 from services.runtime.postgres.tenant_guard import tenant_pool
@@ -129,7 +129,7 @@ def build_components(
     }
     wordings = Wordings.load()
     of_requests = database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS})
-    connections = pool(of_requests, "notifier-deliveries")
+    connections = pool_for_all_practices(of_requests, "notifier-deliveries")
     requests = tenant_pool(of_requests, "notifier-pages", "notifier")
     back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
     queue = DeliveryQueue(back_off)

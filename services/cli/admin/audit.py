@@ -6,7 +6,7 @@ from enum import StrEnum
 from services.cli import plugins
 from services.runtime.http.credentials import ApiKey
 from services.runtime.outbox.erasures import Erasures
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.cli_plugin import AuditEntry, OperatorAct
 from services.runtime.process.settings import DatabaseSettings
 
@@ -49,7 +49,7 @@ async def store_acts(database: DatabaseSettings, acts: Iterable[OperatorAct]) ->
     Raises:
         psycopg.Error: they could not be stored.
     """
-    async with await connect(database, "rapport-audit") as conn:
+    async with await connect_for_all_practices(database, "rapport-audit") as conn:
         await record_acts(conn, list(acts))
 
 
@@ -60,7 +60,7 @@ async def read_audit(database: DatabaseSettings, practice: str, client: str | No
     """
     found: list[AuditEntry] = []
     erasures: list[AuditEntry] = []
-    async with await connect(database, "rapport-audit") as conn:
+    async with await connect_for_all_practices(database, "rapport-audit") as conn:
         for plugin in plugins.installed():
             if plugin.audit is not None:
                 found += await plugin.audit(conn, practice, client)

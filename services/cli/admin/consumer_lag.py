@@ -14,7 +14,7 @@ from schemas.topics import SESSION_HISTORY_RATED
 from services.cli import plugins
 from services.cli.endpoints import Endpoints
 from services.runtime.kafka.client_options import client_options
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.cli_plugin import CheckResult, Connection, Verdict
 
 _LATE_AFTER = timedelta(minutes=5)
@@ -68,7 +68,7 @@ async def check_lag(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
 
 
 async def _read_applied(endpoints: Endpoints) -> dict[str, _Offsets]:
-    async with await connect(endpoints.database, "doctor") as conn:
+    async with await connect_for_all_practices(endpoints.database, "doctor") as conn:
         return {service: await _offsets(conn, service) for service in plugins.services_with_tables()}
 
 

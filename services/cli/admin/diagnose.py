@@ -64,12 +64,12 @@ async def _check_kafka(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
 
 
 async def _check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
-    from services.runtime.postgres.connect import HAS_TRANSACTION_TIMEOUT, connect, conninfo
+    from services.runtime.postgres.connect import HAS_TRANSACTION_TIMEOUT, connect_for_all_practices, conninfo
     from services.runtime.postgres.migrations import pending
 
     settings = endpoints.database
     try:
-        connection = await connect(settings, "doctor")
+        connection = await connect_for_all_practices(settings, "doctor")
     except psycopg.OperationalError as error:
         todo = "start it, or set DATABASE_URL (and DATABASE_PASSWORD_FILE, DATABASE_SSLMODE)"
         yield CheckResult("PostgreSQL", Verdict.BAD, f"does not answer ({type(error).__name__})", todo)

@@ -16,7 +16,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 from services.cli import plugins
 from services.runtime.outbox.erasures import Erasure, Erasures, StoredErasure, close_gate
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.cli_plugin import ErasedRows, ErasureScope
 from services.runtime.process.settings import DatabaseSettings
 
@@ -37,14 +37,14 @@ async def erase(
         Halt: the secret is another one than that of earlier erasures.
         psycopg.Error: PostgreSQL failed, or the role does not own the tables of a practice.
     """
-    async with await connect(database, "rapport-erase") as conn:
+    async with await connect_for_all_practices(database, "rapport-erase") as conn:
         await conn.set_autocommit(True)
         return await _Eraser(conn, secret, scope, requested_by, keep=keep).run()
 
 
 async def list_erasures(database: DatabaseSettings, tenant: str | None) -> list[tuple[str, StoredErasure]]:
     """Return the erasures of a tenant, or of all, each with the service whose tables it was about."""
-    async with await connect(database, "rapport-erase") as conn:
+    async with await connect_for_all_practices(database, "rapport-erase") as conn:
         return [
             (name, one)
             for name in plugins.services_with_tables()

@@ -9,7 +9,7 @@ import msgspec
 from psycopg.rows import dict_row
 
 from services.cli import plugins
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.settings import DatabaseSettings
 
 _NOT_ABOUT_CLIENTS = frozenset({"address"})
@@ -26,7 +26,7 @@ async def export_client(
     """
     values = {"practice": practice, "client": client}
     found = {}
-    async with await connect(database, "rapport-export") as conn:
+    async with await connect_for_all_practices(database, "rapport-export") as conn:
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for plugin in plugins.installed():
             for table, condition in plugin.client_rows.items():

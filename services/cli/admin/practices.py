@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from services.cli import plugins
 from services.cli.admin.audit import OperatorAction, record_acts
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.cli_plugin import OperatorAct, Plugin, Tenant
 from services.runtime.process.settings import DatabaseSettings
 
@@ -45,7 +45,7 @@ async def store_practice(
         ValueError: the value of an option is invalid.
     """
     tenant_added_at = added_at or datetime.now(UTC)
-    connection = await connect(database, "rapport-practices")
+    connection = await connect_for_all_practices(database, "rapport-practices")
     async with connection, connection.transaction():
         for plugin in plugins.installed():
             if plugin.put_tenant is not None:

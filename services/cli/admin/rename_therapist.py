@@ -1,7 +1,7 @@
 """Renames a therapist in the tables of every service, in one transaction."""
 
 from services.cli import plugins
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.settings import DatabaseSettings
 
 
@@ -13,7 +13,7 @@ async def rename_therapist(settings: DatabaseSettings, practice: str, old: str, 
         psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected: the tables are in use for now.
     """
     changed: dict[str, int] = {}
-    async with await connect(settings, "rapport-therapists") as conn:
+    async with await connect_for_all_practices(settings, "rapport-therapists") as conn:
         for plugin in plugins.installed():
             if plugin.rename_therapist is not None:
                 changed |= await plugin.rename_therapist(conn, practice, old, new)

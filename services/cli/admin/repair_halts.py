@@ -20,7 +20,7 @@ from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.halts import HaltedPartition, HaltReason, HaltStore
 from services.runtime.outbox.outbox_table import Outbox
 from services.runtime.outbox.positions import Fingerprint, PositionStore
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.cli_plugin import KnownRecord, LogEnd, Plugin, StoredEvent
 
 
@@ -45,7 +45,7 @@ class Repair:
 
 async def list_halts(endpoints: Endpoints) -> list[ServiceHalt]:
     """Return the halted partitions of every service."""
-    async with await connect(endpoints.database, "rapport-halts") as conn:
+    async with await connect_for_all_practices(endpoints.database, "rapport-halts") as conn:
         return [
             ServiceHalt(service, halt)
             for service in plugins.services_with_tables()
@@ -62,7 +62,7 @@ async def repair_all(endpoints: Endpoints) -> tuple[list[Repair], list[StoredEve
         aiokafka.errors.KafkaError, psycopg.Error: Kafka or PostgreSQL failed.
     """
     repairs, log_lost = [], False
-    async with await connect(endpoints.database, "rapport-halts") as conn:
+    async with await connect_for_all_practices(endpoints.database, "rapport-halts") as conn:
         await conn.set_autocommit(True)
         for plugin in plugins.installed():
             if not plugin.has_tables:

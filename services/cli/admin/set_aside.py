@@ -12,7 +12,7 @@ from services.cli.admin.log_reader import open_log
 from services.cli.endpoints import Endpoints
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.halts import HaltedPartition, HaltReason, HaltStore
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.cli_plugin import Plugin
 
 
@@ -40,7 +40,7 @@ class PeekedRecord:
 
 async def peek(endpoints: Endpoints, places: Places) -> AsyncIterator[PeekedRecord]:
     """Yield the records at these places, as far as the log holds them; nothing is changed."""
-    async with await connect(endpoints.database, "rapport-rejected") as conn:
+    async with await connect_for_all_practices(endpoints.database, "rapport-rejected") as conn:
         readers = [one for one in plugins.installed() if one.has_tables and await _reads(conn, one, places)]
     async with open_log(endpoints.kafka, places.topic, places.partition) as log:
         async for record in log.records(places.first, places.last):
@@ -68,7 +68,7 @@ async def set_aside(endpoints: Endpoints, places: Places) -> Sequence[str]:
             " expected offsets up to there, the first of them first."
         )
     services = []
-    async with await connect(endpoints.database, "rapport-rejected") as conn:
+    async with await connect_for_all_practices(endpoints.database, "rapport-rejected") as conn:
         for name in plugins.services_with_tables():
             for halt in await _halts(conn, name, places):
                 await HaltStore(name).let_set_aside(conn, halt, range(places.first, places.last + 1))

@@ -87,9 +87,9 @@ async def _write_ratings(database: "DatabaseSettings", practice: str, file: IO[b
 
 async def _ratings(database: "DatabaseSettings", practice: str) -> AsyncIterator[bytes]:
     from services.cli import plugins
-    from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.connect import connect_for_all_practices
 
-    async with await connect(database, "rapport-export") as conn:
+    async with await connect_for_all_practices(database, "rapport-export") as conn:
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for plugin in plugins.installed():
             if plugin.ratings_as_sent is not None:

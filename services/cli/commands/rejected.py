@@ -227,14 +227,13 @@ def _in_each(
     from services.cli import plugins
     from services.cli.endpoints import find_endpoints
     from services.runtime.outbox.rejected_records import RejectedRecords
-    from services.runtime.postgres.connect import connect
 
     names: Sequence[str] = plugins.services_with_tables()
     if service is not None and service not in names:
         raise typer.BadParameter(f"expected {' or '.join(names)}", param_hint="--service")
 
     async def run() -> dict[str, Found]:
-        connection = await connect(find_endpoints().database, "rapport-rejected")
+        connection = await connect_for_all_practices(find_endpoints().database, "rapport-rejected")
         found = {}
         async with connection:
             for name in names if service is None else [service]:

@@ -39,10 +39,10 @@ async def trace(practice: str, session: str) -> list[TraceLine]:
     """Return what every service knows about the session, by time; lines without a time come last."""
     from services.cli import plugins
     from services.cli.endpoints import find_endpoints
-    from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.connect import connect_for_all_practices
 
     lines: list[TraceLine] = []
-    connection = await connect(find_endpoints().database, "rapport-why")
+    connection = await connect_for_all_practices(find_endpoints().database, "rapport-why")
     async with connection:
         for plugin in plugins.installed():
             if plugin.trace is not None:

@@ -28,8 +28,7 @@ def write_export(
 
 
 async def _run(work: Callable[["Connection"], Awaitable[Result]]) -> Result:
-    from services.runtime.postgres.connect import connect
     from services.runtime.process.settings import DatabaseSettings
 
-    async with await connect(DatabaseSettings(), "rapport-cli") as conn:
+    async with await connect_for_all_practices(DatabaseSettings(), "rapport-cli") as conn:
         return await work(conn)

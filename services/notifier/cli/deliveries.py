@@ -71,10 +71,10 @@ def _moment(text: str) -> datetime:
 
 async def _retry(which: "FailedFilter", *, keep: bool) -> dict[tuple[str, str], int]:
     from services.notifier.deliveries.failed import count_failed, retry_failed
-    from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.connect import connect_for_all_practices
     from services.runtime.process.settings import DatabaseSettings
 
-    async with await connect(DatabaseSettings(), "rapport-deliveries") as conn:
+    async with await connect_for_all_practices(DatabaseSettings(), "rapport-deliveries") as conn:
         counts = await count_failed(conn, which)
         if keep:
             counts = await retry_failed(conn, which, datetime.now(UTC))

@@ -84,7 +84,7 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
 
     from services.notifier.directory.store import find_practices
     from services.notifier.directory_changes import put_therapist, remove_others
-    from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.connect import connect_for_all_practices
     from services.runtime.postgres.therapist_names import current_name
     from services.runtime.process.settings import DatabaseSettings
 
@@ -94,7 +94,7 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
         typer.secho("No database is set: set DATABASE_URL.", err=True, fg="red")
         return 2
     new, removed, now = 0, 0, datetime.now(UTC)
-    async with await connect(settings, "rapport-therapists") as conn:
+    async with await connect_for_all_practices(settings, "rapport-therapists") as conn:
         if practice not in await find_practices(conn, [practice]):
             typer.secho(
                 f"There is no practice {practice}: add it with `rapport practices add {practice}`.",

@@ -12,6 +12,7 @@ from services.notifier.inbox.audit_log import AuditAction, write_audit_row
 from services.notifier.sign_in import SignInSession
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.tenant_guard import bound_to
 
 Transact = Callable[[Callable[[Transaction], Awaitable[None]]], Awaitable[None]]
 """Runs a function in a transaction whose outbox is published, as `BatchConsumer.transact` does."""
@@ -47,10 +48,11 @@ async def record_response(transact: Transact, session: SignInSession, episode: U
 
     async def work(tx: Transaction) -> None:
         nonlocal stored
-        item = await _lock(tx, session, episode)
-        if (None if answer is Answer.UNDONE else answer.value) != item.answer:
-            await _store(tx, session, item, answer, None)
-            stored = True
+        async with bound_to(tx.conn, "notifier", session.practice_id):
+            item = await _lock(tx, session, episode)
+            if (None if answer is Answer.UNDONE else answer.value) != item.answer:
+                await _store(tx, session, item, answer, None)
+                stored = True
 
     await transact(work)
     return stored
@@ -71,10 +73,11 @@ async def record_topic(
 
     async def work(tx: Transaction) -> None:
         nonlocal stored
-        item = await _lock(tx, session, episode)
-        if item.answer is not None and (None if topic is None else topic.value) != item.topic:
-            await _store(tx, session, item, Answer(item.answer), topic)
-            stored = True
+        async with bound_to(tx.conn, "notifier", session.practice_id):
+            item = await _lock(tx, session, episode)
+            if item.answer is not None and (None if topic is None else topic.value) != item.topic:
+                await _store(tx, session, item, Answer(item.answer), topic)
+                stored = True
 
     await transact(work)
     return stored

@@ -7,6 +7,7 @@ from services.notifier.directory.store import Connection
 from services.notifier.inbox.items import LIVE_SHARE, Share, has_item
 from services.notifier.sign_in import SignInSession
 from services.runtime.outbox.erasures import pass_gate
+from services.runtime.postgres.tenant_guard import act_for_holder
 
 SHARE_LASTS = timedelta(days=3)
 """How long a link works: until the next supervision, and no longer."""
@@ -47,7 +48,12 @@ async def end_share(conn: Connection, session: SignInSession, episode: UUID, now
 
 
 async def find_share(conn: Connection, share_id: UUID, now: datetime) -> Share | None:
-    """Return the share of a link; None when it has ended or expired."""
+    """Return the share of a link, and bind the open transaction to its practice.
+
+    None when it has ended or expired.
+    """
+    if not await act_for_holder(conn, "notifier.practice_of_share", share_id):
+        return None
     row = await (
         await conn.execute(
             "SELECT share_id, practice_id, therapist_id, episode_id, with_reference, expires_at"

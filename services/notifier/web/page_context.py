@@ -25,7 +25,6 @@ from services.notifier.settings import WebSettings
 from services.notifier.sign_in import LinkSigner, SessionLimits, SignInSession, find_session
 from services.notifier.web.security import COOKIE, parse_uuid
 from services.notifier.wording import Wordings
-from services.runtime.postgres.tenant_guard import act_for
 from services.runtime.process.clock import Clock
 
 
@@ -143,7 +142,6 @@ class PageContext:
         session = await find_session(conn, cookie, self.links, self.clock.now(), self.session_limits)
         if session is None:
             return None
-        await act_for(conn, session.practice_id)
         therapist = await find_therapist(conn, session.practice_id, session.therapist_id)
         return None if therapist is None else (session, therapist)
 

@@ -13,7 +13,6 @@ from services.notifier.inbox.shares import end_share, find_share, share_item
 from services.notifier.web.item_view import ItemSurroundings, item_view
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import FormText, LongFormText, is_cross_site, is_valid_form, parse_uuid
-from services.runtime.postgres.tenant_guard import act_for
 
 
 def share_router(context: PageContext) -> APIRouter:
@@ -77,8 +76,6 @@ async def _shared_item(context: PageContext, request: Request, token: str) -> Re
     share_id, now = context.links.read_share(token), context.clock.now()
     async with context.pool.connection() as conn:
         share = await find_share(conn, share_id, now) if share_id else None
-        if share is not None:
-            await act_for(conn, share.practice_id)
         therapist = await find_therapist(conn, share.practice_id, share.therapist_id) if share else None
         item = (
             await find_item(conn, share.practice_id, share.therapist_id, share.episode_id) if share else None

@@ -15,14 +15,13 @@ from services.notifier.sign_in import (
     SignInLink,
     end_session,
     find_link,
-    practice_of_link,
     start_session,
     use_link,
 )
 from services.notifier.web.openid_pages import OfferedProvider, sign_in_path
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import COOKIE, LongFormText, is_cross_site, is_valid_form, parse_uuid
-from services.runtime.postgres.tenant_guard import act_for
+from services.runtime.postgres.tenant_guard import act_for_holder
 
 
 def sign_in_router(context: PageContext) -> APIRouter:
@@ -101,10 +100,8 @@ def sign_in_router(context: PageContext) -> APIRouter:
 
 async def _link(context: PageContext, conn: Connection, token: str) -> SignInLink | None:
     link_id: UUID | None = context.links.read(token) if token else None
-    practice = None if link_id is None else await practice_of_link(conn, link_id)
-    if link_id is None or practice is None:
+    if link_id is None or not await act_for_holder(conn, "notifier.practice_of_link", link_id):
         return None
-    await act_for(conn, practice)
     return await find_link(conn, link_id, context.clock.now())
 
 

@@ -18,7 +18,7 @@ from services.runtime.outbox.committer import Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.relay import Relay
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
@@ -183,7 +183,7 @@ class BatchConsumer:
         context = self._context
         try:
             limits = context.limits
-            connection = await connect(
+            connection = await connect_for_all_practices(
                 self._database,
                 self._service,
                 transaction_timeout_s=limits.scheduled_deadline_s + limits.frozen_margin_s,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from services.runtime.outbox.committer import Claim, Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.log import describe, get_logger
@@ -60,7 +60,7 @@ class Relay:
             ends = self._publisher.ends_to_note(self._owned().epochs)
             if not include_abandoned and not self._publisher.own_batches and not ends:
                 return
-            connection = await connect(self._database, "relay")
+            connection = await connect_for_all_practices(self._database, "relay")
             async with connection:
                 outbox = self._committer.outbox
                 published = self._publisher.take_published()

@@ -1,4 +1,8 @@
-"""Opens PostgreSQL connections with limits on waiting and idling."""
+"""Opens PostgreSQL connections with limits on waiting and idling.
+
+Those of `connect_for_all_practices` and `pool_for_all_practices` see every practice's rows, and say so where
+they are opened; requests of practices and therapists go through `tenant_guard`.
+"""
 
 import ipaddress
 import os
@@ -118,10 +122,10 @@ def _say_unencrypted(hosts: str, mode: str) -> None:
     get_logger().warning("database-not-encrypted", host=hosts, sslmode=mode)
 
 
-async def connect(
+async def connect_for_all_practices(
     settings: DatabaseSettings, application_name: str, *, transaction_timeout_s: float | None = None
 ) -> Connection:
-    """Return a connection that begins a transaction with its first statement.
+    """Return a connection that begins a transaction with its first statement and sees all practices' rows.
 
     After `transaction_timeout_s` the server ends a transaction, whatever its client does: one that is frozen
     in the middle of a pipeline counts neither as idle nor as waiting for a lock. A server before version 17
@@ -160,14 +164,22 @@ class CountingPool(AsyncConnectionPool[Connection]):
             raise
 
 
-def pool(
+def pool_for_all_practices(settings: DatabaseSettings, application_name: str) -> CountingPool:
+    """Return a pool, not open yet, whose connections see all practices' rows."""
+    return pool_with(settings, application_name, NO_MORE)
+
+
+def pool_with(
     settings: DatabaseSettings,
     application_name: str,
+    session: Mapping[str, str],
     *,
     read_only: bool = False,
-    session: Mapping[str, str] = NO_MORE,
 ) -> CountingPool:
-    """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away."""
+    """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away.
+
+    `session` adds settings to those of every connection.
+    """
 
     async def configure(connection: Connection) -> None:
         await connection.set_read_only(read_only)

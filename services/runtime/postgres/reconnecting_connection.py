@@ -5,12 +5,12 @@ import contextlib
 
 from psycopg.pq import TransactionStatus
 
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.settings import DatabaseSettings
 
 
 class ReconnectingConnection:
-    """A connection for one user at a time."""
+    """A connection for one user at a time, which sees all practices' rows."""
 
     def __init__(
         self, settings: DatabaseSettings, application_name: str, *, transaction_timeout_s: float | None = None
@@ -36,7 +36,7 @@ class ReconnectingConnection:
         ):
             await self.close()
         if self._conn is None:
-            self._conn = await connect(
+            self._conn = await connect_for_all_practices(
                 self._settings, self._name, transaction_timeout_s=self._transaction_timeout_s
             )
         return self._conn

@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from services.runtime.outbox.halts import HaltStore
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.settings import FuseSettings
 from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
@@ -100,7 +100,7 @@ async def test_records_that_fail_are_rejected_one_by_one_until_the_fuse_blows(sa
 
 async def set_aside(sample: Sample, first: int, last: int) -> None:
     """Do what `rapport rejected set-aside` does."""
-    async with await connect(sample.database, "operator") as conn:
+    async with await connect_for_all_practices(sample.database, "operator") as conn:
         (halt,) = await HALTS.read(conn)
         await HALTS.let_set_aside(conn, halt, range(first, last + 1))
 

@@ -14,7 +14,7 @@ import pytest
 
 from deploy.kafka.run import KafkaNode
 from services.runtime.consumer.consumer_options import BatchLimits
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from tests.support.runtime.sample_service import Sample, until
 
 LONGEST_WAIT_S = 20.0
@@ -24,8 +24,8 @@ _WRITERS = "SELECT application_name FROM pg_stat_activity WHERE backend_xid IS N
 
 
 async def test_the_server_ends_a_transaction_whose_client_froze_inside_a_pipeline(sample: Sample) -> None:
-    frozen = await connect(sample.database, "frozen", transaction_timeout_s=1)
-    other = await connect(sample.database, "other")
+    frozen = await connect_for_all_practices(sample.database, "frozen", transaction_timeout_s=1)
+    other = await connect_for_all_practices(sample.database, "other")
     row = "INSERT INTO sample.cluster (cluster_id) VALUES ('locked')"
 
     async with asyncio.timeout(10):
@@ -44,7 +44,9 @@ async def test_the_server_ends_a_transaction_whose_client_froze_inside_a_pipelin
 async def test_the_consumers_connections_have_every_limit(sample: Sample) -> None:
     limits = BatchLimits()
     timeout_s = limits.transaction_deadline_s + limits.frozen_margin_s
-    async with await connect(sample.database, "limited", transaction_timeout_s=timeout_s) as conn:
+    async with await connect_for_all_practices(
+        sample.database, "limited", transaction_timeout_s=timeout_s
+    ) as conn:
         limit_names = ("transaction_timeout", "idle_in_transaction_session_timeout", "lock_timeout")
         names = (*limit_names, "synchronous_commit")
         shown = [await (await conn.execute(f"SHOW {name}".encode())).fetchone() for name in names]

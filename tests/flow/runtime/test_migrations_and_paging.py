@@ -8,7 +8,7 @@ import pytest
 
 from services.runtime.http import paging
 from services.runtime.postgres import migrations
-from services.runtime.postgres.connect import connect
+from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.postgres.migrations import migrate, pending
 from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt
@@ -129,7 +129,9 @@ def test_a_page_never_skips_a_row_that_was_numbered_before_and_committed_after(d
 
 
 async def test_the_server_ends_a_transaction_that_was_left_open(database_url: str) -> None:
-    conn = await connect(DatabaseSettings.model_validate({"url": database_url}), "left-open")
+    conn = await connect_for_all_practices(
+        DatabaseSettings.model_validate({"url": database_url}), "left-open"
+    )
     await conn.execute("SET idle_in_transaction_session_timeout = '50ms'")
     await conn.commit()
     await conn.execute("SELECT 1")
@@ -145,7 +147,9 @@ async def test_the_server_ends_a_transaction_that_was_left_open(database_url: st
 
 
 async def test_a_connection_has_the_limits_that_keep_others_from_waiting(database_url: str) -> None:
-    async with await connect(DatabaseSettings.model_validate({"url": database_url}), "test") as conn:
+    async with await connect_for_all_practices(
+        DatabaseSettings.model_validate({"url": database_url}), "test"
+    ) as conn:
         rows = await conn.execute(
             "SELECT current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'),"
             " current_setting('synchronous_commit'), current_setting('application_name')"

@@ -229,9 +229,9 @@ def _replace_clients(made: Deployment, patches: ExitStack) -> None:
         yield LogReaderDouble(made.log, (topic, partition))
 
     for where, name, double in (
-        (batch_consumer, "connect", made.kept.connect),
-        (reconnecting_connection, "connect", made.kept.connect),
-        (relay, "connect", made.kept.connect),
+        (batch_consumer, "connect_for_all_practices", made.kept.connect),
+        (reconnecting_connection, "connect_for_all_practices", made.kept.connect),
+        (relay, "connect_for_all_practices", made.kept.connect),
         (batch_consumer, "Producer", lambda *_: LogProducer(made.log)),
         (kafka_session, "Subscription", subscription),
         (repair_halts, "open_log", open_log),

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from psycopg.pq import TransactionStatus
 
-from services.runtime.postgres.connect import Connection, connect
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.settings import DatabaseSettings
 
 
@@ -24,7 +24,9 @@ class KeptConnections:
         idle = self._idle[name, transaction_timeout_s]
         if idle:
             return idle.pop()
-        connection = await connect(settings, name, transaction_timeout_s=transaction_timeout_s)
+        connection = await connect_for_all_practices(
+            settings, name, transaction_timeout_s=transaction_timeout_s
+        )
         end = connection.close
 
         async def give_back() -> None:
