@@ -9,8 +9,8 @@ context.configure(
     connection=config.attributes["connection"],
     version_table="migration",
     version_table_schema=schema,
-    # One transaction for all pending migrations: a failed one leaves nothing half done.
-    transaction_per_migration=False,
+    # A failed migration leaves nothing half done, and no lock is held until the next one is through.
+    transaction_per_migration=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -20,36 +20,53 @@ EXCEPTION
     WHEN duplicate_object OR unique_violation THEN NULL;
     WHEN insufficient_privilege THEN
         RAISE EXCEPTION 'the role {role} is missing, and this role may not create it: run as a superuser'
-            ' CREATE ROLE {role} NOLOGIN; GRANT {role} TO {schema} WITH INHERIT FALSE, SET TRUE'
+            ' CREATE ROLE {role} NOLOGIN; GRANT {role} TO {schema} WITH INHERIT FALSE, SET TRUE; with the'
+            ' role that the service connects as, where it is not {schema}'
             USING ERRCODE = 'insufficient_privilege';
 END $$;
 GRANT USAGE ON SCHEMA {schema} TO {role};
 """
 
 # The permissive policy lets everybody else see what their rights allow; only the role is restricted. In a
-# session that names no practice, the setting is null or '', which no row has.
+# session that names no practice, the setting is null or '', which no row has. Each table is locked by itself,
+# for a moment, and one that has its policies already is passed over: the rest follows when a lock was not given.
 _POLICIES = """
 DO $$
 DECLARE guarded regclass; tenant_column name;
 BEGIN
     FOR guarded, tenant_column IN
         SELECT attrelid::regclass, attname FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = '{schema}'::regnamespace AND relkind = 'r'
+        WHERE relnamespace = '{schema}'::regnamespace AND relkind IN ('r', 'p')
             AND attname IN ('practice_id', 'tenant') AND NOT attisdropped
-            AND relname <> ALL ('{{{unguarded}}}')
+            AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = attrelid AND polname = 'one_practice')
     LOOP
         EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', guarded);
         EXECUTE format('CREATE POLICY all_practices ON %s USING (true)', guarded);
         EXECUTE format('CREATE POLICY one_practice ON %s AS RESTRICTIVE TO {role}'
             ' USING (%I = current_setting(''rapport.practice'', true))', guarded, tenant_column);
+        COMMIT;
     END LOOP;
 END $$;
 """
 _THROUGH = """
-ALTER TABLE {schema}.{table} ENABLE ROW LEVEL SECURITY;
-CREATE POLICY all_practices ON {schema}.{table} USING (true);
-CREATE POLICY one_practice ON {schema}.{table} AS RESTRICTIVE TO {role}
-    USING (EXISTS (SELECT FROM {schema}.{owner} WHERE {owner}.{column} = {table}.{column}));
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = '{schema}.{table}'::regclass
+            AND polname = 'one_practice') THEN
+        ALTER TABLE {schema}.{table} ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY all_practices ON {schema}.{table} USING (true);
+        CREATE POLICY one_practice ON {schema}.{table} AS RESTRICTIVE TO {role}
+            USING (EXISTS (SELECT FROM {schema}.{owner} WHERE {owner}.{column} = {table}.{column}));
+    END IF;
+END $$;
+"""
+# A request shows somebody's secret before it can say whose practice it is about.
+_LOOKUP = """
+CREATE OR REPLACE FUNCTION {schema}.{function}({column} {kind}) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'SELECT practice_id FROM {schema}.{table} WHERE {table}.{column} = $1';
+REVOKE ALL ON FUNCTION {schema}.{function}({kind}) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {schema}.{function}({kind}) TO {role};
 """
 _DROP = """
 DO $$
@@ -81,13 +98,13 @@ def guard_tenants(
     schema: str,
     rights: Mapping[str, Sequence[str]],
     *,
-    unguarded: Sequence[str] = (),
     through: Mapping[str, tuple[str, str]] | None = None,
-) -> str:
+) -> tuple[str, ...]:
     """Return the SQL that creates the role with these rights, by table, and its policies.
 
-    Every table with a column `practice_id` or `tenant` gets them, except the `unguarded` ones. Rows of a
-    table in `through` belong to the practice of the row with the same value in this column of another table.
+    Each part is to be executed outside any transaction; repeating it changes nothing. Every table with a
+    column `practice_id` or `tenant` gets policies. Rows of a table in `through` belong to the practice of
+    the row with the same value in this column of another table.
 
     Raises:
         ValueError: a name would need quoting.
@@ -97,12 +114,28 @@ def guard_tenants(
         f"GRANT {', '.join(allowed)} ON {schema}.{_plain(table)} TO {role};\n"
         for table, allowed in rights.items()
     ]
-    policies = _POLICIES.format(schema=schema, role=role, unguarded=",".join(map(_plain, unguarded)))
     further = []
     for table, (owner, column) in (through or {}).items():
         names = {"table": _plain(table), "owner": _plain(owner), "column": _plain(column)}
         further.append(_THROUGH.format(schema=schema, role=role, **names))
-    return "".join([_ROLE.format(schema=schema, role=role), *grants, policies, *further])
+    return (
+        "".join([_ROLE.format(schema=schema, role=role), *grants]),
+        _POLICIES.format(schema=schema, role=role),
+        *further,
+    )
+
+
+def look_up_tenant(schema: str, function: str, table: str, column: str, kind: str) -> str:
+    """Return the SQL that creates the function by which the role learns whose practice a secret belongs to.
+
+    It returns the practice of the row of `table` whose `column`, of the type `kind`, is exactly its argument.
+
+    Raises:
+        ValueError: a name would need quoting.
+    """
+    names = {"function": function, "table": table, "column": column, "kind": kind}
+    plain = {what: _plain(name) for what, name in names.items()}
+    return _LOOKUP.format(schema=schema, role=tenant_role(schema), **plain)
 
 
 def unguard_tenants(schema: str) -> str:

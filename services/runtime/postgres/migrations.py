@@ -1,5 +1,10 @@
-"""Migrates a service's tables with Alembic."""
+"""Migrates a service's tables with Alembic.
 
+Consumers work on while a migration runs. One that waits for a lock makes everybody behind it wait, too: it
+gives up soon and tries again.
+"""
+
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +15,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy.exc import OperationalError
 
 from services.runtime.process.errors import Halt
 
@@ -19,25 +27,46 @@ FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "postgres"
 _LOCK = (
     7_301_845_206  # an arbitrary number that nothing else locks, so that two replicas never migrate at once
 )
+LOCK_TIMEOUT = "2s"
+"""For so long a migration waits for a lock, and others wait behind it."""
+ATTEMPTS = 20
+PAUSE_S = 1.0
 
 
 def migrate(url: str, service: str, to: str = "head") -> None:
     """Migrate the tables of `service`, in the schema of the same name, to the version `to`.
 
-    `url` is a libpq URL or connection string. Repeating the call changes nothing.
+    `url` is a libpq URL or connection string. Repeating the call changes nothing. Each migration is stored
+    by itself: after one that failed, those before it stay.
 
     Raises:
-        Halt: the service has no migrations, or a newer version of it migrated the tables.
+        Halt: the service has no migrations, a newer version of it migrated the tables, or a lock was not
+            given in any attempt.
         psycopg.OperationalError, sqlalchemy.exc.OperationalError: the database is away.
     """
     config = _config(service)
-    with _connection(url) as connection, _of_this_version(service):
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    with _alone(url), _connection(url) as connection, _of_this_version(service):
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service}"))
+        connection.commit()
         config.attributes["connection"] = connection
         config.attributes["schema"] = service
-        command.upgrade(config, to)
-        connection.commit()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                command.upgrade(config, to)
+            except OperationalError as error:
+                if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+                    raise
+                if attempt == ATTEMPTS:
+                    raise Halt(
+                        f"the tables of {service} were in use in each of {ATTEMPTS} attempts to migrate them:"
+                        " look for a transaction that stays open (pg_stat_activity, `xact_start`), end it,"
+                        " and migrate again"
+                    ) from error
+                connection.rollback()
+                time.sleep(PAUSE_S)
+            else:
+                connection.commit()
+                return
 
 
 def pending(url: str, service: str) -> tuple[str, ...]:
@@ -73,6 +102,16 @@ def _of_this_version(service: str) -> Iterator[None]:
         ) from None
 
 
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """Wait until nobody else migrates, and let nobody else begin."""
+    with psycopg.connect(_plain(url), autocommit=True) as holder:
+        # Whoever waits in PostgreSQL is a transaction for which the creation of an index would wait.
+        while holder.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
+            time.sleep(PAUSE_S / 10)
+        yield
+
+
 def _config(service: str) -> Config:
     versions = FOLDER / service / "versions"
     if not service.isidentifier() or not versions.is_dir():
@@ -85,9 +124,14 @@ def _config(service: str) -> Config:
 
 
 def _connection(url: str) -> Connection:
+    given = conninfo_to_dict(_plain(url)).get("options") or ""
+    plain = make_conninfo(_plain(url), options=f"{given} -c lock_timeout={LOCK_TIMEOUT}".strip())
     # With `creator`, libpq parses the URL itself and supports all of its options.
-    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(plain), poolclass=pool.NullPool
     )
     return engine.connect()
+
+
+def _plain(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)

@@ -1,4 +1,4 @@
-"""Binds what the results API reads to one practice; gives what is rare in a balance indexes of its own."""
+"""Binds what the results API reads to one practice, by PostgreSQL."""
 
 from alembic import op
 
@@ -16,20 +16,14 @@ READ = (
 )
 RIGHTS = {**dict.fromkeys(READ, ("SELECT",)), "audit": ("INSERT",)}
 
-INDEXES = """
--- The balance counts these few, and all rows in the index by practice and rating; the difference is the rest.
-CREATE INDEX rating_superseded ON detector.rating (practice_id) WHERE NOT current;
-CREATE INDEX duplicate_superseded ON detector.duplicate (practice_id) WHERE superseded;
-"""
-
 
 def upgrade() -> None:
-    """Create the role, its policies and the indexes."""
-    op.execute(guard_tenants("detector", RIGHTS))
-    op.execute(INDEXES)
+    """Create the role and its policies."""
+    with op.get_context().autocommit_block():
+        for part in guard_tenants("detector", RIGHTS):
+            op.execute(part)
 
 
 def downgrade() -> None:
-    """Drop the indexes and the policies; the results API of the version before needs neither."""
-    op.execute("DROP INDEX detector.duplicate_superseded, detector.rating_superseded")
+    """Drop the policies; the results API of the version before needs none."""
     op.execute(unguard_tenants("detector"))
