@@ -6,8 +6,8 @@ from alembic import op
 def create_beside_writers(schema: str, name: str, on: str) -> None:
     """Create the index `name` on a table and its columns, as SQL writes them after `ON`; block no writer.
 
-    What an attempt that was cut off left behind is dropped first: PostgreSQL keeps such an index, does not use
-    it, and updates it with every row.
+    What an attempt that was cut off left behind is dropped first: PostgreSQL updates such an index with every
+    row, and never reads it.
     """
     with op.get_context().autocommit_block():
         # It waits for the transactions that are open, and holds up none: nobody is served by a limit.

@@ -29,7 +29,7 @@ GRANT USAGE ON SCHEMA {schema} TO {role};
 
 # The permissive policy lets everybody else see what their rights allow; only the role is restricted. In a
 # session that names no practice, the setting is null or '', which no row has. Each table is locked by itself,
-# for a moment, and one that has its policies already is passed over: the rest follows when a lock was not given.
+# for a moment. One that has its policies is passed over, so that an attempt that got no lock may be repeated.
 _POLICIES = """
 DO $$
 DECLARE guarded regclass; tenant_column name;

@@ -227,6 +227,7 @@ def _in_each(
     from services.cli import plugins
     from services.cli.endpoints import find_endpoints
     from services.runtime.outbox.rejected_records import RejectedRecords
+    from services.runtime.postgres.connect import connect_for_all_practices
 
     names: Sequence[str] = plugins.services_with_tables()
     if service is not None and service not in names:

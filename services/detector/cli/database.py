@@ -28,6 +28,7 @@ def write_export(
 
 
 async def _run(work: Callable[["Connection"], Awaitable[Result]]) -> Result:
+    from services.runtime.postgres.connect import connect_for_all_practices
     from services.runtime.process.settings import DatabaseSettings
 
     async with await connect_for_all_practices(DatabaseSettings(), "rapport-cli") as conn:

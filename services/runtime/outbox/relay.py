@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from services.runtime.outbox.committer import Claim, Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
-from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.log import describe, get_logger

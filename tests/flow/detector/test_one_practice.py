@@ -1,76 +1,114 @@
-"""No route of the results shows another practice's rows, even where its queries ask for that practice."""
+"""No query of the results gives another practice's rows, even where it asks for that practice."""
 
 import re
+from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import httpx
-import pytest
+from psycopg import AsyncConnection
 
 from schemas.events import Answer
+from services.detector import results
 from services.detector.results.application import results_application
 from services.detector.results.dependencies import results_pool
 from services.runtime.http.credentials import CredentialStore, add_key
-from services.runtime.outbox.erasures import Erasures
-from services.runtime.postgres import tenant_guard
+from services.runtime.outbox.erasures import Erasure, Erasures
+from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.migrations import migrate
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
 from tests.flow.notifier.test_strange_input import api_routes
 from tests.support.detector.batch_driver import DetectorDriver, answer_of, body
+from tests.support.postgres import fresh_database
+from tests.support.recorded_queries import recording
 
 NORTH = ("canary", "therapist-1", "client-1")
 """What stands in the rows of the practice `north`, and nowhere else."""
-SOUTH_INSTEAD = "SELECT set_config('rapport.practice', 'south' || left(%s, 0), true)"
-NOBODY_INSTEAD = "SELECT set_config('rapport.practice', left(%s, 0), true)"
+ROUTES = {
+    "/v1/ratings/{rating_id}",
+    "/v1/rejections",
+    "/v1/episodes",
+    "/v1/episodes/{episode_id}",
+    "/v1/balance",
+}
+ERASURES = Erasures("detector", b"a secret of this test")
+BLOCKED = """
+INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value, practice_id, client_id,
+    rating_id, session_id, instrument, reason, recorded_at, session_at)
+VALUES ('c', 't', 0, 99, '', '', 'north', 'client-1', 'canary-0', 's', 'wai-9', 'r', now(), now())
+"""
 
 
-async def walk(url: str, folder: Path, practice: str, episode: str) -> dict[str, str]:
-    """Ask every route with the practice's key, and with the ids of `north`; return what each said."""
+async def erase_another_client(conn: Connection) -> None:
+    """Store that a client of `north` was erased, and one delivery of a rating of the same id."""
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    await ERASURES.record(conn, Erasure(("client", "north", "client-2"), "north", long_ago, "somebody"))
+    hashed = ERASURES.hashed(("rating", "north", "canary-0"))
+    await ERASURES.add_places(conn, [("c", "t", 0, 98, "north", hashed)])
+
+
+def queries_of_the_results() -> list[str]:
+    """Every constant of the package that is SQL."""
+    modules = [import_module(f"{results.__name__}.{one.name}") for one in iter_modules(results.__path__)]
+    values = [value for module in modules for value in vars(module).values() if isinstance(value, str)]
+    return [value for value in values if "FROM detector." in value]
+
+
+def is_of_no_practice(query: str) -> bool:
+    """Whether it says only how far each partition was read."""
+    return "FROM detector.epoch" in query
+
+
+async def walk(url: str, folder: Path, practice: str, episode: str) -> set[str]:
+    """Ask every route with the practice's key and with the ids of `north`.
+
+    Returns:
+        The routes that said something of `north`, or counted one of its rows.
+    """
     keys = folder / "credentials.json"
     key = add_key(keys, grants=[practice], scopes=["results:read"])
-    results = results_pool(DatabaseSettings.model_validate({"url": url}))
-    app = results_application(results, CredentialStore(keys, SystemClock()), Erasures("detector"))
+    connections = results_pool(DatabaseSettings.model_validate({"url": url}))
+    app = results_application(connections, CredentialStore(keys, SystemClock()), ERASURES)
     parts = {"rating_id": "canary-0", "episode_id": episode}
-    said = {}
+    named = set()
     async with app.router.lifespan_context(app):
         head = {"Authorization": f"Bearer {key.secret}"}
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=head) as client:
             for route in api_routes(app.routes):
                 assert route.methods == {"GET"}
-                path = re.sub(r"{(\w+)}", lambda part: parts[part[1]], route.path)
-                answer = await client.get(path)
-                assert answer.status_code in {200, 404}, (path, answer.text)
-                said[route.path] = "" if answer.is_error else answer.text.replace(parts["rating_id"], "")
-    return said
+                answer = await client.get(re.sub(r"{(\w+)}", lambda part: parts[part[1]], route.path))
+                assert answer.status_code in {200, 404}, (route.path, answer.text)
+                text = "" if answer.is_error else answer.text.replace(parts["rating_id"], "")
+                if any(word in text for word in NORTH) or re.search(r"[1-9]", text):
+                    named.add(route.path)
+    return named
 
 
-def named(said: dict[str, str]) -> set[str]:
-    """The routes that said something of `north`, or counted one of its rows."""
-    return {
-        path
-        for path, text in said.items()
-        if any(word in text for word in NORTH) or re.search(r"[1-9]", text)
-    }
-
-
-async def test_no_route_shows_another_practices_rows(
-    detector: DetectorDriver, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_every_query_of_the_results_gives_another_practice_nothing(
+    detector: DetectorDriver, database_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     opening = body(3, (2.5, 2.5, 2.5), id="canary-3")
     await detector.rate(*[body(week, (4.5, 4.5, 4.5), id=f"canary-{week}") for week in range(3)], opening)
     await detector.rate(body(0, (4.5, 4.5, 4.5), id="canary-0"), body(0, (2.5, 2.5, 2.5), id="canary-0"))
     ((episode,),) = await detector.rows("SELECT episode_id::text FROM detector.episode")
     await detector.feed([answer_of(opening, episode, Answer.WILL_DISCUSS, 1)])
-    everywhere = {
-        "/v1/ratings/{rating_id}",
-        "/v1/rejections",
-        "/v1/episodes",
-        "/v1/episodes/{episode_id}",
-        "/v1/balance",
-    }
-    assert named(await walk(database_url, tmp_path, "north", episode)) == everywhere
-    assert named(await walk(database_url, tmp_path, "south", episode)) == set()
-    # From here on the queries ask for `north`, and only PostgreSQL knows better.
-    for instead in (SOUTH_INSTEAD, NOBODY_INSTEAD):
-        monkeypatch.setattr(tenant_guard, "_ACT_FOR", instead)
-        assert named(await walk(database_url, tmp_path, "north", episode)) == set()
+    async with await AsyncConnection.connect(database_url) as conn:
+        await conn.execute(BLOCKED)
+        await erase_another_client(conn)
+    with recording("results") as recorded:
+        assert await walk(database_url, tmp_path, "north", episode) == ROUTES
+    assert await walk(database_url, tmp_path, "south", episode) == set()
+
+    missed = [query for query in queries_of_the_results() if not any(query in one for one in recorded.found)]
+    assert missed == []
+
+    with fresh_database(postgres_url) as empty:
+        migrate(empty, "detector")
+        recorded.assert_bound(database_url, empty, "detector")
+        nothing = recorded.outcomes(empty, "detector", "north")
+    # Each has something to show to its own practice, or this would tell nothing.
+    own = recorded.outcomes(database_url, "detector", "north")
+    assert [query for query in own if own[query] == nothing[query] and not is_of_no_practice(query)] == []

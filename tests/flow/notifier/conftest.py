@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -10,6 +10,7 @@ from services.runtime.postgres.migrations import migrate
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer, running
 from tests.support.postgres import fresh_database
+from tests.support.recorded_queries import asked_again
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +36,21 @@ def mail_server() -> Iterator[MailServer]:
 
 
 @pytest.fixture
+def empty_url(postgres_url: str, migrated: str) -> str:
+    """The notifier's tables without a row."""
+    return urlunsplit(urlsplit(postgres_url)._replace(path=f"/{migrated}"))
+
+
+@pytest.fixture
+def bound_requests(database_url: str, empty_url: str) -> Iterator[None]:
+    """Ask again, for another practice and for none, what the requests of the test have asked."""
+    with asked_again("notifier-pages", "notifier", database_url, empty_url):
+        yield
+
+
+@pytest.fixture
 async def notifier(
-    database_url: str, tmp_path: Path, mail_server: MailServer
+    database_url: str, bound_requests: None, tmp_path: Path, mail_server: MailServer
 ) -> AsyncIterator[NotifierDriver]:
     """The notifier over a fresh database, with one therapist in the directory, its clock standing still."""
     async with running_notifier(database_url, tmp_path, smtp_port=mail_server.port) as ready:

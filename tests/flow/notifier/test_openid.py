@@ -28,7 +28,11 @@ def provider() -> Iterator[IdentityProvider]:
 
 @pytest.fixture
 async def notifier(
-    database_url: str, tmp_path: Path, provider: IdentityProvider, mail_server: MailServer
+    database_url: str,
+    bound_requests: None,
+    tmp_path: Path,
+    provider: IdentityProvider,
+    mail_server: MailServer,
 ) -> AsyncIterator[NotifierDriver]:
     """The notifier with a provider for two practices: north as simple as can be, south with every option."""
     secret, file = tmp_path / "client-secret", tmp_path / "openid.toml"

@@ -1,31 +1,35 @@
-"""PostgreSQL shows a request one practice's rows: every table with a practice has a policy, or a reason."""
+"""PostgreSQL shows a request one practice's rows: every table with a practice has a policy."""
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from prometheus_client import CollectorRegistry
-from psycopg.errors import QueryCanceled
+from psycopg.errors import InsufficientPrivilege, QueryCanceled
 from pydantic import SecretStr
 
 from deploy.postgres.tenant_guard import guard_tenants, tenant_role
 from services.runtime.postgres import tenant_guard
+from services.runtime.postgres.connect import Connection, CountingPool, connect_for_all_practices
 from services.runtime.postgres.migrations import migrate
 from services.runtime.postgres.pool_metrics import PoolMetrics
-from services.runtime.postgres.tenant_guard import act_for, tenant_pool
+from services.runtime.postgres.tenant_guard import (
+    act_for,
+    act_for_holder,
+    bound_to,
+    connection_for,
+    tenant_pool,
+)
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.postgres import fresh_database, postgres_server
 
 SERVICES = ("detector", "notifier")
-ROLES = Path(__file__).parents[3] / "deploy/compose/postgres/roles.sh"
-WITHOUT_A_POLICY = {
-    "notifier.session": "found by the hash of a random cookie, which says whose practice it is",
-    "notifier.share": "found by the signed id in a link, which says whose practice it is",
-    "notifier.sign_in_link": "found by the signed id in a link, which says whose practice it is",
-}
+REPOSITORY = Path(__file__).parents[3]
+ROLES = REPOSITORY / "deploy/compose/postgres/roles.sh"
 READ_WITHOUT_A_PRACTICE = {
     "detector.epoch": "which partitions were read",
     "detector.heartbeat": "how far each partition was read",
@@ -61,18 +65,13 @@ def tables(conn: psycopg.Connection, query: str, schema: str) -> set[str]:
 
 
 @pytest.mark.parametrize("schema", SERVICES)
-def test_every_table_with_a_practice_has_a_policy_or_a_reason(migrated: str, schema: str) -> None:
+def test_every_table_with_a_practice_has_a_policy(migrated: str, schema: str) -> None:
     with psycopg.connect(migrated) as conn:
         with_a_practice = tables(conn, _WITH_A_PRACTICE, schema)
-        bound = tables(conn, _BOUND, schema)
         assert len(with_a_practice) > 10
-        reasons = {name for name in WITHOUT_A_POLICY if name.startswith(f"{schema}.")}
-        assert with_a_practice - bound == reasons
+        assert with_a_practice - tables(conn, _BOUND, schema) == set()
         conn.execute(f"CREATE TABLE {schema}.later (practice_id text)")
-        assert tables(conn, _WITH_A_PRACTICE, schema) - tables(conn, _BOUND, schema) == {
-            *reasons,
-            f"{schema}.later",
-        }
+        assert tables(conn, _WITH_A_PRACTICE, schema) - tables(conn, _BOUND, schema) == {f"{schema}.later"}
         conn.rollback()
 
 
@@ -80,8 +79,7 @@ def test_every_table_with_a_practice_has_a_policy_or_a_reason(migrated: str, sch
 def test_what_a_request_may_read_is_bound_or_has_a_reason(migrated: str, schema: str) -> None:
     with psycopg.connect(migrated) as conn:
         readable = tables(conn, _READABLE, schema) - tables(conn, _BOUND, schema)
-    reasons = {**WITHOUT_A_POLICY, **READ_WITHOUT_A_PRACTICE}
-    assert readable == {name for name in reasons if name.startswith(f"{schema}.")}
+    assert readable == {name for name in READ_WITHOUT_A_PRACTICE if name.startswith(f"{schema}.")}
 
 
 @pytest.mark.parametrize("schema", SERVICES)
@@ -97,31 +95,121 @@ def test_the_role_of_requests_is_no_way_around_its_policies(migrated: str, schem
     assert (found, owned) == ((False, False, False, False), (0,))
 
 
-async def test_a_query_that_forgets_the_practice_returns_nothing(migrated: str) -> None:
+@pytest.fixture
+async def requests(migrated: str) -> AsyncIterator[CountingPool]:
+    """The pool of requests, with one connection, over rows of two practices."""
     with psycopg.connect(migrated) as conn:
+        conn.execute("TRUNCATE notifier.client_counter")
         for practice in ("north", "south"):
             conn.execute("INSERT INTO notifier.client_counter VALUES (%s, 't-1', 1)", (practice,))
-    requests = tenant_pool(DatabaseSettings(url=SecretStr(migrated)), "pages", "notifier")
-    everything = "SELECT practice_id FROM notifier.client_counter"
-    await requests.open(wait=True)
-    try:
-        async with requests.connection() as conn:
-            assert await (await conn.execute(everything)).fetchall() == []
+    settings = DatabaseSettings(url=SecretStr(migrated), pool_min_size=1, pool_max_size=1)
+    async with tenant_pool(settings, "pages", "notifier") as connections:
+        yield connections
+
+
+async def everything(conn: Connection) -> list[str]:
+    """What a query sees that forgets the practice."""
+    rows = await conn.execute("SELECT practice_id FROM notifier.client_counter")
+    return [practice for (practice,) in await rows.fetchall()]
+
+
+async def test_a_query_that_forgets_the_practice_returns_nothing(requests: CountingPool) -> None:
+    async with requests.connection() as conn:
+        assert await everything(conn) == []
+        await act_for(conn, "south")
+        assert await everything(conn) == ["south"]
+        changed = await conn.execute("UPDATE notifier.client_counter SET last_number = 2")
+        assert changed.rowcount == 1
+        with pytest.raises(InsufficientPrivilege, match="row-level security"):
+            await conn.execute(
+                "INSERT INTO notifier.audit (at, practice_id, action) VALUES (now(), 'north', 'x')"
+            )
+
+
+async def test_the_practice_ends_with_the_transaction(requests: CountingPool) -> None:
+    async with connection_for(requests, "south") as conn:
+        assert await everything(conn) == ["south"]
+        await conn.commit()
+        assert await everything(conn) == []
+        await act_for(conn, "south")
+        await conn.rollback()
+        assert await everything(conn) == []
+        async with conn.transaction():
             await act_for(conn, "south")
-            assert await (await conn.execute(everything)).fetchall() == [("south",)]
-            changed = await conn.execute("UPDATE notifier.client_counter SET last_number = 2")
-            assert changed.rowcount == 1
-            await conn.commit()
-            assert await (await conn.execute(everything)).fetchall() == []
-        async with requests.connection() as conn:
-            assert await (await conn.execute(everything)).fetchall() == []
-            await act_for(conn, "south")
-            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-                await conn.execute(
-                    "INSERT INTO notifier.audit (at, practice_id, action) VALUES (now(), 'north', 'x')"
-                )
-    finally:
-        await requests.close()
+        await conn.rollback()
+        assert await everything(conn) == []
+
+
+async def fails_in_postgresql(conn: Connection) -> None:
+    await conn.execute("SELECT 1 / 0")
+
+
+async def fails_in_python(_conn: Connection) -> None:
+    raise ZeroDivisionError
+
+
+async def is_cancelled_between_statements(_conn: Connection) -> None:
+    raise asyncio.CancelledError
+
+
+async def is_cancelled_in_a_statement(conn: Connection) -> None:
+    async with asyncio.timeout(0.05):
+        await conn.execute("SELECT pg_sleep(30)")
+
+
+@pytest.mark.parametrize(
+    "end",
+    [fails_in_postgresql, fails_in_python, is_cancelled_between_statements, is_cancelled_in_a_statement],
+)
+async def test_the_next_request_does_not_see_the_practice_of_one_that_failed(
+    requests: CountingPool, end: Callable[[Connection], Awaitable[None]]
+) -> None:
+    with pytest.raises((psycopg.Error, ZeroDivisionError, asyncio.CancelledError, TimeoutError)):
+        async with connection_for(requests, "south") as conn:
+            assert await everything(conn) == ["south"]
+            await end(conn)
+    async with requests.connection() as conn:
+        assert await everything(conn) == []
+
+
+async def test_a_part_of_a_transaction_of_a_consumer_is_bound(requests: CountingPool, migrated: str) -> None:
+    settings = DatabaseSettings(url=SecretStr(migrated))
+    async with await connect_for_all_practices(settings, "consumer") as conn:
+        async with bound_to(conn, "notifier", "south"):
+            assert await everything(conn) == ["south"]
+        assert await everything(conn) == ["north", "south"]
+        await conn.commit()
+        with pytest.raises(ZeroDivisionError):
+            async with conn.transaction(), bound_to(conn, "notifier", "south"):
+                raise ZeroDivisionError
+        assert await everything(conn) == ["north", "south"]
+
+
+async def test_a_secret_says_whose_practice_it_is_and_only_exactly_itself(
+    requests: CountingPool, migrated: str
+) -> None:
+    with psycopg.connect(migrated) as conn:
+        conn.execute(
+            "INSERT INTO notifier.session (session_hash, practice_id, therapist_id, started_at, used_at,"
+            " expires_at) VALUES ('a', 'north', 't-1', now(), now(), now())"
+        )
+    async with requests.connection() as conn:
+        assert await act_for_holder(conn, "notifier.practice_of_session", b"b") is False
+        assert await everything(conn) == []
+        assert await act_for_holder(conn, "notifier.practice_of_session", b"a") is True
+        assert await everything(conn) == ["north"]
+
+
+def test_what_sees_all_practices_is_listed() -> None:
+    opened = re.compile(r"(?<!def )\b(?:connect|pool)_for_all_practices\(|psycopg\.connect\(|jobs_pool\(conn")
+    found = {
+        str(file.relative_to(REPOSITORY))
+        for file in (REPOSITORY / "services").rglob("*.py")
+        if opened.search(file.read_text())
+    }
+    text = (REPOSITORY / "docs/data.md").read_text()
+    listed = set(re.findall(r"`(services/[\w/]+\.py)`", text[text.index("## Isolation") :]))
+    assert found == listed
 
 
 async def test_a_statement_that_takes_too_long_is_ended_and_counted(
@@ -163,13 +251,21 @@ def as_role(url: str, role: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{role}@{host}"))
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_runs_without_the_roles_rights_reads_on(composed: str, service: str) -> None:
+    """Policies bind nobody who has not taken the role."""
+    with psycopg.connect(as_role(composed, service)) as conn:
+        role = conn.execute("SELECT pg_has_role(%s, 'USAGE')", (tenant_role(service),)).fetchone()
+        assert role == (False,)
+
+
 def test_a_migration_that_may_not_create_the_role_says_how(postgres_url: str) -> None:
     with fresh_database(postgres_url) as url, psycopg.connect(url) as conn:
         conn.execute("CREATE SCHEMA sparse; CREATE ROLE sparse_owner; SET ROLE sparse_owner")
         with pytest.raises(
             psycopg.errors.InsufficientPrivilege, match="CREATE ROLE sparse_tenant NOLOGIN; GRANT"
         ):
-            conn.execute(guard_tenants("sparse", {}).encode())
+            conn.execute(guard_tenants("sparse", {})[0].encode())
 
 
 async def test_the_roles_of_the_composed_stack_bind_requests_and_no_consumer(composed: str) -> None:
