@@ -38,6 +38,8 @@ class RecordedQueries:
     """Each text once, with the parameters of the first time that it ran."""
 
     found: dict[str, Params | None] = field(default_factory=dict)
+    unbound: list[str] = field(default_factory=list)
+    """What ran on other connections meanwhile."""
 
     def assert_bound(self, url: str, empty: str, schema: str) -> None:
         """Each gives another practice, and nobody, no more than in an empty database, or is refused."""
@@ -93,8 +95,12 @@ def recording(application_name: str) -> Iterator[RecordedQueries]:
         elif text == "RESET ROLE":
             bound.discard(one)
         name = cursor.connection.info.get_parameters().get("application_name")
-        if (one in bound or name == application_name) and not _NO_QUERY.match(text):
+        if _NO_QUERY.match(text):
+            pass
+        elif one in bound or name == application_name:
             recorded.found.setdefault(text, params)
+        else:
+            recorded.unbound.append(text)
         return await execute(cursor, query.encode() if isinstance(query, str) else query, params, **options)
 
     with patch.object(AsyncCursor, "execute", noted):

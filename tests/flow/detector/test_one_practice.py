@@ -101,6 +101,7 @@ async def test_every_query_of_the_results_gives_another_practice_nothing(
     with recording("results") as recorded:
         assert await walk(database_url, tmp_path, "north", episode) == ROUTES
     assert await walk(database_url, tmp_path, "south", episode) == set()
+    assert recorded.unbound == []
 
     missed = [query for query in queries_of_the_results() if not any(query in one for one in recorded.found)]
     assert missed == []

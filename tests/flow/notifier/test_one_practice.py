@@ -61,6 +61,7 @@ async def test_every_query_of_the_pages_and_the_api_gives_another_practice_nothi
                 "csrf": csrf_in(await browser.get(ITEM)),
                 "token": await share(browser, reference="yes"),
             }
+            recorded.unbound.clear()
             for method, path in requests(notifier, {**parts, "session_id": session}):
                 if end_of(method, path) == 1:
                     own = recorded.outcomes(notifier.url, "notifier", "north")
@@ -69,6 +70,7 @@ async def test_every_query_of_the_pages_and_the_api_gives_another_practice_nothi
                 sent = SENT.get(path) if method == "PUT" else None
                 answer = await client.request(method, path, data=data, json=sent)
                 assert answer.status_code < 400 or path in ANSWERED_WITHOUT_ROWS, (method, path)
+    assert recorded.unbound == []
     recorded.assert_bound(notifier.url, empty_url, "notifier")
     # They show something to their own practice, or this would tell nothing.
     nothing = recorded.outcomes(empty_url, "notifier", "north")

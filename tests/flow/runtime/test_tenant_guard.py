@@ -164,10 +164,13 @@ async def is_cancelled_in_a_statement(conn: Connection) -> None:
 async def test_the_next_request_does_not_see_the_practice_of_one_that_failed(
     requests: CountingPool, end: Callable[[Connection], Awaitable[None]]
 ) -> None:
-    with pytest.raises((psycopg.Error, ZeroDivisionError, asyncio.CancelledError, TimeoutError)):
+    async def request() -> None:
         async with connection_for(requests, "south") as conn:
             assert await everything(conn) == ["south"]
             await end(conn)
+
+    with pytest.raises((psycopg.Error, ZeroDivisionError, asyncio.CancelledError, TimeoutError)):
+        await request()
     async with requests.connection() as conn:
         assert await everything(conn) == []
 
