@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -25,11 +24,11 @@ from services.runtime.postgres.tenant_guard import (
     tenant_pool,
 )
 from services.runtime.process.settings import DatabaseSettings
-from tests.support.postgres import fresh_database, postgres_server
+from tests.support.composed_roles import as_role, composed_server
+from tests.support.postgres import fresh_database
 
 SERVICES = ("detector", "notifier")
 REPOSITORY = Path(__file__).parents[3]
-ROLES = REPOSITORY / "deploy/compose/postgres/roles.sh"
 READ_WITHOUT_A_PRACTICE = {
     "detector.epoch": "which partitions were read",
     "detector.heartbeat": "how far each partition was read",
@@ -237,22 +236,9 @@ async def test_a_statement_that_takes_too_long_is_ended_and_counted(
 
 @pytest.fixture(scope="module")
 def composed() -> Iterator[str]:
-    """A server of its own with the roles of the composed stack; yields the URL of its superuser."""
-    with postgres_server() as server:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute("CREATE DATABASE rapport")
-        script = ROLES.read_text().split("<<'SQL'\n")[1].removesuffix("SQL\n")
-        url = urlunsplit(urlsplit(server)._replace(path="/rapport"))
-        with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute(re.sub(r":('\w+')", r"\1", script).encode())
+    """A server with the roles of the composed stack; yields the URL of its superuser."""
+    with composed_server() as url:
         yield url
-
-
-def as_role(url: str, role: str) -> str:
-    """The URL of the same database for another role of this server."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{role}@{host}"))
 
 
 @pytest.mark.parametrize("service", SERVICES)
