@@ -1,6 +1,8 @@
 """Migrations are repeatable, pages skip no row, and connections never wait for ever."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -29,6 +31,13 @@ revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
 def upgrade() -> None:
     op.execute("CREATE TABLE sample.more (n integer)")
     op.execute({last!r})
+"""
+
+INDEX = """
+from deploy.postgres.large_indexes import create_beside_writers
+revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+def upgrade() -> None:
+    create_beside_writers("sample", "large", "epoch (partition)")
 """
 
 
@@ -71,6 +80,81 @@ def test_a_migration_that_fails_leaves_nothing_half_done(database_url: str, vers
 
     assert "more" not in tables(database_url)
     assert pending(database_url, "sample") == ("0002",)
+
+
+def test_a_migration_that_fails_keeps_those_before_it(database_url: str, versions: Path) -> None:
+    (versions / "0002_second.py").write_text(SECOND.format(last="SELECT 1 / 0"))
+    with pytest.raises(Exception, match="division by zero"):
+        migrate(database_url, "sample")
+    assert pending(database_url, "sample") == ("0002",)
+
+
+def locked_by_another(url: str, versions: Path) -> psycopg.Connection[tuple[object, ...]]:
+    """Write a migration that changes a table, and let somebody else use this table."""
+    migrate(url, "sample")
+    (versions / "0002_second.py").write_text(
+        SECOND.format(last="ALTER TABLE sample.epoch ADD COLUMN n integer")
+    )
+    other = psycopg.connect(url)
+    other.execute("SELECT FROM sample.epoch")
+    return other
+
+
+def test_a_migration_that_gets_no_lock_lets_others_pass_and_tries_again(
+    database_url: str, versions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT", "50ms")
+    other = locked_by_another(database_url, versions)
+
+    def end_of_the_pause(_s: float) -> None:
+        with psycopg.connect(database_url, options="-c lock_timeout=1s") as third:
+            third.execute("INSERT INTO sample.epoch VALUES ('t', 0, 1)")
+        other.commit()
+
+    monkeypatch.setattr(time, "sleep", end_of_the_pause)
+    with other:
+        migrate(database_url, "sample")
+    assert pending(database_url, "sample") == ()
+    assert "more" in tables(database_url)
+
+
+def test_a_table_that_stays_in_use_is_named_with_what_to_do(
+    database_url: str, versions: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT", "10ms")
+    monkeypatch.setattr(time, "sleep", lambda _s: None)
+    other = locked_by_another(database_url, versions)
+    with other, pytest.raises(Halt, match=r"tables of sample were in use .* end it, and migrate again"):
+        migrate(database_url, "sample")
+    assert pending(database_url, "sample") == ("0002",)
+
+
+def test_an_index_is_created_beside_writers_and_after_an_attempt_that_was_cut_off(
+    database_url: str, versions: Path
+) -> None:
+    """It waits for a transaction that writes, and whoever comes behind it writes, too."""
+    migrate(database_url, "sample")
+    (versions / "0002_second.py").write_text(INDEX)
+    with psycopg.connect(database_url) as cut_off:
+        cut_off.execute("CREATE INDEX large ON sample.epoch (partition)")
+        cut_off.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'sample.large'::regclass")
+    with psycopg.connect(database_url) as writer, ThreadPoolExecutor(1) as beside:
+        writer.execute("INSERT INTO sample.epoch VALUES ('t', 0, 1)")
+        migrating = beside.submit(migrate, database_url, "sample")
+        with psycopg.connect(database_url, autocommit=True, options="-c lock_timeout=5s") as third:
+            waiting = (
+                "SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%' AND wait_event_type = 'Lock'"
+            )
+            deadline = time.monotonic() + 20
+            while third.execute(waiting).fetchone() is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert not migrating.done()
+            third.execute("INSERT INTO sample.epoch VALUES ('t', 1, 1)")
+        writer.commit()
+        migrating.result(timeout=30)
+    with psycopg.connect(database_url) as conn:
+        valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'sample.large'::regclass"
+        assert conn.execute(valid).fetchone() == (True,)
 
 
 @pytest.mark.parametrize("ask", [migrate, pending])
