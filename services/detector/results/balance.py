@@ -11,15 +11,17 @@ from services.runtime.postgres.tenant_guard import act_for
 # What is rare has an index of its own, and all is counted in the index by practice and rating: no count reads
 # the table itself, and what is not rare costs no further index.
 _DELIVERIES = """
-SELECT 'rating', NULL, count(*) FROM detector.rating WHERE practice_id = %(practice)s
+WITH counted AS (
+    SELECT (SELECT count(*) FROM detector.rating WHERE practice_id = %(practice)s) AS ratings,
+        (SELECT count(*) FROM detector.rating WHERE practice_id = %(practice)s AND NOT current) AS old_ones,
+        (SELECT count(*) FROM detector.duplicate WHERE practice_id = %(practice)s) AS again,
+        (SELECT count(*) FROM detector.duplicate WHERE practice_id = %(practice)s AND superseded) AS old_again
+)
+SELECT 'assessed', NULL, ratings - old_ones FROM counted
 UNION ALL
-SELECT 'superseded rating', NULL, count(*) FROM detector.rating
-WHERE practice_id = %(practice)s AND NOT current
+SELECT 'superseded', NULL, old_ones + old_again FROM counted
 UNION ALL
-SELECT 'duplicate', NULL, count(*) FROM detector.duplicate WHERE practice_id = %(practice)s
-UNION ALL
-SELECT 'superseded duplicate', NULL, count(*) FROM detector.duplicate
-WHERE practice_id = %(practice)s AND superseded
+SELECT 'duplicate', NULL, again - old_again FROM counted
 UNION ALL
 SELECT 'blocked', NULL, count(*) FROM detector.blocked
 WHERE practice_id = %(practice)s AND rating_id IS NOT NULL
@@ -83,17 +85,10 @@ def balance_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             episodes: dict[str | None, int] = dict(
                 await (await conn.execute(_EPISODES, parameters)).fetchall()
             )
-        counts: dict[str, int] = {what: count for what, reason, count in deliveries if reason is None}
+        counts = {outcome: count for outcome, reason, count in deliveries if reason is None}
         rejected = {reason: count for _, reason, count in deliveries if reason is not None}
         return PracticeBalance(
-            deliveries=DeliveryCounts(
-                assessed=counts["rating"] - counts["superseded rating"],
-                superseded=counts["superseded rating"] + counts["superseded duplicate"],
-                duplicate=counts["duplicate"] - counts["superseded duplicate"],
-                blocked=counts["blocked"],
-                erased=counts["erased"],
-                rejected=rejected,
-            ),
+            deliveries=DeliveryCounts(**counts, rejected=rejected),
             episodes=EpisodeCounts(
                 opened=sum(episodes.values()),
                 told=episodes.get(None, 0),
