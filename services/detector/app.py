@@ -32,6 +32,7 @@ from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
+from services.runtime.consumer.log_ends import LogEndReader
 from services.runtime.consumer.order_of_effects import Handler
 from services.runtime.consumer.published_check import PublishedTopics
 from services.runtime.http.credentials import CredentialStore
@@ -176,7 +177,8 @@ def build(
     results = results_pool(results_database)
     PoolMetrics(metrics.registry, results)
     keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
-    app = results_application(results, keys, tools.erasures)
+    log_ends = LogEndReader(consumer, [lane.name for lane in topics.LANES])
+    app = results_application(results, keys, tools.erasures, log_ends.read)
     management = management_application(app, health, metrics, app.openapi)
     app.include_router(health_router(health))
     return DetectorService(app, management, (consumer, sweep, in_turn), consumer, sweep, own_metrics, metrics)

@@ -107,10 +107,11 @@ class ApiClient:
             return results
         return results
 
-    def rating_status(self, practice: str | None, rating_id: str) -> str:
-        """Return the outcome of one rating, or `pending` until it has one."""
+    def rating_status(self, practice: str | None, rating_id: str) -> str | None:
+        """Return the outcome of one rating, `pending` until it has one, None when no such rating is held."""
         path = f"/v1/ratings/{quote(rating_id, safe='')}"
-        return str(_json(self._results.get(path, headers=self._headers(practice)))["status"])
+        answer = self._results.get(path, headers=self._headers(practice))
+        return None if answer.status_code == httpx.codes.NOT_FOUND else str(_json(answer)["status"])
 
     def results_balance(self, practice: str | None) -> dict[str, Any]:
         """Return the counts of a practice's deliveries by outcome, and of its episodes."""

@@ -12,7 +12,7 @@ from services.cli.demo.balance import NetworkBalance, read_balance
 NO_PROGRESS_DEADLINE_S = 60.0
 """How long nothing may change before the wait is given up."""
 POLL_S = 0.2
-PENDING = "pending"
+NO_OUTCOME = ("pending", None)
 UNSENT_STATES = frozenset({"pending", "retrying"})
 
 
@@ -53,7 +53,7 @@ def wait_until_settled(
         progress(min(balance.delivered, expected))
         unfinished = _unfinished(balance, expected)
         if unfinished is None and pending:
-            pending = [rating for rating in pending if client.rating_status(*rating) == PENDING]
+            pending = [rating for rating in pending if client.rating_status(*rating) in NO_OUTCOME]
             unfinished = f"{len(pending)} accepted ratings have no outcome yet" if pending else None
             # The balance must be read after the statuses to include their outcomes.
             balance = read_balance(client, stack.practices)

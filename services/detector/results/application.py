@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from services.detector.results.balance import balance_router
-from services.detector.results.dependencies import Pool
+from services.detector.results.dependencies import Pool, ReadEnds, ends_unknown
 from services.detector.results.episodes import episode_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
@@ -16,8 +16,13 @@ from services.runtime.http.database_away import respond_while_database_away
 from services.runtime.outbox.erasures import Erasures
 
 
-def results_application(results: Pool, credentials: CredentialStore, erasures: Erasures) -> FastAPI:
-    """Return the application; it opens the pool at its start and closes it at its end."""
+def results_application(
+    results: Pool, credentials: CredentialStore, erasures: Erasures, read_ends: ReadEnds = ends_unknown
+) -> FastAPI:
+    """Return the application; it opens the pool at its start and closes it at its end.
+
+    `read_ends` tells where the logs of ratings end; while it cannot, no rating is said to be unknown.
+    """
 
     @asynccontextmanager
     async def with_results(_app: FastAPI) -> AsyncIterator[None]:
@@ -36,7 +41,7 @@ def results_application(results: Pool, credentials: CredentialStore, erasures: E
         lifespan=with_results,
     )
     problem.install(app)
-    app.include_router(rating_router(results, credentials, erasures))
+    app.include_router(rating_router(results, credentials, erasures, read_ends))
     for router in (rejection_router, episode_router, balance_router):
         app.include_router(router(results, credentials))
     respond_while_database_away(app)

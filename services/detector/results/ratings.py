@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
+from msgspec import json
 from pydantic import BaseModel
 
 from schemas import topics
@@ -13,13 +14,17 @@ from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import encode, unpack_numbers
 from services.detector.domain.outcomes import DeliveryOutcome
 from services.detector.published.events import published_assessment
-from services.detector.results.dependencies import SCOPE, Pool
+from services.detector.results.dependencies import SCOPE, Pool, ReadEnds
 from services.detector.storage.audit_log import ReadAction, log_read
+from services.runtime.consumer.log_ends import LogEnds
 from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.problem import Problem, published_problem, retry_later
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
 from services.runtime.outbox.erasures import Erasures
+from services.runtime.outbox.halts import HaltStore
+from services.runtime.outbox.positions import PositionStore
 from services.runtime.postgres.connect import Connection
-from services.runtime.postgres.tenant_guard import connection_for
+from services.runtime.postgres.tenant_guard import act_for
 
 _RATING = """
 SELECT d.dyad_id, r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id,
@@ -49,6 +54,21 @@ _READ_UNTIL = """
 SELECT CASE WHEN bool_and(h.minute IS NOT NULL) THEN min(h.minute) END
 FROM detector.epoch e LEFT JOIN detector.heartbeat h USING (partition) WHERE e.topic = %s
 """
+# A record that this version could not decode, and another one may; it contains these ids.
+_UNREADABLE = """
+SELECT 1 FROM detector.rejection WHERE tenant IS NULL AND replayed_at IS NULL AND topic = ANY(%s)
+    AND position(%s IN value) > 0 AND position(%s IN value) > 0 LIMIT 1
+"""
+_POSITIONS, _HALTS = PositionStore("detector"), HaltStore("detector")
+_RETRY_AFTER_S = 1
+_NOT_HELD = (
+    "No rating is held under this id, and everything accepted before this request was read. Send it again "
+    "with the same id: it counts once. If ingest had answered 202 for it, tell the operator."
+)
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: retry_later({"description": "What is known of the rating; `Retry-After` only with `pending`"}),
+    404: published_problem("No such rating: it was never accepted, or is lost; or this key may not see it"),
+}
 _STILL_ON_ITS_WAY = timedelta(seconds=10)
 """One replica of ingest may accept a rating, for 3 s at most, while another sends the heartbeat."""
 
@@ -57,7 +77,7 @@ class RatingState(StrEnum):
     """The state of a rating."""
 
     PENDING = "pending"
-    """Not read yet, or never sent. Only ingest's 202 proves that a rating has arrived; see `read_until`."""
+    """Not read yet; or it cannot be said at the moment whether it ever arrived. Ask again."""
     ASSESSED = "assessed"
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
@@ -94,50 +114,86 @@ class RatingStatus(BaseModel):
     reason: str | None = None
     read_until: datetime | None = None
     """With `pending`: every rating accepted before this time was read, except those that were sent as
-    history. One that was accepted earlier and is still pending is lost: send it again with the same id, and
-    tell the operator."""
+    history."""
     assessment: AllianceAssessed | None = None
     standing: EpisodeStanding | None = None
     deliveries: list[RatingDelivery]
 
 
-def rating_router(pool: Pool, credentials: CredentialStore, erasures: Erasures) -> APIRouter:
+def rating_router(
+    pool: Pool, credentials: CredentialStore, erasures: Erasures, read_ends: ReadEnds
+) -> APIRouter:
     """Return the router with the endpoint."""
     router = tenant_router(credentials, SCOPE, prefix="/v1", tag="ratings")
 
-    @router.get("/ratings/{rating_id}", response_model_exclude_none=True)
+    @router.get("/ratings/{rating_id}", response_model_exclude_none=True, responses=_RESPONSES)
     async def rating(
-        practice: Tenant, key_id: KeyId, rating_id: Annotated[str, Path(max_length=128)]
+        practice: Tenant, key_id: KeyId, rating_id: Annotated[str, Path(max_length=128)], response: Response
     ) -> RatingStatus:
-        """Return the state of one rating. `pending` means that it was not read yet, or never sent."""
+        """Return the state of one rating.
+
+        A rating that was not read yet is `pending`. 404 says that no rating is held under this id, and that
+        everything accepted before the request was read: it was never accepted, or it is lost. Send it again
+        with the same id; it counts once.
+        """
+        found = await look_up(practice, rating_id, key_id, ends=None)
+        if found.status is not RatingState.PENDING:
+            return found
+        ends = await read_ends()
+        # It may have been read while the ends were, so they are looked at first and the tables once more.
+        if ends is not None:
+            found = await look_up(practice, rating_id, key_id, ends=ends)
+        if found.status is RatingState.PENDING:
+            response.headers["Retry-After"] = str(_RETRY_AFTER_S)
+        return found
+
+    async def look_up(practice: str, rating_id: str, key_id: str, *, ends: LogEnds | None) -> RatingStatus:
         parameters = (practice, rating_id)
-        async with connection_for(pool, practice) as conn:
+        async with pool.connection() as conn:
+            # One moment: what stops waiting goes from one table to another.
+            await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            await act_for(conn, practice)
             row = await (await conn.execute(_RATING, parameters)).fetchone()
             duplicates = await (await conn.execute(_DUPLICATES, parameters)).fetchall()
             rejections = await (await conn.execute(_REJECTIONS, parameters)).fetchall()
             blocked = await (await conn.execute(_BLOCKED, parameters)).fetchall()
             erased = await _erased(conn, erasures, practice, rating_id)
-            heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
+            unsettled = erased + [
+                RatingDelivery(outcome=outcome, at=at, reason=why)
+                for outcome, rows in (
+                    (DeliveryOutcome.REJECTED, rejections),
+                    (DeliveryOutcome.BLOCKED, blocked),
+                )
+                for at, why in rows
+            ]
             if row is not None:
                 await log_read(conn, practice, key_id, ReadAction.RATING_READ, [row[0]])
-        unsettled = [
-            RatingDelivery(outcome=outcome, at=at, reason=why)
-            for outcome, rows in ((DeliveryOutcome.REJECTED, rejections), (DeliveryOutcome.BLOCKED, blocked))
-            for at, why in rows
-        ]
-        unsettled = erased + unsettled
-        if row is None:
-            last = unsettled[-1] if unsettled else None
+                return _status_of(rating_id, row[1:], duplicates, unsettled)
+            if unsettled:
+                last = unsettled[-1]
+                state = RatingState(last.outcome.value)
+                return RatingStatus(id=rating_id, status=state, reason=last.reason, deliveries=unsettled)
+            if ends is not None and await _all_read(conn, ends, practice, rating_id):
+                raise Problem(404, "No such rating", _NOT_HELD)
+            heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
             return RatingStatus(
-                id=rating_id,
-                status=RatingState.PENDING if last is None else RatingState(last.outcome.value),
-                reason=None if last is None else last.reason,
-                read_until=_moment(heard) if last is None else None,
-                deliveries=unsettled,
+                id=rating_id, status=RatingState.PENDING, read_until=_moment(heard), deliveries=[]
             )
-        return _status_of(rating_id, row[1:], duplicates, unsettled)
 
     return router
+
+
+async def _all_read(conn: Connection, ends: LogEnds, practice: str, rating_id: str) -> bool:
+    """Return whether everything that the logs held was read, and none of it can be this rating."""
+    applied = await _POSITIONS.applied(conn, ends.cluster_id, list(ends.ends))
+    if not ends.all_applied(applied):
+        return False
+    # A log that lost its end may hold, below the position, records that were never read.
+    if any(halt.partition in ends.ends for halt in await _HALTS.read(conn, ends.cluster_id)):
+        return False
+    texts = [json.encode(practice), json.encode(rating_id)]
+    row = await (await conn.execute(_UNREADABLE, [[topic for topic, _ in ends.ends], *texts])).fetchone()
+    return row is None
 
 
 async def _erased(

@@ -138,6 +138,11 @@ class BatchConsumer:
         """The current session with Kafka, if there is one."""
         return self._session
 
+    @property
+    def cluster_id(self) -> str:
+        """The Kafka cluster that this is connected to, or was last; empty before the first connection."""
+        return self._context.committer.cluster_id
+
     async def run(self) -> None:
         """Consume until stopped; an outage is shown in health and retried with back-off.
 

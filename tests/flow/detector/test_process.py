@@ -1,5 +1,7 @@
 """The detector as it runs: a process that reads topics, answers over HTTP, and says when it cannot score."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +95,31 @@ async def test_a_rating_is_assessed_published_and_readable_over_http(
         await consumer.stop()
     assert isinstance(data, AllianceAssessed)
     assert (data.rating_id, data.revision) == ("one", 1)
+
+
+async def test_an_accepted_rating_is_never_not_found_and_one_never_sent_is(
+    backend: Backend, database_url: str, tmp_path: Path
+) -> None:
+    key = add_key(tmp_path / "credentials.json", grants=["north"], scopes=["results:read"])
+    head = {"Authorization": f"Bearer {key.secret}"}
+    ids = [f"rating-{number}" for number in range(20)]
+    answers: Counter[tuple[int, str]] = Counter()
+    with running(backend.kafka_env, database_url, tmp_path) as process:
+        process.wait_ready(30)
+        async with httpx.AsyncClient(base_url=process.url, headers=head, trust_env=False) as client:
+            async with asyncio.timeout(30):
+                while (await client.get("/v1/ratings/none")).status_code != 404:
+                    pass
+            for number, id_ in enumerate(ids):
+                await send(backend, [record_of(body(number, [4] * 9, id=id_), number)])
+                status = "pending"
+                while status == "pending":
+                    answer = await client.get(f"/v1/ratings/{id_}")
+                    status = answer.json()["status"]
+                    answers[answer.status_code, status] += 1
+            assert (await client.get("/v1/ratings/none")).status_code == 404
+    assert answers[200, "assessed"] == len(ids), answers
+    assert {code for code, _ in answers} == {200}
 
 
 @pytest.mark.parametrize("file", ["model.skops", "manifest.json"])

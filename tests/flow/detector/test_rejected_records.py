@@ -1,10 +1,8 @@
 """Rejected records are counted, shown and published again once, however often the command is repeated."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 from typer.testing import CliRunner
@@ -136,30 +134,6 @@ async def test_what_only_another_version_can_read_is_published_only_by_name(dete
     assert await log.replay(RejectionFilter(except_reasons=command.PROGRAM_FAULTS)) == {}
     named = RejectionFilter(reason="undecodable", except_reasons=command.PROGRAM_FAULTS)
     assert await log.replay(named) == {"undecodable": 3}
-
-
-async def test_a_pending_rating_says_until_when_everything_was_read(
-    detector: DetectorDriver, database_url: str, tmp_path: Path
-) -> None:
-    await detector.rows(
-        "INSERT INTO detector.epoch SELECT 'alliance.session-rated.v1', n, 1 FROM generate_series(0, 1) n"
-        " RETURNING 1"
-    )
-    async with results_client(database_url, tmp_path, "north") as north:
-        answers = []
-        for partition, minute in enumerate(("2026-03-02T09:31:00Z", "2026-03-02T09:30:00Z")):
-            answers.append(await _pending(north))
-            await detector.rows(
-                "INSERT INTO detector.heartbeat VALUES (%s, %s) RETURNING 1", (partition, minute)
-            )
-        answers.append(await _pending(north))
-    assert answers == [None, None, datetime(2026, 3, 2, 9, 30, tzinfo=UTC) - timedelta(seconds=10)]
-
-
-async def _pending(client: httpx.AsyncClient) -> datetime | None:
-    answer = (await client.get("/v1/ratings/none")).json()
-    assert answer["status"] == "pending"
-    return datetime.fromisoformat(answer["read_until"]) if "read_until" in answer else None
 
 
 def test_the_commands_cover_the_rejections_of_both_services(

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.detector.results.application import results_application
-from services.detector.results.dependencies import results_pool
+from services.detector.results.dependencies import ReadEnds, ends_unknown, results_pool
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.process.clock import SystemClock
@@ -25,11 +25,13 @@ LOW = (2.5, 2.5, 2.5)
 
 
 @asynccontextmanager
-async def results_client(url: str, folder: Path, practice: str) -> AsyncIterator[httpx.AsyncClient]:
+async def results_client(
+    url: str, folder: Path, practice: str, read_ends: ReadEnds = ends_unknown
+) -> AsyncIterator[httpx.AsyncClient]:
     keys = folder / "credentials.json"
     key = add_key(keys, grants=[practice], scopes=["results:read"])
     results = results_pool(DatabaseSettings(url=SecretStr(url)))
-    app = results_application(results, CredentialStore(keys, SystemClock()), Erasures("detector"))
+    app = results_application(results, CredentialStore(keys, SystemClock()), Erasures("detector"), read_ends)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         head = {"Authorization": f"Bearer {key.secret}"}

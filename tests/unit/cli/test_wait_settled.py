@@ -44,8 +44,8 @@ class ScriptedClient:
         state = "sent" if self._message_looks >= self._sent_at else "pending"
         return {"messages": {"email": {state: 1}}, "kept_back": {}}
 
-    def rating_status(self, practice: str | None, rating_id: str) -> str:
-        return "pending" if rating_id == self._slow and self.looks < self._known_at else "assessed"
+    def rating_status(self, practice: str | None, rating_id: str) -> str | None:
+        return None if rating_id == self._slow and self.looks < self._known_at else "assessed"
 
     def episodes(self, practice: str | None) -> Iterator[dict[str, Any]]:
         yield from ({"episode_id": "e", "revision": one} for one in self.revisions[:1] if one)
