@@ -15,8 +15,8 @@ Send clients' ratings of their therapy sessions; Rapport tells the therapist whe
 2. Send ratings as they arrive with `POST /v1/ratings`, or a whole history with
    `POST /v1/ratings/batch?history=true`.
 3. If a rating got no response, `429`, `503` or `retry`, send it again with the same `id`: it counts once.
-4. Ask what became of a rating at its `status_url`: it is `pending` until it was read. 404 says that all that was
-   accepted was read and nothing is held under this `id`: send the rating again with the same `id`.
+4. Ask what became of a rating at its `status_url`: it is `pending` until it was read. 404 says that all that
+   was accepted was read and nothing is held under this `id`: send the rating again with the same `id`.
 
 Authenticate with `Authorization: Bearer <key>`. With a network's key, name the practice in the header
 `Rapport-Practice`. All ids are pseudonymous references; do not send names, addresses or free text.
