@@ -54,11 +54,8 @@ _READ_UNTIL = """
 SELECT CASE WHEN bool_and(h.minute IS NOT NULL) THEN min(h.minute) END
 FROM detector.epoch e LEFT JOIN detector.heartbeat h USING (partition) WHERE e.topic = %s
 """
-# A record that this version could not decode, and another one may; it contains these ids.
-_UNREADABLE = """
-SELECT 1 FROM detector.rejection WHERE tenant IS NULL AND replayed_at IS NULL AND topic = ANY(%s)
-    AND position(%s IN value) > 0 AND position(%s IN value) > 0 LIMIT 1
-"""
+# Whether a record of this practice that this version could not decode, and another one may, contains this id.
+_UNREADABLE = "SELECT detector.holds_unreadable(%s, %s)"
 _POSITIONS, _HALTS = PositionStore("detector"), HaltStore("detector")
 _RETRY_AFTER_S = 1
 _NOT_HELD = (
@@ -173,7 +170,7 @@ def rating_router(
                 last = unsettled[-1]
                 state = RatingState(last.outcome.value)
                 return RatingStatus(id=rating_id, status=state, reason=last.reason, deliveries=unsettled)
-            if ends is not None and await _all_read(conn, ends, practice, rating_id):
+            if ends is not None and await _all_read(conn, ends, rating_id):
                 raise Problem(404, "No such rating", _NOT_HELD)
             heard = await (await conn.execute(_READ_UNTIL, (topics.SESSION_RATED.name,))).fetchone()
             return RatingStatus(
@@ -183,7 +180,7 @@ def rating_router(
     return router
 
 
-async def _all_read(conn: Connection, ends: LogEnds, practice: str, rating_id: str) -> bool:
+async def _all_read(conn: Connection, ends: LogEnds, rating_id: str) -> bool:
     """Return whether everything that the logs held was read, and none of it can be this rating."""
     applied = await _POSITIONS.applied(conn, ends.cluster_id, list(ends.ends))
     if not ends.all_applied(applied):
@@ -191,9 +188,9 @@ async def _all_read(conn: Connection, ends: LogEnds, practice: str, rating_id: s
     # A log that lost its end may hold, below the position, records that were never read.
     if any(halt.partition in ends.ends for halt in await _HALTS.read(conn, ends.cluster_id)):
         return False
-    texts = [json.encode(practice), json.encode(rating_id)]
-    row = await (await conn.execute(_UNREADABLE, [[topic for topic, _ in ends.ends], *texts])).fetchone()
-    return row is None
+    read = [topic for topic, _ in ends.ends]
+    row = await (await conn.execute(_UNREADABLE, (read, json.encode(rating_id)))).fetchone()
+    return row == (False,)
 
 
 async def _erased(

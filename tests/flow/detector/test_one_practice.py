@@ -7,12 +7,15 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 import httpx
+from msgspec.structs import replace
 from psycopg import AsyncConnection
 
+from schemas import topics
 from schemas.events import Answer
 from services.detector import results
 from services.detector.results.application import results_application
 from services.detector.results.dependencies import results_pool
+from services.runtime.consumer.log_ends import LogEnds
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.outbox.erasures import Erasure, Erasures
 from services.runtime.postgres.connect import Connection
@@ -20,12 +23,13 @@ from services.runtime.postgres.migrations import migrate
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
 from tests.flow.notifier.test_strange_input import api_routes
-from tests.support.detector.batch_driver import DetectorDriver, answer_of, body
+from tests.support.detector.batch_driver import DetectorDriver, answer_of, body, record_of
 from tests.support.postgres import fresh_database
 from tests.support.recorded_queries import recording
 
 NORTH = ("canary", "therapist-1", "client-1")
 """What stands in the rows of the practice `north`, and nowhere else."""
+UNREADABLE = "unreadable-9"
 ROUTES = {
     "/v1/ratings/{rating_id}",
     "/v1/rejections",
@@ -53,12 +57,18 @@ def queries_of_the_results() -> list[str]:
     """Every constant of the package that is SQL."""
     modules = [import_module(f"{results.__name__}.{one.name}") for one in iter_modules(results.__path__)]
     values = [value for module in modules for value in vars(module).values() if isinstance(value, str)]
-    return [value for value in values if "FROM detector." in value]
+    return [value for value in values if re.search(r"(FROM|SELECT) detector\.", value)]
 
 
 def is_of_no_practice(query: str) -> bool:
     """Whether it says only how far each partition was read."""
-    return "FROM detector.epoch" in query
+    return re.search("FROM detector.(epoch|applied|halt)", query) is not None
+
+
+async def all_was_read() -> LogEnds:
+    """Say that the log of ratings ends where it begins."""
+    place = (topics.SESSION_RATED.name, 0)
+    return LogEnds("c", begins={place: 0}, ends={place: 0})
 
 
 async def walk(url: str, folder: Path, practice: str, episode: str) -> set[str]:
@@ -70,7 +80,7 @@ async def walk(url: str, folder: Path, practice: str, episode: str) -> set[str]:
     keys = folder / "credentials.json"
     key = add_key(keys, grants=[practice], scopes=["results:read"])
     connections = results_pool(DatabaseSettings.model_validate({"url": url}))
-    app = results_application(connections, CredentialStore(keys, SystemClock()), ERASURES)
+    app = results_application(connections, CredentialStore(keys, SystemClock()), ERASURES, all_was_read)
     parts = {"rating_id": "canary-0", "episode_id": episode}
     named = set()
     async with app.router.lifespan_context(app):
@@ -84,6 +94,9 @@ async def walk(url: str, folder: Path, practice: str, episode: str) -> set[str]:
                 text = "" if answer.is_error else answer.text.replace(parts["rating_id"], "")
                 if any(word in text for word in NORTH) or re.search(r"[1-9]", text):
                     named.add(route.path)
+            # One that nobody can read yet has no practice.
+            answer = await client.get(f"/v1/ratings/{UNREADABLE}")
+            assert answer.status_code == (200 if practice == "north" else 404)
     return named
 
 
@@ -95,6 +108,9 @@ async def test_every_query_of_the_results_gives_another_practice_nothing(
     await detector.rate(body(0, (4.5, 4.5, 4.5), id="canary-0"), body(0, (2.5, 2.5, 2.5), id="canary-0"))
     ((episode,),) = await detector.rows("SELECT episode_id::text FROM detector.episode")
     await detector.feed([answer_of(opening, episode, Answer.WILL_DISCUSS, 1)])
+    unreadable = record_of(body(0, (4.5, 4.5, 4.5), id=UNREADABLE), 0)
+    value = (unreadable.value or b"").replace(b"session-rated.v1", b"session-rated.v9")
+    await detector.feed([replace(unreadable, value=value)])
     async with await AsyncConnection.connect(database_url) as conn:
         await conn.execute(BLOCKED)
         await erase_another_client(conn)

@@ -32,6 +32,8 @@ REPOSITORY = Path(__file__).parents[3]
 READ_WITHOUT_A_PRACTICE = {
     "detector.epoch": "which partitions were read",
     "detector.heartbeat": "how far each partition was read",
+    "detector.applied": "how far each log was read",
+    "detector.halt": "which partitions were halted, and why",
     "notifier.episode": "ids of episodes only",
 }
 _WITH_A_PRACTICE = """
