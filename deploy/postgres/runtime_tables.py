@@ -149,6 +149,20 @@ CREATE TABLE {schema}.therapist_name (
 );
 """
 
+_CLIENT_NAMES = """
+-- Every reference that a renamed client has or had. Ids of dyads are made of the first one, whatever a record
+-- says; everything else is stored under the current one. An erasure of the client deletes the rows.
+CREATE TABLE {schema}.client_name (
+    practice_id text NOT NULL,
+    client_id text NOT NULL,
+    first_id text NOT NULL,
+    current_id text NOT NULL,
+    renamed_at timestamptz NOT NULL,
+    PRIMARY KEY (practice_id, client_id)
+);
+CREATE INDEX client_name_first ON {schema}.client_name (practice_id, first_id);
+"""
+
 _ERASURES = """
 -- Who was erased when, and the record of it: a keyed hash that names nobody, never an id. What was accepted
 -- up to `erased_at` takes no effect any more, however often it is read. Rows are only added.
@@ -262,6 +276,15 @@ def add_therapist_names(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _THERAPIST_NAMES.format(schema=_plain(schema))
+
+
+def add_client_names(schema: str) -> str:
+    """Return the SQL that creates the table of the references that renamed clients had in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _CLIENT_NAMES.format(schema=_plain(schema))
 
 
 def add_erasures(schema: str) -> str:

@@ -7,6 +7,7 @@ import typer
 from services.cli import plugins
 from services.cli.commands import (
     audit,
+    clients,
     demo,
     doctor,
     erase,
@@ -29,6 +30,7 @@ COMMANDS = (
     send,
     practices,
     therapists,
+    clients,
     why,
     audit,
     export,

@@ -10,7 +10,7 @@ from services.notifier.directory.store import KEY, Connection
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
-from services.runtime.postgres.therapist_names import TherapistRename, current_name, rename_therapist
+from services.runtime.postgres.former_names import Party, Rename, current_name, rename_in_tables
 
 
 async def put_therapist(conn: Connection, therapist: Therapist, now: datetime, *, actor: str) -> bool:
@@ -78,7 +78,7 @@ async def remove_others(
     return len(others)
 
 
-async def rename(
+async def rename_therapist(
     conn: Connection, practice: str, old: str, new: str, now: datetime, *, actor: str
 ) -> dict[str, int]:
     """Rename a therapist: entry, settings, items, links, sessions and mail that waits go along.
@@ -91,9 +91,8 @@ async def rename(
     """
     values = {"practice": practice, "old": old, "new": new}
     await conn.execute(_DROP_OLDER_NEXT_SESSIONS, values)
-    changed = await rename_therapist(
-        conn, "notifier", TherapistRename(practice, old, new), now, merged=["next_session"]
-    )
+    rename = Rename(Party.THERAPIST, practice, old, new)
+    changed = await rename_in_tables(conn, "notifier", rename, now, merged=["next_session"])
     for statement in (_RENAME_ANSWERS, _RENAME_CONTENTS, _RENAME_SUPERVISOR):
         await conn.execute(statement, values)
     if changed:
@@ -125,7 +124,7 @@ WHERE practice_id = %(practice)s AND supervisor = %(old)s
 
 
 async def _current(conn: Connection, practice_id: str, therapist_id: str) -> tuple[str, str]:
-    return practice_id, await current_name(conn, "notifier", practice_id, therapist_id)
+    return practice_id, await current_name(conn, "notifier", Party.THERAPIST, practice_id, therapist_id)
 
 
 _IS = f"({', '.join(KEY)}) = (%s, %s)"

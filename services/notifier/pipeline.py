@@ -50,8 +50,9 @@ class Pipeline:
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
-        named = await take_names(tx, decode_records(tx, records))
-        batch = await drop_erased(tx, named, self.erasures)
+        # A client may have been erased before getting another reference, or after.
+        left = await drop_erased(tx, decode_records(tx, records), self.erasures)
+        batch = await drop_erased(tx, await take_names(tx, left), self.erasures)
         await caseload(tx, batch.assessed, batch.feed_days)
         notifications = batch.notifications
         seconds: list[float] = []

@@ -49,6 +49,10 @@ INSERT INTO notifier.next_session (practice_id, therapist_id, client_id, receive
     VALUES (%(practice)s, %(therapist)s, %(client)s, now());
 INSERT INTO detector.published_before (cluster_id, topic, partition, "offset", dyad_id, revision, value)
     VALUES ('cluster-1', 'alliance.assessed.v1', 0, %(offset)s, %(dyad)s, 1, '');
+INSERT INTO detector.client_name VALUES (%(practice)s, %(client)s, %(client)s, %(client)s, now()),
+    (%(practice)s, %(former)s, %(client)s, %(client)s, now());
+INSERT INTO notifier.client_name VALUES (%(practice)s, %(client)s, %(client)s, %(client)s, now()),
+    (%(practice)s, %(former)s, %(client)s, %(client)s, now());
 INSERT INTO notifier.rejection (cluster_id, topic, partition, "offset", value, reason, detail, recorded_at)
     VALUES ('cluster', 'alliance.assessed.v1', 0, 10000 + %(offset)s, %(torn)s, 'undecodable', '', now())
 """
@@ -61,7 +65,9 @@ class SeededClient:
         self.client_id, self.therapist_id = f"client-{name}", therapist
         self.records: list[Record] = []
         self.published: list[Record] = []
-        self.ids = {self.client_id, *(f"session-{name}{n}-" for n in range(5)), f"rating-{name}-"}
+        self.former_id = f"former-{name}-"
+        self.ids = {self.client_id, self.former_id, f"rating-{name}-"}
+        self.ids |= {f"session-{name}{n}-" for n in range(5)}
         """What only this client's data contains; ids of dyads and episodes are added when they are known."""
 
     def sent(self, week: int, marks: Sequence[float], suffix: str = "", **fields: object) -> SentRating:
@@ -115,6 +121,7 @@ class SeededClient:
     ) -> None:
         values = {
             "practice": "north", "therapist": self.therapist_id, "client": self.client_id, "now": NOW,
+            "former": self.former_id,
             "episode": episode, "dyad": dyad, "share": uuid4(), "link": uuid4(), "offset": detector.offset,
             "torn": self.published[-1].value,
         }  # fmt: skip

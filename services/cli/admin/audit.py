@@ -7,6 +7,7 @@ from services.cli import plugins
 from services.runtime.http.credentials import ApiKey
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
+from services.runtime.postgres.former_names import Party, current_name
 from services.runtime.process.cli_plugin import AuditEntry, OperatorAct
 from services.runtime.process.settings import DatabaseSettings
 
@@ -23,6 +24,7 @@ class OperatorAction(StrEnum):
     """A network's key may act for the practice, too."""
     GRANT_REMOVED = "grant-removed"
     CLIENT_EXPORTED = "client-exported"
+    CLIENT_RENAMED = "client-renamed"
     RATINGS_EXPORTED = "ratings-exported"
 
 
@@ -63,7 +65,8 @@ async def read_audit(database: DatabaseSettings, practice: str, client: str | No
     async with await connect_for_all_practices(database, "rapport-audit") as conn:
         for plugin in plugins.installed():
             if plugin.audit is not None:
-                found += await plugin.audit(conn, practice, client)
+                of = client and await current_name(conn, plugin.name, Party.CLIENT, practice, client)
+                found += await plugin.audit(conn, practice, of)
             if plugin.has_tables and client is None:
                 erasures += await _erasures(conn, plugin.name, practice)
     # Each service records an erasure, in one transaction.

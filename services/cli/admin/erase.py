@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from services.cli import plugins
 from services.runtime.outbox.erasures import Erasure, Erasures, StoredErasure, close_gate
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
+from services.runtime.postgres.former_names import client_names
 from services.runtime.process.cli_plugin import ErasedRows, ErasureScope
 from services.runtime.process.settings import DatabaseSettings
 
@@ -85,23 +87,37 @@ class _Eraser:
 
     async def _erase(self, clients: Sequence[str], before: ErasedRows, *, is_last: bool) -> ErasedRows:
         erased = ErasedRows(Counter(before.counts), before.newest)
+        scopes = [self._scope]
+        if self._scope.client is not None:
+            # Whoever was renamed is erased by any reference: what was sent may name each of them.
+            clients = await self._names(self._scope.client)
+            scopes = [replace(self._scope, client=name) for name in clients]
         for eraser in self._erasers:
             await eraser.erase_clients(self._conn, self._scope, clients, erased)
             if is_last:
-                await eraser.erase_rest(self._conn, self._scope, erased)
+                for scope in scopes:
+                    await eraser.erase_rest(self._conn, scope, erased)
         if is_last:
-            await self._record(erased)
+            await self._record(erased, scopes)
         return erased
 
-    async def _record(self, erased: ErasedRows) -> ErasedRows:
+    async def _names(self, client: str) -> list[str]:
+        found = [
+            await client_names(self._conn, service, self._scope.tenant, client)
+            for service in plugins.services_with_tables()
+        ]
+        return sorted(set().union(*found))
+
+    async def _record(self, erased: ErasedRows, scopes: Sequence[ErasureScope] = ()) -> ErasedRows:
         """Store until when everything is erased: until now, or a clock was ahead of this one."""
         rows = await self._conn.execute(
             "SELECT greatest(clock_timestamp(), %s::timestamptz)", (erased.newest,)
         )
         ((until,),) = await rows.fetchall()
-        erasure = Erasure(self._scope.subject, self._scope.tenant, until, self._requested_by, erased.counts)
-        for erasures in self._erasures:
-            await erasures.record(self._conn, erasure)
+        for scope in scopes or [self._scope]:
+            erasure = Erasure(scope.subject, scope.tenant, until, self._requested_by, erased.counts)
+            for erasures in self._erasures:
+                await erasures.record(self._conn, erasure)
         return erased
 
     async def _transact(self, work: Callable[[], Awaitable[ErasedRows]]) -> ErasedRows:

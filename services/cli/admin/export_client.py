@@ -10,6 +10,7 @@ from psycopg.rows import dict_row
 
 from services.cli import plugins
 from services.runtime.postgres.connect import connect_for_all_practices
+from services.runtime.postgres.former_names import client_names
 from services.runtime.process.settings import DatabaseSettings
 
 _NOT_ABOUT_CLIENTS = frozenset({"address"})
@@ -20,20 +21,23 @@ _TEXTS = frozenset({"key", "record_key"})
 async def export_client(
     database: DatabaseSettings, practice: str, client: str
 ) -> dict[str, list[dict[str, object]]]:
-    """Return the rows about one client, by table, as they are at one moment.
+    """Return the rows about one client, by table, as they are at one moment; any of their references will do.
 
     Bytes are shown as the JSON or MessagePack that they hold, or else in base64.
     """
-    values = {"practice": practice, "client": client}
-    found = {}
+    found: dict[str, list[dict[str, object]]] = {}
     async with await connect_for_all_practices(database, "rapport-export") as conn:
         await conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         for plugin in plugins.installed():
-            for table, condition in plugin.client_rows.items():
-                async with conn.cursor(row_factory=dict_row) as cursor:
-                    await cursor.execute(f"SELECT * FROM {plugin.name}.{table} WHERE {condition}", values)
-                    rows = await cursor.fetchall()
-                found[f"{plugin.name}.{table}"] = [_plain_row(row) for row in rows]
+            if not plugin.has_tables:
+                continue
+            for name in sorted(await client_names(conn, plugin.name, practice, client)):
+                values = {"practice": practice, "client": name}
+                for table, condition in plugin.client_rows.items():
+                    async with conn.cursor(row_factory=dict_row) as cursor:
+                        await cursor.execute(f"SELECT * FROM {plugin.name}.{table} WHERE {condition}", values)
+                        rows = await cursor.fetchall()
+                    found.setdefault(f"{plugin.name}.{table}", []).extend(map(_plain_row, rows))
     return found
 
 

@@ -1,10 +1,10 @@
 """`rapport therapists rename`: gives a therapist another reference, with everything that is stored."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from services.cli.commands.renaming import check_reference, run
 from services.runtime.process.cli_plugin import subcommands
 
 
@@ -25,36 +25,12 @@ def rename(
 
       rapport therapists rename --practice my-practice --from t-7 --to m-schmidt-2
     """
-    from psycopg.errors import DeadlockDetected, LockNotAvailable
-    from pydantic import TypeAdapter, ValidationError
-
-    from schemas.rating import Reference
-    from services.cli.admin.rename_therapist import rename_therapist
+    from services.cli.admin.rename import rename_therapist
     from services.cli.endpoints import find_endpoints
 
-    try:
-        TypeAdapter(Reference).validate_python(new)
-    except ValidationError:
-        expected = "a pseudonymous reference: no blank, no mail address, at most 128 characters"
-        raise typer.BadParameter(f"--to: expected {expected}") from None
-    if new == old:
-        raise typer.BadParameter("--to: expected another reference than --from")
+    check_reference(old, new)
     endpoints = find_endpoints()
-    try:
-        changed = asyncio.run(rename_therapist(endpoints.database, practice, old, new))
-    except (LockNotAvailable, DeadlockDetected):
-        typer.secho(
-            "Nothing was renamed: the tables are in use, perhaps by a backup. Run the same command again.",
-            err=True,
-            fg="red",
-        )
-        raise typer.Exit(1) from None
-    except ValueError as refused:
-        typer.secho(f"Nothing was renamed: {refused}.", err=True, fg="red")
-        raise typer.Exit(1) from None
-    typer.echo(f"{old} of {practice} is {new} from now on; changed rows:")
-    for table, rows in changed.items():
-        typer.echo(f"  {table}: {rows}")
+    run(practice, old, new, lambda: rename_therapist(endpoints.database, practice, old, new))
 
 
 def register(app: typer.Typer) -> None:

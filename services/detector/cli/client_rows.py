@@ -20,6 +20,7 @@ CLIENT_ROWS = {
     "blocked": _OF_CLIENT,
     "published_before": _OF_DYADS,
     "audit": _OF_DYADS,
+    "client_name": _OF_CLIENT,
     "rejection": NAMES_CLIENT,
     "outbox": NAMES_CLIENT,
 }

@@ -50,6 +50,12 @@ _OF_DYADS = (
     ("published_before", "DELETE FROM detector.published_before WHERE dyad_id = ANY(%s)"),
     ("dyad", "DELETE FROM detector.dyad WHERE dyad_id = ANY(%s)"),
 )
+# A client may have dyads left, with other therapists.
+_NAMES = """
+DELETE FROM detector.client_name n WHERE practice_id = %s AND current_id = ANY(%s)
+    AND NOT EXISTS (SELECT FROM detector.dyad d
+        WHERE d.practice_id = n.practice_id AND d.client_id = n.current_id)
+"""
 # The log still says that somebody was read about; an episode in `detail` is one of the dyad.
 _FORGET_IN_AUDIT = """
 UPDATE detector.audit SET dyad_id = NULL, detail = '' WHERE dyad_id = ANY(%s)
@@ -57,6 +63,7 @@ UPDATE detector.audit SET dyad_id = NULL, detail = '' WHERE dyad_id = ANY(%s)
 _OF_PRACTICE = (
     "audit",
     "therapist_name",
+    "client_name",
     "renewal",
     "model_activation",
     "threshold",
@@ -103,6 +110,7 @@ class DetectorEraser:
         for statements, of in ((_OF_EPISODES, episodes), (_OF_DYADS, dyads)):
             for table, statement in statements:
                 await _delete(conn, table, statement, (of,), erased)
+        await _delete(conn, "client_name", _NAMES, (practice, wanted), erased)
         for client in clients:
             one = ErasureScope(practice, client, scope.therapist)
             rejected = await self._records.erase_rejections(conn, one, erased)

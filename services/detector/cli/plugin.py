@@ -157,10 +157,21 @@ async def rename_therapist(conn: Connection, practice: str, old: str, new: str) 
     Raises:
         ValueError: it cannot be done; the message says why.
     """
-    from services.runtime.postgres import therapist_names
+    from services.runtime.postgres.former_names import Party, Rename, rename_in_tables
 
-    rename = therapist_names.TherapistRename(practice, old, new)
-    return await therapist_names.rename_therapist(conn, "detector", rename, datetime.now(UTC))
+    rename = Rename(Party.THERAPIST, practice, old, new)
+    return await rename_in_tables(conn, "detector", rename, datetime.now(UTC))
+
+
+async def rename_client(conn: Connection, practice: str, old: str, new: str) -> dict[str, int]:
+    """Rename a client in the detector's tables; return the number of rows changed, by table.
+
+    Raises:
+        ValueError: it cannot be done; the message says why.
+    """
+    from services.detector.storage import client_names
+
+    return await client_names.rename_client(conn, practice, old, new, datetime.now(UTC))
 
 
 async def ratings_as_sent(conn: Connection, practice: str) -> AsyncIterator[bytes]:
@@ -225,6 +236,7 @@ plugin = Plugin(
     forget_log_end=forget_log_end,
     stored_events=stored_events,
     rename_therapist=rename_therapist,
+    rename_client=rename_client,
     client_rows=CLIENT_ROWS,
     other_tables=OTHER_TABLES,
     ratings_as_sent=ratings_as_sent,

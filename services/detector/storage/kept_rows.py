@@ -6,7 +6,7 @@ from services.runtime.process.cli_plugin import RUNTIME_TABLES
 UNTIL_CLIENT_ERASED = frozenset(
     {
         "dyad", "rating", "duplicate", "assessment", "episode", "episode_change", "response", "blocked",
-        "published_before", "outbox",
+        "published_before", "client_name", "outbox",
     }
 )  # fmt: skip
 """The record of a course of therapy, and what waits: it goes with its client, or when it was done."""

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from schemas import topics
-from schemas.ids import Dyad, DyadId, TherapistId, dyad_id
+from schemas.ids import ClientId, Dyad, DyadId, TherapistId, dyad_id
 from schemas.rating_order import dyad
 from services.detector.contracts import (
     Assessed,
@@ -25,7 +25,7 @@ from services.runtime.kafka.record import Record
 from services.runtime.outbox.erasures import Erasures, pass_gate
 from services.runtime.postgres.arrays import bigints, byteas, ints, texts, uuids
 from services.runtime.postgres.connect import Connection
-from services.runtime.postgres.therapist_names import Names, read_names
+from services.runtime.postgres.former_names import Names, read_names
 
 _UNKNOWN_ASSESSMENTS = """
 SELECT place FROM unnest(%b::int[], %b::uuid[], %b::text[], %b::text[], %b::int[])
@@ -103,7 +103,9 @@ async def take_up(conn: Connection, found: FoundRecords, erasures: Erasures) -> 
     """
     await pass_gate(conn)
     published = [one for record in found.records if (one := _found(record)) is not None]
-    names = await read_names(conn, "detector", {one.who.practice_id for one in published})
+    names = await read_names(
+        conn, "detector", [(one.who.practice_id, one.who.client_id) for one in published]
+    )
     events = [_named(one, names) for one in published]
     if await erasures.newest(conn) is not None:
         erased = await read_erased(conn, erasures, {one.dyad_id: one.who for one in events})
@@ -150,11 +152,13 @@ def _found(record: Record) -> _Found | None:
 
 
 def _named(found: _Found, names: Names) -> _Found:
-    name = names.get((found.who.practice_id, found.who.therapist_id))
-    if name is None:
-        return found
-    first = dyad_id(found.who._replace(therapist_id=TherapistId(name.first)))
-    return found._replace(who=found.who._replace(therapist_id=TherapistId(name.current)), dyad_id=first)
+    practice, therapist, client, _ = found.who
+    of = names.therapist(practice, therapist), names.client(practice, client)
+    first, current = (
+        found.who._replace(therapist_id=TherapistId(one), client_id=ClientId(other))
+        for one, other in ((of[0].first, of[1].first), (of[0].current, of[1].current))
+    )
+    return found._replace(who=current, dyad_id=dyad_id(first))
 
 
 async def _unknown(conn: Connection, found: Sequence[_Found]) -> list[_Found]:

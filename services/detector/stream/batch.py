@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 
-from schemas.ids import DyadId, TherapistId, dyad_id
+from msgspec.structs import replace
+
+from schemas.ids import ClientId, DyadId, TherapistId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from services.detector.contracts import BeatEvent, Responded
 from services.detector.domain.detector import HeartbeatHistory
@@ -17,7 +19,7 @@ from services.detector.domain.practice import Models, PracticeRows
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.therapist_names import Names
+from services.runtime.postgres.former_names import Names
 
 SESSIONS_ON_THE_LOOP = 500
 """With this many sessions a stage takes some 10 ms; a thread costs a tenth of one."""
@@ -42,6 +44,8 @@ class Batch:
     """Therapists' answers, each with its Kafka cluster and record."""
     heartbeats: list[tuple[Record, BeatEvent]] = field(default_factory=list)
     dyads: dict[DyadId, DyadWork] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+    """Who was renamed of the batch's practices and clients."""
     day: date | None = None
     """The day of a sweep; None for records that were read."""
     taken_up: list[tuple[str, Record]] = field(default_factory=list)
@@ -68,20 +72,34 @@ class Batch:
         self.arrivals = [arrival for arrival in self.arrivals if arrival.dyad.id not in dyads]
         self.dyads = {id_: dyad for id_, dyad in self.dyads.items() if id_ not in dyads}
 
-    def take_names(self, names: Names) -> None:
-        """Take renamed therapists for who they are: a dyad keeps its id, whichever name a record uses."""
-        if not names:
+    def take_names(self) -> None:
+        """Take renamed therapists and clients for who they are: a dyad keeps its id, whatever names it."""
+        if not self.names.any:
             return
         for id_, dyad in list(self.dyads.items()):
-            if (name := names.get((dyad.who.practice_id, dyad.who.therapist_id))) is None:
-                continue
-            first = dyad_id(dyad.who._replace(therapist_id=TherapistId(name.first)))
-            dyad.who = dyad.who._replace(therapist_id=TherapistId(name.current))
-            if first == id_:
-                continue
-            del self.dyads[id_]
-            dyad.id = first
-            self._join(dyad, id_)
+            practice, therapist, client, _ = dyad.who
+            of = self.names.therapist(practice, therapist), self.names.client(practice, client)
+            first, dyad.who = (
+                dyad.who._replace(therapist_id=TherapistId(one), client_id=ClientId(other))
+                for one, other in ((of[0].first, of[1].first), (of[0].current, of[1].current))
+            )
+            if (known := dyad_id(first)) != id_:
+                del self.dyads[id_]
+                dyad.id = known
+                self._join(dyad, id_)
+        self._name_clients()
+
+    def _name_clients(self) -> None:
+        """Store and compare what arrived under the clients' current references."""
+        if not self.names.clients:
+            return
+        for arrival in self.arrivals:
+            if arrival.rating.client_id != arrival.dyad.who.client_id:
+                arrival.rating = replace(arrival.rating, client_id=arrival.dyad.who.client_id)
+        self.answers = [
+            (cluster, record, replace(answer, client_id=self.dyads[of].who.client_id), of)
+            for cluster, record, answer, of in self.answers
+        ]
 
     def _join(self, dyad: DyadWork, id_before: DyadId) -> None:
         """Add a dyad under the id that it has now, to what the batch has of it."""

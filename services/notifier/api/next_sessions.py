@@ -13,8 +13,8 @@ from services.notifier.directory.store import Connection, put_next_session
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import WITH_BODY, Tenant, tenant_router
+from services.runtime.postgres.former_names import Party, current_name
 from services.runtime.postgres.tenant_guard import connection_for
-from services.runtime.postgres.therapist_names import current_name
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -60,10 +60,13 @@ def next_session_router(
             error = FieldError("at", "is too far in the future", "at most 2 years from now")
             raise Problem(422, "Not valid", "Correct the named fields and send again.", errors=[error])
         async with connection_for(pool, practice) as conn:
-            therapist = await current_name(conn, "notifier", practice, statement.therapist_id)
+            therapist = await current_name(
+                conn, "notifier", Party.THERAPIST, practice, statement.therapist_id
+            )
+            client = await current_name(conn, "notifier", Party.CLIENT, practice, client_id)
             await lock_therapists(conn, [(practice, therapist)])
-            await put_next_session(conn, (practice, therapist, client_id), statement.at, received_at=now)
+            await put_next_session(conn, (practice, therapist, client), statement.at, received_at=now)
             await plan_mails(conn, practice, therapist, now)
-        return StoredNextSession(client_id=client_id, therapist_id=therapist, at=statement.at)
+        return StoredNextSession(client_id=client, therapist_id=therapist, at=statement.at)
 
     return router

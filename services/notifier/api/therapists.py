@@ -22,8 +22,8 @@ from services.notifier.domain.therapist import Therapist
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import FieldError, Problem
 from services.runtime.http.tenant_auth import WITH_BODY, KeyId, Tenant, tenant_router
+from services.runtime.postgres.former_names import Party, current_name
 from services.runtime.postgres.tenant_guard import connection_for
-from services.runtime.postgres.therapist_names import current_name
 from services.runtime.process.clock import Clock
 
 SCOPE = "therapists:write"
@@ -95,7 +95,7 @@ def therapist_router(
         stored = to_therapist(practice, therapist_id, entry)
         async with connection_for(pool, practice) as conn:
             is_new = await put_therapist(conn, stored, clock.now(), actor=f"key {key_id}")
-            current = await current_name(conn, "notifier", practice, therapist_id)
+            current = await current_name(conn, "notifier", Party.THERAPIST, practice, therapist_id)
         response.status_code = 201 if is_new else 200
         stored = replace(stored, therapist_id=current)
         return _shown(stored)
@@ -104,7 +104,7 @@ def therapist_router(
     async def get(therapist_id: TherapistReference, practice: Tenant) -> StoredTherapist:
         """Return how a therapist is reached."""
         async with connection_for(pool, practice) as conn:
-            current = await current_name(conn, "notifier", practice, therapist_id)
+            current = await current_name(conn, "notifier", Party.THERAPIST, practice, therapist_id)
             found = await find_therapist(conn, practice, current)
         if found is None:
             raise Problem(404, "Not found")

@@ -20,6 +20,7 @@ CLIENT_ROWS = {
     "assessed_session": _OF_CLIENT,
     "next_session": _OF_CLIENT,
     "client_number": _OF_CLIENT,
+    "client_name": _OF_CLIENT,
     "rejection": NAMES_CLIENT,
     "outbox": NAMES_CLIENT,
 }

@@ -22,6 +22,12 @@ _EPISODES = f"""
 SELECT episode_id, record_key FROM notifier.change WHERE {_OWN}
 UNION SELECT episode_id, record_key FROM notifier.item WHERE {_OWN}
 """
+# A client may have sessions left, with other therapists.
+_NAMES = """
+DELETE FROM notifier.client_name n WHERE practice_id = %(tenant)s AND current_id = ANY(%(clients)s)
+    AND NOT EXISTS (SELECT FROM notifier.assessed_session a
+        WHERE a.practice_id = n.practice_id AND a.client_id = n.current_id)
+"""
 # A link that is mailed on request leads to the list instead; its therapist can still sign in by it.
 _FORGET_TARGET = (
     ("sign_in_link", "practice_id = %(tenant)s AND episode_id = ANY(%(episodes)s)"),
@@ -51,7 +57,7 @@ _OF_THERAPIST = (
     "sign_in_link",
     "therapist",
 )
-_OF_PRACTICE = ("therapist_name", "feed_day", "feed_silence", "practice")
+_OF_PRACTICE = ("therapist_name", "client_name", "feed_day", "feed_silence", "practice")
 
 
 class NotifierEraser:
@@ -93,6 +99,8 @@ class NotifierEraser:
         for table in _OF_CLIENTS:
             done = await conn.execute(f"DELETE FROM notifier.{table} WHERE {_OWN}", values)
             erased.note(f"notifier.{table}", done.rowcount)
+        done = await conn.execute(_NAMES, values)
+        erased.note("notifier.client_name", done.rowcount)
         keys = [bytes(key) for _, key in found]
         for client in clients:
             one = ErasureScope(scope.tenant, client, scope.therapist)

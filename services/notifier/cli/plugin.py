@@ -143,15 +143,28 @@ async def stored_events(conn: Connection, since: datetime) -> list[StoredEvent]:
     return await stored_responses.stored_events(conn, since)
 
 
+async def rename_client(conn: Connection, practice: str, old: str, new: str) -> dict[str, int]:
+    """Rename a client in the notifier's tables; return the number of rows changed, by table.
+
+    Raises:
+        ValueError: it cannot be done; the message says why.
+    """
+    from services.notifier import client_names
+
+    return await client_names.rename_client(conn, practice, old, new, datetime.now(UTC))
+
+
 async def rename_therapist(conn: Connection, practice: str, old: str, new: str) -> dict[str, int]:
     """Rename a therapist in the notifier's tables; return the number of rows changed, by table.
 
     Raises:
         ValueError: it cannot be done; the message says why.
     """
-    from services.notifier.directory_changes import rename
+    from services.notifier import directory_changes
 
-    return await rename(conn, practice, old, new, datetime.now(UTC), actor=operator())
+    return await directory_changes.rename_therapist(
+        conn, practice, old, new, datetime.now(UTC), actor=operator()
+    )
 
 
 async def audit(conn: Connection, practice: str, client: str | None) -> list[AuditEntry]:
@@ -259,6 +272,7 @@ plugin = Plugin(
     why_unreadable=why_unreadable,
     stored_events=stored_events,
     rename_therapist=rename_therapist,
+    rename_client=rename_client,
     client_rows=CLIENT_ROWS,
     other_tables=OTHER_TABLES,
     eraser=eraser,

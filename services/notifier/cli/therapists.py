@@ -85,7 +85,7 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
     from services.notifier.directory.store import find_practices
     from services.notifier.directory_changes import put_therapist, remove_others
     from services.runtime.postgres.connect import connect_for_all_practices
-    from services.runtime.postgres.therapist_names import current_name
+    from services.runtime.postgres.former_names import Party, current_name
     from services.runtime.process.settings import DatabaseSettings
 
     try:
@@ -102,7 +102,10 @@ async def _store(practice: str, therapists: "Sequence[Therapist]", *, replace: b
                 fg="red",
             )
             return 1
-        kept = [await current_name(conn, "notifier", practice, one.therapist_id) for one in therapists]
+        kept = [
+            await current_name(conn, "notifier", Party.THERAPIST, practice, one.therapist_id)
+            for one in therapists
+        ]
         if twice := sorted({one for one in kept if kept.count(one) > 1}):
             typer.secho(
                 f"{', '.join(twice)}: renamed, and in the file under two references. Nothing was stored.",

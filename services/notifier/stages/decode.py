@@ -26,7 +26,7 @@ from services.notifier.domain.decision import PlannedNotification
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.erasures import Erasures, Subject
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.therapist_names import Names, read_names
+from services.runtime.postgres.former_names import Names, read_names
 from services.runtime.process.errors import Reject
 
 _Named = TypeVar("_Named", EpisodeChanged, AllianceAssessed)
@@ -70,11 +70,12 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
 
 
 async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
-    """Return the batch with the current names of therapists who were renamed since it was written."""
+    """Return the batch with the current references of those who were renamed since it was written."""
     changes = [change for one in batch.notifications if (change := one.change) is not None]
-    practices = {one.practice_id for one in changes} | {one.practice_id for one in batch.assessed}
-    names = await read_names(tx.conn, "notifier", practices)
-    if not names:
+    whose = [(one.practice_id, one.client_id) for one in changes]
+    whose += [(one.practice_id, one.client_id) for one in batch.assessed]
+    names = await read_names(tx.conn, "notifier", whose)
+    if not names.any:
         return batch
     notifications = [
         one if one.change is None else replace(one, event=_named(one.change, names))
@@ -86,8 +87,9 @@ async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
 
 
 def _named(event: _Named, names: Names) -> _Named:
-    name = names.get((event.practice_id, event.therapist_id))
-    return event if name is None else event.model_copy(update={"therapist_id": name.current})
+    therapist = names.therapist(event.practice_id, event.therapist_id).current
+    client = names.client(event.practice_id, event.client_id).current
+    return event.model_copy(update={"therapist_id": therapist, "client_id": client})
 
 
 async def drop_erased(tx: Transaction, batch: DecodedBatch, erasures: Erasures) -> DecodedBatch:

@@ -236,6 +236,8 @@ class Plugin:
     Returns the number of rows changed, by table. Raises ValueError when it cannot be done; the message says
     why.
     """
+    rename_client: Callable[[Connection, str, str, str], Awaitable[dict[str, int]]] | None = None
+    """Renames a client of a practice likewise."""
     client_rows: Mapping[str, str] = field(default_factory=dict)
     """For each table that holds something on clients, the SQL condition that finds the rows about one:
     `%(client)s` of `%(practice)s`."""

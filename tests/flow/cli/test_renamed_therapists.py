@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -13,75 +11,26 @@ from typer.testing import CliRunner
 
 from schemas.events import Answer
 from services.cli.__main__ import application
-from services.cli.admin.rename_therapist import rename_therapist
-from services.cli.plugins import services_with_tables
-from services.runtime.kafka.record import Outgoing, Record
+from services.cli.admin.rename import rename_therapist
 from tests.flow.notifier.test_pages import csrf_in, signed_in
-from tests.support.detector.batch_driver import NOW, DetectorDriver, answer_of, body, detector_driver
-from tests.support.notifier.batch_driver import MovableClock, NotifierDriver, running_notifier
-from tests.support.notifier.mail_server import MailServer, running
+from tests.support.detector.batch_driver import answer_of, body
+from tests.support.detector_and_notifier import Flow, both_services
 from tests.support.service_stack import settings_for
 
 OLD, NEW = "t-1", "m-2"
 GOOD, LOW = (4.5, 4.5, 4.5), (2.5, 2.5, 2.5)
 
 
-@dataclass
-class Flow:
-    """A detector and a notifier over one database."""
-
-    detector: DetectorDriver
-    notifier: NotifierDriver
-    url: str
-
-    async def rate(self, *sent: dict[str, object]) -> None:
-        """Take ratings through both."""
-        await self.pass_on(await self.detector.rate(*sent))
-
-    async def pass_on(self, outgoing: Sequence[Outgoing]) -> None:
-        """Give the notifier what the detector published, in any order of topics."""
-        records = [
-            Record(one.topic, one.partition or 0, place, 0, one.key, one.value)
-            for place, one in enumerate(outgoing)
-        ]
-        await self.notifier.handle_records(records)
-        await self.notifier.run_due_jobs()
-
-    async def rename(self, old: str = OLD, new: str = NEW) -> dict[str, int]:
-        """Rename as the command does."""
-        return await rename_therapist(settings_for(self.url), "north", old, new)
-
-    async def mentions(self, name: str) -> set[str]:
-        """Return the tables of which a row mentions this reference as a value of its own."""
-        found = set()
-        for service in services_with_tables():
-            for (table,) in await self.detector.rows(
-                "SELECT tablename FROM pg_tables WHERE schemaname = %s", [service]
-            ):
-                query = f"SELECT count(*) FROM {service}.{table} t WHERE to_jsonb(t)::text ~ %s"
-                if (await self.detector.rows(query, [f'\\\\?"{name}\\\\?"']))[0][0]:
-                    found.add(f"{service}.{table}")
-        return found
-
-
 @pytest.fixture
 async def flow(migrated_url: str, tmp_path: Path) -> AsyncIterator[Flow]:
     """Both services, and a therapist in the directory."""
-    async with _flow(migrated_url, tmp_path) as ready:
+    async with both_services(migrated_url, tmp_path) as ready:
         yield ready
 
 
-@asynccontextmanager
-async def _flow(url: str, folder: Path) -> AsyncIterator[Flow]:
-    with running(MailServer()) as mail_server:
-        async with (
-            detector_driver(url) as detector,
-            running_notifier(url, folder, clock=MovableClock(NOW), smtp_port=mail_server.port) as notifier,
-        ):
-            notifier.mail_server = mail_server
-            await detector.practice()
-            await notifier.add_therapist(therapist_id=OLD)
-            yield Flow(detector, notifier, url)
+async def rename(flow: Flow, old: str = OLD, new: str = NEW) -> dict[str, int]:
+    """Rename as the command does."""
+    return await rename_therapist(settings_for(flow.url), "north", old, new)
 
 
 def session(week: float, marks: Sequence[float], therapist: str = OLD) -> dict[str, object]:
@@ -96,7 +45,7 @@ async def test_what_names_either_reference_ends_as_if_there_were_one(flow: Flow)
         await flow.rate(session(week, marks))
     deliveries = "SELECT episode_id, revision, channel FROM notifier.delivery ORDER BY 1, 2, 3"
     told = await flow.notifier.rows(deliveries)
-    await flow.rename()
+    await rename(flow)
     # Both names in one batch: the practice's system is changed while ratings are on their way.
     await flow.rate(session(-1, LOW, NEW), session(0, LOW, OLD))
     await flow.rate(session(-2, LOW, OLD), session(-2, LOW, NEW))
@@ -109,7 +58,7 @@ async def test_what_names_either_reference_ends_as_if_there_were_one(flow: Flow)
 
 async def test_a_rating_that_is_sent_again_under_the_new_reference_is_a_duplicate(flow: Flow) -> None:
     await flow.rate(session(0, GOOD) | {"id": "r-1"})
-    await flow.rename()
+    await rename(flow)
     await flow.rate(session(0, GOOD, NEW) | {"id": "r-1"}, session(0, LOW, NEW) | {"id": "r-1"})
     assert await flow.detector.rows("SELECT rating_id FROM detector.duplicate") == [("r-1",)]
     assert await flow.detector.rows("SELECT reason FROM detector.rejection") == [("id-reused",)]
@@ -125,7 +74,7 @@ async def test_nothing_is_left_under_the_old_reference(flow: Flow) -> None:
         "notifier.item",
         "notifier.therapist",
     } <= await flow.mentions(OLD)
-    changed = await flow.rename()
+    changed = await rename(flow)
     assert {"detector.dyad": 1, "detector.episode": 1, "notifier.item": 1}.items() <= changed.items()
     # What was published is kept as it was published, and the audit log as it was written.
     names = {"detector.therapist_name", "notifier.therapist_name"}
@@ -138,7 +87,7 @@ async def test_the_therapist_stays_signed_in_and_answers_the_same_item(flow: Flo
     ((episode,),) = await flow.notifier.rows("SELECT episode_id FROM notifier.item")
     async with flow.notifier.browser() as browser:
         await signed_in(flow.notifier, browser)
-        await flow.rename()
+        await rename(flow)
         page = await browser.get(f"/items/{episode}")
         assert page.status_code == 200
         sent = await browser.post(
@@ -157,7 +106,7 @@ async def test_the_therapist_stays_signed_in_and_answers_the_same_item(flow: Flo
 
 async def test_events_that_were_on_their_way_reach_the_therapist_under_the_new_reference(flow: Flow) -> None:
     outgoing = [out for week, marks in COURSE[:4] for out in await flow.detector.rate(session(week, marks))]
-    await flow.rename()
+    await rename(flow)
     await flow.pass_on(outgoing)
     assert await flow.notifier.rows("SELECT therapist_id FROM notifier.item") == [(NEW,)]
     assert await flow.notifier.rows("SELECT DISTINCT therapist_id FROM notifier.assessed_session") == [(NEW,)]
@@ -167,7 +116,7 @@ async def test_events_that_were_on_their_way_reach_the_therapist_under_the_new_r
 
 
 async def test_the_directory_takes_the_old_reference_for_the_new_one(flow: Flow) -> None:
-    await flow.rename()
+    await rename(flow)
     async with flow.notifier.api_client() as system:
         entry = {"address": "t1@north.example", "locale": "de"}
         stored = await system.put(f"/v1/therapists/{OLD}", json=entry)
@@ -183,9 +132,9 @@ async def test_the_directory_takes_the_old_reference_for_the_new_one(flow: Flow)
 async def test_a_therapist_may_be_renamed_again_and_back(flow: Flow) -> None:
     for week, marks in COURSE[:3]:
         await flow.rate(session(week, marks))
-    await flow.rename(OLD, NEW)
-    await flow.rename(NEW, "x-3")
-    await flow.rename("x-3", OLD)
+    await rename(flow, OLD, NEW)
+    await rename(flow, NEW, "x-3")
+    await rename(flow, "x-3", OLD)
     await flow.rate(
         *[session(week, LOW, name) for week, name in zip((-2, -1, 0), (OLD, NEW, "x-3"), strict=True)]
     )
@@ -197,28 +146,28 @@ async def test_a_therapist_may_be_renamed_again_and_back(flow: Flow) -> None:
 async def test_two_therapists_never_become_one(flow: Flow) -> None:
     await flow.rate(session(-1, GOOD), session(0, GOOD, NEW) | {"client_id": "client-2"})
     with pytest.raises(ValueError, match=f"{NEW} has rows of its own already"):
-        await flow.rename()
-    await flow.rename(NEW, "x-3")
+        await rename(flow)
+    await rename(flow, NEW, "x-3")
     with pytest.raises(ValueError, match="was the reference of a therapist who is now called x-3"):
-        await flow.rename(OLD, NEW)
+        await rename(flow, OLD, NEW)
     with pytest.raises(ValueError, match="is called x-3 already"):
-        await flow.rename(NEW, "y-4")
+        await rename(flow, NEW, "y-4")
     with pytest.raises(ValueError, match="nothing is known about a therapist nobody"):
-        await flow.rename("nobody", "y-4")
+        await rename(flow, "nobody", "y-4")
 
 
 async def test_a_batch_in_flight_is_waited_for_and_holds_nobody_up_for_long(flow: Flow) -> None:
     async with await psycopg.AsyncConnection.connect(flow.url) as other:
         await other.execute("SELECT FROM detector.therapist_name")
         with pytest.raises(LockNotAvailable):
-            await flow.rename()
+            await rename(flow)
     assert await flow.mentions(NEW) == set()
-    await flow.rename()
+    await rename(flow)
 
 
 def test_the_command_says_what_changed_and_why_it_refuses(migrated_url: str, tmp_path: Path) -> None:
     async def add() -> None:
-        async with _flow(migrated_url, tmp_path):
+        async with both_services(migrated_url, tmp_path):
             pass
 
     asyncio.run(add())

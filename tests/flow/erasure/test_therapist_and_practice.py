@@ -11,8 +11,9 @@ SELECT table_schema || '.' || table_name FROM information_schema.columns
 WHERE table_schema = ANY(%s) AND column_name = 'practice_id' ORDER BY 1
 """
 CLIENTS_OF = "SELECT client_id FROM detector.dyad WHERE therapist_id = %s"
-OF_OTHER_THERAPIST = {"detector.blocked", "detector.dyad"}
-"""Where a rating of the same client by another therapist waits, which a session of the first one holds up."""
+OF_OTHER_THERAPIST = {"detector.blocked", "detector.client_name", "detector.dyad"}
+"""Where a rating of the same client by another therapist waits, which a session of the first one holds up;
+and the references that the client had."""
 
 
 async def test_a_therapist_is_erased_with_what_is_stored_about_their_clients(

@@ -13,7 +13,7 @@ from services.detector.domain.rating_versions import MOST_SESSIONS_OF_DYAD, Rati
 from services.detector.storage import blocked, ratings
 from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.detector.stream.stages.decode import take_up
-from services.runtime.postgres.therapist_names import read_names
+from services.runtime.postgres.former_names import read_names
 from services.runtime.process.errors import Collision
 
 
@@ -23,8 +23,10 @@ async def recall(batch: Batch, tools: Tools) -> None:
     All that is read about these waits with them, so that it takes effect in the order of the sessions.
     """
     conn = batch.tx.conn
-    names = await read_names(conn, "detector", {dyad.who.practice_id for dyad in batch.dyads.values()})
-    batch.take_names(names)
+    batch.names = await read_names(
+        conn, "detector", [(one.who.practice_id, one.who.client_id) for one in batch.dyads.values()]
+    )
+    batch.take_names()
     if batch.records and batch.dyads:
         arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
         many = {id_ for id_, number in arrived.items() if number > MOST_FOLDS}
@@ -33,7 +35,7 @@ async def recall(batch: Batch, tools: Tools) -> None:
             batch.block(many, BlockReason.MANY_SESSIONS)
     sessions = [arrival.rating for arrival in batch.arrivals]
     take_up(batch, await blocked.read_of_sessions(conn, sessions), tools.catalogue)
-    batch.take_names(names)
+    batch.take_names()
 
 
 async def claim(batch: Batch, _tools: Tools) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from schemas import topics
-from schemas.ids import PracticeId, TherapistId, dyad_id
+from schemas.ids import ClientId, Dyad, PracticeId, TherapistId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating import EARLIEST, LATEST
 from schemas.rating_order import dyad
@@ -29,7 +29,7 @@ from services.detector.storage.erased import read_erased
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.therapist_names import read_names
+from services.runtime.postgres.former_names import Names, read_names
 from services.runtime.process.errors import Reject
 
 
@@ -130,12 +130,15 @@ async def drop_erased(batch: Batch, tools: Tools) -> None:
     await tools.erasures.take_back_rejections(batch.tx)
     old = {one.dyad.id: one.dyad.who for one in batch.arrivals if one.rating.accepted_at <= newest}
     old |= {id_: batch.dyads[id_].who for *_, answer, id_ in batch.answers if answer.responded_at <= newest}
-    # A renamed therapist is erased under the name that everything is stored under.
-    names = await read_names(conn, "detector", {who.practice_id for who in old.values()})
-    for id_, who in old.items():
-        if (name := names.get((who.practice_id, who.therapist_id))) is not None:
-            old[id_] = who._replace(therapist_id=TherapistId(name.current))
-    erased = batch.drop(await read_erased(conn, tools.erasures, old))
+    # Everything is erased under the references that it is stored under, and under those that were erased
+    # before somebody was renamed.
+    names = await read_names(conn, "detector", [(who.practice_id, who.client_id) for who in old.values()])
+    until = await read_erased(conn, tools.erasures, old)
+    if names.any:
+        named = {id_: _current(who, names) for id_, who in old.items()}
+        for id_, at in (await read_erased(conn, tools.erasures, named)).items():
+            until[id_] = max(at, until.get(id_, at))
+    erased = batch.drop(until)
     places = [
         (
             one.log.cluster_id,
@@ -149,6 +152,13 @@ async def drop_erased(batch: Batch, tools: Tools) -> None:
     ]
     await tools.erasures.add_places(conn, places)
     batch.counts[DeliveryOutcome.ERASED] += len(erased)
+
+
+def _current(who: Dyad, names: Names) -> Dyad:
+    return who._replace(
+        therapist_id=TherapistId(names.therapist(who.practice_id, who.therapist_id).current),
+        client_id=ClientId(names.client(who.practice_id, who.client_id).current),
+    )
 
 
 def whose(record: Record) -> tuple[str | None, str | None]:

@@ -99,6 +99,7 @@ async def _take_all_before(batch: Batch, tools: Tools) -> None:
             continue
         waiting = await read_until(batch.tx.conn, dyad, newest, MOST_REFOLDED)
         take_up(batch, [one for one in waiting if position(*one) not in taken], tools.catalogue)
+        batch.take_names()
         sessions += dyad.history_revision + len(waiting)
 
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from deploy.postgres.tenant_guard import guard_tenants, tenant_role, unguard_tenants
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from deploy.postgres.large_indexes import create_beside_writers
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

@@ -4,13 +4,13 @@ from alembic import op
 
 from deploy.postgres.tenant_guard import guard_tenants, look_up_tenant, tenant_role, unguard_tenants
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
 ROLE = tenant_role("notifier")
-READ = ("assessed_session", "change", "decision", "episode", "practice", "therapist_name")
+READ = ("assessed_session", "change", "client_name", "decision", "episode", "practice", "therapist_name")
 WRITTEN = (
     *("client_counter", "client_number", "delivery", "item", "next_session", "own_settings", "therapist"),
     *("session", "share", "sign_in_link"),
