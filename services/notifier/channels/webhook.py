@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Annotated
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 from pydantic import Field
@@ -40,6 +41,9 @@ FAILURES_TO_OPEN = 3
 
 OPEN_S = 60.0
 """How long a host is left alone before the next attempt."""
+
+TEST_TYPE = "webhook.test"
+"""The type of a sample, which is about no episode."""
 
 SECRET_BYTES = (24, 64)
 """The shortest and the longest webhook secret that Standard Webhooks allows."""
@@ -123,7 +127,7 @@ class ForbiddenTargetError(Exception):
 class Webhook:
     """Sends webhooks; it follows no redirects and reads no proxy from the environment."""
 
-    def __init__(self, settings: WebhookSettings, _wordings: Wordings) -> None:
+    def __init__(self, settings: WebhookSettings, _wordings: Wordings | None = None) -> None:
         self._settings = settings
         self._breaker = HostBreaker()
         # Read once: for each webhook anew, the certificates of the system would hold up everything else.
@@ -134,13 +138,18 @@ class Webhook:
         contact = message.recipient.contact
         if not isinstance(contact, WebhookContact):
             return NotWorthRetrying(DeliveryReason.NO_ADDRESS)
+        return await self.post(contact, message.delivery_id, webhook_body(message), message.attempted_at)
+
+    async def post(
+        self, contact: WebhookContact, message_id: UUID, payload: str, now: datetime
+    ) -> SendResult:
+        """Post a body under an id that stays the same at every attempt, signed with the time of this one."""
         host = urlsplit(contact.url).netloc
         if not self._breaker.allows(host):
             return WorthRetrying(DeliveryReason.UNREACHABLE)
-        payload = webhook_body(message)
-        headers = signed_headers(message, payload, contact.secret)
+        headers = signed_headers(message_id, payload, contact.secret, now)
         try:
-            status, retry_after = await self._post(contact.url, payload, headers)
+            status, retry_after = await self._request(contact.url, payload, headers)
         except ForbiddenTargetError:
             return NotWorthRetrying(DeliveryReason.FORBIDDEN_TARGET)
         except (httpx.TimeoutException, TimeoutError):
@@ -151,9 +160,9 @@ class Webhook:
             trusted = not is_tls_failure(error)
             return WorthRetrying(DeliveryReason.UNREACHABLE if trusted else DeliveryReason.NOT_TRUSTED)
         self._breaker.note(host, answered=True)
-        return result_of(status, asked_pause_s(retry_after, message.attempted_at))
+        return result_of(status, asked_pause_s(retry_after, now))
 
-    async def _post(self, url: str, payload: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
+    async def _request(self, url: str, payload: str, headers: Mapping[str, str]) -> tuple[int, str | None]:
         parts = urlsplit(url)
         if parts.scheme not in self._settings.schemes or not parts.hostname or parts.username:
             raise ForbiddenTargetError
@@ -213,22 +222,32 @@ def webhook_body(message: Message) -> str:
     return json.dumps(
         {
             "type": f"episode.{message.change}",
-            "timestamp": message.created_at.isoformat().replace("+00:00", "Z"),
+            "timestamp": _written(message.created_at),
             "data": {"episode_id": str(message.episode_id)},
         },
         separators=(",", ":"),
     )
 
 
-def signed_headers(message: Message, payload: str, secret: str) -> dict[str, str]:
+def sample_body(now: datetime) -> str:
+    """Return the JSON body of a sample: its type and its data say that it is a test."""
+    sample = {"type": TEST_TYPE, "timestamp": _written(now), "data": {"test": True}}
+    return json.dumps(sample, separators=(",", ":"))
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def signed_headers(message_id: UUID, payload: str, secret: str, now: datetime) -> dict[str, str]:
     """Return the headers of Standard Webhooks: a stable id, the time of this attempt, and the signature."""
-    stable = f"msg_{message.delivery_id.hex}"
+    stable = f"msg_{message_id.hex}"
     return {
         "content-type": "application/json",
         "user-agent": "Rapport-Webhook/1",
         "webhook-id": stable,
-        "webhook-timestamp": str(int(message.attempted_at.timestamp())),
-        "webhook-signature": Signer(secret).sign(stable, message.attempted_at, payload),
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Signer(secret).sign(stable, now, payload),
     }
 
 

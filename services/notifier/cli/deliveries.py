@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
         if not failed:
             raise typer.BadParameter("expected: only failed messages need it", param_hint="--failed")
-        which = FailedFilter(_moment(since), practice, reason)
+        which = FailedFilter(moment(since), practice, reason)
         counts = asyncio.run(_retry(which, keep=not dry_run))
         verb = "would be tried again" if dry_run else "are tried again"
         for (channel, why), number in counts.items():
@@ -57,16 +57,21 @@ def register(app: typer.Typer) -> None:
             typer.echo("No message failed since then.")
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Return a date and time that an option gives.
+
+    Raises:
+        typer.BadParameter: it is none, or has no zone.
+    """
     try:
-        moment = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        at = None
+    if at is None or at.tzinfo is None:
         raise typer.BadParameter(
             "expected a date and time with its zone, such as 2026-11-20T00:00+01:00", param_hint="--since"
         )
-    return moment
+    return at
 
 
 async def _retry(which: "FailedFilter", *, keep: bool) -> dict[tuple[str, str], int]:

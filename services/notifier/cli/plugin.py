@@ -10,7 +10,7 @@ import typer
 
 from schemas.wording.wording import LANGUAGES
 from services.notifier.channels.channel import ADDRESS, MailTiming
-from services.notifier.cli import deliveries, therapists
+from services.notifier.cli import deliveries, therapists, webhooks
 from services.notifier.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.notifier.cli.practice_status import practice_status
 from services.notifier.cli.session_trace import trace
@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     """Add the notifier's commands."""
     therapists.register(app)
     deliveries.register(app)
+    webhooks.register(app)
 
 
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
