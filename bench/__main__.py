@@ -12,6 +12,7 @@ BENCHMARKS = (
     "bench.fairness",
     "bench.startup",
     "bench.score_file",
+    "bench.isolation",
 )
 
 
