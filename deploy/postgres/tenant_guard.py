@@ -7,13 +7,20 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 _ROLE = """
 DO $$
+DECLARE somebody regrole;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN
         CREATE ROLE {role} NOLOGIN;
-        -- A superuser may have any role. Another one may now take this one, but is not bound by its policies.
-        IF NOT pg_has_role(current_user, '{role}', 'SET') THEN
-            GRANT {role} TO current_user WITH INHERIT FALSE, SET TRUE;
-        END IF;
+        -- A superuser may take any role. Whoever else uses the tables may take this one from now on, and is
+        -- bound only in it.
+        FOR somebody IN SELECT DISTINCT grantee::regrole FROM pg_class, aclexplode(relacl)
+            WHERE relnamespace = '{schema}'::regnamespace AND grantee <> 0
+            UNION SELECT current_user::regrole
+        LOOP
+            IF NOT pg_has_role(somebody, '{role}', 'SET') THEN
+                EXECUTE format('GRANT {role} TO %s WITH INHERIT FALSE, SET TRUE', somebody);
+            END IF;
+        END LOOP;
     END IF;
 EXCEPTION
     -- Roles belong to the whole server: somebody else's migration made it at this moment.

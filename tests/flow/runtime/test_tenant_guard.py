@@ -260,6 +260,18 @@ def test_a_migration_that_may_not_create_the_role_says_how(postgres_url: str) ->
             conn.execute(guard_tenants("sparse", {})[0].encode())
 
 
+async def test_an_owner_who_may_create_roles_gives_the_new_one_to_whoever_uses_the_tables() -> None:
+    with composed_server() as url:
+        with psycopg.connect(url) as admin:
+            admin.execute("DROP ROLE detector_tenant, notifier_tenant")
+            admin.execute("ALTER ROLE operator CREATEROLE")
+        migrate(as_role(url, "operator"), "detector")
+        settings = DatabaseSettings(url=SecretStr(as_role(url, "detector")))
+        async with tenant_pool(settings, "results", "detector") as results, results.connection() as conn:
+            found = await (await conn.execute("SELECT current_user, session_user")).fetchone()
+    assert found == ("detector_tenant", "detector")
+
+
 async def test_the_roles_of_the_composed_stack_bind_requests_and_no_consumer(composed: str) -> None:
     for service in SERVICES:
         migrate(as_role(composed, "operator"), service)
