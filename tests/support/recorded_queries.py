@@ -39,7 +39,7 @@ class RecordedQueries:
 
     found: dict[str, Params | None] = field(default_factory=dict)
     unbound: list[str] = field(default_factory=list)
-    """What ran on other connections meanwhile."""
+    """What ran meanwhile on connections that see all practices' rows."""
 
     def assert_bound(self, url: str, empty: str, schema: str) -> None:
         """Each gives another practice, and nobody, no more than in an empty database, or is refused."""
@@ -71,22 +71,22 @@ def _run(conn: psycopg.Connection[TupleRow], query: str, parameters: Params | No
 
 
 @contextmanager
-def asked_again(application_name: str, schema: str, url: str, empty: str) -> Iterator[None]:
+def asked_again(schema: str, url: str, empty: str) -> Iterator[None]:
     """Ask for other practices what requests ask meanwhile; `empty` is a database with the same tables."""
-    with recording(application_name) as recorded:
+    with recording(schema) as recorded:
         yield
     recorded.assert_bound(url, empty, schema)
 
 
 @contextmanager
-def recording(application_name: str) -> Iterator[RecordedQueries]:
-    """Record what runs on the connections of this name, and what others run while they are bound."""
+def recording(schema: str) -> Iterator[RecordedQueries]:
+    """Record what runs on connections in the role of requests, opened in it or holding it for a while."""
     recorded = RecordedQueries()
     bound: set[int] = set()
     execute = AsyncCursor.execute
 
     async def noted(
-        cursor: AsyncCursor[TupleRow], query: str | bytes, params: Params | None = None, **options: bool
+        cursor: AsyncCursor[TupleRow], query: str | bytes, params: Params | None = None, **more: bool
     ) -> AsyncCursor[TupleRow]:
         text = query if isinstance(query, str) else query.decode()
         one = id(cursor.connection)
@@ -94,14 +94,14 @@ def recording(application_name: str) -> Iterator[RecordedQueries]:
             bound.add(one)
         elif text == "RESET ROLE":
             bound.discard(one)
-        name = cursor.connection.info.get_parameters().get("application_name")
+        options = cursor.connection.info.get_parameters().get("options", "")
         if _NO_QUERY.match(text):
             pass
-        elif one in bound or name == application_name:
+        elif one in bound or f"-c role={tenant_role(schema)}" in options:
             recorded.found.setdefault(text, params)
         else:
             recorded.unbound.append(text)
-        return await execute(cursor, query.encode() if isinstance(query, str) else query, params, **options)
+        return await execute(cursor, query.encode() if isinstance(query, str) else query, params, **more)
 
     with patch.object(AsyncCursor, "execute", noted):
         yield recorded

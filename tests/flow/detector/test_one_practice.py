@@ -114,7 +114,7 @@ async def test_every_query_of_the_results_gives_another_practice_nothing(
     async with await AsyncConnection.connect(database_url) as conn:
         await conn.execute(BLOCKED)
         await erase_another_client(conn)
-    with recording("results") as recorded:
+    with recording("detector") as recorded:
         assert await walk(database_url, tmp_path, "north", episode) == ROUTES
     assert await walk(database_url, tmp_path, "south", episode) == set()
     assert recorded.unbound == []

@@ -44,7 +44,7 @@ def empty_url(postgres_url: str, migrated: str) -> str:
 @pytest.fixture
 def bound_requests(database_url: str, empty_url: str) -> Iterator[None]:
     """Ask again, for another practice and for none, what the requests of the test have asked."""
-    with asked_again("notifier-pages", "notifier", database_url, empty_url):
+    with asked_again("notifier", database_url, empty_url):
         yield
 
 

@@ -86,7 +86,7 @@ async def test_every_query_of_the_pages_and_the_api_gives_another_practice_nothi
     notifier: NotifierDriver, empty_url: str
 ) -> None:
     own: dict[str, Outcome] = {}
-    with recording("notifier-pages") as recorded:
+    with recording("notifier") as recorded:
         await ask_every_route(
             notifier,
             recorded.unbound.clear,
