@@ -65,11 +65,11 @@ async def _test(practice: str, therapist: str | None) -> int:
     from services.notifier.channels.webhook import Webhook
     from services.notifier.deliveries.webhook_targets import send_sample, targets
     from services.notifier.settings import WebhookSettings
-    from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.connect import connect_for_all_practices
     from services.runtime.process.clock import SystemClock
     from services.runtime.process.settings import DatabaseSettings
 
-    async with await connect(DatabaseSettings(), "rapport-webhooks") as conn:
+    async with await connect_for_all_practices(DatabaseSettings(), "rapport-webhooks") as conn:
         found = await targets(conn, practice, therapist)
     if not found:
         whose = f"therapist {therapist} of {practice}" if therapist else f"practice {practice}"
@@ -93,11 +93,11 @@ async def _replay(practice: str, since: "datetime", therapist: str | None, *, ke
     from services.notifier.channels.webhook import Webhook
     from services.notifier.deliveries.webhook_targets import send_again, sent_since
     from services.notifier.settings import WebhookSettings
-    from services.runtime.postgres.connect import connect
+    from services.runtime.postgres.connect import connect_for_all_practices
     from services.runtime.process.clock import SystemClock
     from services.runtime.process.settings import DatabaseSettings
 
-    async with await connect(DatabaseSettings(), "rapport-webhooks") as conn:
+    async with await connect_for_all_practices(DatabaseSettings(), "rapport-webhooks") as conn:
         await conn.set_autocommit(True)
         sent = await sent_since(conn, practice, since, therapist)
         if not sent:

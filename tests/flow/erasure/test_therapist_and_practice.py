@@ -49,7 +49,7 @@ async def test_of_a_practice_only_the_places_of_its_deliveries_are_left(practice
             left += await practice.detector.rows(f"SELECT '{table}' FROM {table} WHERE practice_id = 'north'")
         assert left == []
         after = await deliveries(conn)
-        assert after == {**dict.fromkeys(before, 0), "erased": sum(before.values())}
+        assert {one: count for one, count in after.items() if count} == {"erased": sum(before.values())}
         for client in (practice.gone, practice.kept):
             await practice.detector.feed(client.records)
             await practice.notifier.handle_records(client.published)
