@@ -11,7 +11,11 @@ _CARRIES = {
     topics.SESSION_RATED: ("alliance.session-rated.v1", "alliance.heartbeat-sent.v1"),
     topics.SESSION_HISTORY_RATED: ("alliance.session-rated.v1",),
     topics.ASSESSED: ("alliance.assessed.v1",),
-    topics.EPISODE_CHANGED: ("alliance.episode-changed.v1", "alliance.heartbeat-sent.v1"),
+    topics.EPISODE_CHANGED: (
+        "alliance.episode-changed.v1",
+        "alliance.client-renamed.v1",
+        "alliance.heartbeat-sent.v1",
+    ),
     topics.THERAPIST_RESPONDED: ("alliance.therapist-responded.v1",),
     topics.REJECTED: ("alliance.rejected.v1",),
 }
@@ -23,6 +27,7 @@ _KEYS = {
     "alliance.assessed.v1": _KEYED_BY_DYAD,
     "alliance.episode-changed.v1": _KEYED_BY_DYAD,
     "alliance.therapist-responded.v1": _KEYED_BY_DYAD,
+    "alliance.client-renamed.v1": {"description": "It concerns every dyad of a client, in any partition."},
     "alliance.rejected.v1": {"description": "The key of the rejected record, whatever it is."},
     "alliance.heartbeat-sent.v1": {"description": "A heartbeat belongs to a partition, not to a dyad."},
 }

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, TypeAd
 from schemas import events, validation_errors
 from schemas.events import (
     AllianceAssessed,
+    ClientRenamed,
     EpisodeChanged,
     HeartbeatSent,
     Rejected,
@@ -61,6 +62,13 @@ class TherapistRespondedEvent(Envelope):
     data: TherapistResponded
 
 
+class ClientRenamedEvent(Envelope):
+    """Another reference of a client, from the detector to the notifier."""
+
+    type: Literal["alliance.client-renamed.v1"] = "alliance.client-renamed.v1"
+    data: ClientRenamed
+
+
 class RejectedEvent(Envelope):
     """A rejected record, from any service to the operators."""
 
@@ -80,6 +88,7 @@ AnyEvent = (
     | AllianceAssessedEvent
     | EpisodeChangedEvent
     | TherapistRespondedEvent
+    | ClientRenamedEvent
     | RejectedEvent
     | HeartbeatEvent
 )
@@ -91,6 +100,7 @@ EVENTS: dict[str, type[AnyEvent]] = {
         AllianceAssessedEvent,
         EpisodeChangedEvent,
         TherapistRespondedEvent,
+        ClientRenamedEvent,
         RejectedEvent,
         HeartbeatEvent,
     )

@@ -272,6 +272,16 @@ class Rejected(Event):
     rejected_at: AwareDatetime
 
 
+class ClientRenamed(Event):
+    """A practice gave a client another reference: what names the former one is about the same client."""
+
+    practice_id: str
+    former_client_id: str
+    client_id: str
+    """The reference from now on."""
+    renamed_at: AwareDatetime
+
+
 class HeartbeatSent(Event):
     """A heartbeat, one per partition and minute; it passes every stage, so that its absence shows a fault."""
 

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import sha1
 from typing import NamedTuple, NewType
 from uuid import UUID
@@ -94,6 +95,11 @@ def episode_id(dyad: DyadId, opened_session: SessionId, opened_instrument: Instr
 def episode_event_id(episode: EpisodeId, revision: int) -> UUID:
     """Return the id of the event with one change of an episode."""
     return _named("episode-changed", (str(episode), str(revision)))
+
+
+def client_renamed_event_id(practice: PracticeId, former: ClientId, client: ClientId, at: datetime) -> UUID:
+    """Return the id of the event that a client got another reference at that time (aware)."""
+    return _named("client-renamed", (practice, former, client, at.astimezone(UTC).isoformat()))
 
 
 def response_event_id(episode: EpisodeId, answer_revision: int) -> UUID:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from services.detector.results.application import results_application
 from services.detector.results.dependencies import results_pool
 from services.detector.settings import DetectorSettings
 from services.detector.storage import lost_log, published_before
+from services.detector.storage.client_names import ClientRenaming, rename_and_publish
 from services.detector.storage.kept_rows import retention_rules
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import STAGES, process
@@ -178,7 +180,18 @@ def build(
     PoolMetrics(metrics.registry, results)
     keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
     log_ends = LogEndReader(consumer, [lane.name for lane in topics.LANES])
-    app = results_application(results, keys, tools.erasures, log_ends.read)
+
+    async def rename(practice: str, old: str, new: str, actor: str) -> datetime:
+        done: list[datetime] = []
+
+        async def work(tx: Transaction) -> None:
+            renaming = ClientRenaming(practice, old, new, actor)
+            done.append(await rename_and_publish(tx, renaming, tools.erasures))
+
+        await consumer.transact(work)
+        return done[-1]
+
+    app = results_application(results, keys, tools.erasures, log_ends.read, rename)
     management = management_application(app, health, metrics, app.openapi)
     app.include_router(health_router(health))
     return DetectorService(app, management, (consumer, sweep, in_turn), consumer, sweep, own_metrics, metrics)

@@ -5,6 +5,7 @@ from time import perf_counter
 
 from prometheus_client import Histogram
 
+from services.notifier.client_names import take_over
 from services.notifier.domain.decision import PlannedNotification
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.stages.caseload import caseload
@@ -50,8 +51,11 @@ class Pipeline:
 
     async def __call__(self, tx: Transaction, records: Sequence[Record]) -> None:
         """Handle one batch."""
+        decoded = decode_records(tx, records)
+        for one in decoded.renamed:
+            await take_over(tx, one, self.erasures)
         # A client may have been erased before getting another reference, or after.
-        left = await drop_erased(tx, decode_records(tx, records), self.erasures)
+        left = await drop_erased(tx, decoded, self.erasures)
         batch = await drop_erased(tx, await take_names(tx, left), self.erasures)
         await caseload(tx, batch.assessed, batch.feed_days)
         notifications = batch.notifications

@@ -21,6 +21,8 @@ class Flow:
     detector: DetectorDriver
     notifier: NotifierDriver
     url: str
+    way: str = ""
+    """How a test renames somebody, where it does so in several ways."""
 
     async def rate(self, *sent: dict[str, object]) -> None:
         """Take ratings through both."""

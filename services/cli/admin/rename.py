@@ -21,7 +21,7 @@ async def rename_therapist(settings: DatabaseSettings, practice: str, old: str, 
             if plugin.rename_therapist is not None:
                 changed |= await plugin.rename_therapist(conn, practice, old, new)
         if not changed:
-            raise ValueError(f"nothing is known about a therapist {old} of {practice}")
+            raise ValueError(f"nothing is known about a therapist {old} of {practice} who is not {new} yet")
     return changed
 
 
@@ -50,6 +50,6 @@ async def rename_client(
             if plugin.rename_client is not None:
                 changed |= await plugin.rename_client(conn, practice, old, new)
         if not changed:
-            raise ValueError(f"nothing is known about a client {old} of {practice}")
+            raise ValueError(f"nothing is known about a client {old} of {practice} who is not {new} yet")
         await record_acts(conn, [OperatorAct(practice, OperatorAction.CLIENT_RENAMED.value, client=new)])
     return changed

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from services.detector.results.balance import balance_router
-from services.detector.results.dependencies import Pool, ReadEnds, ends_unknown
+from services.detector.results.clients import client_router
+from services.detector.results.dependencies import Pool, ReadEnds, RenameClient, cannot_rename, ends_unknown
 from services.detector.results.episodes import episode_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
@@ -17,7 +18,11 @@ from services.runtime.outbox.erasures import Erasures
 
 
 def results_application(
-    results: Pool, credentials: CredentialStore, erasures: Erasures, read_ends: ReadEnds = ends_unknown
+    results: Pool,
+    credentials: CredentialStore,
+    erasures: Erasures,
+    read_ends: ReadEnds = ends_unknown,
+    rename: RenameClient = cannot_rename,
 ) -> FastAPI:
     """Return the application; it opens the pool at its start and closes it at its end.
 
@@ -42,6 +47,7 @@ def results_application(
     )
     problem.install(app)
     app.include_router(rating_router(results, credentials, erasures, read_ends))
+    app.include_router(client_router(credentials, rename))
     for router in (rejection_router, episode_router, balance_router):
         app.include_router(router(results, credentials))
     respond_while_database_away(app)

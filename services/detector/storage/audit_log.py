@@ -74,10 +74,15 @@ async def log_read(
 
 async def record_acts(conn: Connection, acts: Sequence[OperatorAct]) -> None:
     """Log what operators did, in the open transaction; one on a client as a row for each dyad."""
-    await pass_gate(conn)
     for act in acts:
-        values = {"practice": act.tenant, "action": act.action, "detail": act.detail, "client": act.client}
-        await conn.execute(_ACT, {**values, "actor": operator()})
+        await log_act(conn, act, operator())
+
+
+async def log_act(conn: Connection, act: OperatorAct, actor: str) -> None:
+    """Log what somebody did, in the open transaction."""
+    await pass_gate(conn)
+    values = {"practice": act.tenant, "action": act.action, "detail": act.detail, "client": act.client}
+    await conn.execute(_ACT, {**values, "actor": actor})
 
 
 async def entries(conn: Connection, practice: str, client: str | None) -> list[AuditEntry]:

@@ -4,7 +4,7 @@ What was accepted before its client was erased is left out.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 from schemas.envelope import (
     AllianceAssessedEvent,
+    ClientRenamedEvent,
     EpisodeChangedEvent,
     HeartbeatEvent,
     decode,
     error_summary,
 )
-from schemas.events import AllianceAssessed, EpisodeChanged
+from schemas.events import AllianceAssessed, ClientRenamed, EpisodeChanged
 from schemas.ids import erasure_subjects
 from schemas.rating import EARLIEST, LATEST
 from schemas.rejected import MAX_KEY_BYTES
@@ -41,6 +42,8 @@ class DecodedBatch:
 
     notifications: list[PlannedNotification]
     assessments: list[AllianceAssessedEvent]
+    renamed: list[ClientRenamed] = field(default_factory=list)
+    """Clients who got another reference."""
 
     @property
     def assessed(self) -> list[AllianceAssessed]:
@@ -64,6 +67,8 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
             continue
         if isinstance(found, AllianceAssessedEvent):
             batch.assessments.append(found)
+        elif isinstance(found, ClientRenamed):
+            batch.renamed.append(found)
         elif record.topic != ASSESSED.name:
             batch.notifications.append(found)
     return batch
@@ -114,7 +119,7 @@ def _subjects(about: AllianceAssessed | EpisodeChanged) -> tuple[Subject, ...]:
     return erasure_subjects(about.practice_id, about.therapist_id, about.client_id)
 
 
-def decode_record(record: Record) -> PlannedNotification | AllianceAssessedEvent:
+def decode_record(record: Record) -> PlannedNotification | AllianceAssessedEvent | ClientRenamed:
     """Return what a record tells.
 
     Raises:
@@ -134,6 +139,8 @@ def decode_record(record: Record) -> PlannedNotification | AllianceAssessedEvent
     if record.topic == ASSESSED.name:
         if isinstance(event, AllianceAssessedEvent):
             return event
+    elif isinstance(event, ClientRenamedEvent):
+        return event.data
     elif isinstance(event, EpisodeChangedEvent):
         return PlannedNotification(event.data, record.partition, record.key)
     if isinstance(event, HeartbeatEvent):

@@ -118,14 +118,17 @@ async def rename_in_tables(
 ) -> dict[str, int]:
     """Rename somebody in every table with practices and such references; return the rows changed of each.
 
-    Transactions that have read the names are waited for, and new ones wait. `merged` names tables in which
+    Who has the new reference already is left alone. Transactions that have read the names are waited for, and
+    new ones wait. `merged` names tables in which
     the new reference may have rows already; the caller has removed those of the old one that they replace.
 
     Raises:
         RenameRefusedError: the new reference belongs to somebody else, or the old one is not used any more.
     """
     party, practice, old, new = rename
-    await conn.execute(f"LOCK TABLE {schema}.{party}_name IN ACCESS EXCLUSIVE MODE")
+    await lock_names(conn, schema, party)
+    if await current_name(conn, schema, party, practice, old) == new:
+        return {}
     first = await _check_names(conn, schema, rename)
     column = f"{party}_id"
     found = await (await conn.execute(_TABLES, (schema, list(NOT_RENAMED), column))).fetchall()
@@ -153,6 +156,23 @@ async def rename_in_tables(
             changed[f"{schema}.{table}"] = done.rowcount
     await _store_names(conn, schema, rename, first, now)
     return changed
+
+
+async def lock_names(conn: Connection, schema: str, party: Party) -> None:
+    """Wait for the transactions that have read the names; new ones wait until the open one ends."""
+    await conn.execute(f"LOCK TABLE {schema}.{party}_name IN ACCESS EXCLUSIVE MODE")
+
+
+async def renamed_at(
+    conn: Connection, schema: str, party: Party, practice: str, name: str
+) -> datetime | None:
+    """Return when whoever has or had this reference was renamed last; None for never."""
+    found = await conn.execute(
+        f"SELECT renamed_at FROM {schema}.{party}_name WHERE practice_id = %s AND {party}_id = %s",
+        (practice, name),
+    )
+    row: Any = await found.fetchone()
+    return None if row is None else row[0]
 
 
 async def _check_names(conn: Connection, schema: str, rename: Rename) -> str:
@@ -190,8 +210,9 @@ async def _has_rows(conn: Connection, table: str, column: str, practice: str, na
 async def _store_names(conn: Connection, schema: str, rename: Rename, first: str, now: datetime) -> None:
     party, practice, old, new = rename
     await conn.execute(
-        f"UPDATE {schema}.{party}_name SET current_id = %s WHERE practice_id = %s AND first_id = %s",
-        (new, practice, first),
+        f"UPDATE {schema}.{party}_name SET current_id = %s, renamed_at = %s"
+        " WHERE practice_id = %s AND first_id = %s",
+        (new, now, practice, first),
     )
     async with conn.cursor() as cursor:
         await cursor.executemany(

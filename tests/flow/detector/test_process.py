@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas import topics
 from schemas.envelope import decode
-from schemas.events import AllianceAssessed
+from schemas.events import AllianceAssessed, ClientRenamed
 from services.cli.local.child_process import ChildProcess
 from services.detector.model.artefact import SHIPPED
 from services.detector.model.manifest import read_manifest
@@ -95,6 +95,34 @@ async def test_a_rating_is_assessed_published_and_readable_over_http(
         await consumer.stop()
     assert isinstance(data, AllianceAssessed)
     assert (data.rating_id, data.revision) == ("one", 1)
+
+
+async def test_a_client_is_renamed_over_http_and_the_renaming_is_published(
+    backend: Backend, database_url: str, tmp_path: Path
+) -> None:
+    key = add_key(tmp_path / "credentials.json", grants=["north"], scopes=["results:read", "ratings:write"])
+    head = {"Authorization": f"Bearer {key.secret}"}
+    with running(backend.kafka_env, database_url, tmp_path) as process:
+        process.wait_ready(30)
+        await send(backend, [record_of(body(0, [4] * 9, id="one"), 0)])
+        metrics_once_assessed(process.management_url, key.secret)
+        async with httpx.AsyncClient(base_url=process.url, headers=head, trust_env=False) as client:
+            sent = {"client_id": "client-1", "new_client_id": "x-2"}
+            answer = await client.post("/v1/clients/rename", json=sent)
+            assert answer.status_code == 200, answer.text
+            status = (await client.get("/v1/ratings/one")).json()
+    assert status["assessment"]["client_id"] == "x-2"
+    consumer = AIOKafkaConsumer(bootstrap_servers=backend.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        place = TopicPartition(topics.EPISODE_CHANGED.name, 0)
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        data = decode((await consumer.getone()).value).data
+    finally:
+        await consumer.stop()
+    assert isinstance(data, ClientRenamed)
+    assert (data.former_client_id, data.client_id) == ("client-1", "x-2")
 
 
 async def test_an_accepted_rating_is_never_not_found_and_one_never_sent_is(

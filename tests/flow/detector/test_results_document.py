@@ -23,7 +23,7 @@ async def test_what_every_route_answers_is_in_the_document(
     keys = tmp_path / "keys.json"
     results = results_pool(DatabaseSettings(url=SecretStr(database_url)))
     async with served(results_application(results, CredentialStore(keys), Erasures("detector"))) as url:
-        answered = await answers_of(openapi(), url, keys, ["results:read"])
+        answered = await answers_of(openapi(), url, keys, ["results:read", "ratings:write"])
 
     assert 200 in answered["GET /v1/balance"]
     assert answered["GET /v1/episodes"] >= {200, 422}
@@ -33,11 +33,13 @@ async def test_what_every_route_answers_is_in_the_document(
 
 def test_every_route_declares_what_it_can_answer() -> None:
     document = openapi()
-    declared = {path: set(route["get"]["responses"]) for path, route in document["paths"].items()}
-    assert declared == dict.fromkeys(document["paths"], STATUSES)
+    routes = {path: next(iter(route.values())) for path, route in document["paths"].items()}
+    declared = {path: set(route["responses"]) for path, route in routes.items()}
+    renaming = {"/v1/clients/rename": STATUSES | {"409", "413"}}
+    assert declared == dict.fromkeys(document["paths"], STATUSES) | renaming
     problem = {"$ref": "#/components/schemas/Problem"}
-    for route in document["paths"].values():
-        for status in STATUSES - {"200"}:
-            (content,) = route["get"]["responses"][status]["content"].items()
+    for route in routes.values():
+        for status in route["responses"].keys() - {"200"}:
+            (content,) = route["responses"][status]["content"].items()
             assert content == ("application/problem+json", {"schema": problem})
     assert document["components"]["schemas"]["Problem"]["required"] == ["type", "title", "status"]
