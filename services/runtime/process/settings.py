@@ -6,12 +6,14 @@ A service reads each once, in its `__main__`, and passes it on.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.process.errors import Halt
 
 Seconds = Annotated[float, Field(gt=0)]
+NameOrNone = Annotated[str | None, BeforeValidator(lambda name: name or None)]
+"""An empty name is none, and not one that all replicas share."""
 AuditDays = Annotated[int, Field(ge=366)]
 AUDIT_DAYS = 1_096
 """Three years, the usual period of limitation."""
@@ -61,7 +63,7 @@ class KafkaSettings(BaseSettings):
     """Whether the broker is the embedded one: 4 partitions per topic, and a new cluster id is adopted."""
     client_id: str = "rapport"
     """The name of this client in the brokers' logs and quotas."""
-    group_instance_id: str | None = None
+    group_instance_id: NameOrNone = None
     """Static membership: a restart within the session timeout moves no partition. Unique for each replica."""
     session_timeout_s: Seconds = 10
     """How long a member may be silent before its partitions are assigned to others."""

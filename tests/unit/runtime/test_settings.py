@@ -41,6 +41,15 @@ def test_settings_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert FuseSettings().in_a_row == 99
 
 
+@pytest.mark.parametrize(("given", "read"), [("", None), ("detector-0", "detector-0")])
+def test_an_empty_name_of_a_replica_is_none(
+    given: str, read: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_GROUP_INSTANCE_ID", given)
+
+    assert KafkaSettings().group_instance_id == read
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         KafkaSettings().embedded = True  # type: ignore[misc]
