@@ -1,13 +1,15 @@
 #!/bin/sh
 # Creates PostgreSQL's roles when its data folder is new: the operator owns and migrates the tables; each service
 # reads and writes its own schema only, and serves requests in a role that sees one practice's rows at a time. The
-# secrets volume provides verifiers, not passwords.
+# secrets volume provides verifiers, not passwords. For a server elsewhere:
+# PGHOST=… POSTGRES_USER=postgres POSTGRES_DB=rapport RAPPORT_VERIFIERS_DIR=… sh deploy/compose/postgres/roles.sh
 set -eu
-psql --host=/var/run/postgresql --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
+verifiers=${RAPPORT_VERIFIERS_DIR:-/run/rapport/postgres}
+psql --host="${PGHOST:-/var/run/postgresql}" --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" \
   --quiet --set=ON_ERROR_STOP=1 \
-  --set=operator="$(cat /run/rapport/postgres/operator.scram)" \
-  --set=detector="$(cat /run/rapport/postgres/detector.scram)" \
-  --set=notifier="$(cat /run/rapport/postgres/notifier.scram)" <<'SQL'
+  --set=operator="$(cat "$verifiers/operator.scram")" \
+  --set=detector="$(cat "$verifiers/detector.scram")" \
+  --set=notifier="$(cat "$verifiers/notifier.scram")" <<'SQL'
 CREATE ROLE operator LOGIN PASSWORD :'operator';
 CREATE ROLE detector LOGIN PASSWORD :'detector';
 CREATE ROLE notifier LOGIN PASSWORD :'notifier';
