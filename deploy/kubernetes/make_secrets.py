@@ -51,7 +51,9 @@ def manifests() -> dict[str, Any]:
 def main() -> int:
     """Print the Secrets, unless a person would see them."""
     if sys.stdout.isatty():
-        sys.stderr.write("These are secrets: pipe them to `kubectl --namespace rapport create --filename=-`.\n")
+        sys.stderr.write(
+            "These are secrets: pipe them to `kubectl --namespace rapport create --filename=-`.\n"
+        )
         return 2
     json.dump(manifests(), sys.stdout, indent=1)
     return 0

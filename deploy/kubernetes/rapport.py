@@ -23,8 +23,8 @@ AS_PERSON = (
     " runpy.run_module('services.cli', run_name='__main__')"
 )
 NOT_STORED = (
-    "The keys were changed by somebody else meanwhile, or the cluster does not answer: what this command changed\n"
-    "about keys is NOT in force, and a key that it showed does not work. Run it again.\n"
+    "The keys were changed by somebody else meanwhile, or the cluster does not answer: what this command\n"
+    "changed about keys is NOT in force, and a key that it showed does not work. Run it again.\n"
 )
 
 
@@ -50,7 +50,7 @@ def run(job: str, words: list[str]) -> int:
 
 
 def store_keys(job: str, before: str, version: str) -> int:
-    """Store the pod's keys if they are others than `before`, unless the Secret is not of `version` any more."""
+    """Store the pod's keys if they are not those of `before`, and the Secret still has this version."""
     after = read("exec", f"job/{job}", "--container=operator", "--", PYTHON, "-c", READ_KEYS)
     if after == before:
         return 0
