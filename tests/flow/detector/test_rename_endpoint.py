@@ -12,12 +12,11 @@ from schemas import topics
 from schemas.envelope import decode
 from schemas.events import ClientRenamed
 from services.detector.results.application import results_application
-from services.detector.results.dependencies import cannot_rename, ends_unknown
+from services.detector.results.dependencies import cannot_rename, ends_unknown, results_pool
 from services.detector.storage.client_names import ClientRenaming, rename_and_publish
 from services.runtime.http.credentials import CredentialStore, add_key
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.connect import pool
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector.batch_driver import DetectorDriver, body
@@ -47,7 +46,7 @@ async def north(
 
     keys = tmp_path / "credentials.json"
     key = add_key(keys, grants=["north"], scopes=["ratings:write", "results:read"])
-    results = pool(DatabaseSettings(url=SecretStr(database_url)), "results", read_only=True)
+    results = results_pool(DatabaseSettings(url=SecretStr(database_url)))
     credentials = CredentialStore(keys, SystemClock())
     app = results_application(results, credentials, Erasures("detector"), ends_unknown, rename)
     async with app.router.lifespan_context(app):
