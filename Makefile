@@ -16,7 +16,7 @@ THREE := --numprocesses 3 $(BY_FILE)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev screenshots clean
+.PHONY: help demo up test test-all faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev screenshots clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,8 +43,12 @@ test-all: prepare-dev ## run all tests that this machine allows (real Kafka, con
 	@$(PYTEST) $(TWO) -m "(docker or browser) and not long"
 
 faults: prepare-dev ## break everything on purpose, with a real Kafka and PostgreSQL (KEEP=1: write docs/faults.md; FULL=1: at full size, hours)
-	@$(PYTEST) $(if $(FULL),--full,$(if $(KEEP),--keep-faults)) tests/faults
+	@$(PYTEST) $(if $(FULL),--full,$(if $(KEEP),--keep-faults)) -m "not monitoring" tests/faults
 	@$(if $(FULL)$(KEEP),$(BIN)/python -m tests.support.faults.page > docs/faults.md)
+
+alerts-test: prepare-dev ## break the services in front of a real Prometheus and Alertmanager: who is told of what, and when (KEEP=1: write docs/faults.md; hours)
+	@$(PYTEST) $(if $(KEEP),--keep-faults) tests/faults/test_alerts.py
+	@$(if $(KEEP),$(BIN)/python -m tests.support.faults.page > docs/faults.md)
 
 compose-test: prepare-dev ## build the images, then start, break, repair and remove the whole stack
 	@timeout --signal=INT --kill-after=40 900 $(PYTEST) tests/containers/stack.py -x

@@ -1,24 +1,18 @@
 """The real Alertmanager sends one notification for one cause, with the configuration that is shipped."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.images import ROOT
-from tests.support.ports import free_port
+from tests.support.monitoring import ALERTMANAGER_FILE, alertmanager_words, running
+from tests.support.ports import lasting_ports
 from tests.support.service_stack import wait_until
 
-CONFIGURATION = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 PAGES = ("ServiceDown", "KafkaUnreachable", "DatabaseUnreachable", "ConsumerHalted", "ModelUnusable")
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("amtool") is None,
-    reason="Alertmanager is not installed (Debian: apt-get install prometheus-alertmanager)",
-)
+pytestmark = pytest.mark.monitoring
 
 
 def fires(name: str, severity: str = "page", **labels: str) -> dict[str, dict[str, str]]:
@@ -38,37 +32,15 @@ LATE = [
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run Alertmanager; return its address."""
-    folder, port = tmp_path_factory.mktemp("alertmanager"), free_port()
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program is not None
-    words = [
-        program,
-        f"--config.file={CONFIGURATION}",
-        f"--storage.path={folder}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    ]
+    folder, port = tmp_path_factory.mktemp("alertmanager"), lasting_ports()
     url = f"http://127.0.0.1:{port}"
-    with (Path(folder) / "log").open("wb") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log)
-        try:
-            wait_until(lambda: _answers(url), "Alertmanager answers", 60)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/-/ready", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
+    with running(alertmanager_words(ALERTMANAGER_FILE, folder, port), folder / "log", url):
+        yield url
 
 
 def test_amtool_accepts_the_configuration() -> None:
     done = subprocess.run(
-        ["amtool", "check-config", str(CONFIGURATION)], capture_output=True, text=True, check=False
+        ["amtool", "check-config", str(ALERTMANAGER_FILE)], capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -78,7 +50,14 @@ def test_amtool_accepts_the_configuration() -> None:
     ("severity", "receiver"), [("page", "page"), ("ticket", "ticket"), ("none", "deadman")]
 )
 def test_each_severity_has_its_receiver(severity: str, receiver: str) -> None:
-    words = ["amtool", "config", "routes", "test", f"--config.file={CONFIGURATION}", f"severity={severity}"]
+    words = [
+        "amtool",
+        "config",
+        "routes",
+        "test",
+        f"--config.file={ALERTMANAGER_FILE}",
+        f"severity={severity}",
+    ]
 
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == receiver
 

@@ -1,7 +1,7 @@
 """Skips tests whose requirements this machine does not meet, and lists them at the end (a pytest plugin).
 
-The marks `durable`, `docker`, `browser`, `mount` and `faketime` name requirements; the fixture `backend` is
-the Kafka of a test. The mark `study` names tests that need nothing but time.
+The marks `durable`, `docker`, `browser`, `monitoring`, `mount` and `faketime` name requirements; the fixture
+`backend` is the Kafka of a test. The mark `study` names tests that need nothing but time.
 """
 
 import shutil
@@ -18,6 +18,7 @@ from deploy.kafka.run import KafkaNode
 from tests.support.backend import Backend, DurableNode, embedded_backend, real_backend, real_node
 from tests.support.faults.faked_clock import faketime_missing
 from tests.support.faults.small_disk import mounting_missing
+from tests.support.monitoring import monitoring_missing
 
 
 def _docker_missing() -> str | None:
@@ -39,6 +40,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "durable": ("a real Kafka by Maven", cache(jars.missing)),
     "docker": ("containers", cache(_docker_missing)),
     "browser": ("a browser", cache(_browser_missing)),
+    "monitoring": ("Prometheus and Alertmanager", cache(monitoring_missing)),
     "mount": ("a file system of their own", mounting_missing),
     "faketime": ("a clock of their own", faketime_missing),
     "study": ("studies of many simulated practices", lambda: None),

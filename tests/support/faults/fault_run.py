@@ -206,7 +206,20 @@ class FaultRun:
             ends = log_ends(self.fleet.kafka.bootstrap)
             self._wait(partial(self._is_read, group, ends), f"{group} at rest", deadline_s)
             for what, query in UNFINISHED[group].items():
-                self._wait(lambda query=query: self._count_rows(query) == 0, what, deadline_s)  # type: ignore[misc]
+                self._wait_for_rest(query, what, deadline_s)
+
+    def _wait_for_rest(self, query: str, what: str, deadline_s: float) -> None:
+        """Wait until nothing is left of what a query counts; the deadline is for each step forward."""
+        left, since = self._count_rows(query), time.monotonic()
+        while left:
+            time.sleep(POLL_S)
+            before, left = left, self._count_rows(query)
+            if left < before:
+                since = time.monotonic()
+            if time.monotonic() - since > deadline_s:
+                raise AssertionError(
+                    f"nothing for {deadline_s:.0f} s: {what}, {left} left\n{self.fleet.describe()}"
+                )
 
     def _is_read(self, group: str, ends: Ends) -> bool:
         self.while_waiting()

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "docs" / "faults.json"
 BOTH = "Kafka, PostgreSQL"
 SCALED_S, FULL_S = 1500, 7200
-"""How long a row may take at most."""
+"""How long a row may take at most, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,18 @@ ROWS: dict[str, FaultRow] = {}
 
 
 def row(
-    *, backend: str = BOTH, scaled: int = 240, full: int = 2_000, sessions: int = 10, in_ci: bool = True
+    *,
+    backend: str = BOTH,
+    scaled: int = 240,
+    full: int = 2_000,
+    sessions: int = 10,
+    in_ci: bool = True,
+    longest_s: int = SCALED_S,
 ) -> Callable[[Callable[..., str | None]], Callable[..., None]]:
     """Make a test a row.
 
     `scaled` and `full` are the numbers of ratings that it sends (0: it sends none). A row that takes longer
-    than CI can wait for is not `in_ci`.
+    than CI can wait for is not `in_ci`; `longest_s` is how long it may take at the scaled size.
     """
 
     def decorate(function: Callable[..., str | None]) -> Callable[..., None]:
@@ -106,7 +112,7 @@ def row(
             recovery_s = fault_run.recovery_s if isinstance(fault_run, FaultRun) else None
             _keep(function.__name__, size, result, recovery_s)
 
-        marks = [pytest.mark.durable, pytest.mark.timeout(SCALED_S), pytest.mark.xdist_group("faults")]
+        marks = [pytest.mark.durable, pytest.mark.timeout(longest_s), pytest.mark.xdist_group("faults")]
         if not in_ci:
             marks.append(pytest.mark.long)
         for mark in marks:

@@ -1,0 +1,78 @@
+"""Breaks something in front of Prometheus and Alertmanager, and says who was notified of it and when."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.support.faults.fault_run import FaultRun
+from tests.support.faults.fleet import INGEST, NOTIFIER
+from tests.support.monitoring import Alert, Monitoring, monitoring, wait
+
+RATE = 1.0
+"""Ratings a second of each practice while something is broken."""
+PAGED_S = 180.0
+"""Within this time somebody is to be paged."""
+OVER_S = 420.0
+"""Within this time an alert is to end after its cause; Prometheus looks back five minutes."""
+SETTLE_S = 60.0
+"""How long the rows wait for what else may be sent."""
+SCRAPED_S = 60
+EXCUSED_S = 200
+"""After a start, missing heartbeats are excused for three minutes."""
+STARTED = 'time() - max(process_start_time_seconds{job=~"ingest|detector|notifier"})'
+
+
+@contextmanager
+def watched(
+    run: FaultRun, ratings: int | None = None, running_for_s: float = SCRAPED_S
+) -> Iterator[Monitoring]:
+    """Watch the row's services while ratings are sent (None: all).
+
+    The block begins when nothing fires and every service has run for as long as is asked.
+    """
+    fleet = run.fleet
+    targets = {
+        INGEST: [fleet.processes[INGEST].management_url],
+        "detector": [fleet.processes[name].management_url for name in fleet.detectors],
+        NOTIFIER: [fleet.processes[NOTIFIER].management_url],
+    }
+    folder = run.folder / "monitoring"
+    folder.mkdir()
+    with monitoring(targets, folder) as seen, run.sending(run.ratings[:ratings], rate=RATE):
+        wait(lambda: (seen.value(STARTED) or 0) > running_for_s, "every service has run for a while", 300)
+        wait(lambda: seen.active(pending=False) == set(), "nothing fires", OVER_S)
+        assert seen.told() == set(), "somebody was notified before anything was broken"
+        yield seen
+
+
+def tells(
+    seen: Monitoring,
+    expected: set[Alert],
+    fault: AbstractContextManager[object],
+    within_s: float = PAGED_S,
+    over_within_s: float = OVER_S,
+) -> str:
+    """Break something; return in words how long it took to notify of exactly this, and until it was over."""
+    names = ", ".join(sorted(name for name, _ in expected))
+    with fault:
+        after_s = wait(lambda: expected <= seen.told(), f"{names} (active: {seen.active()})", within_s)
+        remains(seen, expected)
+    # The budgets of hours and days may have been used up for good: these tickets come an hour later.
+    over_s = wait(lambda: not expected & seen.active(), "it is over", over_within_s)
+    remains(seen, expected)
+    return f"{names} after {after_s:.0f} s and nothing else, over {over_s:.0f} s after it was mended"
+
+
+def remains(seen: Monitoring, expected: set[Alert], while_s: float = SETTLE_S) -> None:
+    """Fail when something else is sent within this time."""
+    FaultRun.let_pass(while_s)
+    assert seen.told() == expected, seen.describe()
+
+
+@contextmanager
+def broken(begin: Callable[[], object], end: Callable[[], object]) -> Iterator[None]:
+    """Break something for the duration of the block."""
+    begin()
+    try:
+        yield
+    finally:
+        end()
