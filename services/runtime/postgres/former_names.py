@@ -89,13 +89,14 @@ async def read_names(conn: Connection, schema: str, dyads: Iterable[tuple[str, s
     wanted = sorted(set(dyads))
     if not wanted:
         return Names()
-    of, clients = zip(*wanted, strict=True)
-    values = {"practices": sorted(set(of)), "of": list(of), "clients": list(clients)}
-    found: dict[str, dict[tuple[str, str], Name]] = {party: {} for party in Party}
+    of, named = zip(*wanted, strict=True)
+    values = {"practices": sorted(set(of)), "of": list(of), "clients": list(named)}
+    therapists: dict[tuple[str, str], Name] = {}
+    clients: dict[tuple[str, str], Name] = {}
     rows = await conn.execute(_NAMES.format(schema=schema).encode(), values)
     for party, practice, one, first, current in await rows.fetchall():
-        found[party][practice, one] = Name(first, current)
-    return Names(found[Party.THERAPIST], found[Party.CLIENT])
+        (clients if party == Party.CLIENT else therapists)[practice, one] = Name(first, current)
+    return Names(therapists, clients)
 
 
 async def current_name(conn: Connection, schema: str, party: Party, practice: str, name: str) -> str:
