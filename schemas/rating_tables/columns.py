@@ -8,6 +8,7 @@ from schemas.rating_tables.mark_columns import given_items, guess_items, is_item
 from schemas.rating_tables.role_checks import Doubt, RoleChecks
 from schemas.rating_tables.table import Certainty, Table, TableLine, normalize
 from schemas.rating_tables.table_errors import UnclearTable
+from schemas.ratings_csv import REQUIRED as DOCUMENTED
 
 REQUIRED = ("client_id", "session_at")
 SCORES = ("bond", "goal", "task")
@@ -141,12 +142,14 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
         reverse=True,
     )
     checks, doubts = RoleChecks(table), []
+    is_documented = set(DOCUMENTED) <= set(table.header)
     for _, likeness, _, role, name in ranked:
         if any(name == match.column for match in matches):
             continue
         client = next((match.column for match in matches if match.role == "client_id"), None)
-        # Under its documented name, a column is what it says.
-        doubt = None if name == role == "session_at" else checks.doubt(role, name, client)
+        # Under its documented name, a column is what it says; others need all the documented ones.
+        is_said = name == role and (is_documented or role == "session_at")
+        doubt = None if is_said else checks.doubt(role, name, client)
         if doubt is not None:
             doubts.append(doubt)
             continue

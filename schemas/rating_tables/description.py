@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from schemas.rating_tables.ratings import InvalidCell
+from schemas.rating_tables.ratings import InvalidCell, TableRatings
 from schemas.rating_tables.reading import TableReading
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
 
@@ -36,7 +36,7 @@ def understood(reading: TableReading) -> list[str]:
     certainty = CERTAINTY_WORDS[questionnaire.certainty]
     lines.append(f"{'questionnaire':16} {name} ({certainty}; {questionnaire.evidence})")
     dates = reading.ratings.dates
-    zone = "; no time zone, read as UTC" if reading.ratings.zone_assumed else ""
+    zone = _zones(reading.ratings)
     ambiguous = "; if the month comes first, use --month-first" if dates.ambiguous else ""
     lines.append(f"{'dates':16} {dates.written}{zone}{ambiguous}")
     read = {*columns.items, *(match.column for match in columns.matches)}
@@ -44,6 +44,14 @@ def understood(reading: TableReading) -> list[str]:
     if unread:
         lines.append(f"{'not read':16} {', '.join(unread)}")
     return lines
+
+
+def _zones(ratings: TableRatings) -> str:
+    if not ratings.without_zone:
+        return ""
+    if ratings.without_zone == ratings.dated:
+        return "; no time zone, read as UTC"
+    return f"; {ratings.without_zone} of {ratings.dated} name no time zone, read as UTC"
 
 
 def doubts(reading: TableReading) -> list[str]:

@@ -52,8 +52,10 @@ class TableRatings:
     moments: dict[int, datetime]
     """The time of each row's session, in the file's own time zone."""
     dates: DateFormat
-    zone_assumed: bool
-    """Some dates carry no time zone."""
+    without_zone: int
+    """Dates that carry no time zone, read as UTC."""
+    dated: int
+    """Rows with a date."""
     replaced: bool
     """Some references have characters that Rapport does not accept, and were replaced."""
     other_forms: Mapping[str, int]
@@ -95,12 +97,14 @@ def parse_ratings(
             rows.append(parsed)
         else:
             invalid += parsed
+    dated = [cell for line in table.lines if (cell := columns.session_cell(line))]
     return TableRatings(
         rows=tuple(rows),
         invalid=tuple(invalid),
         moments=parser.moments,
         dates=dates,
-        zone_assumed=any(not has_zone(cell) for line in table.lines if (cell := columns.session_cell(line))),
+        without_zone=sum(not has_zone(cell) for cell in dated),
+        dated=len(dated),
         replaced=parser.replaced,
         other_forms=parser.other_forms,
         unknown_statuses=parser.unknown_statuses,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from schemas.rating_tables.description import understood
 from schemas.rating_tables.table_errors import UnusableTable
-from services.detector.preview.page import PreviewContents
+from services.detector.preview.page import PreviewContents, render
 from tests.support.detector.tables import EXAMPLE, Cell, example, items, of, write
 from tests.unit.detector.preview.conftest import Preview
 
@@ -62,10 +63,20 @@ def test_decimal_commas_are_marks(preview: Preview, tmp_path: Path) -> None:
 
 def test_a_date_without_zone_is_read_as_utc_and_the_page_says_so(preview: Preview, tmp_path: Path) -> None:
     found = preview(write(tmp_path / "own.csv", GERMAN | items("WAI_"), separator=";"))
-    assert (found.reading.ratings.zone_assumed, found.reading.ratings.dates.written) == (
-        True,
-        "day, month, year",
-    )
+    ratings = found.reading.ratings
+    assert (ratings.without_zone, ratings.dates.written) == (ratings.dated, "day, month, year")
+    assert "They name no time zone and are read as UTC" in render(found)
+
+
+def test_the_page_counts_the_dates_without_zone_where_only_some_lack_one(
+    preview: Preview, tmp_path: Path
+) -> None:
+    rows = ["A1,2025-03-04T09:00:00+01:00,9,9,9,9", "A1,2025-03-11,9,9,9,8", "A1,2025-03-18,9,9,9,8"]
+    file = tmp_path / "own.csv"
+    file.write_text("\n".join(["Client,Date,SRS1,SRS2,SRS3,SRS4", *rows]) + "\n", encoding="utf-8")
+    found = preview(file)
+    assert "2 of 3 name no time zone and are read as UTC" in render(found)
+    assert any(line.endswith("; 2 of 3 name no time zone, read as UTC") for line in understood(found.reading))
 
 
 def test_months_first_are_noticed_by_days_after_the_twelfth(preview: Preview, tmp_path: Path) -> None:

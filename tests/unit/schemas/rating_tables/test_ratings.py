@@ -124,3 +124,17 @@ def test_a_mark_without_end_is_an_invalid_cell(mark: str, tmp_path: Path, catalo
     file.write_text("\n".join(["Client,Date,SRS1,SRS2,SRS3,SRS4", f"K1,2025-01-02,{mark},8,8,9", *rows]))
     reading = read_ratings_table(file, catalogue)
     assert [(cell.row, cell.column) for cell in reading.ratings.invalid] == [(2, "SRS1")]
+
+
+def test_a_session_id_under_its_documented_name_is_read_beside_the_other_documented_columns(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.csv"
+    rows = [f"k1,t1,s1,2025-03-04T09:00:00Z,{form}" for form in ("srs,9,9,9,9", "wai-sr" + ",4" * 12)]
+    header = "client_id,therapist_id,session_id,session_at,instrument," + ",".join(
+        f"item_{n}" for n in range(1, 13)
+    )
+    file.write_text("\n".join([header, rows[0] + "," * 8, rows[1]]) + "\n", encoding="utf-8")
+    reading = read_ratings_table(file, catalogue)
+    assert _sessions(reading) == ["s1", "s1"]
+    assert reading.columns.doubts == ()
