@@ -67,7 +67,7 @@ def read_histories(file: Path, catalogue: Catalogue, mapping: Path | None = None
     with canonical_table(file, catalogue, read_mapping(mapping) if mapping else GUESS_ALL) as table:
         for line in [] if table.reading is None else described(table.reading):
             typer.echo(line, err=True)
-        unread = 0 if table.reading is None else len({cell.row for cell in table.reading.ratings.invalid})
+        unread = 0 if table.reading is None else table.reading.ratings.unread
         current = read_dyads(table.file, catalogue, invalid.append)
     for dyad in current:
         sessions = [(each.form, each.version.rating) for each in dyad.sessions if each.form is not None]

@@ -17,7 +17,7 @@ _MOST_INVALID = 12
 def understood(reading: TableReading) -> list[str]:
     """Return one line for each column that is read, the questionnaire and the dates, and one for the rest."""
     columns, table = reading.columns, reading.table
-    lines = []
+    lines = _occasions(reading)
     for match in columns.matches:
         others = f"; it could also be {', '.join(match.others)}" if match.others else ""
         example = _example(reading, match.column)
@@ -44,6 +44,14 @@ def understood(reading: TableReading) -> list[str]:
     if unread:
         lines.append(f"{'not read':16} {', '.join(unread)}")
     return lines
+
+
+def _occasions(reading: TableReading) -> list[str]:
+    found = reading.table.occasions
+    if found is None:
+        return []
+    certainty = CERTAINTY_WORDS["given" if reading.occasions_given else "guess"]
+    return [f"{'sessions':16} {found.in_words} ({certainty}); {len(reading.table.lines)} sessions in all"]
 
 
 def _zones(ratings: TableRatings) -> str:

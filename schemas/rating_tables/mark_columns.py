@@ -25,6 +25,12 @@ _OTHER_FORMS = (
 """How the names of questionnaires about something else begin."""
 _TOTALS = ("total", "sum", "score", "mean", "gesamt", "mittel")
 """What the names of columns with one number for a session hold."""
+RESHAPE = (
+    "Write one row for each session, with its date; spreadsheets call it unpivoting, or from wide to long. Or"
+    " give each session a column with its date beside those with its marks, such as date_v1, srs1_v1 …"
+    " srs4_v1, date_v2, srs1_v2 …: such a table is read as it is."
+)
+"""What to do with a table whose rows hold several sessions."""
 _HIGHEST = 10
 """The highest mark of any known scale."""
 _NO_FORM = frozenset({"age", "total", "sum", "score", "visit", "session"})
@@ -142,8 +148,7 @@ def _refuse_several_sessions(rows: Mapping[str, list[tuple[int, str]]]) -> None:
         if len(prefixes) > 1 and len({len(rows[prefix]) for prefix in prefixes}) == 1:
             first, last = rows[prefixes[0]][0][1], rows[prefixes[-1]][0][1]
             raise UnclearTable(
-                f"Each row holds the marks of {len(prefixes)} sessions ({first} …, {last} …). Write one row"
-                " for each session, with its date; spreadsheets call it unpivoting, or from wide to long. If"
+                f"Each row holds the marks of {len(prefixes)} sessions ({first} …, {last} …). {RESHAPE} If"
                 " only one of them is meant, name its columns with --map item_1=COLUMN …"
             )
 

@@ -62,14 +62,25 @@ class TableRatings:
     """How many rows answer which other questionnaires; they are left out."""
     unknown_statuses: Mapping[str, int]
     """How many rows have which words for a status that are not known; their appointments count as held."""
+    file_rows: Mapping[int, int]
+    """The lines of the file by the numbers of the sessions, where a line holds several."""
+    unread: int
+    """Rows that are no valid ratings."""
     same_day: int
     """Rows that are a session of their own beside another one of the client, on a date without time."""
 
     @property
     def ineffective(self) -> list[str]:
         """Sentences about rows that would be accepted and then not be taken as corrections."""
-        bodies = (FileRating(row.number, row.practice_id, json.dumps(row.body).encode()) for row in self.rows)
+        bodies = (
+            FileRating(self.file_row(row.number), row.practice_id, json.dumps(row.body).encode())
+            for row in self.rows
+        )
         return list(correction_warnings(bodies))
+
+    def file_row(self, number: int) -> int:
+        """Return the line of the file that holds the rating with this number."""
+        return self.file_rows.get(number, number)
 
 
 def parse_ratings(
@@ -89,6 +100,7 @@ def parse_ratings(
     parser = _RowParser(columns, questionnaire, dates, therapist or ONE_THERAPIST, replace_references)
     rows: list[RatingRow] = []
     invalid: list[InvalidCell] = []
+    unread = 0
     for line in table.lines:
         if parser.is_of_another_form(line):
             continue
@@ -97,6 +109,7 @@ def parse_ratings(
             rows.append(parsed)
         else:
             invalid += parsed
+            unread += 1
     dated = [cell for line in table.lines if (cell := columns.session_cell(line))]
     return TableRatings(
         rows=tuple(rows),
@@ -108,6 +121,8 @@ def parse_ratings(
         replaced=parser.replaced,
         other_forms=parser.other_forms,
         unknown_statuses=parser.unknown_statuses,
+        file_rows={line.number: line.row for line in table.lines if line.row is not None},
+        unread=unread,
         same_day=parser.same_day,
     )
 
@@ -233,7 +248,7 @@ class _RowParser:
         expected = violation.expected
         for sent, written in _TABLE_WORDS:
             expected = expected.replace(sent, written)
-        return InvalidCell(line.number, column, message, expected)
+        return InvalidCell(line.file_row, line.origin.get(column, column), message, expected)
 
 
 def _as_scores(rating: RatingBody) -> Scores | None:

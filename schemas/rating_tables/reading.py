@@ -11,6 +11,7 @@ from schemas.rating_tables.ratings import TableRatings, parse_ratings
 from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
 from schemas.rating_tables.table import Table, read_table
 from schemas.rating_tables.table_errors import UnusableTable
+from schemas.rating_tables.wide_table import unroll
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class TableReading:
     ratings: TableRatings
     therapist: str | None
     """The therapist of all rows, where no column holds one and one was given."""
+    occasions_given: bool
+    """A mapping says that the rows hold several sessions."""
 
     @property
     def has_guesses(self) -> bool:
@@ -32,7 +35,7 @@ class TableReading:
             self.questionnaire.certainty,
             *(match.certainty for match in self.columns.matches),
         )
-        return "guess" in certainties
+        return "guess" in certainties or (self.table.occasions is not None and not self.occasions_given)
 
     def mapping(self) -> ReadingOptions:
         """Return what a mapping file keeps, so that the practice's next export is read in the same way."""
@@ -42,7 +45,8 @@ class TableReading:
             fields={match.role: match.column for match in self.columns.matches} | items,
             instrument=None if default is None else str(default.id),
             therapist=self.therapist,
-            header=self.table.header,
+            header=self.table.header if self.table.occasions is None else self.table.occasions.header,
+            several_sessions=self.table.occasions is not None,
             dates=self.ratings.dates.written,
             sheet=self.table.sheet,
         )
@@ -57,9 +61,11 @@ def read_ratings_table(file: Path, catalogue: Catalogue, options: ReadingOptions
     """
     table = read_table(file, options.sheet)
     if options.header is None:
+        table = unroll(table, options.fields)
         columns = guess_columns(table, options.fields)
     else:
         _check_header(table, options.header)
+        table = _unrolled(table) if options.several_sessions else table
         columns = given_columns(table, options.fields)
     questionnaire = guess_questionnaire(table, columns, catalogue, options.instrument)
     moments = [cell for line in table.lines if (cell := columns.session_cell(line))]
@@ -73,7 +79,17 @@ def read_ratings_table(file: Path, catalogue: Catalogue, options: ReadingOptions
         therapist=therapist,
         replace_references=options.replace_references,
     )
-    return TableReading(table, columns, questionnaire, ratings, therapist)
+    return TableReading(table, columns, questionnaire, ratings, therapist, options.several_sessions)
+
+
+def _unrolled(table: Table) -> Table:
+    unrolled = unroll(table, {})
+    if unrolled.occasions is None:
+        raise UnusableTable(
+            "The mapping says that each row holds several sessions, and this cannot be told from the cells of"
+            " this file. Look at it with `rapport try` without --mapping."
+        )
+    return unrolled
 
 
 def _check_header(table: Table, header: tuple[str, ...]) -> None:

@@ -38,6 +38,9 @@ class ReadingOptions:
     sheet: str | None = None
     """The sheet of a workbook; None: the only one that holds anything."""
 
+    several_sessions: bool = False
+    """Each row holds several sessions, as the names of the columns say."""
+
 
 GUESS_ALL = ReadingOptions()
 """Nothing is known of the file."""
@@ -52,6 +55,7 @@ class _MappingFile(BaseModel):
     instrument: str | None = None
     therapist: str | None = None
     sheet: str | None = None
+    several_sessions: bool = False
 
 
 def read_mapping(file: Path) -> ReadingOptions:
@@ -79,6 +83,7 @@ def read_mapping(file: Path) -> ReadingOptions:
         header=mapping.columns,
         dates=mapping.dates,
         sheet=mapping.sheet,
+        several_sessions=mapping.several_sessions,
     )
 
 
@@ -97,6 +102,7 @@ def write_mapping(options: ReadingOptions, file: Path) -> None:
         "".join(f"# {line}\n" for line in _HEAD.splitlines())
         + f"columns = [\n{columns}]\n"
         + "".join(f"{name} = {_text(value)}\n" for name, value in single.items() if value is not None)
+        + ("several_sessions = true\n" if options.several_sessions else "")
         + "\n[fields]\n"
         + "".join(f"{role} = {_text(column)}\n" for role, column in options.fields.items()),
         encoding="utf-8",

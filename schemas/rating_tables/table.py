@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from schemas.rating_tables.workbook import BEGINNINGS, read_sheet
 
 Certainty = Literal["given", "sure", "likely", "guess"]
 """How sure it is what a part of a table means."""
+_COLUMNS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,38 @@ class TableLine:
 
     number: int
     cells: Mapping[str, str]
+    row: int | None = None
+    """Its line in a file whose rows hold several sessions; `number` then counts the sessions."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """The file's columns, by those that stand for them in each session of such a row."""
+
+    @property
+    def file_row(self) -> int:
+        """Return the number of its line in the file."""
+        return self.number if self.row is None else self.row
+
+
+@dataclass(frozen=True, slots=True)
+class Occasions:
+    """How a table was unrolled whose rows hold several sessions."""
+
+    header: tuple[str, ...]
+    """The columns of the file."""
+    numbers: tuple[int, ...]
+    """The numbers of the sessions in the names of the columns."""
+    first: tuple[str, ...]
+    """The file's columns of the first session."""
+    names: tuple[str, ...]
+    """What they are called in each session."""
+    empty: int
+    """Sessions without date and marks; they are left out."""
+
+    @property
+    def in_words(self) -> str:
+        """Return how the rows were unrolled, with the columns of the first session."""
+        shown = [*self.first[:_COLUMNS_SHOWN], *(["…"] if len(self.first) > _COLUMNS_SHOWN else [])]
+        empty = f"; {self.empty} have neither date nor marks and are left out" if self.empty else ""
+        return f"{len(self.numbers)} in each row, the first in {' '.join(shown)}{empty}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +72,9 @@ class Table:
     """The numbers of the lines above the one that names the columns."""
     descriptions: tuple[int, ...] = ()
     """The numbers of the lines under it that only describe the columns."""
+
+    occasions: Occasions | None = None
+    """How the file's rows were unrolled; None: each holds one session."""
 
     @property
     def passed_over(self) -> list[str]:

@@ -62,7 +62,11 @@ def read_ratings(
         rows = [columns.row(row.cells, row.line) for row in cells]
     return RatingFile(
         [
-            RatingToSend(row.number, row.practice_id or practice, json.dumps(row.body).encode())
+            RatingToSend(
+                reading.ratings.file_row(row.number) if reading else row.number,
+                row.practice_id or practice,
+                json.dumps(row.body).encode(),
+            )
             for row in rows
         ],
         reading,

@@ -48,4 +48,4 @@ def require_agreement(found: RatingFile, *, given: bool) -> None:
 
 def unread_rows(found: RatingFile) -> int:
     """Return the number of rows that are not sent, because they are no valid ratings."""
-    return 0 if found.reading is None else len({cell.row for cell in found.reading.ratings.invalid})
+    return 0 if found.reading is None else found.reading.ratings.unread

@@ -129,7 +129,7 @@ def _check_reading(reading: "TableReading") -> None:
 
     for line in described(reading):
         typer.echo(line, err=True)
-    invalid = len({cell.row for cell in reading.ratings.invalid})
+    invalid = reading.ratings.unread
     if invalid:
         raise UnusableTable(f"{invalid} rows are no valid ratings, as said above: correct or remove them.")
 

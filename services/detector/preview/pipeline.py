@@ -44,7 +44,7 @@ def try_file(
     reading = read_ratings_table(file, catalogue, replace(options, replace_references=True))
     ratings = reading.ratings
     courses, rejected = assess_courses(ratings.rows, model, catalogue, progress, since)
-    invalid = [*ratings.invalid, *rejected]
+    invalid = [*ratings.invalid, *(replace(cell, row=ratings.file_row(cell.row)) for cell in rejected)]
     if not courses:
         first = ""
         if invalid:
