@@ -9,7 +9,7 @@ import typer
 from lab.simulator.instruments import cutoff_share
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.canonical_table import canonical_table
-from schemas.rating_tables.description import described
+from schemas.rating_tables.description import described, table_to_map
 from schemas.rating_tables.reading_options import GUESS_ALL, read_mapping
 from services.detector.contracts import Rated
 from services.detector.domain.form import Form
@@ -64,7 +64,8 @@ def read_histories(file: Path, catalogue: Catalogue, mapping: Path | None = None
     """
     invalid: list[InvalidRow] = []
     dyads = []
-    with canonical_table(file, catalogue, read_mapping(mapping) if mapping else GUESS_ALL) as table:
+    options = read_mapping(mapping) if mapping else GUESS_ALL
+    with table_to_map(file), canonical_table(file, catalogue, options) as table:
         for line in [] if table.reading is None else described(table.reading):
             typer.echo(line, err=True)
         unread = 0 if table.reading is None else table.reading.ratings.unread

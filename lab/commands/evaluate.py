@@ -24,7 +24,8 @@ def evaluate(
         ),
     ] = None,
     ratings: Annotated[
-        Path | None, typer.Option(help="A table of your own ratings: measure flags on them instead.")
+        Path | None,
+        typer.Option(exists=True, help="A table of your own ratings: measure flags on them instead."),
     ] = None,
     mapping: Annotated[
         Path | None,

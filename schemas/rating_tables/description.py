@@ -1,5 +1,7 @@
 """Describes in lines of text how a file of ratings was understood, each column with an example value."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from schemas.rating_tables.ratings import InvalidCell, TableRatings
@@ -107,6 +109,19 @@ def with_cure(error: UnusableTable, file: Path) -> str:
         f"{error}\nGive such options to `rapport try {file} --write-mapping practice.toml`, and"
         " --mapping practice.toml here."
     )
+
+
+@contextmanager
+def table_to_map(file: Path) -> Iterator[None]:
+    """Add to the errors of a block that reads a file how a question is answered, for a command without --map.
+
+    Raises:
+        UnusableTable: the block did.
+    """
+    try:
+        yield
+    except UnclearTable as error:
+        raise UnusableTable(with_cure(error, file)) from None
 
 
 def _example(reading: TableReading, *columns: str) -> str:

@@ -99,7 +99,10 @@ class ApiClient:
                     answer.read()
                     raise _error(answer)
                 for line in answer.iter_lines():
-                    result = json.loads(line)
+                    try:
+                        result = json.loads(line)
+                    except ValueError:
+                        raise _no_service(answer) from None
                     # A batch that ends early reports it in a line without a number.
                     if "line" in result:
                         results[result["line"] - 1] = _rating_result(result)
@@ -177,8 +180,21 @@ def _retry_after_s(answer: httpx.Response) -> float:
 def _json(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_error:
         raise _error(answer)
-    body: dict[str, Any] = answer.json()
+    try:
+        body = answer.json()
+    except ValueError:
+        raise _no_service(answer) from None
+    if not isinstance(body, dict):
+        raise _no_service(answer)
     return body
+
+
+def _no_service(answer: httpx.Response) -> ApiError:
+    url = answer.request.url
+    return ApiError(
+        f"{answer.request.method} {url.path} was answered by something else than Rapport: check the address"
+        f" {url.scheme}://{url.netloc.decode()}"
+    )
 
 
 def _error(answer: httpx.Response) -> ApiError:

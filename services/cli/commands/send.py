@@ -111,14 +111,17 @@ def send(
             show_reading(found)
             require_agreement(found, given=yes or dry_run or mapping is not None)
             report = _send(client, found.ratings, resume_point, rate=rate, history=history, dry_run=dry_run)
-    except UnusableTable as error:
-        typer.secho(f"{with_cure(error, file)}\nNothing was sent.", err=True, fg="red")
-        raise typer.Exit(1) from None
-    except UnreadableTable as error:
-        typer.secho(f"{error}\nNothing was sent.", err=True, fg="red")
+    except (UnusableTable, UnreadableTable) as error:
+        said = with_cure(error, file) if isinstance(error, UnusableTable) else error
+        typer.secho(f"{said}\nNothing was sent.", err=True, fg="red")
         raise typer.Exit(1) from None
     except (IngestUnavailable, ApiError, ValueError) as error:
-        typer.secho(f"{str(error).rstrip('.')}. Run the same command again to resume.", err=True, fg="red")
+        todo = (
+            "Run the same command again to resume."
+            if isinstance(error, IngestUnavailable)
+            else "Once that is mended, the same command goes on where it ended."
+        )
+        typer.secho(f"{str(error).rstrip('.')}. {todo}", err=True, fg="red")
         raise typer.Exit(1) from None
     if not dry_run:
         resume_point.remove()
@@ -146,7 +149,7 @@ def _send(
         )
     sent = (FileRating(one.line, one.practice, one.body) for one in ratings)
     _print_warnings(list(correction_warnings(sent)))
-    with progress_bar("sending", len(ratings), skipped) as advance:
+    with progress_bar("ratings sent", len(ratings), skipped) as advance:
 
         def progress(report: DeliveryReport) -> None:
             if not dry_run:

@@ -136,7 +136,7 @@ def _send(client: ApiClient, ratings: Sequence[InputRating], rate: float | None)
         RatingToSend(line, rating.practice, json.dumps(rating.body).encode())
         for line, rating in enumerate(ratings, start=1)
     ]
-    with progress_bar("sending ratings", len(to_send)) as advance:
+    with progress_bar("ratings sent", len(to_send)) as advance:
         send_ratings(client, to_send, report, rate=rate, progress=lambda report: advance(report.done))
     return report
 
@@ -144,7 +144,7 @@ def _send(client: ApiClient, ratings: Sequence[InputRating], rate: float | None)
 def _settle(
     stack: StackAccess, client: ApiClient, before: NetworkBalance, report: DeliveryReport
 ) -> SettledState:
-    with progress_bar("accounted for", report.accepted) as advance:
+    with progress_bar("ratings accounted for", report.accepted) as advance:
 
         def progress(delivered: int) -> None:
             advance(max(0, delivered - before.delivered))

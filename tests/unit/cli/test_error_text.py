@@ -1,7 +1,11 @@
 """What ends a command from outside is a sentence; a fault of the program keeps its traceback."""
 
+from pathlib import Path
+
+import httpx
 import psycopg
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import OperationalError
 
@@ -36,3 +40,38 @@ def test_a_fault_of_ours_stays_one() -> None:
     assert error_text(raised.value) is None
     assert error_text(KeyError("x")) is None
     assert error_text(Halt("The topic is missing.")) == "The topic is missing."
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:9", "No service answers at http://127.0.0.1:9 ("),
+        ("127.0.0.1:9", "The address of a service is wrong ("),
+        ("ftp://x", "The address of a service is wrong ("),
+    ],
+)
+def test_an_address_at_which_nothing_answers_is_named(url: str, said: str) -> None:
+    with (
+        pytest.raises((httpx.TransportError, httpx.InvalidURL)) as raised,
+        httpx.Client(base_url=url) as client,
+    ):
+        client.get("/v1/instruments")
+    text = error_text(raised.value) or ""
+    assert text.startswith(said)
+    assert "RAPPORT_INGEST_URL" in text
+
+
+def test_a_broker_that_is_away_is_named() -> None:
+    said = error_text(KafkaConnectionError("Unable to bootstrap from 127.0.0.1:9")) or ""
+    assert said.startswith("The broker could not be reached; check KAFKA_BOOTSTRAP_SERVERS")
+    assert said.endswith("127.0.0.1:9")
+
+
+def test_a_file_that_cannot_be_written_is_named_and_one_of_the_program_is_a_fault(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file") as raised:
+        (tmp_path / "none" / "page.html").write_text("")
+    said = error_text(raised.value) or ""
+    assert said.startswith(f"{tmp_path}/none/page.html cannot be used: No such file or directory.")
+    with pytest.raises(OSError, match="No such file") as own:
+        Path(__file__).with_name("none.py").read_text()
+    assert error_text(own.value) is None

@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -11,6 +12,7 @@ from typer.testing import CliRunner, Result
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.reading import read_ratings_table
 from schemas.rating_tables.reading_options import write_mapping
+from services.cli.client import api_client
 from services.cli.commands.send import register
 from tests.support.schemas.exports import Export, exports
 
@@ -99,3 +101,26 @@ def test_a_question_says_how_it_is_answered_for_good(tmp_path: Path) -> None:
     assert ran.exit_code == 1
     assert "--map client_id=COLUMN" in ran.stderr
     assert f"`rapport try {file} --write-mapping practice.toml`" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (
+            httpx.Response(200, text="<html>"),
+            "was answered by something else than Rapport: check the address",
+        ),
+        (httpx.Response(401, json={"title": "The key is unknown"}), "answered 401: The key is unknown"),
+    ],
+)
+def test_a_wrong_address_or_key_is_no_reason_to_run_the_same_again(
+    answer: httpx.Response, said: str, export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = httpx.MockTransport(lambda _: answer)
+    monkeypatch.setattr(
+        api_client, "http_client", lambda url: httpx.Client(base_url=url or "http://x", transport=transport)
+    )
+    ran = _send(export.canonical)
+    assert (ran.exit_code, said in ran.stderr) == (1, True), ran.output
+    assert "Run the same command again" not in ran.stderr
+    assert ran.stderr.endswith("Once that is mended, the same command goes on where it ended.\n")
