@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import OperationalError
 
+import services
 from services.cli.error_text import error_text
 from services.runtime.process.errors import Halt
 from services.runtime.process.settings import KafkaSettings
@@ -73,5 +74,5 @@ def test_a_file_that_cannot_be_written_is_named_and_one_of_the_program_is_a_faul
     said = error_text(raised.value) or ""
     assert said.startswith(f"{tmp_path}/none/page.html cannot be used: No such file or directory.")
     with pytest.raises(OSError, match="No such file") as own:
-        Path(__file__).with_name("none.py").read_text()
+        Path(services.__file__).with_name("none.toml").read_text()
     assert error_text(own.value) is None
