@@ -1,4 +1,4 @@
-"""`rapport evaluate` and `rapport train` give for other forms of a table what they give for the documented one."""
+"""`rapport evaluate` and `rapport train` give for other forms of a table what they give for this one."""
 
 import csv
 import json
@@ -88,12 +88,12 @@ def _run(command: Callable[..., None], *words: str | Path) -> Result:
 
 
 def _ratings(files: list[Path]) -> list[Path | str]:
-    return ["--ratings", files[0], *(["--mapping", files[1]] if len(files) > 1 else [])]
+    return ["--ratings", files[0]] if len(files) == 1 else ["--ratings", files[0], "--mapping", files[1]]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_evaluate_writes_the_same_page(form: str, export: Export, labels: Path, tmp_path: Path) -> None:
-    pages = []
+    pages: list[str] = []
     for files in ([export.canonical], FORMS[form](export, tmp_path)):
         out = tmp_path / f"page-{len(pages)}.html"
         ran = _run(evaluate, *_ratings(files), "--labels", labels, "--out", out)
@@ -130,5 +130,5 @@ def test_train_sees_the_same_answers_and_histories(
 def test_a_question_about_the_table_names_the_command_that_answers_it(tmp_path: Path) -> None:
     file = tmp_path / "own.csv"
     file.write_text("ID,Date,SRS1,SRS2,SRS3,SRS4\nA,2025-03-04,9,9,9,9\n", encoding="utf-8")
-    with pytest.raises(UnusableTable, match="Give such options to `rapport try .* --mapping practice.toml"):
+    with pytest.raises(UnusableTable, match=r"to `rapport try .* --mapping practice\.toml"):
         read_histories(file, Catalogue.load())
