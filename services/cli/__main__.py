@@ -8,6 +8,7 @@ from services.cli import plugins
 from services.cli.commands import (
     audit,
     clients,
+    connect,
     demo,
     doctor,
     erase,
@@ -27,6 +28,7 @@ from services.cli.commands import (
 COMMANDS = (
     demo,
     up,
+    connect,
     send,
     practices,
     therapists,
@@ -50,6 +52,8 @@ Rapport notices when a therapeutic alliance deteriorates, and tells the therapis
 See it work:             [bold]rapport demo[/bold]
 
 Run it here:             [bold]rapport up[/bold]
+
+Connect a practice:      [bold]rapport connect my-practice[/bold]
 
 Send ratings:            [bold]rapport send ratings.csv --practice my-practice[/bold]
 

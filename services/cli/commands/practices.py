@@ -46,14 +46,7 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
 
       rapport practices add north --network my-network     (one key for many practices)
     """
-    from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import changing_keys
-
-    credentials = find_endpoints().credentials
-    _store(practice, option or [])
-    with changing_keys(credentials) as keys:
-        key, act = _key_for(keys, practice, network)
-    _log([act])
+    key = add_practice(practice, option or [], network)
     if key is None:
         typer.echo(f"{practice} is added; the key of network {network} may act for it now.")
         return
@@ -61,6 +54,19 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
     typer.echo("Send ratings with the header  Authorization: Bearer <key>")
     if network:
         typer.echo(f"A network key also needs  Rapport-Practice: {practice}")
+
+
+def add_practice(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
+    """Store a practice with its options, and return its key; None when the network's key acts for it."""
+    from services.cli.endpoints import find_endpoints
+    from services.runtime.http.credentials import changing_keys
+
+    credentials = find_endpoints().credentials
+    _store(practice, list(options))
+    with changing_keys(credentials) as keys:
+        key, act = _key_for(keys, practice, network)
+    _log([act])
+    return key
 
 
 @practices.command(name="import")

@@ -56,6 +56,7 @@ def up() -> None:
 
 def _add_first_practice(stack: "LocalStack") -> None:
     from services.cli.admin.practices import SCOPES, store_practice
+    from services.cli.client.first_rating import first_rating_request
     from services.runtime.http.credentials import add_key, read_keys
 
     file = stack.home.credentials
@@ -67,12 +68,9 @@ def _add_first_practice(stack: "LocalStack") -> None:
         f"\nA first practice, {FIRST_PRACTICE}, is added. Its key is shown only once:\n\n  {key.secret}\n"
     )
     typer.echo("Send a first rating:\n")
-    typer.echo(
-        f"  curl -s {stack.running.ingest_url}/v1/ratings -H 'Authorization: Bearer {key.secret}' \\\n"
-        '    -H \'Content-Type: application/json\' -d \'{"client_id": "c-1", "therapist_id": "t-1", '
-        '"session_id": "s-1", "session_at": "2026-01-05T10:00:00+01:00", "instrument": "srs", '
-        '"items": [9.2, 8.8, 9.0, 9.1]}\''
-    )
+    typer.echo(first_rating_request(stack.running.ingest_url, key.secret))
+    typer.echo("\nOr connect it step by step, with a file of your own, in another terminal:\n")
+    typer.echo(f"  RAPPORT_KEY={key.secret} rapport connect {FIRST_PRACTICE}")
 
 
 def _restart_ended_services(stack: "LocalStack") -> None:

@@ -12,7 +12,7 @@ from services.cli.__main__ import application
 from tests.flow.cli.conftest import Rapport
 
 COMMANDS = (
-    ("demo",), ("up",), ("send",), ("why",), ("audit",), ("doctor",), ("migrate",),
+    ("demo",), ("up",), ("connect",), ("send",), ("why",), ("audit",), ("doctor",), ("migrate",),
     ("practices", "add"), ("practices", "import"), ("practices", "set"), ("practices", "rotate"),
     ("practices", "list"), ("practices", "options"), ("practices", "status"),
     ("halts", "list"), ("halts", "repair"), ("rejected", "peek"), ("rejected", "set-aside"),

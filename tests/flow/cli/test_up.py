@@ -13,7 +13,9 @@ import pytest
 
 from services.cli.home import Home
 from tests.flow.cli.conftest import Rapport, command, home_folder
+from tests.support.schemas.exports import exports
 from tests.support.service_stack import wait_until
+from tests.support.terminal import Terminal
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -70,6 +72,45 @@ def test_the_first_practice_can_send_and_ask_why(run: Run, tmp_path: Path) -> No
 
     steps = re.findall(r"rating \S+ (accepted|assessed).*", run(*words).stdout)
     assert steps == ["accepted", "assessed"]
+
+
+@pytest.mark.timeout(240)
+def test_connect_walks_through_key_columns_dry_run_and_sending(home: Path, run: Run, tmp_path: Path) -> None:
+    file = exports(tmp_path).own
+    text = file.read_text(encoding="cp1252").replace("Patient;", "Alpha;")
+    file.write_text(text, encoding="cp1252")
+    environment = {**os.environ, "RAPPORT_HOME": str(home), "COLUMNS": "200", "TERM": "dumb"}
+    environment.pop("RAPPORT_KEY", None)
+    terminal = Terminal(command("connect", "south"), environment, tmp_path)
+    try:
+        terminal.answer("Add south and create its key?", "y")
+        terminal.answer("A file with ratings", "none.csv")
+        terminal.answer("none.csv is no file", "own.csv")
+        terminal.answer("Type options for it", "--map client_id=Alpha")
+        terminal.answer("Press Enter if the columns are right", "")
+        terminal.answer("Send these ratings as history", "y")
+        terminal.wait(lambda: terminal.process.poll() is not None, "the end")
+    finally:
+        terminal.end()
+    shown = terminal.shown
+    assert terminal.process.returncode == 0, shown
+    assert "No column was found for client_id." in shown
+    assert "27 checked, none sent = 27 valid + 0 refused" in shown
+    assert "27 sent = 27 accepted + 0 refused" in shown
+    assert "south observes: its ratings are assessed, and no therapist is told anything." in shown
+    assert (tmp_path / "own.html").exists()
+    key = re.search(r"RAPPORT_KEY=(rpt_\S+)", shown)
+    assert key is not None
+    again = run("send", str(file), "--mapping", str(tmp_path / "south.toml"), "--key", key[1])
+    assert "27 sent = 27 accepted + 0 refused" in again.stdout, again.stderr
+
+
+def test_connect_without_a_terminal_says_what_to_run(run: Run) -> None:
+    done = run("connect", "south")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("This command asks questions, so it needs a terminal.")
+    assert "\n  rapport practices add south --set mode=observe\n" in done.stderr
 
 
 def test_why_says_that_an_unknown_session_is_unknown(run: Run) -> None:
