@@ -105,9 +105,9 @@ def _try(file: Path, page: Path, mapping: Path | None) -> None:
         kept = ["--write-mapping", str(mapping)] if mapping else []
         read = _run(["try", str(file), "--out", str(page), *kept, *words]) == 0
         question = (
-            "Press Enter if the columns are right; else type options for it, such as --map client_id=PatientNo"
+            "Press Enter if the columns are right; else type options, such as --map client_id=PatientNo"
             if read
-            else "Type options for it, such as --map client_id=PatientNo (Enter: stop here)"
+            else "Type options, such as --map client_id=PatientNo (Enter: stop here)"
         )
         typed = shlex.split(typer.prompt(question, default="", show_default=False))
         if not typed and read:
@@ -141,7 +141,7 @@ def _end(practice: str, *, added: bool, mapping: Path | None = None) -> NoReturn
     observing = (
         f"{practice} observes: its ratings are assessed, and no therapist is told anything."
         if added
-        else "The practice's mode is as it was. To let it observe first, before any therapist is told anything:\n\n"
+        else "The practice's mode is as it was. To let it observe before any therapist is told anything:\n\n"
         f"  rapport practices set {practice} --set mode=observe"
     )
     later = f" --mapping {mapping}" if mapping else ""
