@@ -20,6 +20,9 @@ BY_HAND = """This command asks questions, so it needs a terminal. What it does, 
 _REFUSED = 3
 """The exit code of `rapport send` when some ratings were refused."""
 
+_NO_OPTION = 2
+"""The exit code of a command that was given an option or an argument that it does not have."""
+
 
 def connect(
     practice: Annotated[str, typer.Argument(help="The practice's id.")] = "my-practice",
@@ -58,10 +61,10 @@ def connect(
         )
         typer.echo(first_rating_request(ingest_url, "$RAPPORT_KEY"))
         _end(practice, added=added)
-    mapping = None if is_canonical(file) else Path(f"{practice}.toml")
+    named = Path(f"{practice}.toml")
     page = file.with_suffix(".html")
     _title(3, "How it is read, and what would have been told")
-    _try(file, page, mapping)
+    mapping = _try(file, page, None if is_canonical(file) else named, named)
     _title(4, "A dry run")
     send = ["send", str(file), "--practice", practice, *(["--mapping", str(mapping)] if mapping else [])]
     if _run([*send, "--dry-run"], key) not in {0, _REFUSED}:
@@ -98,23 +101,38 @@ def _ask_file() -> Path | None:
         typer.secho(f"{file} is no file.", fg="yellow")
 
 
-def _try(file: Path, page: Path, mapping: Path | None) -> None:
-    """Show how the file is read until somebody agrees, each time with the options that they add."""
+def _try(file: Path, page: Path, own: Path | None, mapping: Path) -> Path | None:
+    """Show how the file is read until somebody agrees, each time with the options that they add.
+
+    Return the mapping that keeps it: `own`, which is None for a table in the documented form, unless options
+    were added; then `mapping`.
+    """
     words: list[str] = []
+    typed: list[str] = []
     while True:
-        kept = ["--write-mapping", str(mapping)] if mapping else []
-        read = _run(["try", str(file), "--out", str(page), *kept, *words]) == 0
-        question = (
-            "Press Enter if the columns are right; else type options, such as --map client_id=PatientNo"
-            if read
-            else "Type options, such as --map client_id=PatientNo (Enter: stop here)"
-        )
-        typed = shlex.split(typer.prompt(question, default="", show_default=False))
-        if not typed and read:
-            return
+        kept = ["--write-mapping", str(own)] if own else []
+        code = _run(["try", str(file), "--out", str(page), *kept, *words])
+        if code == _NO_OPTION:
+            words = words[: len(words) - len(typed)]
+        typed = _ask_options(is_read=code == 0)
+        if not typed and code == 0:
+            return own
         if not typed:
             _stop()
-        words += typed
+        words, own = words + typed, mapping
+
+
+def _ask_options(*, is_read: bool) -> list[str]:
+    question = (
+        "Press Enter if the columns are right; else type options, such as --map client_id=PatientNo"
+        if is_read
+        else "Type options, such as --map client_id=PatientNo (Enter: stop here)"
+    )
+    while True:
+        try:
+            return shlex.split(typer.prompt(question, default="", show_default=False))
+        except ValueError:
+            typer.secho("A quotation mark is not closed.", fg="yellow")
 
 
 def _run(words: list[str], key: str | None = None) -> int:

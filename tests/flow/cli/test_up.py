@@ -86,6 +86,7 @@ def test_connect_walks_through_key_columns_dry_run_and_sending(home: Path, run: 
         terminal.answer("Add south and create its key?", "y")
         terminal.answer("A file with ratings", "none.csv")
         terminal.answer("none.csv is no file", "own.csv")
+        terminal.answer("Type options, such as", "none")
         terminal.answer("Type options, such as", "--map client_id=Alpha")
         terminal.answer("Press Enter if the columns are right", "")
         terminal.answer("Send these ratings as history", "y")
