@@ -10,6 +10,8 @@ MOST_TITLES = 20
 """Rows above the header that may be titles."""
 _MOST_DESCRIPTIONS = 2
 _ENOUGH_VALUES = 3
+_FEW_ROWS = 6
+"""Rows, those that describe the columns among them, whose columns may hold fewer values than that."""
 _LOOKED_AT = 20
 """Cells of a column that show what it holds."""
 _IMPORT_ID = '"ImportId"'
@@ -47,7 +49,36 @@ def count_descriptions(rows: Sequence[Sequence[str]]) -> int:
         words = [cells[place] for place in columns if cells[place].strip()]
         return len(words) > 1 and not any(map(_is_value, words))
 
-    return sum(1 for _ in takewhile(describes, first))
+    described = sum(1 for _ in takewhile(describes, first))
+    return described or (_count_above_few(rows) if len(rows) <= _FEW_ROWS else 0)
+
+
+def _count_above_few(rows: Sequence[Sequence[str]]) -> int:
+    """Return how many of few rows describe the columns for certain.
+
+    Those differ in every word and fill columns, at least three and one of dates, in which all rows under them
+    have values.
+    """
+    for described in range(min(_MOST_DESCRIPTIONS, len(rows) - 1), 0, -1):
+        later = rows[described:]
+        columns = {
+            place: cells
+            for place in range(len(rows[0]))
+            if any(cells := [row[place].strip() for row in later]) and all(map(_is_value, cells))
+        }
+        has_dates = any(
+            guess_dates(cells).fits == 1 and not any(map(is_mark, cells)) for cells in columns.values()
+        )
+        words = [[row[place].strip() for place in columns] for row in rows[:described]]
+        if has_dates and all(
+            len(columns) >= _ENOUGH_VALUES
+            and all(each)
+            and len(set(each)) == len(each)
+            and not any(map(_is_value, each))
+            for each in words
+        ):
+            return described
+    return 0
 
 
 def _holds_values(rows: Sequence[Sequence[str]], place: int) -> bool:

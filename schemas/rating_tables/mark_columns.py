@@ -2,8 +2,8 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Mapping, Sequence
+from itertools import product, takewhile
 
 from schemas.rating_tables.mark_cells import is_mark, mark_of
 from schemas.rating_tables.table import Certainty, Table, normalize
@@ -105,6 +105,11 @@ def why_no_marks(table: Table) -> str:
     for prefix, numbered in _numbered_names(table).items():
         names = [name for _, name in sorted(numbered)]
         cells = [cell for name in names for cell in table.column(name)[:500]]
+        if len(names) > 1 and (line := _describing_line(table, names)):
+            return (
+                f"Line {line} holds words where the rows under it hold numbers: if it describes the columns,"
+                " remove it. "
+            )
         words = sum(not is_mark(cell) for cell in cells)
         if len(names) > 1 and names_alliance(prefix) and words > len(cells) / 2:
             return (
@@ -121,6 +126,14 @@ def why_no_marks(table: Table) -> str:
                 " scores. "
             )
     return ""
+
+
+def _describing_line(table: Table, names: Sequence[str]) -> int | None:
+    """Return the last of the first lines that hold words in all these columns, when all later hold marks."""
+    kinds = [[is_mark(line.cells[name]) for name in names] for line in table.lines]
+    first = len(list(takewhile(lambda kind: not any(kind), kinds)))
+    is_above = 0 < first < len(kinds) and all(map(all, kinds[first:]))
+    return table.lines[first - 1].file_row if is_above else None
 
 
 def _refuse_totals(table: Table, rows: Mapping[str, list[tuple[int, str]]]) -> None:

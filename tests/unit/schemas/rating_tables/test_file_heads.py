@@ -145,3 +145,24 @@ def test_a_cell_that_is_too_long_is_named_and_a_title_may_be_long(
     with pytest.raises(UnusableTable, match=r"line 1: a cell has more than 131072 characters"):
         read_table(_write(tmp_path / "own.csv", [[*HEAD, long], *ROWS]))
     assert _marks(read_ratings_table(_write(tmp_path / "two.csv", [[long], HEAD, *ROWS]), catalogue)) == READ
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", ["labels", "two labels", "qualtrics"])
+def test_lines_that_describe_the_columns_of_few_rows_are_passed_over(
+    rows: int, kind: str, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    labels = DESCRIPTIONS["labels"]
+    lines = {"two labels": [*labels, [f"{word}!" for word in labels[0]]]}.get(kind) or DESCRIPTIONS[kind]
+    reading = read_ratings_table(_write(tmp_path / "own.csv", [HEAD, *lines, *ROWS[:rows]]), catalogue)
+    assert _marks(reading) == READ[:rows]
+    assert reading.table.descriptions == tuple(range(2, 2 + len(lines)))
+
+
+@pytest.mark.parametrize("said", [["skipped"] * 4, ["line"] * 4])
+def test_words_above_few_rows_that_may_be_a_row_are_named(
+    said: list[str], catalogue: Catalogue, tmp_path: Path
+) -> None:
+    file = _write(tmp_path / "own.csv", [HEAD, ["K0", "unknown", *said], *ROWS[:2]])
+    with pytest.raises(UnusableTable, match="Line 2 holds words where the rows under it hold numbers: if it"):
+        read_ratings_table(file, catalogue)
