@@ -7,7 +7,7 @@ import typer
 
 
 def compare(
-    ratings: Annotated[Path, typer.Argument(help="A table of your own ratings (CSV).")],
+    ratings: Annotated[Path, typer.Argument(exists=True, help="A table of your own ratings.")],
     cohorts: Annotated[int, typer.Option(min=20, help="Simulated caseloads to draw.")] = 200,
 ) -> None:
     """Compare your own ratings with simulated caseloads, figure by figure."""

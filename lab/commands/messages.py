@@ -10,7 +10,7 @@ def messages(
     *,
     out: Annotated[Path, typer.Option(help="The HTML page to write.")] = Path("messages.html"),
     ratings: Annotated[
-        Path | None, typer.Option(exists=True, help="A table of your own ratings (CSV): take ten from it.")
+        Path | None, typer.Option(exists=True, help="A table of your own ratings: take ten from it.")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="A model's folder; by default the shipped one.")] = None,
     language: Annotated[str, typer.Option(help="Of the messages: en or de.")] = "en",

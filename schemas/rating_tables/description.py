@@ -113,7 +113,7 @@ def with_cure(error: UnusableTable, file: Path) -> str:
 
 @contextmanager
 def table_to_map(file: Path) -> Iterator[None]:
-    """Add to the errors of a block that reads a file how a question is answered, for a command without --map.
+    """Add to the errors of a block that reads a file how a question is answered, where there is no --map.
 
     Raises:
         UnusableTable: the block did.
@@ -121,7 +121,10 @@ def table_to_map(file: Path) -> Iterator[None]:
     try:
         yield
     except UnclearTable as error:
-        raise UnusableTable(with_cure(error, file)) from None
+        raise UnusableTable(
+            f"{with_cure(error, file)} A command without --mapping takes what `rapport send {file} --mapping"
+            " practice.toml --print > ratings.ndjson` writes."
+        ) from None
 
 
 def _example(reading: TableReading, *columns: str) -> str:

@@ -56,8 +56,8 @@ def count_descriptions(rows: Sequence[Sequence[str]]) -> int:
 def _count_above_few(rows: Sequence[Sequence[str]]) -> int:
     """Return how many of few rows describe the columns for certain.
 
-    Those differ in every word and fill columns, at least three and one of dates, in which all rows under them
-    have values.
+    Each has a word of its own in every column in which all rows under it have values; there are at least
+    three such columns, and one of them holds dates.
     """
     for described in range(min(_MOST_DESCRIPTIONS, len(rows) - 1), 0, -1):
         later = rows[described:]

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from schemas.instruments.settings import InstrumentSettings
-from schemas.rating_tables.description import described
+from schemas.rating_tables.description import described, table_to_map
 from services.cli.client.rating_files import read_ratings
 
 
@@ -89,7 +89,8 @@ def ratings_from_file(file: Path, practice: str) -> list[InputRating]:
         ValueError: a line is not JSON.
     """
     catalogue = InstrumentSettings().catalogue()
-    read = read_ratings(file, practice, catalogue.item_counts, lambda: catalogue)
+    with table_to_map(file):
+        read = read_ratings(file, practice, catalogue.item_counts, lambda: catalogue)
     for line in [] if read.reading is None else described(read.reading):
         typer.echo(line)
     return [
