@@ -29,7 +29,10 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
         "therapist", "therapeut", "behandler", "clinician", "counsellor", "counselor", "provider",
         "practitioner", "psychologist", "psychologe", "terapeuta", "terapeut", "behandelaar",
     ),
-    "case_id": ("caseid", "case", "fallid", "fallnr", "fallnummer", "fall", "treatment", "behandlung"),
+    "case_id": (
+        "caseid", "case", "fallid", "fallnr", "fallnummer", "fall", "treatment", "behandlung", "episode",
+        "careepisode", "episodeofcare",
+    ),
     "client_id": (
         "client", "patient", "klient", "paziente", "paciente", "cliente", "pat", "pid", "usager", "pseudonym",
         "chiffre", "participant", "subject", "teilnehmer", "user", "mrn",

@@ -138,3 +138,11 @@ def test_a_session_id_under_its_documented_name_is_read_beside_the_other_documen
     reading = read_ratings_table(file, catalogue)
     assert _sessions(reading) == ["s1", "s1"]
     assert reading.columns.doubts == ()
+
+
+def test_an_episode_of_care_is_a_case(catalogue: Catalogue, tmp_path: Path) -> None:
+    file = tmp_path / "own.csv"
+    rows = [f"k1,E{1 + number // 3},2025-03-0{number + 1},9,9,9,8" for number in range(6)]
+    file.write_text("\n".join(["Client,care_episode_id,Date,SRS1,SRS2,SRS3,SRS4", *rows]) + "\n")
+    reading = read_ratings_table(file, catalogue)
+    assert [row.body["case_id"] for row in reading.ratings.rows] == ["E1"] * 3 + ["E2"] * 3
