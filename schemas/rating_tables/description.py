@@ -74,6 +74,8 @@ def doubts(reading: TableReading) -> list[str]:
         f"left out: {rows} rows of {named}, another questionnaire"
         for named, rows in reading.ratings.other_forms.items()
     ]
+    if without := reading.ratings.without_form:
+        lines.append(f"left out: {without} {'row' if without == 1 else 'rows'} without a date and a mark")
     lines += [
         f"status not known: {word} in {rows} rows, whose appointments count as held"
         for word, rows in reading.ratings.unknown_statuses.items()

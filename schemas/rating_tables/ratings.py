@@ -30,6 +30,8 @@ _TABLE_WORDS = (("null", "an empty cell"), ("status declined", "no mark at all")
 """Words of error messages about sent ratings, and their counterparts for tables."""
 ONE_THERAPIST = "all"
 """The therapist of every row of a table without a column of therapists."""
+_NO_DATE = frozenset({"", "[not completed]"})
+"""What stands in place of a date where no form was given; REDCap writes the second."""
 _REFERENCES = ("client_id", "therapist_id", "session_id", "case_id", "id")
 
 
@@ -64,6 +66,8 @@ class TableRatings:
     """How many rows have which words for a status that are not known; their appointments count as held."""
     file_rows: Mapping[int, int]
     """The lines of the file by the numbers of the sessions, where a line holds several."""
+    without_form: int
+    """Rows without a date and a mark, such as those that REDCap adds for surveys that were not completed."""
     unread: int
     """Rows that are no valid ratings."""
     same_day: int
@@ -102,7 +106,7 @@ def parse_ratings(
     invalid: list[InvalidCell] = []
     unread = 0
     for line in table.lines:
-        if parser.is_of_another_form(line):
+        if parser.is_of_another_form(line) or parser.is_without_form(line):
             continue
         parsed = parser.parse(line)
         if isinstance(parsed, RatingRow):
@@ -110,7 +114,7 @@ def parse_ratings(
         else:
             invalid += parsed
             unread += 1
-    dated = [cell for line in table.lines if (cell := columns.session_cell(line))]
+    dated = [cell for line in table.lines if not _is_no_date(cell := columns.session_cell(line))]
     return TableRatings(
         rows=tuple(rows),
         invalid=tuple(invalid),
@@ -122,6 +126,7 @@ def parse_ratings(
         other_forms=parser.other_forms,
         unknown_statuses=parser.unknown_statuses,
         file_rows={line.number: line.row for line in table.lines if line.row is not None},
+        without_form=parser.without_form,
         unread=unread,
         same_day=parser.same_day,
     )
@@ -145,6 +150,7 @@ class _RowParser:
         self.replaced = False
         self.other_forms: Counter[str] = Counter()
         self.unknown_statuses: Counter[str] = Counter()
+        self.without_form = 0
         self._forms: defaultdict[tuple[object, ...], list[dict[str, object]]] = defaultdict(list)
         self.same_day = 0
 
@@ -154,6 +160,16 @@ class _RowParser:
         if name is None:
             return False
         self.other_forms[name] += 1
+        return True
+
+    def is_without_form(self, line: TableLine) -> bool:
+        """Return whether a row says neither when a session was nor anything about it; count it."""
+        if not _is_no_date(self._columns.session_cell(line)):
+            return False
+        columns = [*self._columns.items, *filter(None, map(self._columns.get, (*SCORES, "status")))]
+        if any(line.cells[name].strip() for name in columns):
+            return False
+        self.without_form += 1
         return True
 
     def parse(self, line: TableLine) -> RatingRow | list[InvalidCell]:
@@ -249,6 +265,10 @@ class _RowParser:
         for sent, written in _TABLE_WORDS:
             expected = expected.replace(sent, written)
         return InvalidCell(line.file_row, line.origin.get(column, column), message, expected)
+
+
+def _is_no_date(cell: str) -> bool:
+    return cell.strip().lower() in _NO_DATE
 
 
 def _as_scores(rating: RatingBody) -> Scores | None:

@@ -146,3 +146,22 @@ def test_an_episode_of_care_is_a_case(catalogue: Catalogue, tmp_path: Path) -> N
     file.write_text("\n".join(["Client,care_episode_id,Date,SRS1,SRS2,SRS3,SRS4", *rows]) + "\n")
     reading = read_ratings_table(file, catalogue)
     assert [row.body["case_id"] for row in reading.ratings.rows] == ["E1"] * 3 + ["E2"] * 3
+
+
+def test_rows_without_a_date_and_a_mark_are_left_out_and_counted(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    reading = _read(
+        tmp_path / "own.csv",
+        catalogue,
+        "k1,t1,2025-03-04,,,9,9,9,8.5",
+        "k1,t1,[not completed],,,,,,",
+        "k1,t1,,,,,,,",
+        "k1,t1,[not completed],,,9,,,",
+        "k1,t1,,declined,,,,,",
+        "k1,t1,2025-03-11,,,,,,",
+    )
+    assert "left out: 2 rows without a date and a mark" in doubts(reading)
+    assert [cell.row for cell in reading.ratings.invalid] == [5, 6]
+    assert [row.number for row in reading.ratings.rows] == [2, 7, 8]
+    assert reading.ratings.dated == 3
