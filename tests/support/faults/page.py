@@ -38,7 +38,9 @@ mails and the webhook calls with each other and with an oracle, which scores the
 the fault until everything that was in the log at that moment had been worked through; where other programs
 kept the machine busy, the load of each core stands beside it. CI runs the rows
 at the scaled size, except those with "not in CI", which take too long for it or need a package that it does
-not install."""
+not install. Rows that begin with "Who is told" are those of `make alerts-test KEEP=1`: a real Prometheus and a
+real Alertmanager watch the services with the shipped rules, intervals and routes, and the row fails when
+anything else is sent than the alerts that it names."""
 
 
 def lines(rows: list[FaultRow], kept: Mapping[str, Mapping[str, RowResult]]) -> Iterator[str]:
@@ -53,12 +55,15 @@ def lines(rows: list[FaultRow], kept: Mapping[str, Mapping[str, RowResult]]) -> 
             yield _line(one, f"full, {one.full:,} ratings" if one.full else "full", full)
         if scaled is not None:
             note = "" if one.in_ci else "; not in CI"
-            note += "" if full is not None else "; not yet run at full size"
-            yield _line(
-                one, f"scaled, {one.scaled:,} ratings{note}" if one.scaled else f"scaled{note}", scaled
-            )
+            is_same = one.scaled == one.full
+            note += "" if full is not None or is_same else "; not yet run at full size"
+            yield _line(one, _size(one, "" if is_same else "scaled") + note, scaled)
         if full is None and scaled is None:
             yield f"| {one.title} | {one.backend} | not yet run to be kept | | |"
+
+
+def _size(one: FaultRow, name: str) -> str:
+    return ", ".join(filter(None, [name, f"{one.scaled:,} ratings" if one.scaled else ""])) or "as it is"
 
 
 def _line(one: FaultRow, size: str, found: RowResult) -> str:
