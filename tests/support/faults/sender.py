@@ -14,7 +14,7 @@ from schemas.rating import RatingBody, content_hash, rating_id
 from tests.support.faults.history import Ending, HistoryFile, Sent
 
 PAUSE_S = 0.2
-GIVE_UP_S = 180.0
+GIVE_UP_S = 300.0
 """How long ingest may give no final answer; longer than any outage of a row."""
 CHUNK = 20
 SINGLE_EVERY = 4
