@@ -98,6 +98,7 @@ class BatchConsumer:
             metrics,
             clock,
             owned=assignment.claim,
+            report_database=self._report_database,
             abandoned_after_s=limits.abandoned_after_s,
         )
         self._context = ConsumerContext(
@@ -127,6 +128,7 @@ class BatchConsumer:
             stopping=asyncio.Event(),
         )
         self._session: KafkaSession | None = None
+        self._relay_misses_database = False
         metrics.add_topics(source.all)
         for check in ("kafka", "database", "consumer"):
             health.set_bad(check, "starting")
@@ -220,6 +222,14 @@ class BatchConsumer:
                 await self._relay.run_once(include_abandoned=run % _ABANDONED_ROWS_EVERY == 0)
             except Exception as error:
                 get_logger().error("relay-failed-unexpectedly", exc_info=error)
+
+    def _report_database(self, problem: str | None) -> None:
+        """Show what the relay found: a consumer with nothing to read does not ask the database for long."""
+        if problem is not None:
+            self._context.health.set_bad("database", problem)
+        elif self._relay_misses_database:
+            self._context.health.set_good("database")
+        self._relay_misses_database = problem is not None
 
     async def _wait_halted(self, halt: Halt) -> None:
         context = self._context

@@ -5,7 +5,8 @@ again. A process that ended between commit and acknowledgement leaves rows behin
 published by its next owner; rows without a partition, or of a partition that never moves, by whichever
 process first finds them after they have waited so long that their writer must have ended.
 
-It also stores how far this process has published, for when no further transaction does.
+It also stores how far this process has published, for when no further transaction does, and notices that the
+database is away when nothing else asks for it.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from services.runtime.outbox.committer import Claim, Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.clock import Clock
-from services.runtime.process.consumer_metrics import ConsumerMetrics
+from services.runtime.process.consumer_metrics import ConsumerMetrics, RetryReason
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
@@ -36,15 +37,20 @@ class Relay:
         clock: Clock,
         *,
         owned: Callable[[], Claim],
+        report_database: Callable[[str | None], None],
         abandoned_after_s: float = ABANDONED_AFTER_S,
     ) -> None:
-        """`owned` returns the partitions that this process works on."""
+        """`owned` returns the partitions that this process works on.
+
+        `report_database` is told after each look whether the database answered: None, or what is wrong.
+        """
         self._database = database
         self._committer = committer
         self._publisher = publisher
         self._metrics = metrics
         self._clock = clock
         self._owned = owned
+        self._report_database = report_database
         self._abandoned_after_s = abandoned_after_s
 
     async def run_once(self, *, include_abandoned: bool = True) -> None:
@@ -71,6 +77,7 @@ class Relay:
                     self._publisher.return_published(published)
                     raise
                 await self._committer.note_ends(connection, self._owned())
+                self._report_database(None)
                 if not include_abandoned:
                     return
                 await self._measure(connection)
@@ -84,6 +91,8 @@ class Relay:
             reason = retry_reason(error)
             if reason is None:
                 raise
+            if reason is RetryReason.DATABASE:
+                self._report_database(describe(error))
             self._metrics.retries.labels(reason=reason).inc()
             get_logger().warning("relay-failed", why=describe(error))
 

@@ -5,7 +5,9 @@ import signal
 
 import psycopg
 import psycopg.conninfo
+import pytest
 
+from services.runtime.consumer import batch_consumer
 from tests.support.runtime.outages import PortForwarder, database_away, own_broker
 from tests.support.runtime.sample_service import SCHEMA, Sample, until
 
@@ -64,6 +66,19 @@ async def test_an_outage_of_the_database_during_work_loses_nothing(sample: Sampl
         await until(lambda: process.health.healthy, "readiness")
 
     assert values == list(dict.fromkeys(await sample.published()))
+
+
+async def test_an_idle_consumer_notices_that_the_database_is_away_and_that_it_is_back(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_consumer, "_RELAY_EVERY_S", 0.2)
+    monkeypatch.setattr(batch_consumer, "_ABANDONED_ROWS_EVERY", 1)
+    process = sample.consumer()
+    async with process():
+        await until(lambda: process.health.healthy, "health")
+        with database_away(sample.database_url):
+            await until(lambda: "OperationalError" in process.reasons.get("database", ""), "the reason")
+        await until(lambda: process.health.healthy, "health again")
 
 
 async def test_connections_that_break_repeatedly_lose_nothing(sample: Sample) -> None:

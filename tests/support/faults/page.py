@@ -38,8 +38,8 @@ mails and the webhook calls with each other and with an oracle, which scores the
 the fault until everything that was in the log at that moment had been worked through; where other programs
 kept the machine busy, the load of each core stands beside it. CI runs the rows
 at the scaled size, except those with "not in CI", which take too long for it or need a package that it does
-not install. Rows that begin with "Who is told" are those of `make alerts-test KEEP=1`: a real Prometheus and a
-real Alertmanager watch the services with the shipped rules, intervals and routes, and the row fails when
+not install. Rows that begin with "Who is told" are those of `make alerts-test KEEP=1`: a real Prometheus and
+a real Alertmanager watch the services with the shipped rules, intervals and routes, and the row fails when
 anything else is sent than the alerts that it names."""
 
 
