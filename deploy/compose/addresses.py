@@ -1,10 +1,10 @@
-"""Prints the addresses of a started stack and the next commands."""
+"""Prints the addresses of a stack and the next commands."""
 
 import os
 import sys
 
 TEXT = """
-Rapport is up. It is reachable from this machine only (127.0.0.1).
+Once it is up, Rapport is reachable from this machine only (127.0.0.1).
 
   send ratings     http://127.0.0.1:{ingest}        try it: http://127.0.0.1:{ingest_management}/docs
   read results     http://127.0.0.1:{results}
