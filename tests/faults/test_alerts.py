@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from functools import partial
@@ -270,19 +271,21 @@ def test_silence_restarts(fault_run: FaultRun, size: Size) -> str:
 @alerts_row(backend="Prometheus, embedded", scaled=0, full=0, longest_s=2 * HOUR_S)
 def test_silence_idle(size: Size, tmp_path: Path) -> str:
     """Who is told: a system that was just installed (`rapport up`) waits for its first rating."""
-    home = Home(tmp_path / "home")
     words = ["-m", "services.cli", "up"]
-    up = ChildProcess("up", words, {"RAPPORT_HOME": str(home.folder)}, tmp_path / "up.log", "")
-    up.start()
-    try:
-        wait(lambda: home.running() is not None, "rapport up", READY_DEADLINE_S)
-        running = home.running()
-        assert running is not None
-        urls = running.management_urls
-        jobs = {INGEST: [urls["ingest"]], "detector": [urls["results"]], NOTIFIER: [urls["notifier"]]}
-        with monitoring(jobs, tmp_path) as seen:
-            remains(seen, set(), IDLE_S)
-            assert seen.active() == set()
-    finally:
-        up.stop()
+    # Not below pytest's folder: PostgreSQL runs as another user there, and another run takes that its rights.
+    with tempfile.TemporaryDirectory(prefix="rapport-idle-") as folder:
+        home = Home(Path(folder))
+        up = ChildProcess("up", words, {"RAPPORT_HOME": folder}, tmp_path / "up.log", "")
+        up.start()
+        try:
+            wait(lambda: home.running() is not None, "rapport up", READY_DEADLINE_S)
+            running = home.running()
+            assert running is not None
+            urls = running.management_urls
+            jobs = {INGEST: [urls["ingest"]], "detector": [urls["results"]], NOTIFIER: [urls["notifier"]]}
+            with monitoring(jobs, tmp_path) as seen:
+                remains(seen, set(), IDLE_S)
+                assert seen.active() == set()
+        finally:
+            up.stop()
     return f"nobody in {IDLE_S / 60:.0f} minutes"
