@@ -1,8 +1,6 @@
 """Builds the SQL that lets the services' roles only add to a log of who did what."""
 
-import re
-
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+from deploy.postgres.plain_name import plain_name
 
 _ONLY_ADDED = """
 -- Whoever is not the owner may read rows and add them, and has no other rights.
@@ -39,6 +37,4 @@ def only_add_to_audit(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    if not _NAME.fullmatch(schema):
-        raise ValueError(f"{schema!r} is not a plain schema name")
-    return _ONLY_ADDED.format(schema=schema)
+    return _ONLY_ADDED.format(schema=plain_name(schema))

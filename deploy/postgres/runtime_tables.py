@@ -3,9 +3,7 @@
 Each service's migrations create and extend them, and `services/runtime` reads and writes them.
 """
 
-import re
-
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+from deploy.postgres.plain_name import plain_name
 
 _V1 = """
 -- The Kafka cluster that the positions belong to; another one is read only after an operator adopts it.
@@ -136,33 +134,6 @@ CREATE TABLE {schema}.published (
 ) WITH (fillfactor = 50);
 """
 
-_THERAPIST_NAMES = """
--- Every reference that a renamed therapist has or had. Ids of dyads are made of the first one, whatever a
--- record says; everything else is stored under the current one.
-CREATE TABLE {schema}.therapist_name (
-    practice_id text NOT NULL,
-    therapist_id text NOT NULL,
-    first_id text NOT NULL,
-    current_id text NOT NULL,
-    renamed_at timestamptz NOT NULL,
-    PRIMARY KEY (practice_id, therapist_id)
-);
-"""
-
-_CLIENT_NAMES = """
--- Every reference that a renamed client has or had. Ids of dyads are made of the first one, whatever a record
--- says; everything else is stored under the current one. An erasure of the client deletes the rows.
-CREATE TABLE {schema}.client_name (
-    practice_id text NOT NULL,
-    client_id text NOT NULL,
-    first_id text NOT NULL,
-    current_id text NOT NULL,
-    renamed_at timestamptz NOT NULL,
-    PRIMARY KEY (practice_id, client_id)
-);
-CREATE INDEX client_name_first ON {schema}.client_name (practice_id, first_id);
-"""
-
 _ERASURES = """
 -- Who was erased when, and the record of it: a keyed hash that names nobody, never an id. What was accepted
 -- up to `erased_at` takes no effect any more, however often it is read. Rows are only added.
@@ -212,7 +183,7 @@ def create_v1(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _V1.format(schema=_plain(schema))
+    return _V1.format(schema=plain_name(schema))
 
 
 def add_replays(schema: str) -> str:
@@ -221,7 +192,7 @@ def add_replays(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _REPLAYS.format(schema=_plain(schema))
+    return _REPLAYS.format(schema=plain_name(schema))
 
 
 def add_halts(schema: str) -> str:
@@ -230,7 +201,7 @@ def add_halts(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _HALTS.format(schema=_plain(schema))
+    return _HALTS.format(schema=plain_name(schema))
 
 
 def drop_halts(schema: str) -> str:
@@ -239,7 +210,7 @@ def drop_halts(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _DROP_HALTS.format(schema=_plain(schema))
+    return _DROP_HALTS.format(schema=plain_name(schema))
 
 
 def add_set_aside(schema: str) -> str:
@@ -248,7 +219,7 @@ def add_set_aside(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _SET_ASIDE.format(schema=_plain(schema))
+    return _SET_ASIDE.format(schema=plain_name(schema))
 
 
 def add_unaccounted(schema: str) -> str:
@@ -257,7 +228,7 @@ def add_unaccounted(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _UNACCOUNTED.format(schema=_plain(schema))
+    return _UNACCOUNTED.format(schema=plain_name(schema))
 
 
 def add_published(schema: str) -> str:
@@ -266,25 +237,7 @@ def add_published(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _PUBLISHED.format(schema=_plain(schema))
-
-
-def add_therapist_names(schema: str) -> str:
-    """Return the SQL that creates the table of the names that renamed therapists had in `schema`.
-
-    Raises:
-        ValueError: the name of the schema would need quoting.
-    """
-    return _THERAPIST_NAMES.format(schema=_plain(schema))
-
-
-def add_client_names(schema: str) -> str:
-    """Return the SQL that creates the table of the references that renamed clients had in `schema`.
-
-    Raises:
-        ValueError: the name of the schema would need quoting.
-    """
-    return _CLIENT_NAMES.format(schema=_plain(schema))
+    return _PUBLISHED.format(schema=plain_name(schema))
 
 
 def add_erasures(schema: str) -> str:
@@ -293,7 +246,7 @@ def add_erasures(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _ERASURES.format(schema=_plain(schema))
+    return _ERASURES.format(schema=plain_name(schema))
 
 
 def drop_erasures(schema: str) -> str:
@@ -302,10 +255,4 @@ def drop_erasures(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _DROP_ERASURES.format(schema=_plain(schema))
-
-
-def _plain(schema: str) -> str:
-    if not _NAME.fullmatch(schema):
-        raise ValueError(f"{schema!r} is not a plain schema name")
-    return schema
+    return _DROP_ERASURES.format(schema=plain_name(schema))

@@ -1,9 +1,8 @@
 """Builds the SQL of the role that acts for one practice at a time, and of the policies that bind it."""
 
-import re
 from collections.abc import Mapping, Sequence
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+from deploy.postgres.plain_name import plain_name
 
 _ROLE = """
 DO $$
@@ -98,7 +97,7 @@ def tenant_role(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return f"{_plain(schema)}_tenant"
+    return f"{plain_name(schema)}_tenant"
 
 
 def guard_tenants(
@@ -118,12 +117,12 @@ def guard_tenants(
     """
     role = tenant_role(schema)
     grants = [
-        f"GRANT {', '.join(allowed)} ON {schema}.{_plain(table)} TO {role};\n"
+        f"GRANT {', '.join(allowed)} ON {schema}.{plain_name(table)} TO {role};\n"
         for table, allowed in rights.items()
     ]
     further = []
     for table, (owner, column) in (through or {}).items():
-        names = {"table": _plain(table), "owner": _plain(owner), "column": _plain(column)}
+        names = {"table": plain_name(table), "owner": plain_name(owner), "column": plain_name(column)}
         further.append(_THROUGH.format(schema=schema, role=role, **names))
     return (
         "".join([_ROLE.format(schema=schema, role=role), *grants]),
@@ -141,7 +140,7 @@ def look_up_tenant(schema: str, function: str, table: str, column: str, kind: st
         ValueError: a name would need quoting.
     """
     names = {"function": function, "table": table, "column": column, "kind": kind}
-    plain = {what: _plain(name) for what, name in names.items()}
+    plain = {what: plain_name(name) for what, name in names.items()}
     return _LOOKUP.format(schema=schema, role=tenant_role(schema), **plain)
 
 
@@ -153,10 +152,4 @@ def unguard_tenants(schema: str) -> str:
     Raises:
         ValueError: the name of the schema would need quoting.
     """
-    return _DROP.format(schema=_plain(schema), role=tenant_role(schema))
-
-
-def _plain(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a plain name")
-    return name
+    return _DROP.format(schema=plain_name(schema), role=tenant_role(schema))

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from schemas.events import ClientRenamed
+from services.notifier.renamed_rows import drop_older_next_sessions, rename_contents
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection
@@ -14,23 +15,11 @@ from services.runtime.postgres.former_names import (
     renamed_at,
 )
 
-# A practice may have stated a next session under the new reference already: what it said last counts.
-_DROP_OLDER_NEXT_SESSIONS = """
-DELETE FROM notifier.next_session older USING notifier.next_session newer
-WHERE older.practice_id = %(practice)s AND newer.practice_id = %(practice)s
-    AND older.therapist_id = newer.therapist_id
-    AND (older.client_id, newer.client_id) IN ((%(old)s, %(new)s), (%(new)s, %(old)s))
-    AND (older.received_at, older.client_id) < (newer.received_at, newer.client_id)
-"""
 # The therapist knows the client by the number that the former reference had.
 _DROP_NEW_NUMBERS = """
 DELETE FROM notifier.client_number newer USING notifier.client_number known
 WHERE newer.practice_id = %(practice)s AND newer.client_id = %(new)s AND known.practice_id = %(practice)s
     AND known.client_id = %(old)s AND known.therapist_id = newer.therapist_id
-"""
-_RENAME_CONTENTS = """
-UPDATE notifier.change SET content = jsonb_set(content, '{client_id}', to_jsonb(%(new)s::text))
-WHERE practice_id = %(practice)s AND client_id = %(new)s
 """
 _MERGED = ("assessed_session", "change", "client_number", "item", "next_session")
 """The detector decides whether a client may be renamed; what it published since may have come first."""
@@ -44,12 +33,11 @@ async def rename_client(conn: Connection, practice: str, old: str, new: str, now
     Raises:
         RenameRefusedError: the new reference belongs to somebody else, or the old one is not used any more.
     """
-    values = {"practice": practice, "old": old, "new": new}
-    for statement in (_DROP_OLDER_NEXT_SESSIONS, _DROP_NEW_NUMBERS):
-        await conn.execute(statement, values)
     rename = Rename(Party.CLIENT, practice, old, new)
+    await drop_older_next_sessions(conn, rename)
+    await conn.execute(_DROP_NEW_NUMBERS, rename._asdict())
     changed = await rename_in_tables(conn, "notifier", rename, now, merged=_MERGED)
-    await conn.execute(_RENAME_CONTENTS, values)
+    await rename_contents(conn, rename)
     return changed
 
 

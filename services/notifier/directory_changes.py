@@ -10,6 +10,7 @@ from services.notifier.directory.store import KEY, Connection
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction, write_audit_row
+from services.notifier.renamed_rows import drop_older_next_sessions, rename_contents
 from services.runtime.postgres.former_names import Party, Rename, current_name, rename_in_tables
 
 
@@ -89,12 +90,12 @@ async def rename_therapist(
     Raises:
         RenameRefusedError: the new reference belongs to somebody else, or the old one is not used any more.
     """
-    values = {"practice": practice, "old": old, "new": new}
-    await conn.execute(_DROP_OLDER_NEXT_SESSIONS, values)
     rename = Rename(Party.THERAPIST, practice, old, new)
+    await drop_older_next_sessions(conn, rename)
     changed = await rename_in_tables(conn, "notifier", rename, now, merged=["next_session"])
-    for statement in (_RENAME_ANSWERS, _RENAME_CONTENTS, _RENAME_SUPERVISOR):
-        await conn.execute(statement, values)
+    await rename_contents(conn, rename)
+    for statement in (_RENAME_ANSWERS, _RENAME_SUPERVISOR):
+        await conn.execute(statement, rename._asdict())
     if changed:
         await write_audit_row(
             conn, AuditAction.RENAMED, practice_id=practice, therapist_id=new, at=now, actor=actor
@@ -102,20 +103,9 @@ async def rename_therapist(
     return changed
 
 
-_DROP_OLDER_NEXT_SESSIONS = """
-DELETE FROM notifier.next_session older USING notifier.next_session newer
-WHERE older.practice_id = %(practice)s AND newer.practice_id = %(practice)s
-    AND older.client_id = newer.client_id
-    AND (older.therapist_id, newer.therapist_id) IN ((%(old)s, %(new)s), (%(new)s, %(old)s))
-    AND (older.received_at, older.therapist_id) < (newer.received_at, newer.therapist_id)
-"""
 _RENAME_ANSWERS = """
 UPDATE notifier.answer a SET therapist_id = %(new)s FROM notifier.item i
 WHERE i.episode_id = a.episode_id AND i.practice_id = %(practice)s AND a.therapist_id = %(old)s
-"""
-_RENAME_CONTENTS = """
-UPDATE notifier.change SET content = jsonb_set(content, '{therapist_id}', to_jsonb(%(new)s::text))
-WHERE practice_id = %(practice)s AND therapist_id = %(new)s
 """
 _RENAME_SUPERVISOR = """
 UPDATE notifier.therapist SET supervisor = %(new)s

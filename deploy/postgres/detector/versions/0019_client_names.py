@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from deploy.postgres.runtime_tables import add_client_names
+from deploy.postgres.former_names_tables import add_client_names
 
 revision = "0019"
 down_revision = "0018"

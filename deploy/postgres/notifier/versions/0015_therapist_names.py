@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from deploy.postgres.runtime_tables import add_therapist_names
+from deploy.postgres.former_names_tables import add_therapist_names
 
 revision = "0015"
 down_revision = "0014"
