@@ -8,7 +8,8 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from tests.support.faults.applied import wait_until_caught_up
-from tests.support.faults.fault_run import READERS, FaultRun, committed_offsets, wait
+from tests.support.faults.at_rest import READERS, committed_offsets
+from tests.support.faults.fault_run import FaultRun, wait
 from tests.support.faults.fleet import NOTIFIER, Fleet
 from tests.support.faults.observed import log_ends, of_practices, read_log, read_sink
 from tests.support.faults.rows import Size, row

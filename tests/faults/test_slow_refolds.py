@@ -21,7 +21,7 @@ transaction may."""
 LONG, LONG_SESSIONS = CLIENTS, 120
 """One more client, whose history is assessed beside the consumer."""
 LIVE_RATE = 6.0
-"""Of each practice, in ratings a second."""
+"""How many ratings each practice sends per second."""
 ALIVE_S = 5.0
 """In which each event loop has to answer: Kafka waits for a member for ten seconds."""
 GOES_ON_S = 10.0

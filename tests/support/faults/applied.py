@@ -2,7 +2,8 @@
 
 import time
 
-from tests.support.faults.fault_run import READERS, RECOVERY_DEADLINE_S, FaultRun, wait
+from tests.support.faults.at_rest import READERS
+from tests.support.faults.fault_run import RECOVERY_DEADLINE_S, FaultRun, wait
 from tests.support.faults.observed import Ends, log_ends
 
 APPLIED = """

@@ -12,29 +12,25 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 
-from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.settings import InstrumentSettings
-from schemas.topics import ASSESSED, EPISODE_CHANGED
 from services.cli.demo.input_ratings import InputRating
 from services.detector.domain.detector import Detector
 from services.detector.model.artefact import load
 from services.runtime.kafka.record import Record
 from tests.support import invariants
+from tests.support.faults.at_rest import READERS, UNFINISHED, committed_offsets
 from tests.support.faults.checker import Report, check
 from tests.support.faults.fleet import Fleet
 from tests.support.faults.gate import Gate
 from tests.support.faults.history import HistoryFile, read_history
 from tests.support.faults.observed import (
-    RATINGS,
     Ends,
     log_ends,
     of_practices,
-    patiently,
     read_log,
     read_sink,
     read_tables,
@@ -42,26 +38,6 @@ from tests.support.faults.observed import (
 from tests.support.faults.oracle import expect
 from tests.support.faults.sender import Sender
 
-READERS = {
-    "rapport-detector": RATINGS,
-    "rapport-notifier": (ASSESSED.name, EPISODE_CHANGED.name),
-}
-"""The consumer groups in the order of the flow, with the topics that lead to an outcome."""
-UNFINISHED = {
-    "rapport-detector": {
-        "nothing waits for its turn": "SELECT count(*) FROM detector.blocked WHERE practice_id = ANY(%s)"
-    },
-    "rapport-notifier": {
-        "every change decided upon": """
-            SELECT count(*) FROM detector.episode_change c
-            LEFT JOIN notifier.change n USING (episode_id, revision) WHERE
-            n.episode_id IS NULL AND c.practice_id = ANY(%s)""",
-        "messages sent": """
-            SELECT count(*) FROM notifier.delivery
-            WHERE state IN ('pending', 'retrying') AND practice_id = ANY(%s)""",
-    },
-}
-"""For each group, what is to be 0 in the tables once it has read everything."""
 POLL_S = 0.1
 GONE = 1_000
 """Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
@@ -298,16 +274,3 @@ def wait(holds: Callable[[], bool], what: str, deadline_s: float) -> None:
     while not holds():
         assert time.monotonic() < ends, f"not within {deadline_s:.0f} s: {what}"
         time.sleep(POLL_S)
-
-
-def committed_offsets(bootstrap: str, group: str) -> Ends:
-    """Return the offsets that a consumer group has committed."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-
-    def ask() -> Sequence[TopicPartition]:
-        (future,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
-        found: Sequence[TopicPartition] = future.result(timeout=15).topic_partitions
-        return found
-
-    found = patiently(ask)
-    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}

@@ -3,11 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 
 import psycopg
 import pytest
-import structlog
 from pydantic import BaseModel, ValidationError
 
 from services.runtime.process.errors import Halt
@@ -16,16 +14,7 @@ from services.runtime.process.settings import LogSettings
 
 SECRET = "maria.muster@example.org"
 
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Restore the root logger after each test."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def line(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:

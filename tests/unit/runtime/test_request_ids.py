@@ -2,12 +2,9 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import Iterator
 
 import httpx
 import pytest
-import structlog
 from fastapi import FastAPI
 
 from services.runtime.http.request_ids import HEADER
@@ -19,16 +16,7 @@ from tests.unit.runtime.test_server import BackgroundWork
 
 CALLERS = "maria-muster"
 
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Restore the root logger after each test."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 async def answers(app: FastAPI, paths: list[str], capsys: pytest.CaptureFixture[str]) -> list[httpx.Response]:
