@@ -1,8 +1,7 @@
 """A client who gets another reference keeps the whole history; nobody is told twice, whichever is named."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,59 +10,29 @@ from typer.testing import CliRunner
 
 from schemas.events import Answer
 from services.cli.__main__ import application
-from services.cli.admin.erase import erase
-from services.cli.admin.export_client import export_client
-from services.cli.admin.rename import rename_client
 from services.detector.storage.client_names import ClientRenaming, rename_and_publish
-from services.runtime.outbox.erasures import Erasures
-from services.runtime.process.cli_plugin import ErasureScope
-from tests.support.detector.batch_driver import NOW, answer_of, body, record_of
+from tests.support.detector.batch_driver import NOW, answer_of, record_of
 from tests.support.detector_and_notifier import Flow, both_services
 from tests.support.erasure import SECRET
-from tests.support.service_stack import settings_for
+from tests.support.renamed_clients import (
+    COURSE,
+    DELIVERIES,
+    GOOD,
+    LOW,
+    NEW,
+    OLD,
+    WAYS,
+    rate_until_told,
+    rename,
+    renaming_flow,
+    session,
+)
 
-OLD, NEW = "client-1", "x-2204"
-GOOD, LOW = (4.5, 4.5, 4.5), (2.5, 2.5, 2.5)
-COURSE = [(-5, GOOD), (-4, GOOD), (-3, GOOD), (-2, LOW), (-1, LOW), (0, LOW)]
-DELIVERIES = "SELECT episode_id, revision, channel FROM notifier.delivery ORDER BY 1, 2, 3"
 
-
-@pytest.fixture(params=["command", "request"])
+@pytest.fixture(params=WAYS)
 async def flow(request: pytest.FixtureRequest, migrated_url: str, tmp_path: Path) -> AsyncIterator[Flow]:
-    """Both services, and a therapist in the directory."""
-    async with both_services(migrated_url, tmp_path) as ready:
-        ready.way = request.param
-        ready.detector.tools = replace(ready.detector.tools, erasures=Erasures("detector", SECRET))
-        ready.notifier.components.pipeline.erasures = Erasures("notifier", SECRET)
+    async with renaming_flow(request.param, migrated_url, tmp_path) as ready:
         yield ready
-
-
-async def rename(flow: Flow, old: str = OLD, new: str = NEW) -> None:
-    """Rename as the command does, or as a practice's request does."""
-    if flow.way == "command":
-        await rename_client(settings_for(flow.url), SECRET, "north", old, new)
-        return
-    flow.detector.now += timedelta(seconds=1)
-    renaming = ClientRenaming("north", old, new, "key 1234")
-    await flow.pass_on(
-        await flow.detector.transact(
-            lambda tx: rename_and_publish(tx, renaming, flow.detector.tools.erasures)
-        )
-    )
-
-
-def session(
-    week: float, marks: Sequence[float] | None, client: str = OLD, **fields: object
-) -> dict[str, object]:
-    return body(week, marks, client_id=client, therapist_id="t-1", **fields)
-
-
-async def rate_until_told(flow: Flow) -> list[tuple[object, ...]]:
-    for week, marks in COURSE[:4]:
-        await flow.rate(session(week, marks))
-    told = await flow.notifier.rows(DELIVERIES)
-    assert told
-    return told
 
 
 async def test_what_names_either_reference_ends_as_if_there_were_one(flow: Flow) -> None:
@@ -225,46 +194,6 @@ async def test_two_histories_never_become_one(flow: Flow) -> None:
         await rename(flow, NEW, "z-4")
 
 
-@pytest.mark.parametrize("named", [OLD, NEW])
-async def test_an_erasure_by_either_reference_takes_everything_now_and_on_every_replay(
-    flow: Flow, named: str
-) -> None:
-    records = [record_of(session(week, marks), place) for place, (week, marks) in enumerate(COURSE)]
-    records.append(record_of(session(-6, GOOD, NEW), len(COURSE)))
-    outgoing = await flow.detector.feed(records[:-1])
-    await flow.pass_on(outgoing)
-    await rename(flow)
-    await flow.detector.feed(records[-1:])
-    assert (await export_client(settings_for(flow.url), "north", named))["detector.dyad"]
-    await erase(settings_for(flow.url), SECRET, ErasureScope("north", client=named), requested_by="a test")
-    assert await flow.mentions(OLD) | await flow.mentions(NEW) == set()
-    assert await flow.detector.feed(records) == []
-    await flow.pass_on(outgoing)
-    assert await flow.mentions(OLD) | await flow.mentions(NEW) == set()
-    assert (await flow.detector.rows("SELECT count(*) FROM detector.erased"))[0][0] == len(records)
-
-
-async def test_who_was_erased_before_getting_another_reference_stays_erased_until_then(flow: Flow) -> None:
-    first = record_of(session(-5, GOOD, id="before"), 0)
-    published = await flow.detector.feed([first])
-    await flow.pass_on(published)
-    await erase(settings_for(flow.url), SECRET, ErasureScope("north", client=OLD), requested_by="a test")
-    ((until,),) = await flow.detector.rows("SELECT max(erased_at) FROM detector.erasure")
-    await flow.detector.rate(session(0, GOOD, id="after"), accepted_at=until.replace(year=until.year + 1))
-    await rename(flow)
-    await flow.detector.feed([first])
-    await flow.pass_on(published)
-    assert await flow.detector.rows("SELECT rating_id FROM detector.rating") == [("after",)]
-    assert await flow.notifier.rows("SELECT FROM notifier.assessed_session WHERE rating_id = 'before'") == []
-
-
-async def test_an_erased_reference_is_given_to_nobody(flow: Flow) -> None:
-    await flow.rate(session(0, GOOD))
-    await erase(settings_for(flow.url), SECRET, ErasureScope("north", client=NEW), requested_by="a test")
-    with pytest.raises(ValueError, match=f"{NEW} was erased"):
-        await rename(flow)
-
-
 async def test_only_an_operator_is_told_that_nothing_is_known_of_a_client(flow: Flow) -> None:
     if flow.way == "command":
         with pytest.raises(ValueError, match="nothing is known about a client nobody"):
@@ -296,15 +225,6 @@ async def test_what_was_published_under_the_new_reference_may_reach_the_notifier
     await rename(flow, NEW, "y-3")
     await flow.pass_on(renamed)
     assert await flow.notifier.rows("SELECT client_id FROM notifier.item") == [("y-3",)]
-
-
-async def test_a_renaming_that_is_read_again_after_an_erasure_brings_no_reference_back(flow: Flow) -> None:
-    await flow.rate(session(0, GOOD))
-    before = len(flow.detector.outgoing)
-    await rename(flow)
-    await erase(settings_for(flow.url), SECRET, ErasureScope("north", client=NEW), requested_by="a test")
-    await flow.pass_on(flow.detector.outgoing[before:])
-    assert await flow.mentions(OLD) | await flow.mentions(NEW) == set()
 
 
 def test_the_command_says_what_changed_and_why_it_refuses(migrated_url: str, tmp_path: Path) -> None:
