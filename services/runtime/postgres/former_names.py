@@ -120,8 +120,8 @@ async def rename_in_tables(
     """Rename somebody in every table with practices and such references; return the rows changed of each.
 
     Who has the new reference already is left alone. Transactions that have read the names are waited for, and
-    new ones wait. `merged` names tables in which
-    the new reference may have rows already; the caller has removed those of the old one that they replace.
+    new ones wait. `merged` names tables in which the new reference may have rows already; the caller has
+    removed those of the old one that they replace.
 
     Raises:
         RenameRefusedError: the new reference belongs to somebody else, or the old one is not used any more.

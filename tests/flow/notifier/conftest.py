@@ -9,6 +9,7 @@ import pytest
 from services.runtime.postgres.migrations import migrate
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer, running
+from tests.support.notifier.webhook_receiver import WebhookReceiver, running_receiver
 from tests.support.postgres import fresh_database
 from tests.support.recorded_queries import asked_again
 
@@ -56,4 +57,11 @@ async def notifier(
     async with running_notifier(database_url, tmp_path, smtp_port=mail_server.port) as ready:
         ready.mail_server = mail_server
         await ready.add_therapist()
+        yield ready
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    """Return a receiver of webhooks that answers at once."""
+    with running_receiver() as ready:
         yield ready

@@ -15,7 +15,7 @@ from tests.flow.notifier.test_worker import working
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer
-from tests.support.notifier.webhook_receiver import WebhookReceiver, running_receiver
+from tests.support.notifier.webhook_receiver import WebhookReceiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 HANGING = 40
@@ -27,13 +27,6 @@ def hanging_url() -> Iterator[str]:
     """The address of a receiver that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=200) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/hook"
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    """A receiver that answers at once."""
-    with running_receiver() as ready:
-        yield ready
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Webhooks to a real receiver: signed as the standard says, nothing more in them than an episode's id."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,9 @@ from services.notifier.channels.webhook import WebhookContact
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed, episode_named
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
-from tests.support.notifier.webhook_receiver import WebhookReceiver, running_receiver
+from tests.support.notifier.webhook_receiver import WebhookReceiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with running_receiver() as ready:
-        yield ready
 
 
 async def _add(notifier: NotifierDriver, url: str) -> None:

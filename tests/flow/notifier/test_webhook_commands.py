@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,16 +16,10 @@ from services.notifier.channels.webhook import WebhookContact
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
-from tests.support.notifier.webhook_receiver import WebhookReceiver, running_receiver
+from tests.support.notifier.webhook_receiver import WebhookReceiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 LONG_AGO = "2020-01-01T00:00+00:00"
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with running_receiver() as ready:
-        yield ready
 
 
 @pytest.fixture
