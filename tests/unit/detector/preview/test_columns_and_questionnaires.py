@@ -148,3 +148,10 @@ def test_names_instead_of_references_still_keep_clients_apart(preview: Preview, 
     columns = {name: of(name) for name in rows[0]}
     found = preview(write(tmp_path / "own.csv", columns, rows=rows))
     assert (preview(EXAMPLE).figures, True) == (found.figures, found.reading.ratings.replaced)
+
+
+def test_the_page_counts_the_rows_that_hold_no_form(preview: Preview, tmp_path: Path) -> None:
+    rows = ["A1,2025-03-04,9,9,9,9", "A1,[not completed],,,,", "A1,2025-03-11,9,9,9,8", "A1,,,,,"]
+    file = tmp_path / "own.csv"
+    file.write_text("\n".join(["Client,Date,SRS1,SRS2,SRS3,SRS4", *rows]) + "\n", encoding="utf-8")
+    assert "Left out: 2 rows without a date and a mark." in render(preview(file))
