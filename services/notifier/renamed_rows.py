@@ -1,4 +1,4 @@
-"""Names a renamed therapist or client anew where no column of theirs does: in contents and next sessions."""
+"""Gives contents and next sessions of a renamed therapist or client the new reference."""
 
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.former_names import Party, Rename
@@ -22,7 +22,7 @@ _COLUMNS = {
 
 
 async def drop_older_next_sessions(conn: Connection, rename: Rename) -> None:
-    """Of two next sessions that become one, keep the one that was received last."""
+    """Keep the one that was received last where two next sessions become one."""
     statement = _DROP_OLDER_NEXT_SESSIONS.format(**_COLUMNS[rename.party])
     await conn.execute(statement, rename._asdict())
 
