@@ -2,10 +2,11 @@
 
     python -m bench.detector [--ratings 48000] [--runs 3]
 
-The topic is filled first; each run reads it from the beginning with its own consumer group and database. Two
-baselines process the same records: without the model (every form gets the same assessment) and without the
-database (histories in memory, nothing stored). `per_core` is ratings per second of processor time of the
-process.
+Each run has topics and a database of its own; the topic of ratings is filled before the process starts. (A
+detector that finds assessments in Kafka which its database lacks takes the database for a restored one: it
+stores ratings and publishes nothing about them.) Two baselines process the same records: without the model
+(every form gets the same assessment) and without the database (histories in memory, nothing stored).
+`per_core` is ratings per second of processor time of the process.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import psycopg
 
 from bench.fill_topic import fill
 from services.runtime.postgres.migrations import migrate
-from tests.support.backend import real_backend, real_node
+from tests.support.backend import DurableNode, real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
 
 MODES = ("full path", "without the model", "without the database")
@@ -72,6 +73,15 @@ def taken(conn: psycopg.Connection[tuple[int]], number: int) -> int:
     return row[0]
 
 
+def check_assessed(url: str, ratings: int) -> None:
+    """Raise RuntimeError unless every rating was assessed, so that nothing else is measured."""
+    with psycopg.connect(url) as conn:
+        row = conn.execute("SELECT count(*) FROM detector.assessment").fetchone()
+    assert row is not None
+    if row[0] != ratings:
+        raise RuntimeError(f"{row[0]} of {ratings} ratings were assessed")
+
+
 def watch_database(process: psutil.Process, url: str, ratings: int) -> tuple[float, float]:
     """Return wall and processor seconds from the first stored batch until all ratings are stored."""
     ends = time.monotonic() + DEADLINE_S
@@ -99,18 +109,20 @@ def watch_report(child: subprocess.Popen[str]) -> tuple[float, float]:
 
 
 def measure(
-    mode: str, number: int, *, kafka: dict[str, str], server: str, ratings: int, folder: Path
+    mode: str, number: int, *, node: DurableNode, server: str, wanted: int, folder: Path
 ) -> DetectorRun:
     """Process all ratings once in one mode."""
-    with fresh_database(server) as url:
+    with real_backend(node) as backend, fresh_database(server) as url:
+        ratings = fill(backend.bootstrap, wanted)
         migrate(url, "detector")
-        child = start(mode, number, kafka, url, folder)
+        child = start(mode, number, dict(backend.kafka_env), url, folder)
         process = psutil.Process(child.pid)
         try:
             if mode == "without the database":
                 seconds, cpu = watch_report(child)
             else:
                 seconds, cpu = watch_database(process, url, ratings)
+                check_assessed(url, ratings)
             memory = process.memory_info().rss / 1e6
         finally:
             child.terminate()
@@ -131,13 +143,11 @@ def main() -> None:
     runs: list[DetectorRun] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
-        backend = stack.enter_context(real_backend(stack.enter_context(real_node())))
+        node = stack.enter_context(real_node())
         server = stack.enter_context(postgres_server(durable=True))
-        kafka = dict(backend.kafka_env)
-        count = fill(backend.bootstrap, wanted.ratings)
         for number in range(wanted.runs):
             for mode in MODES:
-                run = measure(mode, number, kafka=kafka, server=server, ratings=count, folder=folder)
+                run = measure(mode, number, node=node, server=server, wanted=wanted.ratings, folder=folder)
                 runs.append(run)
                 print(json.dumps(asdict(run)), flush=True)
     full = statistics.median(run.per_second for run in runs if run.mode == MODES[0])
