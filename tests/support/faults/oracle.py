@@ -36,6 +36,9 @@ from services.detector.stream.stages.decode import read
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 
+GONE = 1_000
+"""Added to the partition of records that are not in Kafka any more, whose places others may have taken."""
+
 
 class Place(NamedTuple):
     """Where a record stands in the logs of ratings; `lane` is the number of its topic in `LANES`."""
@@ -43,6 +46,11 @@ class Place(NamedTuple):
     lane: int
     partition: int
     offset: int
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the log has lost the record that stood here."""
+        return self.partition >= GONE
 
 
 class RatingKey(NamedTuple):
@@ -143,23 +151,30 @@ def _versions(
 
 
 def _kept(same: Sequence[_Delivered], catalogue: Catalogue, expected: Expectation) -> Rated | None:
-    """Return the version that has the id at the end: the first one, or one that says it was changed later."""
+    """Return the version that has the id at the end: the first one, or one that says it was changed later.
+
+    A delivery that stands where a lost one of the same rating stood is taken for that one, read once more.
+    """
     kept: Rated | None = None
+    claimed: set[Place] = set()
     for place, rating in same:
         if not _is_usable(rating, catalogue):
             expected.outcomes[place] = "rejected"
         elif kept is None:
             expected.outcomes[place], kept = "rating", rating
+            claimed.add(place)
         elif _key(rating) != _key(kept):
             expected.outcomes[place] = "rejected"
         elif rating.recorded_at != kept.recorded_at:
             expected.outcomes[place] = "rating"
+            claimed.add(place)
             if kept.recorded_at is None or (rating.recorded_at and rating.recorded_at > kept.recorded_at):
                 kept = rating
         elif rating.content_hash != kept.content_hash:
             expected.outcomes[place] = "rejected"
         else:
-            expected.outcomes[place] = "duplicate"
+            is_read_again = place._replace(partition=place.partition + GONE) in claimed
+            expected.outcomes[place] = "rating" if is_read_again else "duplicate"
             kept = _accepted_at(kept, min(kept.accepted_at, rating.accepted_at))
     return kept
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 
 import msgspec
 import pytest
 
 from services.runtime.kafka.record import Record
+from tests.support.detector.batch_driver import record_of
 from tests.support.faults.checker import check
+from tests.support.faults.fault_run import shipped_model
 from tests.support.faults.history import Ending
 from tests.support.faults.observed import ChangeKey, Delivery, Observed
-from tests.support.faults.oracle import Expectation, Place
-from tests.unit.faults.conftest import CHANGE, DELIVERY, log, published
+from tests.support.faults.oracle import GONE, Expectation, Place, expect
+from tests.unit.faults.conftest import CHANGE, DELIVERY, SENT, log, published
 
 NOBODY = ChangeKey(CHANGE.episode_id, 9)
 
@@ -212,3 +215,10 @@ def test_what_is_published_again_byte_for_byte_is_no_violation(seen: Observed, e
     seen.published = [*seen.published, *published(expected)]
 
     assert check(seen, expected).violations == []
+
+
+def test_a_delivery_where_a_lost_one_of_its_rating_stood_is_that_rating() -> None:
+    lost, again, third = (record_of(SENT[0], offset) for offset in (7, 7, 8))
+    records = [msgspec.structs.replace(lost, partition=lost.partition + GONE), again, third]
+    outcomes = expect(records, *shipped_model(), date(2026, 3, 3)).outcomes
+    assert [outcome for place, outcome in outcomes.items() if not place.is_gone] == ["rating", "duplicate"]
