@@ -19,7 +19,6 @@ from pydantic import SecretStr
 
 from services.detector.results import balance, episodes, ratings
 from services.notifier.inbox.items import list_items
-from services.runtime.http import paging
 from services.runtime.postgres.connect import Connection, CountingPool, pool_for_all_practices
 from services.runtime.postgres.migrations import migrate
 from services.runtime.postgres.tenant_guard import connection_for, tenant_pool
@@ -85,7 +84,7 @@ def rows_of(query: str, parameters: dict[str, object] | tuple[object, ...]) -> R
 
 def reads(count: int) -> dict[str, tuple[str, Read]]:
     """Return the reads with the schema that each is about."""
-    page: dict[str, object] = {"practice": "north", "limit": 100, **paging.START.parameters}
+    page: dict[str, object] = {"practice": "north", "limit": 100, "xid": "0", "seq": 0, "others": []}
     rating = ("north", str(count // 2))
     return {
         "one rating": ("detector", rows_of(ratings._RATING, rating)),  # noqa: SLF001 - the query itself is measured

@@ -14,13 +14,14 @@ from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import Problem
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.outbox import pages
 from services.runtime.postgres.tenant_guard import connection_for
 
 _COLUMNS = """episode_id, revision, state, therapist_id, client_id, case_id, opened_session, opened_at,
 closed_at, kept_back"""
 _PAGE = f"""
 SELECT e.xid::text, e.seq, dyad_id, {_COLUMNS} FROM detector.episode e
-WHERE practice_id = %(practice)s AND {paging.after("e")} ORDER BY {paging.order("e")} LIMIT %(limit)s
+WHERE practice_id = %(practice)s AND {pages.after("e")} ORDER BY {pages.order("e")} LIMIT %(limit)s
 """
 _ONE = f"SELECT dyad_id, {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
 _CHANGES = "SELECT changed_at, data FROM detector.episode_change WHERE episode_id = %s ORDER BY revision"
@@ -91,8 +92,9 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         """Return episodes that changed after the cursor. An episode that changes again appears again."""
         start = paging.decode_cursor(after)
         async with connection_for(pool, practice) as conn:
+            position = await pages.page_parameters(conn, start)
             rows = await (
-                await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
+                await conn.execute(_PAGE, {"practice": practice, "limit": limit, **position})
             ).fetchall()
             await log_read(conn, practice, key_id, ReadAction.EPISODES_READ, {row[2] for row in rows})
         last = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None

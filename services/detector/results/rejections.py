@@ -10,12 +10,13 @@ from services.detector.results.dependencies import SCOPE, Pool
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import Tenant, tenant_router
+from services.runtime.outbox import pages
 from services.runtime.postgres.tenant_guard import connection_for
 
 _PAGE = f"""
 SELECT r.xid::text, r.seq, subject_id, reason, detail, recorded_at, replayed_at
 FROM detector.rejection r
-WHERE tenant = %(practice)s AND {paging.after("r")} ORDER BY {paging.order("r")} LIMIT %(limit)s
+WHERE tenant = %(practice)s AND {pages.after("r")} ORDER BY {pages.order("r")} LIMIT %(limit)s
 """
 
 
@@ -51,8 +52,9 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         """Return rejections after the cursor."""
         start = paging.decode_cursor(after)
         async with connection_for(pool, practice) as conn:
+            position = await pages.page_parameters(conn, start)
             rows = await (
-                await conn.execute(_PAGE, {"practice": practice, "limit": limit, **start.parameters})
+                await conn.execute(_PAGE, {"practice": practice, "limit": limit, **position})
             ).fetchall()
         last = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         rejections = [

@@ -18,6 +18,7 @@ from services.notifier.inbox.audit_log import log_decisions_read
 from services.runtime.http import paging
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.outbox import pages
 from services.runtime.postgres.tenant_guard import act_for, connection_for
 from services.runtime.process.clock import Clock
 
@@ -79,17 +80,18 @@ def notification_router(
         """List the decisions in the order in which they were made; no page skips one that commits later."""
         start = paging.decode_cursor(after)
         async with connection_for(pool, practice) as conn:
+            position = await pages.page_parameters(conn, start)
             rows = await conn.execute(
                 f"""
                 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,
                     d.accepted_at, d.decided_at, m.state, m.finished_at, m.due_at, m.due_reason
                 FROM (SELECT * FROM notifier.decision AS p WHERE practice_id = %(practice)s
-                    AND {paging.after("p")} ORDER BY {paging.order("p")} LIMIT %(limit)s) AS d
+                    AND {pages.after("p")} ORDER BY {pages.order("p")} LIMIT %(limit)s) AS d
                 LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id
                     AND m.revision = d.revision AND m.channel = d.channel
-                ORDER BY {paging.order("d")}
+                ORDER BY {pages.order("d")}
                 """,
-                {"practice": practice, "limit": limit, **start.parameters},
+                {"practice": practice, "limit": limit, **position},
             )
             found = await rows.fetchall()
             if found:

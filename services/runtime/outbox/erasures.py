@@ -21,6 +21,12 @@ ErasedPlace = tuple[str, str, int, int, str | None, bytes | None]
 """Cluster, topic, partition and offset of an erased record, its tenant, and the hash of its own id."""
 
 _GATE = "hashtextextended('rapport erasure', 0)"
+HOLDS_GATE = f"""
+(locktype = 'advisory' AND objsubid = 1 AND classid = (({_GATE} >> 32) & 4294967295)::oid
+    AND objid = ({_GATE} & 4294967295)::oid
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+"""Whether a row of `pg_locks` says that a transaction of this database has passed or closed the gate."""
 _SECRET_CHECK = b"the secret of erasures"
 _UNTOLD = (
     "somebody was erased, and this process cannot tell who: set RAPPORT_ERASURE_SECRET_FILE to the file "
@@ -32,6 +38,7 @@ async def pass_gate(conn: Connection) -> None:
     """Let no erasure begin before the open transaction ends, and wait for one that has begun.
 
     Whatever is read after this holds until the end: nothing is written about somebody who was just erased.
+    A transaction that writes rows of pages passes it before anything else, so that pages wait for its end.
     """
     await conn.execute(f"SELECT pg_advisory_xact_lock_shared({_GATE})")
 

@@ -10,6 +10,7 @@ import uvloop
 
 from services.runtime.postgres.migrations import migrate
 from tests.support.detector.toy_detector import ToyDetector
+from tests.support.gate_guard import require_gate
 from tests.support.postgres import fresh_database
 from tests.support.whole_flow.checks import HistoryChecks, checks_of
 from tests.support.whole_flow.deployment import OTHER_MODEL, deployment
@@ -37,6 +38,7 @@ def checks(
     with fresh_database(postgres_url) as url:
         for service in ("detector", "notifier"):
             migrate(url, service)
+        require_gate(url)
         entered = deployment(url, tmp_path_factory.mktemp("whole"), models)
         made = loop.run(entered.__aenter__())
         try:

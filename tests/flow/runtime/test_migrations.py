@@ -1,4 +1,4 @@
-"""Migrations are repeatable, pages skip no row, and connections never wait for ever."""
+"""Migrations are repeatable, and connections never wait for ever."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.runtime.http import paging
 from services.runtime.postgres import migrations
 from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.postgres.migrations import migrate, pending
@@ -175,41 +174,6 @@ def test_an_older_version_refuses_tables_of_a_newer_one(
 def test_a_service_without_migrations_is_named(database_url: str) -> None:
     with pytest.raises(Halt, match="no migrations for 'nobody'"):
         migrate(database_url, "nobody")
-
-
-def page(
-    conn: psycopg.Connection[tuple[object, ...]], after: paging.Cursor
-) -> list[tuple[str, paging.Cursor]]:
-    """Return the names of the rows after a cursor, each with the row's own cursor."""
-    where, order = paging.after("row"), paging.order("row")
-    rows = conn.execute(
-        f"SELECT name, xid::text, seq FROM row WHERE {where} ORDER BY {order}".encode(),
-        after.parameters,
-    ).fetchall()
-    return [(str(name), paging.Cursor(int(str(xid)), int(str(seq)))) for name, xid, seq in rows]
-
-
-def test_a_page_never_skips_a_row_that_was_numbered_before_and_committed_after(database_url: str) -> None:
-    with (
-        psycopg.connect(database_url, autocommit=True) as reader,
-        psycopg.connect(database_url) as slow,
-        psycopg.connect(database_url) as quick,
-    ):
-        reader.execute(
-            "CREATE TABLE row (name text, xid xid8 DEFAULT pg_current_xact_id(),"
-            " seq bigint GENERATED ALWAYS AS IDENTITY)"
-        )
-        slow.execute("INSERT INTO row (name) VALUES ('numbered first')")
-        quick.execute("INSERT INTO row (name) VALUES ('committed first')")
-        quick.commit()
-        while_in_flight = page(reader, paging.START)
-        slow.commit()
-        afterwards = page(reader, paging.START)
-        rest = page(reader, afterwards[0][1])
-
-        assert while_in_flight == []
-        assert [name for name, _ in afterwards] == ["numbered first", "committed first"]
-        assert [name for name, _ in rest] == ["committed first"]
 
 
 async def test_the_server_ends_a_transaction_that_was_left_open(database_url: str) -> None:
