@@ -32,6 +32,7 @@ from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import STAGES, process
 from services.detector.stream.session_counts import new_assessments
 from services.detector.stream.stages.decode import whose
+from services.detector.stream.stages.heartbeat import fixed_risk
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.log_ends import LogEndReader
@@ -146,6 +147,7 @@ def build(
                 HEADERS,
                 topics.EPISODE_CHANGED.retention_ms / 1000,
             ),
+            self_check=partial(fixed_risk, tools),
         ),
         BatchLimits(
             max_records=detector.max_records,

@@ -108,7 +108,9 @@ class TakeUpInTurn:
                 level = level if small < MOST_FOLDS else 0
                 self._backoff.reset()
             except Exception as error:
-                get_logger().warning("take-up-failed", why=describe(error), exc_info=error)
+                # What is away or takes too long says so itself; only the unexpected needs its place.
+                unexpected = None if isinstance(error, Fault) else error
+                get_logger().warning("take-up-failed", why=describe(error), exc_info=unexpected)
                 pause_s = self._backoff.next_s()
                 if level + 1 < len(SIZES):
                     level += 1

@@ -12,6 +12,7 @@ from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.kafka_session import KafkaSession
 from services.runtime.consumer.order_of_effects import OrderOfEffects
 from services.runtime.consumer.published_check import PublishedCheck
+from services.runtime.consumer.self_check import SelfCheck
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
@@ -67,6 +68,7 @@ class BatchConsumer:
         def report_progress() -> None:
             metrics.last_progress.set(clock.now().timestamp())
             health.beat(CONSUME_LOOP)
+            health.set_hanging(CONSUME_LOOP, is_hanging=False)
 
         committer = Committer(
             service,
@@ -81,6 +83,11 @@ class BatchConsumer:
         effects = OrderOfEffects(
             handling.handle,
             owner_of=handling.owner_of,
+            self_check=SelfCheck(
+                handling.self_check,
+                limits.transaction_deadline_s,
+                report_hang=lambda: health.set_hanging(CONSUME_LOOP, is_hanging=True),
+            ),
             assignment=assignment,
             committer=committer,
             publisher=publisher,

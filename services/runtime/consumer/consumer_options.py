@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from services.runtime.consumer.order_of_effects import Handler, OwnerOf, no_owner
 from services.runtime.consumer.published_check import NOTHING_PUBLISHED, PublishedTopics
+from services.runtime.consumer.self_check import KnownWork, threads_answer
 from services.runtime.outbox.relay import ABANDONED_AFTER_S
 from services.runtime.outbox.transaction import RejectionEventFactory
 from services.runtime.process.settings import FuseSettings
@@ -41,6 +42,8 @@ class RecordHandling:
     """Names the tenant and the subject of a record that is rejected because `handle` failed on it."""
     published: PublishedTopics = NOTHING_PUBLISHED
     """The topics that the service alone writes."""
+    self_check: KnownWork = threads_answer
+    """Does a little of the same work with data that are known to be good, when records took too long."""
 
 
 @dataclass(frozen=True, slots=True)

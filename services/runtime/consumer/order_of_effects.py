@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from services.runtime.consumer.assignment import Assignment
 from services.runtime.consumer.fuse import Fuse, FuseBlown
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
+from services.runtime.consumer.self_check import SelfCheck
 from services.runtime.consumer.verdict import verdict
 from services.runtime.kafka.record import Record, TopicPartition
 from services.runtime.outbox.committer import Claim, Committer, Work
@@ -49,6 +50,7 @@ class OrderOfEffects:
         handle: Handler,
         *,
         owner_of: OwnerOf,
+        self_check: SelfCheck,
         assignment: Assignment,
         committer: Committer,
         publisher: OutboxPublisher,
@@ -61,6 +63,7 @@ class OrderOfEffects:
     ) -> None:
         self._handle = handle
         self._owner_of = owner_of
+        self._self_check = self_check
         self._assignment = assignment
         self._committer = committer
         self._publisher = publisher
@@ -170,6 +173,7 @@ class OrderOfEffects:
                 if retry_reason(error) is RetryReason.TOO_MUCH:
                     # A server that does not answer at all is noticed when the next connection is opened.
                     await connection.close()
+                    await self._self_check.run(error)
                 if failure is not None:
                     return failure
             else:

@@ -37,6 +37,7 @@ class Health:
         self.metrics = metrics
         self._stuck_after_s = stuck_after_s
         self._beats: dict[str, float] = {}
+        self._hanging: set[str] = set()
         self._bad: dict[str, str] = {}
         self._checks: set[str] = set()
         self._probes: list[Callable[[], None]] = []
@@ -63,6 +64,10 @@ class Health:
         """Expect no further beat of the named loop, because it ended or halted on purpose."""
         self._beats.pop(loop, None)
 
+    def set_hanging(self, loop: str, *, is_hanging: bool) -> None:
+        """Say whether the named loop is stuck although it beats: it goes round and gets nothing done."""
+        (self._hanging.add if is_hanging else self._hanging.discard)(loop)
+
     def add_probe(self, probe: Callable[[], None]) -> None:
         """Have `probe` set its check whenever the health of the process is asked for."""
         self._probes.append(probe)
@@ -88,9 +93,10 @@ class Health:
 
     @property
     def stuck(self) -> tuple[str, ...]:
-        """The loops that have not called `beat` for too long."""
+        """The loops that have not called `beat` for too long, or hang."""
         now = self._clock.monotonic()
-        return tuple(sorted(name for name, at in self._beats.items() if now - at > self._stuck_after_s))
+        silent = {name for name, at in self._beats.items() if now - at > self._stuck_after_s}
+        return tuple(sorted(silent | self._hanging))
 
     @property
     def checks(self) -> Mapping[str, str]:

@@ -2,7 +2,8 @@
 
 Fault
 ├── Retry     Kafka or PostgreSQL is away: pause, then repeat the same work
-│   └── Collision   another transaction did the same at the same moment: repeat the same work at once
+│   ├── Collision   another transaction did the same at the same moment: repeat the same work at once
+│   └── Hang        this process finishes not even what is known to be good: no record is at fault
 ├── TooMuch   the work takes longer than one transaction may: do it in smaller parts
 ├── Reject    this record cannot be processed: store it with the reason, continue with the next
 └── Halt      continuing would do harm: stop, show the reason in readiness and log, wait for an operator
@@ -21,6 +22,13 @@ class Collision(Retry):
     """Another transaction claimed the same at the same moment: the same work finds its claim, a moment later.
 
     Whoever raises it names its cause. Work that collides again and again is at fault itself.
+    """
+
+
+class Hang(Retry):
+    """This process does not finish work that is known to be good: only a new process may get on.
+
+    The same work is tried again, and the process says that it is not alive.
     """
 
 

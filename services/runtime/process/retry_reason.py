@@ -4,7 +4,7 @@ import psycopg
 from aiokafka.errors import KafkaError
 
 from services.runtime.process.consumer_metrics import RetryReason
-from services.runtime.process.errors import Collision, Fault, Retry, TooMuch
+from services.runtime.process.errors import Collision, Fault, Hang, Retry, TooMuch
 
 # PostgreSQL's codes decide, never the exception's class: psycopg raises a lost connection, a deadline that
 # passed and an index row that is too large as the same class.
@@ -22,7 +22,6 @@ _AWAY = frozenset(
     {
         "0A000",  # a migration changed a table under a prepared statement
         "25006",  # a standby that is about to be promoted
-        "25P03",  # this process was paused for too long in a transaction
         "26000",  # the prepared statement is gone with its connection
         "3F000",  # the migrations have not run yet, or do not allow this user to read the tables
         "42501",
@@ -34,6 +33,7 @@ _AWAY = frozenset(
 )
 _TOO_MUCH = frozenset(
     {
+        "25P03",  # idle_in_transaction_session_timeout: the work between two statements took too long
         "25P04",  # transaction_timeout
         "57014",  # statement_timeout, or the query was cancelled
     }
@@ -59,6 +59,8 @@ def retry_reason(error: BaseException) -> RetryReason | None:
 def _of_fault(error: Fault) -> RetryReason | None:
     if isinstance(error, TooMuch):
         return RetryReason.TOO_MUCH
+    if isinstance(error, Hang):
+        return RetryReason.OTHER
     if not isinstance(error, Retry):
         return None
     cause = error.__cause__

@@ -191,7 +191,7 @@ async def test_the_server_ends_a_transaction_that_was_left_open(database_url: st
         await conn.execute("SELECT 1")
     await conn.close()
 
-    assert retry_reason(caught.value) is RetryReason.DATABASE
+    assert retry_reason(caught.value) is RetryReason.TOO_MUCH
 
 
 async def test_a_connection_has_the_limits_that_keep_others_from_waiting(database_url: str) -> None:

@@ -1,8 +1,12 @@
 """What is too slow is halved, what collides is repeated at once, and what is away is waited for."""
 
+import asyncio
+import threading
+
 import psycopg
 import pytest
 
+from services.runtime.postgres import connect
 from services.runtime.process.errors import Collision
 from tests.support.runtime.sample_service import Sample, until
 
@@ -34,6 +38,50 @@ async def test_a_batch_that_takes_too_long_is_halved_until_its_parts_fit(sample:
         assert process.value("rapport_retries_total", reason="too-much") == 0
         assert process.value("rapport_retries_total", reason="database") == 0
     assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+async def test_a_batch_between_whose_statements_too_much_time_passes_is_halved_until_its_parts_fit(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = {"idle_in_transaction_session_timeout": "500ms"}
+    monkeypatch.setattr(connect, "SESSION", {**connect.SESSION, **limit})
+    values = [str(number) for number in range(16)]
+    await sample.send(values)
+    sample.idle_seconds_a_record = 0.05
+    process = sample.consumer()
+
+    async with process():
+        await until(lambda: sample.effects() == values, "all effects")
+
+        assert process.value("rapport_batch_splits_total") >= 1
+        assert process.value("rapport_retries_total", reason="database") == 0
+    assert sample.query("SELECT count(*) FROM sample.rejection") == [(0,)]
+
+
+async def test_no_record_is_set_aside_while_the_process_does_not_finish_even_what_is_known_to_be_good(
+    sample: Sample,
+) -> None:
+    goes_on = threading.Event()
+    sample.in_thread = goes_on.wait
+    await sample.send(["0", "1"])
+    process = sample.consumer(transaction_deadline_s=0.3, self_check=lambda: asyncio.to_thread(goes_on.wait))
+
+    try:
+        async with process():
+            await until(lambda: process.value("rapport_retries_total", reason="other") >= 2, "two tries")
+            said = process.health.checks["consumer"], process.health.stuck
+            set_aside = sample.query("SELECT count(*) FROM sample.rejection")
+            goes_on.set()
+            await until(lambda: sample.effects() == ["0", "1"], "all effects")
+            await until(lambda: process.health.healthy, "readiness")
+            stuck_afterwards = process.health.stuck
+    finally:
+        goes_on.set()
+
+    assert "restart it if this lasts" in said[0]
+    assert said[1] == ("consume",)
+    assert set_aside == [(0,)]
+    assert stuck_afterwards == ()
 
 
 async def test_a_record_that_alone_takes_too_long_is_set_aside_and_the_others_take_effect(

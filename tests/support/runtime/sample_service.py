@@ -27,6 +27,7 @@ from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.order_of_effects import OwnerOf, no_owner
 from services.runtime.consumer.published_check import NOTHING_PUBLISHED, PublishedTopics
+from services.runtime.consumer.self_check import KnownWork, threads_answer
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.record import Outgoing, Record
@@ -86,8 +87,12 @@ class Sample:
     handled: list[tuple[str, int, int]] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
     before_work: Callable[[], None] = lambda: None
+    in_thread: Callable[[], object] = lambda: None
     embedded: bool = True
     seconds_a_record: float = 0.0
+    """How long PostgreSQL works on each record."""
+    idle_seconds_a_record: float = 0.0
+    """How long the handler works on each record, in the middle of a transaction."""
 
     def __post_init__(self) -> None:
         self.topic, self.second, self.out, self.rejected = (
@@ -123,6 +128,9 @@ class Sample:
         self.batches.append(len(records))
         if self.seconds_a_record:
             await tx.conn.execute("SELECT pg_sleep(%s)", (self.seconds_a_record * len(records),))
+        if self.idle_seconds_a_record:
+            await asyncio.sleep(self.idle_seconds_a_record * len(records))
+        await asyncio.to_thread(self.in_thread)
         for record in records:
             if record.value == b"bad":
                 tx.reject(record, Reject("undecodable", "no number", counts_for_fuse=True))
@@ -168,6 +176,7 @@ class Sample:
         parallel_transactions: int = 1,
         transaction_deadline_s: float = BatchLimits().transaction_deadline_s,
         published: PublishedTopics = NOTHING_PUBLISHED,
+        self_check: KnownWork = threads_answer,
     ) -> "Running":
         """Return a process of the service that is not started yet."""
         metrics = ConsumerMetrics(SCHEMA, reject_reasons=("refused",))
@@ -180,7 +189,7 @@ class Sample:
                 co_partitioned=co_partitioned,
                 background=background,
             ),
-            RecordHandling(self.handle, self.rejection_event, owner_of, published),
+            RecordHandling(self.handle, self.rejection_event, owner_of, published, self_check),
             BatchLimits(
                 max_records=max_records,
                 parallel_transactions=parallel_transactions,

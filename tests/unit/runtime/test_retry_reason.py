@@ -6,7 +6,7 @@ from aiokafka.errors import KafkaConnectionError
 from psycopg_pool import PoolTimeout
 
 from services.runtime.process.consumer_metrics import RetryReason
-from services.runtime.process.errors import Halt, Reject, Retry, TooMuch
+from services.runtime.process.errors import Halt, Hang, Reject, Retry, TooMuch
 from services.runtime.process.retry_reason import retry_reason
 
 
@@ -16,7 +16,6 @@ from services.runtime.process.retry_reason import retry_reason
         (psycopg.OperationalError(), RetryReason.DATABASE),
         (psycopg.errors.DeadlockDetected(), RetryReason.DATABASE),
         (psycopg.errors.LockNotAvailable(), RetryReason.DATABASE),
-        (psycopg.errors.IdleInTransactionSessionTimeout(), RetryReason.DATABASE),
         (psycopg.errors.UndefinedTable(), RetryReason.DATABASE),
         (KafkaConnectionError(), RetryReason.KAFKA),
         (psycopg.errors.DiskFull(), RetryReason.DATABASE),
@@ -27,6 +26,8 @@ from services.runtime.process.retry_reason import retry_reason
         (PoolTimeout(), RetryReason.DATABASE),
         (psycopg.errors.QueryCanceled(), RetryReason.TOO_MUCH),
         (psycopg.errors.TransactionTimeout(), RetryReason.TOO_MUCH),
+        (psycopg.errors.IdleInTransactionSessionTimeout(), RetryReason.TOO_MUCH),
+        (Hang("nothing is finished"), RetryReason.OTHER),
         (TooMuch("a transaction took longer than 60 s"), RetryReason.TOO_MUCH),
         (Retry("no acknowledgement"), RetryReason.PUBLISH),
         (TimeoutError(), RetryReason.OTHER),

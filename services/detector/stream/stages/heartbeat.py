@@ -26,13 +26,18 @@ _AHEAD = timedelta(minutes=5)
 """How far clocks may differ: a minute further ahead is a clock's error, and an earlier one replaces it."""
 
 
+async def fixed_risk(tools: Tools) -> float:
+    """Return the risk that the model finds for the fixed history, off the event loop."""
+    work = [DyadForms(None, tools.heartbeat.forms)]
+    (result,) = await asyncio.to_thread(tools.models.default.assess, work)
+    return result.assessments[-1].risk
+
+
 async def heartbeat(batch: Batch, tools: Tools) -> None:
     """Score the fixed history and publish each new heartbeat with its risk; repeated ones are left out."""
     if not batch.heartbeats:
         return
-    work = [DyadForms(None, tools.heartbeat.forms)]
-    (result,) = await asyncio.to_thread(tools.models.default.assess, work)
-    risk = result.assessments[-1].risk
+    risk = await fixed_risk(tools)
     latest = f"{batch.tx.now + _AHEAD:%Y-%m-%dT%H:%M:%SZ}"
     for record, event in batch.heartbeats:
         beat = event.data
