@@ -161,6 +161,7 @@ def build(
         health=health,
         clock=clock,
         checkpoint=checkpoint,
+        serves_practices=True,
     )
     sweep = DailySweep(
         consumer,

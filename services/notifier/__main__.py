@@ -104,6 +104,7 @@ async def run() -> None:
         health=health,
         clock=clock,
         checkpoint=checkpoint_from(os.environ),
+        serves_practices=True,
     )
     credentials = CredentialStore(
         CredentialSettings().credentials_file, clock, health, added_by="`rapport practices add`"

@@ -16,7 +16,7 @@ READ_THE_LOG = "read its log (`.rapport/logs`)"
 
 async def run_checks(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     """Yield the result of every check, in the order in which the parts depend on one another."""
-    for checks in (_check_kafka, _check_database, check_lag):
+    for checks in (_check_kafka, check_database, check_lag):
         async for result in checks(endpoints):
             yield result
     for service, name in (("ingest", "ingest"), ("results", "detector"), ("notifier", "notifier")):
@@ -63,9 +63,10 @@ async def _check_kafka(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
         yield CheckResult("topics", Verdict.BAD, problem, todo)
 
 
-async def _check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
+async def check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
     from services.runtime.postgres.connect import HAS_TRANSACTION_TIMEOUT, connect_for_all_practices, conninfo
     from services.runtime.postgres.migrations import pending
+    from services.runtime.postgres.tenant_guard import unbound_logins
 
     settings = endpoints.database
     try:
@@ -93,6 +94,11 @@ async def _check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
             yield CheckResult(f"tables of {name}", verdict, state, "run `rapport migrate`" if missing else "")
         if any(behind.values()):
             return
+        for name in behind:
+            for login, why in (await unbound_logins(connection, name)).items():
+                problem, _, todo = why.partition(": ")
+                found = f"{problem}: a service that connects as {login} answers every request with 503"
+                yield CheckResult(f"requests of {name}", Verdict.BAD, found, todo)
         for plugin in plugins.installed():
             if plugin.check is not None:
                 for result in await plugin.check(connection):

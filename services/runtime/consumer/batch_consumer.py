@@ -19,8 +19,9 @@ from services.runtime.outbox.committer import Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.outbox.relay import Relay
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres.connect import connect_for_all_practices
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
+from services.runtime.postgres.tenant_guard import why_unbound
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics, RetryReason
@@ -30,6 +31,7 @@ from services.runtime.process.log import describe, get_logger
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 
+REQUESTS_CHECK = "requests"
 _RELAY_EVERY_S = 5.0
 _ABANDONED_ROWS_EVERY = 6
 """How many runs of the relay pass between two looks for rows that other processes abandoned."""
@@ -57,10 +59,13 @@ class BatchConsumer:
         health: Health,
         clock: Clock,
         checkpoint: Checkpoint = no_checkpoint,
+        serves_practices: bool = False,
     ) -> None:
+        """With `serves_practices`, health shows whether requests can act for a practice (`requests`)."""
         limits = limits or BatchLimits()
         self._service = service
         self._database = database
+        self._serves_practices = serves_practices
         producer = Producer(kafka, metrics)
         publisher = OutboxPublisher(producer, metrics, health)
         assignment = Assignment(metrics)
@@ -106,6 +111,7 @@ class BatchConsumer:
             clock,
             owned=assignment.claim,
             report_database=self._report_database,
+            look_at_role=self._look_at_role,
             abandoned_after_s=limits.abandoned_after_s,
         )
         self._context = ConsumerContext(
@@ -133,6 +139,7 @@ class BatchConsumer:
             health=health,
             clock=clock,
             stopping=asyncio.Event(),
+            look_at_role=self._look_at_role,
         )
         self._session: KafkaSession | None = None
         self._relay_misses_database = False
@@ -237,6 +244,15 @@ class BatchConsumer:
         elif self._relay_misses_database:
             self._context.health.set_good("database")
         self._relay_misses_database = problem is not None
+
+    async def _look_at_role(self, connection: Connection) -> None:
+        if not self._serves_practices:
+            return
+        problem = await why_unbound(connection, self._service)
+        if problem is None:
+            self._context.health.set_good(REQUESTS_CHECK)
+        else:
+            self._context.health.set_bad(REQUESTS_CHECK, problem)
 
     async def _wait_halted(self, halt: Halt) -> None:
         context = self._context

@@ -1,7 +1,7 @@
 """The parts of a consumer that outlive a session with Kafka."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from services.runtime.consumer.assignment import Assignment
@@ -12,6 +12,7 @@ from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
+from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
@@ -44,6 +45,8 @@ class ConsumerContext:
     health: Health
     clock: Clock
     stopping: asyncio.Event
+    look_at_role: Callable[[Connection], Awaitable[None]]
+    """Reports whether the service's login can act for a practice."""
 
     @property
     def connection(self) -> ReconnectingConnection:

@@ -30,6 +30,7 @@ async def connect_and_check(context: ConsumerContext) -> None:
     embedded, positions = context.kafka.embedded, context.committer.positions
     async with connection.transaction():
         replaced = await positions.check_cluster(connection, cluster_id, adopt=embedded)
+        await context.look_at_role(connection)
     if replaced is not None:
         get_logger().warning("cluster-adopted", cluster_id=cluster_id, replaced=replaced)
     context.committer.cluster_id = cluster_id

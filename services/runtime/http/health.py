@@ -12,7 +12,7 @@ from services.runtime.process.metrics import Metrics
 
 STARTING = "starting"
 
-DOOR_CHECKS = frozenset({"credentials", "model"})
+DOOR_CHECKS = frozenset({"credentials", "model", "requests"})
 """The checks without which a service can answer no request.
 
 A service whose Kafka or PostgreSQL is away still answers: with 503 and `Retry-After`, or with a page that

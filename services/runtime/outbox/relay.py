@@ -9,7 +9,7 @@ It also stores how far this process has published, for when no further transacti
 database is away when nothing else asks for it.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from services.runtime.outbox.committer import Claim, Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
@@ -38,11 +38,13 @@ class Relay:
         *,
         owned: Callable[[], Claim],
         report_database: Callable[[str | None], None],
+        look_at_role: Callable[[Connection], Awaitable[None]],
         abandoned_after_s: float = ABANDONED_AFTER_S,
     ) -> None:
         """`owned` returns the partitions that this process works on.
 
         `report_database` is told after each look whether the database answered: None, or what is wrong.
+        `look_at_role` reports whether the service's login can act for a practice.
         """
         self._database = database
         self._committer = committer
@@ -51,6 +53,7 @@ class Relay:
         self._clock = clock
         self._owned = owned
         self._report_database = report_database
+        self._look_at_role = look_at_role
         self._abandoned_after_s = abandoned_after_s
 
     async def run_once(self, *, include_abandoned: bool = True) -> None:
@@ -81,6 +84,7 @@ class Relay:
                 if not include_abandoned:
                     return
                 await self._measure(connection)
+                await self._look_at_role(connection)
                 own = self._publisher.own_batches
                 rows = await outbox.lock_abandoned(connection, self._abandoned_after_s, except_batches=own)
                 if rows:

@@ -6,6 +6,7 @@ transaction. With the transaction the setting ends, also after an error or when 
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import LiteralString
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -14,6 +15,19 @@ from services.runtime.process.settings import DatabaseSettings
 
 READ_TIMEOUT_S = 5.0
 """After this time PostgreSQL ends a statement of a request; the caller gets 503 and may ask again."""
+
+_UNBOUND: LiteralString = """
+SELECT login.rolname, to_regrole(%(role)s) IS NULL FROM pg_roles AS login
+WHERE rolcanlogin AND CASE WHEN to_regrole(%(role)s) IS NULL THEN true
+    ELSE NOT pg_has_role(login.oid, to_regrole(%(role)s), 'SET') END
+"""
+# Only a service adds rows to its outbox. Where others may, the owner of the table only migrates it.
+_OF_A_SERVICE: LiteralString = """
+AND has_table_privilege(login.oid, %(table)s, 'INSERT') AND NOT EXISTS (
+    SELECT FROM pg_class WHERE pg_class.oid = %(table)s::regclass AND relowner = login.oid AND EXISTS (
+        SELECT FROM pg_roles AS other WHERE rolcanlogin AND NOT rolsuper AND other.oid <> relowner
+            AND has_table_privilege(other.oid, %(table)s, 'INSERT')))
+"""
 
 
 def tenant_pool(
@@ -66,6 +80,35 @@ async def bound_to(conn: Connection, schema: str, tenant: str) -> AsyncIterator[
     await act_for(conn, tenant)
     yield
     await conn.execute("RESET ROLE")
+
+
+async def why_unbound(conn: Connection, schema: str) -> str | None:
+    """Return why the login of this connection cannot act for a practice, and the cure; None if it can."""
+    found = await _unbound(conn, schema, _UNBOUND + "AND login.rolname = current_user")
+    return next(iter(found.values()), None)
+
+
+async def unbound_logins(conn: Connection, schema: str) -> dict[str, str]:
+    """Return the logins of a service that cannot act for a practice, each with the reason and the cure.
+
+    A service that connects as one of them answers every request with 503.
+    """
+    return await _unbound(conn, schema, _UNBOUND + _OF_A_SERVICE)
+
+
+async def _unbound(conn: Connection, schema: str, query: LiteralString) -> dict[str, str]:
+    role = _role(schema)
+    rows = await conn.execute(query, {"role": role, "table": f"{schema}.outbox"})
+    return {login: _cure(role, login, is_missing=is_missing) for login, is_missing in await rows.fetchall()}
+
+
+def _cure(role: str, login: str, *, is_missing: bool) -> str:
+    grant = f"GRANT {role} TO {login} WITH INHERIT FALSE, SET TRUE"
+    what = f"the role {role}, in which requests are answered,"
+    if is_missing:
+        create = f"CREATE ROLE {role} NOLOGIN; {grant}"
+        return f"{what} is missing: run as a superuser {create}; then `rapport migrate`"
+    return f"{what} is not granted to {login}: run as a superuser {grant}"
 
 
 def _role(schema: str) -> str:

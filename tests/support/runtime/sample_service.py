@@ -177,6 +177,7 @@ class Sample:
         transaction_deadline_s: float = BatchLimits().transaction_deadline_s,
         published: PublishedTopics = NOTHING_PUBLISHED,
         self_check: KnownWork = threads_answer,
+        serves_practices: bool = False,
     ) -> "Running":
         """Return a process of the service that is not started yet."""
         metrics = ConsumerMetrics(SCHEMA, reject_reasons=("refused",))
@@ -204,6 +205,7 @@ class Sample:
             health=health,
             clock=self.clock,
             checkpoint=checkpoint,
+            serves_practices=serves_practices,
         )
         return Running(consumer, metrics, health)
 
