@@ -13,6 +13,7 @@ BENCHMARKS = (
     "bench.startup",
     "bench.score_file",
     "bench.isolation",
+    "bench.outbox_under_snapshot",
 )
 
 

@@ -18,7 +18,7 @@ import psycopg
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.kafka.run import KafkaNode
-from deploy.postgres.runtime_tables import create_v1
+from deploy.postgres.runtime_tables import add_outbox_floor, create_v1
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.http.health import Health
@@ -46,6 +46,7 @@ async def measure(bootstrap: str, url: str, name: str, records: int, batch: int)
         conn.execute("DROP SCHEMA IF EXISTS bench CASCADE")
         conn.execute("CREATE SCHEMA bench")
         conn.execute(create_v1("bench"))
+        conn.execute(add_outbox_floor("bench"))
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     for created in admin.create_topics([NewTopic(f"{name}-{kind}", PARTITIONS, 1) for kind in "io"]).values():
         created.result(timeout=15)

@@ -134,6 +134,16 @@ CREATE TABLE {schema}.published (
 ) WITH (fillfactor = 50);
 """
 
+_OUTBOX_FLOOR = """
+-- All rows of the outbox with a lower `batch` were deleted, and none is added any more. Readers begin here,
+-- and pass by what a long snapshot, such as that of a dump, keeps of deleted rows.
+CREATE TABLE {schema}.outbox_floor (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    batch bigint NOT NULL
+) WITH (fillfactor = 50);
+INSERT INTO {schema}.outbox_floor (batch) VALUES (0);
+"""
+
 _ERASURES = """
 -- Who was erased when, and the record of it: a keyed hash that names nobody, never an id. What was accepted
 -- up to `erased_at` takes no effect any more, however often it is read. Rows are only added.
@@ -238,6 +248,15 @@ def add_published(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _PUBLISHED.format(schema=plain_name(schema))
+
+
+def add_outbox_floor(schema: str) -> str:
+    """Return the SQL that creates the table of where the outbox's rows begin in `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _OUTBOX_FLOOR.format(schema=plain_name(schema))
 
 
 def add_erasures(schema: str) -> str:

@@ -131,7 +131,8 @@ async def _publish_remaining_rows(
 ) -> None:
     await _publish_own(connection, committer, publisher)
     numbers = sorted(partitions)
-    after, count = (0, -1), 0
+    after: tuple[int, int] | None = None
+    count = 0
     while True:
         async with connection.transaction():
             rows = await committer.outbox.read_partitions(connection, numbers, after)

@@ -262,7 +262,7 @@ async def _read_ends(
 async def _read_waiting(connection: Connection, committer: Committer, partitions: Sequence[int]) -> set[str]:
     """Return the ids of the events that wait in the outbox for these partitions."""
     waiting: set[str] = set()
-    after = (0, -1)
+    after: tuple[int, int] | None = None
     while True:
         async with connection.transaction():
             rows = await committer.outbox.read_partitions(connection, partitions, after)

@@ -80,6 +80,8 @@ class Relay:
                     self._publisher.return_published(published)
                     raise
                 await self._committer.note_ends(connection, self._owned())
+                await outbox.floor.raise_(connection)
+                await connection.commit()
                 self._report_database(None)
                 if not include_abandoned:
                     return

@@ -23,8 +23,8 @@ NAMES_CLIENT = " AND ".join(_NAMES.format(name) for name in ("practice", "client
 """The condition by which records about one client are found among stored ones, as the services write them."""
 RUNTIME_TABLES = frozenset(
     {
-        "heartbeat", "therapist_name", "cluster", "applied", "epoch", "halt", "set_aside", "unaccounted",
-        "published", "erasure", "erased",
+        "heartbeat", "therapist_name", "cluster", "applied", "epoch", "outbox_floor", "halt", "set_aside",
+        "unaccounted", "published", "erasure", "erased",
     }
 )  # fmt: skip
 """The tables that every service keeps and that hold nothing on a client."""

@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.postgres.runtime_tables import (
     add_halts,
+    add_outbox_floor,
     add_published,
     add_replays,
     add_set_aside,
@@ -111,7 +112,10 @@ class Sample:
         """Create the tables, as a first migration would."""
         with psycopg.connect(self.database_url) as conn:
             conn.execute(f"CREATE SCHEMA {SCHEMA}")
-            for tables in (create_v1, add_replays, add_halts, add_unaccounted, add_set_aside, add_published):
+            for tables in (
+                *(create_v1, add_replays, add_halts, add_unaccounted, add_set_aside, add_published),
+                add_outbox_floor,
+            ):
                 conn.execute(tables(SCHEMA))
             conn.execute(TABLES)
 
