@@ -19,15 +19,21 @@ class Topic:
     written_by: tuple[str, ...]
     read_by: tuple[str, ...]
     partitions: int = PARTITIONS
+    compared_by: tuple[str, ...] = ()
+    """Writers that read the topic, too, to compare it with a database that was restored."""
 
 
 SESSION_RATED = Topic("alliance.session-rated.v1", 30 * DAY_MS, ("ingest",), ("detector",))
 SESSION_HISTORY_RATED = Topic("alliance.session-history-rated.v1", 30 * DAY_MS, ("ingest",), ("detector",))
 """Ratings that their sender marks as history: the same events, read when nothing waits elsewhere."""
-ASSESSED = Topic("alliance.assessed.v1", 14 * DAY_MS, ("detector",), ("notifier",))
-EPISODE_CHANGED = Topic("alliance.episode-changed.v1", 14 * DAY_MS, ("detector",), ("notifier",))
-THERAPIST_RESPONDED = Topic("alliance.therapist-responded.v1", 14 * DAY_MS, ("notifier",), ("detector",))
-REJECTED = Topic("alliance.rejected.v1", 14 * DAY_MS, ("ingest", "detector", "notifier"), ())
+ASSESSED = Topic("alliance.assessed.v1", 14 * DAY_MS, ("detector",), ("notifier",), compared_by=("detector",))
+EPISODE_CHANGED = Topic(
+    "alliance.episode-changed.v1", 14 * DAY_MS, ("detector",), ("notifier",), compared_by=("detector",)
+)
+THERAPIST_RESPONDED = Topic(
+    "alliance.therapist-responded.v1", 14 * DAY_MS, ("notifier",), ("detector",), compared_by=("notifier",)
+)
+REJECTED = Topic("alliance.rejected.v1", 14 * DAY_MS, ("detector", "notifier"), ())
 
 LANES = (SESSION_RATED, SESSION_HISTORY_RATED)
 """The topics of ratings. Tables name them by their number in this list, so new ones are added at its end."""
@@ -35,3 +41,5 @@ ALL = (SESSION_RATED, SESSION_HISTORY_RATED, ASSESSED, EPISODE_CHANGED, THERAPIS
 CO_PARTITIONED = ALL
 """Topics with the same keys and the same number of partitions, which every service checks at its start: a
 derived record goes to the partition number of its input."""
+GROUPS = {"detector": "rapport-detector", "notifier": "rapport-notifier"}
+"""The consumer group of each service that reads topics."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.topics import GROUPS
 from services.runtime.process.settings import AUDIT_DAYS, REJECTION_DAYS, AuditDays, RejectionDays
 
 Count = Annotated[int, Field(ge=1)]
@@ -32,7 +33,7 @@ class DetectorSettings(BaseSettings):
     """Number of concurrent transactions into which a large batch is split by partition."""
     batch_timeout_ms: Count = 20
     """How long a batch waits for its first record; an idle detector adds as much to the latency."""
-    group: str = "rapport-detector"
+    group: str = GROUPS["detector"]
     """The consumer group. A new group reads the topics from the beginning."""
     sweep_every_s: Annotated[float, Field(gt=0, le=LONGEST_SWEEP_PAUSE_S)] = LONGEST_SWEEP_PAUSE_S
     """How often the detector looks for a new day and takes up blocked ratings; at most 60 s apart."""

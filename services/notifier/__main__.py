@@ -8,7 +8,7 @@ from functools import partial
 from schemas.envelope import HEADERS
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
-from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, REJECTED, THERAPIST_RESPONDED
+from schemas.topics import ASSESSED, CO_PARTITIONED, EPISODE_CHANGED, GROUPS, REJECTED, THERAPIST_RESPONDED
 from services.notifier.app import build_app
 from services.notifier.channels.channel import read_channel_settings
 from services.notifier.inbox import answers_before
@@ -83,7 +83,7 @@ async def run() -> None:
         SERVICE,
         ConsumedTopics(
             [EPISODE_CHANGED.name],
-            group="rapport-notifier",
+            group=GROUPS[SERVICE],
             co_partitioned=[topic.name for topic in CO_PARTITIONED],
             background=[ASSESSED.name],  # a practice that loads years of history assesses many sessions
         ),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from schemas.topics import ALL, SEGMENT_MS, Topic
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS, client_options
@@ -50,10 +51,18 @@ async def admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClien
 
 
 async def describe_cluster(admin: AIOKafkaAdminClient, *, configs: bool = True) -> Cluster:
-    """Read the cluster's current topics; `configs` False leaves out their settings."""
+    """Read the cluster's current topics; `configs` False leaves out their settings.
+
+    Raises:
+        aiokafka.errors.KafkaError: the cluster cannot be reached or refuses the request.
+    """
     description = await admin.describe_cluster()
     names = [topic.name for topic in ALL]
     described = {entry["topic"]: entry for entry in await admin.describe_topics(names)}
+    for name, entry in described.items():
+        # A refused topic has no partitions either, and is not missing.
+        if entry["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(name)
     existing = [name for name in names if described.get(name, {}).get("partitions")]
     settings = await _configs(admin, existing) if configs else {}
     topics = {}
@@ -71,7 +80,8 @@ async def _configs(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     configs: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
         for resource in answer.resources:
-            _code, _message, _kind, name, entries = resource
+            code, message, _kind, name, entries = resource
+            raise_for_code(code, message)
             configs[name] = {entry[0]: entry[1] for entry in entries}
     return configs
 
@@ -93,7 +103,11 @@ def wanted_config(topic: Topic, replication: int) -> dict[str, str]:
 
 
 async def apply(admin: AIOKafkaAdminClient, replication: int | None = None) -> list[str]:
-    """Create missing topics and correct settings; return one sentence for each change."""
+    """Create missing topics and correct settings; return one sentence for each change.
+
+    Raises:
+        aiokafka.errors.KafkaError: the cluster cannot be reached or refuses the request.
+    """
     cluster = await describe_cluster(admin)
     factor = replication or min(REPLICATION, cluster.brokers)
     missing = [topic for topic in ALL if not cluster.topics[topic.name].partitions]
@@ -102,15 +116,34 @@ async def apply(admin: AIOKafkaAdminClient, replication: int | None = None) -> l
             NewTopic(topic.name, topic.partitions, factor, topic_configs=wanted_config(topic, factor))
             for topic in missing
         ]
-        await admin.create_topics(new, timeout_ms=TIMEOUT_MS)
+        created = await admin.create_topics(new, timeout_ms=TIMEOUT_MS)
+        for _name, code, message in created.topic_errors:
+            if code != TopicAlreadyExistsError.errno:  # by another call at the same time
+                raise_for_code(code, message)
     done = [f"created {topic.name}: {topic.partitions} partitions, {factor} copies" for topic in missing]
     for topic in ALL:
         state = cluster.topics[topic.name]
         wanted = wanted_config(topic, state.replication)
         if state.partitions and any(state.config.get(name) != value for name, value in wanted.items()):
-            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic.name, wanted)])
+            changed = await admin.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, topic.name, wanted)]
+            )
+            for response in changed:
+                for code, message, *_ in response.resources:
+                    raise_for_code(code, message)
             done.append(f"set {topic.name} to {wanted}")
     return done
+
+
+def raise_for_code(code: int, message: str | None) -> None:
+    """Raise the error that a broker's response names by this code; 0 is none.
+
+    Raises:
+        aiokafka.errors.KafkaError: the code is not 0.
+    """
+    if code:
+        error: type[KafkaError] = for_code(code)
+        raise error(message or error.__name__)
 
 
 def differences(cluster: Cluster, *, embedded: bool) -> list[str]:

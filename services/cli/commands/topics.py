@@ -1,10 +1,12 @@
-"""`rapport topics`: creates and checks the Kafka topics, and adopts a new cluster."""
+"""`rapport topics`: creates and checks the topics and who may use them, and adopts a new cluster."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Annotated, TypeVar
 
 import typer
+
+from schemas.topic_rights import PRODUCER, ROLES, topic_rights
 
 T = TypeVar("T")
 topics = typer.Typer(no_args_is_help=True, help="The Kafka topics: create them, check them, adopt a cluster.")
@@ -99,14 +101,92 @@ def adopt_cluster(
         typer.echo(f"{service} accepts cluster {cluster.id}")
 
 
+@topics.command()
+def acls(
+    principal: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A role and its name at the broker, such as `ingest=User:CN=ingest`. Default: `User:ROLE`"
+            " for ingest, detector, notifier and operator; `producer` is left out unless it is named."
+        ),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the cluster; change nothing.")] = False,
+    add: Annotated[bool, typer.Option("--apply", help="Add to the cluster what is missing.")] = False,
+) -> None:
+    """Print who may do what with which topic and group, as options of Kafka's own `kafka-acls`.
+
+    With --apply, it adds what the cluster lacks; it removes nothing. With --check, the exit code is 1 when
+    something is missing, or when one of the principals may do more. Both sign in as somebody who may
+    describe and alter the cluster, which none of the roles may.
+
+    Examples:
+
+      rapport topics acls
+
+      rapport topics acls --check --principal ingest=User:CN=ingest
+    """
+    from services.cli.admin import kafka_acls, kafka_topics
+    from services.cli.endpoints import find_endpoints
+
+    wanted = kafka_acls.wanted_acls(topic_rights(), _principals(principal or []))
+    if not (check or add):
+        for acl in wanted:
+            typer.echo(acl.command("add"))
+        return
+    kafka = find_endpoints().kafka
+
+    async def compare() -> kafka_acls.AclDifferences:
+        async with kafka_topics.admin_client(kafka) as admin:
+            found = kafka_acls.compare(wanted, await kafka_acls.read_acls(admin))
+            if add:
+                await kafka_acls.add_acls(admin, found.missing)
+            return found
+
+    found = _run(compare())
+    for acl in found.missing:
+        typer.secho(f"{'added' if add else 'missing'}: {acl}", err=not add, fg=None if add else "red")
+    for acl in found.surplus:
+        typer.secho(f"more than needed: {acl}; kafka-acls {acl.command('remove')}", err=True, fg="red")
+    if found.surplus or (found.missing and not add):
+        raise typer.Exit(1)
+    if not found.missing:
+        typer.echo(f"All {len(wanted)} entries are there, and none beyond them.")
+
+
+def _principals(given: list[str]) -> dict[str, str]:
+    principals = {role: f"User:{role}" for role in ROLES}
+    for one in given:
+        role, _, name = one.partition("=")
+        if role not in {*ROLES, PRODUCER} or not name.startswith("User:") or name == "User:*":
+            roles = ", ".join((*ROLES, PRODUCER))
+            raise typer.BadParameter(f"{one}: expected ROLE=User:NAME with one of the roles {roles}")
+        principals[role] = name
+    if len(set(principals.values())) < len(principals):
+        raise typer.BadParameter("two roles have the same name: each needs a principal of its own")
+    return principals
+
+
 def _run(work: Coroutine[None, None, T]) -> T:
-    from aiokafka.errors import KafkaError
+    from aiokafka.errors import (
+        ClusterAuthorizationFailedError,
+        KafkaError,
+        SecurityDisabled,
+        TopicAuthorizationFailedError,
+    )
 
     try:
         return asyncio.run(work)
+    except SecurityDisabled:
+        sentence = "The broker has no lists of rights: set its authorizer.class.name."
+    except (ClusterAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+        sentence = (
+            f"Kafka refuses this ({type(error).__name__}): sign in as a principal that may do it"
+            " (KAFKA_SASL_USERNAME); `rapport topics acls` prints who needs what."
+        )
     except (KafkaError, OSError, TimeoutError) as error:
-        typer.secho(f"Kafka does not answer ({type(error).__name__}). Is it running?", err=True, fg="red")
-        raise typer.Exit(1) from None
+        sentence = f"Kafka does not answer ({type(error).__name__}). Is it running?"
+    typer.secho(sentence, err=True, fg="red")
+    raise typer.Exit(1)
 
 
 def register(app: typer.Typer) -> None:

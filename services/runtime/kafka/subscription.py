@@ -25,7 +25,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker
 from faststream.kafka.message import FAKE_CONSUMER, KafkaAckableMessage
 
-from services.runtime.kafka.client_options import framework_security
+from services.runtime.kafka.client_options import client_options
 from services.runtime.kafka.record import TopicPartition
 from services.runtime.process.settings import KafkaSettings
 
@@ -183,12 +183,12 @@ class Subscription:
         background_records: int = 1,
     ) -> None:
         session_ms = int(kafka.session_timeout_s * 1000)
+        self._kafka = kafka
         self._listener = listener
         self._background = (background, background_records)
         self._broker = KafkaBroker(
             kafka.bootstrap_servers.split(","),
             client_id=kafka.client_id,
-            security=framework_security(kafka),
             consumer_only=True,  # `Producer` publishes, with its own settings
             allow_auto_create_topics=False,
             graceful_timeout=30.0,  # None would cancel the batch in flight
@@ -246,11 +246,16 @@ class Subscription:
 
         Raises:
             KafkaError: Kafka is away.
+            Halt: settings contradict one another, or a file cannot be used.
         """
         await self._broker.connect()
         config = self._broker.config.broker_config
-        # connect() has assembled the options; the reporting consumer replaces the library's.
-        options = cast("partial[AIOKafkaConsumer]", config.builder).keywords
+        # connect() has assembled the options; the reporting consumer replaces the library's. Security is the
+        # same as that of every other client: the framework has neither tokens nor client certificates.
+        options = {
+            **cast("partial[AIOKafkaConsumer]", config.builder).keywords,
+            **client_options(self._kafka),
+        }
         background, records = self._background
         config.builder = partial(
             _ReportingConsumer,

@@ -51,7 +51,7 @@ class KafkaSettings(BaseSettings):
     """Host and port of one or more brokers, separated by commas."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """How the connection is protected."""
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
     """How to sign in when the protocol is a SASL one."""
     sasl_username: str | None = None
     """The user name to sign in with."""
@@ -59,6 +59,24 @@ class KafkaSettings(BaseSettings):
     """A file that contains the password; it is read at every start."""
     ssl_ca_file: Path | None = None
     """A file with the certificates to trust; by default those of the system."""
+    ssl_certificate_file: Path | None = None
+    """A file with the client's own certificate (PEM) and those that lead to the brokers' authority."""
+    ssl_key_file: Path | None = None
+    """A file with the key of the client's certificate (PEM); by default it is in the certificate's file."""
+    ssl_key_password_file: Path | None = None
+    """A file that contains the password of the key, when it is encrypted."""
+    oauth_token_file: Path | None = None
+    """A file with the token for OAUTHBEARER; it is read for each new connection."""
+    oauth_token_endpoint: str | None = None
+    """The address that gives tokens for OAUTHBEARER to the client's own credentials."""
+    oauth_client_id: str | None = None
+    """The client's name at the token endpoint."""
+    oauth_client_secret_file: Path | None = None
+    """A file that contains the client's secret at the token endpoint; it is read for each new token."""
+    oauth_scope: str | None = None
+    """The scope to ask the token endpoint for."""
+    oauth_ca_file: Path | None = None
+    """A file with the certificates to trust at the token endpoint; by default those of the system."""
     embedded: bool = False
     """Whether the broker is the embedded one: 4 partitions per topic, and a new cluster id is adopted."""
     client_id: str = "rapport"
@@ -81,11 +99,11 @@ class DatabaseSettings(BaseSettings):
     url: SecretStr
     """`postgresql://user@host/database`; the password may come from a file instead."""
     password_file: Path | None = None
-    """A file that contains the password."""
+    """A file that contains the password; it is read for each new connection."""
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
     """libpq's `sslmode`, needed for one on another machine; `verify-full` checks certificate and name."""
     ssl_ca_file: Path | None = None
-    """A file with the certificates to trust; by default those of the system."""
+    """A file with the certificates to trust; `verify-ca` and `verify-full` need it."""
     connect_timeout_s: Annotated[int, Field(ge=1)] = 5
     """How long one attempt to connect may take."""
     pool_min_size: Annotated[int, Field(ge=0)] = 1

@@ -11,7 +11,8 @@ import pytest
 
 from schemas.topics import PARTITIONS
 from tests.support.backend import Backend, apply_topics
-from tests.support.secured_kafka import SecuredKafka, secured_kafka
+from tests.support.certificate_authority import CertificateAuthority
+from tests.support.secured_kafka import SecuredKafka, secured_kafka, unsecured_token
 from tests.support.service_stack import running_stack, wait_until
 
 pytestmark = [pytest.mark.durable, pytest.mark.timeout(180)]
@@ -39,11 +40,24 @@ def rating(number: int) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("way", ["TLS", "PLAIN", "SCRAM-SHA-512"])
+def settings_of(kafka: SecuredKafka, way: str, folder: Path) -> Mapping[str, str]:
+    """Return the environment for one way to connect."""
+    if way == "TLS":
+        return kafka.tls()
+    if way == "certificate":
+        return kafka.certificate(kafka.authority.client_file("rapport"))
+    if way == "OAUTHBEARER":
+        token = folder / "token"
+        token.write_text(unsecured_token("rapport"))
+        return kafka.token({"KAFKA_OAUTH_TOKEN_FILE": str(token)})
+    return kafka.sasl(way)
+
+
+@pytest.mark.parametrize("way", ["TLS", "PLAIN", "SCRAM-SHA-512", "certificate", "OAUTHBEARER"])
 def test_ratings_flow_over_a_protected_connection(
     kafka: SecuredKafka, database_url: str, tmp_path: Path, way: str
 ) -> None:
-    environment = kafka.tls() if way == "TLS" else kafka.sasl(way)
+    environment = settings_of(kafka, way, tmp_path)
     apply_topics(environment)
 
     # A group of its own: the topics are those of the test before.
@@ -55,7 +69,7 @@ def test_ratings_flow_over_a_protected_connection(
     assert report.accepted == 20
 
 
-@pytest.mark.parametrize("wrong", ["password", "certificate"])
+@pytest.mark.parametrize("wrong", ["password", "certificate", "own certificate", "token"])
 def test_what_does_not_fit_is_said_and_never_the_password(
     kafka: SecuredKafka, database_url: str, tmp_path: Path, wrong: str
 ) -> None:
@@ -63,6 +77,12 @@ def test_what_does_not_fit_is_said_and_never_the_password(
     if wrong == "password":
         (tmp_path / "wrong").write_text("a wrong password")
         environment["KAFKA_SASL_PASSWORD_FILE"] = str(tmp_path / "wrong")
+    elif wrong == "own certificate":
+        stranger = CertificateAuthority(tmp_path).client_file("rapport")
+        environment = dict(kafka.certificate(stranger))
+    elif wrong == "token":
+        (tmp_path / "wrong").write_text(unsecured_token("a wrong password", lives_s=-3600))
+        environment = dict(kafka.token({"KAFKA_OAUTH_TOKEN_FILE": str(tmp_path / "wrong")}))
     else:
         del environment["KAFKA_SSL_CA_FILE"]
 

@@ -14,9 +14,9 @@ from services.notifier.deliveries.mail_plans import GIVE_UP_AFTER
 from services.notifier.deliveries.retry_policy import BackOff
 from services.notifier.settings import MailSettings, RetrySettings
 from services.runtime.process.clock import SystemClock
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import MAIL_FROM, NotifierDriver, running_notifier
-from tests.support.notifier.server_certificates import CertificateAuthority
 from tests.support.notifier.unreliable_mail_server import How, MailFault, Step, UnreliableMailServer
 
 SENT = [("email", "sent", None)]

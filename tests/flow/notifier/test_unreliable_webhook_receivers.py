@@ -15,9 +15,9 @@ from services.notifier.channels.channel import Channel
 from services.notifier.channels.webhook import WebhookContact
 from services.notifier.settings import RetrySettings, WebhookSettings
 from services.runtime.process.clock import SystemClock
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
-from tests.support.notifier.server_certificates import CertificateAuthority
 from tests.support.notifier.unreliable_webhook_receiver import (
     Answer,
     UnreliableWebhookReceiver,

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.support.certificate_authority import CertificateAuthority
 from tests.support.faults.sink_process import Sink, id_of
-from tests.support.notifier.server_certificates import CertificateAuthority
 from tests.support.notifier.unreliable_mail_server import How, MailFault, Step, UnreliableMailServer
 from tests.support.notifier.unreliable_webhook_receiver import (
     UnreliableWebhookReceiver,

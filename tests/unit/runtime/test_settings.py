@@ -4,12 +4,11 @@ import traceback
 from pathlib import Path
 
 import pytest
-from faststream.security import SASLScram512
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
-from services.runtime.kafka.client_options import client_options, framework_security
+from services.runtime.kafka.client_options import client_options
 from services.runtime.postgres.connect import conninfo
 from services.runtime.process.errors import Halt
 from services.runtime.process.settings import (
@@ -19,6 +18,7 @@ from services.runtime.process.settings import (
     KafkaSettings,
     read_secret,
 )
+from tests.support.certificate_authority import CertificateAuthority
 
 
 @pytest.fixture
@@ -77,6 +77,9 @@ def test_an_empty_secret_file_is_refused(tmp_path: Path) -> None:
         read_secret(tmp_path / "empty")
 
 
+OAUTHBEARER = {"security_protocol": "SASL_SSL", "sasl_mechanism": "OAUTHBEARER"}
+
+
 def sasl(password: Path, protocol: str = "SASL_SSL") -> KafkaSettings:
     """Return settings that sign in."""
     return KafkaSettings.model_validate(
@@ -98,16 +101,8 @@ def test_the_sign_in_is_part_of_every_clients_options(password: Path) -> None:
     assert options["ssl_context"].check_hostname is True
 
 
-def test_the_sign_in_is_part_of_the_frameworks_security(password: Path) -> None:
-    security = framework_security(sasl(password))
-
-    assert isinstance(security, SASLScram512)
-    assert (security.username, security.password, security.use_ssl) == ("detector", "s3cret", True)
-
-
 def test_without_tls_there_is_no_tls_context(password: Path) -> None:
     assert "ssl_context" not in client_options(sasl(password, "SASL_PLAINTEXT"))
-    assert framework_security(sasl(password, "SASL_PLAINTEXT")).use_ssl is False
 
 
 def test_a_changed_password_is_used_at_the_next_start(password: Path) -> None:
@@ -121,6 +116,33 @@ def test_a_changed_password_is_used_at_the_next_start(password: Path) -> None:
 def test_a_sign_in_without_a_password_is_refused() -> None:
     with pytest.raises(Halt, match="KAFKA_SASL_PASSWORD_FILE"):
         client_options(KafkaSettings(security_protocol="SASL_SSL", sasl_mechanism="PLAIN", sasl_username="u"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"security_protocol": "SSL", "sasl_mechanism": "PLAIN"}, "KAFKA_SASL_MECHANISM has no effect"),
+        ({"security_protocol": "SSL", "ssl_key_file": "key"}, "KAFKA_SSL_CERTIFICATE_FILE"),
+        ({"ssl_certificate_file": "own"}, "needs SSL or SASL_SSL"),
+        ({"security_protocol": "SSL", "ssl_certificate_file": "missing"}, "FileNotFoundError"),
+        (OAUTHBEARER, "either KAFKA_OAUTH_TOKEN_FILE or KAFKA_OAUTH_TOKEN_ENDPOINT"),
+        ({**OAUTHBEARER, "oauth_token_file": "missing"}, "cannot read the secret file missing"),
+        ({**OAUTHBEARER, "oauth_token_endpoint": "https://x"}, "KAFKA_OAUTH_CLIENT_ID"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_with_what_to_set(settings: dict[str, str], said: str) -> None:
+    with pytest.raises(Halt, match=said):
+        client_options(KafkaSettings.model_validate(settings))
+
+
+def test_an_encrypted_key_is_opened_with_the_password_of_its_file(password: Path, tmp_path: Path) -> None:
+    own = CertificateAuthority(tmp_path).client_file("ingest", key_password="s3cret")
+    settings = {"security_protocol": "SSL", "ssl_certificate_file": own}
+
+    with pytest.raises(Halt, match="KAFKA_SSL_KEY_PASSWORD_FILE"):
+        client_options(KafkaSettings.model_validate(settings))
+
+    client_options(KafkaSettings.model_validate({**settings, "ssl_key_password_file": password}))
 
 
 def test_a_ca_file_that_is_not_a_certificate_is_named(password: Path) -> None:

@@ -1,4 +1,4 @@
-"""Issues certificates of a private authority for servers of tests: a right one, and the wrong ones."""
+"""Issues certificates of a private authority for servers and clients of tests: right and wrong ones."""
 
 import ssl
 import warnings
@@ -10,7 +10,12 @@ from tempfile import mkdtemp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
 from cryptography.x509.oid import NameOID
 
 _DAY = timedelta(days=1)
@@ -20,8 +25,9 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _pem(key: ec.EllipticCurvePrivateKey, password: str | None) -> bytes:
+    kept = NoEncryption() if password is None else BestAvailableEncryption(password.encode())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, kept)
 
 
 class CertificateAuthority:
@@ -41,22 +47,42 @@ class CertificateAuthority:
 
         A certificate for another host than `localhost` is not for 127.0.0.1 either.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server_file(host=host, expired=expired))
+        return context
+
+    def server_file(self, *, host: str = "localhost", expired: bool = False) -> Path:
+        """Return the file with the key and the certificate of such a server, in this order (PEM)."""
         names: list[x509.GeneralName] = [x509.DNSName(host)]
         if host == "localhost":
             names.append(x509.IPAddress(ip_address("127.0.0.1")))
+        return self._issue(host, x509.SubjectAlternativeName(names), expired=expired)
+
+    def client_file(self, name: str, *, key_password: str | None = None) -> Path:
+        """Return the file with the key and the certificate of a client of this name (PEM)."""
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
+        return self._issue(name, names, expired=False, key_password=key_password)
+
+    def _issue(
+        self,
+        name: str,
+        names: x509.SubjectAlternativeName,
+        *,
+        expired: bool,
+        key_password: str | None = None,
+    ) -> Path:
+        key = ec.generate_private_key(ec.SECP256R1())
         ends = datetime.now(UTC) + (-_DAY if expired else _DAY)
         certificate = (
-            self._builder(_name(host), key, ends)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            self._builder(_name(name), key, ends)
+            .add_extension(names, critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .sign(self._key, hashes.SHA256())
         )
-        file = self._folder / f"{host}-{'expired' if expired else 'valid'}.pem"
-        file.write_bytes(_pem(key) + certificate.public_bytes(Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        file = self._folder / f"{name}-{'expired' if expired else 'valid'}.pem"
+        file.write_bytes(_pem(key, key_password) + certificate.public_bytes(Encoding.PEM))
+        file.chmod(0o600)
+        return file
 
     def server_of_old_protocols(self) -> ssl.SSLContext:
         """Return what a server with the right certificate speaks that knows nothing newer than TLS 1.1."""
