@@ -36,7 +36,7 @@ from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
 from services.runtime.http.health import Health
 from services.runtime.outbox.erasures import Erasures
-from services.runtime.postgres.connect import conninfo, pool_for_all_practices
+from services.runtime.postgres.connect import pool_for_all_practices
 from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.postgres.retention import Retention
 from services.runtime.postgres.tenant_guard import tenant_pool
@@ -151,7 +151,7 @@ def build_components(
         )
     )
     jobs = jobs_pool(
-        conninfo(database, "notifier-jobs"),
+        database,
         max_size=settings.worker.worker_concurrency + 2 * len(QUEUES_OF_WORKERS),
     )
     PoolMetrics(metrics.registry, connections, requests, jobs)

@@ -1,7 +1,7 @@
 """Skips tests whose requirements this machine does not meet, and lists them at the end (a pytest plugin).
 
-The marks `durable`, `docker`, `browser`, `monitoring`, `mount` and `faketime` name requirements; the fixture
-`backend` is the Kafka of a test. The mark `study` names tests that need nothing but time.
+The marks that `REQUIREMENTS` lists name requirements; the fixture `backend` is the Kafka of a test. The mark
+`study` names tests that need nothing but time.
 """
 
 import shutil
@@ -19,6 +19,7 @@ from tests.support.backend import Backend, DurableNode, embedded_backend, real_b
 from tests.support.faults.faked_clock import faketime_missing
 from tests.support.faults.small_disk import mounting_missing
 from tests.support.monitoring import monitoring_missing
+from tests.support.tls_postgres import postgres_with_tls_missing
 
 
 def _docker_missing() -> str | None:
@@ -43,6 +44,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
     "monitoring": ("Prometheus and Alertmanager", cache(monitoring_missing)),
     "mount": ("a file system of their own", mounting_missing),
     "faketime": ("a clock of their own", faketime_missing),
+    "tls_database": ("a PostgreSQL with TLS", postgres_with_tls_missing),
     "study": ("studies of many simulated practices", lambda: None),
 }
 """For each mark, the requirement, and a function that returns what this machine lacks (None: nothing)."""

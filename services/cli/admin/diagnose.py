@@ -10,6 +10,7 @@ from services.cli.admin.consumer_lag import check_lag
 from services.cli.client.api_client import http_client
 from services.cli.endpoints import Endpoints
 from services.runtime.process.cli_plugin import CheckResult, Verdict
+from services.runtime.process.log import describe
 
 READ_THE_LOG = "read its log (`.rapport/logs`)"
 
@@ -73,7 +74,7 @@ async def check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
         connection = await connect_for_all_practices(settings, "doctor")
     except psycopg.OperationalError as error:
         todo = "start it, or set DATABASE_URL (and DATABASE_PASSWORD_FILE, DATABASE_SSLMODE)"
-        yield CheckResult("PostgreSQL", Verdict.BAD, f"does not answer ({type(error).__name__})", todo)
+        yield CheckResult("PostgreSQL", Verdict.BAD, f"cannot be used ({describe(error)})", todo)
         return
     async with connection:
         version = str(connection.info.server_version // 10_000)

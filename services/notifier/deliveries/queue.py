@@ -8,18 +8,20 @@ schema, so the search path of a transaction that queues is set to theirs and set
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job
-from psycopg import conninfo
 from psycopg_pool import AsyncConnectionPool
 
 from services.notifier.channels.channel import OF_THE_SERVER, OUTGOING, Channel, Purpose
 from services.notifier.deliveries.retry_policy import BackOff, retry_queue
 from services.notifier.directory.store import Connection
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
+from services.runtime.postgres.connect import conninfo
+from services.runtime.process.settings import DatabaseSettings
 
 SCHEMA = "notifier_jobs"
 DELIVER = "deliver"
@@ -51,11 +53,11 @@ def _of_server(channel: Channel) -> dict[str, object]:
     return {"retrying": DeliveryState.RETRYING.value, "channel": channel.value, "reasons": reasons}
 
 
-def jobs_pool(connection_string: str, max_size: int) -> AsyncConnectionPool[Connection]:
+def jobs_pool(settings: DatabaseSettings, max_size: int) -> AsyncConnectionPool[Connection]:
     """Return a pool, not yet open, whose connections find procrastinate's tables."""
-    options = conninfo.conninfo_to_dict(connection_string).get("options") or ""
     return AsyncConnectionPool(
-        conninfo.make_conninfo(connection_string, options=f"{options} -c search_path={SCHEMA}".strip()),
+        # Called for each connection, because the password may have changed.
+        partial(conninfo, settings, "notifier-jobs", {"search_path": SCHEMA}),
         min_size=1,
         max_size=max_size,
         open=False,

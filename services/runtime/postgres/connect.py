@@ -6,9 +6,10 @@ they are opened; requests of practices and therapists go through `tenant_guard`.
 
 import ipaddress
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 from psycopg import AsyncConnection, ProgrammingError
@@ -29,6 +30,9 @@ HAS_TRANSACTION_TIMEOUT = 170_000
 
 _PLAIN_MODES = frozenset({"disable", "allow", "prefer"})
 """The values of `sslmode` with which a connection can be in plain text."""
+
+_CHECKED_MODES = frozenset({"verify-ca", "verify-full"})
+"""The values of `sslmode` with which the server's certificate is checked."""
 
 SESSION: Mapping[str, str] = {
     # Otherwise a paused process with an open transaction would block the next owner for ever.
@@ -57,8 +61,8 @@ def conninfo(
     `session` adds settings to those of every connection.
 
     Raises:
-        Halt: `DATABASE_URL` is no address of PostgreSQL, the file of the password cannot be used, or nothing
-            says whether a connection to another machine is encrypted.
+        Halt: `DATABASE_URL` is no address of PostgreSQL, a file cannot be used, nothing says whether a
+            connection to another machine is encrypted, or nothing says which certificates to trust.
     """
     url = settings.url.get_secret_value()
     try:
@@ -69,6 +73,7 @@ def conninfo(
         # The error quotes the address, and with it the password.
         raise Halt("DATABASE_URL is not an address like postgresql://user@host/database") from None
     _check_encryption(given, settings)
+    _check_authority(given, settings)
     options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
     extra: dict[str, str | int] = {
         "application_name": application_name,
@@ -104,6 +109,23 @@ def _check_encryption(given: Mapping[str, object], settings: DatabaseSettings) -
         )
     if mode in _PLAIN_MODES:
         _say_unencrypted(", ".join(remote), str(mode))
+
+
+def _check_authority(given: Mapping[str, object], settings: DatabaseSettings) -> None:
+    """Refuse what libpq would do by itself: trust whatever a file in the home folder says."""
+    mode = settings.sslmode or given.get("sslmode") or os.environ.get("PGSSLMODE")
+    if settings.ssl_ca_file is not None:
+        try:
+            ssl.create_default_context(cafile=str(settings.ssl_ca_file))
+        except (OSError, ssl.SSLError) as error:
+            raise Halt(
+                f"cannot use DATABASE_SSL_CA_FILE {settings.ssl_ca_file} ({type(error).__name__})"
+            ) from None
+    elif mode in _CHECKED_MODES and not (given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")):
+        raise Halt(
+            f"{mode} needs DATABASE_SSL_CA_FILE, the certificate of the authority that issued the server's;"
+            " for a public authority it is the system's file, such as /etc/ssl/certs/ca-certificates.crt"
+        )
 
 
 def _is_on_this_machine(host: str) -> bool:
@@ -178,14 +200,20 @@ def pool_with(
 ) -> CountingPool:
     """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away.
 
-    `session` adds settings to those of every connection.
+    `session` adds settings to those of every connection. The file of the password is read for each new one,
+    so that a changed password needs no restart.
+
+    Raises:
+        Halt: as `conninfo`.
     """
+    # Wrong settings end the process now, and not later in the pool's own tasks, which would try for ever.
+    conninfo(settings, application_name, session)
 
     async def configure(connection: Connection) -> None:
         await connection.set_read_only(read_only)
 
     return CountingPool(
-        conninfo(settings, application_name, session),
+        partial(conninfo, settings, application_name, session),
         min_size=settings.pool_min_size,
         max_size=settings.pool_max_size,
         open=False,

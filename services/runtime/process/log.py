@@ -22,6 +22,19 @@ _ROOT = Path(__file__).resolve().parents[3]
 _MAX_FRAMES = 20
 
 
+_NOT_TRUSTED = (
+    "PostgreSQL's certificate has expired or is of another authority than that of DATABASE_SSL_CA_FILE"
+)
+_TLS_FAULTS = {
+    "certificate verify failed": _NOT_TRUSTED,
+    # Of an authority with the same name and another key.
+    "provider signature failure": _NOT_TRUSTED,
+    "does not match host name": "PostgreSQL's certificate is for another host name than that of DATABASE_URL",
+    "server does not support SSL": "PostgreSQL offers no TLS, which DATABASE_SSLMODE asks for",
+}
+"""What libpq says of a connection that is not safe, and what that means for whoever runs this."""
+
+
 def describe(error: BaseException) -> str:
     """Return what logs and readiness may show of an exception: its type, a Fault's message, an SQL state."""
     name = type(error).__name__
@@ -29,6 +42,11 @@ def describe(error: BaseException) -> str:
         return f"{name}: {error}"
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return f"{name} (SQL state {error.sqlstate})"
+    if isinstance(error, psycopg.OperationalError):
+        # The text itself names host, user and database.
+        text = str(error)
+        why = next((sentence for part, sentence in _TLS_FAULTS.items() if part in text), None)
+        return name if why is None else f"{name}: {why}"
     return name
 
 

@@ -150,9 +150,14 @@ def test_a_ca_file_that_is_not_a_certificate_is_named(password: Path) -> None:
         client_options(KafkaSettings(security_protocol="SSL", ssl_ca_file=password))
 
 
-def test_sslmode_and_password_reach_the_database(password: Path) -> None:
+def test_sslmode_and_password_reach_the_database(password: Path, tmp_path: Path) -> None:
     settings = DatabaseSettings.model_validate(
-        {"url": "postgresql://u@h/d", "password_file": password, "sslmode": "verify-full"}
+        {
+            "url": "postgresql://u@h/d",
+            "password_file": password,
+            "sslmode": "verify-full",
+            "ssl_ca_file": CertificateAuthority(tmp_path).file,
+        }
     )
     given = conninfo_to_dict(conninfo(settings, "detector"))
 
@@ -192,11 +197,28 @@ def test_a_database_on_this_machine_needs_none(url: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("url", REMOTE)
-def test_an_encrypted_connection_is_no_news(url: str) -> None:
+def test_an_encrypted_connection_is_no_news(url: str, tmp_path: Path) -> None:
+    authority = CertificateAuthority(tmp_path)
     with capture_logs() as logs:
-        conninfo(database(url, sslmode="verify-full"))
+        conninfo(database(url, sslmode="verify-full", ssl_ca_file=authority.file))
         conninfo(database(f"{url}?sslmode=require"))
     assert logs == []
+
+
+@pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
+def test_a_check_without_an_authority_is_refused(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGSSLROOTCERT", raising=False)
+    url = "postgresql://u@db.example/d"
+    for settings in (database(url, sslmode=mode), database(f"{url}?sslmode={mode}")):
+        with pytest.raises(Halt, match=f"{mode} needs DATABASE_SSL_CA_FILE"):
+            conninfo(settings)
+
+    assert "sslrootcert=system" in conninfo(database(f"{url}?sslmode={mode}&sslrootcert=system"))
+
+
+def test_an_authority_that_is_no_certificate_is_named(password: Path) -> None:
+    with pytest.raises(Halt, match="cannot use DATABASE_SSL_CA_FILE"):
+        conninfo(database("postgresql://u@db.example/d", sslmode="verify-full", ssl_ca_file=password))
 
 
 def test_a_connection_that_may_be_in_plain_text_is_said_loudly_and_once() -> None:
