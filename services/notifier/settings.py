@@ -69,6 +69,8 @@ class WebSettings(_NotifierSettings):
     """Address of the pages, as written in mails; a path in it is kept."""
     signing_secret_file: Path
     """File with at least 32 random bytes, with which links and forms are signed."""
+    former_signing_secret_file: Path | None = None
+    """File with the signing secret before the present one: it still verifies, and signs nothing."""
     link_hours: Annotated[int, Field(ge=1)] = 72
     """Fewest hours for which a link in a message works: it works until the next session, at most 14 days."""
     asked_link_minutes: Annotated[int, Field(ge=5)] = 30

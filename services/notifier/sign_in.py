@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from itsdangerous import BadSignature, URLSafeSerializer
@@ -52,6 +53,13 @@ class SignInSession:
     """Names the session where it is listed; nobody can sign in with it."""
     session_hash: bytes = field(repr=False)
     csrf: str = field(repr=False)
+    former_csrf: str | None = field(default=None, repr=False)
+    """What forms send back that were shown before the signing secret was changed."""
+
+    def accepts(self, csrf: str) -> bool:
+        """Return whether a form sent back what it was shown with."""
+        shown = (one for one in (self.csrf, self.former_csrf) if one is not None)
+        return any(hmac.compare_digest(one.encode(), csrf.encode()) for one in shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +79,43 @@ class ListedSession:
     used_at: datetime
 
 
+class SigningSecrets(NamedTuple):
+    """The secret that signs, and one that signed before and still verifies."""
+
+    current: bytes
+    former: bytes | None = None
+
+    @property
+    def oldest_first(self) -> list[bytes]:
+        """The secrets as itsdangerous takes them: the last one signs, all verify."""
+        return [self.current] if self.former is None else [self.former, self.current]
+
+
+def checked_secrets(secrets: SigningSecrets) -> SigningSecrets:
+    """Return the secrets.
+
+    Raises:
+        Halt: one is too short.
+    """
+    for secret, setting in zip(secrets, ("SIGNING_SECRET", "FORMER_SIGNING_SECRET"), strict=True):
+        if secret is not None and len(secret) < SHORTEST_SECRET_BYTES:
+            raise Halt(
+                f"the signing secret must be at least {SHORTEST_SECRET_BYTES} bytes; make one with"
+                f" `head -c 48 /dev/urandom | base64 > FILE` and name it in NOTIFIER_{setting}_FILE"
+            )
+    return secrets
+
+
 class LinkSigner:
     """Signs links and forms. A token contains only the link's random id."""
 
-    def __init__(self, secret: bytes, public_url: str) -> None:
-        if len(secret) < SHORTEST_SECRET_BYTES:
-            raise Halt(
-                f"the signing secret must be at least {SHORTEST_SECRET_BYTES} bytes; make one with"
-                " `head -c 48 /dev/urandom | base64 > FILE` and name it in NOTIFIER_SIGNING_SECRET_FILE"
-            )
+    def __init__(self, secrets: SigningSecrets, public_url: str) -> None:
+        keys = checked_secrets(secrets).oldest_first
         self._public_url = public_url
-        self._signer = URLSafeSerializer(secret, salt="sign-in-link")
-        self._share_signer = URLSafeSerializer(secret, salt="share-link")
-        self._csrf_key = hashlib.sha256(b"csrf" + secret).digest()
+        self._signer = URLSafeSerializer(keys, salt="sign-in-link")
+        self._share_signer = URLSafeSerializer(keys, salt="share-link")
+        self._csrf_key = _csrf_key(secrets.current)
+        self._former_csrf_key = None if secrets.former is None else _csrf_key(secrets.former)
 
     def url(self, link_id: UUID) -> str:
         """Return the address of a link, as it is mailed."""
@@ -113,6 +145,16 @@ class LinkSigner:
     def csrf(self, session_hash: bytes) -> str:
         """Return the value that forms of this session must send back."""
         return hmac.new(self._csrf_key, session_hash, hashlib.sha256).hexdigest()
+
+    def former_csrf(self, session_hash: bytes) -> str | None:
+        """Return what forms of this session were shown with before the secret was changed."""
+        if self._former_csrf_key is None:
+            return None
+        return hmac.new(self._former_csrf_key, session_hash, hashlib.sha256).hexdigest()
+
+
+def _csrf_key(secret: bytes) -> bytes:
+    return hashlib.sha256(b"csrf" + secret).digest()
 
 
 LONGEST_LINK = timedelta(days=14)
@@ -241,7 +283,9 @@ async def find_session(
             (now, hashed, now, now - limits.idle),
         )
     ).fetchone()
-    return None if row is None else SignInSession(row[0], row[1], row[2], hashed, links.csrf(hashed))
+    if row is None:
+        return None
+    return SignInSession(row[0], row[1], row[2], hashed, links.csrf(hashed), links.former_csrf(hashed))
 
 
 async def list_sessions(

@@ -30,7 +30,7 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.notifier.sign_in import LinkSigner
+from services.notifier.sign_in import LinkSigner, SigningSecrets
 from services.notifier.web.openid_pages import callback_path
 from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings
@@ -100,6 +100,14 @@ class NotifierComponents:
         )
 
 
+def _signing_secrets(web: WebSettings) -> SigningSecrets:
+    former = web.former_signing_secret_file
+    return SigningSecrets(
+        read_secret(web.signing_secret_file).get_secret_value().encode(),
+        None if former is None else read_secret(former).get_secret_value().encode(),
+    )
+
+
 def build_components(
     settings: NotifierSettings,
     database: DatabaseSettings,
@@ -121,8 +129,8 @@ def build_components(
     except (InvalidDefinition, InvalidGuidance) as bad:
         raise Halt(str(bad)) from None
     own_metrics = NotifierMetrics(metrics.registry, partitions=partitions)
-    secret = read_secret(settings.web.signing_secret_file).get_secret_value().encode()
-    links = LinkSigner(secret, settings.web.public_url)
+    signing = _signing_secrets(settings.web)
+    links = LinkSigner(signing, settings.web.public_url)
     providers = {
         practice: OpenIdProvider(one, f"{settings.web.public_url}{callback_path(practice)}", clock)
         for practice, one in read_providers(settings.web.openid_file).items()
@@ -184,7 +192,7 @@ def build_components(
         ),
         links=links,
         providers=providers,
-        pending_sign_ins=PendingSigner(secret),
+        pending_sign_ins=PendingSigner(signing.oldest_first),
         queue=queue,
         feeds=feeds,
         pages=PageRenderer(settings.web, wordings),

@@ -49,12 +49,17 @@ SECRET_BYTES = (24, 64)
 """The shortest and the longest webhook secret that Standard Webhooks allows."""
 
 
+MOST_SECRETS = 2
+"""The new secret and the old one, while receivers change from one to the other."""
+
+
 class WebhookContact(Contact):
     """Where webhooks go, and the secret they are signed with."""
 
     url: Annotated[str, Field(max_length=2000)]
     secret: Annotated[str, Field(max_length=200, repr=False)]
-    """In the form of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. It is never returned."""
+    """In the form of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. While a secret is changed, the
+    new and the old one, separated by a blank: each call is then signed with both. They are never returned."""
 
 
 def contact_errors(contact: WebhookContact, settings: WebhookSettings) -> Iterator[ContactError]:
@@ -62,8 +67,10 @@ def contact_errors(contact: WebhookContact, settings: WebhookSettings) -> Iterat
     if not _is_target(contact.url, settings.schemes):
         expected = f"{' or '.join(settings.schemes)}://host/path"
         yield ContactError("url", "is not an address we send to", expected)
-    if not _is_secret(contact.secret):
-        yield ContactError("secret", "is not a secret", "whsec_ and 24 to 64 random bytes in base64")
+    secrets = contact.secret.split(" ")
+    if len(secrets) > MOST_SECRETS or not all(map(_is_secret, secrets)):
+        expected = "whsec_ and 24 to 64 random bytes in base64, or two such secrets separated by a blank"
+        yield ContactError("secret", "is not a secret", expected)
 
 
 def _is_target(url: str, schemes: tuple[str, ...]) -> bool:
@@ -240,14 +247,17 @@ def _written(at: datetime) -> str:
 
 
 def signed_headers(message_id: UUID, payload: str, secret: str, now: datetime) -> dict[str, str]:
-    """Return the headers of Standard Webhooks: a stable id, the time of this attempt, and the signature."""
+    """Return the headers of Standard Webhooks: a stable id, the time of this attempt, and the signatures.
+
+    There is one signature for each secret, in the same order; a receiver accepts any that it can verify.
+    """
     stable = f"msg_{message_id.hex}"
     return {
         "content-type": "application/json",
         "user-agent": "Rapport-Webhook/1",
         "webhook-id": stable,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Signer(secret).sign(stable, now, payload),
+        "webhook-signature": " ".join(Signer(one).sign(stable, now, payload) for one in secret.split(" ")),
     }
 
 

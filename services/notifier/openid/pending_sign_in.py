@@ -41,8 +41,9 @@ def begin(practice_id: str, item: str, now: datetime) -> PendingSignIn:
 class PendingSigner:
     """Signs pending sign-ins, so that a browser can keep them and not make them."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._signer = URLSafeSerializer(secret, salt="openid-sign-in")
+    def __init__(self, secrets: list[bytes]) -> None:
+        """Sign with the last secret, and accept what any of them has signed."""
+        self._signer = URLSafeSerializer(secrets, salt="openid-sign-in")
 
     def write(self, pending: PendingSignIn) -> str:
         """Return the pending sign-in as the text of a cookie."""

@@ -1,6 +1,5 @@
 """Adds security headers to every response, and checks that a form comes from our own page."""
 
-import hmac
 from typing import Annotated
 from uuid import UUID
 
@@ -73,7 +72,7 @@ def is_cross_site(request: Request) -> bool:
 
 def is_valid_form(request: Request, session: SignInSession, csrf: str) -> bool:
     """Return whether a form was shown to this session, on our own page."""
-    return not is_cross_site(request) and hmac.compare_digest(session.csrf.encode(), csrf.encode())
+    return not is_cross_site(request) and session.accepts(csrf)
 
 
 def parse_uuid(text: str) -> UUID | None:

@@ -1,5 +1,6 @@
 """Webhooks to a real receiver: signed as the standard says, nothing more in them than an episode's id."""
 
+import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from services.notifier.channels.channel import Channel
-from services.notifier.channels.webhook import WebhookContact
+from services.notifier.channels.webhook import WebhookContact, contact_errors
+from services.notifier.settings import WebhookSettings
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed, episode_named
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
@@ -17,11 +19,11 @@ from tests.support.notifier.webhook_receiver import WebhookReceiver
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
 
-async def _add(notifier: NotifierDriver, url: str) -> None:
+async def _add(notifier: NotifierDriver, url: str, secret: str = SECRET) -> None:
     await notifier.add_therapist(
         address=None,
         channels=(Channel.INBOX, Channel.WEBHOOK),
-        contacts={Channel.WEBHOOK: WebhookContact(url=url, secret=SECRET)},
+        contacts={Channel.WEBHOOK: WebhookContact(url=url, secret=secret)},
     )
 
 
@@ -49,6 +51,31 @@ async def test_a_webhook_carries_type_time_and_episode_and_a_signature_that_the_
         verified["type"],
         verified["data"],
     )
+
+
+async def test_a_receiver_may_know_either_secret_while_it_is_changed(
+    notifier: NotifierDriver, receiver: WebhookReceiver
+) -> None:
+    other = "whsec_" + base64.b64encode(b"x" * 32).decode()
+    contact = WebhookContact(url=receiver.url + "/hook", secret=f"{other} {SECRET}")
+    assert list(contact_errors(contact, WebhookSettings(allow_private_webhooks=True))) == []
+    await _add(notifier, receiver.url + "/hook", secret=contact.secret)
+
+    await notifier.handle(changed())
+    await notifier.run_due_jobs()
+
+    ((_, headers, body),) = receiver.requests
+    assert len(headers["webhook-signature"].split(" ")) == 2
+    assert Webhook(SECRET).verify(body, headers) == Webhook(other).verify(body, headers)
+
+
+@pytest.mark.parametrize(
+    "secret", ["", " ", f"{SECRET} ", f"{SECRET}  {SECRET}", " ".join([SECRET] * 3), "x"]
+)
+def test_a_secret_that_receivers_could_not_use_is_refused(secret: str) -> None:
+    contact = WebhookContact(url="https://hooks.example/x", secret=secret)
+
+    assert [one.field for one in contact_errors(contact, WebhookSettings())] == ["secret"]
 
 
 async def test_nothing_personal_stands_in_a_webhook(
