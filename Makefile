@@ -16,10 +16,10 @@ THREE := --numprocesses 3 $(BY_FILE)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas reference lock prepare prepare-dev screenshots clean
+.PHONY: help demo up test test-all faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas reference lock sbom vulnerabilities wheels prepare prepare-dev screenshots clean
 
 help: ## print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 prepare:
 	@$(PYTHON) deploy/prepare.py embedded
@@ -88,6 +88,25 @@ schemas: prepare-dev ## regenerate schemas/published
 reference: prepare-dev ## regenerate docs/reference.md
 	$(BIN)/python -m tests.support.reference > docs/reference.md
 
+# What one lock installs, and nothing else; made anew when the lock changes.
+.supply/%: requirements/%.txt
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $@ && $(BIN)/uv pip install --quiet --require-hashes --python $@/bin/python -r $<
+	@touch $@
+
+sbom: prepare-dev .supply/services .supply/build ## write build/sbom.cdx.json (CycloneDX) and build/THIRD-PARTY-NOTICES.txt, as the image holds them
+	@mkdir -p build
+	@.supply/build/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.cdx.json .supply/services/bin/python
+	@$(BIN)/python -m deploy.third_party_notices .supply/services/lib/python3*/site-packages build/THIRD-PARTY-NOTICES.txt
+	@echo "Written: build/sbom.cdx.json, build/THIRD-PARTY-NOTICES.txt"
+
+vulnerabilities: prepare-dev .supply/audit ## ask the Python Packaging Advisory Database about every locked version (needs the network)
+	@for lock in services embedded demo build dev; do echo "requirements/$$lock.txt"; .supply/audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement requirements/$$lock.txt || failed=1; done; exit $${failed:-0}
+
+wheels: prepare-dev ## resolve the locked wheels for arm64 and x86-64, Python 3.11 to 3.14, without installing them
+	@for version in 3.11 3.12 3.13 3.14; do for machine in aarch64 x86_64; do \
+	  $(BIN)/uv pip install --quiet --dry-run --only-binary :all: --require-hashes --target .supply/none --python-version $$version --python-platform $$machine-manylinux_2_28 -r requirements/services.txt \
+	  && echo "Python $$version on $$machine: every package has a wheel" || failed=1; done; done; exit $${failed:-0}
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # Packages that requirements/services.txt already pins at the same version.
 PINNED := --no-emit-package attrs --no-emit-package numpy --no-emit-package packaging --no-emit-package python-dateutil --no-emit-package tzdata
@@ -97,10 +116,11 @@ lock: prepare-dev ## resolve and lock the dependencies again
 	$(LOCK) pyproject.toml --extra embedded -o requirements/embedded.txt
 	$(LOCK) pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
+	$(LOCK) --group pyproject.toml:audit -o requirements/audit.txt
 	$(LOCK) --group pyproject.toml:demo -c requirements/services.txt $(PINNED) -o requirements/demo.txt
 
 screenshots: prepare-dev ## make pictures of the therapist's pages in .screenshots/ (needs Chromium)
 	@$(BIN)/python -m tests.support.notifier.screenshots
 
 clean: ## remove generated files, but not .venv
-	rm -rf .rapport .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs
+	rm -rf .rapport .supply .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs

@@ -16,6 +16,8 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from deploy import third_party_notices
+
 PROCESSES = ("ingest", "detector", "notifier", "cli")
 UNUSED_ENDINGS = (".pyi", ".pyx", ".pxd", ".c", ".h", ".a", ".js.map", ".f90")
 UNUSED_FOLDERS = ("tests", "test", "include")
@@ -29,6 +31,8 @@ SYSTEM = (
     # Vulnerability scanners read here which packages the files come from.
     "/var/lib/dpkg/status",
 )
+NOTICES = Path("/usr/share/doc/rapport/THIRD-PARTY-NOTICES.txt")
+"""Where the image says under which licences its packages are."""
 USERS = "root:x:0:0::/:\nrapport:x:10001:10000::/tmp:\n"
 GROUPS = "root:x:0:\nrapport:x:10000:\n"
 
@@ -137,6 +141,7 @@ def assemble(environment: Path, image: Path) -> None:
             copy(file, image)
     (image / "etc" / "passwd").write_text(USERS)
     (image / "etc" / "group").write_text(GROUPS)
+    third_party_notices.write(packages(environment), image / NOTICES.relative_to("/"))
     (image / "tmp").mkdir()
     (image / "tmp").chmod(0o1777)
 

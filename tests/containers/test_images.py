@@ -37,3 +37,17 @@ def test_the_demo_image_adds_the_lab_and_plots(demo_image: str) -> None:
 
 def test_only_the_demo_image_can_simulate(image: str, demo_image: str) -> None:
     assert ("simulate" in _help(image), "simulate" in _help(demo_image)) == (False, True)
+
+
+def test_the_image_says_what_it_holds_and_under_which_licences(image: str) -> None:
+    folder = "/usr/share/doc/rapport"
+    show = f"import pathlib; [print(one.read_text()) for one in sorted(pathlib.Path('{folder}').iterdir())]"
+    python = ["docker", "run", "--rm", "--entrypoint", "/opt/rapport/bin/python", image, "-c", show]
+    said = subprocess.run(python, capture_output=True, text=True, check=True).stdout
+    notices, brace, bill = said.partition("\n{\n")
+    parts = {one["name"]: one for one in json.loads(f"{brace}{bill}")["components"]}
+
+    assert "psycopg: LGPL-3.0-only" in notices
+    assert parts["psycopg"]["licenses"][0]["license"]["id"] == "LGPL-3.0-only"
+    assert {"aiokafka", "psycopg-binary", "scikit-learn"} <= parts.keys()
+    assert "pytest" not in parts

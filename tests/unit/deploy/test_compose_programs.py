@@ -46,16 +46,25 @@ def test_no_container_is_asked_more_than_every_five_seconds() -> None:
 
 
 def test_every_dependency_has_an_upper_bound_that_admits_what_is_installed() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [
-        Requirement(one) for one in project["dependencies"] + project["optional-dependencies"]["embedded"]
-    ]
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, groups = content["project"], content["dependency-groups"]
+    embedded = project["optional-dependencies"]["embedded"]
+    wanted = [Requirement(one) for one in (*project["dependencies"], *embedded, *groups["demo"])]
     unbounded = {
         one.name for one in wanted if not any(part.operator in {"<", "<="} for part in one.specifier)
     }
 
     assert unbounded == {"tzdata"}  # the time zones of the world, named after the year
     assert [str(one) for one in wanted if not one.specifier.contains(metadata.version(one.name))] == []
+
+
+def test_libraries_whose_internals_are_used_stay_below_their_next_minor_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {one.name: one.specifier for one in map(Requirement, project["dependencies"])}
+
+    for name in ("aiokafka", "faststream"):
+        major, minor, *_ = metadata.version(name).split(".")
+        assert not wanted[name].contains(f"{major}.{int(minor) + 1}.0"), name
 
 
 def test_a_secret_that_is_there_stays(tmp_path: Path) -> None:
