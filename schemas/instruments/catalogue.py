@@ -5,6 +5,7 @@ The shipped definitions are the TOML files beside this module; adding one such f
 
 import tomllib
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, Va
 from schemas.components import Component
 from schemas.ids import InstrumentId
 from schemas.instruments.instrument import Instrument
+from schemas.instruments.questionnaire_map import QuestionnaireMap
 from schemas.validation_errors import InvalidInput, Violation
 
 MOST_STEPS = 1000
@@ -48,6 +50,51 @@ class _Missing(BaseModel):
     total: Count
 
 
+class _QuestionnaireTable(BaseModel):
+    """One table `[[fhir]]`: how responses to a questionnaire are read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    questionnaire: Annotated[tuple[Text, ...], Field(min_length=1)]
+    link_ids: tuple[Text, ...] = ()
+    scores: dict[Literal["bond", "goal", "task"], Text] = {}
+    ignored: tuple[Text, ...] = ()
+    codes: dict[Text, Number] = {}
+    ordinal_of_lowest: Number | None = None
+
+    def faults(self, items: int) -> Iterator[str]:
+        """Return what does not fit an instrument with this number of items."""
+        if self.scores:
+            if self.link_ids:
+                yield "fhir has link_ids and scores: give one of them"
+            if len(self.scores) < 3:
+                yield "fhir.scores must name the link ids of bond, goal and task"
+        elif len(self.link_ids) != items:
+            yield f"fhir.link_ids must name {items} link ids, one for each item in order"
+        named = [*self.link_ids, *self.scores.values(), *self.ignored]
+        if len(set(named)) < len(named):
+            yield "fhir names a link id more than once"
+
+    def map(self) -> QuestionnaireMap:
+        return QuestionnaireMap(
+            urls=self.questionnaire,
+            link_ids=self.link_ids,
+            scores={str(name): link for name, link in self.scores.items()},
+            ignored=frozenset(self.ignored),
+            codes=dict(self.codes),
+            ordinal_of_lowest=self.ordinal_of_lowest,
+        )
+
+
+class _MoreQuestionnaires(BaseModel):
+    """A file that only says how further questionnaires are read as a known instrument."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    extends: Text
+    fhir: Annotated[tuple[_QuestionnaireTable, ...], Field(min_length=1)]
+
+
 class _Definition(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,10 +111,12 @@ class _Definition(BaseModel):
     components: dict[Component, Annotated[tuple[ItemNumber, ...], Field(min_length=1)]]
     missing: _Missing
     cutoff: Number | None = None
+    fhir: tuple[_QuestionnaireTable, ...] = ()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         faults = [*self._range_faults(), *self._item_faults(), *self._limit_faults()]
+        faults += [fault for table in self.fhir for fault in table.faults(self.items)]
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -122,6 +171,7 @@ class _Definition(BaseModel):
             cutoff=self.cutoff,
             source=self.source,
             licence=self.licence,
+            questionnaires=tuple(table.map() for table in self.fhir),
         )
 
 
@@ -130,28 +180,44 @@ class Catalogue:
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self._by_id = {str(each.id): each for each in sorted(instruments, key=lambda each: each.id)}
+        self._by_questionnaire = {
+            url: (instrument, questionnaire)
+            for instrument in self._by_id.values()
+            for questionnaire in instrument.questionnaires
+            for url in questionnaire.urls
+        }
 
     @classmethod
     def load(cls, own: Path | None = None) -> Self:
         """Read the shipped definitions and those in the folder `own`, each a file `*.toml`.
 
+        A file of the folder with `extends` adds questionnaires to an instrument that another file defines.
+
         Raises:
             InvalidDefinition: `own` is no folder, or a file in it cannot be read, breaks a rule, or defines
-                an id that another file defines.
+                an id or names a questionnaire that another file has.
         """
-        files: dict[InstrumentId, str] = {}
-        instruments = []
+        files: dict[str, str] = {}
+        instruments: dict[str, Instrument] = {}
+        more: list[tuple[Traversable, _MoreQuestionnaires]] = []
         for file in _definitions(resources.files("schemas.instruments")):
-            instruments.append(read_definition(file.name, file.read_text(encoding="utf-8")))
-            files[instruments[-1].id] = f"the shipped {file.name}"
+            instrument = read_definition(file.name, file.read_text(encoding="utf-8"))
+            instruments[instrument.id] = instrument
+            files[instrument.id] = f"the shipped {file.name}"
         for file in _definitions(own) if own is not None else ():
-            instrument = _read_own(file)
-            if instrument.id in files:
-                fault = f"id: {instrument.id} is already defined in {files[instrument.id]}: choose another id"
+            read = _read_own(file)
+            if isinstance(read, _MoreQuestionnaires):
+                more.append((file, read))
+                continue
+            if read.id in files:
+                fault = f"id: {read.id} is already defined in {files[read.id]}: choose another id"
                 raise InvalidDefinition(str(file), [fault])
-            instruments.append(instrument)
-            files[instrument.id] = file.name
-        return cls(instruments)
+            instruments[read.id] = read
+            files[read.id] = file.name
+        for file, read in more:
+            instruments[read.extends] = _extended(str(file), read, instruments)
+        _check_questionnaires(str(own), instruments.values())
+        return cls(instruments.values())
 
     def get(self, instrument_id: str) -> Instrument:
         """Return the instrument with this id.
@@ -165,6 +231,21 @@ class Catalogue:
         found = self._by_id.get(instrument_id)
         if found is None:
             raise UnknownInstrument(self._by_id)
+        return found
+
+    def by_questionnaire(self, canonical: str) -> tuple[Instrument, QuestionnaireMap]:
+        """Return the instrument of a FHIR questionnaire, and how its responses are read.
+
+        `canonical` may end in `|version`; a map that names the version goes before one for all versions.
+
+        Raises:
+            UnknownInstrument: no instrument names the questionnaire.
+        """
+        found = self._by_questionnaire.get(canonical) or self._by_questionnaire.get(
+            canonical.partition("|")[0]
+        )
+        if found is None:
+            raise UnknownInstrument(self._by_questionnaire)
         return found
 
     def item_counts(self) -> dict[str, int]:
@@ -200,9 +281,12 @@ def _definitions(folder: Traversable) -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _read_own(file: Traversable) -> Instrument:
+def _read_own(file: Traversable) -> Instrument | _MoreQuestionnaires:
     try:
-        return read_definition(str(file), file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        if _extends(text):
+            return _read_more(str(file), text)
+        return read_definition(str(file), text)
     except (OSError, UnicodeDecodeError) as error:
         fault = f"cannot be read ({type(error).__name__}): check its rights, and save it in UTF-8"
         raise InvalidDefinition(str(file), [fault]) from None
@@ -210,6 +294,39 @@ def _read_own(file: Traversable) -> Instrument:
         raise InvalidDefinition(
             str(file), [*bad.faults, "correct the file or take it out of the folder"]
         ) from None
+
+
+def _extends(text: str) -> bool:
+    try:
+        return "extends" in tomllib.loads(text)
+    except tomllib.TOMLDecodeError:  # `read_definition` says so
+        return False
+
+
+def _read_more(name: str, text: str) -> _MoreQuestionnaires:
+    try:
+        return _MoreQuestionnaires.model_validate(tomllib.loads(text))
+    except ValidationError as error:
+        raise InvalidDefinition(name, _faults(error)) from None
+
+
+def _extended(name: str, more: _MoreQuestionnaires, known: dict[str, Instrument]) -> Instrument:
+    instrument = known.get(more.extends)
+    if instrument is None:
+        fault = f"extends: there is no instrument {more.extends}: name one of {', '.join(sorted(known))}"
+        raise InvalidDefinition(name, [fault])
+    faults = [fault for table in more.fhir for fault in table.faults(instrument.items)]
+    if faults:
+        raise InvalidDefinition(name, faults)
+    maps = (*instrument.questionnaires, *(table.map() for table in more.fhir))
+    return replace(instrument, questionnaires=maps)
+
+
+def _check_questionnaires(name: str, instruments: Iterable[Instrument]) -> None:
+    urls = [url for each in instruments for one in each.questionnaires for url in one.urls]
+    twice = sorted({url for url in urls if urls.count(url) > 1})
+    if twice:
+        raise InvalidDefinition(name, [f"fhir: {url} is named more than once" for url in twice])
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

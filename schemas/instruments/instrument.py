@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from schemas.components import Component
 from schemas.ids import InstrumentId
+from schemas.instruments.questionnaire_map import QuestionnaireMap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +48,8 @@ class Instrument:
     """The published total (sum of all marks) below which attention is advised; None when there is none."""
     source: str
     licence: str
+    questionnaires: tuple[QuestionnaireMap, ...] = ()
+    """The FHIR questionnaires whose responses are forms of this instrument."""
 
     @cached_property
     def unit_step(self) -> float:

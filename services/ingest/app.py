@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 
 from schemas import topics
 from schemas.instruments.catalogue import Catalogue
+from services.ingest.fhir import routes as fhir_routes
 from services.ingest.heartbeat import Heartbeats
 from services.ingest.metrics import IngestMetrics
 from services.ingest.openapi import texts
@@ -20,7 +21,7 @@ from services.ingest.quota import Quotas
 from services.ingest.request_batch import AcceptanceClock, IngestContext
 from services.ingest.routes import router
 from services.ingest.settings import IngestSettings
-from services.runtime.http import problem
+from services.runtime.http import error_responses
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, health_router, management_application
 from services.runtime.http.request_body import BodyLimits
@@ -73,6 +74,7 @@ def build(
         settings=ingest,
         single_limits=ingest.single_limits,
         batch_limits=ingest.batch_limits,
+        bundle_limits=ingest.bundle_limits,
         credentials=CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`"),
         key_secret=key_secret,
         instruments=instruments,
@@ -108,6 +110,7 @@ def application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(router)
-    problem.install(app)
+    app.include_router(fhir_routes.router)
+    error_responses.install(app)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app

@@ -14,6 +14,21 @@ class Missing(BaseModel):
     total: int = Field(description="A form with more unanswered items than this is refused.")
 
 
+class ShownQuestionnaire(BaseModel):
+    """One FHIR questionnaire whose responses are forms of the instrument."""
+
+    urls: list[str] = Field(
+        description="Its canonical URLs.", examples=[["urn:rapport:fhir:questionnaire:srs"]]
+    )
+    link_ids: list[str] = Field(
+        description="The link id of each item, in order; empty where scores are read.",
+        examples=[["1", "2", "3", "4"]],
+    )
+    scores: dict[str, str] = Field(description="The link ids of calculated component scores.")
+    ignored: list[str] = Field(description="Link ids whose answers are not read.")
+    codes: dict[str, float] = Field(description="The marks of coded answers, by `code` or `system|code`.")
+
+
 class ShownInstrument(BaseModel):
     """One instrument: how it is scored, without the wording of its items. Items are numbered from 1."""
 
@@ -37,6 +52,7 @@ class ShownInstrument(BaseModel):
     )
     source: str
     licence: str
+    questionnaires: list[ShownQuestionnaire]
 
 
 class Instruments(BaseModel):
@@ -65,4 +81,14 @@ def _describe(instrument: Instrument) -> ShownInstrument:
         cutoff=instrument.cutoff,
         source=instrument.source,
         licence=instrument.licence,
+        questionnaires=[
+            ShownQuestionnaire(
+                urls=list(each.urls),
+                link_ids=list(each.link_ids),
+                scores=dict(each.scores),
+                ignored=sorted(each.ignored),
+                codes=dict(each.codes),
+            )
+            for each in instrument.questionnaires
+        ],
     )

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from schemas.fhir.references import NOTHING_ALONG, Along
+from schemas.fhir.response_rating import ResponseRating
 from schemas.ids import PracticeId, RatingId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
@@ -46,6 +48,8 @@ class RatingAttempt:
     scored: ScoredForm | None = None
     record: Outgoing | None = None
     refusal: Refusal | None = None
+    meaning: ResponseRating | None = None
+    """With FHIR: the rating that the response means."""
 
 
 @dataclass(slots=True)
@@ -58,6 +62,10 @@ class RequestBatch:
     """Set by the first stage from the caller's key, never from the body."""
     topic: Topic = SESSION_RATED
     """The topic that its ratings are published to."""
+    along: Along = NOTHING_ALONG
+    """With FHIR: the other resources of the bundle."""
+    location: str = ""
+    """With FHIR: the address of the rating, set by the last stage."""
     response_body: bytes = b""
     """Set by the last stage: the response's body, or the part of it for these lines."""
 
@@ -96,6 +104,8 @@ class IngestContext:
     single_limits: BodyLimits
     """The limits of the body of a single rating."""
     batch_limits: BodyLimits
+    bundle_limits: BodyLimits
+    """The limits of the body of a FHIR resource."""
     credentials: CredentialStore
     key_secret: bytes = field(repr=False)
     """The secret of the keyed hash that makes record keys."""

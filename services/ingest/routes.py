@@ -1,21 +1,19 @@
 """The HTTP routes: each takes a request through the pipeline and responds."""
 
-from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from schemas.topics import SESSION_HISTORY_RATED, SESSION_RATED, Topic
 from services.ingest.batch_response import BatchResponse
 from services.ingest.instruments import Instruments, describe_instruments
 from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine
 from services.ingest.openapi import texts
 from services.ingest.pipeline import BATCH, BATCH_DRY_RUN, SINGLE, SINGLE_DRY_RUN, run
-from services.ingest.refusal import Refusal, RefusalReason, RefusedRequest, too_large, unreadable
-from services.ingest.request_batch import Caller, IngestContext, RatingAttempt, RequestBatch
-from services.ingest.stages.admit import authenticate
-from services.runtime.http.request_body import BodyTooLarge, BodyTooSlow, ClientDisconnected, read_chunks
+from services.ingest.refusal import RefusedRequest
+from services.ingest.request_batch import RatingAttempt, RequestBatch
+from services.ingest.request_head import caller_of, check_head, context_of, read_body, topic_of
+from services.runtime.http.request_body import ClientDisconnected
 
 JSON = ("application/json",)
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
@@ -35,12 +33,12 @@ async def send_rating(request: Request, *, dry_run: DryRun = False, history: His
     the older one; `status: withdrawn` takes a rating back, and `status: cancelled` says that the appointment
     did not take place.
     """
-    context = _context(request)
+    context = context_of(request)
     with context.metrics.request_seconds[RequestKind.SINGLE].time():
-        batch = RequestBatch(_caller(request), [], topic=_topic(history=history))
+        batch = RequestBatch(caller_of(request), [], topic=topic_of(history=history))
         try:
-            await _check_head(context, batch, request, JSON, context.settings.max_body_bytes)
-            body = await _read_body(context, request)
+            await check_head(context, batch, request, JSON, context.settings.max_body_bytes)
+            body = await read_body(request, context.single_limits)
         except RefusedRequest as error:
             context.metrics.refused_request(error.refusal.reason)
             raise error.refusal.problem() from None
@@ -64,67 +62,20 @@ async def send_batch(request: Request, *, dry_run: DryRun = False, history: Hist
     accepted. Lines are numbered from 1; blank lines are counted and have no result. A practice that sends
     faster than it may is slowed down, not refused.
     """
-    context = _context(request)
-    batch = RequestBatch(_caller(request), [])
+    context = context_of(request)
+    batch = RequestBatch(caller_of(request), [])
     try:
-        await _check_head(context, batch, request, NDJSON, context.settings.max_batch_bytes)
+        await check_head(context, batch, request, NDJSON, context.settings.max_batch_bytes)
     except RefusedRequest as error:
         context.metrics.refused_request(error.refusal.reason)
         raise error.refusal.problem() from None
     stages = BATCH_DRY_RUN if dry_run else BATCH
     return BatchResponse(
-        context, stages, batch.caller, context.quotas.of(batch.practice), _topic(history=history)
+        context, stages, batch.caller, context.quotas.of(batch.practice), topic_of(history=history)
     )
 
 
 @router.get("/instruments", **texts.LIST_INSTRUMENTS)
 async def list_instruments(request: Request) -> Instruments:
     """List the instruments that a rating may name: items, marks, components and limits, without wording."""
-    return describe_instruments(_context(request).instruments)
-
-
-async def _check_head(
-    context: IngestContext, batch: RequestBatch, request: Request, media_types: Collection[str], most: int
-) -> None:
-    """Check what the headers say: about the body, and about the caller before the first byte is read.
-
-    The pipeline checks the key again, for each group of a batch.
-
-    Raises:
-        RefusedRequest: the content type, charset or encoding is not supported, or the body is too long.
-        Problem: the key does not allow it, see `authenticate`.
-    """
-    headers = request.headers
-    media_type, _, rest = headers.get("content-type", "").partition(";")
-    charset = rest.lower().partition("charset=")[2].strip(' "')
-    if media_type.strip().lower() not in media_types or charset not in {"", "utf-8", "utf8"}:
-        raise RefusedRequest(
-            Refusal(RefusalReason.MEDIA_TYPE, f"Send `Content-Type: {' or '.join(media_types)}`, in UTF-8.")
-        )
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise RefusedRequest(Refusal(RefusalReason.MEDIA_TYPE, "Send the body without a `Content-Encoding`."))
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > most:
-        raise RefusedRequest(too_large(most))
-    await authenticate(context, batch)
-
-
-async def _read_body(context: IngestContext, request: Request) -> bytes:
-    limits = context.single_limits
-    try:
-        return b"".join([chunk async for chunk in read_chunks(request.receive, limits)])
-    except (BodyTooLarge, BodyTooSlow) as error:
-        raise RefusedRequest(unreadable(error, limits.max_bytes)) from None
-
-
-def _context(request: Request) -> IngestContext:
-    context: IngestContext = request.app.state.context
-    return context
-
-
-def _topic(*, history: bool) -> Topic:
-    return SESSION_HISTORY_RATED if history else SESSION_RATED
-
-
-def _caller(request: Request) -> Caller:
-    return Caller(request.headers.get("authorization"), request.headers.get("rapport-practice"))
+    return describe_instruments(context_of(request).instruments)

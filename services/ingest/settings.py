@@ -29,8 +29,11 @@ class IngestSettings(BaseSettings):
     """Largest number of lines in one batch."""
     max_batch_bytes: Count = 16 * 1024 * 1024
     """Largest size of one batch."""
+    max_bundle_bytes: Count = 1024 * 1024
+    """Largest FHIR resource: a QuestionnaireResponse, or a Bundle of at most as many entries as a batch has
+    lines."""
     max_streams_per_practice: Count = 8
-    """Largest number of batches that one practice may have open at a time."""
+    """Largest number of batches and bundles that one practice may have open at a time."""
     max_unacknowledged: Count = 20_000
     """Largest number of records that Kafka has not acknowledged yet; one practice may hold half of them."""
     ratings_per_second: Annotated[float, Field(gt=0)] = 2_000
@@ -53,6 +56,11 @@ class IngestSettings(BaseSettings):
     def batch_limits(self) -> BodyLimits:
         """The limits of the body of a batch."""
         return BodyLimits(self.max_batch_bytes, self.batch_wait_s)
+
+    @property
+    def bundle_limits(self) -> BodyLimits:
+        """The limits of the body of a FHIR resource."""
+        return BodyLimits(self.max_bundle_bytes, self.read_timeout_s)
 
 
 class KeySettings(BaseSettings):

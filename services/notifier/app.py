@@ -21,7 +21,7 @@ from services.notifier.web.settings_pages import settings_router
 from services.notifier.web.share_pages import share_router
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.notifier.web.together_pages import together_router
-from services.runtime.http import problem
+from services.runtime.http import error_responses
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away, unavailable_problem
 from services.runtime.http.health import Health, health_router
@@ -46,7 +46,7 @@ def build_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    problem.install(app)
+    error_responses.install(app)
     answer_with_pages(app, context.pages)
     app.include_router(health_router(health))
     app.include_router(therapist_router(context.pool, credentials, channel_settings, context.clock))

@@ -11,7 +11,7 @@ from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
 from services.notifier.app import TITLE, VERSION
 from services.notifier.directory.store import Connection
-from services.runtime.http import problem
+from services.runtime.http import error_responses
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.process.clock import SystemClock
 
@@ -21,7 +21,7 @@ def openapi() -> dict[str, Any]:
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(open=False)
     credentials = CredentialStore(Path())
     app = FastAPI(title=TITLE, version=VERSION)
-    problem.install(app)
+    error_responses.install(app)
     app.include_router(therapist_router(pool, credentials, {}, SystemClock()))
     app.include_router(next_session_router(pool, credentials, SystemClock()))
     app.include_router(notification_router(pool, credentials, SystemClock()))

@@ -11,7 +11,7 @@ from services.detector.results.dependencies import Pool, ReadEnds, RenameClient,
 from services.detector.results.episodes import episode_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
-from services.runtime.http import problem
+from services.runtime.http import error_responses
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away
 from services.runtime.outbox.erasures import Erasures
@@ -45,7 +45,7 @@ def results_application(
         redirect_slashes=False,
         lifespan=with_results,
     )
-    problem.install(app)
+    error_responses.install(app)
     app.include_router(rating_router(results, credentials, erasures, read_ends))
     app.include_router(client_router(credentials, rename))
     for router in (rejection_router, episode_router, balance_router):

@@ -81,6 +81,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         servers=[{"url": "/"}],
         tags=[
             {"name": "ratings", "description": "Send ratings, one or many."},
+            {
+                "name": "fhir",
+                "description": "Send ratings as FHIR R4 resources; errors are OperationOutcomes.",
+            },
             {"name": "instruments", "description": "The instruments that a rating may name."},
         ],
     )

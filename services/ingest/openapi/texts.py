@@ -92,7 +92,7 @@ _CALLER_PROBLEMS: dict[int | str, dict[str, Any]] = {
         _problem(429, "Too many ratings", "Wait and send again with the same id.", RefusalReason.TOO_FAST)
     ),
 }
-_CALLER = {
+CALLER = {
     "security": [{"key": []}],
     "parameters": [
         {
@@ -148,7 +148,7 @@ SEND_RATING: dict[str, Any] = {
         ),
         **_CALLER_PROBLEMS,
     },
-    "openapi_extra": _CALLER
+    "openapi_extra": CALLER
     | {
         "requestBody": {
             "required": True,
@@ -191,7 +191,7 @@ SEND_BATCH: dict[str, Any] = {
         503: retry_later(published_problem("The keys cannot be read: send again later")),
         **_CALLER_PROBLEMS,
     },
-    "openapi_extra": _CALLER
+    "openapi_extra": CALLER
     | {
         "requestBody": {
             "required": True,

@@ -20,12 +20,11 @@ async def respond_accepted(context: IngestContext, batch: RequestBatch) -> None:
         Problem: it was refused.
     """
     (attempt,) = batch.attempts
-    _count(context, batch)
+    count(context, batch)
     if attempt.refusal is not None:
         raise attempt.refusal.problem()
-    status_url = f"{context.settings.results_url.rstrip('/')}/v1/ratings/{attempt.rating_id}"
     batch.response_body = _encoder.encode(
-        {"id": attempt.rating_id, "status": "accepted", "status_url": status_url}
+        {"id": attempt.rating_id, "status": "accepted", "status_url": status_url(context, attempt)}
     )
 
 
@@ -36,7 +35,7 @@ async def respond_scores(context: IngestContext, batch: RequestBatch) -> None:
         Problem: it would be refused.
     """
     (attempt,) = batch.attempts
-    _count_dry_run(context, batch)
+    count_dry_run(context, batch)
     if attempt.refusal is not None:
         raise attempt.refusal.problem()
     batch.response_body = _encoder.encode(_valid(attempt))
@@ -44,13 +43,13 @@ async def respond_scores(context: IngestContext, batch: RequestBatch) -> None:
 
 async def respond_lines(context: IngestContext, batch: RequestBatch) -> None:
     """For a group of lines: one result for each."""
-    _count(context, batch)
+    count(context, batch)
     batch.response_body = _lines(batch, lambda attempt: {"id": attempt.rating_id, "status": "accepted"})
 
 
 async def respond_lines_with_scores(context: IngestContext, batch: RequestBatch) -> None:
     """For a dry run of a group of lines: scores or errors for each."""
-    _count_dry_run(context, batch)
+    count_dry_run(context, batch)
     batch.response_body = _lines(batch, _valid)
 
 
@@ -86,13 +85,21 @@ def _scores(scored: ScoredForm | None) -> dict[str, Any]:
     }
 
 
-def _count(context: IngestContext, batch: RequestBatch) -> None:
+def status_url(context: IngestContext, attempt: RatingAttempt) -> str:
+    """Return the address at which the results API tells what became of a rating."""
+    return f"{context.settings.results_url.rstrip('/')}/v1/ratings/{attempt.rating_id}"
+
+
+def count(context: IngestContext, batch: RequestBatch, *, only_refused: bool = False) -> None:
+    """Count the ratings of a request: accepted ones, unless `only_refused`, and refused ones by reason."""
     refused = [attempt.refusal for attempt in batch.attempts if attempt.refusal is not None]
-    context.metrics.accepted(len(batch.attempts) - len(refused))
+    if not only_refused:
+        context.metrics.accepted(len(batch.attempts) - len(refused))
     for refusal in refused:
         context.metrics.refused(refusal.reason)
 
 
-def _count_dry_run(context: IngestContext, batch: RequestBatch) -> None:
+def count_dry_run(context: IngestContext, batch: RequestBatch) -> None:
+    """Count the ratings of a dry run by outcome."""
     valid = len(batch.pending)
     context.metrics.count_dry_run(valid=valid, refused=len(batch.attempts) - valid)

@@ -18,6 +18,7 @@ from services.runtime.kafka.record import Outgoing
 TURN_LINES = 64
 """Number of lines after which a batch lets other requests run: about 2 ms."""
 
+_NOT_JSON = frozenset({"one JSON object", "one resource in JSON, in UTF-8"})
 MAX_ERRORS = 20
 """Largest number of errors that are reported for one rating."""
 
@@ -49,7 +50,7 @@ def _validate(context: IngestContext, batch: RequestBatch, attempt: RatingAttemp
         body = parse_rating(attempt.line.body, context.clock.now())
         attempt.scored = _scored(context, body)
     except InvalidInput as invalid:
-        attempt.refusal = _refusal(invalid.violations)
+        attempt.refusal = refusal_of(invalid.violations)
         return
     hashed = content_hash(body)
     attempt.rating_id = rating_id(practice, body, hashed)
@@ -66,8 +67,9 @@ def _scored(context: IngestContext, body: RatingBody) -> ScoredForm:
     return ScoredForm(instrument, None if marks is None else score(instrument, marks))
 
 
-def _refusal(violations: Sequence[Violation]) -> Refusal:
+def refusal_of(violations: Sequence[Violation]) -> Refusal:
+    """Return the refusal of a rating with these violations."""
     errors = [FieldError(each.field, each.message, each.expected) for each in violations[:MAX_ERRORS]]
-    if any(error.field == "body" and error.expected == "one JSON object" for error in errors):
+    if any(error.field == "body" and error.expected in _NOT_JSON for error in errors):
         return Refusal(RefusalReason.NOT_JSON, "Send one JSON object, in UTF-8.", errors)
     return Refusal(RefusalReason.INVALID, "Correct the named fields and send the rating again.", errors)

@@ -8,17 +8,18 @@ from psycopg import OperationalError
 from psycopg.errors import QueryCanceled
 from psycopg_pool import PoolTimeout
 
+from services.runtime.http.error_responses import response_to
 from services.runtime.http.problem import Problem
 
 _RETRY_AFTER_S = 5
 
 
-def unavailable_problem(_request: Request, error: Exception) -> Response:
+def unavailable_problem(request: Request, error: Exception) -> Response:
     """Return the problem that an API client gets."""
     if isinstance(error, QueryCanceled):
         detail = "The database did not answer in time: send again in a moment, or ask for less at a time."
-        return Problem(503, "Took too long", detail).response()
-    return Problem(503, "Not available now", "Send again in a moment.").response()
+        return response_to(request, Problem(503, "Took too long", detail))
+    return response_to(request, Problem(503, "Not available now", "Send again in a moment."))
 
 
 def respond_while_database_away(

@@ -1,15 +1,12 @@
 """Error responses (RFC 9457) that say what is wrong and what is expected, and never repeat what was sent."""
 
-import http
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
-from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
 BLANK = "about:blank"
@@ -42,13 +39,13 @@ class ProblemBody(BaseModel):
     errors: list[ErrorInField] | None = None
 
 
-_SCHEMAS = "#/components/schemas/"
-_PUBLISHED_NAME = "Problem"
+SCHEMAS = "#/components/schemas/"
+PUBLISHED_NAME = "Problem"
 
 
 def published_problem(description: str, **more: object) -> dict[str, Any]:
     """Return a response of the OpenAPI document whose body is a problem; `more` goes beside its schema."""
-    content = {"schema": {"$ref": f"{_SCHEMAS}{_PUBLISHED_NAME}"}, **more}
+    content = {"schema": {"$ref": f"{SCHEMAS}{PUBLISHED_NAME}"}, **more}
     return {"description": description, "content": {MEDIA_TYPE: content}}
 
 
@@ -160,48 +157,3 @@ def field_errors(error: ValidationError | RequestValidationError) -> list[FieldE
             expected = f"{words} {context[name]}"
         found.append(FieldError(".".join(names), kind.replace("_", " "), expected))
     return found
-
-
-def _title(status: int) -> str:
-    try:
-        return http.HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
-
-
-def install(app: FastAPI) -> None:
-    """Make the application respond to every error with a problem, and its document describe them."""
-    make_document = app.openapi
-
-    def document_with_problems() -> dict[str, Any]:
-        document = make_document()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schema = ProblemBody.model_json_schema(ref_template=_SCHEMAS + "{model}")
-        schemas.update(schema.pop("$defs"))
-        schemas[_PUBLISHED_NAME] = schema
-        return document
-
-    app.openapi = document_with_problems  # type: ignore[method-assign]
-
-    async def on_problem(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, Problem)  # noqa: S101 - starlette passes the type it was registered for
-        return error.response()
-
-    async def on_validation(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-        return Problem(
-            422, "Not as expected", "Correct the named fields and send again.", errors=field_errors(error)
-        ).response()
-
-    async def on_http(_request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)  # noqa: S101 - as above
-        return Problem(error.status_code, _title(error.status_code), headers=error.headers).response()
-
-    async def on_unexpected(_request: Request, _error: Exception) -> JSONResponse:
-        # The server logs the error, without values.
-        return Problem(500, "Internal error", "The fault is ours and was logged.").response()
-
-    app.add_exception_handler(Problem, on_problem)
-    app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(Exception, on_unexpected)

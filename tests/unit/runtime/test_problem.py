@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from services.runtime.http.problem import FieldError, Problem, install
+from services.runtime.http.error_responses import install
+from services.runtime.http.problem import FieldError, Problem
 
 SECRET = "maria.muster@example.org"
 
