@@ -17,12 +17,15 @@ _FROM_SERVER = frozenset({"searchset", "history"})
 
 
 class BundleEntry(NamedTuple):
-    """One entry: a response, not decoded yet, or why it is refused; neither where it only comes along."""
+    """One entry: its resource, not decoded yet, or why it is refused."""
 
     number: int
     """Its place in the bundle, from 0."""
-    response: Raw = NOT_SENT
+    resource: Raw = NOT_SENT
     violations: tuple[Violation, ...] = ()
+    is_response: bool = False
+    address: str | None = None
+    """Its `fullUrl`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,9 @@ def open_bundle(sent: bytes | str | Raw, *, from_file: bool = False) -> OpenedBu
         if fault is not None:
             entries.append(BundleEntry(number, violations=(fault,)))
         elif kind == READ:
-            entries.append(BundleEntry(number, entry.resource))
+            entries.append(BundleEntry(number, entry.resource, is_response=True))
         else:
-            entries.append(BundleEntry(number))
+            entries.append(BundleEntry(number, entry.resource, address=entry.fullUrl))
             others.append((entry.fullUrl, entry.resource))
     return OpenedBundle(bundle.type, tuple(entries), Along(others))
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from schemas.rating_tables.ratings import InvalidCell, TableRatings
+from schemas.rating_tables.ratings import TableRatings
 from schemas.rating_tables.reading import TableReading
+from schemas.rating_tables.table import InvalidCell
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
 
 CERTAINTY_WORDS = {

@@ -26,17 +26,12 @@ def read_objects(file: Path, text: str) -> list[ObjectRow]:
     A rating may stand in `{"practice": …, "rating": {…}}`. Numbers stay as they are written.
 
     Raises:
-        UnusableTable: the text is no JSON, or it holds something else than objects, FHIR, or a name twice.
+        UnusableTable: the text is no JSON, or it holds something else than objects, or a name twice.
     """
     try:
-        rows = [_row(file, number, value) for number, value in _objects(file, text)]
+        rows = [row_of(file, number, value) for number, value in _objects(file, text)]
     except RecursionError:
         raise UnusableTable(f"{file} is nested too deeply to be a list of ratings.") from None
-    if any("resourceType" in row.cells for row in rows):
-        raise UnusableTable(
-            f"{file} holds FHIR resources, which are not read as a table. Export the answers as a table with"
-            " one row for each questionnaire, or send each as a rating to POST /v1/ratings."
-        )
     if not any(len(row.cells) > 1 for row in rows):
         raise UnusableTable(f"{file} holds no objects with the values of a form; each rating must be one.")
     return rows
@@ -99,7 +94,12 @@ def _lines(file: Path, text: str, whole: json.JSONDecodeError) -> Iterator[tuple
             raise UnusableTable(f"{file}, line {place}: this is no JSON ({why}).") from None
 
 
-def _row(file: Path, number: int, value: dict[str, Any]) -> ObjectRow:
+def row_of(file: Path, number: int, value: dict[str, Any]) -> ObjectRow:
+    """Return an object as a row of cells.
+
+    Raises:
+        UnusableTable: two values would be in one cell, or a character is broken.
+    """
     if isinstance(value.get("rating"), dict):
         value = {"practice_id": value.get("practice"), **value["rating"]}
     cells: dict[str, str] = {}

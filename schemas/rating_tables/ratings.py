@@ -20,7 +20,7 @@ from schemas.rating_tables.columns import SCORES, ColumnLayout
 from schemas.rating_tables.date_cells import DateFormat, has_zone
 from schemas.rating_tables.mark_cells import is_known_status, mark_of, status_of
 from schemas.rating_tables.questionnaire import Questionnaire, other_form
-from schemas.rating_tables.table import Table, TableLine
+from schemas.rating_tables.table import InvalidCell, Table, TableLine
 from schemas.ratings_csv import RatingRow
 from schemas.validation_errors import InvalidInput, Violation, violations_of
 
@@ -33,16 +33,6 @@ ONE_THERAPIST = "all"
 _NO_DATE = frozenset({"", "[not completed]"})
 """What stands in place of a date where no form was given; REDCap writes the second."""
 _REFERENCES = ("client_id", "therapist_id", "session_id", "case_id", "id")
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidCell:
-    """An error in one row: the file's name of the column and what is expected, never the value."""
-
-    row: int
-    column: str
-    message: str
-    expected: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +93,8 @@ def parse_ratings(
     """
     parser = _RowParser(columns, questionnaire, dates, therapist or ONE_THERAPIST, replace_references)
     rows: list[RatingRow] = []
-    invalid: list[InvalidCell] = []
-    unread = 0
+    invalid = list(table.unread)
+    unread = len({cell.row for cell in table.unread})
     for line in table.lines:
         if parser.is_of_another_form(line) or parser.is_without_form(line):
             continue

@@ -59,7 +59,7 @@ def read_ratings_table(file: Path, catalogue: Catalogue, options: ReadingOptions
         UnusableTable: the table is broken, its columns or its questionnaire cannot be guessed, or it has
             other columns than the options say.
     """
-    table = read_table(file, options.sheet)
+    table = read_table(file, options.sheet, catalogue)
     if options.header is None:
         table = unroll(table, options.fields)
         columns = guess_columns(table, options.fields)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.fhir_file import holds_resources, read_resources
 from schemas.rating_tables.header_place import count_descriptions, header_place
-from schemas.rating_tables.json_objects import read_objects
+from schemas.rating_tables.json_objects import ObjectRow, read_objects, row_of
 from schemas.rating_tables.table_errors import UnusableTable
 from schemas.rating_tables.text_file import decode, read_rows
 from schemas.rating_tables.workbook import BEGINNINGS, read_sheet
@@ -16,6 +18,16 @@ from schemas.rating_tables.workbook import BEGINNINGS, read_sheet
 Certainty = Literal["given", "sure", "likely", "guess"]
 """How sure it is what a part of a table means."""
 _COLUMNS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidCell:
+    """An error in one row: the file's name of the column and what is expected, never the value."""
+
+    row: int
+    column: str
+    message: str
+    expected: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,9 @@ class Table:
     descriptions: tuple[int, ...] = ()
     """The numbers of the lines under it that only describe the columns."""
 
+    unread: tuple[InvalidCell, ...] = ()
+    """What is wrong with rows that could not be turned into cells."""
+
     occasions: Occasions | None = None
     """How the file's rows were unrolled; None: each holds one session."""
 
@@ -101,10 +116,11 @@ def _numbered(lines: Sequence[int]) -> str:
     return f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
 
 
-def read_table(file: Path, sheet: str | None = None) -> Table:
+def read_table(file: Path, sheet: str | None = None, catalogue: Catalogue | None = None) -> Table:
     """Read a file whose columns have names: a text, a sheet of a workbook, or objects in JSON.
 
-    Titles above the names and lines that describe the columns are no rows.
+    Titles above the names and lines that describe the columns are no rows. FHIR resources are read by the
+    questionnaires of the catalogue (by default those of the shipped instruments).
 
     Raises:
         UnclearTable: it is a workbook, and which sheet is meant must be told.
@@ -115,7 +131,10 @@ def read_table(file: Path, sheet: str | None = None) -> Table:
     if content.startswith(BEGINNINGS):
         table = _from_workbook(file, sheet)
     elif text.lstrip().startswith(("{", "[")):
-        table = _from_objects(file, text)
+        if holds_resources(text):
+            table = _from_resources(file, text, catalogue or Catalogue.load())
+        else:
+            table = _from_objects(file, text)
     else:
         table = _from_text(file, text, encoding)
     if len([name for name in table.header if name]) < 2:
@@ -138,11 +157,32 @@ def _from_workbook(file: Path, wanted: str | None) -> Table:
     return replace(table, sheet=wanted, titles=tuple(line for line, _ in titles))
 
 
+def _from_resources(file: Path, text: str, catalogue: Catalogue) -> Table:
+    found = read_resources(file, text, catalogue)
+    unread = tuple(
+        InvalidCell(row.number, fault.field, fault.message, fault.expected)
+        for row in found
+        for fault in row.faults
+    )
+    rows = [row_of(file, row.number, row.body) for row in found if not row.faults]
+    if not rows:
+        first = unread[0]
+        raise UnusableTable(
+            f"{file} holds no response that can be read as a rating. The first one: {first.column}"
+            f" {first.message}. Expected: {first.expected}."
+        )
+    table = _from_rows(rows, "FHIR R4, a QuestionnaireResponse for each row")
+    return replace(table, unread=unread)
+
+
 def _from_objects(file: Path, text: str) -> Table:
-    rows = read_objects(file, text)
+    return _from_rows(read_objects(file, text), "JSON, an object for each row")
+
+
+def _from_rows(rows: Sequence[ObjectRow], written: str) -> Table:
     header = tuple(dict.fromkeys(name for row in rows for name in row.cells))
     lines = tuple(TableLine(row.number, dict.fromkeys(header, "") | row.cells) for row in rows)
-    return Table(header, lines, "JSON, an object for each row")
+    return Table(header, lines, written)
 
 
 def _from_text(file: Path, text: str, encoding: str) -> Table:

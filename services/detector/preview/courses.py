@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 
 from schemas.instruments.catalogue import Catalogue
-from schemas.rating_tables.ratings import InvalidCell
+from schemas.rating_tables.table import InvalidCell
 from schemas.ratings_csv import RatingRow
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.baseline_rules import totals, vendor

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.instruments.catalogue import Catalogue
-from schemas.rating_tables.ratings import InvalidCell
+from schemas.rating_tables.table import InvalidCell
 from services.detector.domain.detector import Detector
 from services.detector.preview.counts import DayOf, Figures, count
 from services.detector.preview.courses import Course

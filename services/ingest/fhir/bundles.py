@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from schemas.fhir.bundle import OpenedBundle, open_bundle
-from schemas.fhir.resources import NOT_SENT
 from schemas.fhir.response_rating import ROOT
 from schemas.topics import Topic
 from schemas.validation_errors import InvalidInput, Violation
@@ -103,11 +102,11 @@ def _in_bundle(attempt: RatingAttempt, field: str) -> str:
 def _groups(opened: OpenedBundle) -> list[list[RatingAttempt]]:
     attempts = [
         RatingAttempt(
-            BodyLine(entry.number, bytes(entry.response)),
+            BodyLine(entry.number, bytes(entry.resource)),
             refusal=refusal_of(entry.violations) if entry.violations else None,
         )
         for entry in opened.entries
-        if entry.response != NOT_SENT or entry.violations
+        if entry.is_response or entry.violations
     ]
     return [attempts[start : start + GROUP_LINES] for start in range(0, len(attempts), GROUP_LINES)]
 

@@ -50,8 +50,8 @@ def own_catalogue(folder: Path, text: str = OWN) -> Catalogue:
 def first_of(sent: dict[str, Any]) -> ResponseRating:
     """The rating of the first response of a bundle."""
     opened = open_bundle(json.dumps(sent))
-    entry = next(each for each in opened.entries if bytes(each.response))
-    return read_response(decode_response(entry.response), CATALOGUE, opened.along)
+    entry = next(each for each in opened.entries if each.is_response)
+    return read_response(decode_response(entry.resource), CATALOGUE, opened.along)
 
 
 def test_a_completed_response_is_a_rating() -> None:
