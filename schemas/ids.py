@@ -107,6 +107,16 @@ def response_event_id(episode: EpisodeId, answer_revision: int) -> UUID:
     return _named("therapist-responded", (str(episode), str(answer_revision)))
 
 
+def observation_id(dyad: DyadId, session: SessionId, instrument: InstrumentId) -> UUID:
+    """Return the id of the FHIR Observation of an assessment; every revision has the same."""
+    return _named("observation", (str(dyad), session, instrument))
+
+
+def communication_id(episode: EpisodeId, revision: int, channel: str) -> UUID:
+    """Return the id of the FHIR Communication of a change that was told on one channel."""
+    return _named("communication", (str(episode), str(revision), channel))
+
+
 def rejection_id(cluster_id: str, topic: str, partition: int, offset: int) -> UUID:
     """Return the id of a rejection, derived from the position of the rejected record."""
     return _named("rejected", (cluster_id, topic, str(partition), str(offset)))

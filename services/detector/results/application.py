@@ -9,6 +9,7 @@ from services.detector.results.balance import balance_router
 from services.detector.results.clients import client_router
 from services.detector.results.dependencies import Pool, ReadEnds, RenameClient, cannot_rename, ends_unknown
 from services.detector.results.episodes import episode_router
+from services.detector.results.observations import capability_router, observation_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
 from services.runtime.http import error_responses
@@ -48,7 +49,8 @@ def results_application(
     error_responses.install(app)
     app.include_router(rating_router(results, credentials, erasures, read_ends))
     app.include_router(client_router(credentials, rename))
-    for router in (rejection_router, episode_router, balance_router):
+    for router in (rejection_router, episode_router, balance_router, observation_router):
         app.include_router(router(results, credentials))
+    app.include_router(capability_router())
     respond_while_database_away(app)
     return app

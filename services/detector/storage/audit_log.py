@@ -19,6 +19,7 @@ class ReadAction(StrEnum):
     RATING_READ = "rating-read"
     EPISODE_READ = "episode-read"
     EPISODES_READ = "episodes-read"
+    ASSESSMENTS_READ = "assessments-read"
 
 
 # One that was erased at this moment is not named.

@@ -7,6 +7,7 @@ from services.ingest.openapi.texts import CALLER
 from services.ingest.stages.respond_outcome import ACCEPTED, ONLY_READ
 from services.runtime.http.operation_outcome import information, published_outcome, status_line
 from services.runtime.http.problem import EDGE_RESPONSES
+from services.runtime.http.searchset import FhirResponse, published_resource, resource_schema
 
 RESPONSE: dict[str, Any] = {
     "resourceType": "QuestionnaireResponse",
@@ -57,18 +58,13 @@ BUNDLE: dict[str, Any] = {
     ],
 }
 _STATUS_URL = "/v1/ratings/r-100023"
-_BODY = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
-
-
-def _resource(kind: str) -> dict[str, Any]:
-    return {**_BODY, "properties": {"resourceType": {"const": kind}}}
 
 
 def _returned(description: str, kind: str, example: dict[str, Any] | None = None) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _resource(kind)}
+    response = published_resource(description, kind)
     if example is not None:
-        content["example"] = example
-    return {"description": description, "content": {MEDIA_TYPE: content}}
+        response["content"][MEDIA_TYPE]["example"] = example
+    return response
 
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -89,7 +85,7 @@ SEND_RESPONSE: dict[str, Any] = {
     "summary": "Send one QuestionnaireResponse",
     "tags": ["fhir"],
     "status_code": 202,
-    "response_model": None,
+    "response_class": FhirResponse,
     "responses": {
         200: _returned("Valid (only with `dry_run`)", "OperationOutcome"),
         202: _returned("Accepted: stored durably as a rating", "OperationOutcome", information(ACCEPTED))
@@ -109,7 +105,7 @@ SEND_RESPONSE: dict[str, Any] = {
             "required": True,
             "content": {
                 MEDIA_TYPE: {
-                    "schema": _resource("QuestionnaireResponse"),
+                    "schema": resource_schema("QuestionnaireResponse"),
                     "examples": {
                         "rated": {"summary": "A form with four marks", "value": RESPONSE},
                         "declined": {"summary": "The client gave no form", "value": DECLINED},
@@ -123,7 +119,7 @@ SEND_RESPONSE: dict[str, Any] = {
 SEND_BUNDLE: dict[str, Any] = {
     "summary": "Send many QuestionnaireResponses",
     "tags": ["fhir"],
-    "response_model": None,
+    "response_class": FhirResponse,
     "responses": {
         200: _returned(
             "One entry for each that was sent, in the same order",
@@ -150,7 +146,7 @@ SEND_BUNDLE: dict[str, Any] = {
         "requestBody": {
             "required": True,
             "description": "A Bundle of type `transaction`, `batch` or `collection`.",
-            "content": {MEDIA_TYPE: {"schema": _resource("Bundle"), "example": BUNDLE}},
+            "content": {MEDIA_TYPE: {"schema": resource_schema("Bundle"), "example": BUNDLE}},
         }
     },
 }
@@ -158,6 +154,6 @@ SEND_BUNDLE: dict[str, Any] = {
 METADATA: dict[str, Any] = {
     "summary": "Say what the FHIR routes can do",
     "tags": ["fhir"],
-    "response_model": None,
+    "response_class": FhirResponse,
     "responses": {200: _returned("What is served", "CapabilityStatement"), **EDGE_RESPONSES},
 }

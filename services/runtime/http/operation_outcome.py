@@ -7,7 +7,14 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse
 
-from services.runtime.http.problem import BLANK, FieldError, Problem, published_problem, retry_later
+from services.runtime.http.problem import (
+    BLANK,
+    EDGE_RESPONSES,
+    FieldError,
+    Problem,
+    published_problem,
+    retry_later,
+)
 
 MEDIA_TYPE = "application/fhir+json"
 PREFIX = "/v1/fhir"
@@ -74,6 +81,18 @@ def published_outcome(description: str, *, at_edge: bool = False, retry: bool = 
     problem = published_problem("")["content"] if at_edge else {}
     response = {"description": description, "content": {MEDIA_TYPE: {"schema": schema}, **problem}}
     return retry_later(response) if retry else response
+
+
+FHIR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: published_outcome("Not readable, or a network's key without `Rapport-Practice`"),
+    401: published_outcome("Not authenticated: no key, or none that is valid now"),
+    403: published_outcome("Not allowed: the key lacks the scope"),
+    404: published_outcome("Not found, or nothing that this key may see"),
+    422: published_outcome("Not as expected: each issue names the parameter"),
+    503: published_outcome("Not available now: send again later", retry=True),
+    **EDGE_RESPONSES,
+}
+"""What every FHIR route but ingest's can answer, beside the resource that is asked for."""
 
 
 def outcome_response(problem: Problem) -> JSONResponse:

@@ -1,6 +1,6 @@
 """Authenticates the requests of every API but ingest's, before their bodies are read."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response, Security
@@ -30,8 +30,15 @@ WITH_BODY: dict[int | str, dict[str, Any]] = {413: published_problem("The body i
 """What a route that reads a body can answer besides."""
 
 
-def tenant_router(credentials: CredentialStore, scope: str, *, prefix: str, tag: str) -> APIRouter:
-    """Return a router whose requests need a key with this scope.
+def tenant_router(
+    credentials: CredentialStore,
+    scope: str,
+    *,
+    prefix: str,
+    tag: str,
+    responses: Mapping[int | str, dict[str, Any]] = _RESPONSES,
+) -> APIRouter:
+    """Return a router whose requests need a key with this scope; `responses` documents its errors.
 
     FastAPI reads a body before it looks at dependencies, so that the route itself authenticates. Routes
     with a body declare `WITH_BODY`.
@@ -55,7 +62,7 @@ def tenant_router(credentials: CredentialStore, scope: str, *, prefix: str, tag:
 
             return authenticate
 
-    return APIRouter(route_class=AuthenticatedRoute, prefix=prefix, tags=[tag], responses=_RESPONSES)
+    return APIRouter(route_class=AuthenticatedRoute, prefix=prefix, tags=[tag], responses=dict(responses))
 
 
 def _tenant(

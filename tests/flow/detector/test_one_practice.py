@@ -1,5 +1,6 @@
 """No query of the results gives another practice's rows, even where it asks for that practice."""
 
+import json
 import re
 from datetime import UTC, datetime
 from importlib import import_module
@@ -36,9 +37,10 @@ ROUTES = {
     "/v1/episodes",
     "/v1/episodes/{episode_id}",
     "/v1/balance",
+    "/v1/fhir/Observation",
 }
-NO_QUERIES = {"/v1/clients/rename"}
-"""It acts in a transaction of the consumer, and has tests of its own."""
+NO_QUERIES = {"/v1/clients/rename", "/v1/fhir/metadata"}
+"""The one acts in a transaction of the consumer, and has tests of its own; the other reads nothing."""
 ERASURES = Erasures("detector", b"a secret of this test")
 BLOCKED = """
 INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value, practice_id, client_id,
@@ -96,8 +98,12 @@ async def walk(url: str, folder: Path, practice: str, episode: str) -> set[str]:
                 answer = await client.get(re.sub(r"{(\w+)}", lambda part: parts[part[1]], route.path))
                 assert answer.status_code in {200, 404}, (route.path, answer.text)
                 text = "" if answer.is_error else answer.text.replace(parts["rating_id"], "")
+                if "fhir" in route.path:  # its links have numbers
+                    text = json.dumps(answer.json().get("entry"))
                 if any(word in text for word in NORTH) or re.search(r"[1-9]", text):
                     named.add(route.path)
+            of_client = await client.get("/v1/fhir/Observation?subject=client-1")
+            assert ("entry" in of_client.json()) == (practice == "north")
             # One that nobody can read yet has no practice.
             answer = await client.get(f"/v1/ratings/{UNREADABLE}")
             assert answer.status_code == (200 if practice == "north" else 404)

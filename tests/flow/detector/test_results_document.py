@@ -29,6 +29,8 @@ async def test_what_every_route_answers_is_in_the_document(
     assert answered["GET /v1/episodes"] >= {200, 422}
     assert answered["GET /v1/episodes/{episode_id}"] >= {404, 422}
     assert 200 in answered["GET /v1/ratings/{rating_id}"]
+    assert answered["GET /v1/fhir/Observation"] >= {200, 422}
+    assert answered["GET /v1/fhir/metadata"] == {200}
 
 
 def test_every_route_declares_what_it_can_answer() -> None:
@@ -36,10 +38,12 @@ def test_every_route_declares_what_it_can_answer() -> None:
     routes = {path: next(iter(route.values())) for path, route in document["paths"].items()}
     declared = {path: set(route["responses"]) for path, route in routes.items()}
     renaming = {"/v1/clients/rename": STATUSES | {"409", "413"}}
-    assert declared == dict.fromkeys(document["paths"], STATUSES) | renaming
+    fhir = {"/v1/fhir/metadata": {"200", "408", "429", "431"}}
+    assert declared == dict.fromkeys(document["paths"], STATUSES) | renaming | fhir
     problem = {"$ref": "#/components/schemas/Problem"}
-    for route in routes.values():
-        for status in route["responses"].keys() - {"200"}:
+    for path, route in routes.items():
+        edge = {"408", "429", "431"} if path.startswith("/v1/fhir") else set(route["responses"])
+        for status in (route["responses"].keys() - {"200"}) & edge:
             (content,) = route["responses"][status]["content"].items()
             assert content == ("application/problem+json", {"schema": problem})
     assert document["components"]["schemas"]["Problem"]["required"] == ["type", "title", "status"]
