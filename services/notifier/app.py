@@ -3,6 +3,8 @@
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
+from services.notifier.api.cds_hooks import card_router, discovery_router
+from services.notifier.api.communications import capability_router, communication_router
 from services.notifier.api.next_sessions import next_session_router
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
@@ -52,6 +54,14 @@ def build_app(
     app.include_router(therapist_router(context.pool, credentials, channel_settings, context.clock))
     app.include_router(next_session_router(context.pool, credentials, context.clock))
     app.include_router(notification_router(context.pool, credentials, context.clock))
+    app.include_router(communication_router(context.pool, credentials, context.clock))
+    app.include_router(capability_router())
+    app.include_router(discovery_router())
+    app.include_router(
+        card_router(
+            context.pool, credentials, context.links.item_url, context.pages.wordings.of, context.clock
+        )
+    )
     app.include_router(asset_router())
     app.include_router(sign_in_router(context))
     app.include_router(openid_router(context))

@@ -121,6 +121,10 @@ class LinkSigner:
         """Return the address of a link, as it is mailed."""
         return f"{self._public_url}/sign-in?token={self.token(link_id)}"
 
+    def item_url(self, episode: UUID) -> str:
+        """Return the address of an item, which its therapist reads after signing in."""
+        return f"{self._public_url}/items/{episode}"
+
     @property
     def settings_url(self) -> str:
         """Return the address of the page of settings, as it is mailed."""

@@ -6,7 +6,7 @@ from schemas.components import Component
 from schemas.events import Status
 from schemas.fhir import names
 from schemas.fhir.coded import client, concept, named, own_concept, therapist
-from schemas.ids import Dyad, RatingIdentity, dyad_id, observation_id
+from schemas.ids import Dyad, DyadId, RatingIdentity, observation_id
 from services.detector.contracts import Assessed, Finding
 
 _CATEGORY = concept("http://terminology.hl7.org/CodeSystem/observation-category", "survey", "Survey")
@@ -18,11 +18,14 @@ _NOTE = "Computed from the client's ratings: a reason to look, not a finding. It
 _EARLY = " With fewer than three ratings, the client's usual level is not known yet."
 
 
-def observation_of(who: Dyad, identity: RatingIdentity, assessed: Assessed) -> dict[str, Any]:
-    """Return the Observation of an assessment; marks are in the instrument's unit."""
+def observation_of(dyad: DyadId, who: Dyad, identity: RatingIdentity, assessed: Assessed) -> dict[str, Any]:
+    """Return the Observation of an assessment; marks are in the instrument's unit.
+
+    `dyad` stays the same when somebody gets another reference.
+    """
     observation: dict[str, Any] = {
         "resourceType": "Observation",
-        "id": str(observation_id(dyad_id(who), identity.session_id, identity.instrument)),
+        "id": str(observation_id(dyad, identity.session_id, identity.instrument)),
         "meta": {"versionId": str(assessed.revision)},
         "extension": [
             {"url": names.THERAPIST_EXTENSION, "valueReference": therapist(who.therapist_id)},

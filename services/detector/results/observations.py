@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
+from schemas.ids import Dyad, DyadId, InstrumentId, RatingIdentity, SessionId
 from services.detector.contracts import unpack_numbers
 from services.detector.published.events import published_assessment
 from services.detector.results.dependencies import SCOPE, Pool
@@ -111,11 +111,11 @@ def capability_router() -> APIRouter:
 
 
 def _observation(row: tuple[Any, ...]) -> dict[str, Any]:
-    _, _, practice, therapist, client, case, session, instrument, revision, numbers = row
+    _, dyad, practice, therapist, client, case, session, instrument, revision, numbers = row
     who = Dyad(practice, therapist, client, case)
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
     return observation_of(
-        who, identity, published_assessment(who, identity, revision, unpack_numbers(numbers))
+        DyadId(dyad), who, identity, published_assessment(who, identity, revision, unpack_numbers(numbers))
     )
 
 

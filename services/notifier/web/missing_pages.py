@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from services.notifier.web.page_context import PageRenderer
 
-FOR_PROGRAMS = ("/v1/", "/livez", "/readyz", "/healthz", "/metrics", "/static/")
+FOR_PROGRAMS = ("/v1/", "/cds-services", "/livez", "/readyz", "/healthz", "/metrics", "/static/")
 
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 

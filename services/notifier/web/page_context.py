@@ -32,7 +32,7 @@ class PageRenderer:
     """Renders pages for one public address, in all languages."""
 
     def __init__(self, settings: WebSettings, wordings: Wordings) -> None:
-        self._wordings = wordings
+        self.wordings = wordings
         self.base = urlsplit(settings.public_url).path
         self._environment = Environment(
             loader=PackageLoader("services.notifier.web"),
@@ -45,8 +45,8 @@ class PageRenderer:
     def wording(self, request: Request, therapist: Therapist | None = None) -> Wording:
         """Return the wording for a therapist, or for a browser that nobody has signed in with."""
         if therapist is not None:
-            return self._wordings.of(therapist.reading_locale)
-        return self._wordings.best(request.headers.get("accept-language", ""))
+            return self.wordings.of(therapist.reading_locale)
+        return self.wordings.best(request.headers.get("accept-language", ""))
 
     def render(
         self,

@@ -47,6 +47,10 @@ INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value
     rating_id, session_id, instrument, reason, recorded_at, session_at)
 VALUES ('c', 't', 0, 99, '', '', 'north', 'client-1', 'canary-0', 's', 'wai-9', 'r', now(), now())
 """
+RENAMED = """
+INSERT INTO detector.client_name (practice_id, client_id, first_id, current_id, renamed_at)
+VALUES ('north', 'client-0', 'client-0', 'client-1', now())
+"""
 
 
 async def erase_another_client(conn: Connection) -> None:
@@ -102,7 +106,7 @@ async def walk(url: str, folder: Path, practice: str, episode: str) -> set[str]:
                     text = json.dumps(answer.json().get("entry"))
                 if any(word in text for word in NORTH) or re.search(r"[1-9]", text):
                     named.add(route.path)
-            of_client = await client.get("/v1/fhir/Observation?subject=client-1")
+            of_client = await client.get("/v1/fhir/Observation?subject=client-0")
             assert ("entry" in of_client.json()) == (practice == "north")
             # One that nobody can read yet has no practice.
             answer = await client.get(f"/v1/ratings/{UNREADABLE}")
@@ -124,6 +128,7 @@ async def test_every_query_of_the_results_gives_another_practice_nothing(
     async with await AsyncConnection.connect(database_url) as conn:
         await conn.execute(BLOCKED)
         await erase_another_client(conn)
+        await conn.execute(RENAMED)
     with recording("detector") as recorded:
         assert await walk(database_url, tmp_path, "north", episode) == ROUTES
     assert await walk(database_url, tmp_path, "south", episode) == set()

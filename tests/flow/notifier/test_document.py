@@ -14,6 +14,10 @@ DECLARED = {
     "DELETE /v1/therapists/{therapist_id}": READ - {"200"} | {"204"},
     "PUT /v1/therapists/{therapist_id}": READ | {"201", "413"},
     "PUT /v1/clients/{client_id}/next-session": READ | {"413"},
+    "GET /v1/fhir/Communication": READ,
+    "GET /v1/fhir/metadata": {"200", "408", "429", "431"},
+    "GET /cds-services": {"200"},
+    "POST /cds-services/rapport-to-review": READ | {"413"},
 }
 
 

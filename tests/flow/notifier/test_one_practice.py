@@ -20,6 +20,11 @@ FORM = {"answer": "will-discuss", "topic": "goal", "language": "de", "mail": "on
 SENT = {
     "/v1/therapists/t-1": {"address": "t1@north.example", "locale": "en", "time_zone": "UTC"},
     f"/v1/clients/{CLIENT}/next-session": {"therapist_id": "t-1", "at": None},
+    "/cds-services/rapport-to-review": {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": "Practitioner/t-1", "patientId": CLIENT},
+    },
 }
 ENDS = ("/sessions/", "/sign-out")
 """Forms that end what others show: these come after all others, in this order, and before what deletes."""
@@ -75,9 +80,9 @@ async def ask_every_route(
         for method, path in requests(notifier, parts):
             if end_of(method, path) == 1:
                 before_ends()
-            client = program if path.startswith("/v1/") else browser
-            data = fields if method == "POST" else None
-            sent = SENT.get(path) if method == "PUT" else None
+            client = program if path.startswith(("/v1/", "/cds-services")) else browser
+            data = fields if method == "POST" and client is browser else None
+            sent = SENT.get(path) if method in {"PUT", "POST"} else None
             answer = await client.request(method, path, data=data, json=sent)
             assert answer.status_code < 400 or path in ANSWERED_WITHOUT_ROWS, (method, path)
 

@@ -1,0 +1,124 @@
+"""GET /v1/fhir/Communication: each change that a therapist was told, on each channel."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from psycopg_pool import AsyncConnectionPool
+
+from schemas.fhir import names
+from schemas.fhir.coded import client, own_concept, therapist
+from schemas.ids import communication_id
+from services.notifier.channels.channel import Channel
+from services.notifier.directory.store import Connection
+from services.notifier.domain.decision import DecisionOutcome, DecisionReason
+from services.notifier.domain.delivery import DeliveryState
+from services.notifier.inbox.audit_log import log_decisions_read
+from services.runtime.http import paging
+from services.runtime.http.capability import capability_statement
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.operation_outcome import FHIR_RESPONSES, PREFIX
+from services.runtime.http.problem import EDGE_RESPONSES
+from services.runtime.http.searchset import FhirResponse, published_bundle, published_resource, searchset
+from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.postgres.tenant_guard import connection_for
+from services.runtime.process.clock import Clock
+
+SCOPE = "results:read"
+_TEXT = "There is something to look at before the next session."
+_STATUS = {
+    DeliveryState.PENDING: "preparation",
+    DeliveryState.RETRYING: "in-progress",
+    DeliveryState.SENT: "completed",
+    DeliveryState.COMBINED: "completed",
+    DeliveryState.FAILED: "stopped",
+    DeliveryState.CANCELLED: "not-done",
+}
+_PAGE = f"""
+SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.reason, d.therapist_id,
+    i.client_id, d.decided_at, m.state, m.finished_at
+FROM (SELECT * FROM notifier.decision AS p WHERE practice_id = %(practice)s AND outcome = %(told)s
+    AND {paging.after("p")} ORDER BY {paging.order("p")} LIMIT %(limit)s) AS d
+JOIN notifier.item AS i ON i.episode_id = d.episode_id
+LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id AND m.revision = d.revision
+    AND m.channel = d.channel
+ORDER BY {paging.order("d")}
+"""
+
+
+def communication_router(
+    pool: AsyncConnectionPool[Connection], credentials: CredentialStore, clock: Clock
+) -> APIRouter:
+    """Return the router with the search."""
+    router = tenant_router(credentials, SCOPE, prefix=PREFIX, tag="fhir", responses=FHIR_RESPONSES)
+
+    @router.get(
+        "/Communication",
+        response_class=FhirResponse,
+        responses=published_bundle("A searchset with a Communication for each change told on a channel"),
+    )
+    async def communications(
+        practice: Tenant,
+        key_id: KeyId,
+        after: Annotated[str | None, Query(max_length=100)] = None,
+        count: Annotated[int, Query(ge=1, le=1000, alias="_count")] = 100,
+    ) -> FhirResponse:
+        """List what therapists were told, in the order in which it was decided.
+
+        No page skips one that commits later. The link `next` is absent when the page is empty: ask again
+        later with the same `after`. What was held back, and why, is in `/v1/notifications`.
+        """
+        start = paging.decode_cursor(after)
+        parameters = {"practice": practice, "told": DecisionOutcome.TOLD.value, "limit": count}
+        async with connection_for(pool, practice) as conn:
+            rows = await (await conn.execute(_PAGE, {**parameters, **start.parameters})).fetchall()
+            if rows:
+                await log_decisions_read(conn, practice, key_id, {row[2] for row in rows}, clock.now())
+        following = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
+        found = (_communication(row[2:]) for row in rows)
+        return FhirResponse(searchset("Communication", found, {"_count": count, "after": after}, following))
+
+    return router
+
+
+def capability_router() -> APIRouter:
+    """Return the router that says what the FHIR routes of the notifier can do; it needs no key."""
+    router = APIRouter(prefix=PREFIX, tags=["fhir"])
+    statement = capability_statement(
+        "Rapport: notifier",
+        "Serves what therapists were told.",
+        resources=[{"type": "Communication", "interaction": [{"code": "search-type"}]}],
+    )
+
+    @router.get(
+        "/metadata",
+        response_class=FhirResponse,
+        responses={200: published_resource("What is served", "CapabilityStatement"), **EDGE_RESPONSES},
+    )
+    async def metadata() -> FhirResponse:
+        """Return what these FHIR routes can do."""
+        return FhirResponse(statement)
+
+    return router
+
+
+def _communication(row: Sequence[Any]) -> dict[str, Any]:
+    episode, revision, change, channel, reason, therapist_id, client_id, decided_at, state, finished_at = row
+    reached = DeliveryState.SENT if channel == Channel.INBOX.value else DeliveryState(state or "cancelled")
+    sent_at = decided_at if channel == Channel.INBOX.value else finished_at
+    communication: dict[str, Any] = {
+        "resourceType": "Communication",
+        "id": str(communication_id(episode, revision, channel)),
+        "identifier": [{"system": names.MESSAGE, "value": f"{episode}/{revision}/{channel}"}],
+        "status": _STATUS[reached],
+        "category": [own_concept(DecisionReason(reason).value)],
+        "medium": [own_concept(channel)],
+        "subject": client(client_id),
+        "topic": own_concept(change),
+        "about": [{"identifier": {"system": names.EPISODE, "value": str(episode)}}],
+        "recipient": [therapist(therapist_id)],
+        "payload": [{"contentString": _TEXT}],
+    }
+    if reached is DeliveryState.SENT:
+        communication["sent"] = sent_at.isoformat()
+    return communication
