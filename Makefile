@@ -35,11 +35,11 @@ up: prepare ## run the services without data until Ctrl-C
 
 test: prepare-dev ## run the tests that need no installed services
 	@echo "Tests with an embedded Kafka and PostgreSQL: thirteen to twenty minutes on two cores."
-	@$(PYTEST) $(THREE) -m "not durable and not docker and not browser and not study"
+	@$(PYTEST) $(THREE) -m "not fhir and not durable and not docker and not browser and not study"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: thirty to forty minutes on two cores."
-	@$(PYTEST) $(TWO) -m "not docker and not browser and not long$(if $(AFTER_TEST), and (study or durable))"
+	@$(PYTEST) $(TWO) -m "not docker and not browser and not long$(if $(AFTER_TEST), and (study or durable or fhir))"
 	@$(PYTEST) $(TWO) -m "(docker or browser) and not long"
 
 faults: prepare-dev ## break everything on purpose, with a real Kafka and PostgreSQL (KEEP=1: write docs/faults.md; FULL=1: at full size, hours)
@@ -123,4 +123,4 @@ screenshots: prepare-dev ## make pictures of the therapist's pages in .screensho
 	@$(BIN)/python -m tests.support.notifier.screenshots
 
 clean: ## remove generated files, but not .venv
-	rm -rf .rapport .supply .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs
+	rm -rf .rapport .supply .screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis deploy/kafka/libs tests/support/fhir_validator/libs

@@ -15,6 +15,7 @@ from xdist.workermanage import WorkerController
 
 from deploy.kafka import jars
 from deploy.kafka.run import KafkaNode
+from tests.support import fhir_validator
 from tests.support.backend import Backend, DurableNode, embedded_backend, real_backend, real_node
 from tests.support.faults.faked_clock import faketime_missing
 from tests.support.faults.small_disk import mounting_missing
@@ -38,6 +39,7 @@ def _browser_missing() -> str | None:
 
 
 REQUIREMENTS: dict[str, tuple[str, Callable[[], str | None]]] = {
+    "fhir": ("HL7's FHIR validator by Maven", cache(fhir_validator.missing)),
     "durable": ("a real Kafka by Maven", cache(jars.missing)),
     "docker": ("containers", cache(_docker_missing)),
     "browser": ("a browser", cache(_browser_missing)),

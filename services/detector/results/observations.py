@@ -40,6 +40,18 @@ _START = (datetime(1970, 1, 1, tzinfo=UTC), UUID(int=0))
 _POSITION = struct.Struct(">q16s")
 _MICROSECOND = timedelta(microseconds=1)
 
+CAPABILITIES = capability_statement(
+    "Rapport: results",
+    "Serves the assessments of clients' ratings.",
+    resources=[
+        {
+            "type": "Observation",
+            "interaction": [{"code": "search-type"}],
+            "searchParam": [{"name": "subject", "type": "string"}],
+        }
+    ],
+)
+
 
 def observation_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
     """Return the router with the search."""
@@ -86,17 +98,6 @@ def observation_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
 def capability_router() -> APIRouter:
     """Return the router that says what the FHIR routes of the results can do; it needs no key."""
     router = APIRouter(prefix=PREFIX, tags=["fhir"])
-    statement = capability_statement(
-        "Rapport: results",
-        "Serves the assessments of clients' ratings.",
-        resources=[
-            {
-                "type": "Observation",
-                "interaction": [{"code": "search-type"}],
-                "searchParam": [{"name": "subject", "type": "string"}],
-            }
-        ],
-    )
 
     @router.get(
         "/metadata",
@@ -105,7 +106,7 @@ def capability_router() -> APIRouter:
     )
     async def metadata() -> FhirResponse:
         """Return what these FHIR routes can do."""
-        return FhirResponse(statement)
+        return FhirResponse(CAPABILITIES)
 
     return router
 

@@ -32,7 +32,11 @@ BUNDLE: dict[str, Any] = {
     "resourceType": "Bundle",
     "type": "batch",
     "entry": [
-        {"resource": RESPONSE, "request": {"method": "POST", "url": "QuestionnaireResponse"}},
+        {
+            "fullUrl": "urn:uuid:5f0c2f7e-9f43-4a37-8f53-1d5a8f6b7c21",
+            "resource": RESPONSE,
+            "request": {"method": "POST", "url": "QuestionnaireResponse"},
+        },
         {
             "fullUrl": "urn:uuid:7d6a4f0e-3a0b-4a57-9b0e-6d1f2c3b4a59",
             "resource": {

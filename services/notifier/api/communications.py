@@ -45,6 +45,12 @@ LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id AND m.revision =
 ORDER BY {paging.order("d")}
 """
 
+CAPABILITIES = capability_statement(
+    "Rapport: notifier",
+    "Serves what therapists were told.",
+    resources=[{"type": "Communication", "interaction": [{"code": "search-type"}]}],
+)
+
 
 def communication_router(
     pool: AsyncConnectionPool[Connection], credentials: CredentialStore, clock: Clock
@@ -75,7 +81,7 @@ def communication_router(
             if rows:
                 await log_decisions_read(conn, practice, key_id, {row[2] for row in rows}, clock.now())
         following = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
-        found = (_communication(row[2:]) for row in rows)
+        found = (communication_of(row[2:]) for row in rows)
         return FhirResponse(searchset("Communication", found, {"_count": count, "after": after}, following))
 
     return router
@@ -84,11 +90,6 @@ def communication_router(
 def capability_router() -> APIRouter:
     """Return the router that says what the FHIR routes of the notifier can do; it needs no key."""
     router = APIRouter(prefix=PREFIX, tags=["fhir"])
-    statement = capability_statement(
-        "Rapport: notifier",
-        "Serves what therapists were told.",
-        resources=[{"type": "Communication", "interaction": [{"code": "search-type"}]}],
-    )
 
     @router.get(
         "/metadata",
@@ -97,12 +98,13 @@ def capability_router() -> APIRouter:
     )
     async def metadata() -> FhirResponse:
         """Return what these FHIR routes can do."""
-        return FhirResponse(statement)
+        return FhirResponse(CAPABILITIES)
 
     return router
 
 
-def _communication(row: Sequence[Any]) -> dict[str, Any]:
+def communication_of(row: Sequence[Any]) -> dict[str, Any]:
+    """Return the Communication of a decision; the fields are those of the page, from the episode on."""
     episode, revision, change, channel, reason, therapist_id, client_id, decided_at, state, finished_at = row
     reached = DeliveryState.SENT if channel == Channel.INBOX.value else DeliveryState(state or "cancelled")
     sent_at = decided_at if channel == Channel.INBOX.value else finished_at

@@ -1,4 +1,4 @@
-"""Fetching Kafka's jars, with a program in place of Maven that notes each of its runs."""
+"""Fetching jars, with a program in place of Maven that notes each of its runs."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.kafka import jars
+from deploy.maven_jars import MavenJars
 
 SLOW_COPY = """#!/bin/sh
 for last; do :; done
@@ -26,12 +26,7 @@ def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
     runs.touch()
     programs = tmp_path / "bin"
     programs.mkdir()
-    pom = tmp_path / "pom.xml"
-    pom.write_text("<project/>")
-    libs = tmp_path / "libs"
-    monkeypatch.setattr(jars, "POM", pom)
-    monkeypatch.setattr(jars, "LIBS", libs)
-    monkeypatch.setattr(jars, "_FETCHED", libs / "fetched-from-pom.xml")
+    (tmp_path / "pom.xml").write_text("<project/>")
     monkeypatch.setenv("RUNS", str(runs))
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
@@ -44,7 +39,13 @@ def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pa
     return install
 
 
-def test_callers_at_the_same_time_fetch_the_jars_once(maven: Callable[[str], Path]) -> None:
+@pytest.fixture
+def jars(tmp_path: Path) -> MavenJars:
+    """The jars of a pom.xml."""
+    return MavenJars(tmp_path, "Kafka")
+
+
+def test_callers_at_the_same_time_fetch_the_jars_once(maven: Callable[[str], Path], jars: MavenJars) -> None:
     runs = maven(SLOW_COPY)
     with ThreadPoolExecutor(4) as callers:
         folders = list(callers.map(lambda _: jars.fetch(), range(4)))
@@ -54,6 +55,7 @@ def test_callers_at_the_same_time_fetch_the_jars_once(maven: Callable[[str], Pat
 
 def test_what_maven_says_of_its_failure_is_told_and_the_next_caller_tries_again(
     maven: Callable[[str], Path],
+    jars: MavenJars,
 ) -> None:
     maven("#!/bin/sh\necho 'no such artefact'\nexit 1\n")
     with pytest.raises(RuntimeError, match="no such artefact"):
@@ -63,9 +65,9 @@ def test_what_maven_says_of_its_failure_is_told_and_the_next_caller_tries_again(
     assert runs.read_text().splitlines() == ["run"]
 
 
-def test_a_changed_pom_fetches_anew(maven: Callable[[str], Path]) -> None:
+def test_a_changed_pom_fetches_anew(maven: Callable[[str], Path], jars: MavenJars) -> None:
     runs = maven(SLOW_COPY)
     jars.fetch()
-    jars.POM.write_text("<project>another version</project>")
+    (jars.folder / "pom.xml").write_text("<project>another version</project>")
     jars.fetch()
     assert len(runs.read_text().splitlines()) == 2
