@@ -16,7 +16,7 @@ THREE := --numprocesses 3 $(BY_FILE)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas reference lock sbom vulnerabilities wheels prepare prepare-dev screenshots clean
+.PHONY: help demo up test test-all faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas client reference lock sbom vulnerabilities wheels prepare prepare-dev screenshots clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ messages: prepare-dev ## write a page of 40 openings to read, marks beside the m
 
 schemas: prepare-dev ## regenerate schemas/published
 	$(BIN)/rapport schemas export
+
+client: prepare-dev ## regenerate the models of clients/python from schemas/published
+	$(BIN)/python clients/python/generate.py
 
 reference: prepare-dev ## regenerate docs/reference.md
 	$(BIN)/python -m tests.support.reference > docs/reference.md

@@ -18,7 +18,7 @@ from services.runtime.process.kill_points import LABELS
 from tests.support import reference
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "clients").rglob("*.md")])
 FOLDERS = r"(?:services|schemas|lab|tests|deploy|bench|docs|requirements)"
 WIDTH = 120
 RAPPORT = get_command(application())

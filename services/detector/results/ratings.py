@@ -100,7 +100,7 @@ class EpisodeStanding(BaseModel):
 
     flagged: bool
     step: Literal["", "opened", "deepened", "open", "repaired", "settled"]
-    episode_id: str | None
+    episode_id: str | None = None
 
 
 class RatingStatus(BaseModel):

@@ -1,0 +1,1 @@
+"""Holds the bodies that the three services accept and answer, one module for each service."""
