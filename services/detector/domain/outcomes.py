@@ -13,6 +13,8 @@ class RejectionReason(StrEnum):
     """Its bytes are not an event of this system. Counts for the fuse."""
     UNEXPECTED_EVENT = "unexpected-event"
     """This event type is not allowed on its topic. Counts for the fuse."""
+    INVALID = "invalid"
+    """It breaks a rule of ingest, so another producer wrote it; the detail names the field."""
     UNKNOWN_INSTRUMENT = "unknown-instrument"
     """The catalogue has no such instrument."""
     INVALID_MARKS = "invalid-marks"

@@ -40,7 +40,7 @@ def history(seed: int) -> list[Record]:
         return {} if week % 2 else {"id": who["session_id"], "recorded_at": at}
 
     def accept(sent: SentRating, minutes: int) -> None:
-        accepted = NOW - timedelta(days=30) + timedelta(minutes=minutes)
+        accepted = NOW - timedelta(days=7) + timedelta(minutes=minutes)
         records.append(record_of(sent, len(records), accepted_at=accepted))
 
     for client in range(3):

@@ -139,7 +139,7 @@ async def test_an_accepted_rating_is_never_not_found_and_one_never_sent_is(
                 while (await client.get("/v1/ratings/none")).status_code != 404:
                     pass
             for number, id_ in enumerate(ids):
-                await send(backend, [record_of(body(number, [4] * 9, id=id_), number)])
+                await send(backend, [record_of(body(number - len(ids), [4] * 9, id=id_), number)])
                 status = "pending"
                 while status == "pending":
                     answer = await client.get(f"/v1/ratings/{id_}")

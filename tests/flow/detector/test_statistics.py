@@ -50,7 +50,8 @@ async def test_a_session_dated_ahead_is_scored_with_the_row_valid_at_its_accepta
 ) -> None:
     await driver.rate(*caseload())
     await renew(driver)
-    ahead = await driver.rate(body(0, (4, 4, 4), session_id="ahead", session_at=NOW + 2 * DAY))
+    sent = body(0, (4, 4, 4), session_id="ahead", session_at=NOW + DAY)
+    ahead = await driver.rate(sent, accepted_at=NOW)
     assert named(ahead) == {"ahead": None}
 
 

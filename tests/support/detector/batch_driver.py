@@ -62,10 +62,16 @@ def body(session: float, marks: Sequence[float | None] | None = None, **changes:
 
 
 def record_of(
-    sent: SentRating, offset: int, *, practice: str = "north", accepted_at: datetime = NOW
+    sent: SentRating,
+    offset: int,
+    *,
+    practice: str = "north",
+    accepted_at: datetime | None = None,
+    now: datetime = NOW,
 ) -> Record:
-    """Return a rating as ingest writes it to the log."""
+    """Return a rating as ingest writes it to the log; it is accepted now, or when its session takes place."""
     rating = RatingBody.model_validate(sent)
+    accepted_at = accepted_at or max(now, rating.session_at)
     key = record_key(KEY_SECRET, dyad(PracticeId(practice), rating))
     value = session_rated_value(PracticeId(practice), rating, accepted_at=accepted_at, key=key)
     return Record(topics.SESSION_RATED.name, int(key[:4], 16) % PARTITIONS, offset, 0, key, value)
@@ -158,7 +164,7 @@ class DetectorDriver:
         records = []
         for one in sent:
             records.append(
-                record_of(one, self.offset, practice=practice, accepted_at=accepted_at or self.now)
+                record_of(one, self.offset, practice=practice, accepted_at=accepted_at, now=self.now)
             )
             self.offset += 1
         return await self.feed(records)

@@ -25,6 +25,7 @@ from services.detector.contracts import (
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
 from services.detector.domain.form import forms_of
 from services.detector.domain.outcomes import DeliveryOutcome, RejectionReason
+from services.detector.domain.rating_rules import broken_rule
 from services.detector.storage.erased import read_erased
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Record
@@ -66,7 +67,7 @@ def _add(batch: Batch, cluster_id: str, records: Sequence[Record], catalogue: Ca
             batch.answers.append((cluster_id, record, event.data, dyad.id))
     forms = forms_of([arrival.rating for arrival in arrivals], catalogue)
     for arrival, form in zip(arrivals, forms, strict=True):
-        arrival.form = form
+        arrival.form = broken_rule(arrival.rating) or form
     batch.arrivals += arrivals
 
 
