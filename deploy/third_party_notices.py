@@ -76,14 +76,18 @@ def _name(distribution: Distribution) -> str:
     return re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
 
 
+def _field(metadata: PackageMetadata, name: str) -> str:
+    return str(metadata[name] or "") if name in metadata else ""
+
+
 def licence_of(metadata: PackageMetadata, texts: Sequence[str] = ()) -> str:
     """Return what a package says of its licence: its expression, or else what its other fields or texts say.
 
     Raises:
         UnknownLicence: it says nothing.
     """
-    expression = metadata.get("License-Expression") or ""
-    name = metadata.get("License") or ""
+    expression = _field(metadata, "License-Expression")
+    name = _field(metadata, "License")
     classifiers = [
         one.rpartition(" :: ")[2]
         for one in metadata.get_all("Classifier") or ()
@@ -102,7 +106,7 @@ def _homepage(metadata: PackageMetadata) -> str:
         label, _, url = entry.partition(", ")
         if label.lower() in {"homepage", "source", "repository", "source code"}:
             return str(url)
-    return str(metadata.get("Home-page") or "")
+    return _field(metadata, "Home-page")
 
 
 def _texts(distribution: Distribution) -> Iterator[str]:

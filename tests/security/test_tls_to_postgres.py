@@ -13,8 +13,9 @@ import pytest
 from psycopg_pool import PoolTimeout
 
 from services.runtime.postgres.connect import connect_for_all_practices, pool_for_all_practices
+from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.log import describe
-from services.runtime.process.retry_reason import RetryReason, retry_reason
+from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.certificate_authority import CertificateAuthority
 from tests.support.tls_postgres import FIRST_PASSWORD, TlsPostgres, tls_postgres

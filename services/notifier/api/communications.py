@@ -21,6 +21,7 @@ from services.runtime.http.operation_outcome import FHIR_RESPONSES, PREFIX
 from services.runtime.http.problem import EDGE_RESPONSES
 from services.runtime.http.searchset import FhirResponse, published_bundle, published_resource, searchset
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
+from services.runtime.outbox import pages
 from services.runtime.postgres.tenant_guard import connection_for
 from services.runtime.process.clock import Clock
 
@@ -38,11 +39,11 @@ _PAGE = f"""
 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.reason, d.therapist_id,
     i.client_id, d.decided_at, m.state, m.finished_at
 FROM (SELECT * FROM notifier.decision AS p WHERE practice_id = %(practice)s AND outcome = %(told)s
-    AND {paging.after("p")} ORDER BY {paging.order("p")} LIMIT %(limit)s) AS d
+    AND {pages.after("p")} ORDER BY {pages.order("p")} LIMIT %(limit)s) AS d
 JOIN notifier.item AS i ON i.episode_id = d.episode_id
 LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id AND m.revision = d.revision
     AND m.channel = d.channel
-ORDER BY {paging.order("d")}
+ORDER BY {pages.order("d")}
 """
 
 CAPABILITIES = capability_statement(
@@ -77,7 +78,8 @@ def communication_router(
         start = paging.decode_cursor(after)
         parameters = {"practice": practice, "told": DecisionOutcome.TOLD.value, "limit": count}
         async with connection_for(pool, practice) as conn:
-            rows = await (await conn.execute(_PAGE, {**parameters, **start.parameters})).fetchall()
+            position = await pages.page_parameters(conn, start)
+            rows = await (await conn.execute(_PAGE, {**parameters, **position})).fetchall()
             if rows:
                 await log_decisions_read(conn, practice, key_id, {row[2] for row in rows}, clock.now())
         following = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None

@@ -19,33 +19,22 @@ class Missing(BaseModel):
     """A form with more unanswered items than this is refused."""
 
 
-class ShownInstrument(BaseModel):
-    """One instrument: how it is scored, without the wording of its items. Items are numbered from 1."""
+class ShownQuestionnaire(BaseModel):
+    """One FHIR questionnaire whose responses are forms of the instrument."""
 
     model_config = ConfigDict(
         frozen=True,
     )
-    id: str
-    title: str
-    items: int
-    """Number of items, and so of marks in a form."""
-    lowest: float
-    """The lowest mark."""
-    highest: float
-    """The highest mark."""
-    step: float
-    """The distance between two marks."""
-    exact: bool
-    """True when marks between two steps are refused."""
-    reversed_items: list[int]
-    """Items on which a high mark speaks against the alliance; send the mark as given."""
-    components: dict[str, list[int]]
-    """The items of each component."""
-    missing: Missing
-    cutoff: float | None
-    """The published total below which attention is advised, if there is one."""
-    source: str
-    licence: str
+    urls: list[str]
+    """Its canonical URLs."""
+    link_ids: list[str]
+    """The link id of each item, in order; empty where scores are read."""
+    scores: dict[str, str]
+    """The link ids of calculated component scores."""
+    ignored: list[str]
+    """Link ids whose answers are not read."""
+    codes: dict[str, float]
+    """The marks of coded answers, by `code` or `system|code`."""
 
 
 class Accepted(BaseModel):
@@ -146,13 +135,34 @@ class Valid(BaseModel):
     """The same scores in the instrument's units."""
 
 
-class Instruments(BaseModel):
-    """All instruments that a rating may name."""
+class ShownInstrument(BaseModel):
+    """One instrument: how it is scored, without the wording of its items. Items are numbered from 1."""
 
     model_config = ConfigDict(
         frozen=True,
     )
-    instruments: list[ShownInstrument]
+    id: str
+    title: str
+    items: int
+    """Number of items, and so of marks in a form."""
+    lowest: float
+    """The lowest mark."""
+    highest: float
+    """The highest mark."""
+    step: float
+    """The distance between two marks."""
+    exact: bool
+    """True when marks between two steps are refused."""
+    reversed_items: list[int]
+    """Items on which a high mark speaks against the alliance; send the mark as given."""
+    components: dict[str, list[int]]
+    """The items of each component."""
+    missing: Missing
+    cutoff: float | None
+    """The published total below which attention is advised, if there is one."""
+    source: str
+    licence: str
+    questionnaires: list[ShownQuestionnaire]
 
 
 class Rating(BaseModel):
@@ -221,3 +231,12 @@ class Rating(BaseModel):
     next_session_at: AwareDatetime | None = None
     recorded_at: AwareDatetime | None = None
     """When the practice's system last changed this rating; the version changed last is current."""
+
+
+class Instruments(BaseModel):
+    """All instruments that a rating may name."""
+
+    model_config = ConfigDict(
+        frozen=True,
+    )
+    instruments: list[ShownInstrument]
