@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ DOCUMENTS = HERE.parents[1] / "schemas" / "published"
 MODELS = HERE / "src" / "rapport_client" / "models"
 SERVICES = {"ingest": "ingest", "detector": "results", "notifier": "notifier"}
 """The module of each service's models, by the service in the name of its document."""
+OF_OTHER_CLIENTS = ("/v1/fhir", "/cds-services")
+"""Beginnings of paths that record systems call with a client of their own, which speaks FHIR."""
 _SCHEMAS = "#/components/schemas/"
 _OPTIONS = (
     "--input-file-type=openapi",
@@ -42,11 +44,22 @@ _OPTIONS = (
 def generate(folder: Path) -> None:
     """Write one module of models for each service into `folder`."""
     for service, module in SERVICES.items():
-        document = json.loads((DOCUMENTS / f"openapi-{service}.json").read_text(encoding="utf-8"))
-        _write(prepared(document), service, folder / f"{module}.py")
+        _write(prepared(published(service)), service, folder / f"{module}.py")
     files = [str(folder / f"{module}.py") for module in SERVICES.values()]
     ruff = [str(Path(sys.executable).with_name("ruff")), "format", "--quiet", "--no-cache"]
     subprocess.run([*ruff, "--config", str(HERE.parents[1] / "pyproject.toml"), *files], check=True)
+
+
+def published(service: str) -> Node:
+    """Return the document of a service, with the paths and schemas that this client is for."""
+    document: Node = json.loads((DOCUMENTS / f"openapi-{service}.json").read_text(encoding="utf-8"))
+    paths = {
+        path: methods for path, methods in document["paths"].items() if not path.startswith(OF_OTHER_CLIENTS)
+    }
+    schemas: dict[str, Node] = document["components"]["schemas"]
+    used = set(_reachable([paths], schemas))
+    kept = {name: schema for name, schema in schemas.items() if name in used}
+    return {**document, "paths": paths, "components": {"schemas": kept}}
 
 
 def prepared(document: Node) -> Node:
@@ -56,7 +69,8 @@ def prepared(document: Node) -> Node:
     values of enumerations that are newer than the client: there they are texts, and the known ones are named.
     """
     schemas: dict[str, Node] = document["components"]["schemas"]
-    sent = set(_reachable(document, schemas))
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    sent = set(_reachable([one["requestBody"] for one in operations if "requestBody" in one], schemas))
     texts = {name: schema for name, schema in schemas.items() if "enum" in schema}
     kept = {
         name: _simplified(schema, {} if name in sent else texts)
@@ -66,10 +80,9 @@ def prepared(document: Node) -> Node:
     return {**document, "paths": {}, "components": {"schemas": kept}}
 
 
-def _reachable(document: Node, schemas: Mapping[str, Node]) -> Iterator[str]:
-    """Yield the schemas that requests hold."""
-    operations = [each for path in document["paths"].values() for each in path.values()]
-    waiting = [each["requestBody"] for each in operations if "requestBody" in each]
+def _reachable(nodes: Iterable[Node], schemas: Mapping[str, Node]) -> Iterator[str]:
+    """Yield the schemas that these nodes hold, or that those hold."""
+    waiting = list(nodes)
     found: set[str] = set()
     while waiting:
         for name in set(_references(waiting.pop())) - found:

@@ -1,6 +1,5 @@
 """The Python client has the bodies and the operations of the published documents."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,7 @@ def test_the_models_are_those_of_the_published_documents(tmp_path: Path) -> None
 
 def operations() -> Iterator[tuple[Service, str, str]]:
     for service, module in generate.SERVICES.items():
-        document = json.loads((generate.DOCUMENTS / f"openapi-{service}.json").read_text())
-        for path, methods in document["paths"].items():
+        for path, methods in generate.published(service)["paths"].items():
             for method in methods:
                 yield Service(module), method.upper(), path
 

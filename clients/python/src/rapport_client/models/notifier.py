@@ -8,52 +8,6 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
-class CardLink(BaseModel):
-    """Where the card leads."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    label: str
-    url: str
-    type: Literal["absolute"] = "absolute"
-
-
-class CardSource(BaseModel):
-    """Who speaks."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    label: str
-
-
-class HookContext(BaseModel):
-    """Who opened whose record."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    userId: Annotated[
-        str,
-        Field(
-            max_length=128,
-            min_length=1,
-            pattern="^[^\\s@\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2064\\ufe6b\\ufeff\\uff20]+$",
-        ),
-    ]
-    """The therapist, such as `Practitioner/t-12`."""
-    patientId: Annotated[
-        str,
-        Field(
-            max_length=128,
-            min_length=1,
-            pattern="^[^\\s@\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2064\\ufe6b\\ufeff\\uff20]+$",
-        ),
-    ]
-    """The client's id in the record system."""
-
-
 class MessageBalance(BaseModel):
     """Counts of what happened to every change of this practice's episodes."""
 
@@ -117,53 +71,6 @@ class NotificationPage(BaseModel):
     )
     notifications: list[Notification]
     next: str | None
-
-
-class OfferedService(BaseModel):
-    """One service, as CDS Hooks describes it."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    hook: Literal["patient-view"]
-    id: str
-    title: str
-    description: str
-    prefetch: dict[str, str]
-
-
-class OfferedServices(BaseModel):
-    """The services that are offered."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    services: list[OfferedService]
-
-
-class PatientIdentifier(BaseModel):
-    """One identifier of the patient."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    value: Annotated[
-        str | None,
-        Field(
-            max_length=128,
-            min_length=1,
-            pattern="^[^\\s@\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2064\\ufe6b\\ufeff\\uff20]+$",
-        ),
-    ] = None
-
-
-class PrefetchedPatient(BaseModel):
-    """The patient's record, of which only the identifiers are read."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    identifier: Annotated[list[PatientIdentifier], Field(max_length=20, validate_default=True)] = []
 
 
 class StoredNextSession(BaseModel):
@@ -231,37 +138,6 @@ class Problem(BaseModel):
     errors: list[ErrorInField] | None = None
 
 
-class Card(BaseModel):
-    """One card: that there is something to look at, and nothing about what."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    uuid: UUID
-    summary: str
-    indicator: Literal["info"] = "info"
-    source: CardSource
-    links: list[CardLink]
-
-
-class Cards(BaseModel):
-    """At most one card."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    cards: list[Card]
-
-
-class Prefetch(BaseModel):
-    """What the record system sends along."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    patient: PrefetchedPatient | None = None
-
-
 class TherapistEntry(BaseModel):
     """How to reach a therapist; what is left out takes its default, also when an entry is replaced."""
 
@@ -284,15 +160,3 @@ class TherapistEntry(BaseModel):
     quiet: bool = False
     mail_timing: Literal["before-session", "daily", "immediate"] | None = None
     webhook: WebhookContact | None = None
-
-
-class HookRequest(BaseModel):
-    """A call of the hook `patient-view`."""
-
-    model_config = ConfigDict(
-        frozen=True,
-    )
-    hook: Literal["patient-view"]
-    hookInstance: UUID
-    context: HookContext
-    prefetch: Prefetch | None = None
