@@ -13,7 +13,9 @@ BENCHMARKS = (
     "bench.startup",
     "bench.score_file",
     "bench.isolation",
+    "bench.late_sessions",
     "bench.outbox_under_snapshot",
+    "bench.pool_sizes",
 )
 
 

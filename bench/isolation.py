@@ -106,12 +106,12 @@ async def timed(pool: CountingPool, read: Read, practice: str | None) -> float:
 
 async def measure(url: str, schema: str, read: Read, runs: int) -> tuple[list[float], list[float]]:
     """Return the milliseconds of the runs that were bound, and of those that were not."""
-    settings = DatabaseSettings(url=SecretStr(url), pool_min_size=1, pool_max_size=1)
+    settings = DatabaseSettings(url=SecretStr(url), pool_min_size=1)
     bound: list[float] = []
     free: list[float] = []
     async with (
-        tenant_pool(settings, "bound", schema) as guarded,
-        pool_for_all_practices(settings, "free") as unguarded,
+        tenant_pool(settings, "bound", schema, connections=1) as guarded,
+        pool_for_all_practices(settings, "free", connections=1) as unguarded,
     ):
         for run in range(runs + 20):
             pair = [(bound, guarded, "north"), (free, unguarded, None)]

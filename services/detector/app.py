@@ -178,8 +178,7 @@ def build(
         max_dyads=detector.sweep_slice,
     )
     in_turn = TakeUpInTurn(consumer, tools, many_wait, count=count, health=health, clock=clock)
-    results_database = database.model_copy(update={"pool_max_size": detector.results_connections})
-    results = results_pool(results_database)
+    results = results_pool(database, detector.results_connections)
     PoolMetrics(metrics.registry, results)
     keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")
     log_ends = LogEndReader(consumer, [lane.name for lane in topics.LANES])

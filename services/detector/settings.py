@@ -40,7 +40,7 @@ class DetectorSettings(BaseSettings):
     sweep_slice: Count = 500
     """Greatest number of dyads in one transaction of the sweep."""
     results_connections: Count = 4
-    """Connections to PostgreSQL for the results API."""
+    """The most connections to PostgreSQL for the results API; two for each of its cores are a good start."""
     audit_days: AuditDays = AUDIT_DAYS
     """Days for which `detector.audit` keeps who read, exported or changed what."""
     rejection_days: RejectionDays = REJECTION_DAYS

@@ -79,6 +79,8 @@ class WebSettings(_NotifierSettings):
     """A TOML file with practices' own identity providers (OpenID Connect); none: only mailed links."""
     guidance_dir: Path | None = None
     """A folder with practices' own questions and advice, one TOML file each; none: only the shipped ones."""
+    pages_connections: Annotated[int, Field(ge=1)] = 8
+    """The most connections to PostgreSQL for pages and the API."""
     session_hours: Annotated[int, Field(ge=1)] = 12
     """Hours after which a sign-in ends, however much it is used."""
     session_idle_minutes: Annotated[int, Field(ge=5)] = 30
@@ -103,6 +105,8 @@ class WorkerSettings(_NotifierSettings):
 
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Messages that each queue sends at the same time: links, first and further attempts of each channel."""
+    delivery_connections: Annotated[int, Field(ge=2)] = 8
+    """The most connections to PostgreSQL for sending messages."""
     sweep_s: Seconds = 10
     """Seconds between two sweeps, which queue deliveries without a live job and read the gauges."""
     audit_days: AuditDays = AUDIT_DAYS

@@ -45,8 +45,6 @@ from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
 from services.runtime.process.settings import DatabaseSettings, read_secret
 
-_WEB_CONNECTIONS = 8
-
 
 @dataclass(frozen=True, slots=True)
 class NotifierSettings:
@@ -136,9 +134,10 @@ def build_components(
         for practice, one in read_providers(settings.web.openid_file).items()
     }
     wordings = Wordings.load()
-    of_requests = database.model_copy(update={"pool_max_size": _WEB_CONNECTIONS})
-    connections = pool_for_all_practices(of_requests, "notifier-deliveries")
-    requests = tenant_pool(of_requests, "notifier-pages", "notifier")
+    connections = pool_for_all_practices(
+        database, "notifier-deliveries", connections=settings.worker.delivery_connections
+    )
+    requests = tenant_pool(database, "notifier-pages", "notifier", connections=settings.web.pages_connections)
     back_off = BackOff(settings.retry.retry_first_s, settings.retry.retry_cap_s)
     queue = DeliveryQueue(back_off)
     channels = build_channels(settings.channels, wordings)

@@ -6,7 +6,7 @@ from datetime import datetime
 from psycopg_pool import AsyncConnectionPool
 
 from services.runtime.consumer.log_ends import LogEnds
-from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.connect import MOST_CONNECTIONS, Connection
 from services.runtime.postgres.tenant_guard import tenant_pool
 from services.runtime.process.errors import Retry
 from services.runtime.process.settings import DatabaseSettings
@@ -26,9 +26,9 @@ async def cannot_rename(_practice: str, _old: str, _new: str, _actor: str) -> da
     raise Retry("nothing can be renamed here")
 
 
-def results_pool(database: DatabaseSettings) -> Pool:
+def results_pool(database: DatabaseSettings, connections: int = MOST_CONNECTIONS) -> Pool:
     """Return the pool, not open yet: it only reads, and sees no row before it is told the practice."""
-    return tenant_pool(database, "results", "detector", read_only=True)
+    return tenant_pool(database, "results", "detector", connections=connections, read_only=True)
 
 
 async def ends_unknown() -> LogEnds | None:

@@ -47,6 +47,8 @@ SESSION: Mapping[str, str] = {
     "synchronous_commit": "on",
     "timezone": "UTC",
 }
+MOST_CONNECTIONS = 4
+"""Of one pool, where nothing else is set: on two cores, more answered no more reads (`bench.pool_sizes`)."""
 NO_MORE: Mapping[str, str] = {}
 """No settings beside those of every connection."""
 
@@ -186,9 +188,11 @@ class CountingPool(AsyncConnectionPool[Connection]):
             raise
 
 
-def pool_for_all_practices(settings: DatabaseSettings, application_name: str) -> CountingPool:
+def pool_for_all_practices(
+    settings: DatabaseSettings, application_name: str, *, connections: int = MOST_CONNECTIONS
+) -> CountingPool:
     """Return a pool, not open yet, whose connections see all practices' rows."""
-    return pool_with(settings, application_name, NO_MORE)
+    return pool_with(settings, application_name, NO_MORE, connections=connections)
 
 
 def pool_with(
@@ -196,12 +200,13 @@ def pool_with(
     application_name: str,
     session: Mapping[str, str],
     *,
+    connections: int = MOST_CONNECTIONS,
     read_only: bool = False,
 ) -> CountingPool:
     """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away.
 
-    `session` adds settings to those of every connection. The file of the password is read for each new one,
-    so that a changed password needs no restart.
+    `session` adds settings to those of every connection. There are at most so many `connections`. The file of
+    the password is read for each new one, so that a changed password needs no restart.
 
     Raises:
         Halt: as `conninfo`.
@@ -214,8 +219,8 @@ def pool_with(
 
     return CountingPool(
         partial(conninfo, settings, application_name, session),
-        min_size=settings.pool_min_size,
-        max_size=settings.pool_max_size,
+        min_size=min(settings.pool_min_size, connections),
+        max_size=connections,
         open=False,
         configure=configure,
         timeout=float(settings.connect_timeout_s),

@@ -10,7 +10,7 @@ from typing import LiteralString
 
 from psycopg_pool import AsyncConnectionPool
 
-from services.runtime.postgres.connect import Connection, CountingPool, pool_with
+from services.runtime.postgres.connect import MOST_CONNECTIONS, Connection, CountingPool, pool_with
 from services.runtime.process.settings import DatabaseSettings
 
 READ_TIMEOUT_S = 5.0
@@ -31,7 +31,12 @@ AND has_table_privilege(login.oid, %(table)s, 'INSERT') AND NOT EXISTS (
 
 
 def tenant_pool(
-    settings: DatabaseSettings, application_name: str, schema: str, *, read_only: bool = False
+    settings: DatabaseSettings,
+    application_name: str,
+    schema: str,
+    *,
+    connections: int = MOST_CONNECTIONS,
+    read_only: bool = False,
 ) -> CountingPool:
     """Return a pool, not open yet, whose connections have the role that acts for one practice in `schema`."""
     session = {
@@ -39,7 +44,7 @@ def tenant_pool(
         "rapport.practice": "",
         "statement_timeout": str(int(READ_TIMEOUT_S * 1000)),
     }
-    return pool_with(settings, application_name, session, read_only=read_only)
+    return pool_with(settings, application_name, session, connections=connections, read_only=read_only)
 
 
 async def act_for(conn: Connection, tenant: str) -> None:

@@ -108,8 +108,6 @@ class DatabaseSettings(BaseSettings):
     """How long one attempt to connect may take."""
     pool_min_size: Annotated[int, Field(ge=0)] = 1
     """Connections that are kept open for HTTP requests."""
-    pool_max_size: Annotated[int, Field(ge=1)] = 4
-    """The most connections for HTTP requests; the consumer has its own."""
 
 
 class HttpSettings(BaseSettings):

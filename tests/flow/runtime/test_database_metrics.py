@@ -35,7 +35,7 @@ async def test_what_other_processes_left_in_the_tables_is_exported(sample: Sampl
 
 async def test_a_pool_shows_its_connections_and_who_waits(sample: Sample) -> None:
     registry = CollectorRegistry()
-    small = pool_for_all_practices(sample.database.model_copy(update={"pool_max_size": 1}), "small")
+    small = pool_for_all_practices(sample.database, "small", connections=1)
     PoolMetrics(registry, small)
 
     def value(name: str, **labels: str) -> float | None:

@@ -103,8 +103,8 @@ async def requests(migrated: str) -> AsyncIterator[CountingPool]:
         conn.execute("TRUNCATE notifier.client_counter")
         for practice in ("north", "south"):
             conn.execute("INSERT INTO notifier.client_counter VALUES (%s, 't-1', 1)", (practice,))
-    settings = DatabaseSettings(url=SecretStr(migrated), pool_min_size=1, pool_max_size=1)
-    async with tenant_pool(settings, "pages", "notifier") as connections:
+    settings = DatabaseSettings(url=SecretStr(migrated), pool_min_size=1)
+    async with tenant_pool(settings, "pages", "notifier", connections=1) as connections:
         yield connections
 
 
