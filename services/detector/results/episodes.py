@@ -92,7 +92,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         """Return episodes that changed after the cursor. An episode that changes again appears again."""
         start = paging.decode_cursor(after)
         async with connection_for(pool, practice) as conn:
-            position = await pages.page_parameters(conn, start)
+            position = await pages.page_parameters(conn, start, "detector")
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **position})
             ).fetchall()

@@ -52,7 +52,7 @@ def rejection_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         """Return rejections after the cursor."""
         start = paging.decode_cursor(after)
         async with connection_for(pool, practice) as conn:
-            position = await pages.page_parameters(conn, start)
+            position = await pages.page_parameters(conn, start, "detector")
             rows = await (
                 await conn.execute(_PAGE, {"practice": practice, "limit": limit, **position})
             ).fetchall()

@@ -80,7 +80,7 @@ def notification_router(
         """List the decisions in the order in which they were made; no page skips one that commits later."""
         start = paging.decode_cursor(after)
         async with connection_for(pool, practice) as conn:
-            position = await pages.page_parameters(conn, start)
+            position = await pages.page_parameters(conn, start, "notifier")
             rows = await conn.execute(
                 f"""
                 SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.outcome, d.reason,

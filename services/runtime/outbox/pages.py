@@ -5,8 +5,9 @@ they are drawn in one order and become visible in another, so a reader who saw 7
 later. A row is shown only when every transaction that could still write an earlier position has ended.
 
 Only those of the services could: whatever writes such a table has passed the gate of erasures before it
-wrote anything, and ends within its deadline. Any other transaction of the server, in this database or
-another, may stay open for days, and no page waits for it.
+wrote anything, and ends within its deadline. (One of version 0.2 or older knows no gate; it writes the tables
+of its own schema only.) Any other transaction of the server, in this database or another, may stay open for
+days, and no page waits for it.
 After a logical restore into a new cluster a stored `xid` may be ahead of the cluster's: set it
 to '0'.
 """
@@ -15,12 +16,16 @@ from services.runtime.http.paging import Cursor
 from services.runtime.outbox.erasures import HOLDS_GATE
 from services.runtime.postgres.connect import Connection
 
-# A transaction gets its id after it has passed the gate, and loses both locks after it has ended for others.
-# So one that holds the lock of its id without the gate, and is open in a snapshot taken later, never had it.
+# A transaction gets its id after it has passed the gate or locked the table that it writes, and loses these
+# locks after it has ended for others. So one that holds the lock of its id without any of them, and is open
+# in a snapshot taken later, never had one.
 _OTHERS = f"""
 SELECT unnest(array_agg(transactionid::text)
     FILTER (WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock'))
-FROM pg_locks GROUP BY virtualtransaction HAVING NOT bool_or({HOLDS_GATE})
+FROM pg_locks GROUP BY virtualtransaction HAVING NOT bool_or({HOLDS_GATE}
+    OR locktype = 'relation' AND mode <> 'AccessShareLock'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND relation IN (SELECT oid FROM pg_class WHERE relnamespace = %s::regnamespace))
 """
 _OLDEST_WRITER = """
 coalesce((SELECT open.id FROM pg_snapshot_xip(pg_current_snapshot()) AS open (id)
@@ -46,11 +51,11 @@ def order(table: str) -> str:
     return f"{table}.xid, {table}.seq"
 
 
-async def page_parameters(conn: Connection, cursor: Cursor) -> dict[str, object]:
-    """Return the parameters of `after` for a query that follows in the open transaction.
+async def page_parameters(conn: Connection, cursor: Cursor, schema: str) -> dict[str, object]:
+    """Return the parameters of `after` for a query of this schema that follows in the open transaction.
 
     The transaction must be READ COMMITTED, so that the query sees what was committed until it began.
     """
-    rows = await conn.execute(_OTHERS.encode())
+    rows = await conn.execute(_OTHERS.encode(), (schema,))
     others = [row[0] for row in await rows.fetchall()]
     return {"xid": str(cursor.xid), "seq": cursor.seq, "others": others}

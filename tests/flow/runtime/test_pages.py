@@ -18,10 +18,13 @@ from tests.support.postgres import fresh_database
 
 Rows = list[tuple[str, Cursor]]
 _TABLES = """
-CREATE TABLE row (name text, xid xid8 DEFAULT pg_current_xact_id(), seq bigint GENERATED ALWAYS AS IDENTITY);
+CREATE SCHEMA sample;
+CREATE TABLE sample.row
+    (name text, xid xid8 DEFAULT pg_current_xact_id(), seq bigint GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE sample.more (name text);
 CREATE TABLE other (name text)
 """
-_ALL = "SELECT name, xid::text, seq FROM row r ORDER BY r.xid, r.seq"
+_ALL = "SELECT name, xid::text, seq FROM sample.row r ORDER BY r.xid, r.seq"
 _PASS_GATE = "SELECT pg_advisory_xact_lock_shared(hashtextextended('rapport erasure', 0))"
 WRITERS = 4
 TRANSACTIONS = 60
@@ -40,7 +43,7 @@ def written(url: str, name: str) -> Iterator[psycopg.Connection[tuple[object, ..
     """Open a transaction of a service that has written a row."""
     with psycopg.connect(url) as conn:
         conn.execute(_PASS_GATE)
-        conn.execute("INSERT INTO row (name) VALUES (%s)", (name,))
+        conn.execute("INSERT INTO sample.row (name) VALUES (%s)", (name,))
         yield conn
 
 
@@ -48,9 +51,9 @@ async def page(reader: Connection, after: Cursor = START, limit: int = 1000) -> 
     """Return the names of the rows after a cursor, each with the row's own cursor."""
     async with reader.transaction():
         found = await reader.execute(
-            f"SELECT name, r.xid::text, seq FROM row r WHERE {pages.after('r')} ORDER BY {pages.order('r')}"
-            " LIMIT %(limit)s",
-            {"limit": limit, **await pages.page_parameters(reader, after)},
+            "SELECT name, r.xid::text, seq FROM sample.row r"
+            f" WHERE {pages.after('r')} ORDER BY {pages.order('r')} LIMIT %(limit)s",
+            {"limit": limit, **await pages.page_parameters(reader, after, "sample")},
         )
         return [(name, Cursor(int(xid), seq)) for name, xid, seq in await found.fetchall()]
 
@@ -88,7 +91,7 @@ async def test_a_page_waits_for_a_writer_that_has_its_id_and_no_row_yet(url: str
             with written(url, "later"):
                 pass
             while_in_flight = await page(reader)
-            slow.execute("INSERT INTO row (name) VALUES ('earlier')")
+            slow.execute("INSERT INTO sample.row (name) VALUES ('earlier')")
         afterwards = await page(reader)
 
     assert while_in_flight == []
@@ -115,10 +118,24 @@ async def test_a_page_does_not_wait_for_a_transaction_that_never_passed_the_gate
     assert names(beside_it) == ["shown"]
 
 
+async def test_a_page_waits_for_a_writer_of_an_earlier_version_which_knows_no_gate(url: str) -> None:
+    async with await reader_of(url) as reader:
+        with psycopg.connect(url) as slow:
+            slow.execute("INSERT INTO sample.more VALUES ('the id')")
+            with written(url, "later"):
+                pass
+            while_in_flight = await page(reader)
+            slow.execute("INSERT INTO sample.row (name) VALUES ('earlier')")
+        afterwards = await page(reader)
+
+    assert while_in_flight == []
+    assert names(afterwards) == ["earlier", "later"]
+
+
 async def test_the_gate_is_passed_with_the_lock_that_pages_look_for(url: str) -> None:
     async with await reader_of(url) as reader, await reader_of(url) as writer:
         await pass_gate(writer)
-        await writer.execute("INSERT INTO row (name) VALUES ('first')")
+        await writer.execute("INSERT INTO sample.row (name) VALUES ('first')")
         with written(url, "second"):
             pass
         while_in_flight = await page(reader)
@@ -146,7 +163,7 @@ def _write_late(conn: psycopg.Connection[tuple[object, ...]], name: str) -> None
     conn.execute(_PASS_GATE)
     conn.execute("INSERT INTO other VALUES ('the id')")
     for part in range(2):
-        conn.execute("INSERT INTO row (name) VALUES (%s)", (f"{name}.{part}",))
+        conn.execute("INSERT INTO sample.row (name) VALUES (%s)", (f"{name}.{part}",))
 
 
 def _write_elsewhere(conn: psycopg.Connection[tuple[object, ...]], name: str) -> None:

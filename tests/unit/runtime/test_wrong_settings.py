@@ -51,7 +51,7 @@ WRONG: list[tuple[type[BaseSettings], str, str | None, str]] = [
     (DatabaseSettings, "DATABASE_CONNECT_TIMEOUT_S", CANARY, "must be a whole number"),
     (DatabaseSettings, "DATABASE_CONNECT_TIMEOUT_S", "2.5", "must be a whole number"),
     (DatabaseSettings, "DATABASE_POOL_MIN_SIZE", "-93", "must be at least 0"),
-    (DatabaseSettings, "DATABASE_POOL_MAX_SIZE", "0", "must be at least 1"),
+    (DatabaseSettings, "DATABASE_CONNECT_TIMEOUT_S", "0", "must be at least 1"),
     (HttpSettings, "HTTP_PORT", CANARY, "must be a whole number"),
     (HttpSettings, "HTTP_PORT", "70123", "must be at most 65535"),
     (HttpSettings, "HTTP_MANAGEMENT_PORT", "-93", "must be at least 0"),
