@@ -78,7 +78,7 @@ def communication_router(
         start = paging.decode_cursor(after)
         parameters = {"practice": practice, "told": DecisionOutcome.TOLD.value, "limit": count}
         async with connection_for(pool, practice) as conn:
-            position = await pages.page_parameters(conn, start)
+            position = await pages.page_parameters(conn, start, "notifier")
             rows = await (await conn.execute(_PAGE, {**parameters, **position})).fetchall()
             if rows:
                 await log_decisions_read(conn, practice, key_id, {row[2] for row in rows}, clock.now())
