@@ -27,7 +27,7 @@ _NOT_TRUSTED = (
 )
 _TLS_FAULTS = {
     "certificate verify failed": _NOT_TRUSTED,
-    # Of an authority with the same name and another key.
+    # An authority with the same name and another key has issued it.
     "provider signature failure": _NOT_TRUSTED,
     "does not match host name": "PostgreSQL's certificate is for another host name than that of DATABASE_URL",
     "server does not support SSL": "PostgreSQL offers no TLS, which DATABASE_SSLMODE asks for",

@@ -251,6 +251,19 @@ def test_a_service_that_runs_without_the_roles_rights_reads_on(composed: str, se
         assert role == (False,)
 
 
+@pytest.mark.parametrize("role", ["operator", *SERVICES])
+def test_no_role_of_the_stack_may_do_more_than_sign_in(composed: str, role: str) -> None:
+    with psycopg.connect(as_role(composed, role)) as conn:
+        found = conn.execute(
+            "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb, rolreplication FROM pg_roles"
+            " WHERE rolname = current_user"
+        ).fetchone()
+        powers = conn.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname LIKE 'pg\\_%' AND pg_has_role(oid, 'MEMBER')"
+        ).fetchall()
+    assert (found, powers) == ((False,) * 5, [])
+
+
 def test_a_migration_that_may_not_create_the_role_says_how(postgres_url: str) -> None:
     with fresh_database(postgres_url) as url, psycopg.connect(url) as conn:
         conn.execute("CREATE SCHEMA sparse; CREATE ROLE sparse_owner; SET ROLE sparse_owner")
