@@ -41,11 +41,14 @@ def test_only_the_demo_image_can_simulate(image: str, demo_image: str) -> None:
 
 def test_the_image_says_what_it_holds_and_under_which_licences(image: str) -> None:
     folder = "/usr/share/doc/rapport"
-    show = f"import pathlib; [print(one.read_text()) for one in sorted(pathlib.Path('{folder}').iterdir())]"
+    show = (
+        "import json, pathlib;"
+        f"print(json.dumps({{one.name: one.read_text() for one in pathlib.Path('{folder}').iterdir()}}))"
+    )
     python = ["docker", "run", "--rm", "--entrypoint", "/opt/rapport/bin/python", image, "-c", show]
-    said = subprocess.run(python, capture_output=True, text=True, check=True).stdout
-    notices, brace, bill = said.partition("\n{\n")
-    parts = {one["name"]: one for one in json.loads(f"{brace}{bill}")["components"]}
+    said = json.loads(subprocess.run(python, capture_output=True, text=True, check=True).stdout)
+    notices = said["THIRD-PARTY-NOTICES.txt"]
+    parts = {one["name"]: one for one in json.loads(said["sbom.cdx.json"])["components"]}
 
     assert "psycopg: LGPL-3.0-only" in notices
     assert parts["psycopg"]["licenses"][0]["license"]["id"] == "LGPL-3.0-only"
