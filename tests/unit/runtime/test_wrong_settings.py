@@ -40,7 +40,7 @@ WRONG: list[tuple[type[BaseSettings], str, str | None, str]] = [
         KafkaSettings,
         "KAFKA_SASL_MECHANISM",
         CANARY,
-        "must be one of 'PLAIN', 'SCRAM-SHA-256' or 'SCRAM-SHA-512'",
+        "must be one of 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512' or 'OAUTHBEARER'",
     ),
     (KafkaSettings, "KAFKA_EMBEDDED", CANARY, "must be true or false"),
     (KafkaSettings, "KAFKA_SESSION_TIMEOUT_S", CANARY, "must be a number"),
