@@ -35,7 +35,9 @@ def try_(
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, dir_okay=False, help="A table, a workbook, or JSON with an object for each form."
+            exists=True,
+            dir_okay=False,
+            help="A table, a workbook, JSON with an object for each form, or FHIR.",
         ),
     ],
     *,

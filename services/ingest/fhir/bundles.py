@@ -31,8 +31,8 @@ async def process_bundle(
 ) -> bytes:
     """Take the responses of a bundle through the stages; return the bundle that answers it.
 
-    Of a transaction nothing is published unless every entry is valid. Where Kafka acknowledges only a part of
-    it, the whole is to be sent again: what is stored already counts once.
+    A transaction is published only when every entry is valid. Where Kafka acknowledges only a part of it, the
+    whole is to be sent again: what is stored already counts once.
 
     Raises:
         Problem: the bundle is refused as a whole.
