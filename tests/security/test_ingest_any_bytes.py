@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.fhir_resources import RESPONSE, bundle, response
 from tests.support.ingest.process import IngestProcess
 from tests.support.ingest.running import RATING
 
@@ -24,6 +25,17 @@ NEARLY = st.dictionaries(FIELDS, VALUES, max_size=4).map(
     lambda wrong: json.dumps({**RATING, **wrong}).encode()
 )
 BODIES = st.binary(max_size=200) | NEARLY
+RESPONSES = st.dictionaries(
+    st.sampled_from([*RESPONSE, "id", "meta", "source", "contained", "extension", "modifierExtension"]),
+    VALUES,
+    max_size=3,
+)
+RESOURCES = st.binary(max_size=200) | st.one_of(
+    RESPONSES.map(lambda wrong: {**response(), **wrong}),
+    RESPONSES.map(lambda wrong: bundle({**response(), **wrong, "resourceType": "QuestionnaireResponse"})),
+    VALUES.map(lambda wrong: {**bundle(response()), "entry": wrong}),
+    VALUES.map(lambda wrong: response(item=[{"linkId": "1", "answer": wrong}])),
+).map(lambda resource: json.dumps(resource).encode())
 # Valid now and then; without an id in the text they are one rating.
 EXAMPLES = settings(max_examples=150, deadline=None)
 
@@ -72,6 +84,18 @@ def test_any_batch_has_one_result_for_each_line_that_is_not_blank(
     results = [json.loads(line) for line in response.content.splitlines()]
     assert [result["line"] for result in results] == sent
     assert {result["status"] for result in results} <= {"accepted", "refused"}
+
+
+@given(body=RESOURCES, path=st.sampled_from(["", "/QuestionnaireResponse"]))
+@EXAMPLES
+def test_any_resource_is_accepted_or_refused_with_an_outcome(
+    http: httpx.Client, body: bytes, path: str
+) -> None:
+    answer = http.post(f"/v1/fhir{path}", content=body, headers={"Content-Type": "application/fhir+json"})
+    assert answer.status_code in {200, 202, 400, 422, 429}
+    assert answer.headers["content-type"] == "application/fhir+json"
+    kind = "Bundle" if answer.status_code == 200 else "OperationOutcome"
+    assert answer.json()["resourceType"] == kind
 
 
 @given(
