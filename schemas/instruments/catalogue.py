@@ -216,7 +216,7 @@ class Catalogue:
             files[read.id] = file.name
         for file, read in more:
             instruments[read.extends] = _extended(str(file), read, instruments)
-        _check_questionnaires(str(own), instruments.values())
+        _check_questionnaires(instruments.values())
         return cls(instruments.values())
 
     def get(self, instrument_id: str) -> Instrument:
@@ -322,11 +322,19 @@ def _extended(name: str, more: _MoreQuestionnaires, known: dict[str, Instrument]
     return replace(instrument, questionnaires=maps)
 
 
-def _check_questionnaires(name: str, instruments: Iterable[Instrument]) -> None:
-    urls = [url for each in instruments for one in each.questionnaires for url in one.urls]
-    twice = sorted({url for url in urls if urls.count(url) > 1})
-    if twice:
-        raise InvalidDefinition(name, [f"fhir: {url} is named more than once" for url in twice])
+def _check_questionnaires(instruments: Iterable[Instrument]) -> None:
+    named: dict[str, list[str]] = {}
+    for each in instruments:
+        for questionnaire in each.questionnaires:
+            for url in questionnaire.urls:
+                named.setdefault(url, []).append(each.id)
+    faults = [
+        f"fhir: {url} is named more than once ({', '.join(ids)}): a questionnaire belongs to one instrument"
+        for url, ids in sorted(named.items())
+        if len(ids) > 1
+    ]
+    if faults:
+        raise InvalidDefinition("the instruments", faults)
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from schemas.topics import ALL
 from tests.support.backend import Backend, embedded_backend
+from tests.support.fhir_resources import answered, bundle, response
 from tests.support.postgres import fresh_database
 from tests.support.service_stack import ServiceStack, running_stack
 
@@ -76,11 +77,43 @@ def exhaust(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         for one in all_kinds():
             stack.send("north", [one])
         stack.settled()
+        _use_fhir(stack)
         mails = [stack.mails.read(mail["number"])["text"] for mail in stack.mails.list()]
         links = [link for mail in mails for link in re.findall(r"https?://\S+", mail)]
         for link in links:
             assert httpx.get(link, trust_env=False, follow_redirects=True).status_code == 200
         yield Exhaust(_logs(stack), _metrics(stack), mails, _keys_and_headers(backend), links)
+
+
+def _use_fhir(stack: ServiceStack) -> None:
+    """Send responses about the client that store nothing, and read what is served about them."""
+    named = {
+        "subject": {"reference": f"Patient/{CLIENT}"},
+        "encounter": {"reference": f"Encounter/{SESSION}-14"},
+        "author": {"reference": f"Practitioner/{THERAPIST}"},
+        "authored": "2026-01-15T10:00:00+01:00",
+    }
+    good = response(**named, item=answered(*[{"valueDecimal": MARK}] * 4))
+    bad = response(**named, item=answered({"valueString": str(MARK)}), source={"reference": "Patient/canary"})
+    hook = {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": f"Practitioner/{THERAPIST}", "patientId": CLIENT},
+    }
+    head = {"Authorization": f"Bearer {stack.where.key}", "Rapport-Practice": "north"}
+    with httpx.Client(headers=head, trust_env=False) as client:
+        fhir = f"{stack.where.ingest_url}/v1/fhir"
+        for sent, expected in ((good, 200), (bad, 422)):
+            answer = client.post(f"{fhir}/QuestionnaireResponse?dry_run=true", json=sent)
+            assert answer.status_code == expected, answer.text
+        assert client.post(f"{fhir}?dry_run=true", json=bundle(good, bad)).status_code == 200
+        found = client.get(f"{stack.where.results_url}/v1/fhir/Observation", params={"subject": CLIENT})
+        assert len(found.json()["entry"]) >= 10
+        told = client.get(f"{stack.where.notifier_url}/v1/fhir/Communication")
+        assert len(told.json()["entry"]) >= 1
+        cards = client.post(f"{stack.where.notifier_url}/cds-services/rapport-to-review", json=hook)
+        assert cards.status_code == 200
+        assert re.search(rf"canary|{_MARK}", cards.text) is None
 
 
 def _logs(stack: ServiceStack) -> str:
