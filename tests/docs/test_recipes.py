@@ -218,7 +218,8 @@ def test_a_channel_is_added_with_its_module_its_settings_and_a_line_in_the_list(
 
 def test_an_instrument_is_added_by_one_file(copy: Copy) -> None:
     srs = copy.read("schemas/instruments/srs.toml")
-    own = srs.replace('id = "srs"', 'id = "house"').replace("highest = 10", "highest = 5").replace("36", "18")
+    own = srs.replace('id = "srs"', 'id = "house"').replace("questionnaire:srs", "questionnaire:house")
+    own = own.replace("highest = 10", "highest = 5").replace("36", "18")
     copy.write("schemas/instruments/house.toml", own)
 
     copy.test(
