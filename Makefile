@@ -29,6 +29,7 @@ prepare-dev:
 
 demo: prepare ## stream simulated ratings through the whole system and show one message (RATINGS=file.csv: your own ratings)
 	@$(BIN)/rapport demo $(if $(RATINGS),--ratings $(RATINGS))
+	@echo "The command is $(BIN)/rapport. To have it on your path: uv tool install --with ./lab '.[embedded]'"
 
 up: prepare ## run the services without data until Ctrl-C
 	@$(BIN)/rapport up

@@ -22,7 +22,7 @@ PROCESSES = ("ingest", "detector", "notifier", "cli")
 UNUSED_ENDINGS = (".pyi", ".pyx", ".pxd", ".c", ".h", ".a", ".js.map", ".f90")
 UNUSED_FOLDERS = ("tests", "test", "include")
 UNUSED_STDLIB = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data", "venv")
-OWN = ("schemas", "services", "deploy")
+OWN = ("rapport", "schemas", "services", "deploy")
 SYSTEM = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/ld.so.cache",

@@ -28,11 +28,11 @@ def _help(image: str) -> str:
 
 
 def test_the_services_image_has_neither_the_lab_nor_tools_of_development(image: str) -> None:
-    assert _packages(image) == {"services", "schemas", "deploy"}
+    assert _packages(image) == {"rapport", "services", "schemas", "deploy"}
 
 
 def test_the_demo_image_adds_the_lab_and_plots(demo_image: str) -> None:
-    assert _packages(demo_image) == {"services", "schemas", "deploy", "lab", "matplotlib"}
+    assert _packages(demo_image) == {"rapport", "services", "schemas", "deploy", "lab", "matplotlib"}
 
 
 def test_only_the_demo_image_can_simulate(image: str, demo_image: str) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import typer
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rating_tables.description import described, table_to_map
 from services.cli.client.rating_files import read_ratings
+from services.cli.plugins import GROUP
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,13 @@ def simulate_ratings(size: NetworkSize, seed: int, folder: Path) -> tuple[list[I
     """Simulate a network; return its ratings in sending order, and the truth.
 
     Raises:
-        RuntimeError: the simulator failed; the message quotes its output.
+        RuntimeError: the simulator is not installed, or failed; the message quotes its output.
     """
+    if not entry_points(group=GROUP, name="lab"):
+        raise RuntimeError(
+            "The simulator is a package of its own, rapport-lab, in the folder lab of the source: install it"
+            " beside this one, or watch your own ratings with `rapport demo --ratings FILE`."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     ratings, truth = folder / "ratings.ndjson", folder / "truth.json"
     options = {

@@ -1,0 +1,1 @@
+"""Makes `python -m rapport` the same as the command `rapport`."""
