@@ -186,6 +186,17 @@ DROP TABLE {schema}.erased, {schema}.erasure;
 DROP FUNCTION {schema}.refuse_erasure_change();
 """
 
+_RUNS_FROM = """
+-- The oldest revision whose services run on these tables: a migration that only adds leaves it, one that
+-- takes something away raises it. And the version of the program that migrated them.
+CREATE TABLE {schema}.runs_from (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    revision text NOT NULL,
+    version text NOT NULL
+);
+INSERT INTO {schema}.runs_from (revision, version) VALUES ('', '');
+"""
+
 
 def create_v1(schema: str) -> str:
     """Return the SQL that creates version 1 of the runtime's tables in `schema`.
@@ -275,3 +286,12 @@ def drop_erasures(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _DROP_ERASURES.format(schema=plain_name(schema))
+
+
+def add_runs_from(schema: str) -> str:
+    """Return the SQL that creates the table of the oldest revision that runs on the tables of `schema`.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _RUNS_FROM.format(schema=plain_name(schema))

@@ -46,6 +46,7 @@ from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.pool_metrics import PoolMetrics
 from services.runtime.postgres.retention import Retention
+from services.runtime.postgres.table_versions import TableVersions
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Halt
@@ -162,6 +163,7 @@ def build(
         clock=clock,
         checkpoint=checkpoint,
         serves_practices=True,
+        tables=TableVersions.of("detector"),
     )
     sweep = DailySweep(
         consumer,

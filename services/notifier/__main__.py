@@ -28,6 +28,7 @@ from services.runtime.http.health import Health, management_application
 from services.runtime.http.server import serve
 from services.runtime.kafka.client_options import EMBEDDED_PARTITIONS
 from services.runtime.kafka.record import Outgoing
+from services.runtime.postgres.table_versions import TableVersions
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.entrypoint import run_service
@@ -105,6 +106,7 @@ async def run() -> None:
         clock=clock,
         checkpoint=checkpoint_from(os.environ),
         serves_practices=True,
+        tables=TableVersions.of(SERVICE),
     )
     credentials = CredentialStore(
         CredentialSettings().credentials_file, clock, health, added_by="`rapport practices add`"

@@ -15,7 +15,7 @@ import httpx
 
 from services.cli.client.stack_access import StackAccess
 from services.detector.model.artefact import SHIPPED
-from tests.support.images import ROOT
+from tests.support.images import REVISION, ROOT
 from tests.support.ports import lasting_ports
 
 ENDPOINTS = ("INGEST", "INGEST_MANAGEMENT", "NOTIFIER", "MAIL", "PROMETHEUS", "ALERTMANAGER")
@@ -59,7 +59,8 @@ class Project:
         ports = {f"RAPPORT_{endpoint}_PORT": str(port) for endpoint, port in self.ports.items()}
         first = self.first_port + len(ENDPOINTS)
         several = f"{first}-{first + DETECTORS - 1}"
-        return {**os.environ, **ports, "RAPPORT_RESULTS_PORT": several, "COMPOSE_PROJECT_NAME": self.name}
+        own = {"RAPPORT_RESULTS_PORT": several, "COMPOSE_PROJECT_NAME": self.name, "REVISION": REVISION}
+        return {**os.environ, **ports, **own}
 
     def compose(self, *words: str, check: bool = True, given: bytes | None = None) -> str:
         """Run `docker compose …`; its standard output.

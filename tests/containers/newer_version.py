@@ -10,6 +10,7 @@ VERSIONS = "deploy/postgres/detector/versions"
 MIGRATION = """
 from alembic import op
 revision, down_revision, branch_labels, depends_on = "9999", "{newest}", None, None
+runs_from = "{newest}"
 def upgrade() -> None:
     op.execute("CREATE TABLE {table} (n integer)")
 """
@@ -30,8 +31,8 @@ class NewerVersion:
         words = ["docker", "build", "--quiet", "--tag", self.image, str(folder)]
         subprocess.run(words, capture_output=True, check=True)
         project.images.append(self.image)
-        services = compose_file()["services"].items()
-        ours = [name for name, service in services if service["image"] == image_of("ingest")]
+        services = compose_file()["services"]
+        ours = [name for name, service in services.items() if service["image"] == services["ingest"]["image"]]
         file = folder / "newer.json"
         self.words = project.changed(file, {name: {"image": self.image} for name in ours})
         """Words that make `docker compose` use it."""

@@ -92,15 +92,16 @@ def test_every_image_has_a_full_tag_that_stands_in_one_place() -> None:
     named = re.findall(r"^\s*image: (\S+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
     named += re.findall(r"^FROM (\S+:\S+)", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
 
-    assert [image for image in named if not re.fullmatch(r"[a-z0-9./-]+:v?\d[\w.-]*", image)] == []
+    full = r"[a-z0-9./-]+:v?\d[\w.-]*(\$\{REVISION:-local\})?"
+    assert [image for image in named if not re.fullmatch(full, image)] == []
     assert len(named) == len(set(named))
 
 
-def test_our_images_carry_the_version_of_the_project() -> None:
+def test_our_images_carry_the_version_of_the_project_and_a_revision() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     own = {str(service["image"]) for service in SERVICES.values() if "build" in service}
 
-    assert own == {f"rapport:{version}", f"rapport-demo:{version}"}
+    assert own == {f"{name}:{version}-${{REVISION:-local}}" for name in ("rapport", "rapport-demo")}
     assert f"ARG VERSION={version}\n" in (ROOT / "deploy" / "Dockerfile").read_text()
 
 

@@ -111,5 +111,5 @@ def test_kustomize_puts_the_manifests_together(folder: str) -> None:
 def test_the_example_names_the_image_and_the_addresses_everywhere() -> None:
     made = str(_rendered("example"))
 
-    assert set(re.findall(r"'image': '([^']+)'", made)) == {"registry.example.org/rapport:0.2.0"}
+    assert set(re.findall(r"'image': '([^']+)'", made)) == {"registry.example.org/rapport:0.2.0-0123456789ab"}
     assert "'DATABASE_SSLMODE': 'verify-full'" in made

@@ -1,38 +1,19 @@
 """Performs the recipes of CONTRIBUTING.md, step by step, on a copy of the tree."""
 
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.support.postgres import fresh_database
-from tests.support.tree_copy import Copy
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.tree_copy import Copy, copy_tree
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Copy:
-    """The files that git tracks, and new ones that it does not ignore, as they are now."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split("\0")
-    names = [Path(name) for name in listed if name and (ROOT / name).is_file()]
-    for folder in {name.parent for name in names}:
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        # A copy with the same times as its source need not be compiled again.
-        if (compiled := ROOT / folder / "__pycache__").is_dir():
-            shutil.copytree(compiled, tmp_path / folder / "__pycache__")
-    for name in names:
-        shutil.copy2(ROOT / name, tmp_path / name)
-    return Copy(tmp_path)
+    """A copy of the tree as it is now."""
+    return copy_tree(tmp_path)
 
 
 def test_a_metric_is_added_with_its_definition_and_its_line_in_the_reference(copy: Copy) -> None:

@@ -54,5 +54,5 @@ def fault_run(
     run.prepare()
     yield run
     run.close()
-    if run.report.violations or not run.report.assessments:
+    if run.discards_fleet or run.report.violations or not run.report.assessments:
         fleets.discard()

@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
+REVISION = "tested"
+"""The revision in the tags of the images that tests build."""
 
 
 @cache
@@ -17,5 +19,5 @@ def compose_file() -> dict[str, Any]:
 
 
 def image_of(service: str) -> str:
-    """The image of one of its services, with its tag."""
-    return str(compose_file()["services"][service]["image"])
+    """The image of one of its services, with its tag; one of ours has the revision of the tests."""
+    return str(compose_file()["services"][service]["image"]).replace("${REVISION:-local}", REVISION)

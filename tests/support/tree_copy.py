@@ -1,10 +1,13 @@
 """Changes a copy of the tree and runs Python in it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 REVISION = '''"""Adds an example column."""
 
@@ -14,6 +17,7 @@ revision = "{new}"
 down_revision = "{newest}"
 branch_labels = None
 depends_on = None
+runs_from = "{runs_from}"
 
 
 def upgrade() -> None:
@@ -74,15 +78,38 @@ class Copy:
         options = ["-q", "-n", "0", "-p", "no:cacheprovider"]
         return self.run("-m", "pytest", *options, *words, environment=environment, fails=fails)
 
-    def add_revision(self, service: str, statement: str) -> None:
-        """Add a migration after the newest one of a service."""
+    def add_revision(self, service: str, statement: str, *, runs_from: str | None = None) -> str:
+        """Add a migration after the newest one of a service, on whose tables `runs_from` and newer ones run
+        (default: the newest one runs on). Return its revision.
+        """
         versions = f"deploy/postgres/{service}/versions"
         newest = max(file.name[:4] for file in (self.root / versions).glob("[0-9]*.py"))
         new = f"{int(newest) + 1:04}"
-        text = REVISION.format(new=new, newest=newest, statement=statement)
+        text = REVISION.format(new=new, newest=newest, statement=statement, runs_from=runs_from or newest)
         self.write(f"{versions}/{new}_example.py", text)
+        return new
 
     def make_reference(self) -> None:
         """Do what `make reference` does."""
         page = self.run("-m", "tests.support.reference")
         (self.root / "docs" / "reference.md").write_text(page, encoding="utf-8")
+
+
+def copy_tree(folder: Path) -> Copy:
+    """Copy the files that git tracks, and new ones that it does not ignore, as they are now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\0")
+    names = [Path(name) for name in listed if name and (ROOT / name).is_file()]
+    for parent in {name.parent for name in names}:
+        (folder / parent).mkdir(parents=True, exist_ok=True)
+        # A copy with the same times as its source need not be compiled again.
+        if (compiled := ROOT / parent / "__pycache__").is_dir():
+            shutil.copytree(compiled, folder / parent / "__pycache__")
+    for name in names:
+        shutil.copy2(ROOT / name, folder / name)
+    return Copy(folder)

@@ -13,6 +13,7 @@ from services.runtime.consumer.kafka_session import KafkaSession
 from services.runtime.consumer.order_of_effects import OrderOfEffects
 from services.runtime.consumer.published_check import PublishedCheck
 from services.runtime.consumer.self_check import SelfCheck
+from services.runtime.consumer.startup_checks import check_tables
 from services.runtime.http.health import Health
 from services.runtime.kafka.producer import Producer
 from services.runtime.outbox.committer import Committer
@@ -22,6 +23,7 @@ from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
 from services.runtime.postgres.tenant_guard import why_unbound
+from services.runtime.postgres.table_versions import TableVersions
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics, RetryReason
@@ -60,8 +62,12 @@ class BatchConsumer:
         clock: Clock,
         checkpoint: Checkpoint = no_checkpoint,
         serves_practices: bool = False,
+        tables: TableVersions | None = None,
     ) -> None:
-        """With `serves_practices`, health shows whether requests can act for a practice (`requests`)."""
+        """With `serves_practices`, health shows whether requests can act for a practice (`requests`).
+
+        `tables` says on which tables this version runs; None for tables without migrations.
+        """
         limits = limits or BatchLimits()
         self._service = service
         self._database = database
@@ -84,6 +90,7 @@ class BatchConsumer:
             checkpoint=checkpoint,
             deadline_s=limits.transaction_deadline_s,
             scheduled_deadline_s=limits.scheduled_deadline_s,
+            tables=tables,
         )
         effects = OrderOfEffects(
             handling.handle,
@@ -112,6 +119,7 @@ class BatchConsumer:
             owned=assignment.claim,
             report_database=self._report_database,
             look_at_role=self._look_at_role,
+            look_at_tables=self._look_at_tables,
             abandoned_after_s=limits.abandoned_after_s,
         )
         self._context = ConsumerContext(
@@ -261,6 +269,13 @@ class BatchConsumer:
         context.health.set_bad("consumer", f"halted: {halt}")
         context.health.end_loop(CONSUME_LOOP)
         await context.stopping.wait()
+
+    async def _look_at_tables(self, connection: Connection) -> None:
+        """Take no requests either while the tables do not fit; the next transaction says that it halts."""
+        tables = self._context.committer.tables
+        if tables is not None:
+            with contextlib.suppress(Halt):
+                await check_tables(connection, tables, self._context.metrics, self._context.health)
 
     async def _pause_after(self, error: Exception) -> None:
         context = self._context

@@ -12,7 +12,9 @@ from services.runtime.process.metrics import Metrics
 
 STARTING = "starting"
 
-DOOR_CHECKS = frozenset({"credentials", "model", "requests"})
+TABLES_CHECK = "tables"
+"""The check that is bad while this version does not run on the tables that it finds."""
+DOOR_CHECKS = frozenset({"credentials", "model", "requests", TABLES_CHECK})
 """The checks without which a service can answer no request.
 
 A service whose Kafka or PostgreSQL is away still answers: with 503 and `Retry-After`, or with a page that

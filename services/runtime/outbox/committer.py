@@ -12,6 +12,7 @@ from services.runtime.outbox.outbox_table import Outbox
 from services.runtime.outbox.positions import DatabaseWentBack, OffsetRange, PartitionsFenced, PositionStore
 from services.runtime.outbox.transaction import Rejection, RejectionEventFactory, Transaction
 from services.runtime.postgres.connect import Connection
+from services.runtime.postgres.table_versions import TableVersions
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import TooMuch
@@ -50,7 +51,10 @@ class Committer:
         checkpoint: Checkpoint,
         deadline_s: float,
         scheduled_deadline_s: float,
+        tables: TableVersions | None = None,
     ) -> None:
+        """`tables` are checked in each transaction; None for tables without migrations."""
+        self.tables = tables
         self.outbox = Outbox(schema)
         self.positions = PositionStore(schema)
         self.halts = HaltStore(schema)
@@ -81,6 +85,8 @@ class Committer:
         Raises:
             PartitionsFenced: another process owns a claimed partition now.
             DatabaseWentBack: PostgreSQL was restored since the claim was made.
+            TablesBehind: the tables lack migrations.
+            Halt: they are of a newer version, on which this one does not run.
             TooMuch: it took longer than a transaction may.
             Exception: whatever `work` or the database raised; everything is rolled back.
         """
@@ -92,7 +98,7 @@ class Committer:
         try:
             with self._metrics.transaction_seconds.time():
                 async with deadline, connection.transaction():
-                    await pass_gate(connection)
+                    await self._begin(connection)
                     if claim is not None:
                         await self.positions.check_epochs(
                             connection, self.cluster_id, claim.epochs, claim.applied
@@ -127,6 +133,11 @@ class Committer:
         if published:
             checkpoint("after-delete-outbox")
         return tx
+
+    async def _begin(self, connection: Connection) -> None:
+        if self.tables is not None:
+            await self.tables.check(connection)
+        await pass_gate(connection)
 
     async def _advance(self, connection: Connection, claim: Claim, passed_over: Sequence[Record]) -> None:
         await self.positions.advance(connection, self.cluster_id, claim.last_records)

@@ -39,12 +39,14 @@ class Relay:
         owned: Callable[[], Claim],
         report_database: Callable[[str | None], None],
         look_at_role: Callable[[Connection], Awaitable[None]],
+        look_at_tables: Callable[[Connection], Awaitable[None]],
         abandoned_after_s: float = ABANDONED_AFTER_S,
     ) -> None:
         """`owned` returns the partitions that this process works on.
 
         `report_database` is told after each look whether the database answered: None, or what is wrong.
-        `look_at_role` reports whether the service's login can act for a practice.
+        `look_at_role` reports whether the service's login can act for a practice; `look_at_tables` raises
+        what a transaction on tables that lack migrations ends with.
         """
         self._database = database
         self._committer = committer
@@ -54,6 +56,7 @@ class Relay:
         self._owned = owned
         self._report_database = report_database
         self._look_at_role = look_at_role
+        self._look_at_tables = look_at_tables
         self._abandoned_after_s = abandoned_after_s
 
     async def run_once(self, *, include_abandoned: bool = True) -> None:
@@ -85,6 +88,7 @@ class Relay:
                 self._report_database(None)
                 if not include_abandoned:
                     return
+                await self._look_at_tables(connection)
                 await self._measure(connection)
                 await self._look_at_role(connection)
                 own = self._publisher.own_batches

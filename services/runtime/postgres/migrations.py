@@ -7,22 +7,20 @@ gives up soon and tries again.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util.exc import CommandError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
+from services.runtime.postgres import table_versions
+from services.runtime.postgres.table_versions import TablesFound, TableVersions
 from services.runtime.process.errors import Halt
-
-FOLDER = Path(__file__).resolve().parents[3] / "deploy" / "postgres"
+from services.runtime.process.metrics import version
 
 _LOCK = (
     7_301_845_206  # an arbitrary number that nothing else locks, so that two replicas never migrate at once
@@ -37,19 +35,23 @@ def migrate(url: str, service: str, to: str = "head") -> None:
     """Migrate the tables of `service`, in the schema of the same name, to the version `to`.
 
     `url` is a libpq URL or connection string. Repeating the call changes nothing. Each migration is stored
-    by itself: after one that failed, those before it stay.
+    by itself: after one that failed, those before it stay. Tables of a newer version on which this one runs
+    stay as they are.
 
     Raises:
-        Halt: the service has no migrations, a newer version of it migrated the tables, or a lock was not
-            given in any attempt.
+        Halt: the service has no migrations, a newer version migrated the tables and this one does not run on
+            them, or a lock was not given in any attempt.
         psycopg.OperationalError, sqlalchemy.exc.OperationalError: the database is away.
     """
     config = _config(service)
-    with _alone(url), _connection(url) as connection, _of_this_version(service):
+    with _alone(url), _connection(url) as connection:
+        if not pending(url, service):
+            return
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service}"))
         connection.commit()
         config.attributes["connection"] = connection
         config.attributes["schema"] = service
+        config.attributes["version"] = version()
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 command.upgrade(config, to)
@@ -70,36 +72,27 @@ def migrate(url: str, service: str, to: str = "head") -> None:
 
 
 def pending(url: str, service: str) -> tuple[str, ...]:
-    """Return the migrations of `service` that the database lacks, oldest first.
+    """Return the migrations of `service` that the database lacks, oldest first; none if it is newer.
 
     Raises:
-        Halt: the service has no migrations, or a newer version of it migrated the tables.
-        psycopg.OperationalError, sqlalchemy.exc.OperationalError: the database is away.
+        Halt: the service has no migrations, or a newer version migrated the tables and this one does not run
+            on them.
+        psycopg.OperationalError: the database is away.
     """
-    scripts = ScriptDirectory.from_config(_config(service))
-    with _connection(url) as connection:
-        known = connection.execute(
-            text("SELECT to_regclass(:name)"), {"name": f"{service}.migration"}
-        ).scalar()
-        current = (
-            connection.execute(text(f"SELECT version_num FROM {service}.migration")).scalar()
-            if known
-            else None
-        )
-    with _of_this_version(service):
-        revisions = list(scripts.iterate_revisions("head", current or "base"))
-    return tuple(revision.revision for revision in reversed(revisions))
+    versions = TableVersions.of(service)
+    with psycopg.connect(_plain(url)) as connection:
+        return versions.pending(_found(connection, service))
 
 
-@contextmanager
-def _of_this_version(service: str) -> Iterator[None]:
-    try:
-        yield
-    except (CommandError, RevisionError) as error:
-        raise Halt(
-            f"the tables of {service} are not of this version ({error}): run the newer version that migrated "
-            "them, or restore the backup that was made before it"
-        ) from None
+def _found(connection: psycopg.Connection[tuple[object, ...]], service: str) -> TablesFound:
+    def row_of(table: str, columns: str) -> tuple[Any, ...]:
+        known = connection.execute("SELECT to_regclass(%s)", (f"{service}.{table}",)).fetchone()
+        if known == (None,):
+            return ()
+        return connection.execute(f"SELECT {columns} FROM {service}.{table}".encode()).fetchone() or ()
+
+    revision = row_of("migration", "version_num") or (None,)
+    return TablesFound(*revision, *row_of("runs_from", "revision, version"))
 
 
 @contextmanager
@@ -113,11 +106,12 @@ def _alone(url: str) -> Iterator[None]:
 
 
 def _config(service: str) -> Config:
-    versions = FOLDER / service / "versions"
+    folder = table_versions.FOLDER
+    versions = folder / service / "versions"
     if not service.isidentifier() or not versions.is_dir():
-        raise Halt(f"there are no migrations for {service!r} below {FOLDER}")
+        raise Halt(f"there are no migrations for {service!r} below {folder}")
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("script_location", str(folder))
     config.set_main_option("version_locations", str(versions))
     config.set_main_option("path_separator", "os")
     return config

@@ -24,7 +24,7 @@ NAMES_CLIENT = " AND ".join(_NAMES.format(name) for name in ("practice", "client
 RUNTIME_TABLES = frozenset(
     {
         "heartbeat", "therapist_name", "cluster", "applied", "epoch", "outbox_floor", "halt", "set_aside",
-        "unaccounted", "published", "erasure", "erased",
+        "unaccounted", "published", "erasure", "erased", "runs_from",
     }
 )  # fmt: skip
 """The tables that every service keeps and that hold nothing on a client."""

@@ -119,6 +119,12 @@ class ConsumerMetrics(Metrics):
             "rapport_reconciliation_last_run_timestamp_seconds",
             "When this process last counted the records without an outcome; NaN: not yet.",
         )
+        self.migration_pending = self._gauge(
+            "rapport_migration_pending",
+            "Migrations that the tables lack, when this process last looked; NaN: not yet.",
+            "schema",
+        )
+        self.migration_pending.labels(service).set(nan)
         self.halted = self._gauge(
             "rapport_halted",
             "1 while the consumer, or one of its partitions, is halted and needs an operator.",

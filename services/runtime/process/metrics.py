@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -82,7 +82,7 @@ class Metrics:
         build.info(
             {
                 "service": service,
-                "version": _version(),
+                "version": version(),
                 "revision": os.environ.get("RAPPORT_REVISION") or "unknown",
                 "python": sys.version.split()[0],
             }
@@ -163,8 +163,9 @@ def timestamp(name: str, description: str, registry: CollectorRegistry) -> Gauge
     return gauge
 
 
-def _version() -> str:
+def version() -> str:
+    """Return the version of this program."""
     try:
-        return version("rapport")
-    except PackageNotFoundError:  # run from a folder without an installation
+        return metadata.version("rapport")
+    except metadata.PackageNotFoundError:  # run from a folder without an installation
         return "unknown"

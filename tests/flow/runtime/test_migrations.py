@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from services.runtime.postgres import migrations
+from services.runtime.postgres import migrations, table_versions
 from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.postgres.migrations import migrate, pending
 from services.runtime.process.consumer_metrics import RetryReason
@@ -45,9 +45,9 @@ def versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the migrations of a service called `sample`."""
     folder = tmp_path / "sample" / "versions"
     folder.mkdir(parents=True)
-    (tmp_path / "env.py").write_text((migrations.FOLDER / "env.py").read_text())
+    (tmp_path / "env.py").write_text((table_versions.FOLDER / "env.py").read_text())
     (folder / "0001_first.py").write_text(FIRST)
-    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    monkeypatch.setattr(table_versions, "FOLDER", tmp_path)
     return folder
 
 
@@ -165,7 +165,7 @@ def test_an_older_version_refuses_tables_of_a_newer_one(
     migrate(database_url, "sample")
     newer.unlink()
 
-    with pytest.raises(Halt, match=r"not of this version .*'0002'.*restore the backup"):
+    with pytest.raises(Halt, match=r"not of this version: .* revision 0002 .* restore the backup"):
         ask(database_url, "sample")
 
     assert "more" in tables(database_url)

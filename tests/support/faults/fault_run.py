@@ -67,6 +67,8 @@ class FaultRun:
     historical: frozenset[str] = frozenset()
     """Practices that mark what they send as history; nobody sends both ways, because of a rating that came
     both ways nobody knows which was read first."""
+    discards_fleet: bool = False
+    """Whether the row leaves a system in which no other row can run."""
     while_waiting: Callable[[], object] = lambda: None
     """Called again and again until the run is at rest: what an operator does meanwhile."""
     _since: Ends = field(default_factory=dict)

@@ -38,6 +38,8 @@ DETECTORS = ("detector-1", "detector-2", "detector-3")
 INGEST, NOTIFIER = "ingest", "notifier"
 SPARES = ("detector-spare", "notifier-spare")
 """Further replicas, which run only while a row has started them."""
+INGEST_SPARE = "ingest-spare"
+"""Another one, to which `Fleet.taking` may lead what is sent."""
 READY_DEADLINE_S = 600.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 POLL_S = 0.02
@@ -65,12 +67,14 @@ class Fleet:
         self.sinks = folder / "sinks"
         self.sinks.mkdir()
         self.processes: dict[str, ForkedProcess] = {}
+        self.taking = INGEST
+        """The replica of ingest to which ratings are sent, as a proxy in front would choose it."""
         self._webhook_port = 0
 
     @property
     def ingest_url(self) -> str:
         """Where ratings are sent to."""
-        return self.processes[INGEST].url
+        return self.processes[self.taking].url
 
     def prepare(self, smtp_port: int, webhook_port: int) -> None:
         """Create the tables, and the processes without starting them."""
@@ -78,7 +82,9 @@ class Fleet:
         for service in services_with_tables():
             migrate(conninfo(self._settings()), service)
         # Two in a row: the second one is for management.
-        ports = {name: lasting_ports(2) for name in (INGEST, NOTIFIER, *self.detectors, *SPARES)}
+        ports = {
+            name: lasting_ports(2) for name in (INGEST, INGEST_SPARE, NOTIFIER, *self.detectors, *SPARES)
+        }
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         own = {
             INGEST: {

@@ -1,0 +1,22 @@
+"""Stores the oldest revision whose services run on these tables, so that the version before may go on."""
+
+from alembic import op
+
+from deploy.postgres.runtime_tables import add_runs_from
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+# Services of the revision before do not read the table.
+runs_from = "0021"
+
+
+def upgrade() -> None:
+    """Create the table with its row, which this migration itself sets at its end."""
+    op.execute(add_runs_from("notifier"))
+
+
+def downgrade() -> None:
+    """Drop it; the version before runs on its own tables only."""
+    op.execute("DROP TABLE notifier.runs_from")
