@@ -116,9 +116,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 PINNED := --no-emit-package attrs --no-emit-package numpy --no-emit-package packaging --no-emit-package python-dateutil --no-emit-package tzdata
 
 lock: prepare-dev ## resolve and lock the dependencies again
-	$(LOCK) pyproject.toml -o requirements/services.txt
-	$(LOCK) pyproject.toml --extra embedded -o requirements/embedded.txt
-	$(LOCK) pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra tracing -o requirements/services.txt
+	$(LOCK) pyproject.toml --extra tracing --extra embedded -o requirements/embedded.txt
+	$(LOCK) pyproject.toml --extra tracing --extra embedded --extra dev -o requirements/dev.txt
 	$(LOCK) --group pyproject.toml:build -o requirements/build.txt
 	$(LOCK) --group pyproject.toml:audit -o requirements/audit.txt
 	$(LOCK) --group pyproject.toml:demo -c requirements/services.txt $(PINNED) -o requirements/demo.txt

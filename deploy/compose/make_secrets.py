@@ -109,9 +109,11 @@ def _database_login(root: Path, service: str, uid: int) -> None:
 
 
 def main() -> int:
-    """Create the secrets in the folder named on the command line."""
-    root = Path(sys.argv[1])
+    """Create the secrets in the folder named first, and give PostgreSQL the second one, of its backups."""
+    root, backups = map(Path, sys.argv[1:3])
     make(root)
+    os.chown(backups, POSTGRES, POSTGRES)
+    backups.chmod(0o700)
     sys.stdout.write(f"The secrets below {root} exist; each is readable by its service only.\n")
     return 0
 

@@ -13,6 +13,7 @@ from services.ingest.stages.respond import (
     respond_scores,
 )
 from services.ingest.stages.respond_outcome import respond_outcome, respond_valid
+from services.ingest.stages.trace import traced
 from services.ingest.stages.validate import validate_at_once, validate_in_turn
 
 Stage = Callable[[IngestContext, RequestBatch], Awaitable[None]]
@@ -45,6 +46,7 @@ FHIR_STORE: Sequence[Stage] = (publish,)
 
 async def run(stages: Sequence[Stage], context: IngestContext, batch: RequestBatch) -> bytes:
     """Take a batch through the stages and return the body of the response."""
-    for stage in stages:
-        await stage(context, batch)
+    with traced(batch):
+        for stage in stages:
+            await stage(context, batch)
     return batch.response_body

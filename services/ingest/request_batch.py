@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from schemas.fhir.references import NOTHING_ALONG, Along
 from schemas.fhir.response_rating import ResponseRating
+from schemas.envelope import HEADERS
 from schemas.ids import PracticeId, RatingId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
@@ -19,7 +20,7 @@ from services.ingest.refusal import Refusal
 from services.ingest.settings import IngestSettings
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.request_body import BodyLimits
-from services.runtime.kafka.record import Outgoing
+from services.runtime.kafka.record import Headers, Outgoing
 from services.runtime.process.clock import Clock
 
 
@@ -66,6 +67,8 @@ class RequestBatch:
     """With FHIR: the other resources of the bundle."""
     location: str = ""
     """With FHIR: the address of the rating, set by the last stage."""
+    headers: Headers = HEADERS
+    """The headers of the records that its ratings become."""
     response_body: bytes = b""
     """Set by the last stage: the response's body, or the part of it for these lines."""
 

@@ -24,7 +24,7 @@ LATE = [
     fires("HeartbeatMissing"),
     fires("ToldTooLate"),
     fires("ToldTooLate", "ticket"),
-    fires("BacklogGrowing", "ticket", job="detector"),
+    fires("ToldTooLate", "ticket", job="detector"),
     fires("ReconciliationGap", topic="t", partition="3"),
 ]
 

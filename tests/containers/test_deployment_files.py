@@ -27,12 +27,12 @@ ALERTS = [
     "HeartbeatMissing",
     "IngestErrorBudgetBurn",
     "ToldTooLate",
-    "BacklogGrowing",
     "ReconciliationGap",
     "RecordsRejected",
     "DeliveryFailing",
     "PracticesSilent",
     "ModelDrift",
+    "BackupTooOld",
     "Watchdog",
 ]
 COMPOSE = ["--file", "docker-compose.yml"]

@@ -14,7 +14,17 @@ import httpx
 
 STOP_DEADLINE_S = 15.0
 POLL_S = 0.05
-OWNED_PREFIXES = ("KAFKA_", "DATABASE_", "HTTP_", "RAPPORT_", "LOG_", "INGEST_", "DETECTOR_", "NOTIFIER_")
+OWNED_PREFIXES = (
+    "KAFKA_",
+    "DATABASE_",
+    "HTTP_",
+    "RAPPORT_",
+    "LOG_",
+    "TRACES_",
+    "INGEST_",
+    "DETECTOR_",
+    "NOTIFIER_",
+)
 """Prefixes of the services' settings; a child does not inherit them, so it gets only its own."""
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-from schemas.envelope import HEADERS
 from schemas.ids import record_key
 from schemas.instruments.scoring import score
 from schemas.rating import RatingBody, content_hash, parse_rating, rating_id
@@ -58,7 +57,7 @@ def _validate(context: IngestContext, batch: RequestBatch, attempt: RatingAttemp
     value = session_rated_value(
         practice, body, accepted_at=context.acceptance_clock.next(), key=key, hashed=hashed
     )
-    attempt.record = Outgoing(batch.topic.name, key, value, headers=HEADERS)
+    attempt.record = Outgoing(batch.topic.name, key, value, headers=batch.headers)
 
 
 def _scored(context: IngestContext, body: RatingBody) -> ScoredForm:

@@ -9,6 +9,7 @@ docs/flow.md says what happens when the process dies between any two of them.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.runtime.consumer.assignment import Assignment
+from services.runtime.consumer.consumed_traces import traced
 from services.runtime.consumer.fuse import Fuse, FuseBlown
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
 from services.runtime.consumer.self_check import SelfCheck
@@ -211,10 +212,15 @@ class OrderOfEffects:
                 bad[:] = [(r.topic, r.partition, r.offset) in counted for r in records]
             self._check_fuse(records, bad, tx)
 
+        async def passing_on(tx: Transaction) -> None:
+            await work(tx)
+            traces.pass_on(tx.outgoing)
+
         applied = self._assignment.stored
         stored = {partition: applied[partition] for partition in last if partition in applied}
         claim = Claim(epochs, last, missing_before(records, self._assignment.applied), stored)
-        tx = await self._committer.commit(connection, work, claim, before_commit=check_fuse)
+        with traced(self._metrics.service, records) as traces:
+            tx = await self._committer.commit(connection, passing_on, claim, before_commit=check_fuse)
         self._fuse.add(bad or [False] * len(records))
         self._assignment.applied.update(offsets_after(records))
         self._assignment.stored.update(offsets_after(records))

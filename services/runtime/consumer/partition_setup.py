@@ -101,7 +101,15 @@ async def halt_partitions(
     async with connection.transaction():
         for halt in halts:
             await committer.halts.record(connection, committer.cluster_id, halt)
-            get_logger().critical("halted", why=str(halt))
+            topic, partition = halt.partition
+            get_logger().critical(
+                "halted",
+                topic=topic,
+                partition=partition,
+                offset=halt.next_offset,
+                reason=halt.reason.value,
+                why=str(halt),
+            )
     await _read_halted(connection, assignment, committer)
 
 

@@ -10,10 +10,12 @@ database is away when nothing else asks for it.
 """
 
 from collections.abc import Awaitable, Callable
+from math import nan
 
 from services.runtime.outbox.committer import Claim, Committer
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
+from services.runtime.postgres.server_state import backup_times, schema_bytes
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics, RetryReason
 from services.runtime.process.log import describe, get_logger
@@ -113,3 +115,8 @@ class Relay:
         gap = await self._committer.positions.all_unaccounted(connection)
         metrics.reconciliation_gap.labels(schema).set(gap)
         metrics.reconciled.set(self._clock.now().timestamp())
+        for name, held in await schema_bytes(connection, schema):
+            metrics.database_bytes.labels(name).set(held)
+        backed_up_at, archived_at = await backup_times(connection)
+        metrics.backup_last_success.set(nan if backed_up_at is None else backed_up_at)
+        metrics.wal_archived.set(nan if archived_at is None else archived_at)

