@@ -9,8 +9,7 @@ from pydantic_settings import SettingsError
 
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import configure, get_logger
-from services.runtime.process.settings import LogSettings
-from services.runtime.process.tracer import TraceSettings
+from services.runtime.process.settings import LogSettings, TraceSettings
 from services.runtime.process.traces_sent import traces_sent
 from services.runtime.process.wrong_settings import unknown_settings, wrong_settings
 

@@ -154,6 +154,19 @@ class LogSettings(BaseSettings):
     """One JSON object per line, or lines for people to read."""
 
 
+class TraceSettings(BaseSettings):
+    """Where traces are sent to (`TRACES_…`); `OTEL_EXPORTER_OTLP_HEADERS` adds headers, such as a key."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRACES_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    url: str | None = None
+    """A collector of OTLP over HTTP, such as http://collector:4318/v1/traces; without one, none are made."""
+    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of requests that are traced; what follows from one is traced with it."""
+
+
 class FuseSettings(BaseSettings):
     """How many bad records stop a consumer (`RAPPORT_FUSE_…`)."""
 

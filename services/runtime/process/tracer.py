@@ -5,27 +5,11 @@ never ids of practices, clients or therapists.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Protocol
-
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import Protocol
 
 HEADER = "traceparent"
 """The header of a record that names the span that wrote it, in the form of the W3C."""
 Attributes = Mapping[str, str | int]
-
-
-class TraceSettings(BaseSettings):
-    """Where traces are sent to (`TRACES_…`); `OTEL_EXPORTER_OTLP_HEADERS` adds headers, such as a key."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="TRACES_", frozen=True, extra="ignore", use_attribute_docstrings=True
-    )
-
-    url: str | None = None
-    """A collector of OTLP over HTTP, such as http://collector:4318/v1/traces; without one, none are made."""
-    sample_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """The share of requests that are traced; what follows from one is traced with it."""
 
 
 class Span(Protocol):

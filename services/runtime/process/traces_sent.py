@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from services.runtime.process.errors import Halt
-from services.runtime.process.tracer import TraceSettings, set_tracer
+from services.runtime.process.settings import TraceSettings
+from services.runtime.process.tracer import set_tracer
 
 
 @contextmanager
