@@ -195,9 +195,12 @@ def test_each_alert_has_a_timeline_that_raises_it_and_one_that_does_not() -> Non
 
 
 def queries() -> list[str]:
-    """Every query of the dashboard."""
-    board = json.loads((ROOT / "deploy" / "grafana" / "dashboards" / "flow.json").read_text())
-    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    """Every query of the dashboards, each once."""
+    boards = map(
+        json.loads, (file.read_text() for file in (ROOT / "deploy/grafana/dashboards").glob("*.json"))
+    )
+    panels = [panel for board in boards for panel in board["panels"]]
+    return sorted({target["expr"] for panel in panels for target in panel["targets"]})
 
 
 def _metrics_in_code() -> set[str]:

@@ -114,9 +114,9 @@ class Relay:
         metrics.outbox_rows.labels(schema).set(await self._committer.outbox.count(connection))
         gap = await self._committer.positions.all_unaccounted(connection)
         metrics.reconciliation_gap.labels(schema).set(gap)
-        metrics.reconciled.set(self._clock.now().timestamp())
         for name, held in await schema_bytes(connection, schema):
             metrics.database_bytes.labels(name).set(held)
         backed_up_at, archived_at = await backup_times(connection)
         metrics.backup_last_success.set(nan if backed_up_at is None else backed_up_at)
         metrics.wal_archived.set(nan if archived_at is None else archived_at)
+        metrics.reconciled.set(self._clock.now().timestamp())

@@ -5,7 +5,7 @@ from services.runtime.postgres.connect import Connection
 _BYTES = """
 SELECT nspname, coalesce(sum(pg_total_relation_size(c.oid)), 0)
 FROM pg_namespace n LEFT JOIN pg_class c ON relnamespace = n.oid AND relkind IN ('r', 'm')
-WHERE nspname IN (%(schema)s, %(schema)s || '_jobs') GROUP BY nspname
+WHERE nspname::text IN (%(schema)s::text, %(schema)s::text || '_jobs') GROUP BY nspname
 """
 # A new connection begins with what `base_backup.sh` stored in the database's settings.
 _BACKUP = """

@@ -11,6 +11,8 @@ from services.runtime.postgres.connect import pool_for_all_practices
 from services.runtime.postgres.pool_metrics import PoolMetrics
 from tests.support.runtime.sample_service import Sample, until
 
+BACKED_UP_AT = 1_795_954_449
+
 
 async def test_what_other_processes_left_in_the_tables_is_exported(sample: Sample) -> None:
     began = time.time()
@@ -26,11 +28,15 @@ async def test_what_other_processes_left_in_the_tables_is_exported(sample: Sampl
             "INSERT INTO sample.unaccounted (cluster_id, topic, partition, from_offset, next_offset)"
             " VALUES ('c', 't', 0, 10, 15), ('c', 't', 1, 3, 4)"
         )
+        database = conn.info.dbname
+        conn.execute(f'ALTER DATABASE "{database}" SET rapport.backed_up_at = {BACKED_UP_AT}'.encode())
     async with process():
         await until(
             lambda: process.value("rapport_reconciliation_last_run_timestamp_seconds") >= began, "a look"
         )
         assert [process.value(name, schema="sample") for name in names] == [3, 6]
+        assert process.value("rapport_database_bytes", schema="sample") > 0
+        assert process.value("rapport_backup_last_success_timestamp_seconds") == BACKED_UP_AT
 
 
 async def test_a_pool_shows_its_connections_and_who_waits(sample: Sample) -> None:
