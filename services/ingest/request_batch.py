@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from schemas.envelope import HEADERS
 from schemas.fhir.references import NOTHING_ALONG, Along
 from schemas.fhir.response_rating import ResponseRating
-from schemas.envelope import HEADERS
 from schemas.ids import PracticeId, RatingId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument

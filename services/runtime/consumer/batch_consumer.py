@@ -22,8 +22,8 @@ from services.runtime.outbox.relay import Relay
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.postgres.reconnecting_connection import ReconnectingConnection
-from services.runtime.postgres.tenant_guard import why_unbound
 from services.runtime.postgres.table_versions import TableVersions
+from services.runtime.postgres.tenant_guard import why_unbound
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import ConsumerMetrics, RetryReason
