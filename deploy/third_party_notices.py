@@ -98,7 +98,11 @@ def licence_of(metadata: PackageMetadata, texts: Sequence[str] = ()) -> str:
     found = expression or " or ".join(classifiers) or next(filter(None, headings), "")
     if not found or found.upper() == "UNKNOWN":
         raise UnknownLicence(f"{metadata['Name']} names no licence: look it up, or do without the package")
-    return str(found)
+    return found
+
+
+def _field(metadata: PackageMetadata, name: str) -> str:
+    return next(iter(metadata.get_all(name) or ()), "")
 
 
 def _homepage(metadata: PackageMetadata) -> str:
