@@ -19,6 +19,17 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 _DAY = timedelta(days=1)
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 def _name(text: str) -> x509.Name:
@@ -39,7 +50,9 @@ class CertificateAuthority:
         self._name = _name("An authority of tests")
         self.file = self._folder / "authority.pem"
         own = self._builder(self._name, self._key, datetime.now(UTC) + 30 * _DAY)
-        signed = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        signed = own.add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), critical=True
+        ).add_extension(_SIGNS_CERTIFICATES, critical=True)
         self.file.write_bytes(signed.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM))
 
     def server(self, *, host: str = "localhost", expired: bool = False) -> ssl.SSLContext:
@@ -105,4 +118,9 @@ class CertificateAuthority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(ends - 60 * _DAY)
             .not_valid_after(ends)
+            # Python 3.13 refuses a chain whose certificates do not name their keys (RFC 5280).
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
         )
