@@ -98,11 +98,7 @@ def licence_of(metadata: PackageMetadata, texts: Sequence[str] = ()) -> str:
     found = expression or " or ".join(classifiers) or next(filter(None, headings), "")
     if not found or found.upper() == "UNKNOWN":
         raise UnknownLicence(f"{metadata['Name']} names no licence: look it up, or do without the package")
-    return found
-
-
-def _field(metadata: PackageMetadata, name: str) -> str:
-    return next(iter(metadata.get_all(name) or ()), "")
+    return str(found)
 
 
 def _homepage(metadata: PackageMetadata) -> str:

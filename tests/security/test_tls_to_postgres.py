@@ -127,8 +127,7 @@ async def test_a_pool_takes_up_a_changed_password_while_it_is_used(
 ) -> None:
     """Passwords change one after the other while eight tasks borrow connections; each lives for a moment."""
     assert settings.password_file is not None
-    several = DatabaseSettings.model_validate({**settings.model_dump(), "pool_max_size": 8})
-    pool = pool_for_all_practices(several, "test")
+    pool = pool_for_all_practices(settings, "test", connections=8)
     await pool.open(wait=True)
     done: asyncio.Queue[None] = asyncio.Queue()
     refused: list[Exception] = []
