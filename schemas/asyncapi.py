@@ -10,7 +10,7 @@ from schemas.envelope import CONTENT_TYPE, EVENTS
 _CARRIES = {
     topics.SESSION_RATED: ("alliance.session-rated.v1", "alliance.heartbeat-sent.v1"),
     topics.SESSION_HISTORY_RATED: ("alliance.session-rated.v1",),
-    topics.ASSESSED: ("alliance.assessed.v1",),
+    topics.ASSESSED: ("alliance.assessed.v1", "alliance.measure-stored.v1"),
     topics.EPISODE_CHANGED: (
         "alliance.episode-changed.v1",
         "alliance.client-renamed.v1",
@@ -25,6 +25,7 @@ _KEYED_BY_DYAD = {"pattern": "^[0-9a-f]{32}$", "description": "The dyad's keyed 
 _KEYS = {
     "alliance.session-rated.v1": _KEYED_BY_DYAD,
     "alliance.assessed.v1": _KEYED_BY_DYAD,
+    "alliance.measure-stored.v1": _KEYED_BY_DYAD,
     "alliance.episode-changed.v1": _KEYED_BY_DYAD,
     "alliance.therapist-responded.v1": _KEYED_BY_DYAD,
     "alliance.client-renamed.v1": {"description": "It concerns every dyad of a client, in any partition."},

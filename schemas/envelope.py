@@ -12,6 +12,7 @@ from schemas.events import (
     ClientRenamed,
     EpisodeChanged,
     HeartbeatSent,
+    MeasureStored,
     Rejected,
     SessionRated,
     TherapistResponded,
@@ -46,6 +47,13 @@ class AllianceAssessedEvent(Envelope):
 
     type: Literal["alliance.assessed.v1"] = "alliance.assessed.v1"
     data: AllianceAssessed
+
+
+class MeasureStoredEvent(Envelope):
+    """A stored rating beside the alliance, from the detector to the notifier and other consumers."""
+
+    type: Literal["alliance.measure-stored.v1"] = "alliance.measure-stored.v1"
+    data: MeasureStored
 
 
 class EpisodeChangedEvent(Envelope):
@@ -86,6 +94,7 @@ class HeartbeatEvent(Envelope):
 AnyEvent = (
     SessionRatedEvent
     | AllianceAssessedEvent
+    | MeasureStoredEvent
     | EpisodeChangedEvent
     | TherapistRespondedEvent
     | ClientRenamedEvent
@@ -98,6 +107,7 @@ EVENTS: dict[str, type[AnyEvent]] = {
     for event in (
         SessionRatedEvent,
         AllianceAssessedEvent,
+        MeasureStoredEvent,
         EpisodeChangedEvent,
         TherapistRespondedEvent,
         ClientRenamedEvent,

@@ -10,11 +10,14 @@ _PSEUDONYM = "send a pseudonymous reference, without white space, control charac
 _MOMENT = "a date with time and time zone, such as 2026-11-20T10:00:00+01:00"
 
 _RATING = {
-    "marks_missing": ("has no marks", "items or scores; or status declined when the client gave no form"),
-    "marks_both": ("has items and scores", "exactly one of items and scores"),
+    "marks_missing": (
+        "has no marks",
+        "items, scores or total; or status declined when the client gave no form",
+    ),
+    "marks_both": ("has marks more than once", "exactly one of items, scores and total"),
     "marks_unwanted": (
         "has marks but is not rated",
-        "neither items nor scores, or status rated",
+        "neither items nor scores nor total, or status rated",
     ),
 }
 _WHEN = {

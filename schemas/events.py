@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.components import Component
 from schemas.facts import Facts
+from schemas.instrument_kind import InstrumentKind
 
 Mark = float | None
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -139,6 +140,7 @@ class SessionRated(Event):
     status: Status
     items: tuple[Mark, ...] | None = None
     scores: Scores | None = None
+    total: Mark = None
     next_session_at: AwareDatetime | None = None
     recorded_at: AwareDatetime | None = None
     accepted_at: AwareDatetime
@@ -182,6 +184,31 @@ class AllianceAssessed(Event):
     model_version: str
     statistics_version: str | None = None
     """Names the statistics of the practice's ratings that the model read; null when it read none."""
+
+
+class MeasureStored(Event):
+    """A rating beside the client's rating of the alliance was stored: of outcome, or the therapist's own.
+
+    It was not scored: nothing is decided from it.
+    """
+
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    case_id: str = ""
+    session_id: str
+    session_at: AwareDatetime
+    instrument: str
+    kind: InstrumentKind
+    """`outcome` or `therapist`."""
+    status: Status
+    revision: Annotated[int, Field(ge=1)]
+    """Counted for each rating; consumers keep the highest revision, in whatever order events arrive."""
+    total: Mark = None
+    """The sum of all marks after reversal; null without a form. Single answers are not published."""
+    components: dict[Component, float] = {}
+    """The mean mark of each component, after reversal; only of the kind `therapist`."""
 
 
 class TrajectoryPoint(Event):

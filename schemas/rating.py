@@ -125,6 +125,8 @@ class RatingBody(BaseModel):
     """The marks in the order of the instrument's items, null for an unanswered item."""
     scores: SentScores | None = None
     """Instead of items, where a system keeps only component scores."""
+    total: SentMark | None = None
+    """Instead of items, for an instrument of the kind outcome: the sum of all marks after reversal."""
     status: Status = Status.RATED
     next_session_at: When | None = None
     recorded_at: When | None = None
@@ -132,13 +134,20 @@ class RatingBody(BaseModel):
 
     @model_validator(mode="after")
     def _marks_fit_status(self) -> Self:
-        sent = (self.items is not None) + (self.scores is not None)
+        sent = (self.items is not None) + (self.scores is not None) + (self.total is not None)
         if self.status is Status.RATED:
             if sent != 1:
                 raise PydanticCustomError("marks_both" if sent else "marks_missing", "marks")
         elif sent:
             raise PydanticCustomError("marks_unwanted", "marks")
         return self
+
+    @property
+    def marks(self) -> tuple[SentMark | None, ...] | SentScores | float | None:
+        """The marks as they were sent; None without a form."""
+        if self.items is not None:
+            return self.items
+        return self.scores if self.scores is not None else self.total
 
 
 def parse_rating(sent: bytes | str, now: datetime) -> RatingBody:
@@ -202,6 +211,8 @@ def content_hash(body: RatingBody) -> str:
     content["session_id"] = body.session_id
     content["status"] = body.status.value
     content["therapist_id"] = body.therapist_id
+    if body.total is not None:
+        content["total"] = body.total
     return sha256(_canonical(content)).hexdigest()
 
 

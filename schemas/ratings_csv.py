@@ -2,8 +2,9 @@
 
 Columns: `client_id, therapist_id, session_id, session_at, instrument, item_1, item_2, …`; optionally
 `practice_id, id, case_id, status, next_session_at, recorded_at`, and `bond, goal, task` where a system keeps
-only component scores. One file may hold several instruments. A row without any mark is a declined form,
-unless its `status` is `cancelled` (the appointment did not take place) or `withdrawn`.
+only component scores, or `total` for an instrument of the kind outcome. One file may hold several
+instruments. A row without any mark is a declined form, unless its `status` is `cancelled` (the appointment
+did not take place) or `withdrawn`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from schemas.csv_table import TableReader
 REQUIRED = ("client_id", "therapist_id", "session_id", "session_at", "instrument")
 OPTIONAL = ("id", "case_id", "status", "next_session_at", "recorded_at")
 SCORES = ("bond", "goal", "task")
+TOTAL = "total"
 PRACTICE = "practice_id"
 
 
@@ -35,7 +37,7 @@ def item_columns(header: Iterable[str]) -> list[str]:
 def unread_columns(header: Iterable[str]) -> list[str]:
     """Return the columns that are not read, so that their content never leaves the file."""
     names = list(header)
-    read = {*REQUIRED, *OPTIONAL, *SCORES, PRACTICE, *item_columns(names)}
+    read = {*REQUIRED, *OPTIONAL, *SCORES, TOTAL, PRACTICE, *item_columns(names)}
     return [name for name in names if name not in read]
 
 
@@ -50,6 +52,7 @@ class RatingColumns:
         self._required = [(name, place[name]) for name in REQUIRED]
         self._optional = [(name, place[name]) for name in OPTIONAL if name in place]
         self._scores = [(name, place.get(name)) for name in SCORES]
+        self._total = place.get(TOTAL)
         self._items = [place[name] for name in item_columns(header)]
         self._instrument = place["instrument"]
 
@@ -80,6 +83,8 @@ class RatingColumns:
             body["scores"] = {
                 name: None if place is None else _mark(values[place]) for name, place in self._scores
             }
+        elif self._total is not None and values[self._total]:
+            body["total"] = _mark(values[self._total])
         else:
             body.setdefault("status", "declined")
         return body

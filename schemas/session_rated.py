@@ -44,6 +44,8 @@ def session_rated_value(
     if body.scores is not None:
         scores = body.scores
         data["scores"] = {"bond": scores.bond, "goal": scores.goal, "task": scores.task}
+    if body.total is not None:
+        data["total"] = body.total
     if body.next_session_at is not None:
         data["next_session_at"] = body.next_session_at
     if body.recorded_at is not None:

@@ -24,6 +24,7 @@ from lab.reports.tables import ResultTable, answered_table, evaluation_tables, f
 from lab.simulator.scenarios import SCENARIOS
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.settings import InstrumentSettings
+from schemas.rating_tables.table_errors import UnusableTable
 from services.detector.domain.detector import Detector
 from services.detector.files.label_file import read_labels
 from services.detector.model.artefact import load
@@ -97,6 +98,8 @@ def report_on_practice(
     detector = load(folder)
     answers = None if labels is None else read_labels(labels)
     histories = _histories(ratings, InstrumentSettings().catalogue(), mapping)
+    if not histories.dyads:
+        raise UnusableTable(f"{ratings} has no valid rating of the alliance: there is nothing to evaluate.")
     practice = assess_practice(detector, histories)
     tables = [practice_table(practice.rated, practice_figures(practice))]
     if answers is not None:

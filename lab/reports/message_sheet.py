@@ -57,13 +57,17 @@ def simulated_messages(detector: Detector, language: str, beside: int = 0) -> li
     return list(islice(_in_turn(by_kind), MESSAGES - beside))
 
 
-def read_messages(detector: Detector, ratings: Path, catalogue: Catalogue, language: str) -> list[SheetEntry]:
+def read_messages(
+    detector: Detector, ratings: Path, catalogue: Catalogue, language: str, mapping: Path | None = None
+) -> list[SheetEntry]:
     """Return `OWN_MESSAGES` openings in a table of ratings, evenly over the table; all if it has fewer.
+
+    `mapping` says how the table is read.
 
     Raises:
         UnreadableTable: a column is missing, or a row does not fit under the header.
     """
-    dyads = assess_table(detector, read_histories(ratings, catalogue))
+    dyads = assess_table(detector, read_histories(ratings, catalogue, mapping))
     writer = MessageWriter(catalogue.get, detector.message_precision, language)
     found = [
         _entry(dyad, message, writer, f"o{number}-{message.session}", "own ratings")

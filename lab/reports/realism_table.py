@@ -12,15 +12,17 @@ from schemas.instruments.settings import InstrumentSettings
 from services.runtime.process.progress_bar import step_counter
 
 
-def realism_table(ratings: Path, cohorts: int) -> Table:
+def realism_table(ratings: Path, cohorts: int, mapping: Path | None = None) -> Table:
     """Compare the ratings in the most frequent instrument with `cohorts` simulated caseloads.
+
+    `mapping` says how the table is read.
 
     Raises:
         UnreadableTable: a column is missing, or a row does not fit under the header.
         ValueError: the table has no ratings.
     """
     catalogue = InstrumentSettings().catalogue()
-    histories = [dyad.forms for dyad in read_histories(ratings, catalogue).dyads]
+    histories = [dyad.forms for dyad in read_histories(ratings, catalogue, mapping).dyads]
     used = Counter(form.order.instrument for forms in histories for form in forms)
     if not used:
         raise ValueError(f"{ratings} has no valid ratings")

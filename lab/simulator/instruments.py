@@ -26,8 +26,8 @@ DRAW_ORDER = ("srs", "wai-sr", "wai-s", "wai-9")
 
 @cache
 def catalogue_instruments() -> tuple[Instrument, ...]:
-    """Return all shipped instruments: those of `DRAW_ORDER`, then any others by id."""
-    catalogue = Catalogue.load()
+    """Return all shipped instruments of the alliance: those of `DRAW_ORDER`, then any others by id."""
+    catalogue = Catalogue.load().of_alliance
     others = sorted(str(instrument.id) for instrument in catalogue if instrument.id not in DRAW_ORDER)
     return tuple(catalogue.get(name) for name in (*DRAW_ORDER, *others))
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, Va
 
 from schemas.components import Component
 from schemas.ids import InstrumentId
+from schemas.instrument_kind import InstrumentKind
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.questionnaire_map import QuestionnaireMap
 from schemas.validation_errors import InvalidInput, Violation
@@ -46,7 +47,7 @@ class UnknownInstrument(InvalidInput):
 class _Missing(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    component: Count
+    component: Count = 0
     total: Count
 
 
@@ -99,6 +100,7 @@ class _Definition(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    kind: InstrumentKind = InstrumentKind.ALLIANCE
     title: Text
     source: Text
     licence: Text
@@ -108,18 +110,37 @@ class _Definition(BaseModel):
     step: Annotated[Number, Field(gt=0)]
     between_steps: Literal["accepted", "refused"]
     reversed: tuple[ItemNumber, ...] = ()
-    components: dict[Component, Annotated[tuple[ItemNumber, ...], Field(min_length=1)]]
+    components: dict[Component, Annotated[tuple[ItemNumber, ...], Field(min_length=1)]] = {}
     missing: _Missing
     cutoff: Number | None = None
     fhir: tuple[_QuestionnaireTable, ...] = ()
+    cutoff_source: Text | None = None
+    direction: Literal["higher-is-better", "higher-is-worse"] | None = None
+    risk_items: tuple[ItemNumber, ...] = ()
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        faults = [*self._range_faults(), *self._item_faults(), *self._limit_faults()]
+        faults = [
+            *self._kind_faults(),
+            *self._range_faults(),
+            *self._item_faults(),
+            *self._limit_faults(),
+        ]
         faults += [fault for table in self.fhir for fault in table.faults(self.items)]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _kind_faults(self) -> Iterator[str]:
+        if self.kind is InstrumentKind.OUTCOME:
+            if self.components:
+                yield "components are those of the alliance: an instrument of the kind outcome has none"
+            if self.direction is None:
+                yield "direction is missing: higher-is-better or higher-is-worse"
+            if self.cutoff is not None and self.cutoff_source is None:
+                yield "cutoff_source is missing: say where the cutoff was published"
+        elif self.direction == "higher-is-worse":
+            yield f"direction: higher marks are better in an instrument of the kind {self.kind}"
 
     def _range_faults(self) -> Iterator[str]:
         span = self.highest - self.lowest
@@ -137,20 +158,21 @@ class _Definition(BaseModel):
 
     def _item_faults(self) -> Iterator[str]:
         numbers = [number for component in self.components.values() for number in component]
-        beyond = sorted({number for number in (*numbers, *self.reversed) if number > self.items})
+        named = (*numbers, *self.reversed, *self.risk_items)
+        beyond = sorted({number for number in named if number > self.items})
         if beyond:
             yield f"there is no item {', '.join(map(str, beyond))}: items is {self.items}"
         twice = sorted({number for number in numbers if numbers.count(number) > 1})
         if twice:
             yield f"item {', '.join(map(str, twice))} belongs to a component more than once"
         left = sorted(set(range(1, self.items + 1)) - set(numbers))
-        if left:
+        if left and self.kind is not InstrumentKind.OUTCOME:
             yield f"item {', '.join(map(str, left))} belongs to no component"
         if len(set(self.reversed)) < len(self.reversed):
             yield "reversed names an item more than once"
 
     def _limit_faults(self) -> Iterator[str]:
-        if self.missing.component >= max(map(len, self.components.values()), default=0):
+        if self.missing.component >= max(map(len, self.components.values()), default=self.items):
             yield "missing.component must leave at least one answer in the largest component"
         if self.missing.total >= self.items:
             yield "missing.total must leave at least one answer"
@@ -172,6 +194,10 @@ class _Definition(BaseModel):
             source=self.source,
             licence=self.licence,
             questionnaires=tuple(table.map() for table in self.fhir),
+            kind=self.kind,
+            higher_is_better=self.direction != "higher-is-worse",
+            cutoff_source=self.cutoff_source or "",
+            risk_items=self.risk_items,
         )
 
 
@@ -232,6 +258,11 @@ class Catalogue:
         if found is None:
             raise UnknownInstrument(self._by_id)
         return found
+
+    @property
+    def of_alliance(self) -> "Catalogue":
+        """The instruments whose ratings are scored."""
+        return Catalogue(each for each in self if each.is_alliance)
 
     def by_questionnaire(self, canonical: str) -> tuple[Instrument, QuestionnaireMap]:
         """Return the instrument of a FHIR questionnaire, and how its responses are read.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from schemas.components import Component
 from schemas.ids import InstrumentId
+from schemas.instrument_kind import InstrumentKind
 from schemas.instruments.questionnaire_map import QuestionnaireMap
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Instrument:
     exact: bool
     """True when only marks on a step exist (boxes to tick); otherwise finer marks are accepted too."""
     reversed_items: frozenset[int]
-    """Items on which a high mark speaks against the alliance."""
+    """Items on which a high mark counts as a low one."""
     components: dict[Component, tuple[int, ...]]
     """The items of each component. Every item has one component; a component without items is absent."""
     missing_component: int
@@ -45,11 +46,24 @@ class Instrument:
     missing_total: int
     """A form with more unanswered items than this is refused."""
     cutoff: float | None
-    """The published total (sum of all marks) below which attention is advised; None when there is none."""
+    """The published total (sum of all marks) below which attention is advised, or from which where higher is
+    worse; None when there is none."""
     source: str
     licence: str
     questionnaires: tuple[QuestionnaireMap, ...] = ()
     """The FHIR questionnaires whose responses are forms of this instrument."""
+    kind: InstrumentKind = InstrumentKind.ALLIANCE
+    higher_is_better: bool = True
+    """False where a higher total means more distress."""
+    cutoff_source: str = ""
+    """Where the cutoff was published, where it is not in `source`."""
+    risk_items: tuple[int, ...] = ()
+    """Items that ask about danger to oneself or others. Nothing here looks at single answers to them."""
+
+    @property
+    def is_alliance(self) -> bool:
+        """Whether its ratings are scored; those of any other kind are only stored and drawn."""
+        return self.kind is InstrumentKind.ALLIANCE
 
     @cached_property
     def unit_step(self) -> float:

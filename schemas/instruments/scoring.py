@@ -63,6 +63,57 @@ def score(instrument: Instrument, marks: Sequence[Mark] | Scores) -> FormScores:
     return _from_items(instrument, marks)
 
 
+def total_of(instrument: Instrument, marks: Sequence[Mark] | Scores | float) -> float:
+    """Return the sum of a form's marks after reversal, in the instrument's unit, to 6 decimals.
+
+    Given are the marks of its items, its component scores, or the total itself. Unanswered items count as the
+    mean of the others. It takes forms of every kind of instrument, also of those without components.
+
+    >>> from schemas.instruments.catalogue import Catalogue
+    >>> catalogue = Catalogue.load()
+    >>> total_of(catalogue.get("ors"), [5.0, 6.0, 4.5, 5.5]), total_of(catalogue.get("phq-9"), 12)
+    (21.0, 12.0)
+
+    Raises:
+        TooManyUnanswered: more than `missing_total` items are unanswered.
+        InvalidMarks: the number of marks is wrong, a mark or the total is out of range, or a mark lies
+            between two steps.
+    """
+    if isinstance(marks, int | float):
+        return _checked_total(instrument, marks)
+    if isinstance(marks, Scores):
+        return total_to_units(instrument, _from_scores(instrument, marks).total)
+    if len(marks) != instrument.items:
+        raise InvalidMarks([Violation("items", "has the wrong number of marks", _expected_count(instrument))])
+    answers = [
+        value if (value := scaled.get(mark)) is not None else _scale_off_step(instrument, number, marks)
+        for number, (scaled, mark) in enumerate(zip(instrument.scaled_marks, marks, strict=True), start=1)
+        if mark is not None
+    ]
+    if len(marks) - len(answers) > instrument.missing_total:
+        raise _too_many_unanswered(instrument)
+    return total_to_units(instrument, _mean(answers))
+
+
+def check_marks(instrument: Instrument, marks: Sequence[Mark] | Scores | float) -> None:
+    """Check that the marks of a form fit its instrument, whatever its kind.
+
+    Raises:
+        InvalidMarks: they do not, or a total is given where the alliance is rated: it says nothing on its
+            components.
+    """
+    if isinstance(marks, int | float) and instrument.components:
+        raise InvalidMarks([Violation("total", "is not enough for this instrument", "items or scores")])
+    if isinstance(marks, Scores) and not instrument.components:
+        raise InvalidMarks(
+            [Violation("scores", "are not part of this instrument", "items, or its total as total")]
+        )
+    if instrument.components:
+        score(instrument, cast("Sequence[Mark] | Scores", marks))
+    else:
+        total_of(instrument, marks)
+
+
 def to_units(instrument: Instrument, value: float) -> float:
     """Return a component's score (0 to 1) as a mark, to 6 decimals: .9 is 9.0 on a line from 0 to 10."""
     return round(instrument.lowest + value * (instrument.highest - instrument.lowest), 6)
@@ -144,6 +195,13 @@ def _from_scores(instrument: Instrument, scores: Scores) -> FormScores:
         raise InvalidMarks(violations)
     bond, goal, task = means
     return _form(bond, goal, task, None, means)
+
+
+def _checked_total(instrument: Instrument, total: float) -> float:
+    if not instrument.lowest_total <= total <= instrument.highest_total:
+        expected = f"{instrument.lowest_total:g} to {instrument.highest_total:g}, the sum of all marks"
+        raise InvalidMarks([Violation("total", "is out of range", expected)])
+    return round(float(total), 6)
 
 
 def _form(bond: Mark, goal: Mark, task: Mark, overall: Mark, answers: Sequence[float]) -> FormScores:

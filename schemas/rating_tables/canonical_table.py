@@ -1,6 +1,7 @@
 """Gives any file of ratings the form of `schemas.ratings_csv`, so that one reader of rows serves all."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.date_cells import has_zone
 from schemas.rating_tables.reading import TableReading, read_ratings_table
 from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
-from schemas.ratings_csv import OPTIONAL, PRACTICE, REQUIRED, SCORES, RatingRow, item_columns
+from schemas.ratings_csv import OPTIONAL, PRACTICE, REQUIRED, SCORES, TOTAL, RatingRow, item_columns
 
 _FIRST_ROWS = 50
 
@@ -58,7 +59,8 @@ def is_canonical(file: Path) -> bool:
         table = TableReader(file)
     except UnreadableTable:
         return False
-    has_marks = item_columns(table.header) or set(SCORES) <= set(table.header)
+    names = set(table.header)
+    has_marks = item_columns(table.header) or set(SCORES) <= names or TOTAL in names
     if not has_marks or not set(REQUIRED) <= set(table.header):
         return False
     place = table.header.index("session_at")
@@ -69,11 +71,24 @@ def is_canonical(file: Path) -> bool:
     return not moments or any(map(has_zone, moments))
 
 
+def stored_rows(file: Path, catalogue: Catalogue) -> Counter[str]:
+    """Return how many rows of a table in the documented form are never scored, by questionnaire."""
+    ids = {str(one.id) for one in catalogue if not one.is_alliance}
+    # Most tables name none of them, and then their rows need not be read once more.
+    with file.open("rb") as content:
+        if not any(name.encode() in line for line in content for name in ids):
+            return Counter()
+    table = TableReader(file)
+    place = table.header.index("instrument")
+    named = (row.cells[place].strip() for row in table)
+    return Counter(name for name in named if name in ids)
+
+
 def write_canonical(rows: tuple[RatingRow, ...], target: Path) -> None:
     """Write valid ratings as a table in the documented form, each on the line of its own number."""
     marks = [row.body.get("items") for row in rows]
     count = max((len(items) for items in marks if isinstance(items, list)), default=0)
-    header = [PRACTICE, *REQUIRED, *OPTIONAL, *SCORES, *(f"item_{n}" for n in range(1, count + 1))]
+    header = [PRACTICE, *REQUIRED, *OPTIONAL, *SCORES, TOTAL, *(f"item_{n}" for n in range(1, count + 1))]
     with target.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, header, restval="", lineterminator="\n")
         writer.writeheader()

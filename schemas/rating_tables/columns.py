@@ -47,6 +47,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "bond": ("bond", "bondscore", "bindung"),
     "goal": ("goal", "goalscore", "goals"),
     "task": ("task", "taskscore", "tasks"),
+    "total": (),
 }  # fmt: skip
 _SUFFIXES = (
     "",

@@ -1,6 +1,6 @@
 """Describes in lines of text how a file of ratings was understood, each column with an example value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,6 +75,7 @@ def doubts(reading: TableReading) -> list[str]:
         f"left out: {rows} rows of {named}, another questionnaire"
         for named, rows in reading.ratings.other_forms.items()
     ]
+    lines += stored_lines(reading.ratings.stored)
     if without := reading.ratings.without_form:
         lines.append(f"left out: {without} {'row' if without == 1 else 'rows'} without a date and a mark")
     lines += [
@@ -87,6 +88,14 @@ def doubts(reading: TableReading) -> list[str]:
             " the same day; name the column of the sessions if there is one"
         )
     return lines
+
+
+def stored_lines(stored: Mapping[str, int]) -> list[str]:
+    """Return a line for each questionnaire whose rows are never scored."""
+    return [
+        f"{rows} {'row' if rows == 1 else 'rows'} of {named}: stored beside the alliance, never scored"
+        for named, rows in stored.items()
+    ]
 
 
 def invalid_lines(invalid: tuple[InvalidCell, ...], *, elsewhere: str = "") -> list[str]:
@@ -104,7 +113,7 @@ def described(reading: TableReading) -> list[str]:
     return [*understood(reading), *doubts(reading), *invalid_lines(reading.ratings.invalid)]
 
 
-def with_cure(error: UnusableTable, file: Path) -> str:
+def with_cure(error: Exception, file: Path) -> str:
     """Return an error's message, with how a question is answered once for a command that takes a mapping."""
     if not isinstance(error, UnclearTable):
         return str(error)

@@ -40,8 +40,12 @@ class Questionnaire:
     certainty: Certainty
 
     def of(self, name: str) -> Instrument | None:
-        """Return the questionnaire of a row that names it `name`; None when it is unknown."""
-        return self.default or self.by_name.get(normalize(name)) or _named_within(name, self.by_name)
+        """Return the questionnaire of a row that names it `name`; None when it is unknown.
+
+        A row that names one that is not scored holds that one, whatever the others hold.
+        """
+        named = self.by_name.get(normalize(name)) or _named_within(name, self.by_name)
+        return named if named is not None and not named.is_alliance else self.default or named
 
 
 def guess_questionnaire(
@@ -95,6 +99,7 @@ def _by_marks(
     table: Table, columns: ColumnLayout, catalogue: Catalogue, names: dict[str, Instrument]
 ) -> Questionnaire:
     marks = _marks(table, columns.items)
+    catalogue = catalogue.of_alliance
     alike = [one for one in catalogue if one.items == len(columns.items)]
     named = _named_by_columns(columns, alike)
     fitting = [one for one in alike if _share(one, marks) >= _FITS and named in (None, one)]

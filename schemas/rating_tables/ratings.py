@@ -12,15 +12,15 @@ from pydantic import ValidationError
 
 from schemas.correction_warnings import FileRating, correction_warnings
 from schemas.error_messages import rating_message
-from schemas.events import Scores, Status
+from schemas.events import Status
 from schemas.instruments.instrument import Instrument
-from schemas.instruments.scoring import score
+from schemas.instruments.scoring import check_marks
 from schemas.rating import RatingBody
 from schemas.rating_tables.columns import SCORES, ColumnLayout
 from schemas.rating_tables.date_cells import DateFormat, has_zone
 from schemas.rating_tables.mark_cells import is_known_status, mark_of, status_of
 from schemas.rating_tables.questionnaire import Questionnaire, other_form
-from schemas.rating_tables.table import InvalidCell, Table, TableLine
+from schemas.rating_tables.table import InvalidCell, Table, TableLine, normalize
 from schemas.ratings_csv import RatingRow
 from schemas.validation_errors import InvalidInput, Violation, violations_of
 
@@ -51,7 +51,9 @@ class TableRatings:
     replaced: bool
     """Some references have characters that Rapport does not accept, and were replaced."""
     other_forms: Mapping[str, int]
-    """How many rows answer which other questionnaires; they are left out."""
+    """How many rows answer which questionnaires that are not known; they are left out."""
+    stored: Mapping[str, int]
+    """How many rows are of outcome or the therapist's own, by questionnaire: they are never scored."""
     unknown_statuses: Mapping[str, int]
     """How many rows have which words for a status that are not known; their appointments count as held."""
     file_rows: Mapping[int, int]
@@ -114,6 +116,7 @@ def parse_ratings(
         dated=len(dated),
         replaced=parser.replaced,
         other_forms=parser.other_forms,
+        stored=parser.stored,
         unknown_statuses=parser.unknown_statuses,
         file_rows={line.number: line.row for line in table.lines if line.row is not None},
         without_form=parser.without_form,
@@ -139,15 +142,18 @@ class _RowParser:
         self.moments: dict[int, datetime] = {}
         self.replaced = False
         self.other_forms: Counter[str] = Counter()
+        self.stored: Counter[str] = Counter()
         self.unknown_statuses: Counter[str] = Counter()
         self.without_form = 0
         self._forms: defaultdict[tuple[object, ...], list[dict[str, object]]] = defaultdict(list)
         self.same_day = 0
 
     def is_of_another_form(self, line: TableLine) -> bool:
-        """Return whether a row names a questionnaire about something else than the alliance; count it."""
-        name = other_form(self._cell(line, "instrument"))
-        if name is None:
+        """Return whether a row names a questionnaire about something else that is not known; count it."""
+        cell = self._cell(line, "instrument")
+        name = other_form(cell)
+        known = self._questionnaire.by_name.get(normalize(cell))
+        if name is None or known is not None:
             return False
         self.other_forms[name] += 1
         return True
@@ -156,7 +162,7 @@ class _RowParser:
         """Return whether a row says neither when a session was nor anything about it; count it."""
         if not _is_no_date(self._columns.session_cell(line)):
             return False
-        columns = [*self._columns.items, *filter(None, map(self._columns.get, (*SCORES, "status")))]
+        columns = [*self._columns.items, *filter(None, map(self._columns.get, (*SCORES, "total", "status")))]
         if any(line.cells[name].strip() for name in columns):
             return False
         self.without_form += 1
@@ -174,14 +180,15 @@ class _RowParser:
         body = self._body(line, at, instrument)
         try:
             rating = RatingBody.model_validate(body)
-            marks = rating.items if rating.scores is None else _as_scores(rating)
-            if marks is not None:
-                score(instrument, marks)
+            if rating.marks is not None:
+                check_marks(instrument, rating.marks)
         except ValidationError as error:
             return [self._invalid(line, one) for one in violations_of(error, rating_message)]
         except InvalidInput as refused:
             return [self._invalid(line, one) for one in refused.violations]
         self.moments[line.number] = at
+        if not instrument.is_alliance:
+            self.stored[str(instrument.id)] += 1
         if not is_known_status(status := self._cell(line, "status")):
             self.unknown_statuses[status] += 1
         practice = self._reference(line, "practice_id") or None
@@ -235,6 +242,8 @@ class _RowParser:
             body["items"] = items
         elif any(mark is not None for mark in scores.values()):
             body["scores"] = scores
+        elif not instrument.components and (total := mark_of(self._cell(line, "total"))) is not None:
+            body["total"] = total
         else:
             body["status"] = "declined"
         if status := status_of(self._cell(line, "status"), has_marks="status" not in body):
@@ -259,8 +268,3 @@ class _RowParser:
 
 def _is_no_date(cell: str) -> bool:
     return cell.strip().lower() in _NO_DATE
-
-
-def _as_scores(rating: RatingBody) -> Scores | None:
-    sent = rating.scores
-    return None if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)

@@ -78,6 +78,12 @@ class Endpoints:
         }
         return urls[service]
 
+    def known_url(self, service: str) -> str | None:
+        """Return a base URL at which a service says whether it is healthy; None where none is configured."""
+        if self.running is None and not os.environ.get(f"RAPPORT_{service.upper()}_URL"):
+            return self.management_url(service)
+        return self.management_url(service) or self.url(service)
+
     def management_url(self, service: str) -> str | None:
         """Return the base URL of a management port (`RAPPORT_INGEST_MANAGEMENT_URL`, …); None if unknown."""
         url = os.environ.get(f"RAPPORT_{service.upper()}_MANAGEMENT_URL")

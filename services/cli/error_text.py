@@ -1,5 +1,6 @@
 """Says what ended a command in sentences for the person who typed it."""
 
+import os
 from pathlib import Path
 
 _PROGRAM = tuple(Path(__file__).parents[2] / package for package in ("services", "schemas", "lab"))
@@ -36,10 +37,11 @@ def _unreachable(error: BaseException) -> str | None:
     from aiokafka.errors import KafkaConnectionError
 
     if isinstance(error, KafkaConnectionError):
-        tried = " ".join(map(str, error.args))
+        address = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
         return (
-            f"The broker could not be reached; check KAFKA_BOOTSTRAP_SERVERS and whether it runs.\n{tried}"
-        ).rstrip()
+            f"The broker{' at ' if address else ''}{address} could not be reached; check"
+            " KAFKA_BOOTSTRAP_SERVERS and whether it runs."
+        )
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return (
             f"The address of a service is wrong ({error}). RAPPORT_INGEST_URL, RAPPORT_RESULTS_URL and"

@@ -23,6 +23,7 @@ from schemas.events import (
     TalkedAbout,
 )
 from schemas.facts import Shape, Standing
+from schemas.instrument_kind import InstrumentKind
 from schemas.rating import MAX_ITEMS
 
 Aware = Annotated[datetime, Meta(tz=True)]
@@ -58,6 +59,7 @@ class Rated(Struct, frozen=True):
     case_id: OptionalReference = ""
     items: Annotated[tuple[float | None, ...], Meta(max_length=MAX_ITEMS)] | None = None
     scores: DecodedScores | None = None
+    total: float | None = None
     next_session_at: Aware | None = None
     recorded_at: Aware | None = None
 
@@ -165,6 +167,35 @@ class Assessed(Struct, frozen=True, omit_defaults=True):
     statistics_version: str | None = None
 
 
+class StoredMeasure(Struct, frozen=True, omit_defaults=True):
+    """`schemas.events.MeasureStored`."""
+
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    session_id: str
+    session_at: datetime
+    instrument: str
+    kind: InstrumentKind
+    status: Status
+    revision: int
+    case_id: str = ""
+    total: float | None = None
+    components: dict[Component, float] = {}
+
+
+class MeasureNumbers(Struct, frozen=True, array_like=True):
+    """What is published of a measure and does not follow from its dyad, as it is stored."""
+
+    rating_id: str
+    session_at: datetime
+    status: Status
+    kind: InstrumentKind
+    total: float | None = None
+    components: dict[Component, float] = {}
+
+
 class Point(Struct, frozen=True, omit_defaults=True, gc=False):
     """`schemas.events.TrajectoryPoint`."""
 
@@ -260,6 +291,13 @@ class AssessedEvent(Struct, frozen=True, tag_field="type", tag="alliance.assesse
     data: Assessed
 
 
+class MeasureEvent(Struct, frozen=True, tag_field="type", tag="alliance.measure-stored.v1"):
+    """A stored measure in its envelope, as it was published."""
+
+    time: datetime
+    data: StoredMeasure
+
+
 class ChangedEvent(Struct, frozen=True, tag_field="type", tag="alliance.episode-changed.v1"):
     """A change of an episode in its envelope, as it was published."""
 
@@ -267,7 +305,7 @@ class ChangedEvent(Struct, frozen=True, tag_field="type", tag="alliance.episode-
     data: Changed
 
 
-PublishedEvent = AssessedEvent | ChangedEvent
+PublishedEvent = AssessedEvent | MeasureEvent | ChangedEvent
 
 
 class OutgoingEvent(Struct, frozen=True):
@@ -285,8 +323,9 @@ class OutgoingEvent(Struct, frozen=True):
 
 encode = msgspec.json.Encoder().encode
 pack = msgspec.msgpack.Encoder().encode
-decode_published = msgspec.json.Decoder(AssessedEvent | ChangedEvent | BeatEvent).decode
+decode_published = msgspec.json.Decoder(AssessedEvent | MeasureEvent | ChangedEvent | BeatEvent).decode
 unpack_numbers = msgspec.msgpack.Decoder(Numbers).decode
+unpack_measure = msgspec.msgpack.Decoder(MeasureNumbers).decode
 
 
 def envelope(type_: str, event_id: UUID | str, at: datetime, key: bytes, data: Struct | bytes) -> bytes:

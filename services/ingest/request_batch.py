@@ -38,6 +38,8 @@ class ScoredForm:
 
     instrument: Instrument
     scores: FormScores | None
+    total: float | None = None
+    """The total of an instrument that is not scored."""
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ DELETE FROM notifier.client_number newer USING notifier.client_number known
 WHERE newer.practice_id = %(practice)s AND newer.client_id = %(new)s AND known.practice_id = %(practice)s
     AND known.client_id = %(old)s AND known.therapist_id = newer.therapist_id
 """
-_MERGED = ("assessed_session", "change", "client_number", "item", "next_session")
+_MERGED = ("assessed_session", "change", "client_number", "item", "measure", "next_session")
 """The detector decides whether a client may be renamed; what it published since may have come first."""
 
 

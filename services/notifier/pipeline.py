@@ -12,6 +12,7 @@ from services.notifier.stages.caseload import caseload
 from services.notifier.stages.decode import decode_records, drop_erased, take_names
 from services.notifier.stages.dedup import dedup
 from services.notifier.stages.inbox import inbox
+from services.notifier.stages.measures import measures
 from services.notifier.stages.plan import mute, route
 from services.notifier.stages.record import record
 from services.notifier.stages.send import Defer, Send
@@ -58,6 +59,7 @@ class Pipeline:
         left = await drop_erased(tx, decoded, self.erasures)
         batch = await drop_erased(tx, await take_names(tx, left), self.erasures)
         await caseload(tx, batch.assessed, batch.feed_days)
+        await measures(tx, [one.data for one in batch.measures])
         notifications = batch.notifications
         seconds: list[float] = []
         for stage in self.stages:

@@ -89,6 +89,7 @@ class SeededClient:
             self.sent(0, GOOD, "-strange", instrument="no-such-form"),
             self.sent(-1, GOOD, "-elsewhere") | {"therapist_id": f"{self.therapist_id}-other"},
             self.sent(-3, GOOD),
+            self.sent(-2, GOOD, "-outcome", instrument="ors", scores=None, total=20.0),
         ]
         for one in ratings:
             self.records.append(record_of(one, detector.offset))

@@ -32,10 +32,10 @@ DETECTOR: dict[str, str] = {
     "a session counts in one dyad only": """
         SELECT practice_id, client_id, session_id, instrument FROM detector.rating
         WHERE current AND status <> 'withdrawn' GROUP BY 1, 2, 3, 4 HAVING count(*) > 1""",
-    "a withdrawn or cancelled rating has no risk, every other one has": """
+    "a withdrawn or cancelled rating has no risk, nor has a measure; every other one has": """
         SELECT a.practice_id, a.rating_id FROM detector.assessment a
         JOIN detector.rating r USING (practice_id, rating_id)
-        WHERE (a.risk IS NULL) <> (r.status IN ('withdrawn', 'cancelled'))""",
+        WHERE (a.risk IS NULL) <> (r.measure OR r.status IN ('withdrawn', 'cancelled'))""",
     "no delivery has two outcomes": """
         SELECT cluster_id, lane, partition, "offset" FROM (
             SELECT cluster_id, lane, partition, "offset" FROM detector.rating

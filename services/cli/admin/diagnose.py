@@ -8,7 +8,7 @@ import psycopg
 from services.cli import plugins
 from services.cli.admin.consumer_lag import check_lag
 from services.cli.client.api_client import http_client
-from services.cli.endpoints import Endpoints
+from services.cli.endpoints import RUN_UP, Endpoints
 from services.runtime.process.cli_plugin import CheckResult, Verdict
 from services.runtime.process.log import describe
 
@@ -107,7 +107,10 @@ async def check_database(endpoints: Endpoints) -> AsyncIterator[CheckResult]:
 
 
 def _check_service(endpoints: Endpoints, service: str, name: str) -> CheckResult:
-    url = endpoints.management_url(service) or endpoints.url(service)
+    url = endpoints.known_url(service)
+    if url is None:
+        todo = f"set RAPPORT_{service.upper()}_URL, or {RUN_UP}"
+        return CheckResult(name, Verdict.BAD, "its address is not configured", todo)
     try:
         with http_client(url) as client:
             standing = client.get("/healthz", timeout=3).json()

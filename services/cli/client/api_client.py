@@ -17,6 +17,11 @@ PAGE_SIZE = 200
 class ApiError(RuntimeError):
     """A service answered with an error; the message quotes the answer and never contains the key."""
 
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.is_about_key = status in {401, 403, 404}
+        """Whether another key is needed: this one is unknown, or may not do this."""
+
 
 @dataclass(frozen=True, slots=True)
 class RatingResult:
@@ -204,4 +209,5 @@ def _error(answer: httpx.Response) -> ApiError:
         text = f"{problem.get('title', '')}. {problem.get('detail') or ''}".strip()
     except (json.JSONDecodeError, AttributeError):
         text = answer.reason_phrase
-    return ApiError(f"{request.method} {request.url.path} answered {answer.status_code}: {text}")
+    status = answer.status_code
+    return ApiError(f"{request.method} {request.url.path} answered {status}: {text}", status)

@@ -1,6 +1,7 @@
 """Reads files of ratings, tables or NDJSON, as ratings to send."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,21 @@ class RatingFile:
     ratings: list[RatingToSend]
     reading: TableReading | None
     """None: NDJSON, or a table in the documented form."""
+
+
+def stored_ratings(found: RatingFile, catalogue: Catalogue) -> Counter[str]:
+    """Return how many ratings will be stored and never scored, by questionnaire."""
+    ids = {str(one.id) for one in catalogue if not one.is_alliance}
+    named = (_instrument(one.body) for one in found.ratings)
+    return Counter(name for name in named if name in ids)
+
+
+def _instrument(body: bytes) -> str:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return ""  # ingest says what is wrong with it
+    return str(value.get("instrument", "")) if isinstance(value, dict) else ""
 
 
 def read_ratings(

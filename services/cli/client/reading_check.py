@@ -2,20 +2,23 @@
 
 import typer
 
-from schemas.rating_tables.description import described
+from schemas.instruments.catalogue import Catalogue
+from schemas.rating_tables.description import described, stored_lines
 from schemas.rating_tables.table_errors import UnusableTable
-from services.cli.client.rating_files import RatingFile
+from services.cli.client.rating_files import RatingFile, stored_ratings
 from services.runtime.process.progress_bar import on_terminal
 
 
-def show_reading(found: RatingFile) -> None:
-    """Print how a table was understood.
+def show_reading(found: RatingFile, catalogue: Catalogue) -> None:
+    """Print how a table was understood, and which of its ratings are never scored.
 
     Raises:
         UnusableTable: it cannot be sent so.
     """
     reading = found.reading
     if reading is None:
+        for line in stored_lines(stored_ratings(found, catalogue)):
+            typer.echo(line, err=True)
         return
     for line in described(reading):
         typer.echo(line, err=True)

@@ -63,9 +63,9 @@ def send(
 
     The documented form of a table is CSV in UTF-8 with the columns client_id, therapist_id, session_id,
     session_at, instrument, item_1 …; optional: practice_id, case_id, id, status, next_session_at,
-    recorded_at. A row without any mark is a declined form. Any other table is read as `rapport try` reads it:
-    the columns are shown with an example, and nothing is sent before you agree, with --yes, or with a
-    --mapping.
+    recorded_at, total. A row without any mark is a declined form. Any other table is read as `rapport try`
+    reads it: the columns are shown with an example, and nothing is sent before you agree, with --yes, or with
+    a --mapping.
 
     An interrupted run is resumed by the same command. Exit code 3 if ratings were refused.
 
@@ -97,7 +97,7 @@ def send(
         options = ReadingOptions(therapist=therapist) if mapping is None else read_mapping(mapping)
         if print_:
             found = read_ratings(file, practice, lambda: catalogue().item_counts(), catalogue, options)
-            show_reading(found)
+            show_reading(found, catalogue())
             _print_ratings(found)
             raise typer.Exit(3 if unread_rows(found) else 0)
         if history and not dry_run:
@@ -108,7 +108,7 @@ def send(
             resume_point.remove()
         with ApiClient.open(endpoints.url("ingest"), "", "", key or "") as client:
             found = read_ratings(file, practice, client.instruments, catalogue, options)
-            show_reading(found)
+            show_reading(found, catalogue())
             require_agreement(found, given=yes or dry_run or mapping is not None)
             report = _send(client, found.ratings, resume_point, rate=rate, history=history, dry_run=dry_run)
     except (UnusableTable, UnreadableTable) as error:
@@ -116,16 +116,28 @@ def send(
         typer.secho(f"{said}\nNothing was sent.", err=True, fg="red")
         raise typer.Exit(1) from None
     except (IngestUnavailable, ApiError, ValueError) as error:
-        todo = (
-            "Run the same command again to resume."
-            if isinstance(error, IngestUnavailable)
-            else "Once that is mended, the same command goes on where it ended."
-        )
+        todo = _what_to_do(error, dry_run=dry_run)
         typer.secho(f"{str(error).rstrip('.')}. {todo}", err=True, fg="red")
         raise typer.Exit(1) from None
     if not dry_run:
         resume_point.remove()
     _print_report(report, unread_rows(found), dry_run=dry_run)
+
+
+def _what_to_do(error: Exception, *, dry_run: bool) -> str:
+    from services.cli.client.api_client import ApiError
+    from services.cli.client.send_ratings import IngestUnavailable
+
+    if dry_run:
+        return "Nothing was sent."
+    if isinstance(error, IngestUnavailable):
+        return "Run the same command again once ingest answers: it goes on where it ended."
+    if isinstance(error, ApiError) and error.is_about_key:
+        return (
+            "Give a key that may send for this practice (--key or RAPPORT_KEY); `rapport practices list` has"
+            " all. What was sent before is not sent again."
+        )
+    return "Once that is mended, the command goes on where it ended."
 
 
 def _send(

@@ -184,7 +184,10 @@ def _run(work: Coroutine[None, None, T]) -> T:
             " (KAFKA_SASL_USERNAME); `rapport topics acls` prints who needs what."
         )
     except (KafkaError, OSError, TimeoutError) as error:
-        sentence = f"Kafka does not answer ({type(error).__name__}). Is it running?"
+        sentence = (
+            f"Kafka does not answer ({type(error).__name__}). Check KAFKA_BOOTSTRAP_SERVERS, the credentials"
+            " beside it, and whether it runs: `rapport doctor`."
+        )
     typer.secho(sentence, err=True, fg="red")
     raise typer.Exit(1)
 

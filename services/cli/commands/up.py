@@ -1,6 +1,7 @@
 """`rapport up`: runs the whole system on this machine until Ctrl-C."""
 
 import asyncio
+import os
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from services.cli.local.stack import LocalStack
 
 FIRST_PRACTICE = "my-practice"
+_IS = {1: "is", 2: "are"}
 
 
 def up() -> None:
@@ -27,6 +29,7 @@ def up() -> None:
 
       rapport doctor
     """
+    from services.cli.error_text import error_text
     from services.cli.home import Home, default_home
     from services.cli.local.child_process import StartFailed
     from services.cli.local.stack import local_stack
@@ -50,6 +53,18 @@ def up() -> None:
             _restart_ended_services(stack)
     except StartFailed as error:
         typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(1) from None
+    except Exception as error:
+        said = error_text(error)
+        given = [name for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL") if name in os.environ]
+        if said is None or not given:
+            raise
+        typer.secho(
+            f"{said}\n`rapport up` uses your own because {' and '.join(given)} {_IS[len(given)]} set: without"
+            " it, it starts one here.",
+            err=True,
+            fg="red",
+        )
         raise typer.Exit(1) from None
     typer.echo("Stopped.")
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from services.cli.client.api_client import ApiClient
 
-OUTCOMES = ("assessed", "superseded", "duplicate", "blocked", "erased")
+OUTCOMES = ("assessed", "stored", "superseded", "duplicate", "blocked", "erased")
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def _body(rating: Rated, *, states_recorded_at: bool) -> bytes:
         "instrument": rating.instrument,
         "items": rating.items,
         "scores": rating.scores,
+        "total": rating.total,
         "status": rating.status,
         "next_session_at": rating.next_session_at,
         "recorded_at": recorded_at,

@@ -73,8 +73,8 @@ def score(
     from functools import partial
 
     from schemas.instruments.settings import InstrumentSettings
-    from schemas.rating_tables.canonical_table import canonical_table
-    from schemas.rating_tables.description import with_cure
+    from schemas.rating_tables.canonical_table import canonical_table, stored_rows
+    from schemas.rating_tables.description import stored_lines, with_cure
     from schemas.rating_tables.reading_options import GUESS_ALL, read_mapping
     from schemas.rating_tables.table_errors import UnusableTable
     from services.detector.files import threshold_file
@@ -95,7 +95,9 @@ def score(
         table = opened.enter_context(canonical_table(file, catalogue, options))
         if table.reading is not None:
             _check_reading(table.reading)
-        rows = _count_lines(table.file)
+        else:
+            _name_stored(stored_lines(stored_rows(table.file, catalogue)))
+        rows = _count_rows(table.file)
         count = processes or (2 if rows >= _LARGE_TABLE and (os.cpu_count() or 1) > 1 else 1)
         workers = Workers(count, partial(load, model or SHIPPED)) if count > 1 else None
         with partial_out.open("w", encoding="utf-8", newline="") as target, progress_bars() as show:
@@ -106,7 +108,7 @@ def score(
                 catalogue,
                 thresholds=thresholds,
                 statistics=given,
-                progress=lambda phase, row: show(phase, row, rows),
+                progress=lambda phase, done, total: show(phase, done, total or rows),
                 workers=workers,
             )
         partial_out.replace(out)
@@ -120,6 +122,11 @@ def score(
         opened.close()
         partial_out.unlink(missing_ok=True)
     typer.echo(f"{scored} ratings scored with {detector.version}: {out}")
+
+
+def _name_stored(lines: "list[str]") -> None:
+    for line in lines:
+        typer.echo(line, err=True)
 
 
 def _check_reading(reading: "TableReading") -> None:
@@ -144,7 +151,16 @@ def _statistics(file_or_none: str) -> "StatisticsByPractice":
     return statistics_file.read(Path(file_or_none))
 
 
-def _count_lines(file: Path) -> int:
-    """Return the number of rows, nearly: a cell may hold line breaks."""
+def _count_rows(file: Path) -> int:
+    """Return the number of rows, nearly: a cell may hold line breaks.
+
+    Raises:
+        UnusableTable: there are none.
+    """
+    from schemas.rating_tables.table_errors import UnusableTable
+
     with file.open("rb") as content:
-        return sum(not line.isspace() for line in content) - 1
+        rows = sum(not line.isspace() for line in content) - 1
+    if rows <= 0:
+        raise UnusableTable("The table has no ratings, only a line that names the columns.")
+    return rows

@@ -75,6 +75,8 @@ class RatingVersion:
     form: Form | None = None
     """None when it has none, or when it was read from the database and its form is not made yet."""
     current: bool = False
+    is_measure: bool = False
+    """Whether it is of outcome, or the therapist's own: it is stored, and never part of the history."""
     key: VersionKey = field(init=False)
     """Which rating of its dyad it is a version of."""
 
@@ -94,7 +96,7 @@ class RatingVersion:
     @property
     def has_form(self) -> bool:
         """Whether it is part of the history while it is current: neither taken back nor cancelled."""
-        return self.rating.status in FORM_STATUSES
+        return self.rating.status in FORM_STATUSES and not self.is_measure
 
     @property
     def counts(self) -> bool:
@@ -111,7 +113,9 @@ class Arrival:
     rating: Rated
     dyad: "DyadWork"
     form: Form | Reject | None = None
-    """None when withdrawn or cancelled; a `Reject` when its instrument or its marks cannot be used."""
+    """None when withdrawn, cancelled or a measure; a `Reject` when its instrument or marks are of no use."""
+    is_measure: bool = False
+    """Whether its instrument is not one by which clients rate the alliance."""
 
 
 @dataclass(slots=True)
@@ -175,7 +179,7 @@ class DyadWork:
     sessions: list[SessionWork] = field(default_factory=list)
     """Sessions to fold, in order: those after the snapshot, or the whole history when refolding."""
     without_form: list[SessionWork] = field(default_factory=list)
-    """Sessions that were just withdrawn or cancelled."""
+    """Sessions that were just withdrawn or cancelled, and measures that just changed."""
     snapshot_after: bytes | None = None
     episode_changes: list[EpisodeChange] = field(default_factory=list)
     """Changes of its episodes to publish."""
@@ -187,7 +191,7 @@ class DyadWork:
     """What was published of its episodes in this batch."""
 
     def add_session(self, session: SessionWork) -> None:
-        """Add a session to those to fold; one just withdrawn or cancelled goes to `without_form`."""
+        """Add a session to those to fold; any other that just changed to `without_form`."""
         if session.version.has_form:
             self.sessions.append(session)
         elif session.version.key in self.touched or self.is_restored:

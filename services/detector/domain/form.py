@@ -17,7 +17,7 @@ from schemas.ids import RatingId
 from schemas.instruments.batch_scoring import score_complete
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
-from schemas.instruments.scoring import score
+from schemas.instruments.scoring import check_marks, score
 from schemas.rating_order import SessionOrder, session_order
 from schemas.validation_errors import InvalidInput
 from services.detector.domain.outcomes import RejectionReason
@@ -98,6 +98,15 @@ class RatingFields(Protocol):
     def items(self) -> tuple[Mark, ...] | None: ...
     @property
     def scores(self) -> ScoreFields | None: ...
+    @property
+    def total(self) -> float | None: ...
+
+
+def marks_as_sent(rating: RatingFields) -> Sequence[Mark] | Scores | float | None:
+    """Return a rating's marks as they were sent: of items, by component, or as a total; None without any."""
+    if rating.scores is not None:
+        return Scores(bond=rating.scores.bond, goal=rating.scores.goal, task=rating.scores.task)
+    return rating.items if rating.items is not None else rating.total
 
 
 def form_of(rating: RatingFields, instrument: Instrument) -> Form:
@@ -140,7 +149,10 @@ def _nan_if_missing(mark: Mark) -> float:
 
 
 def forms_of(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form | Reject | None]:
-    """Make the form of each rating: None if it is withdrawn or cancelled, a `Reject` if it cannot be used."""
+    """Make the form of each rating: None if it has none to score, a `Reject` if it cannot be used.
+
+    What was withdrawn or cancelled has none, nor has a measure: its marks are checked, and never scored.
+    """
     full = full_forms(ratings, catalogue)
     return [
         _form_or_reject(rating, catalogue) if form is None else form
@@ -151,11 +163,34 @@ def forms_of(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form
 def _form_or_reject(rating: RatingFields, catalogue: Catalogue) -> Form | Reject | None:
     try:
         instrument = catalogue.get(rating.instrument)
-        return form_of(rating, instrument) if rating.status in FORM_STATUSES else None
+        if rating.status not in FORM_STATUSES:
+            return None
+        return form_of(rating, instrument) if instrument.is_alliance else _checked_measure(rating, instrument)
     except UnknownInstrument:
         return Reject(RejectionReason.UNKNOWN_INSTRUMENT, "no such instrument is described here")
     except Reject as reject:
         return reject
+
+
+def _checked_measure(rating: RatingFields, instrument: Instrument) -> Reject | None:
+    marks = marks_as_sent(rating)
+    if rating.status is Status.DECLINED and marks is None:
+        return None
+    try:
+        if marks is not None:
+            check_marks(instrument, marks)
+            return None
+    except InvalidInput:
+        pass
+    return Reject(RejectionReason.INVALID_MARKS, "the marks do not fit the instrument")
+
+
+def is_measure(rating: RatingFields, catalogue: Catalogue) -> bool:
+    """Return whether a rating is by an instrument that is known, and not scored."""
+    try:
+        return not catalogue.get(rating.instrument).is_alliance
+    except UnknownInstrument:
+        return False
 
 
 def full_forms(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Form | None]:
@@ -178,6 +213,8 @@ def full_forms(ratings: Sequence[RatingFields], catalogue: Catalogue) -> list[Fo
         try:
             instrument = catalogue.get(name)
         except UnknownInstrument:
+            continue
+        if not instrument.is_alliance:
             continue
         complete = [number for number in numbers if len(ratings[number].items or ()) == instrument.items]
         if len(complete) >= _FEW:

@@ -40,6 +40,8 @@ class DeliveryOutcome(StrEnum):
     """How an accepted delivery ended; each is exactly one of these."""
 
     ASSESSED = "assessed"
+    STORED = "stored"
+    """It is no rating of the alliance by the client: it is kept beside them, and never scored."""
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"

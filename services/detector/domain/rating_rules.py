@@ -44,7 +44,7 @@ def surely_valid(rating: Rated) -> bool:
     It takes a sixth of the full check's time, and nearly all ratings need no more.
     """
     soon = rating.accepted_at + AHEAD
-    marks = (rating.items is not None) + (rating.scores is not None)
+    marks = (rating.items is not None) + (rating.scores is not None) + (rating.total is not None)
     return (
         marks == (rating.status is Status.RATED)
         and rating.session_at <= soon

@@ -133,7 +133,9 @@ class RatingVersions:
             self._outdated.append((arrival.log, rating))
             return True
         order = session_order(rating) if form is None else form.order
-        version = RatingVersion(rating, order, dyad.id, rating.accepted_at, arrival.log, form)
+        version = RatingVersion(
+            rating, order, dyad.id, rating.accepted_at, arrival.log, form, is_measure=arrival.is_measure
+        )
         known = self._of_rating.get((dyad.id, version.key), [])
         versions = [one for one in known if one is not earlier]
         # What is taken back or superseded in its own dyad holds no session, so nothing holds it up.
@@ -215,7 +217,7 @@ class RatingVersions:
                 first = min(orders)
                 dyad.changed_from = first if dyad.changed_from is None else min(first, dyad.changed_from)
             last = dyad.decision.folded.last
-            dyad.corrected |= before is not None
+            dyad.corrected |= before is not None and not current.is_measure
             dyad.refold |= before is not None or (bool(orders) and last is not None and min(orders) <= last)
 
     def _changed_stored(self) -> list[RatingVersion]:

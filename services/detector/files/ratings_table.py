@@ -15,10 +15,9 @@ from pydantic import ValidationError
 from schemas import topics
 from schemas.csv_table import TableReader
 from schemas.error_messages import rating_message
-from schemas.events import Scores
 from schemas.ids import PracticeId, dyad_id
 from schemas.instruments.catalogue import Catalogue
-from schemas.instruments.scoring import score
+from schemas.instruments.scoring import check_marks
 from schemas.rating import LATEST, RatingBody, content_hash, rating_id
 from schemas.rating_order import dyad
 from schemas.ratings_csv import RatingRow, read_rows
@@ -26,7 +25,7 @@ from schemas.validation_errors import InvalidInput, violations_of
 from services.detector import contracts
 from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, SessionWork
-from services.detector.domain.form import forms_of
+from services.detector.domain.form import forms_of, is_measure, marks_as_sent
 from services.detector.domain.rating_versions import RatingVersions
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
@@ -116,13 +115,15 @@ def current_sessions(
 ) -> Iterator[DyadWork]:
     """Yield the dyads of these clients that have sessions, with their current, unassessed sessions in order.
 
-    Repeated, corrected, withdrawn and cancelled rows are no sessions. Rows that the stream would reject go to
+    Repeated, corrected, withdrawn and cancelled rows are no sessions, nor are those of other questionnaires
+    than the client's on the alliance. Rows that the stream would reject go to
     `on_invalid`.
     """
     for client in clients:
         forms = forms_of([arrival.rating for arrival in client.arrivals], catalogue)
         for arrival, form in zip(client.arrivals, forms, strict=True):
             arrival.form = form
+            arrival.is_measure = form is None and is_measure(arrival.rating, catalogue)
         dyads = {dyad.id: dyad for dyad in client.dyads.values()}
         changes = RatingVersions().claim(client.arrivals, dyads)
         for arrival, reject in changes.rejected:
@@ -154,6 +155,7 @@ def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> R
         case_id=body.case_id or "",
         items=body.items,
         scores=None if sent is None else contracts.DecodedScores(sent.bond, sent.goal, sent.task),
+        total=body.total,
         next_session_at=body.next_session_at,
         recorded_at=body.recorded_at,
     )
@@ -163,11 +165,7 @@ def _explained(arrival: Arrival, reject: Reject, catalogue: Catalogue) -> Invali
     # The stream's reason names no item, because reasons are published. The owner of the file may read it.
     rating, number = arrival.rating, arrival.log.offset
     try:
-        sent = rating.scores
-        marks = (
-            (rating.items or ()) if sent is None else Scores(bond=sent.bond, goal=sent.goal, task=sent.task)
-        )
-        score(catalogue.get(rating.instrument), marks)
+        check_marks(catalogue.get(rating.instrument), marks_as_sent(rating) or ())
     except InvalidInput as refused:
         return _invalid(number, refused)
     return InvalidRow(number, reject.detail)

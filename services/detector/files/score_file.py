@@ -31,8 +31,8 @@ _BATCH_ROWS = 8_000
 _BATCH_CLIENTS = 100
 """Clients whose forms are read together for the statistics of their practice."""
 
-Progress = Callable[[str, int], None]
-"""Gets the name of the phase and the number of rows done."""
+Progress = Callable[[str, int, int | None], None]
+"""Gets the name of the phase, how much is done, and of how much; None: of the rows of the file."""
 
 
 def score_file(
@@ -43,7 +43,7 @@ def score_file(
     *,
     thresholds: Thresholds | None = None,
     statistics: StatisticsByPractice | None = None,
-    progress: Progress = lambda _what, _rows: None,
+    progress: Progress = lambda _what, _done, _of: None,
     workers: Workers | None = None,
 ) -> int:
     """Write one line per distinct rating, in the order of the file, and return the number of lines.
@@ -56,7 +56,7 @@ def score_file(
         InvalidRow: a row cannot be scored.
         UnreadableTable: a column is missing, or a row does not fit under the header.
     """
-    index = RowIndex(source, catalogue.item_counts(), lambda count: progress("reading", count))
+    index = RowIndex(source, catalogue.item_counts(), lambda count: progress("reading rows", count, None))
     table = ScoredTable(index, catalogue, thresholds or {})
     with OrderedLines(len(index)) as lines:
         with batch_runner(table, model, workers) as runner:
@@ -71,14 +71,16 @@ def _of_the_file(index: RowIndex, runner: BatchRunner, progress: Progress) -> St
     # Practice after practice, so that the forms of only one are held.
     found = {}
     done = 0
+    # Only some clients of each practice are read for it.
+    total = sum(len(clients) for _, clients in index.samples(MOST_CLIENTS))
     for practice, clients in index.samples(MOST_CLIENTS):
         forms = PracticeForms()
         for dyads in runner.forms(_some(clients)):
             for dyad, columns in dyads:
                 forms.add(dyad, columns)
         found[practice] = valid_always(forms)
-        done += sum(map(len, clients))
-        progress("statistics", done)
+        done += len(clients)
+        progress("reading clients for the statistics", done, total)
     return found
 
 
@@ -93,4 +95,4 @@ def _collect(batches: Iterator[ScoredBatch], lines: OrderedLines, progress: Prog
         for position, line in scored:
             lines.put(position, line)
         done += count
-        progress("scoring", done)
+        progress("scoring rows", done, None)

@@ -89,4 +89,6 @@ def rating_row(rating: Rated, number: int) -> RatingRow:
         body["items"] = list(rating.items)
     if rating.scores is not None:
         body["scores"] = to_builtins(rating.scores)
+    if rating.total is not None:
+        body["total"] = rating.total
     return RatingRow(number, rating.practice_id, body)

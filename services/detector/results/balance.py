@@ -14,10 +14,14 @@ _DELIVERIES = """
 WITH counted AS (
     SELECT (SELECT count(*) FROM detector.rating WHERE practice_id = %(practice)s) AS ratings,
         (SELECT count(*) FROM detector.rating WHERE practice_id = %(practice)s AND NOT current) AS old_ones,
+        (SELECT count(*) FROM detector.rating WHERE practice_id = %(practice)s AND measure AND current)
+            AS measures,
         (SELECT count(*) FROM detector.duplicate WHERE practice_id = %(practice)s) AS again,
         (SELECT count(*) FROM detector.duplicate WHERE practice_id = %(practice)s AND superseded) AS old_again
 )
-SELECT 'assessed', NULL, ratings - old_ones FROM counted
+SELECT 'assessed', NULL, ratings - old_ones - measures FROM counted
+UNION ALL
+SELECT 'stored', NULL, measures FROM counted
 UNION ALL
 SELECT 'superseded', NULL, old_ones + old_again FROM counted
 UNION ALL
@@ -43,6 +47,8 @@ class DeliveryCounts(BaseModel):
     """Accepted deliveries by outcome; their sum is all that was read so far."""
 
     assessed: int = 0
+    stored: int = 0
+    """Those of outcome and by therapists: they are kept beside the ratings of the alliance, never scored."""
     superseded: int = 0
     duplicate: int = 0
     blocked: int = 0

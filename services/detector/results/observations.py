@@ -28,6 +28,7 @@ _FOUND = """
 SELECT a.session_at, a.dyad_id, a.practice_id, d.therapist_id, d.client_id, d.case_id, a.session_id,
     a.instrument, a.revision, a.numbers
 FROM detector.assessment a JOIN detector.dyad d USING (dyad_id)
+JOIN detector.rating r ON r.practice_id = a.practice_id AND r.rating_id = a.rating_id AND NOT r.measure
 """
 # All of a client's instruments at one session come on one page: a cursor then needs no id of the practice.
 _PAGE = """

@@ -9,11 +9,12 @@ from msgspec import json
 from pydantic import BaseModel
 
 from schemas import topics
-from schemas.events import AllianceAssessed
+from schemas.events import AllianceAssessed, MeasureStored
 from schemas.ids import Dyad, InstrumentId, RatingIdentity, SessionId
-from services.detector.contracts import encode, unpack_numbers
+from services.detector.contracts import encode, unpack_measure, unpack_numbers
 from services.detector.domain.outcomes import DeliveryOutcome
 from services.detector.published.events import published_assessment
+from services.detector.published.measures import published_measure
 from services.detector.results.dependencies import SCOPE, Pool, ReadEnds
 from services.detector.storage.audit_log import ReadAction, log_read
 from services.runtime.consumer.log_ends import LogEnds
@@ -28,7 +29,7 @@ from services.runtime.postgres.tenant_guard import act_for
 
 _RATING = """
 SELECT d.dyad_id, r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id,
-    r.session_id, r.instrument, a.revision, a.numbers, a.flagged, a.step, a.episode_id
+    r.session_id, r.instrument, r.measure, a.revision, a.numbers, a.flagged, a.step, a.episode_id
 FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
 LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id AND a.session_id = r.session_id
     AND a.instrument = r.instrument
@@ -76,6 +77,8 @@ class RatingState(StrEnum):
     PENDING = "pending"
     """Not read yet; or it cannot be said at the moment whether it ever arrived. Ask again."""
     ASSESSED = "assessed"
+    STORED = "stored"
+    """It is of outcome, or the therapist's own: it is kept beside the ratings of the alliance, not scored."""
     SUPERSEDED = "superseded"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
@@ -113,6 +116,8 @@ class RatingStatus(BaseModel):
     """With `pending`: every rating accepted before this time was read, except those that were sent as
     history."""
     assessment: AllianceAssessed | None = None
+    measure: MeasureStored | None = None
+    """With `stored`: what is held of it."""
     standing: EpisodeStanding | None = None
     deliveries: list[RatingDelivery]
 
@@ -219,8 +224,11 @@ def _status_of(
     duplicates: list[tuple[datetime, bool]],
     unsettled: list[RatingDelivery],
 ) -> RatingStatus:
-    accepted_at, current, practice, therapist, client, case, session, instrument, *assessment = row
-    first = DeliveryOutcome.ASSESSED if current else DeliveryOutcome.SUPERSEDED
+    accepted_at, current, practice, therapist, client, case, session, instrument, is_measure, *assessment = (
+        row
+    )
+    counted = DeliveryOutcome.STORED if is_measure else DeliveryOutcome.ASSESSED
+    first = counted if current else DeliveryOutcome.SUPERSEDED
     deliveries = [RatingDelivery(outcome=first, at=accepted_at)]
     deliveries += [
         RatingDelivery(outcome=DeliveryOutcome.SUPERSEDED if old else DeliveryOutcome.DUPLICATE, at=at)
@@ -231,9 +239,11 @@ def _status_of(
     if numbers is None:
         return answer
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
-    data = published_assessment(
-        Dyad(practice, therapist, client, case), identity, revision, unpack_numbers(numbers)
-    )
+    who = Dyad(practice, therapist, client, case)
+    if is_measure:
+        held = published_measure(who, identity, revision, unpack_measure(numbers))
+        return answer.model_copy(update={"measure": MeasureStored.model_validate_json(encode(held))})
+    data = published_assessment(who, identity, revision, unpack_numbers(numbers))
     return answer.model_copy(
         update={
             "assessment": AllianceAssessed.model_validate_json(encode(data)),

@@ -36,7 +36,7 @@ _RATINGS = f"""
 SELECT {COLUMNS} FROM detector.dyad d CROSS JOIN LATERAL (
     SELECT * FROM detector.rating v
     WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id
-        AND v.current AND v.status IN ('rated', 'declined')
+        AND v.current AND NOT v.measure AND v.status IN ('rated', 'declined')
         AND v.session_at > %(since)s AND v.session_at <= %(until)s
     ORDER BY v.session_at DESC, v.session_id COLLATE "C" DESC, v.instrument COLLATE "C" DESC LIMIT %(most)s
 ) r WHERE d.dyad_id = ANY(%(dyads)b::uuid[])

@@ -16,6 +16,7 @@ from services.detector.contracts import (
     Changed,
     ChangedEvent,
     PublishedEvent,
+    StoredMeasure,
     decode_published,
     encode,
 )
@@ -165,7 +166,7 @@ async def _unknown(conn: Connection, found: Sequence[_Found]) -> list[_Found]:
     assessed = [
         (place, one.dyad_id, data.session_id, data.instrument, data.revision)
         for place, one in enumerate(found)
-        if isinstance(data := one.event.data, Assessed)
+        if isinstance(data := one.event.data, Assessed | StoredMeasure)
     ]
     changed = [
         (place, data.episode_id, data.revision)

@@ -1,6 +1,6 @@
 """Reads and writes stored versions of ratings."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -18,7 +18,7 @@ from services.runtime.process.errors import Collision
 
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
 r.session_at, r.instrument, r.status, r.marks, r.next_session_at, r.recorded_at, r.accepted_at,
-r.content_hash, r.current, r.cluster_id, r.lane, r.partition, r."offset" """
+r.content_hash, r.measure, r.current, r.cluster_id, r.lane, r.partition, r."offset" """
 """What `version_of` reads, of `rating r` and its `dyad d`."""
 
 # OFFSET 0 keeps each look-up one walk down an index, whatever the planner thinks of a table that was empty
@@ -36,24 +36,25 @@ CROSS JOIN LATERAL (
 """
 _SENT = """unnest(%b::text[], %b::int[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[],
     %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[],
-    %b::timestamptz[], %b::text[], %b::boolean[], %b::int[], %b::bigint[])
+    %b::timestamptz[], %b::text[], %b::boolean[], %b::boolean[], %b::int[], %b::bigint[])
 AS new (cluster_id, lane, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, partition, "offset")
+    status, marks, next_session_at, recorded_at, accepted_at, content_hash, measure, current, partition,
+    "offset")
 """
 _INSERT = f"""
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, marks, next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, lane,
-    partition, "offset")
+    status, marks, next_session_at, recorded_at, accepted_at, content_hash, measure, current, cluster_id,
+    lane, partition, "offset")
 SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
-    next_session_at, recorded_at, accepted_at, content_hash, current, cluster_id, lane, partition,
+    next_session_at, recorded_at, accepted_at, content_hash, measure, current, cluster_id, lane, partition,
     "offset"
 FROM {_SENT}
 """
 _CORRECT = f"""
 UPDATE detector.rating r SET session_at = new.session_at, status = new.status, marks = new.marks,
     next_session_at = new.next_session_at, recorded_at = new.recorded_at, accepted_at = new.accepted_at,
-    content_hash = new.content_hash, current = new.current, cluster_id = new.cluster_id, lane = new.lane,
-    partition = new.partition, "offset" = new."offset"
+    content_hash = new.content_hash, measure = new.measure, current = new.current,
+    cluster_id = new.cluster_id, lane = new.lane, partition = new.partition, "offset" = new."offset"
 FROM {_SENT} WHERE r.practice_id = new.practice_id AND r.rating_id = new.rating_id
 """
 _UPDATE = """
@@ -85,20 +86,34 @@ _CLAIMS = frozenset({"rating_pkey", "rating_version"})
 
 _decode_items = msgspec.json.Decoder(tuple[float | None, ...]).decode
 _decode_scores = msgspec.json.Decoder(DecodedScores).decode
+_MARKS: dict[bytes, tuple[str, Callable[[bytes], object]]] = {
+    b"[": ("items", _decode_items),
+    b"{": ("scores", _decode_scores),
+}
+"""How stored marks are read, by their first byte."""
+_TOTAL: tuple[str, Callable[[bytes], object]] = ("total", msgspec.json.Decoder(float).decode)
 
 
 def version_of(row: Sequence[object]) -> RatingVersion:
     """Return a row of `COLUMNS` as a version, its form not made yet."""
-    fields = dict(zip(_NAMES, row[:-5], strict=False))
+    fields = dict(zip(_NAMES, row[:-6], strict=False))
     marks = fields.pop("marks")
     dyad = DyadId(fields.pop("dyad_id"))  # type: ignore[arg-type]
     if isinstance(marks, bytes):
-        is_list = marks.startswith(b"[")
-        fields["items" if is_list else "scores"] = (_decode_items if is_list else _decode_scores)(marks)
+        name, decode = _MARKS.get(marks[:1], _TOTAL)
+        fields[name] = decode(marks)
     rating = Rated(**(fields | {"status": Status(fields["status"])}))  # type: ignore[arg-type]
-    current, *place = row[-5:]
+    measure, current, *place = row[-6:]
     log = LogPosition(*place)  # type: ignore[arg-type]
-    return RatingVersion(rating, session_order(rating), dyad, rating.accepted_at, log, current=bool(current))
+    return RatingVersion(
+        rating,
+        session_order(rating),
+        dyad,
+        rating.accepted_at,
+        log,
+        current=bool(current),
+        is_measure=bool(measure),
+    )
 
 
 _NAMES = (
@@ -224,7 +239,7 @@ async def _store(conn: Connection, statement: str, versions: Sequence[RatingVers
     # In the order of their sessions: transactions that claim the same ones wait for each other in one order.
     versions = sorted(versions, key=_claim_order)
     rated = [version.rating for version in versions]
-    sent = [r.items if r.items is not None else r.scores for r in rated]
+    sent = [r.total if r.items is None and r.scores is None else r.scores or r.items for r in rated]
     marks = [None if given is None else encode(given) for given in sent]
     await conn.execute(
         statement,
@@ -244,6 +259,7 @@ async def _store(conn: Connection, statement: str, versions: Sequence[RatingVers
             timestamps([r.recorded_at for r in rated]),
             timestamps([v.accepted_at for v in versions]),
             texts([r.content_hash for r in rated]),
+            booleans([v.is_measure for v in versions]),
             booleans([v.current for v in versions]),
             ints([v.log.partition for v in versions]),
             bigints([v.log.offset for v in versions]),

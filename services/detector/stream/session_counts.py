@@ -22,5 +22,6 @@ def new_assessments(batch: Batch, model: Detector) -> list[Assessment]:
                 if own:
                     assessments.append(session.assessment)
         for session in dyad.without_form:
-            counts[session.version.rating.status] += session.is_new
+            if not session.version.is_measure:
+                counts[session.version.rating.status] += session.is_new
     return assessments

@@ -69,6 +69,9 @@ def _valid(attempt: RatingAttempt) -> dict[str, Any]:
 
 
 def _scores(scored: ScoredForm | None) -> dict[str, Any]:
+    if scored is not None and scored.total is not None:
+        # It is stored and not scored: its total is all that is shown of it.
+        return {"scores": None, "in_units": None, "total": scored.total}
     if scored is None or scored.scores is None:
         return {"scores": None, "in_units": None}
     values: dict[str, Mark] = {

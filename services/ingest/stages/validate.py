@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from schemas.ids import record_key
-from schemas.instruments.scoring import score
+from schemas.instruments.scoring import check_marks, score, total_of
 from schemas.rating import RatingBody, content_hash, parse_rating, rating_id
 from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
@@ -62,8 +62,13 @@ def _validate(context: IngestContext, batch: RequestBatch, attempt: RatingAttemp
 
 def _scored(context: IngestContext, body: RatingBody) -> ScoredForm:
     instrument = context.instruments.get(body.instrument)
-    marks = body.items if body.items is not None else body.scores
-    return ScoredForm(instrument, None if marks is None else score(instrument, marks))
+    marks = body.marks
+    if marks is None:
+        return ScoredForm(instrument, None)
+    if instrument.is_alliance and not isinstance(marks, float):
+        return ScoredForm(instrument, score(instrument, marks))
+    check_marks(instrument, marks)
+    return ScoredForm(instrument, None, total_of(instrument, marks))
 
 
 def refusal_of(violations: Sequence[Violation]) -> Refusal:

@@ -18,6 +18,7 @@ CLIENT_ROWS = {
     "share": _OF_EPISODES,
     "audit": _OF_EPISODES,
     "assessed_session": _OF_CLIENT,
+    "measure": _OF_CLIENT,
     "next_session": _OF_CLIENT,
     "client_number": _OF_CLIENT,
     "client_name": _OF_CLIENT,

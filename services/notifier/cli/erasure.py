@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent, decode
+from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent, MeasureStoredEvent, decode
 from services.runtime.outbox.erased_records import ErasedRecords, RecordOwner
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.process.cli_plugin import Connection, ErasedRows, ErasureScope
@@ -16,7 +16,7 @@ _CLIENTS = " UNION ".join(
     f"""SELECT client_id FROM notifier.{table} WHERE practice_id = %(tenant)s
     AND (%(client)s::text IS NULL OR client_id = %(client)s)
     AND (%(therapist)s::text IS NULL OR therapist_id = %(therapist)s)"""
-    for table in ("change", "assessed_session", "next_session", "client_number")
+    for table in ("change", "assessed_session", "measure", "next_session", "client_number")
 )
 _EPISODES = f"""
 SELECT episode_id, record_key FROM notifier.change WHERE {_OWN}
@@ -27,6 +27,8 @@ _NAMES = """
 DELETE FROM notifier.client_name n WHERE practice_id = %(tenant)s AND current_id = ANY(%(clients)s)
     AND NOT EXISTS (SELECT FROM notifier.assessed_session a
         WHERE a.practice_id = n.practice_id AND a.client_id = n.current_id)
+    AND NOT EXISTS (SELECT FROM notifier.measure m
+        WHERE m.practice_id = n.practice_id AND m.client_id = n.current_id)
 """
 # A link that is mailed on request leads to the list instead; its therapist can still sign in by it.
 _FORGET_TARGET = (
@@ -44,7 +46,7 @@ _OF_EPISODES = (
     ("change", "accepted_at"),
     ("episode", ""),
 )
-_OF_CLIENTS = ("assessed_session", "next_session", "client_number")
+_OF_CLIENTS = ("assessed_session", "measure", "next_session", "client_number")
 _OF_THERAPIST = (
     "audit",
     "client_counter",
@@ -150,14 +152,14 @@ async def _forget_deliveries(
 
 
 def owner_of(value: bytes) -> RecordOwner | None:
-    """Return whom an assessment or a change of an episode is about."""
+    """Return whom an assessment, a measure or a change of an episode is about."""
     try:
         event = decode(value)
     except (ValidationError, RecursionError):
         return None
     if isinstance(event, EpisodeChangedEvent):
         at = event.data.accepted_at
-    elif isinstance(event, AllianceAssessedEvent):
+    elif isinstance(event, AllianceAssessedEvent | MeasureStoredEvent):
         at = event.time
     else:
         return None

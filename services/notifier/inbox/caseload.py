@@ -10,6 +10,7 @@ from schemas.events import FORM_STATUSES
 from services.notifier.directory.store import Connection
 from services.notifier.domain.inbox_item import OPEN
 from services.notifier.inbox.client_numbers import number_all_clients
+from services.notifier.inbox.measures import MeasureSeries, find_measures
 
 CLIENTS_A_PAGE = 50
 """More than a therapist sees in a week, and few enough to read and to send at once."""
@@ -17,6 +18,8 @@ CLIENTS_A_PAGE = 50
 _CLIENTS = """
 FROM (
     SELECT client_id FROM notifier.assessed_session WHERE practice_id = %(practice)s
+        AND therapist_id = %(therapist)s AND status = ANY(%(forms)s)
+    UNION SELECT client_id FROM notifier.measure WHERE practice_id = %(practice)s
         AND therapist_id = %(therapist)s AND status = ANY(%(forms)s)
     UNION SELECT client_id FROM notifier.item WHERE practice_id = %(practice)s
         AND therapist_id = %(therapist)s AND state = ANY(%(open)s)
@@ -54,6 +57,8 @@ class CaseloadClient:
     sessions: tuple[AssessedSession, ...]
     """The newest sessions that are kept, oldest first."""
     open_item: UUID | None
+    measures: tuple[MeasureSeries, ...]
+    """Beside the alliance."""
     number: int | None
     """Their running number in a practice that hides its own references."""
 
@@ -105,6 +110,7 @@ async def find_caseload(
     rows = await conn.execute(f"{clients_found} LIMIT %(limit)s OFFSET %(offset)s", {**values, **place})
     shown: dict[str, int | None] = dict(await rows.fetchall())
     sessions = await _sessions(conn, {**values, "clients": list(shown)})
+    measures = await find_measures(conn, practice_id, therapist_id, list(shown))
     rows = await conn.execute(
         "SELECT client_id, episode_id FROM notifier.item WHERE practice_id = %(practice)s"
         " AND therapist_id = %(therapist)s AND client_id = ANY(%(clients)s) AND state = ANY(%(open)s)"
@@ -113,7 +119,9 @@ async def find_caseload(
     )
     items: dict[str, UUID] = dict(await rows.fetchall())
     clients = (
-        CaseloadClient(one, tuple(sessions.get(one, ())), items.get(one), number)
+        CaseloadClient(
+            one, tuple(sessions.get(one, ())), items.get(one), tuple(measures.get(one, ())), number
+        )
         for one, number in shown.items()
     )
     return Caseload(tuple(clients), found, page, pages)

@@ -13,6 +13,8 @@ WITH missing AS (
     SELECT client_id, min(session_at) AS first_at FROM (
         SELECT client_id, session_at FROM notifier.assessed_session WHERE practice_id = %(practice)s
             AND therapist_id = %(therapist)s AND status = ANY(%(forms)s)
+        UNION ALL SELECT client_id, session_at FROM notifier.measure WHERE practice_id = %(practice)s
+            AND therapist_id = %(therapist)s AND status = ANY(%(forms)s)
         UNION ALL SELECT client_id, session_at FROM notifier.item WHERE practice_id = %(practice)s
             AND therapist_id = %(therapist)s
     ) seen WHERE NOT EXISTS (

@@ -6,7 +6,7 @@ from services.runtime.process.cli_plugin import RUNTIME_TABLES
 UNTIL_CLIENT_ERASED = frozenset(
     {
         "episode", "change", "item", "answer", "answered_before", "decision", "share",
-        "assessed_session", "next_session", "client_number", "client_name", "outbox",
+        "assessed_session", "measure", "next_session", "client_number", "client_name", "outbox",
     }
 )  # fmt: skip
 """What a therapist was told about a course of therapy, and what waits: it goes with its client."""

@@ -15,10 +15,11 @@ from schemas.envelope import (
     ClientRenamedEvent,
     EpisodeChangedEvent,
     HeartbeatEvent,
+    MeasureStoredEvent,
     decode,
     error_summary,
 )
-from schemas.events import AllianceAssessed, ClientRenamed, EpisodeChanged
+from schemas.events import AllianceAssessed, ClientRenamed, EpisodeChanged, MeasureStored
 from schemas.ids import erasure_subjects
 from schemas.rating import EARLIEST, LATEST
 from schemas.rejected import MAX_KEY_BYTES
@@ -30,7 +31,8 @@ from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.former_names import Names, read_names
 from services.runtime.process.errors import Reject
 
-_Named = TypeVar("_Named", EpisodeChanged, AllianceAssessed)
+_Named = TypeVar("_Named", EpisodeChanged, AllianceAssessed, MeasureStored)
+_About = EpisodeChanged | AllianceAssessed | MeasureStored
 _MAX_TEXT = 128
 """Ids are no longer; several of them fit into one row of an index."""
 _MAX_INT = 2**31 - 1
@@ -44,6 +46,8 @@ class DecodedBatch:
     assessments: list[AllianceAssessedEvent]
     renamed: list[ClientRenamed] = field(default_factory=list)
     """Clients who got another reference."""
+    measures: list[MeasureStoredEvent] = field(default_factory=list)
+    """Forms beside the clients' ratings of the alliance."""
 
     @property
     def assessed(self) -> list[AllianceAssessed]:
@@ -67,6 +71,8 @@ def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:
             continue
         if isinstance(found, AllianceAssessedEvent):
             batch.assessments.append(found)
+        elif isinstance(found, MeasureStoredEvent):
+            batch.measures.append(found)
         elif isinstance(found, ClientRenamed):
             batch.renamed.append(found)
         elif record.topic != ASSESSED.name:
@@ -79,6 +85,7 @@ async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
     changes = [change for one in batch.notifications if (change := one.change) is not None]
     whose = [(one.practice_id, one.client_id) for one in changes]
     whose += [(one.practice_id, one.client_id) for one in batch.assessed]
+    whose += [(one.data.practice_id, one.data.client_id) for one in batch.measures]
     names = await read_names(tx.conn, "notifier", whose)
     if not names.any:
         return batch
@@ -87,7 +94,9 @@ async def take_names(tx: Transaction, batch: DecodedBatch) -> DecodedBatch:
         for one in batch.notifications
     ]
     return DecodedBatch(
-        notifications, [one.model_copy(update={"data": _named(one.data, names)}) for one in batch.assessments]
+        notifications,
+        [one.model_copy(update={"data": _named(one.data, names)}) for one in batch.assessments],
+        measures=[one.model_copy(update={"data": _named(one.data, names)}) for one in batch.measures],
     )
 
 
@@ -103,23 +112,28 @@ async def drop_erased(tx: Transaction, batch: DecodedBatch, erasures: Erasures) 
     if newest is None:
         return batch
     await erasures.take_back_rejections(tx)
-    abouts = [one.data for one in batch.assessments] + [c for n in batch.notifications if (c := n.change)]
+    abouts: list[_About] = [one.data for one in batch.assessments]
+    abouts += [one.data for one in batch.measures]
+    abouts += [change for one in batch.notifications if (change := one.change)]
     until = await erasures.until(tx.conn, {subject for about in abouts for subject in _subjects(about)})
 
-    def is_erased(about: AllianceAssessed | EpisodeChanged, at: datetime) -> bool:
+    def is_erased(about: _About, at: datetime) -> bool:
         return any(subject in until and at <= until[subject] for subject in _subjects(about))
 
     return DecodedBatch(
         [one for one in batch.notifications if not (c := one.change) or not is_erased(c, c.accepted_at)],
         [one for one in batch.assessments if not is_erased(one.data, one.time)],
+        measures=[one for one in batch.measures if not is_erased(one.data, one.time)],
     )
 
 
-def _subjects(about: AllianceAssessed | EpisodeChanged) -> tuple[Subject, ...]:
+def _subjects(about: _About) -> tuple[Subject, ...]:
     return erasure_subjects(about.practice_id, about.therapist_id, about.client_id)
 
 
-def decode_record(record: Record) -> PlannedNotification | AllianceAssessedEvent | ClientRenamed:
+def decode_record(
+    record: Record,
+) -> PlannedNotification | AllianceAssessedEvent | MeasureStoredEvent | ClientRenamed:
     """Return what a record tells.
 
     Raises:
@@ -137,7 +151,7 @@ def decode_record(record: Record) -> PlannedNotification | AllianceAssessedEvent
         if not _is_storable(value):
             raise Reject("undecodable", f"{name} cannot be stored", counts_for_fuse=True)
     if record.topic == ASSESSED.name:
-        if isinstance(event, AllianceAssessedEvent):
+        if isinstance(event, AllianceAssessedEvent | MeasureStoredEvent):
             return event
     elif isinstance(event, ClientRenamedEvent):
         return event.data

@@ -15,6 +15,7 @@ from services.notifier.directory.store import find_practice
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.caseload import AssessedSession, CaseloadClient, find_caseload
+from services.notifier.web.measure_view import MeasureLine, measure_lines
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import FormText, is_cross_site
 from services.notifier.web.small_line import SmallLine, small_line
@@ -31,6 +32,7 @@ class ClientRow:
     open_of: str
     """What the link to the open item is called."""
     line: SmallLine | None
+    measures: tuple[MeasureLine, ...]
     last_form: str
     item_url: str | None
 
@@ -83,6 +85,7 @@ async def _page(context: PageContext, request: Request, reference: str, page: in
         if reference and shown < found.found
         else None,
         clients=[_row(client, therapist, context.catalogue, wording) for client in found.clients],
+        has_measures=any(client.measures for client in found.clients),
     )
 
 
@@ -96,6 +99,7 @@ def _row(client: CaseloadClient, therapist: Therapist, catalogue: Catalogue, wor
         if client.number is None
         else wording("caseload.open_of_number", number=client.number),
         line=small_line(list(_means(client.sessions, catalogue)), wording),
+        measures=measure_lines(client.measures, catalogue, wording),
         last_form=wording.day(max(forms), therapist.zone) if forms else wording("caseload.no_form"),
         item_url=f"/items/{client.open_item}" if client.open_item else None,
     )

@@ -15,9 +15,11 @@ from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.client_numbers import number_clients
 from services.notifier.inbox.items import InboxItem, Share, find_item, find_live_share
+from services.notifier.inbox.measures import find_measures
 from services.notifier.inbox.record_response import ItemNotFoundError, record_response, record_topic
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.item_view import ItemSurroundings, item_view
+from services.notifier.web.measure_view import measure_views
 from services.notifier.web.page_context import PageContext
 from services.notifier.web.security import FormText, is_valid_form, parse_uuid
 from services.runtime.process.errors import Retry
@@ -111,6 +113,9 @@ async def _item_page(
             )
         )
         upcoming = await next_session(conn, change.practice_id, change.therapist_id, change.client_id, change)
+        measures = await find_measures(
+            conn, session.practice_id, session.therapist_id, [item.change.client_id]
+        )
         shared = await find_live_share(conn, item.episode_id, context.clock.now())
         await context.log(conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     around = ItemSurroundings(
@@ -128,6 +133,9 @@ async def _item_page(
         status=503 if failed else 200,
         session=session,
         item=view,
+        measures=measure_views(
+            measures.get(item.change.client_id, ()), context.catalogue, wording, therapist.zone
+        ),
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=failed,

@@ -149,9 +149,9 @@ def test_a_model_that_reads_no_statistics_costs_no_further_reading(tmp_path: Pat
             io.StringIO(),
             model,
             Catalogue.load(),
-            progress=lambda phase, _rows: phases.add(phase),
+            progress=lambda phase, _done, _of: phases.add(phase),
         )
-        assert ("statistics" in phases) is model.uses_statistics
+        assert ("reading clients for the statistics" in phases) is model.uses_statistics
 
 
 def test_an_invalid_row_is_named_although_statistics_are_computed_first(tmp_path: Path) -> None:

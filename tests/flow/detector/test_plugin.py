@@ -254,3 +254,13 @@ def test_the_plugin_says_why_a_record_cannot_be_read_without_quoting_it() -> Non
 
     assert plugin.why_unreadable(record.topic, record.key, record.value) is None
     assert plugin.why_unreadable(record.topic, record.key, b"no event") == "undecodable: is not JSON"
+
+
+async def test_why_lists_a_rating_that_the_detector_rejected(detector: DetectorDriver) -> None:
+    await detector.rate(body(0, (4.5, 4.5, 4.5), id="r-odd", instrument="nobody-knows"))
+    await detector.rate(body(1, (4.5, 4.5, 4.5), id="r-other", instrument="nobody-knows"))
+    assert plugin.trace is not None
+    (line,) = await plugin.trace(detector.conn, "north", "s0")
+    assert line.what == "rating r-odd rejected (unknown-instrument)"
+    assert "no such instrument is described here; alliance.session-rated.v1" in line.why
+    assert await plugin.trace(detector.conn, "south", "s0") == []

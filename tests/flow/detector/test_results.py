@@ -119,6 +119,7 @@ async def test_the_balance_adds_up(detector: DetectorDriver, north: httpx.AsyncC
     assert (await north.get("/v1/balance")).json() == {
         "deliveries": {
             "assessed": 4,
+            "stored": 0,
             "superseded": 0,
             "duplicate": 1,
             "blocked": 0,

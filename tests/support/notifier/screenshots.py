@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from uuid import UUID
@@ -17,10 +17,12 @@ from schemas.wording.wording import Wording
 from services.notifier.domain.next_session import determine_next_session
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.items import InboxItem, StandingAnswer
+from services.notifier.inbox.measures import MeasuredForm, MeasureSeries
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.guide_pages import guide_topics
 from services.notifier.web.item_pages import SharedLink
 from services.notifier.web.item_view import ItemSurroundings, item_view
+from services.notifier.web.measure_view import MeasureView, measure_views
 from services.notifier.wording import Wordings
 from tests.support.notifier.chromium import DESK, PHONE, chromium, printed_sheets
 from tests.support.notifier.item_stories import KINDS, history_of, told
@@ -83,8 +85,21 @@ def page_of(
         failed=False,
         confirmation=None,
         topics=(),
+        measures=() if is_read_only else _measures(newest.session_at, wording, therapist),
         share=SharedLink(_SHARE_URL, until, moment) if is_shared else None,
     )
+
+
+def _measures(until: datetime, wording: Wording, therapist: Therapist) -> tuple[MeasureView, ...]:
+    totals = {"ors": (24.1, 25.3, None, 22.8, 18.4), "phq-9": (11, 9, 12, 13), "wai-s-t": (70, 68, 71, 69)}
+    series = [
+        MeasureSeries(
+            name,
+            tuple(MeasuredForm(until - timedelta(weeks=len(given) - n), one) for n, one in enumerate(given)),
+        )
+        for name, given in totals.items()
+    ]
+    return measure_views(series, _CATALOGUE, wording, therapist.zone)
 
 
 def _guide(locale: str) -> str:

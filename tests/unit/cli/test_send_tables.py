@@ -104,17 +104,22 @@ def test_a_question_says_how_it_is_answered_for_good(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "said", "todo"),
     [
         (
             httpx.Response(200, text="<html>"),
             "was answered by something else than Rapport: check the address",
+            "Once that is mended, the command goes on where it ended.",
         ),
-        (httpx.Response(401, json={"title": "The key is unknown"}), "answered 401: The key is unknown"),
+        (
+            httpx.Response(401, json={"title": "The key is unknown"}),
+            "answered 401: The key is unknown",
+            "Give a key that may send for this practice (--key or RAPPORT_KEY)",
+        ),
     ],
 )
 def test_a_wrong_address_or_key_is_no_reason_to_run_the_same_again(
-    answer: httpx.Response, said: str, export: Export, monkeypatch: pytest.MonkeyPatch
+    answer: httpx.Response, said: str, todo: str, export: Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transport = httpx.MockTransport(lambda _: answer)
     monkeypatch.setattr(
@@ -123,4 +128,6 @@ def test_a_wrong_address_or_key_is_no_reason_to_run_the_same_again(
     ran = _send(export.canonical)
     assert (ran.exit_code, said in ran.stderr) == (1, True), ran.output
     assert "Run the same command again" not in ran.stderr
-    assert ran.stderr.endswith("Once that is mended, the same command goes on where it ended.\n")
+    assert todo in ran.stderr
+    dry = _send(export.canonical, "--dry-run")
+    assert dry.stderr.endswith("Nothing was sent.\n")

@@ -113,18 +113,18 @@ SCORES = {"bond": 9, "goal": 8, "task": 9}
         (
             {"items": LEFT_OUT},
             "has no marks",
-            "items or scores; or status declined when the client gave no form",
+            "items, scores or total; or status declined when the client gave no form",
         ),
-        ({"scores": SCORES}, "has items and scores", "exactly one of items and scores"),
+        ({"scores": SCORES}, "has marks more than once", "exactly one of items, scores and total"),
         (
             {"status": "declined"},
             "has marks but is not rated",
-            "neither items nor scores, or status rated",
+            "neither items nor scores nor total, or status rated",
         ),
         (
             {"status": "withdrawn", "items": LEFT_OUT, "scores": SCORES},
             "has marks but is not rated",
-            "neither items nor scores, or status rated",
+            "neither items nor scores nor total, or status rated",
         ),
     ],
 )

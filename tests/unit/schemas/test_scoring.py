@@ -21,7 +21,7 @@ from schemas.validation_errors import Violation
 from tests.support.schemas.instruments import SMALL
 
 CATALOGUE = Catalogue.load()
-INSTRUMENTS = list(CATALOGUE)
+INSTRUMENTS = list(CATALOGUE.of_alliance)
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,14 @@ def _count(batch: Batch, changes: RatingChanges) -> None:
     waited = {
         LogPosition.of(cluster, record) for cluster, record in batch.taken_up if record.topic in LANE_OF
     }
-    new = [one.current for one in (*changes.new, *changes.corrected) if one.log not in waited]
+    ended = [one for one in (*changes.new, *changes.corrected) if one.log not in waited]
+    stored = sum(one.current and one.is_measure for one in ended)
+    new = [one.current for one in ended]
     # One that was outdated by what arrived later was counted when it was read.
     arrived = {arrival.log for arrival in batch.arrivals} - waited if changes.outdated else set()
     new += [False for log, _ in changes.outdated if log in arrived]
     batch.counts[DeliveryOutcome.REJECTED] += sum(one.log not in waited for one, _ in changes.rejected)
     batch.counts[DeliveryOutcome.DUPLICATE] += sum(log not in waited for log, _ in changes.duplicates)
-    batch.counts[DeliveryOutcome.ASSESSED] += sum(new)
+    batch.counts[DeliveryOutcome.STORED] += stored
+    batch.counts[DeliveryOutcome.ASSESSED] += sum(new) - stored
     batch.counts[DeliveryOutcome.SUPERSEDED] += len(new) - sum(new)

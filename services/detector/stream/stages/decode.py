@@ -23,7 +23,7 @@ from services.detector.contracts import (
     arriving,
 )
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
-from services.detector.domain.form import forms_of
+from services.detector.domain.form import forms_of, is_measure
 from services.detector.domain.outcomes import DeliveryOutcome, RejectionReason
 from services.detector.domain.rating_rules import broken_rule
 from services.detector.storage.erased import read_erased
@@ -68,6 +68,7 @@ def _add(batch: Batch, cluster_id: str, records: Sequence[Record], catalogue: Ca
     forms = forms_of([arrival.rating for arrival in arrivals], catalogue)
     for arrival, form in zip(arrivals, forms, strict=True):
         arrival.form = broken_rule(arrival.rating) or form
+        arrival.is_measure = form is None and is_measure(arrival.rating, catalogue)
     batch.arrivals += arrivals
 
 

@@ -1,15 +1,32 @@
 """Publishes `AllianceAssessed` where a session's numbers changed, and `EpisodeChanged` for each change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from hashlib import sha256
 
 from schemas import topics
 from schemas.envelope import HEADERS
-from schemas.ids import DyadId, EpisodeId, InstrumentId, SessionId, assessment_id, episode_event_id
+from schemas.ids import (
+    DyadId,
+    EpisodeId,
+    InstrumentId,
+    RatingIdentity,
+    SessionId,
+    assessment_id,
+    episode_event_id,
+)
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating_order import SessionOrder, identity
-from services.detector.contracts import Changed, Numbers, encode, envelope, pack, unpack_numbers
+from services.detector.contracts import (
+    Assessed,
+    Changed,
+    Numbers,
+    StoredMeasure,
+    encode,
+    envelope,
+    pack,
+    unpack_numbers,
+)
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.outcomes import Count
 from services.detector.published.events import (
@@ -22,6 +39,7 @@ from services.detector.published.events import (
     published_session,
     rated_numbers,
 )
+from services.detector.published.measures import measure_numbers, published_measure
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 from services.runtime.postgres.connect import Connection
@@ -37,7 +55,7 @@ WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
 
 
 async def publish_assessments(batch: Batch, tools: Tools) -> None:
-    """Publish every assessment that is new or differs from the one that was published."""
+    """Publish every assessment and every measure that is new or differs from what was published of it."""
     await batch.compute(partial(_publish_assessments, catalogue=tools.catalogue))
 
 
@@ -59,11 +77,40 @@ def _publish_assessments(batch: Batch, catalogue: Catalogue) -> None:
         _publish_assessment(batch, dyad, session, numbers)
     for dyad in batch.dyads.values():
         for session in dyad.without_form:
-            _publish_assessment(batch, dyad, session, numbers_without_risk(session.version, dyad.practice))
+            if session.version.is_measure:
+                _publish_measure(batch, dyad, session, catalogue)
+            else:
+                _publish_assessment(
+                    batch, dyad, session, numbers_without_risk(session.version, dyad.practice)
+                )
 
 
 def _publish_assessment(batch: Batch, dyad: DyadWork, session: SessionWork, numbers: Numbers) -> None:
-    packed = pack_numbers(numbers)
+    def data(of_rating: RatingIdentity, revision: int) -> Assessed:
+        return published_assessment(dyad.who, of_rating, revision, numbers)
+
+    _publish_session(batch, dyad, session, pack_numbers(numbers), kind="alliance.assessed.v1", data=data)
+
+
+def _publish_measure(batch: Batch, dyad: DyadWork, session: SessionWork, catalogue: Catalogue) -> None:
+    numbers = measure_numbers(session.version, catalogue)
+
+    def data(of_rating: RatingIdentity, revision: int) -> StoredMeasure:
+        return published_measure(dyad.who, of_rating, revision, numbers)
+
+    _publish_session(batch, dyad, session, pack(numbers), kind="alliance.measure-stored.v1", data=data)
+
+
+def _publish_session(
+    batch: Batch,
+    dyad: DyadWork,
+    session: SessionWork,
+    packed: bytes,
+    *,
+    kind: str,
+    data: Callable[[RatingIdentity, int], Assessed | StoredMeasure],
+) -> None:
+    """Publish what `data` makes of a rating and its new revision, if its numbers (`packed`) are new."""
     if packed == session.numbers:
         return
     session.numbers = packed
@@ -74,10 +121,9 @@ def _publish_assessment(batch: Batch, dyad: DyadWork, session: SessionWork, numb
     hashed = sha256(packed + pack(at)).hexdigest()
     of_rating = identity(dyad.who.practice_id, session.version.rating)
     event_id = assessment_id(dyad.id, of_rating, session.revision, hashed)
-    data = published_assessment(dyad.who, of_rating, session.revision, numbers)
-    value = envelope(topics.ASSESSED.name, event_id, at, dyad.key, data)
+    value = envelope(kind, event_id, at, dyad.key, data(of_rating, session.revision))
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
-    batch.counts[Count.PUBLISHED] += 1
+    batch.counts[Count.PUBLISHED] += not session.version.is_measure
 
 
 async def publish_episodes(batch: Batch, tools: Tools) -> None:

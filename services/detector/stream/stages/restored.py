@@ -17,6 +17,8 @@ from services.detector.contracts import (
     Assessed,
     AssessedEvent,
     ChangedEvent,
+    MeasureEvent,
+    StoredMeasure,
     encode,
     envelope,
     pack,
@@ -62,7 +64,7 @@ def compare_history(dyad: DyadWork) -> None:
 
 
 def _keeps_risk(session: SessionWork, model_version: str) -> bool:
-    if not session.numbers:
+    if not session.numbers or session.version.is_measure:
         return False
     numbers = unpack_numbers(session.numbers)
     return numbers.rating_id == session.version.rating.rating_id and numbers.model_version != model_version
@@ -75,31 +77,38 @@ def withdraw_vanished(batch: Batch) -> None:
             identity(dyad.who.practice_id, session.version.rating)
             for session in (*dyad.sessions, *dyad.without_form)
         }
-        last: dict[RatingIdentity, Assessed] = {}
+        last: dict[RatingIdentity, Assessed | StoredMeasure] = {}
         for event in dyad.published:
-            if isinstance(event, AssessedEvent):
+            if isinstance(event, AssessedEvent | MeasureEvent):
                 last[identity(PracticeId(event.data.practice_id), event.data)] = event.data
         for of_rating, assessed in last.items():
             if of_rating not in held and assessed.status is not Status.WITHDRAWN:
                 _withdraw(batch, dyad, of_rating, assessed)
 
 
-def _withdraw(batch: Batch, dyad: DyadWork, of_rating: RatingIdentity, assessed: Assessed) -> None:
-    data = replace(
-        assessed,
-        status=Status.WITHDRAWN,
-        revision=dyad.revision_floor + 1,
-        ratings=0,
-        early=False,
-        risk=None,
-        components={},
-        leading_component=None,
-        threshold=None,
-        statistics_version=None,
-    )
+def _withdraw(
+    batch: Batch, dyad: DyadWork, of_rating: RatingIdentity, published: Assessed | StoredMeasure
+) -> None:
+    taken_back = {"status": Status.WITHDRAWN, "revision": dyad.revision_floor + 1, "components": {}}
+    data: Assessed | StoredMeasure
+    if isinstance(published, StoredMeasure):
+        kind = "alliance.measure-stored.v1"
+        data = replace(published, **taken_back, total=None)
+    else:
+        kind = "alliance.assessed.v1"
+        data = replace(
+            published,
+            **taken_back,
+            ratings=0,
+            early=False,
+            risk=None,
+            leading_component=None,
+            threshold=None,
+            statistics_version=None,
+        )
     at = batch.tx.now
     hashed = sha256(encode(data) + pack(at)).hexdigest()
     event_id = assessment_id(dyad.id, of_rating, data.revision, hashed)
-    value = envelope(topics.ASSESSED.name, event_id, at, dyad.key, data)
+    value = envelope(kind, event_id, at, dyad.key, data)
     batch.tx.publish(Outgoing(topics.ASSESSED.name, dyad.key, value, dyad.partition, HEADERS))
     batch.counts[Count.PUBLISHED] += 1

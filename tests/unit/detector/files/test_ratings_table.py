@@ -58,7 +58,7 @@ def test_a_cancelled_appointment_is_no_session_until_it_is_rated(tmp_path: Path)
 def test_a_cancelled_appointment_has_no_marks(tmp_path: Path) -> None:
     _, invalid = read(tmp_path, row("a", "s1", 5, status="cancelled"))
     assert invalid == [
-        "row 2: body has marks but is not rated, expected neither items nor scores, or status rated"
+        "row 2: body has marks but is not rated, expected neither items nor scores nor total, or status rated"
     ]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.rating_tables.description import doubts
 from schemas.rating_tables.table_errors import UnusableTable
 from tests.support.detector.tables import Cell, example, items, of
 from tests.support.detector.tables import write as write_table
@@ -139,11 +140,24 @@ def test_rows_of_other_questionnaires_are_left_out_and_counted(
     preview: Preview, rated: int, tmp_path: Path
 ) -> None:
     rows = ROWS
-    others = [row | {"instrument": "ORS", "session_id": f"o-{row['session_id']}"} for row in rows[:40]]
+    others = [row | {"instrument": "GAD-7", "session_id": f"o-{row['session_id']}"} for row in rows[:40]]
     columns = CLIENT | DATE | {"Measure": of("instrument")} | items("item_")
     found = preview(write(tmp_path / "own.csv", columns, rows=rows + others))
-    assert found.reading.ratings.other_forms == {"ORS": 40}
+    assert found.reading.ratings.other_forms == {"GAD7": 40}
     assert (found.figures.total.rated, list(found.invalid)) == (rated, [])
+
+
+def test_rows_of_outcome_are_named_as_stored_and_never_scored(
+    preview: Preview, rated: int, tmp_path: Path
+) -> None:
+    places = [f"item_{place}" for place in range(1, 13)]
+    answers = dict.fromkeys(places[:9], "2") | dict.fromkeys(places[9:], "")
+    others = [row | {"instrument": "PHQ-9"} | answers for row in ROWS[:40]]
+    columns = CLIENT | DATE | {"Measure": of("instrument")} | items("item_")
+    found = preview(write(tmp_path / "own.csv", columns, rows=ROWS + others))
+    assert (found.reading.ratings.stored, found.reading.ratings.other_forms) == ({"phq-9": 40}, {})
+    assert (found.figures.total.rated, list(found.invalid)) == (rated, [])
+    assert "40 rows of phq-9: stored beside the alliance, never scored" in doubts(found.reading)
 
 
 def test_a_column_of_questionnaires_that_names_no_known_one_is_asked_about(

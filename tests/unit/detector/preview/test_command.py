@@ -35,7 +35,7 @@ def test_a_mapped_column_is_shown_as_given(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(("--map", "client_id"), "FIELD=COLUMN"), (("--instrument", "abc"), "Known are srs, wai-9")],
+    [(("--map", "client_id"), "FIELD=COLUMN"), (("--instrument", "abc"), "Known are core-10, ors")],
     ids=["no column", "no such questionnaire"],
 )
 def test_an_unusable_option_is_explained_and_nothing_is_written(
