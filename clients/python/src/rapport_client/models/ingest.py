@@ -142,6 +142,11 @@ class ShownInstrument(BaseModel):
         frozen=True,
     )
     id: str
+    kind: str
+    """
+    What it measures. Only ratings of the kind `alliance` are scored; those of `outcome` and `therapist` (the therapist's own) are stored and drawn beside them.
+    Known values: `alliance`, `outcome`, `therapist`.
+    """
     title: str
     items: int
     """Number of items, and so of marks in a form."""
@@ -154,12 +159,22 @@ class ShownInstrument(BaseModel):
     exact: bool
     """True when marks between two steps are refused."""
     reversed_items: list[int]
-    """Items on which a high mark speaks against the alliance; send the mark as given."""
+    """Items on which a high mark counts as a low one; send the mark as given."""
     components: dict[str, list[int]]
-    """The items of each component."""
+    """The items of each component of the alliance; none of the kind `outcome`."""
     missing: Missing
     cutoff: float | None
-    """The published total below which attention is advised, if there is one."""
+    """The published total below which, or from which where higher is worse, attention is due."""
+    cutoff_source: str
+    """Where the cutoff was published, if not in `source`."""
+    higher_is_better: bool
+    """False where a higher total means more distress."""
+    lowest_total: float
+    """The lowest possible sum of all marks."""
+    highest_total: float
+    """The highest possible sum of all marks."""
+    risk_items: list[int]
+    """Items that ask about danger. Rapport looks at no single answer to them."""
     source: str
     licence: str
     questionnaires: list[ShownQuestionnaire]
@@ -226,6 +241,8 @@ class Rating(BaseModel):
     """The marks in the order of the instrument's items, null for an unanswered item."""
     scores: SentScores | None = None
     """Instead of items, where a system keeps only component scores."""
+    total: float | None = None
+    """Instead of items, for an instrument of the kind outcome: the sum of all marks after reversal."""
     status: Literal["rated", "declined", "withdrawn", "cancelled"] = "rated"
     """Whether the client gave a form, declined to, or the rating was taken back."""
     next_session_at: AwareDatetime | None = None

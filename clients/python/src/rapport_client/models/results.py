@@ -83,6 +83,7 @@ class DeliveryCounts(BaseModel):
         frozen=True,
     )
     assessed: int = 0
+    stored: int = 0
     superseded: int = 0
     duplicate: int = 0
     blocked: int = 0
@@ -196,6 +197,39 @@ class Facts(BaseModel):
     """Decimals with which marks of the instrument are shown."""
 
 
+class MeasureStored(BaseModel):
+    """
+    A rating beside the client's rating of the alliance was stored: of outcome, or the therapist's own.
+
+    It was not scored: nothing is decided from it.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+    )
+    rating_id: str
+    practice_id: str
+    therapist_id: str
+    client_id: str
+    case_id: str = ""
+    session_id: str
+    session_at: AwareDatetime
+    instrument: str
+    kind: str
+    """
+    `outcome` or `therapist`.
+    Known values: `alliance`, `outcome`, `therapist`.
+    """
+    status: str
+    """Known values: `rated`, `declined`, `withdrawn`, `cancelled`."""
+    revision: Annotated[int, Field(ge=1)]
+    """Counted for each rating; consumers keep the highest revision, in whatever order events arrive."""
+    total: float | None = None
+    """The sum of all marks after reversal; null without a form. Single answers are not published."""
+    components: dict[str, float] = {}
+    """The mean mark of each component, after reversal; only of the kind `therapist`."""
+
+
 class MessagePrecision(BaseModel):
     """How often messages of the same kind were right: a rupture was under way."""
 
@@ -229,7 +263,7 @@ class RatingDelivery(BaseModel):
         frozen=True,
     )
     outcome: str
-    """Known values: `assessed`, `superseded`, `duplicate`, `rejected`, `blocked`, `erased`."""
+    """Known values: `assessed`, `stored`, `superseded`, `duplicate`, `rejected`, `blocked`, `erased`."""
     at: AwareDatetime
     reason: str | None = None
 
@@ -412,10 +446,11 @@ class RatingStatus(BaseModel):
     )
     id: str
     status: str
-    """Known values: `pending`, `assessed`, `superseded`, `duplicate`, `rejected`, `blocked`, `erased`."""
+    """Known values: `pending`, `assessed`, `stored`, `superseded`, `duplicate`, `rejected`, `blocked`, `erased`."""
     reason: str | None = None
     read_until: AwareDatetime | None = None
     assessment: AllianceAssessed | None = None
+    measure: MeasureStored | None = None
     standing: EpisodeStanding | None = None
     deliveries: list[RatingDelivery]
 

@@ -4,8 +4,8 @@ from alembic import op
 
 from deploy.postgres.large_indexes import create_beside_writers
 
-revision = "0023"
-down_revision = "0022"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
