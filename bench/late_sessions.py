@@ -4,7 +4,7 @@
 
 The histories are stored, then the earliest session of every client arrives in one batch. It prints the
 longest pauses of the event loop by stage, beside those for as many new sessions, which assess no history
-again. Of each it prints the milliseconds, those for which this process used a processor, and those of them in
+again. It prints for each the milliseconds by the clock, of processor time of this process, and of those in
 the loop itself: the second is what an idle machine would show, and the last what no thread would mend.
 """
 

@@ -48,7 +48,7 @@ SESSION: Mapping[str, str] = {
     "timezone": "UTC",
 }
 MOST_CONNECTIONS = 4
-"""Of one pool, where nothing else is set: on two cores, more answered no more reads (`bench.pool_sizes`)."""
+"""A pool's, where nothing else is set: on two cores, more answered no more reads (`bench.pool_sizes`)."""
 NO_MORE: Mapping[str, str] = {}
 """No settings beside those of every connection."""
 
@@ -205,7 +205,7 @@ def pool_with(
 ) -> CountingPool:
     """Return a pool that is not open yet; `open(wait=False)` returns at once while the server is away.
 
-    `session` adds settings to those of every connection. There are at most so many `connections`. The file of
+    `session` adds settings to those of every connection. It opens at most `connections`. The file of
     the password is read for each new one, so that a changed password needs no restart.
 
     Raises:
