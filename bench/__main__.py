@@ -16,6 +16,7 @@ BENCHMARKS = (
     "bench.late_sessions",
     "bench.outbox_under_snapshot",
     "bench.pool_sizes",
+    "bench.growth",
 )
 
 

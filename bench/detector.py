@@ -111,22 +111,31 @@ def watch_report(child: subprocess.Popen[str]) -> tuple[float, float]:
 def measure(
     mode: str, number: int, *, node: DurableNode, server: str, wanted: int, folder: Path
 ) -> DetectorRun:
-    """Process all ratings once in one mode."""
+    """Process all ratings once in one mode, in a fresh database."""
     with real_backend(node) as backend, fresh_database(server) as url:
         ratings = fill(backend.bootstrap, wanted)
         migrate(url, "detector")
-        child = start(mode, number, dict(backend.kafka_env), url, folder)
-        process = psutil.Process(child.pid)
-        try:
-            if mode == "without the database":
-                seconds, cpu = watch_report(child)
-            else:
-                seconds, cpu = watch_database(process, url, ratings)
-                check_assessed(url, ratings)
-            memory = process.memory_info().rss / 1e6
-        finally:
-            child.terminate()
-            child.communicate(timeout=30)
+        run = measure_in(url, mode, number, kafka=dict(backend.kafka_env), ratings=ratings, folder=folder)
+        if mode != "without the database":
+            check_assessed(url, ratings)
+        return run
+
+
+def measure_in(
+    url: str, mode: str, number: int, *, kafka: dict[str, str], ratings: int, folder: Path
+) -> DetectorRun:
+    """Process all ratings of the topic once in one mode, in this database."""
+    child = start(mode, number, kafka, url, folder)
+    process = psutil.Process(child.pid)
+    try:
+        if mode == "without the database":
+            seconds, cpu = watch_report(child)
+        else:
+            seconds, cpu = watch_database(process, url, ratings)
+        memory = process.memory_info().rss / 1e6
+    finally:
+        child.terminate()
+        child.communicate(timeout=30)
     return DetectorRun(
         mode, ratings, round(seconds, 2), round(ratings / seconds), round(ratings / cpu), round(memory)
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from schemas import topics
@@ -30,12 +31,19 @@ def mark(rng: random.Random, usual: float) -> float:
 
 def records(count: int, seed: int = 1, *, first: int = 0, practices: int = PRACTICES) -> list[Outgoing]:
     """Return `count` ratings of `wai-sr`, rounded down to whole dyads, of clients from number `first` on."""
-    rng = random.Random(seed + first)
+    clients = range(first, first + count // SESSIONS)
+    return ratings_of(clients, range(SESSIONS), seed + first, practices=practices)
+
+
+def ratings_of(
+    clients: Sequence[int], sessions: Iterable[int], seed: int = 1, *, practices: int = PRACTICES
+) -> list[Outgoing]:
+    """Return one rating of each of these clients in each of these weeks; `SESSIONS` is the last week."""
+    rng = random.Random(seed)
     made = []
-    dyads = count // SESSIONS
-    usual = [rng.uniform(2.5, 4.8) for _ in range(dyads)]
-    for session in range(SESSIONS):
-        for number in range(first, first + dyads):
+    usual = {number: rng.uniform(2.5, 4.8) for number in clients}
+    for session in sessions:
+        for number in clients:
             practice = PracticeId(f"practice-{number % practices}")
             body = RatingBody(
                 client_id=f"c{number}",
@@ -43,9 +51,7 @@ def records(count: int, seed: int = 1, *, first: int = 0, practices: int = PRACT
                 session_id=f"c{number}-s{session}",
                 session_at=LAST - timedelta(weeks=SESSIONS - session),
                 instrument="wai-sr",
-                items=tuple(
-                    float(min(5, max(1, round(rng.gauss(usual[number - first], 0.6))))) for _ in range(12)
-                ),
+                items=tuple(mark(rng, usual[number]) for _ in range(12)),
             )
             key = record_key(SECRET, dyad(practice, body))
             value = session_rated_value(practice, body, accepted_at=LAST, key=key)
@@ -56,19 +62,37 @@ def records(count: int, seed: int = 1, *, first: int = 0, practices: int = PRACT
 def fill(bootstrap: str, count: int, *, practices: int = PRACTICES) -> int:
     """Publish `count` ratings; return how many were published."""
 
-    async def send() -> int:
-        kafka = KafkaSettings(bootstrap_servers=bootstrap)
-        producer = Producer(kafka, Metrics("bench", topics=[topics.SESSION_RATED.name]))
-        await producer.start()
+    async def send(producer: Producer) -> int:
         sent = 0
-        try:
-            while count - sent >= SESSIONS:
-                made = records(min(AT_ONCE, count - sent), first=sent // SESSIONS, practices=practices)
-                for start in range(0, len(made), 2000):
-                    await producer.send_all(made[start : start + 2000])
-                sent += len(made)
-        finally:
-            await producer.stop()
+        while count - sent >= SESSIONS:
+            made = records(min(AT_ONCE, count - sent), first=sent // SESSIONS, practices=practices)
+            await _send(producer, made)
+            sent += len(made)
         return sent
 
-    return asyncio.run(send())
+    return asyncio.run(_with_producer(bootstrap, send))
+
+
+def send_all(bootstrap: str, made: Sequence[Outgoing]) -> int:
+    """Publish these ratings; return how many they are."""
+
+    async def send(producer: Producer) -> int:
+        await _send(producer, made)
+        return len(made)
+
+    return asyncio.run(_with_producer(bootstrap, send))
+
+
+async def _send(producer: Producer, made: Sequence[Outgoing]) -> None:
+    for start in range(0, len(made), 2000):
+        await producer.send_all(made[start : start + 2000])
+
+
+async def _with_producer(bootstrap: str, send: Callable[[Producer], Awaitable[int]]) -> int:
+    kafka = KafkaSettings(bootstrap_servers=bootstrap)
+    producer = Producer(kafka, Metrics("bench", topics=[topics.SESSION_RATED.name]))
+    await producer.start()
+    try:
+        return await send(producer)
+    finally:
+        await producer.stop()

@@ -124,10 +124,11 @@ class DetectorDriver:
     now: datetime = NOW
     outgoing: list[Outgoing] = field(default_factory=list)
     offset: int = 0
+    cluster_id: str = "cluster-1"
 
     async def transact(self, work: Callable[[Transaction], Any]) -> list[Outgoing]:
         """Run work in one transaction, and return what it would publish."""
-        tx = Transaction(self.conn, self.now, "cluster-1", _rejected)
+        tx = Transaction(self.conn, self.now, self.cluster_id, _rejected)
         async with self.conn.transaction():
             await pass_gate(self.conn)
             await work(tx)
