@@ -28,13 +28,13 @@ from tests.support.postgres import fresh_database, postgres_server
 
 DYADS, THERAPISTS, ITEMS = 10_000, 200, 30
 RATINGS = f"""
-INSERT INTO detector.dyad (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
+INSERT INTO detector.dyad (dyad_id, practice_id, therapist_id, client_id, case_id, record_key, partition)
 SELECT md5('d' || n)::uuid, CASE WHEN n % 2 = 0 THEN 'north' ELSE 'south' END, 't-' || n % {THERAPISTS},
     'c' || n, '', '', 0 FROM generate_series(0, {DYADS - 1}) AS n;
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, accepted_at, content_hash, current, cluster_id, partition, "offset")
+    status, accepted_at, content_hash, current, cluster, partition, "offset")
 SELECT practice_id, n::text, dyad_id, client_id, 's' || n, now(), 'wai-9', 'rated', now(),
-    repeat('a', 64), n % 1000 > 0, 'c', 0, n
+    sha256('a'), n % 1000 > 0, 1, 0, n
 FROM generate_series(1, {{ratings}}) AS n JOIN detector.dyad ON dyad_id = md5('d' || n % {DYADS})::uuid;
 INSERT INTO detector.assessment (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
     revision, model_version, may_flag, flagged, step, numbers)

@@ -3,7 +3,7 @@
 from alembic import op
 
 
-def create_beside_writers(schema: str, name: str, on: str) -> None:
+def create_beside_writers(schema: str, name: str, on: str, *, is_unique: bool = False) -> None:
     """Create the index `name` on a table and its columns, as SQL writes them after `ON`; block no writer.
 
     What an attempt that was cut off left behind is dropped first: PostgreSQL updates such an index with every
@@ -14,6 +14,6 @@ def create_beside_writers(schema: str, name: str, on: str) -> None:
         op.execute("SET lock_timeout = 0")
         try:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {schema}.{name}")
-            op.execute(f"CREATE INDEX CONCURRENTLY {name} ON {schema}.{on}")
+            op.execute(f"CREATE {'UNIQUE ' * is_unique}INDEX CONCURRENTLY {name} ON {schema}.{on}")
         finally:
             op.execute("RESET lock_timeout")

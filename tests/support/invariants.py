@@ -38,7 +38,9 @@ DETECTOR: dict[str, str] = {
         WHERE (a.risk IS NULL) <> (r.measure OR r.status IN ('withdrawn', 'cancelled'))""",
     "no delivery has two outcomes": """
         SELECT cluster_id, lane, partition, "offset" FROM (
-            SELECT cluster_id, lane, partition, "offset" FROM detector.rating
+            SELECT (SELECT c.cluster_id FROM detector.log_cluster c WHERE c.number = cluster) AS cluster_id,
+        lane, partition, "offset"
+    FROM detector.rating
             UNION ALL SELECT cluster_id, lane, partition, "offset" FROM detector.duplicate
             UNION ALL SELECT cluster_id, (topic LIKE '%history%')::int, partition, "offset"
                 FROM detector.erased WHERE topic LIKE 'alliance.session-%'

@@ -33,5 +33,6 @@ OTHER_TABLES = RUNTIME_TABLES | {
     "renewal",
     "sweep",
     "generation",
+    "log_cluster",
 }
 """The tables that hold nothing on a client."""

@@ -17,7 +17,7 @@ from services.runtime.process.cli_plugin import Connection, ErasedRows, ErasureS
 
 _TOPIC_OF = {number: topic for topic, number in LANE_OF.items()}
 _DYADS = """
-SELECT dyad_id, key FROM detector.dyad
+SELECT dyad_id, record_key FROM detector.dyad
 WHERE practice_id = %s AND client_id = ANY(%s) AND (%s::text IS NULL OR therapist_id = %s) FOR UPDATE
 """
 _CLIENTS = """
@@ -34,7 +34,8 @@ DELETE FROM detector.blocked WHERE cluster_id = %s AND topic = %s AND partition 
 """
 _RATINGS = """
 DELETE FROM detector.rating WHERE practice_id = %s AND client_id = ANY(%s) AND dyad_id = ANY(%s)
-RETURNING cluster_id, lane, partition, "offset", rating_id, accepted_at
+RETURNING (SELECT cluster_id FROM detector.log_cluster c WHERE c.number = cluster), lane, partition, "offset",
+    rating_id, accepted_at
 """
 _DUPLICATES = """
 DELETE FROM detector.duplicate WHERE practice_id = %s AND rating_id = ANY(%s)

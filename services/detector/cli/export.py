@@ -10,7 +10,7 @@ from services.runtime.process.cli_plugin import Connection
 
 _RATINGS = f"""
 SELECT {COLUMNS}, count(*) OVER (PARTITION BY r.client_id, r.session_id, r.instrument)
-FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
+FROM detector.rating r JOIN detector.dyad d USING (practice_id, dyad_id)
 WHERE r.practice_id = %s ORDER BY r.session_at, r.accepted_at, r.rating_id
 """
 _WAITING = """

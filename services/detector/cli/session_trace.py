@@ -8,7 +8,8 @@ from services.runtime.process.cli_plugin import Connection, TraceLine
 _RATINGS = """
 SELECT r.accepted_at, r.rating_id, r.status, r.current, r.measure, r.partition, r."offset", a.revision,
     a.risk, a.threshold, a.flagged, a.step, a.episode_id
-FROM detector.rating r LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id
+FROM detector.rating r LEFT JOIN detector.assessment a ON r.current
+    AND a.practice_id = r.practice_id AND a.dyad_id = r.dyad_id
     AND a.session_id = r.session_id AND a.instrument = r.instrument
 WHERE r.practice_id = %s AND r.session_id = %s ORDER BY r.accepted_at
 """

@@ -58,7 +58,12 @@ class PracticeStatistics:
 
 def default_threshold(model_version: str, value: float) -> Threshold:
     """Return the model's own threshold, which applies until a practice has one."""
-    return Threshold(f"default-{model_version}", value)
+    return Threshold(default_version(model_version), value)
+
+
+def default_version(model_version: str) -> str:
+    """Return the version of a model's own threshold."""
+    return f"default-{model_version}"
 
 
 def threshold_at(

@@ -47,7 +47,7 @@ ON CONFLICT (partition) DO UPDATE SET day = CASE WHEN s.day > EXCLUDED.day + 1 T
     ELSE greatest(s.day, EXCLUDED.day) END
 """
 _DUE = """
-SELECT dyad_id, practice_id, therapist_id, client_id, case_id, key, partition FROM detector.dyad
+SELECT dyad_id, practice_id, therapist_id, client_id, case_id, record_key, partition FROM detector.dyad
 WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id LIMIT %s
 """
 _OPEN_EPISODES = "SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL"

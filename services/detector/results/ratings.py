@@ -17,6 +17,7 @@ from services.detector.published.events import published_assessment
 from services.detector.published.measures import published_measure
 from services.detector.results.dependencies import SCOPE, Pool, ReadEnds
 from services.detector.storage.audit_log import ReadAction, log_read
+from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.runtime.consumer.log_ends import LogEnds
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import Problem, published_problem, retry_later
@@ -29,10 +30,11 @@ from services.runtime.postgres.tenant_guard import act_for
 
 _RATING = """
 SELECT d.dyad_id, r.accepted_at, r.current, d.practice_id, d.therapist_id, d.client_id, d.case_id,
-    r.session_id, r.instrument, r.measure, a.revision, a.numbers, a.flagged, a.step, a.episode_id
-FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
-LEFT JOIN detector.assessment a ON r.current AND a.dyad_id = r.dyad_id AND a.session_id = r.session_id
-    AND a.instrument = r.instrument
+    r.session_id, r.instrument, r.measure, a.revision, a.numbers, a.flagged, a.step, a.episode_id,
+    a.rating_id, a.session_at, a.model_version, a.risk, a.threshold
+FROM detector.rating r JOIN detector.dyad d USING (practice_id, dyad_id)
+LEFT JOIN detector.assessment a ON r.current AND a.practice_id = r.practice_id AND a.dyad_id = r.dyad_id
+    AND a.session_id = r.session_id AND a.instrument = r.instrument
 WHERE r.practice_id = %s AND r.rating_id = %s
 """
 _DUPLICATES = """
@@ -234,16 +236,17 @@ def _status_of(
         RatingDelivery(outcome=DeliveryOutcome.SUPERSEDED if old else DeliveryOutcome.DUPLICATE, at=at)
         for at, old in duplicates
     ]
-    revision, numbers, flagged, step, episode = assessment
+    revision, kept, flagged, step, episode, *columns = assessment
     answer = RatingStatus(id=rating_id, status=RatingState(first.value), deliveries=deliveries + unsettled)
-    if numbers is None:
+    if kept is None:
         return answer
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
     who = Dyad(practice, therapist, client, case)
     if is_measure:
-        held = published_measure(who, identity, revision, unpack_measure(numbers))
+        held = published_measure(who, identity, revision, unpack_measure(kept))
         return answer.model_copy(update={"measure": MeasureStored.model_validate_json(encode(held))})
-    data = published_assessment(who, identity, revision, unpack_numbers(numbers))
+    numbers = unpack_numbers(published_numbers(kept, InColumns(*columns)))
+    data = published_assessment(who, identity, revision, numbers)
     return answer.model_copy(
         update={
             "assessment": AllianceAssessed.model_validate_json(encode(data)),

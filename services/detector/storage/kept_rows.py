@@ -18,6 +18,7 @@ FOR_GOOD = RUNTIME_TABLES | {
     "renewal",
     "sweep",
     "generation",
+    "log_cluster",
     "migration",
 }
 """A few rows for each partition, practice, week or erasure, which say how everything else came about."""

@@ -13,13 +13,15 @@ from services.detector.contracts import Changed, RatedEvent, arriving, encode, e
 from services.detector.domain.dyad_work import LANE_OF
 from services.runtime.process.cli_plugin import Connection, KnownRecord, LogEnd, StoredEvent
 
+# Ratings name the cluster by its number.
+_CLUSTER = {"rating": "cluster = detector.cluster_number(%s)", "duplicate": "cluster_id = %s"}
 _PLACES = """
 SELECT "offset", rating_id FROM detector.{table}
-WHERE cluster_id = %s AND lane = %s AND partition = %s AND "offset" >= %s
+WHERE {cluster} AND lane = %s AND partition = %s AND "offset" >= %s
 """
 _MOVE = """
-UPDATE detector.{table} SET cluster_id = %s
-WHERE cluster_id = %s AND lane = %s AND partition = %s AND "offset" >= %s
+UPDATE detector.{table} SET {cluster}
+WHERE {cluster} AND lane = %s AND partition = %s AND "offset" >= %s
 RETURNING practice_id, rating_id, "offset"
 """
 _WAITING = """
@@ -32,8 +34,9 @@ WHERE cluster_id = %s AND topic = %s AND partition = %s AND "offset" >= %s
 RETURNING practice_id, rating_id, "offset"
 """
 _CHANGES = """
-SELECT c.episode_id, c.revision, c.changed_at, c.data::text, d.key, d.partition
-FROM detector.episode_change c JOIN detector.episode e USING (episode_id) JOIN detector.dyad d USING (dyad_id)
+SELECT c.episode_id, c.revision, c.changed_at, c.data::text, d.record_key, d.partition
+FROM detector.episode_change c JOIN detector.episode e USING (episode_id) JOIN detector.dyad d
+    USING (practice_id, dyad_id)
 WHERE c.changed_at >= %s ORDER BY c.changed_at, c.episode_id, c.revision
 """
 _decode_change = msgspec.json.Decoder(Changed).decode
@@ -47,7 +50,8 @@ async def known_records(conn: Connection, end: LogEnd) -> list[KnownRecord]:
         return known
     for table in ("rating", "duplicate"):
         rows = await conn.execute(
-            _PLACES.format(table=table).encode(), (end.cluster_id, lane, end.partition, end.from_offset)
+            _PLACES.format(table=table, cluster=_CLUSTER[table]).encode(),
+            (end.cluster_id, lane, end.partition, end.from_offset),
         )
         known += [KnownRecord(offset, _is_rating(rating_id)) async for offset, rating_id in rows]
     return known
@@ -63,8 +67,10 @@ async def forget_log_end(conn: Connection, end: LogEnd, cluster_id: str) -> list
     if lane is None:
         return waiting
     where = (cluster_id, end.cluster_id, lane, end.partition, end.from_offset)
-    await conn.execute(_MOVE.format(table="duplicate").encode(), where)
-    rows = await (await conn.execute(_MOVE.format(table="rating").encode(), where)).fetchall()
+    await conn.execute(_MOVE.format(table="duplicate", cluster=_CLUSTER["duplicate"]).encode(), where)
+    rows = await (
+        await conn.execute(_MOVE.format(table="rating", cluster=_CLUSTER["rating"]).encode(), where)
+    ).fetchall()
     return [
         f"rating {rating} of {practice} (offset {offset}): stored and assessed"
         for practice, rating, offset in sorted(rows, key=lambda row: row[2])

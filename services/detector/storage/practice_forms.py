@@ -39,7 +39,7 @@ SELECT {COLUMNS} FROM detector.dyad d CROSS JOIN LATERAL (
         AND v.current AND NOT v.measure AND v.status IN ('rated', 'declined')
         AND v.session_at > %(since)s AND v.session_at <= %(until)s
     ORDER BY v.session_at DESC, v.session_id COLLATE "C" DESC, v.instrument COLLATE "C" DESC LIMIT %(most)s
-) r WHERE d.dyad_id = ANY(%(dyads)b::uuid[])
+) r WHERE d.practice_id = %(practice)s AND d.dyad_id = ANY(%(dyads)b::uuid[])
 """
 
 

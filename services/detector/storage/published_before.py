@@ -29,9 +29,10 @@ from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.former_names import Names, read_names
 
 _UNKNOWN_ASSESSMENTS = """
-SELECT place FROM unnest(%b::int[], %b::uuid[], %b::text[], %b::text[], %b::int[])
-    AS new (place, dyad_id, session_id, instrument, revision)
-WHERE NOT EXISTS (SELECT FROM detector.assessment a WHERE a.dyad_id = new.dyad_id
+SELECT place FROM unnest(%b::int[], %b::text[], %b::uuid[], %b::text[], %b::text[], %b::int[])
+    AS new (place, practice_id, dyad_id, session_id, instrument, revision)
+WHERE NOT EXISTS (SELECT FROM detector.assessment a WHERE a.practice_id = new.practice_id
+    AND a.dyad_id = new.dyad_id
     AND a.session_id = new.session_id AND a.instrument = new.instrument AND a.revision >= new.revision)
 """
 _UNKNOWN_CHANGES = """
@@ -40,12 +41,13 @@ WHERE NOT EXISTS (SELECT FROM detector.episode_change c
     WHERE c.episode_id = new.episode_id AND c.revision = new.revision)
 """
 _RAISE_FLOORS = """
-INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition,
-    revision_floor)
+INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, record_key,
+    partition, revision_floor)
 SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::int[],
     %b::int[]) AS new (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition, floor)
 ORDER BY new.dyad_id
-ON CONFLICT (dyad_id) DO UPDATE SET revision_floor = greatest(d.revision_floor, EXCLUDED.revision_floor)
+ON CONFLICT (practice_id, dyad_id) DO UPDATE
+    SET revision_floor = greatest(d.revision_floor, EXCLUDED.revision_floor)
 """
 _STORE = """
 INSERT INTO detector.published_before (cluster_id, topic, partition, "offset", dyad_id, revision, value)
@@ -71,7 +73,7 @@ WHERE g.partition = ANY(%(partitions)s)
             WHERE a.cluster_id = g.cluster_id AND a.topic = %(responded)s AND a.partition = g.partition), 0)))
 """
 _DYADS = """
-SELECT dyad_id, practice_id, therapist_id, client_id, case_id, key, partition FROM detector.dyad d
+SELECT dyad_id, practice_id, therapist_id, client_id, case_id, record_key, partition FROM detector.dyad d
 WHERE partition = ANY(%s) AND dyad_id > %s
     AND EXISTS (SELECT FROM detector.published_before p WHERE p.dyad_id = d.dyad_id)
 ORDER BY dyad_id LIMIT %s
@@ -164,7 +166,7 @@ def _named(found: _Found, names: Names) -> _Found:
 
 async def _unknown(conn: Connection, found: Sequence[_Found]) -> list[_Found]:
     assessed = [
-        (place, one.dyad_id, data.session_id, data.instrument, data.revision)
+        (place, one.who.practice_id, one.dyad_id, data.session_id, data.instrument, data.revision)
         for place, one in enumerate(found)
         if isinstance(data := one.event.data, Assessed | StoredMeasure)
     ]

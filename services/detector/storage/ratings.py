@@ -10,15 +10,17 @@ from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.rating_order import session_order
 from services.detector.contracts import DecodedScores, Rated, encode
-from services.detector.domain.dyad_work import Arrival, LogPosition, RatingVersion
+from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion
 from services.detector.domain.rating_versions import RatingChanges
+from services.detector.storage.dyad_keys import practice_keys
 from services.runtime.postgres.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Collision
 
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
 r.session_at, r.instrument, r.status, r.marks, r.next_session_at, r.recorded_at, r.accepted_at,
-r.content_hash, r.measure, r.current, r.cluster_id, r.lane, r.partition, r."offset" """
+r.content_hash, r.measure, r.current,
+(SELECT cluster_id FROM detector.log_cluster c WHERE c.number = r.cluster), r.lane, r.partition, r."offset" """
 """What `version_of` reads, of `rating r` and its `dyad d`."""
 
 # OFFSET 0 keeps each look-up one walk down an index, whatever the planner thinks of a table that was empty
@@ -32,21 +34,21 @@ CROSS JOIN LATERAL (
     UNION
     SELECT * FROM detector.rating i WHERE i.practice_id = k.practice_id AND i.rating_id = k.rating_id
     OFFSET 0
-) r JOIN detector.dyad d USING (dyad_id)
+) r JOIN detector.dyad d ON d.practice_id = r.practice_id AND d.dyad_id = r.dyad_id
 """
-_SENT = """unnest(%b::text[], %b::int[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[],
+_SENT = """unnest(%b::int[], %b::int[], %b::text[], %b::text[], %b::uuid[], %b::text[], %b::text[],
     %b::timestamptz[], %b::text[], %b::text[], %b::bytea[], %b::timestamptz[], %b::timestamptz[],
-    %b::timestamptz[], %b::text[], %b::boolean[], %b::boolean[], %b::int[], %b::bigint[])
-AS new (cluster_id, lane, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
+    %b::timestamptz[], %b::bytea[], %b::boolean[], %b::boolean[], %b::int[], %b::bigint[])
+AS new (cluster, lane, practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
     status, marks, next_session_at, recorded_at, accepted_at, content_hash, measure, current, partition,
     "offset")
 """
 _INSERT = f"""
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, marks, next_session_at, recorded_at, accepted_at, content_hash, measure, current, cluster_id,
+    status, marks, next_session_at, recorded_at, accepted_at, content_hash, measure, current, cluster,
     lane, partition, "offset")
 SELECT practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument, status, marks,
-    next_session_at, recorded_at, accepted_at, content_hash, measure, current, cluster_id, lane, partition,
+    next_session_at, recorded_at, accepted_at, content_hash, measure, current, cluster, lane, partition,
     "offset"
 FROM {_SENT}
 """
@@ -54,7 +56,7 @@ _CORRECT = f"""
 UPDATE detector.rating r SET session_at = new.session_at, status = new.status, marks = new.marks,
     next_session_at = new.next_session_at, recorded_at = new.recorded_at, accepted_at = new.accepted_at,
     content_hash = new.content_hash, measure = new.measure, current = new.current,
-    cluster_id = new.cluster_id, lane = new.lane, partition = new.partition, "offset" = new."offset"
+    cluster = new.cluster, lane = new.lane, partition = new.partition, "offset" = new."offset"
 FROM {_SENT} WHERE r.practice_id = new.practice_id AND r.rating_id = new.rating_id
 """
 _UPDATE = """
@@ -70,14 +72,15 @@ SELECT * FROM unnest(%b::text[], %b::int[], %b::int[], %b::bigint[], %b::text[],
     %b::timestamptz[], %b::boolean[])
 ON CONFLICT DO NOTHING
 """
+_CLUSTERS = "SELECT id, detector.cluster_number(id) FROM unnest(%s::text[]) AS id"
 _COUNT = """
 SELECT d.dyad_id, (
     SELECT count(DISTINCT (v.session_id, v.instrument)) FROM detector.rating v
     WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id)
-FROM detector.dyad d WHERE d.dyad_id = ANY(%b::uuid[])
+FROM unnest(%b::text[], %b::uuid[], %b::text[]) AS d (practice_id, dyad_id, client_id)
 """
 _OF_PRACTICE = f"""
-SELECT {COLUMNS} FROM detector.rating r JOIN detector.dyad d USING (dyad_id)
+SELECT {COLUMNS} FROM detector.rating r JOIN detector.dyad d USING (practice_id, dyad_id)
 WHERE r.practice_id = %b ORDER BY r.accepted_at, r.rating_id
 """
 
@@ -103,6 +106,7 @@ def version_of(row: Sequence[object]) -> RatingVersion:
         name, decode = _MARKS.get(marks[:1], _TOTAL)
         fields[name] = decode(marks)
     rating = Rated(**(fields | {"status": Status(fields["status"])}))  # type: ignore[arg-type]
+    fields["content_hash"] = fields["content_hash"].hex()  # type: ignore[attr-defined]
     measure, current, *place = row[-6:]
     log = LogPosition(*place)  # type: ignore[arg-type]
     return RatingVersion(
@@ -152,9 +156,13 @@ async def read_versions(conn: Connection, arrivals: Sequence[Arrival]) -> list[R
     return [version_of(row) for row in await rows.fetchall()]
 
 
-async def count_sessions(conn: Connection, dyads: Iterable[DyadId]) -> dict[DyadId, int]:
+async def count_sessions(conn: Connection, dyads: Sequence[DyadWork]) -> dict[DyadId, int]:
     """Return how many sessions of each of these dyads are stored, those by two instruments counted twice."""
-    rows = await conn.execute(_COUNT, (uuids(list(dyads)),), binary=True)
+    values = (
+        *practice_keys(dyads),
+        texts([dyad.who.client_id for dyad in dyads]),
+    )
+    rows = await conn.execute(_COUNT, values, binary=True)
     return dict(await rows.fetchall())
 
 
@@ -214,6 +222,17 @@ async def _insert_duplicates(
     )
 
 
+async def _cluster_numbers(conn: Connection, ids: Iterable[str]) -> dict[str, int]:
+    return dict(await (await conn.execute(_CLUSTERS, (sorted(ids),))).fetchall())
+
+
+def _encode_marks(given: Sequence[float | None] | DecodedScores) -> bytes:
+    """Encode marks, whole ones without decimals: half the bytes of most forms."""
+    if isinstance(given, DecodedScores):
+        return encode(given)
+    return encode([int(mark) if mark is not None and mark == int(mark) else mark for mark in given])
+
+
 def _claim_order(version: RatingVersion) -> tuple[str, ...]:
     rating = version.rating
     return (rating.practice_id, rating.client_id, rating.session_id, rating.instrument, rating.rating_id)
@@ -240,11 +259,12 @@ async def _store(conn: Connection, statement: str, versions: Sequence[RatingVers
     versions = sorted(versions, key=_claim_order)
     rated = [version.rating for version in versions]
     sent = [r.total if r.items is None and r.scores is None else r.scores or r.items for r in rated]
-    marks = [None if given is None else encode(given) for given in sent]
+    marks = [None if given is None else _encode_marks(given) for given in sent]
+    clusters = await _cluster_numbers(conn, {v.log.cluster_id for v in versions})
     await conn.execute(
         statement,
         (
-            texts([v.log.cluster_id for v in versions]),
+            ints([clusters[v.log.cluster_id] for v in versions]),
             ints([v.log.lane for v in versions]),
             texts([r.practice_id for r in rated]),
             texts([r.rating_id for r in rated]),
@@ -258,7 +278,7 @@ async def _store(conn: Connection, statement: str, versions: Sequence[RatingVers
             timestamps([r.next_session_at for r in rated]),
             timestamps([r.recorded_at for r in rated]),
             timestamps([v.accepted_at for v in versions]),
-            texts([r.content_hash for r in rated]),
+            byteas([bytes.fromhex(r.content_hash) for r in rated]),
             booleans([v.is_measure for v in versions]),
             booleans([v.current for v in versions]),
             ints([v.log.partition for v in versions]),

@@ -31,8 +31,8 @@ def accept(connection: Connection, ago: timedelta, practice: str = "north") -> N
     name = str(uuid4())
     connection.execute(
         "INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at,"
-        ' instrument, status, accepted_at, content_hash, current, cluster_id, partition, "offset")'
-        " VALUES (%s, %s, %s, %s, 's', %s, 'srs', 'rated', %s, '', true, 'c', 0, 0)",
+        ' instrument, status, accepted_at, content_hash, current, cluster, partition, "offset")'
+        " VALUES (%s, %s, %s, %s, 's', %s, 'srs', 'rated', %s, '', true, 1, 0, 0)",
         (practice, name, uuid4(), name, NOW, NOW - ago),
     )
 

@@ -15,10 +15,10 @@ from tests.support.detector.batch_driver import DetectorDriver, body
 RATINGS = 200_000
 GENERATED = f"""
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
-    status, accepted_at, content_hash, current, cluster_id, partition, "offset")
+    status, accepted_at, content_hash, current, cluster, partition, "offset")
 SELECT CASE WHEN n % 4 > 0 THEN 'north' ELSE 'south' END, md5(n::text)::uuid::text,
     md5('d' || n % 10000)::uuid, 'c' || n % 10000, 's' || n, now(), 'wai-9', 'rated', now(),
-    repeat('a', 64), n % 1000 > 0, 'c', 0, n
+    sha256('a'), n % 1000 > 0, 1, 0, n
 FROM generate_series(1, {RATINGS}) AS n;
 INSERT INTO detector.assessment (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
     revision, model_version, may_flag, flagged, step, numbers)

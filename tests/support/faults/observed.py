@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.ids import Dyad, DyadId
 from schemas.topics import ASSESSED, EPISODE_CHANGED, LANES
+from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.runtime.kafka.record import Record
 from tests.support.faults.history import Operation
 from tests.support.faults.oracle import ExpectedAssessment, ExpectedEpisode, Place, RatingKey, is_of
@@ -161,7 +162,9 @@ def of_practices(records: Sequence[Record], practices: frozenset[str]) -> tuple[
 
 _OUTCOMES = """
 SELECT lane, partition, "offset", outcome FROM (
-    SELECT cluster_id, lane, partition, "offset", 'rating' AS outcome FROM detector.rating
+    SELECT (SELECT c.cluster_id FROM detector.log_cluster c WHERE c.number = cluster) AS cluster_id,
+        lane, partition, "offset", 'rating' AS outcome
+    FROM detector.rating
     WHERE practice_id = ANY(%(practices)s)
     UNION ALL
     SELECT cluster_id, lane, partition, "offset", CASE WHEN superseded THEN 'rating' ELSE 'duplicate' END
@@ -177,7 +180,7 @@ SELECT lane, partition, "offset", outcome FROM (
 """
 _ASSESSMENTS = """
 SELECT d.practice_id, d.therapist_id, d.client_id, d.case_id, a.session_id, a.instrument, a.rating_id, a.risk,
-    a.threshold, a.level, a.flagged, a.step, a.numbers, a.revision
+    a.threshold, a.level, a.flagged, a.step, a.numbers, a.revision, a.session_at, a.model_version
 FROM detector.assessment a JOIN detector.dyad d USING (dyad_id) WHERE a.practice_id = ANY(%(practices)s)
 """
 _EPISODES = """
@@ -223,7 +226,9 @@ def read_tables(database_url: str, practices: Sequence[str], since: Ends) -> Obs
 
 def _stored(row: tuple[Any, ...]) -> tuple[RatingKey, Stored]:
     key = RatingKey(Dyad(*row[:4]), row[4], row[5])
-    return key, Stored(ExpectedAssessment(*row[6:13]), row[13])
+    rating, risk, threshold, *found, kept, revision, at, model = row[6:]
+    numbers = published_numbers(kept, InColumns(rating, at, model, risk, threshold))
+    return key, Stored(ExpectedAssessment(rating, risk, threshold, *found, numbers), revision)
 
 
 def _episode(

@@ -75,7 +75,8 @@ _INVARIANTS = " UNION ALL ".join(
 )
 _PLACES = """
 SELECT cluster_id, partition, "offset", count(*), min(what) FROM (
-    SELECT cluster_id, partition, "offset", rating_id AS what FROM detector.rating
+    SELECT (SELECT c.cluster_id FROM detector.log_cluster c WHERE c.number = cluster) AS cluster_id,
+        partition, "offset", rating_id AS what FROM detector.rating
     UNION ALL SELECT cluster_id, partition, "offset", rating_id FROM detector.duplicate
     UNION ALL SELECT cluster_id, partition, "offset", coalesce(subject_id, '') FROM detector.rejection
         WHERE topic = 'alliance.session-rated.v1'

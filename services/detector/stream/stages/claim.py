@@ -61,9 +61,11 @@ async def _claim(batch: Batch) -> None:
     stored = await ratings.read_versions(conn, batch.arrivals)
     arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
     # Every session raised the revision, so a history has at most as many.
-    long = {
-        id_ for id_, new in arrived.items() if batch.dyads[id_].history_revision + new > MOST_SESSIONS_OF_DYAD
-    }
+    long = [
+        dyad
+        for dyad in (batch.dyads[id_] for id_ in arrived)
+        if dyad.history_revision + arrived[dyad.id] > MOST_SESSIONS_OF_DYAD
+    ]
     sessions = await ratings.count_sessions(conn, long) if long else {}
     changes = RatingVersions(stored, sessions).claim(batch.arrivals, batch.dyads)
     await ratings.write(conn, changes)

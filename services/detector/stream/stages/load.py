@@ -10,28 +10,31 @@ from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.form import form_of, instrument_of_stored
 from services.detector.domain.outcomes import Count
 from services.detector.domain.session_risk import SessionRisk, stored_session_risk
+from services.detector.storage.dyad_keys import practice_keys
 from services.detector.storage.ratings import COLUMNS, version_of
+from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.detector.stream.batch import SESSIONS_ON_THE_LOOP, Batch, Tools
 from services.detector.stream.stages.restored import (
     compare_history,
     take_up_published,
     withdraw_vanished,
 )
-from services.runtime.postgres.arrays import uuids
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import TooMuch
 
 _HISTORY = f"""
-SELECT {COLUMNS}, a.revision, a.numbers, a.risk, a.threshold, a.level, a.may_flag
-FROM detector.dyad d CROSS JOIN LATERAL (
+SELECT {COLUMNS}, a.revision, a.numbers, a.risk, a.threshold, a.level, a.may_flag, a.rating_id, a.session_at,
+    a.model_version
+FROM unnest(%b::text[], %b::uuid[]) AS wanted (practice_id, dyad_id)
+JOIN detector.dyad d USING (practice_id, dyad_id) CROSS JOIN LATERAL (
     SELECT * FROM detector.rating v
     WHERE v.practice_id = d.practice_id AND v.client_id = d.client_id AND v.dyad_id = d.dyad_id AND v.current
     OFFSET 0
 ) r LEFT JOIN detector.assessment a
-    ON a.dyad_id = r.dyad_id AND a.session_id = r.session_id AND a.instrument = r.instrument
-WHERE d.dyad_id = ANY(%b::uuid[])
+    ON a.practice_id = r.practice_id AND a.dyad_id = r.dyad_id AND a.session_id = r.session_id
+    AND a.instrument = r.instrument
 """
-_ASSESSMENT_COLUMNS = 6
+_ASSESSMENT_COLUMNS = 9
 MOST_SESSIONS = 10_000
 """Sessions of histories in one transaction: a second or two of work, far below any deadline."""
 
@@ -68,7 +71,7 @@ async def load(batch: Batch, tools: Tools) -> None:
 
 
 async def _read_histories(conn: Connection, dyads: Mapping[DyadId, DyadWork], catalogue: Catalogue) -> None:
-    rows = await (await conn.execute(_HISTORY, (uuids(dyads),), binary=True)).fetchall()
+    rows = await (await conn.execute(_HISTORY, practice_keys(dyads.values()), binary=True)).fetchall()
     if len(rows) > SESSIONS_ON_THE_LOOP:
         await asyncio.to_thread(_add_history, rows, dyads, catalogue)
     else:
@@ -94,10 +97,11 @@ def _add_history(
             compare_history(dyad)
 
 
-def _take_stored(session: SessionWork, columns: Sequence[object], catalogue: Catalogue) -> None:
-    revision, numbers, risk, threshold, level, flaggable = columns
-    if isinstance(revision, int) and isinstance(numbers, bytes):
-        session.revision, session.numbers = revision, numbers
+def _take_stored(session: SessionWork, columns: Sequence[Any], catalogue: Catalogue) -> None:
+    revision, kept, risk, threshold, level, flaggable, rating, at, model = columns
+    if isinstance(revision, int) and isinstance(kept, bytes):
+        session.revision = revision
+        session.numbers = published_numbers(kept, InColumns(rating, at, model, risk, threshold))
     if isinstance(risk, float) and isinstance(threshold, float):
         known_level = level if isinstance(level, float) else None
         known = SessionRisk(session.version.order, risk, threshold, bool(flaggable), known_level)

@@ -11,6 +11,7 @@ from services.detector.domain.dyad_work import Arrival, DyadWork
 from services.detector.domain.episode_changes import Decision
 from services.detector.domain.outcomes import BlockReason
 from services.detector.storage.blocked import position, read_until
+from services.detector.storage.dyad_keys import practice_keys
 from services.detector.storage.erased import read_erased
 from services.detector.storage.practices import read_practices
 from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
@@ -23,20 +24,26 @@ from services.runtime.process.log import get_logger
 # partition wait for one another and never in a circle. An update whose condition is false changes nothing
 # and locks all the same; it is true only after the secret behind the keys has changed.
 _LOCK = """
-INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
+INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, record_key,
+    partition)
 SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::bytea[], %b::int[])
     AS new (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
 ORDER BY new.dyad_id
-ON CONFLICT (dyad_id) DO UPDATE SET key = EXCLUDED.key, partition = EXCLUDED.partition
-    WHERE d.key <> EXCLUDED.key OR d.partition <> EXCLUDED.partition
+ON CONFLICT (practice_id, dyad_id) DO UPDATE SET record_key = EXCLUDED.record_key,
+    partition = EXCLUDED.partition
+    WHERE d.record_key <> EXCLUDED.record_key OR d.partition <> EXCLUDED.partition
 """
 _READ = """
-SELECT dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision, revision_floor,
+SELECT d.dyad_id, history_revision, snapshot_revision, snapshot_model, snapshot, decision, revision_floor,
     EXISTS (SELECT FROM detector.published_before p WHERE p.dyad_id = d.dyad_id)
-FROM detector.dyad d WHERE dyad_id = ANY(%b::uuid[])
+FROM unnest(%b::text[], %b::uuid[]) AS wanted (practice_id, dyad_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM detector.dyad k WHERE k.practice_id = wanted.practice_id AND k.dyad_id = wanted.dyad_id
+    OFFSET 0
+) d
 """
 _RAISE_FLOOR = """
-UPDATE detector.dyad SET revision_floor = %s WHERE dyad_id = %s
+UPDATE detector.dyad SET revision_floor = %s WHERE practice_id = %s AND dyad_id = %s
 """
 
 MOST_REFOLDED = 5_000
@@ -129,11 +136,12 @@ async def _count_on_after_erasure(conn: Connection, dyads: Mapping[DyadId, DyadW
         return
     for id_, until in (await read_erased(conn, tools.erasures, new)).items():
         dyads[id_].revision_floor = int(until.timestamp()) // 60
-        await conn.execute(_RAISE_FLOOR, (dyads[id_].revision_floor, id_))
+        dyad = dyads[id_]
+        await conn.execute(_RAISE_FLOOR, (dyad.revision_floor, dyad.who.practice_id, id_))
 
 
 async def _read(conn: Connection, dyads: Mapping[DyadId, DyadWork]) -> None:
-    rows = await (await conn.execute(_READ, (uuids(dyads),), binary=True)).fetchall()
+    rows = await (await conn.execute(_READ, practice_keys(dyads.values()), binary=True)).fetchall()
     for id_, history_revision, revision, model, snapshot, decision, floor, is_restored in rows:
         dyad = dyads[id_]
         dyad.revision_floor, dyad.is_restored = floor, is_restored

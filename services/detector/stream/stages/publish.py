@@ -40,17 +40,20 @@ from services.detector.published.events import (
     rated_numbers,
 )
 from services.detector.published.measures import measure_numbers, published_measure
+from services.detector.storage.dyad_keys import practice_keys
+from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 from services.runtime.postgres.connect import Connection
 
 _EARLIER = """
 SELECT a.dyad_id, a.session_at, a.session_id, a.instrument, a.flagged, a.numbers, r.next_session_at,
-    r.accepted_at
-FROM detector.assessment a CROSS JOIN LATERAL (
+    r.accepted_at, a.rating_id, a.model_version, a.risk, a.threshold
+FROM unnest(%b::text[], %b::uuid[]) AS wanted (practice_id, dyad_id)
+JOIN detector.assessment a USING (practice_id, dyad_id) CROSS JOIN LATERAL (
     SELECT * FROM detector.rating v WHERE v.practice_id = a.practice_id AND v.rating_id = a.rating_id OFFSET 0
 ) r
-WHERE a.dyad_id = ANY(%b::uuid[]) AND a.risk IS NOT NULL
+WHERE a.risk IS NOT NULL
 """
 
 
@@ -129,7 +132,7 @@ def _publish_session(
 async def publish_episodes(batch: Batch, tools: Tools) -> None:
     """Publish what changed about the episodes of this batch's dyads."""
     changed = [dyad for dyad in batch.dyads.values() if dyad.episode_changes]
-    earlier = await _earlier_sessions(batch.tx.conn, [dyad.id for dyad in changed if not dyad.refold])
+    earlier = await _earlier_sessions(batch.tx.conn, [dyad for dyad in changed if not dyad.refold])
     for dyad in changed:
         history = _history(dyad, earlier.get(dyad.id, ()))
         for told in dyad.episode_changes:
@@ -138,13 +141,16 @@ async def publish_episodes(batch: Batch, tools: Tools) -> None:
             _publish_change(batch, dyad, event)
 
 
-async def _earlier_sessions(conn: Connection, ids: Sequence[DyadId]) -> dict[DyadId, list[PublishedSession]]:
+async def _earlier_sessions(
+    conn: Connection, dyads: Sequence[DyadWork]
+) -> dict[DyadId, list[PublishedSession]]:
     """Read the sessions that were published in earlier batches."""
-    earlier: dict[DyadId, list[PublishedSession]] = {id_: [] for id_ in ids}
-    if ids:
-        rows = await (await conn.execute(_EARLIER, (ids,), binary=True)).fetchall()
-        for id_, at, session, instrument, flagged, numbers, next_at, accepted_at in rows:
+    earlier: dict[DyadId, list[PublishedSession]] = {dyad.id: [] for dyad in dyads}
+    if dyads:
+        rows = await (await conn.execute(_EARLIER, practice_keys(dyads), binary=True)).fetchall()
+        for id_, at, session, instrument, flagged, kept, next_at, accepted_at, rating, *held in rows:
             order = SessionOrder(at, SessionId(session), InstrumentId(instrument))
+            numbers = published_numbers(kept, InColumns(rating, at, *held))
             earlier[DyadId(id_)].append(
                 PublishedSession(order, flagged, unpack_numbers(numbers), next_at, accepted_at)
             )

@@ -11,7 +11,9 @@ from services.detector.contracts import Changed, ChangedEvent, encode
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import episode_status
 from services.detector.domain.episodes import NO_EPISODE_STEP
+from services.detector.storage.dyad_keys import practice_keys
 from services.detector.storage.published_before import settle
+from services.detector.storage.stored_numbers import InColumns, stored_numbers
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import (
     bigints,
@@ -32,7 +34,7 @@ INSERT INTO detector.assessment AS a (dyad_id, session_id, instrument, practice_
 SELECT * FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[],
     %b::int[], %b::text[], %b::float8[], %b::float8[], %b::float8[], %b::boolean[], %b::boolean[],
     %b::text[], %b::uuid[], %b::bytea[])
-ON CONFLICT (dyad_id, session_id, instrument) DO UPDATE SET
+ON CONFLICT (practice_id, dyad_id, session_id, instrument) DO UPDATE SET
     rating_id = EXCLUDED.rating_id, session_at = EXCLUDED.session_at, revision = EXCLUDED.revision,
     model_version = EXCLUDED.model_version,
     risk = EXCLUDED.risk, threshold = EXCLUDED.threshold, level = EXCLUDED.level,
@@ -42,17 +44,17 @@ ON CONFLICT (dyad_id, session_id, instrument) DO UPDATE SET
 _DYADS = """
 UPDATE detector.dyad d SET history_revision = new.history_revision, decision = new.decision,
     open_since = new.open_since
-FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[], %b::date[])
-    AS new (dyad_id, history_revision, decision, open_since)
-WHERE d.dyad_id = new.dyad_id
+FROM unnest(%b::text[], %b::uuid[], %b::bigint[], %b::bytea[], %b::date[])
+    AS new (practice_id, dyad_id, history_revision, decision, open_since)
+WHERE d.practice_id = new.practice_id AND d.dyad_id = new.dyad_id
 """
 _GROWN = """
 UPDATE detector.dyad d SET history_revision = new.history_revision, decision = new.decision,
     open_since = new.open_since, snapshot = new.snapshot, snapshot_revision = new.history_revision,
     snapshot_model = new.snapshot_model
-FROM unnest(%b::uuid[], %b::bigint[], %b::bytea[], %b::date[], %b::bytea[], %b::text[])
-    AS new (dyad_id, history_revision, decision, open_since, snapshot, snapshot_model)
-WHERE d.dyad_id = new.dyad_id
+FROM unnest(%b::text[], %b::uuid[], %b::bigint[], %b::bytea[], %b::date[], %b::bytea[], %b::text[])
+    AS new (practice_id, dyad_id, history_revision, decision, open_since, snapshot, snapshot_model)
+WHERE d.practice_id = new.practice_id AND d.dyad_id = new.dyad_id
 """
 _EPISODES = """
 INSERT INTO detector.episode AS e (episode_id, dyad_id, practice_id, therapist_id, client_id, case_id,
@@ -123,8 +125,17 @@ async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
             booleans([s.flagged for s in seen]),
             texts([s.step for s in seen]),
             uuids([row.episode_id for row in rows]),
-            byteas([row.session.numbers for row in rows]),
+            byteas([_kept(row) for row in rows]),
         ),
+    )
+
+
+def _kept(row: _Row) -> bytes:
+    session, model = row.session, row.dyad.practice.model.version
+    rating, risk = session.version.rating, session.session_risk
+    held = (risk.risk, risk.threshold) if risk else (None, None)
+    return stored_numbers(
+        session.numbers, InColumns(rating.rating_id, session.version.order.session_at, model, *held)
     )
 
 
@@ -133,7 +144,7 @@ async def _write_grown(conn: Connection, dyads: Sequence[DyadWork]) -> None:
         await conn.execute(
             _GROWN,
             (
-                uuids([d.id for d in dyads]),
+                *practice_keys(dyads),
                 bigints([d.history_revision for d in dyads]),
                 byteas([_encode(d.decision) for d in dyads]),
                 dates([_open_since(d) for d in dyads]),
@@ -149,7 +160,7 @@ async def write_dyads(conn: Connection, dyads: Sequence[DyadWork]) -> None:
         await conn.execute(
             _DYADS,
             (
-                uuids([d.id for d in dyads]),
+                *practice_keys(dyads),
                 bigints([d.history_revision for d in dyads]),
                 byteas([_encode(d.decision) for d in dyads]),
                 dates([_open_since(d) for d in dyads]),

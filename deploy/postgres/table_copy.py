@@ -1,0 +1,247 @@
+"""Gives a large table another layout while its rows are read and written: a copy takes its place.
+
+1. A trigger writes every change of the table into the copy, too.
+2. Rows are copied in slices of the table's key, each in a short transaction of its own.
+3. The copy's indexes are created while it is written.
+4. One transaction gives all copies of a migration the names of their tables.
+
+A slice that has to wait for a writer gives up at once and is repeated, so that writers wait for a slice no
+longer than it takes. Whatever is interrupted begins again and finds what is copied.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from alembic import op
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+
+from deploy.postgres.large_indexes import create_beside_writers
+from deploy.postgres.plain_name import plain_name
+
+ROWS_AT_ONCE = 2_000
+_SLICE_WAITS = "100ms"
+_SWITCH_WAITS = "300ms"
+_PAUSE_S = 0.05
+_SWITCH_ATTEMPTS = 200
+
+Connection = psycopg.Connection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableCopy:
+    """A table and the layout that its copy gets."""
+
+    table: str
+    """Its name with the schema."""
+    layout: str
+    """Columns and primary key, as they stand in CREATE TABLE, and what follows."""
+    key: tuple[str, ...]
+    """The columns of its present primary key, in whose order it is copied."""
+    new_key: tuple[str, ...]
+    values: Mapping[str, str]
+    """For each column of the copy its value, in SQL over a row `o` of the table."""
+    indexes: Mapping[str, str]
+    """The copy's further indexes by name, as SQL writes them after ON; `{table}` stands for its name."""
+    unique: frozenset[str] = frozenset()
+    """Those of them that are unique."""
+    computed: "Computed | None" = None
+
+    @property
+    def copy(self) -> str:
+        """The name of the copy, with the schema."""
+        return f"{self.table}_next"
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A column of bytes whose value Python computes for the rows that are copied; the trigger leaves it."""
+
+    column: str
+    of: tuple[str, ...]
+    """The columns of the table that `compute` gets."""
+    compute: Callable[..., bytes]
+
+
+def copy_tables(schema: str, copies: Sequence[TableCopy]) -> None:
+    """Copy these tables beside their writers, and let the copies take their places.
+
+    Readers and writers who know only the layout before fail from then on.
+    """
+    plain_name(schema)
+    with op.get_context().autocommit_block():
+        bind = op.get_bind()
+        raw: Connection = bind.connection.driver_connection  # type: ignore[assignment]
+        for one in copies:
+            _begin(raw, one)
+            _copy_rows(raw, one)
+    for one in copies:
+        table = one.copy.partition(".")[2]
+        for name, on in one.indexes.items():
+            create_beside_writers(
+                schema, f"{name}_next", on.format(table=table), is_unique=name in one.unique
+            )
+    with op.get_context().autocommit_block():
+        raw = op.get_bind().connection.driver_connection  # type: ignore[assignment]
+        for one in copies:
+            raw.execute(f"ANALYZE {one.copy}".encode())
+        _patiently(raw, _SWITCH_WAITS, lambda: _switch(raw, copies))
+        for one in copies:
+            raw.execute(f"DROP TABLE IF EXISTS {one.table}_before".encode())
+
+
+def _begin(conn: Connection, one: TableCopy) -> None:
+    schema, _, name = one.table.partition(".")
+    columns, values = ", ".join(one.values), ", ".join(one.values.values())
+    key = ", ".join(one.new_key)
+    same = " AND ".join(f"{column} = ({value})" for column, value in _key_values(one).items())
+    changed = ", ".join(f"{c} = EXCLUDED.{c}" for c in one.values if c not in one.new_key)
+
+    def work() -> None:
+        conn.execute(f"CREATE TABLE IF NOT EXISTS {one.copy} {one.layout}".encode())
+        conn.execute(
+            f"""
+            CREATE OR REPLACE FUNCTION {schema}.write_{name}_next() RETURNS trigger
+            LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+            DECLARE o {one.table};
+            BEGIN
+                IF TG_OP = 'DELETE' THEN
+                    o := OLD;
+                    DELETE FROM {one.copy} WHERE {same};
+                    RETURN NULL;
+                END IF;
+                o := NEW;
+                INSERT INTO {one.copy} ({columns}) VALUES ({values})
+                ON CONFLICT ({key}) DO UPDATE SET {changed};
+                RETURN NULL;
+            END $$;
+            CREATE OR REPLACE TRIGGER write_next AFTER INSERT OR UPDATE OR DELETE ON {one.table}
+            FOR EACH ROW EXECUTE FUNCTION {schema}.write_{name}_next();
+            """.encode()
+        )
+
+    _patiently(conn, _SWITCH_WAITS, work)
+
+
+def _key_values(one: TableCopy) -> dict[str, str]:
+    return {column: one.values[column] for column in one.new_key}
+
+
+def _copy_rows(conn: Connection, one: TableCopy) -> None:
+    key = ", ".join(one.key)
+    last: tuple[Any, ...] | None = None
+    while True:
+        after = "" if last is None else f"WHERE ({key}) > ({', '.join(['%s'] * len(one.key))})"
+        ends = f"SELECT {key} FROM {one.table} {after} ORDER BY {key} LIMIT {ROWS_AT_ONCE}"
+        ends = (
+            f"SELECT {key} FROM ({ends}) AS slice ORDER BY {', '.join(f'{c} DESC' for c in one.key)} LIMIT 1"
+        )
+        found = conn.execute(ends.encode(), last).fetchone()
+        if found is None:
+            return
+        first, until = last, found
+
+        def work(first: tuple[Any, ...] | None = first, until: tuple[Any, ...] = until) -> None:
+            _copy_slice(conn, one, first, until)
+
+        _patiently(conn, _SLICE_WAITS, work, attempts=None)
+        last = found
+
+
+def _copy_slice(
+    conn: Connection, one: TableCopy, first: tuple[Any, ...] | None, until: tuple[Any, ...]
+) -> None:
+    """Copy the rows after `first` up to `until`; those that a writer has changed are in the copy already."""
+    key = ", ".join(f"o.{column}" for column in one.key)
+    marks = ", ".join(["%s"] * len(one.key))
+    within = f"({key}) <= ({marks})" + ("" if first is None else f" AND ({key}) > ({marks})")
+    bounds = (*until, *(first or ()))
+    values, source, parameters = dict(one.values), f"{one.table} o", bounds
+    if one.computed is not None:
+        wanted = ", ".join(f"o.{column}" for column in one.computed.of)
+        rows = conn.execute(
+            f"SELECT {key}, {wanted} FROM {one.table} o WHERE {within} FOR KEY SHARE".encode(), bounds
+        ).fetchall()
+        width = len(one.key)
+        keys = list(zip(*(row[:width] for row in rows), strict=True)) or [()] * width
+        done = [one.computed.compute(*row[width:]) for row in rows]
+        types = ", ".join(f"%s::{_type(conn, one, column)}[]" for column in one.key)
+        names = ", ".join(f"k{n}" for n in range(width))
+        joined = " AND ".join(f"o.{column} = c.k{n}" for n, column in enumerate(one.key))
+        source += f" JOIN unnest({types}, %s::bytea[]) AS c ({names}, computed) ON {joined}"
+        values[one.computed.column] = "c.computed"
+        parameters = (*(list(column) for column in keys), done, *bounds)
+    conn.execute(
+        f"INSERT INTO {one.copy} ({', '.join(values)}) SELECT {', '.join(values.values())}"
+        f" FROM {source} WHERE {within} FOR KEY SHARE OF o ON CONFLICT DO NOTHING".encode(),
+        parameters,
+    )
+
+
+def _type(conn: Connection, one: TableCopy, column: str) -> str:
+    row = conn.execute(
+        "SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s",
+        (one.table, column),
+    ).fetchone()
+    assert row is not None  # noqa: S101 - a column of the primary key exists
+    return str(row[0])
+
+
+def _switch(conn: Connection, copies: Sequence[TableCopy]) -> None:
+    """Let every copy take the place of its table, with the rights and policies that the table has."""
+    conn.execute(f"LOCK TABLE {', '.join(one.table for one in copies)} IN ACCESS EXCLUSIVE MODE".encode())
+    for one in copies:
+        schema, _, name = one.table.partition(".")
+        conn.execute(f"DROP TRIGGER write_next ON {one.table}".encode())
+        conn.execute(f"DROP FUNCTION {schema}.write_{name}_next()".encode())
+        _give_rights(conn, one)
+        for index in (f"{name}_pkey", *one.indexes):
+            conn.execute(f"ALTER INDEX IF EXISTS {schema}.{index} RENAME TO {index}_before".encode())
+            new = f"{name}_next_pkey" if index == f"{name}_pkey" else f"{index}_next"
+            conn.execute(f"ALTER INDEX {schema}.{new} RENAME TO {index}".encode())
+        conn.execute(f"ALTER TABLE {one.table} RENAME TO {name}_before".encode())
+        conn.execute(f"ALTER TABLE {one.copy} RENAME TO {name}".encode())
+
+
+def _give_rights(conn: Connection, one: TableCopy) -> None:
+    granted = conn.execute(
+        "SELECT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END"
+        " FROM pg_class, aclexplode(relacl) WHERE oid = %s::regclass AND grantee <> relowner",
+        (one.table,),
+    ).fetchall()
+    for right, role in granted:
+        conn.execute(f"GRANT {right} ON {one.copy} TO {role}".encode())
+    policies = conn.execute(
+        "SELECT policyname, permissive, cmd, array_to_string(roles, ', '), qual, with_check FROM pg_policies"
+        " WHERE (schemaname || '.' || tablename)::regclass = %s::regclass",
+        (one.table,),
+    ).fetchall()
+    if policies:
+        conn.execute(f"ALTER TABLE {one.copy} ENABLE ROW LEVEL SECURITY".encode())
+    for policy, permissive, command, roles, using, check in policies:
+        conn.execute(
+            f"CREATE POLICY {policy} ON {one.copy} AS {permissive} FOR {command} TO {roles}"
+            f" USING ({using})".encode()
+            + (b"" if check is None else f" WITH CHECK ({check})".encode())
+        )
+
+
+def _patiently(
+    conn: Connection, lock_timeout: str, work: Callable[[], None], attempts: int | None = _SWITCH_ATTEMPTS
+) -> None:
+    """Run `work` in a transaction that waits only so long for a lock, until it got all of them."""
+    tried = 0
+    while True:
+        try:
+            with conn.transaction():
+                conn.execute(f"SET LOCAL lock_timeout = '{lock_timeout}'".encode())
+                work()
+        except (LockNotAvailable, DeadlockDetected):
+            tried += 1
+            if tried == attempts:
+                raise
+            time.sleep(_PAUSE_S)
+        else:
+            return
