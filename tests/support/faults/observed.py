@@ -226,9 +226,9 @@ def read_tables(database_url: str, practices: Sequence[str], since: Ends) -> Obs
 
 def _stored(row: tuple[Any, ...]) -> tuple[RatingKey, Stored]:
     key = RatingKey(Dyad(*row[:4]), row[4], row[5])
-    rating, risk, threshold, *found, kept, revision, at, model = row[6:]
+    rating, risk, threshold, level, flagged, step, kept, revision, at, model = row[6:]
     numbers = published_numbers(kept, InColumns(rating, at, model, risk, threshold))
-    return key, Stored(ExpectedAssessment(rating, risk, threshold, *found, numbers), revision)
+    return key, Stored(ExpectedAssessment(rating, risk, threshold, level, flagged, step, numbers), revision)
 
 
 def _episode(
