@@ -17,6 +17,7 @@ BENCHMARKS = (
     "bench.outbox_under_snapshot",
     "bench.pool_sizes",
     "bench.growth",
+    "bench.growth_migration",
 )
 
 

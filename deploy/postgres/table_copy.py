@@ -87,7 +87,7 @@ def copy_tables(schema: str, copies: Sequence[TableCopy]) -> None:
         raw = op.get_bind().connection.driver_connection  # type: ignore[assignment]
         for one in copies:
             raw.execute(f"ANALYZE {one.copy}".encode())
-        _patiently(raw, _SWITCH_WAITS, lambda: _switch(raw, copies))
+        patiently(raw, lambda: _switch(raw, copies))
         for one in copies:
             raw.execute(f"DROP TABLE IF EXISTS {one.table}_before".encode())
 
@@ -122,7 +122,7 @@ def _begin(conn: Connection, one: TableCopy) -> None:
             """.encode()
         )
 
-    _patiently(conn, _SWITCH_WAITS, work)
+    patiently(conn, work)
 
 
 def _key_values(one: TableCopy) -> dict[str, str]:
@@ -146,7 +146,7 @@ def _copy_rows(conn: Connection, one: TableCopy) -> None:
         def work(first: tuple[Any, ...] | None = first, until: tuple[Any, ...] = until) -> None:
             _copy_slice(conn, one, first, until)
 
-        _patiently(conn, _SLICE_WAITS, work, attempts=None)
+        patiently(conn, work, lock_timeout=_SLICE_WAITS, attempts=None)
         last = found
 
 
@@ -196,7 +196,7 @@ def _switch(conn: Connection, copies: Sequence[TableCopy]) -> None:
         schema, _, name = one.table.partition(".")
         conn.execute(f"DROP TRIGGER write_next ON {one.table}".encode())
         conn.execute(f"DROP FUNCTION {schema}.write_{name}_next()".encode())
-        _give_rights(conn, one)
+        give_rights(conn, one.table, one.copy)
         for index in (f"{name}_pkey", *one.indexes):
             conn.execute(f"ALTER INDEX IF EXISTS {schema}.{index} RENAME TO {index}_before".encode())
             new = f"{name}_next_pkey" if index == f"{name}_pkey" else f"{index}_next"
@@ -205,31 +205,43 @@ def _switch(conn: Connection, copies: Sequence[TableCopy]) -> None:
         conn.execute(f"ALTER TABLE {one.copy} RENAME TO {name}".encode())
 
 
-def _give_rights(conn: Connection, one: TableCopy) -> None:
+def give_rights(conn: Connection, table: str, to: str) -> None:
+    """Give another table exactly the rights that a table has, and its policies."""
+    # Privileges by default gave it others.
+    for (role,) in conn.execute(
+        "SELECT DISTINCT grantee::regrole::text FROM pg_class, aclexplode(relacl)"
+        " WHERE oid = %s::regclass AND grantee NOT IN (0, relowner)",
+        (to,),
+    ).fetchall():
+        conn.execute(f"REVOKE ALL ON {to} FROM {role}".encode())
     granted = conn.execute(
         "SELECT privilege_type, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END"
         " FROM pg_class, aclexplode(relacl) WHERE oid = %s::regclass AND grantee <> relowner",
-        (one.table,),
+        (table,),
     ).fetchall()
     for right, role in granted:
-        conn.execute(f"GRANT {right} ON {one.copy} TO {role}".encode())
+        conn.execute(f"GRANT {right} ON {to} TO {role}".encode())
     policies = conn.execute(
         "SELECT policyname, permissive, cmd, array_to_string(roles, ', '), qual, with_check FROM pg_policies"
         " WHERE (schemaname || '.' || tablename)::regclass = %s::regclass",
-        (one.table,),
+        (table,),
     ).fetchall()
     if policies:
-        conn.execute(f"ALTER TABLE {one.copy} ENABLE ROW LEVEL SECURITY".encode())
+        conn.execute(f"ALTER TABLE {to} ENABLE ROW LEVEL SECURITY".encode())
     for policy, permissive, command, roles, using, check in policies:
         conn.execute(
-            f"CREATE POLICY {policy} ON {one.copy} AS {permissive} FOR {command} TO {roles}"
+            f"CREATE POLICY {policy} ON {to} AS {permissive} FOR {command} TO {roles}"
             f" USING ({using})".encode()
             + (b"" if check is None else f" WITH CHECK ({check})".encode())
         )
 
 
-def _patiently(
-    conn: Connection, lock_timeout: str, work: Callable[[], None], attempts: int | None = _SWITCH_ATTEMPTS
+def patiently(
+    conn: Connection,
+    work: Callable[[], None],
+    *,
+    lock_timeout: str = _SWITCH_WAITS,
+    attempts: int | None = _SWITCH_ATTEMPTS,
 ) -> None:
     """Run `work` in a transaction that waits only so long for a lock, until it got all of them."""
     tried = 0

@@ -10,6 +10,7 @@ from services.runtime.kafka.record import Outgoing, Record
 from tests.support.detector.batch_driver import NOW, DetectorDriver, detector_driver
 from tests.support.notifier.batch_driver import MovableClock, NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer, running
+from tests.support.postgres import TABLES
 
 THERAPIST = "t-1"
 
@@ -41,9 +42,7 @@ class Flow:
         """Return the tables of which a row mentions this reference as a value of its own."""
         found = set()
         for service in services_with_tables():
-            for (table,) in await self.detector.rows(
-                "SELECT tablename FROM pg_tables WHERE schemaname = %s", [service]
-            ):
+            for (table,) in await self.detector.rows(TABLES, [service]):
                 query = f"SELECT count(*) FROM {service}.{table} t WHERE to_jsonb(t)::text ~ %s"
                 if (await self.detector.rows(query, [f'\\\\?"{name}\\\\?"']))[0][0]:
                     found.add(f"{service}.{table}")

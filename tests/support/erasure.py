@@ -28,7 +28,9 @@ GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
 _TABLES = """
 SELECT table_schema || '.' || table_name FROM information_schema.tables
-WHERE table_schema = ANY(%s) AND table_type = 'BASE TABLE' ORDER BY 1
+WHERE table_schema = ANY(%s) AND table_type = 'BASE TABLE' AND NOT (
+    SELECT relispartition FROM pg_class WHERE oid = format('%%I.%%I', table_schema, table_name)::regclass)
+ORDER BY 1
 """
 _FILL = """
 INSERT INTO notifier.share (share_id, practice_id, therapist_id, episode_id, with_reference, shared_at,

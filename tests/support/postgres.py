@@ -13,6 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg.rows import TupleRow
 
+TABLES = """
+SELECT relname FROM pg_class
+WHERE relnamespace = %s::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+"""
+"""The tables of a schema; those that are parts of another one are left out."""
 _LEAST_MEMORY_BYTES = 2_000_000_000
 
 

@@ -22,7 +22,7 @@ from tests.support.detector.batch_driver import NOW, DetectorDriver, SentRating,
 from tests.support.invariants import stored_assessments, stored_episodes
 from tests.support.notifier.batch_driver import MovableClock, NotifierDriver, running_notifier
 from tests.support.notifier.mail_server import MailServer, running
-from tests.support.postgres import fresh_database
+from tests.support.postgres import TABLES, fresh_database
 from tests.support.service_stack import settings_for
 
 GOOD, LOW = (4.5, 4.5, 4.5), (2.5, 2.5, 2.5)
@@ -115,9 +115,7 @@ async def test_a_rating_that_waits_is_exported_too(detector: DetectorDriver) -> 
 async def test_every_table_is_known_to_hold_something_on_clients_or_nothing(detector: DetectorDriver) -> None:
     for plugin in plugins.installed():
         if plugin.has_tables:
-            tables = await detector.rows(
-                "SELECT tablename FROM pg_tables WHERE schemaname = %s", [plugin.name]
-            )
+            tables = await detector.rows(TABLES, [plugin.name])
             known = {*plugin.client_rows, *plugin.other_tables}
             assert {table for (table,) in tables} - known <= {"migration"}, plugin.name
             assert known <= {table for (table,) in tables}, plugin.name
@@ -138,9 +136,7 @@ async def test_all_that_names_a_client_is_exported_and_nothing_of_others(
     for plugin in plugins.installed():
         if not plugin.has_tables:
             continue
-        for (table,) in await detector.rows(
-            "SELECT tablename FROM pg_tables WHERE schemaname = %s", [plugin.name]
-        ):
+        for (table,) in await detector.rows(TABLES, [plugin.name]):
             name = f"{plugin.name}.{table}"
             naming = await detector.rows(
                 f"SELECT count(*) FROM {name} t WHERE strpos(to_jsonb(t)::text, %s) > 0"

@@ -20,8 +20,8 @@ from tests.support.invariants import broken
 
 WITHOUT_CLIENTS = {
     "detector.applied", "detector.cluster", "detector.epoch", "detector.erased", "detector.erasure",
-    "detector.generation", "detector.halt", "detector.heartbeat", "detector.migration",
-    "detector.model_activation", "detector.outbox_floor", "detector.practice",
+    "detector.generation", "detector.halt", "detector.heartbeat", "detector.log_cluster",
+    "detector.migration", "detector.model_activation", "detector.outbox_floor", "detector.practice",
     "detector.practice_statistics", "detector.published",
     "detector.renewal", "detector.runs_from", "detector.set_aside", "detector.sweep",
     "detector.therapist_name",

@@ -17,6 +17,7 @@ from tests.flow.erasure.conftest import SeededPractice
 from tests.support.clock import ManualClock
 from tests.support.erasure import deliveries
 from tests.support.invariants import broken
+from tests.support.postgres import TABLES
 
 RULES = {
     "detector": detector_rows.retention_rules(audit_days=AUDIT_DAYS, rejection_days=REJECTION_DAYS),
@@ -55,8 +56,7 @@ async def apply(practice: SeededPractice, schema: str, rules: tuple[RetentionRul
 async def test_every_table_has_one_time_for_which_it_is_kept(practice: SeededPractice, schema: str) -> None:
     ruled = [one.table.removeprefix(f"{schema}.") for one in RULES[schema]]
     named = sorted([*ruled, *OTHERS[schema][0], *OTHERS[schema][1]])
-    query = "SELECT tablename FROM pg_tables WHERE schemaname = %s"
-    assert named == sorted(table for (table,) in await practice.detector.rows(query, (schema,)))
+    assert named == sorted(table for (table,) in await practice.detector.rows(TABLES, (schema,)))
 
 
 async def test_rejections_go_and_the_balance_counts_them_still(practice: SeededPractice) -> None:

@@ -39,7 +39,7 @@ READ_WITHOUT_A_PRACTICE = {
 _WITH_A_PRACTICE = """
 SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 WHERE relnamespace = %(schema)s::regnamespace AND relkind IN ('r', 'p') AND NOT attisdropped
-    AND attname IN ('practice_id', 'tenant')
+    AND attname IN ('practice_id', 'tenant') AND NOT relispartition
 """
 _BOUND = """
 SELECT oid::regclass::text FROM pg_class WHERE relnamespace = %(schema)s::regnamespace AND relrowsecurity

@@ -103,6 +103,8 @@ class Writer:
     url: str
     dyads: int
     batch: int = 20
+    first: int = 0
+    """The number of its first batch."""
     took_s: list[float] = field(default_factory=list)
     error: BaseException | None = None
 
@@ -126,7 +128,7 @@ class Writer:
 
     def write(self, conn: psycopg.Connection[Any]) -> None:
         """Write the next batch."""
-        turn = len(self.took_s)
+        turn = self.first + len(self.took_s)
         chosen = [(turn * 7919 + n * 104_729) % self.dyads for n in range(self.batch)]
         values = {"dyads": sorted(set(chosen)), "turn": turn}
         began = time.perf_counter()

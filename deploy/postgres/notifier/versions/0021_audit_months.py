@@ -1,0 +1,18 @@
+"""Divides the log of who did what by months."""
+
+from deploy.postgres.audit_months import divide_audit
+
+revision = "0021"
+down_revision = "0020"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make what the log holds its first partition, and the next months further ones."""
+    divide_audit("notifier", "episode")
+
+
+def downgrade() -> None:
+    """Refuse: rows are in several tables."""
+    raise RuntimeError("the log is divided by months: restore a backup instead")
