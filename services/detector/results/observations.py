@@ -15,6 +15,7 @@ from services.detector.published.events import published_assessment
 from services.detector.results.dependencies import SCOPE, Pool
 from services.detector.results.observation import observation_of
 from services.detector.storage.audit_log import ReadAction, log_read
+from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.runtime.http.capability import capability_statement
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.operation_outcome import FHIR_RESPONSES, PREFIX
@@ -26,8 +27,8 @@ from services.runtime.postgres.tenant_guard import connection_for
 
 _FOUND = """
 SELECT a.session_at, a.dyad_id, a.practice_id, d.therapist_id, d.client_id, d.case_id, a.session_id,
-    a.instrument, a.revision, a.numbers
-FROM detector.assessment a JOIN detector.dyad d USING (dyad_id)
+    a.instrument, a.revision, a.numbers, a.rating_id, a.session_at, a.model_version, a.risk, a.threshold
+FROM detector.assessment a JOIN detector.dyad d ON d.practice_id = a.practice_id AND d.dyad_id = a.dyad_id
 JOIN detector.rating r ON r.practice_id = a.practice_id AND r.rating_id = a.rating_id AND NOT r.measure
 """
 # All of a client's instruments at one session come on one page: a cursor then needs no id of the practice.
@@ -113,12 +114,11 @@ def capability_router() -> APIRouter:
 
 
 def _observation(row: tuple[Any, ...]) -> dict[str, Any]:
-    _, dyad, practice, therapist, client, case, session, instrument, revision, numbers = row
+    _, dyad, practice, therapist, client, case, session, instrument, revision, kept, *columns = row
     who = Dyad(practice, therapist, client, case)
     identity = RatingIdentity(practice, client, SessionId(session), InstrumentId(instrument))
-    return observation_of(
-        DyadId(dyad), who, identity, published_assessment(who, identity, revision, unpack_numbers(numbers))
-    )
+    numbers = unpack_numbers(published_numbers(kept, InColumns(*columns)))
+    return observation_of(DyadId(dyad), who, identity, published_assessment(who, identity, revision, numbers))
 
 
 def _encoded(at: datetime, dyad: UUID) -> str:

@@ -2,8 +2,8 @@
 
 from deploy.postgres.audit_months import divide_audit
 
-revision = "0023"
-down_revision = "0022"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
