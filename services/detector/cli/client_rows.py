@@ -13,7 +13,7 @@ CLIENT_ROWS = {
     "dyad": _OF_CLIENT,
     "rating": _OF_CLIENT,
     "duplicate": _OF_RATINGS,
-    "assessment": _OF_DYADS,
+    "assessment": f"practice_id = %(practice)s AND {_OF_DYADS}",
     "episode": _OF_CLIENT,
     "episode_change": _OF_EPISODES,
     "response": _OF_DYADS,

@@ -3,7 +3,7 @@
 Each function runs in a transaction that nothing else about these clients runs beside (see `close_gate`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -42,14 +42,20 @@ DELETE FROM detector.duplicate WHERE practice_id = %s AND rating_id = ANY(%s)
 RETURNING cluster_id, lane, partition, "offset", rating_id, accepted_at
 """
 _OF_EPISODES = (
-    ("episode_change", "DELETE FROM detector.episode_change WHERE episode_id = ANY(%s) RETURNING changed_at"),
-    ("episode", "DELETE FROM detector.episode WHERE episode_id = ANY(%s)"),
+    (
+        "episode_change",
+        "DELETE FROM detector.episode_change WHERE episode_id = ANY(%(ids)s) RETURNING changed_at",
+    ),
+    ("episode", "DELETE FROM detector.episode WHERE episode_id = ANY(%(ids)s)"),
 )
 _OF_DYADS = (
-    ("response", "DELETE FROM detector.response WHERE dyad_id = ANY(%s) RETURNING responded_at"),
-    ("assessment", "DELETE FROM detector.assessment WHERE dyad_id = ANY(%s)"),
-    ("published_before", "DELETE FROM detector.published_before WHERE dyad_id = ANY(%s)"),
-    ("dyad", "DELETE FROM detector.dyad WHERE dyad_id = ANY(%s)"),
+    ("response", "DELETE FROM detector.response WHERE dyad_id = ANY(%(ids)s) RETURNING responded_at"),
+    (
+        "assessment",
+        "DELETE FROM detector.assessment WHERE practice_id = %(practice)s AND dyad_id = ANY(%(ids)s)",
+    ),
+    ("published_before", "DELETE FROM detector.published_before WHERE dyad_id = ANY(%(ids)s)"),
+    ("dyad", "DELETE FROM detector.dyad WHERE practice_id = %(practice)s AND dyad_id = ANY(%(ids)s)"),
 )
 # A client may have dyads left, with other therapists.
 _NAMES = """
@@ -110,7 +116,7 @@ class DetectorEraser:
         erased.note("detector.audit", done.rowcount)
         for statements, of in ((_OF_EPISODES, episodes), (_OF_DYADS, dyads)):
             for table, statement in statements:
-                await _delete(conn, table, statement, (of,), erased)
+                await _delete(conn, table, statement, {"practice": practice, "ids": of}, erased)
         await _delete(conn, "client_name", _NAMES, (practice, wanted), erased)
         for client in clients:
             one = ErasureScope(practice, client, scope.therapist)
@@ -177,7 +183,11 @@ async def _blocked(conn: Connection, scope: ErasureScope) -> list[tuple[tuple[An
 
 
 async def _delete(
-    conn: Connection, table: str, statement: str, parameters: Sequence[object], erased: ErasedRows
+    conn: Connection,
+    table: str,
+    statement: str,
+    parameters: Sequence[object] | Mapping[str, object],
+    erased: ErasedRows,
 ) -> None:
     rows = await conn.execute(statement.encode(), parameters)
     times = [] if rows.description is None else [at for (at,) in await rows.fetchall()]
