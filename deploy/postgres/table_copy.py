@@ -223,8 +223,8 @@ def give_rights(conn: Connection, table: str, to: str) -> None:
         conn.execute(f"GRANT {right} ON {to} TO {role}".encode())
     policies = conn.execute(
         "SELECT policyname, permissive, cmd, array_to_string(roles, ', '), qual, with_check FROM pg_policies"
-        " WHERE (schemaname || '.' || tablename)::regclass = %s::regclass",
-        (table,),
+        " WHERE schemaname = %s AND tablename = %s",
+        table.split("."),
     ).fetchall()
     if policies:
         conn.execute(f"ALTER TABLE {to} ENABLE ROW LEVEL SECURITY".encode())

@@ -38,8 +38,8 @@ BEGIN
     FOR somebody IN SELECT DISTINCT grantee::regrole FROM pg_class, aclexplode(relacl)
         WHERE pg_class.oid = 'detector.rating'::regclass AND grantee NOT IN (0, relowner)
     LOOP
-        EXECUTE format('GRANT SELECT ON detector.log_cluster TO %s', somebody);
         IF has_table_privilege(somebody::oid, 'detector.rating', 'INSERT') THEN
+            EXECUTE format('GRANT SELECT ON detector.log_cluster TO %s', somebody);
             EXECUTE format('GRANT EXECUTE ON FUNCTION detector.cluster_number(text) TO %s', somebody);
         END IF;
     END LOOP;
