@@ -25,7 +25,7 @@ CLUSTER = "4L6g3nShT-eMCtK--X86sw"
 """A cluster id as Kafka makes them."""
 Conn = psycopg.Connection[tuple[Any, ...]]
 
-# Of each table: what a copy of a row has instead of the value that the column's name stands for.
+# What a copy of a row has, by table, instead of the value that the name of the column stands for.
 _RATING_ID = "md5(t.rating_id || m.copy)::uuid::text"
 _EPISODE_ID = "md5(t.episode_id::text || m.copy)::uuid"
 _WHO = {"dyad_id": "m.dyad_id", "client_id": "m.client_id", "therapist_id": "m.therapist_id"}

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from deploy.postgres.large_indexes import create_beside_writers
 from deploy.postgres.plain_name import plain_name
-from deploy.postgres.table_copy import give_rights, patiently
+from deploy.postgres.table_copy import give_rights, patiently, without_autovacuum
 
 _LIMIT = """
 DO $$
@@ -44,7 +44,7 @@ BEGIN
             (SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'audit_until'
                 AND conrelid = '{schema}.audit_before'::regclass) FROM '''([^'']+)'''));
 END $$;
-ALTER TABLE {schema}.audit_before DROP CONSTRAINT audit_until;
+ALTER TABLE {schema}.audit_before DROP CONSTRAINT audit_until, RESET (autovacuum_enabled);
 DROP INDEX {schema}.audit_by_time;
 """
 # Months ahead are made while they are empty. Where one could not be made in time, its rows are in the last
@@ -122,6 +122,7 @@ def divide_audit(schema: str, of: str) -> None:
     create_beside_writers(schema, "audit_before_key", "audit (at, audit_id)", is_unique=True)
     with op.get_context().autocommit_block():
         conn: psycopg.Connection[Any] = op.get_bind().connection.driver_connection  # type: ignore[assignment]
+        without_autovacuum(conn, f"{schema}.audit")
         patiently(conn, lambda: _run(conn, _LIMIT, names))
         conn.execute(f"ALTER TABLE {schema}.audit VALIDATE CONSTRAINT audit_until".encode())
 

@@ -99,8 +99,14 @@ def _begin(conn: Connection, one: TableCopy) -> None:
     same = " AND ".join(f"{column} = ({value})" for column, value in _key_values(one).items())
     changed = ", ".join(f"{c} = EXCLUDED.{c}" for c in one.values if c not in one.new_key)
 
+    without_autovacuum(conn, one.table)
+
     def work() -> None:
-        conn.execute(f"CREATE TABLE IF NOT EXISTS {one.copy} {one.layout}".encode())
+        if conn.execute("SELECT to_regclass(%s)", (one.copy,)).fetchone() == (None,):
+            conn.execute(f"CREATE TABLE {one.copy} {one.layout}".encode())
+            conn.execute(f"ALTER TABLE {one.copy} SET (autovacuum_enabled = off)".encode())
+            # Now, because nobody uses it yet: no writer waits for these locks.
+            give_rights(conn, one.table, one.copy)
         conn.execute(
             f"""
             CREATE OR REPLACE FUNCTION {schema}.write_{name}_next() RETURNS trigger
@@ -190,13 +196,13 @@ def _type(conn: Connection, one: TableCopy, column: str) -> str:
 
 
 def _switch(conn: Connection, copies: Sequence[TableCopy]) -> None:
-    """Let every copy take the place of its table, with the rights and policies that the table has."""
+    """Let every copy take the place of its table."""
     conn.execute(f"LOCK TABLE {', '.join(one.table for one in copies)} IN ACCESS EXCLUSIVE MODE".encode())
     for one in copies:
         schema, _, name = one.table.partition(".")
         conn.execute(f"DROP TRIGGER write_next ON {one.table}".encode())
         conn.execute(f"DROP FUNCTION {schema}.write_{name}_next()".encode())
-        give_rights(conn, one.table, one.copy)
+        conn.execute(f"ALTER TABLE {one.copy} RESET (autovacuum_enabled)".encode())
         for index in (f"{name}_pkey", *one.indexes):
             conn.execute(f"ALTER INDEX IF EXISTS {schema}.{index} RENAME TO {index}_before".encode())
             new = f"{name}_next_pkey" if index == f"{name}_pkey" else f"{index}_next"
@@ -234,6 +240,18 @@ def give_rights(conn: Connection, table: str, to: str) -> None:
             f" USING ({using})".encode()
             + (b"" if check is None else f" WITH CHECK ({check})".encode())
         )
+
+
+def without_autovacuum(conn: Connection, table: str) -> None:
+    """Let autovacuum leave a table alone: it gives way only to who waits a second, and nobody shall.
+
+    This waits for it, and holds up no reader or writer.
+    """
+    conn.execute("SET lock_timeout = 0")
+    try:
+        conn.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)".encode())
+    finally:
+        conn.execute("RESET lock_timeout")
 
 
 def patiently(

@@ -25,7 +25,7 @@ NUMBERS = Numbers(
     _ID, AT, Status.RATED, "default-m", "m", 5, 0.123456, 0.25, Component.BOND, None,
     dict.fromkeys((Component.BOND, Component.GOAL, Component.TASK), (0.041152, 3.25, 3.5, -0.25)),
 )  # fmt: skip
-"""Of every row; its rating id is replaced."""
+"""Every row has these; the rating id is replaced."""
 _FILL = """
 INSERT INTO detector.dyad (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition,
     snapshot, decision)
