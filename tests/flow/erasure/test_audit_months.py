@@ -8,7 +8,7 @@ import pytest
 from services.runtime.postgres.migrations import migrate
 from tests.support.postgres import fresh_database
 
-BEFORE = {"detector": "0024", "notifier": "0021"}
+BEFORE = {"detector": "0025", "notifier": "0022"}
 ROLE = "months_service"
 ADD = """
 INSERT INTO {schema}.audit (at, practice_id, actor, action, detail)

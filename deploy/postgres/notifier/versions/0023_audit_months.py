@@ -2,15 +2,16 @@
 
 from deploy.postgres.audit_months import divide_audit
 
-revision = "0025"
-down_revision = "0024"
+revision = "0023"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
+runs_from = "0022"
 
 
 def upgrade() -> None:
     """Make what the log holds its first partition, and the next months further ones."""
-    divide_audit("detector", "dyad")
+    divide_audit("notifier", "episode")
 
 
 def downgrade() -> None:

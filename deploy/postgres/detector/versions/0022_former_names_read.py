@@ -4,8 +4,8 @@ from alembic import op
 
 from deploy.postgres.tenant_guard import tenant_role
 
-revision = "0023"
-down_revision = "0022"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

@@ -9,8 +9,8 @@ from alembic import op
 from deploy.postgres.table_copy import Computed, TableCopy, copy_tables
 from services.detector.storage.stored_numbers import InColumns, stored_numbers
 
-revision = "0024"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 

@@ -2,15 +2,16 @@
 
 from deploy.postgres.audit_months import divide_audit
 
-revision = "0022"
-down_revision = "0021"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
+runs_from = "0025"
 
 
 def upgrade() -> None:
     """Make what the log holds its first partition, and the next months further ones."""
-    divide_audit("notifier", "episode")
+    divide_audit("detector", "dyad")
 
 
 def downgrade() -> None:
