@@ -96,7 +96,7 @@ def _rows(
 
 def _episodes(practice: str) -> Read:
     async def read(conn: Connection) -> object:
-        position = await pages.page_parameters(conn, paging.START)
+        position = await pages.page_parameters(conn, paging.START, "detector")
         values = {"practice": practice, "limit": 100, **position}
         return await (await conn.execute(episodes._PAGE, values)).fetchall()  # noqa: SLF001 - the query itself is measured
 

@@ -37,7 +37,7 @@ def main() -> None:
                 alone.write(conn)
         with before.Writer(url, dyads, first=ALONE) as writer:
             began = time.perf_counter()
-            migrate(url, "detector", "0025")
+            migrate(url, "detector", "0026")
             seconds = time.perf_counter() - began
             writer.wait_until_locked_out()
     for name, took in (("alone", alone.took_s), ("beside the migration", writer.took_s)):

@@ -20,7 +20,8 @@ from services.runtime.process.errors import Collision
 COLUMNS = """r.practice_id, r.rating_id, d.therapist_id, r.client_id, d.case_id, r.dyad_id, r.session_id,
 r.session_at, r.instrument, r.status, r.marks, r.next_session_at, r.recorded_at, r.accepted_at,
 r.content_hash, r.measure, r.current,
-(SELECT cluster_id FROM detector.log_cluster c WHERE c.number = r.cluster), r.lane, r.partition, r."offset" """
+(SELECT cluster_id FROM detector.log_cluster c WHERE c.number = r.cluster), r.lane, r.partition,
+r."offset" """
 """What `version_of` reads, of `rating r` and its `dyad d`."""
 
 # OFFSET 0 keeps each look-up one walk down an index, whatever the planner thinks of a table that was empty
@@ -226,9 +227,9 @@ async def _cluster_numbers(conn: Connection, ids: Iterable[str]) -> dict[str, in
     return dict(await (await conn.execute(_CLUSTERS, (sorted(ids),))).fetchall())
 
 
-def _encode_marks(given: Sequence[float | None] | DecodedScores) -> bytes:
+def _encode_marks(given: Sequence[float | None] | DecodedScores | float) -> bytes:
     """Encode marks, whole ones without decimals: half the bytes of most forms."""
-    if isinstance(given, DecodedScores):
+    if isinstance(given, DecodedScores | float):
         return encode(given)
     return encode([int(mark) if mark is not None and mark == int(mark) else mark for mark in given])
 

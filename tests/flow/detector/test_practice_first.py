@@ -57,7 +57,7 @@ def test_every_row_is_the_same_after_the_copy(postgres_url: str) -> None:
     with fresh_database(postgres_url) as url:
         migrated_before(url)
         old, allowed = rows(url, BEFORE), rights(url, "rating")
-        migrate(url, "detector", "0025")
+        migrate(url, "detector", "0026")
         assert rows(url, AFTER) == old
         assert rights(url, "rating") == allowed
         with psycopg.connect(url) as conn:
@@ -80,7 +80,7 @@ def test_what_is_written_meanwhile_is_in_the_copy_and_a_writer_of_the_version_be
         for one in (url, alone):
             migrated_before(one)
         with before.Writer(url, DYADS) as writer:
-            migrate(url, "detector", "0025")
+            migrate(url, "detector", "0026")
             writer.wait_until_locked_out()
         assert len(writer.took_s) > 0
         # The same batches without a migration beside them.
@@ -105,5 +105,5 @@ def test_a_copy_that_was_interrupted_goes_on(postgres_url: str) -> None:
             other.execute("LOCK TABLE detector.dyad IN ACCESS SHARE MODE")
             before.interrupt_migration(url)
         old = rows(url, BEFORE)
-        migrate(url, "detector", "0025")
+        migrate(url, "detector", "0026")
         assert rows(url, AFTER) == old

@@ -8,7 +8,7 @@ import pytest
 from services.runtime.postgres.migrations import migrate
 from tests.support.postgres import fresh_database
 
-BEFORE = {"detector": "0025", "notifier": "0022"}
+BEFORE = {"detector": "0026", "notifier": "0023"}
 ROLE = "months_service"
 ADD = """
 INSERT INTO {schema}.audit (at, practice_id, actor, action, detail)

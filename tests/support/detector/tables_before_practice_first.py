@@ -17,7 +17,7 @@ from services.detector.contracts import Numbers
 from services.detector.published.events import pack_numbers
 from tests.support.faults.fault_run import wait
 
-VERSION = "0024"
+VERSION = "0025"
 SESSIONS = 20
 AT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 _ID = "00000000-0000-0000-0000-000000000000"

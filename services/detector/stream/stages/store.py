@@ -132,6 +132,8 @@ async def _write_assessments(conn: Connection, rows: Sequence[_Row]) -> None:
 
 def _kept(row: _Row) -> bytes:
     session, model = row.session, row.dyad.practice.model.version
+    if session.version.is_measure:
+        return session.numbers
     rating, risk = session.version.rating, session.session_risk
     held = (risk.risk, risk.threshold) if risk else (None, None)
     return stored_numbers(

@@ -4,13 +4,16 @@ They are copied beside a working detector of the version before. From the switch
 the database is away, until the new version takes its place.
 """
 
+from datetime import datetime
+
+import msgspec
 from alembic import op
 
 from deploy.postgres.table_copy import Computed, TableCopy, copy_tables
 from services.detector.storage.stored_numbers import InColumns, stored_numbers
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
@@ -45,6 +48,17 @@ BEGIN
     END LOOP;
 END $$;
 """
+
+
+def _kept(
+    numbers: bytes, rating: str, at: datetime, model: str, risk: float | None, threshold: float | None
+) -> bytes:
+    try:
+        return stored_numbers(bytes(numbers), InColumns(rating, at, model, risk, threshold))
+    except msgspec.ValidationError:
+        return numbers  # a measure, which has few
+
+
 # Values of a fixed length come first, the longest before the others: nothing is filled up between them.
 RATING = TableCopy(
     "detector.rating",
@@ -59,6 +73,7 @@ RATING = TableCopy(
     lane             smallint NOT NULL DEFAULT 0,   -- number of the topic in topics.LANES: 1 is history
     dyad_id          uuid NOT NULL,
     current          boolean NOT NULL,              -- false: superseded by another version of the same rating
+    measure          boolean NOT NULL DEFAULT false, -- stored, never scored
     practice_id      text NOT NULL,
     rating_id        text NOT NULL,
     client_id        text NOT NULL,
@@ -77,7 +92,16 @@ RATING = TableCopy(
             name: f"o.{name}"
             for name in (
                 *("session_at", "accepted_at", '"offset"', "next_session_at", "recorded_at", "partition"),
-                *("lane", "dyad_id", "current", "practice_id", "rating_id", "client_id", "session_id"),
+                *(
+                    "lane",
+                    "dyad_id",
+                    "current",
+                    "measure",
+                    "practice_id",
+                    "rating_id",
+                    "client_id",
+                    "session_id",
+                ),
                 *("instrument", "status"),
             )
         },
@@ -91,6 +115,7 @@ RATING = TableCopy(
         "rating_version": "{table} (practice_id, client_id, session_id, instrument,"
         " (CASE WHEN current AND status <> 'withdrawn' THEN '' ELSE rating_id END))",
         "rating_superseded": "{table} (practice_id) WHERE NOT current",
+        "rating_measure": "{table} (practice_id) WHERE measure AND current",
     },
     unique=frozenset({"rating_version"}),
 )
@@ -130,7 +155,7 @@ ASSESSMENT = TableCopy(
     computed=Computed(
         "numbers",
         ("numbers", "rating_id", "session_at", "model_version", "risk", "threshold"),
-        lambda numbers, *columns: stored_numbers(bytes(numbers), InColumns(*columns)),
+        _kept,
     ),
 )
 DYAD = TableCopy(

@@ -2,16 +2,16 @@
 
 from deploy.postgres.audit_months import divide_audit
 
-revision = "0023"
-down_revision = "0022"
+revision = "0027"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
-runs_from = "0022"
+runs_from = "0026"
 
 
 def upgrade() -> None:
     """Make what the log holds its first partition, and the next months further ones."""
-    divide_audit("notifier", "episode")
+    divide_audit("detector", "dyad")
 
 
 def downgrade() -> None:

@@ -2,16 +2,16 @@
 
 from deploy.postgres.audit_months import divide_audit
 
-revision = "0026"
-down_revision = "0025"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
-runs_from = "0025"
+runs_from = "0023"
 
 
 def upgrade() -> None:
     """Make what the log holds its first partition, and the next months further ones."""
-    divide_audit("detector", "dyad")
+    divide_audit("notifier", "episode")
 
 
 def downgrade() -> None:
