@@ -4,8 +4,6 @@ They are copied beside a working detector of the version before. From the switch
 the database is away, until the new version takes its place.
 """
 
-from datetime import datetime
-
 import msgspec
 from alembic import op
 
@@ -50,11 +48,9 @@ END $$;
 """
 
 
-def _kept(
-    numbers: bytes, rating: str, at: datetime, model: str, risk: float | None, threshold: float | None
-) -> bytes:
+def _kept(numbers: bytes, *columns: object) -> bytes:
     try:
-        return stored_numbers(bytes(numbers), InColumns(rating, at, model, risk, threshold))
+        return stored_numbers(bytes(numbers), InColumns._make(columns))
     except msgspec.ValidationError:
         return numbers  # a measure, which has few
 
