@@ -21,7 +21,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from deploy.postgres.large_indexes import create_beside_writers
 from deploy.postgres.plain_name import plain_name
 
-ROWS_AT_ONCE = 2_000
+ROWS_AT_ONCE = 500
 _SLICE_WAITS = "100ms"
 _SWITCH_WAITS = "300ms"
 _PAUSE_S = 0.05

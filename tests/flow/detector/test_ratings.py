@@ -251,4 +251,4 @@ async def test_a_dyads_events_take_the_new_key_when_the_secret_has_changed(detec
     await detector.feed([record])
     later = record_of(body(0, GOOD), 1)
     await detector.feed([Record(later.topic, 3, 1, 0, b"another-key", later.value)])
-    assert await detector.rows("SELECT key, partition FROM detector.dyad") == [(b"another-key", 3)]
+    assert await detector.rows("SELECT record_key, partition FROM detector.dyad") == [(b"another-key", 3)]
