@@ -37,11 +37,10 @@ def _unreachable(error: BaseException) -> str | None:
     from aiokafka.errors import KafkaConnectionError
 
     if isinstance(error, KafkaConnectionError):
-        address = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
-        return (
-            f"The broker{' at ' if address else ''}{address} could not be reached; check"
-            " KAFKA_BOOTSTRAP_SERVERS and whether it runs."
-        )
+        address = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+        tried = f" at {address}" if address else ""
+        said = f"The broker{tried} could not be reached; check KAFKA_BOOTSTRAP_SERVERS and whether it runs."
+        return "\n".join([said, *map(str, error.args)])
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return (
             f"The address of a service is wrong ({error}). RAPPORT_INGEST_URL, RAPPORT_RESULTS_URL and"

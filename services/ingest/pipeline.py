@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from services.ingest.request_batch import IngestContext, RequestBatch
+from services.ingest.request_batch import IngestContext, RequestBatch, traced
 from services.ingest.stages.admit import authenticate, pace, refuse_excess
 from services.ingest.stages.publish import publish
 from services.ingest.stages.read_responses import read_response_at_once, read_responses_in_turn
@@ -13,7 +13,6 @@ from services.ingest.stages.respond import (
     respond_scores,
 )
 from services.ingest.stages.respond_outcome import respond_outcome, respond_valid
-from services.ingest.stages.trace import traced
 from services.ingest.stages.validate import validate_at_once, validate_in_turn
 
 Stage = Callable[[IngestContext, RequestBatch], Awaitable[None]]

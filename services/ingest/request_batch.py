@@ -1,8 +1,11 @@
 """Defines what passes through the stages: a request's ratings, and the objects that the stages share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+from fastapi import Request
 
 from schemas.envelope import HEADERS
 from schemas.fhir.references import NOTHING_ALONG, Along
@@ -11,7 +14,7 @@ from schemas.ids import PracticeId, RatingId
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import FormScores
-from schemas.topics import SESSION_RATED, Topic
+from schemas.topics import SESSION_HISTORY_RATED, SESSION_RATED, Topic
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ndjson import BodyLine
 from services.ingest.publisher import Publisher
@@ -22,6 +25,7 @@ from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.request_body import BodyLimits
 from services.runtime.kafka.record import Headers, Outgoing
 from services.runtime.process.clock import Clock
+from services.runtime.process.tracer import HEADER, Attributes, current_tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +124,37 @@ class IngestContext:
     quotas: Quotas
     publisher: Publisher
     metrics: IngestMetrics
+
+
+@contextmanager
+def traced(batch: RequestBatch) -> Iterator[None]:
+    """Trace the stages of a batch; one that is refused as a whole is marked as failed."""
+    tracer = current_tracer()
+    if tracer is None:
+        yield
+        return
+    about: Attributes = {"messaging.destination.name": batch.topic.name, "rapport.lines": len(batch.attempts)}
+    span = tracer.begin("ingest ratings", about, is_request=True)
+    batch.headers = (*batch.headers, (HEADER, span.header))
+    failed = True
+    try:
+        yield
+        failed = False
+    finally:
+        span.end(failed=failed)
+
+
+def context_of(request: Request) -> IngestContext:
+    """Return what the stages share."""
+    context: IngestContext = request.app.state.context
+    return context
+
+
+def topic_of(*, history: bool) -> Topic:
+    """Return the topic of ratings that are history, or of the others."""
+    return SESSION_HISTORY_RATED if history else SESSION_RATED
+
+
+def caller_of(request: Request) -> Caller:
+    """Return what the headers say about the caller."""
+    return Caller(request.headers.get("authorization"), request.headers.get("rapport-practice"))

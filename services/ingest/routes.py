@@ -11,8 +11,8 @@ from services.ingest.ndjson import BodyLine
 from services.ingest.openapi import texts
 from services.ingest.pipeline import BATCH, BATCH_DRY_RUN, SINGLE, SINGLE_DRY_RUN, run
 from services.ingest.refusal import RefusedRequest
-from services.ingest.request_batch import RatingAttempt, RequestBatch
-from services.ingest.request_head import caller_of, check_head, context_of, read_body, topic_of
+from services.ingest.request_batch import RatingAttempt, RequestBatch, caller_of, context_of, topic_of
+from services.ingest.stages.admit import check_head, read_body
 from services.runtime.http.request_body import ClientDisconnected
 
 JSON = ("application/json",)

@@ -1,6 +1,6 @@
 """Reads and writes stored versions of ratings."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -12,8 +12,16 @@ from schemas.rating_order import session_order
 from services.detector.contracts import DecodedScores, Rated, encode
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion
 from services.detector.domain.rating_versions import RatingChanges
-from services.detector.storage.dyad_keys import practice_keys
-from services.runtime.postgres.arrays import bigints, booleans, byteas, ints, texts, timestamps, uuids
+from services.runtime.postgres.arrays import (
+    Array,
+    bigints,
+    booleans,
+    byteas,
+    ints,
+    texts,
+    timestamps,
+    uuids,
+)
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Collision
 
@@ -286,3 +294,8 @@ async def _store(conn: Connection, statement: str, versions: Sequence[RatingVers
             bigints([v.log.offset for v in versions]),
         ),
     )
+
+
+def practice_keys(dyads: Collection[DyadWork]) -> tuple[Array, Array]:
+    """Return the practices and the ids of dyads, as arrays of text and of uuid, in the order of keys."""
+    return texts([dyad.who.practice_id for dyad in dyads]), uuids([dyad.id for dyad in dyads])

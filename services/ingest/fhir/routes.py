@@ -13,9 +13,9 @@ from services.ingest.metrics import RequestKind
 from services.ingest.ndjson import BodyLine
 from services.ingest.pipeline import FHIR_SINGLE, FHIR_SINGLE_DRY_RUN, run
 from services.ingest.refusal import RefusedRequest
-from services.ingest.request_batch import RatingAttempt, RequestBatch
-from services.ingest.request_head import caller_of, check_head, context_of, read_body, topic_of
+from services.ingest.request_batch import RatingAttempt, RequestBatch, caller_of, context_of, topic_of
 from services.ingest.routes import DryRun, History
+from services.ingest.stages.admit import check_head, read_body
 from services.runtime.http.operation_outcome import PREFIX
 from services.runtime.http.request_body import ClientDisconnected
 

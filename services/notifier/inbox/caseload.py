@@ -10,7 +10,7 @@ from schemas.events import FORM_STATUSES
 from services.notifier.directory.store import Connection
 from services.notifier.domain.inbox_item import OPEN
 from services.notifier.inbox.client_numbers import number_all_clients
-from services.notifier.inbox.measures import MeasureSeries, find_measures
+from services.notifier.inbox.items import MeasureSeries, find_measures
 
 CLIENTS_A_PAGE = 50
 """More than a therapist sees in a week, and few enough to read and to send at once."""

@@ -14,8 +14,7 @@ from services.notifier.directory.store import find_practice, next_session
 from services.notifier.domain.therapist import Therapist
 from services.notifier.inbox.audit_log import AuditAction
 from services.notifier.inbox.client_numbers import number_clients
-from services.notifier.inbox.items import InboxItem, Share, find_item, find_live_share
-from services.notifier.inbox.measures import find_measures
+from services.notifier.inbox.items import InboxItem, Share, find_item, find_live_share, find_measures
 from services.notifier.inbox.record_response import ItemNotFoundError, record_response, record_topic
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.item_view import ItemSurroundings, item_view
@@ -113,9 +112,9 @@ async def _item_page(
             )
         )
         upcoming = await next_session(conn, change.practice_id, change.therapist_id, change.client_id, change)
-        measures = await find_measures(
-            conn, session.practice_id, session.therapist_id, [item.change.client_id]
-        )
+        client = item.change.client_id
+        found = await find_measures(conn, session.practice_id, session.therapist_id, [client])
+        measures = found.get(client, ())
         shared = await find_live_share(conn, item.episode_id, context.clock.now())
         await context.log(conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     around = ItemSurroundings(
@@ -133,9 +132,7 @@ async def _item_page(
         status=503 if failed else 200,
         session=session,
         item=view,
-        measures=measure_views(
-            measures.get(item.change.client_id, ()), context.catalogue, wording, therapist.zone
-        ),
+        measures=measure_views(measures, context.catalogue, wording, therapist.zone) if measures else (),
         awaits_answer=item.awaits_answer,
         episode_id=item.episode_id,
         failed=failed,

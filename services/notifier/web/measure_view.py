@@ -9,7 +9,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.validation_errors import InvalidInput
 from schemas.wording.wording import Wording
-from services.notifier.inbox.measures import MeasureSeries
+from services.notifier.inbox.items import MeasureSeries
 from services.notifier.web.small_line import SmallLine, small_line
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 92, 40, 322, 10, 66

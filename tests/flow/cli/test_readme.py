@@ -111,6 +111,7 @@ def test_the_status_of_the_rating_can_be_asked_for(answers: Answers) -> None:
 def test_the_balance_counts_every_outcome(answers: Answers) -> None:
     assert set(answers.balance["deliveries"]) == {
         "assessed",
+        "stored",
         "superseded",
         "duplicate",
         "blocked",

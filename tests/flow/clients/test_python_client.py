@@ -60,7 +60,7 @@ def test_the_example_has_at_most_ten_lines_and_does_what_it_says(stack: ServiceS
     lines = [rating(number).model_dump_json(exclude_unset=True) for number in range(2)]
     done = subprocess.run(
         [sys.executable, str(example)],
-        input="\n".join([*lines, lines[0].replace("srs", "ors")]),
+        input="\n".join([*lines, lines[0].replace("srs", "gad-7")]),
         env=environment,
         capture_output=True,
         text=True,

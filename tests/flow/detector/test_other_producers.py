@@ -18,10 +18,10 @@ from schemas.rating import RatingBody
 from schemas.topics import SESSION_RATED
 from services.detector.app import build, load_tools
 from services.detector.contracts import Rated
-from services.detector.domain.rating_rules import broken_rule, surely_valid
+from services.detector.domain.rating_rules import broken_rule
 from services.detector.files.ratings_table import rated_of
 from services.detector.settings import DetectorSettings
-from services.detector.stream.stages.decode import read
+from services.detector.stream.stages.decode import read, surely_valid
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.flow.ingest.test_refused_ratings import REFUSED
@@ -38,7 +38,7 @@ REJECTED = {
     "too few items": ("invalid-marks", "the marks do not fit the instrument"),
     "too many unanswered items": ("invalid-marks", "the marks do not fit the instrument"),
     "no marks": ("invalid", "the rating has no marks"),
-    "items and scores": ("invalid", "the rating has items and scores"),
+    "items and scores": ("invalid", "the rating has marks more than once"),
     "marks of a declined form": ("invalid", "the rating has marks but is not rated"),
     "no client": ("undecodable", "does not fit the contract at `$.data`"),
     "an e-mail address": ("invalid", "client_id looks like an e-mail address"),

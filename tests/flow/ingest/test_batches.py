@@ -19,7 +19,7 @@ def rating(name: str) -> dict[str, object]:
 
 
 async def test_results_come_in_the_order_of_the_lines_and_good_ones_are_accepted(ingest: Running) -> None:
-    body = lines(rating("a"), {**rating("b"), "instrument": "ors"}, b"{broken", b"\xff", rating("e"))
+    body = lines(rating("a"), {**rating("b"), "instrument": "gad-7"}, b"{broken", b"\xff", rating("e"))
     response = await ingest.batch(ingest.key("mixed"), body)
     assert response.headers["content-type"] == "application/x-ndjson"
     assert [

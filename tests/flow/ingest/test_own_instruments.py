@@ -25,10 +25,14 @@ async def test_ratings_by_an_instrument_of_the_folder_are_accepted_and_published
     assert answer.status_code == 202
     assert refused.json()["errors"][0]["message"] == "item 2 is out of range"
     assert [each["id"] for each in listed.json()["instruments"]] == [
+        "core-10",
+        "ors",
+        "phq-9",
         "small",
         "srs",
         "wai-9",
         "wai-s",
+        "wai-s-t",
         "wai-sr",
     ]
     assert [record.event["data"]["instrument"] for record in published] == ["small"]

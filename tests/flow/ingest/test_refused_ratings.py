@@ -19,7 +19,7 @@ def without(field: str) -> dict[str, Any]:
 REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "an unknown instrument",
-        {**RATING, "instrument": "ors"},
+        {**RATING, "instrument": "gad-7"},
         ("instrument", "is not an instrument we know", KNOWN),
     ),
     (
@@ -49,17 +49,17 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str, str]]] = [
     (
         "no marks",
         without("items"),
-        ("body", "has no marks", "items or scores; or status declined when the client gave no form"),
+        ("body", "has no marks", "items, scores or total; or status declined when the client gave no form"),
     ),
     (
         "items and scores",
         {**RATING, "scores": {"bond": 9, "goal": 9, "task": 9}},
-        ("body", "has items and scores", "exactly one of items and scores"),
+        ("body", "has marks more than once", "exactly one of items, scores and total"),
     ),
     (
         "marks of a declined form",
         {**RATING, "status": "declined"},
-        ("body", "has marks but is not rated", "neither items nor scores, or status rated"),
+        ("body", "has marks but is not rated", "neither items nor scores nor total, or status rated"),
     ),
     ("no client", without("client_id"), ("client_id", "is missing", "it is required")),
     (

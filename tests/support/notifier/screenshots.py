@@ -16,8 +16,7 @@ from schemas.wording.guidance.guidance import Guidance
 from schemas.wording.wording import Wording
 from services.notifier.domain.next_session import determine_next_session
 from services.notifier.domain.therapist import Therapist
-from services.notifier.inbox.items import InboxItem, StandingAnswer
-from services.notifier.inbox.measures import MeasuredForm, MeasureSeries
+from services.notifier.inbox.items import InboxItem, MeasuredForm, MeasureSeries, StandingAnswer
 from services.notifier.sign_in import SignInSession
 from services.notifier.web.guide_pages import guide_topics
 from services.notifier.web.item_pages import SharedLink

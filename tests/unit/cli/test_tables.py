@@ -51,7 +51,10 @@ TABLES: dict[tuple[str, str], tuple[str, Words]] = {
 """Every command and parameter that takes a table: a good one, and how the command is called with it."""
 
 NO_TABLES = {
-    *((command, "mapping") for command in ("try", "send", "score", "evaluate", "train")),
+    *(
+        (command, "mapping")
+        for command in ("try", "send", "score", "evaluate", "train", "messages", "compare")
+    ),
     ("try", "write_mapping"),
     ("demo", "key_file"),
     ("schemas export", "folder"),

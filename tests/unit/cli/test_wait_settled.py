@@ -34,7 +34,15 @@ class ScriptedClient:
         step = self._steps[min(self.looks, len(self._steps) - 1)]
         self.looks += 1
         episodes = {"opened": 0, "told": 0, "kept_back": {}}
-        none = {"assessed": 0, "superseded": 0, "duplicate": 0, "blocked": 0, "erased": 0, "rejected": {}}
+        none = {
+            "assessed": 0,
+            "superseded": 0,
+            "duplicate": 0,
+            "stored": 0,
+            "blocked": 0,
+            "erased": 0,
+            "rejected": {},
+        }
         return {"deliveries": none | step, "episodes": episodes}
 
     def message_balance(self, practice: str | None) -> dict[str, Any]:
