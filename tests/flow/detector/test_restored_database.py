@@ -200,8 +200,8 @@ async def test_an_episode_that_is_not_there_any_more_is_withdrawn_under_a_new_re
     await find(restored, log)
 
     # The form that opened it was corrected before it was read again.
-    later = datetime.fromisoformat(body(1)["session_at"])
-    corrected = body(-1, GOOD, id="corrected", recorded_at=later.isoformat())
+    later: datetime = body(1)["session_at"]
+    corrected = body(-1, GOOD, id="corrected", recorded_at=later)
     again = [record_of(one, 3 + at) for at, one in enumerate(AFTER[:2])]
     await restored.feed([*again, record_of(corrected, 5, accepted_at=later)])
     log += await read_on(restored)
