@@ -30,7 +30,8 @@ _CREATE = """
 DO $do$ BEGIN EXECUTE 'CREATE OR REPLACE FUNCTION public.empty_tables() RETURNS void LANGUAGE plpgsql
     SET session_replication_role = replica AS $f$ BEGIN ' || (
         SELECT string_agg(format('DELETE FROM %I.%I;', schemaname, tablename), ' ') FROM pg_tables
-        WHERE schemaname IN ('detector', 'notifier', 'notifier_jobs') AND tablename NOT IN ('migration', 'runs_from')
+        WHERE schemaname IN ('detector', 'notifier', 'notifier_jobs')
+            AND tablename NOT IN ('migration', 'runs_from')
     ) || ' END $f$'; END $do$
 """
 
