@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]  # the first builds 
 
 FOUND = """
 import importlib.util, json
-names = ("services", "schemas", "deploy", "lab", "tests", "bench", "matplotlib", "pytest", "pip")
+names = ("rapport", "services", "schemas", "deploy", "lab", "tests", "bench", "matplotlib", "pytest", "pip")
 print(json.dumps({name: importlib.util.find_spec(name) is not None for name in names}))
 """
 
