@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from schemas.envelope import AllianceAssessedEvent, EpisodeChangedEvent
 from schemas.events import AllianceAssessed, Answer, EpisodeChanged
 from services.detector.cli.table_checks import check
 from services.detector.jobs.decide_restored import decide_restored
+from services.detector.storage.lost_log import stored_events
 from services.detector.storage.published_before import take_up
 from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Outgoing, Record
@@ -287,3 +288,13 @@ async def test_a_database_restored_twice_counts_above_both_times(
             assert min(one.revision for one in assessed(again.outgoing)) > first
             assert changed(again.outgoing) == []
             assert (two_contents(log), kept(log)) == ([], await stored(again))
+
+
+async def test_a_change_is_published_again_byte_for_byte(backed_up: Drivers) -> None:
+    running, _ = backed_up
+    await rated(running, AFTER, 3)
+    published = [one for one in running.outgoing if one.topic == topics.EPISODE_CHANGED.name]
+    again = await stored_events(running.conn, datetime(2000, 1, 1, tzinfo=UTC))
+    assert [(one.topic, one.key, one.value) for one in again] == [
+        (one.topic, one.key, one.value) for one in published
+    ]
