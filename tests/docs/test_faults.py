@@ -25,7 +25,7 @@ def test_a_row_without_a_result_at_full_size_says_so() -> None:
 
     assert _table(row, {}) == ["| It breaks | Kafka | not yet run to be kept | | |"]
     assert _table(row, {"scaled": scaled}) == [
-        "| It breaks | Kafka | scaled, 400 ratings; not yet run at full size | 2026-11-28: 3 kills | 4.0 s |"
+        "| It breaks | Kafka | scaled, 400 ratings; not yet met at full size | 2026-11-28: 3 kills | 4.0 s |"
     ]
     full = RowResult("2026-11-28", "full", "200 kills, 0 lost")
     assert _table(row, {"full": full, "scaled": scaled}) == [
@@ -39,7 +39,7 @@ def test_a_row_that_ci_does_not_run_says_so() -> None:
     scaled = RowResult("2026-11-28", "scaled", "3 kills", 4.0)
 
     (line,) = _table(row, {"scaled": scaled})
-    assert line.startswith("| It breaks | Kafka | scaled, 400 ratings; not in CI; not yet run at full size |")
+    assert line.startswith("| It breaks | Kafka | scaled, 400 ratings; not in CI; not yet met at full size |")
 
 
 def _table(row: FaultRow, sizes: dict[str, RowResult]) -> list[str]:

@@ -56,7 +56,7 @@ def lines(rows: list[FaultRow], kept: Mapping[str, Mapping[str, RowResult]]) -> 
         if scaled is not None:
             note = "" if one.in_ci else "; not in CI"
             is_same = one.scaled == one.full
-            note += "" if full is not None or is_same else "; not yet run at full size"
+            note += "" if full is not None or is_same else "; not yet met at full size"
             yield _line(one, _size(one, "" if is_same else "scaled") + note, scaled)
         if full is None and scaled is None:
             yield f"| {one.title} | {one.backend} | not yet run to be kept | | |"
