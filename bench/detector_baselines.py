@@ -18,7 +18,7 @@ from schemas.components import Component
 from schemas.envelope import HEADERS
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.settings import InstrumentSettings
-from services.detector import contracts
+from services.detector import contracts, received
 from services.detector.app import build, load_tools
 from services.detector.domain.assessment import Assessment, ComponentFinding
 from services.detector.domain.detector import DyadAssessments, DyadForms, HeartbeatHistory
@@ -141,10 +141,10 @@ class InMemoryPipeline:
     async def _process(self, records: list[ConsumerRecord]) -> None:
         rated = []
         for record in records:
-            event = contracts.arriving.decode(record.value)
-            if isinstance(event, contracts.RatedEvent):
+            event = received.arriving.decode(record.value)
+            if isinstance(event, received.RatedEvent):
                 rated.append((record, event.data))
-        by_dyad: dict[bytes, list[tuple[ConsumerRecord, contracts.Rated]]] = {}
+        by_dyad: dict[bytes, list[tuple[ConsumerRecord, received.Rated]]] = {}
         for record, rating in rated:
             by_dyad.setdefault(record.key, []).append((record, rating))
         work = [

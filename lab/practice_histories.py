@@ -11,9 +11,9 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.canonical_table import canonical_table
 from schemas.rating_tables.description import described, table_to_map
 from schemas.rating_tables.reading_options import GUESS_ALL, read_mapping
-from services.detector.contracts import Rated
 from services.detector.domain.form import Form
 from services.detector.files.ratings_table import UNNAMED_PRACTICE, InvalidRow, read_dyads
+from services.detector.received import Rated
 
 SessionKey = tuple[str, str, str]
 """Practice, client and session."""

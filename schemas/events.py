@@ -9,9 +9,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from schemas.components import Component
 from schemas.facts import Facts
 from schemas.instrument_kind import InstrumentKind
+from schemas.message_precision import MessagePrecision, Share
 
 Mark = float | None
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Status(StrEnum):
@@ -87,15 +87,6 @@ class Answer(StrEnum):
     NOT_RELEVANT = "not-relevant"
     OUTSIDE_EVENT = "outside-event"
     UNDONE = "undone"
-
-
-class PrecisionSource(StrEnum):
-    """Where a figure about earlier messages comes from."""
-
-    SIMULATED = "simulated"
-    """Simulated practices that the model was not trained on."""
-    PRACTICE = "practice"
-    """The answers of this practice's therapists."""
 
 
 class TalkedAbout(StrEnum):
@@ -221,18 +212,6 @@ class TrajectoryPoint(Event):
     overall: Mark = None
     usual: Mark = None
     flagged: bool = False
-
-
-class MessagePrecision(Event):
-    """How often messages of the same kind were right: a rupture was under way."""
-
-    right: Share
-    low: Share
-    """The lower end of the 90 % interval of `right`."""
-    high: Share
-    messages: Annotated[int, Field(ge=1)]
-    """The number of messages that were counted."""
-    source: PrecisionSource
 
 
 class EpisodeChanged(Event):

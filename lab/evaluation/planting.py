@@ -17,7 +17,7 @@ from schemas.components import Component
 from schemas.events import Mark
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import from_units
-from services.detector.contracts import DecodedScores, Rated
+from services.detector.received import DecodedScores, Rated
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -4,13 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.fhir.names import ORDINAL_EXTENSIONS
-from schemas.fhir.resources import NOT_SENT, Answer, Coding, Extension, Item, Question, Questionnaire
+from schemas.fhir.resources import (
+    NOT_SENT,
+    Coding,
+    Extension,
+    GivenAnswer,
+    Item,
+    Question,
+    QuestionnaireDefinition,
+)
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.questionnaire_map import QuestionnaireMap
 from schemas.validation_errors import Violation
 
 _NUMBER = "valueDecimal, valueInteger, or a valueCoding with a known code"
-_VALUES = tuple(name for name in Answer.__struct_fields__ if name.startswith("value"))
+_VALUES = tuple(name for name in GivenAnswer.__struct_fields__ if name.startswith("value"))
 _READ_VALUES = frozenset({"valueDecimal", "valueInteger", "valueCoding"})
 
 
@@ -27,7 +35,7 @@ def read_marks(
     items: Sequence[Item],
     instrument: Instrument,
     questionnaire: QuestionnaireMap,
-    sent_along: Questionnaire | None,
+    sent_along: QuestionnaireDefinition | None,
 ) -> Marks:
     """Read every answer; an unanswered question has no mark."""
     marks = Marks()
@@ -66,7 +74,7 @@ def _walk(items: Sequence[Item], place: str) -> Iterator[tuple[Item, str]]:
             yield from _walk(answer.item, f"{here}.answer[{position}]")
 
 
-def _values_of(answer: Answer) -> list[str]:
+def _values_of(answer: GivenAnswer) -> list[str]:
     values = ((name, getattr(answer, name)) for name in _VALUES)
     return [name for name, value in values if value is not None and value != NOT_SENT]
 
@@ -78,7 +86,7 @@ class _Mark:
     weights: Mapping[str, float]
     place: str
 
-    def of(self, answer: Answer) -> float | Violation:
+    def of(self, answer: GivenAnswer) -> float | Violation:
         (name, *more) = _values_of(answer)
         if more:
             return Violation(self.place, "has more than one value", "exactly one value[x]")

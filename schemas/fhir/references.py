@@ -8,10 +8,10 @@ from msgspec import Raw
 from schemas.fhir.resources import (
     Encounter,
     Identifier,
-    Party,
-    Questionnaire,
-    Reference,
+    QuestionnaireDefinition,
+    ReferencedResource,
     Resource,
+    ResourceReference,
     decoded,
     kind_of,
 )
@@ -34,11 +34,11 @@ class Along:
             if address:
                 self._by_address[address] = raw
             if kind in {"Encounter", "Patient", "Practitioner", "PractitionerRole"}:
-                found = decoded(raw, Party, kind)
+                found = decoded(raw, ReferencedResource, kind)
                 if found.id:
                     self._by_address[f"{kind}/{found.id}"] = raw
             elif kind == "Questionnaire":
-                url = decoded(raw, Questionnaire, kind).url
+                url = decoded(raw, QuestionnaireDefinition, kind).url
                 if url:
                     self._questionnaires[url] = raw
 
@@ -59,7 +59,7 @@ class Along:
         address = _ADDRESS.fullmatch(reference or "")
         return address[1] if address else None
 
-    def questionnaire(self, canonical: str) -> Questionnaire | None:
+    def questionnaire(self, canonical: str) -> QuestionnaireDefinition | None:
         """Return the questionnaire with this canonical URL, if it came along."""
         raw = self._by_address.get(canonical) if canonical.startswith("#") else None
         raw = (
@@ -67,7 +67,7 @@ class Along:
             or self._questionnaires.get(canonical)
             or self._questionnaires.get(canonical.partition("|")[0])
         )
-        return None if raw is None else decoded(raw, Questionnaire, "Questionnaire")
+        return None if raw is None else decoded(raw, QuestionnaireDefinition, "Questionnaire")
 
     def _raw(self, reference: str | None) -> Raw | None:
         if reference is None:
@@ -81,7 +81,7 @@ class Along:
         """Return these resources with those that a response contains."""
         if not contained:
             return self
-        both = Along((f"#{decoded(raw, Party, 'contained').id}", raw) for raw in contained)
+        both = Along((f"#{decoded(raw, ReferencedResource, 'contained').id}", raw) for raw in contained)
         both._by_address = self._by_address | both._by_address
         both._questionnaires = self._questionnaires | both._questionnaires
         return both
@@ -90,12 +90,12 @@ class Along:
 NOTHING_ALONG = Along()
 
 
-def type_of(reference: Reference, along: Along) -> str | None:
+def type_of(reference: ResourceReference, along: Along) -> str | None:
     """Return the type of what a reference means, where it says so."""
     return reference.type or along.kind(reference.reference)
 
 
-def id_of(reference: Reference, kind: str, place: str, along: Along) -> str:
+def id_of(reference: ResourceReference, kind: str, place: str, along: Along) -> str:
     """Return the practice's own id of what a reference to a resource of this kind means.
 
     The value of its identifier; else the last part of its address; else, where the address holds only within
@@ -114,14 +114,14 @@ def id_of(reference: Reference, kind: str, place: str, along: Along) -> str:
     address = _ADDRESS.fullmatch(reference.reference or "")
     if address:
         return address[2]
-    found = along.find(reference.reference, Party, kind)
+    found = along.find(reference.reference, ReferencedResource, kind)
     if found is None:
         expected = _WHOSE.format(kind=kind)
         raise InvalidInput([Violation(place, "refers to nothing that was sent along", expected)])
     return _own_id(found.identifier, found.id, kind, place)
 
 
-def encounter_id(reference: Reference, place: str, along: Along) -> tuple[str, Encounter | None]:
+def encounter_id(reference: ResourceReference, place: str, along: Along) -> tuple[str, Encounter | None]:
     """Return the practice's own id of a session, and the encounter itself where it came along.
 
     Raises:
@@ -133,7 +133,7 @@ def encounter_id(reference: Reference, place: str, along: Along) -> tuple[str, E
     )
 
 
-def practitioner_of(reference: Reference, place: str, along: Along) -> str | None:
+def practitioner_of(reference: ResourceReference, place: str, along: Along) -> str | None:
     """Return the id of the practitioner that a reference means; None where it means somebody else.
 
     Raises:
@@ -144,7 +144,7 @@ def practitioner_of(reference: Reference, place: str, along: Along) -> str | Non
         return id_of(reference, kind, place, along)
     if kind != "PractitionerRole":
         return None
-    role = along.find(reference.reference, Party, kind)
+    role = along.find(reference.reference, ReferencedResource, kind)
     if role is None or role.practitioner is None:
         expected = "a reference to the Practitioner, or send the PractitionerRole along in the bundle"
         raise InvalidInput([Violation(place, "names a role and not whose it is", expected)])

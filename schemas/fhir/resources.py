@@ -24,7 +24,7 @@ class Identifier(Struct, frozen=True):
     use: str | None = None
 
 
-class Reference(Struct, frozen=True):
+class ResourceReference(Struct, frozen=True):
     """A reference to another resource, by address or by identifier."""
 
     reference: str | None = None
@@ -40,7 +40,7 @@ class Extension(Struct, frozen=True):
     valueInteger: int | None = None  # noqa: N815 - the same
     valueDateTime: str | None = None  # noqa: N815 - the same
     valueIdentifier: Identifier | None = None  # noqa: N815 - the same
-    valueReference: Reference | None = None  # noqa: N815 - the same
+    valueReference: ResourceReference | None = None  # noqa: N815 - the same
 
 
 class Coding(Struct, frozen=True):
@@ -51,7 +51,7 @@ class Coding(Struct, frozen=True):
     extension: tuple[Extension, ...] = ()
 
 
-class Answer(Struct, frozen=True):
+class GivenAnswer(Struct, frozen=True):
     """One answer. The values that are no mark are kept unread, to tell that they are there."""
 
     valueDecimal: float | None = None  # noqa: N815 - FHIR's name
@@ -75,7 +75,7 @@ class Item(Struct, frozen=True):
     """One question or group with what was answered."""
 
     linkId: str  # noqa: N815 - FHIR's name
-    answer: tuple[Answer, ...] = ()
+    answer: tuple[GivenAnswer, ...] = ()
     item: "tuple[Item, ...]" = ()
     modifierExtension: tuple[Raw, ...] = ()  # noqa: N815 - the same
 
@@ -94,11 +94,11 @@ class QuestionnaireResponse(Struct, frozen=True):
     id: str | None = None
     meta: Meta | None = None
     identifier: Identifier | None = None
-    subject: Reference | None = None
-    encounter: Reference | None = None
+    subject: ResourceReference | None = None
+    encounter: ResourceReference | None = None
     authored: str | None = None
-    author: Reference | None = None
-    source: Reference | None = None
+    author: ResourceReference | None = None
+    source: ResourceReference | None = None
     item: tuple[Item, ...] = ()
     contained: tuple[Raw, ...] = ()
     extension: tuple[Extension, ...] = ()
@@ -121,7 +121,7 @@ class Question(Struct, frozen=True):
     item: "tuple[Question, ...]" = ()
 
 
-class Questionnaire(Struct, frozen=True):
+class QuestionnaireDefinition(Struct, frozen=True):
     """A questionnaire that came along with a response, for the numbers of its answers."""
 
     id: str | None = None
@@ -129,13 +129,13 @@ class Questionnaire(Struct, frozen=True):
     item: tuple[Question, ...] = ()
 
 
-class Party(Struct, frozen=True):
-    """A person that a response refers to, for its identifier."""
+class ReferencedResource(Struct, frozen=True):
+    """A resource that a response refers to, for its identifier."""
 
     resourceType: str  # noqa: N815 - FHIR's name
     id: str | None = None
     identifier: tuple[Identifier, ...] = ()
-    practitioner: Reference | None = None
+    practitioner: ResourceReference | None = None
 
 
 class Period(Struct, frozen=True):
@@ -147,7 +147,7 @@ class Period(Struct, frozen=True):
 class Participant(Struct, frozen=True):
     """Somebody who took part in an encounter."""
 
-    individual: Reference | None = None
+    individual: ResourceReference | None = None
 
 
 class Encounter(Struct, frozen=True):
@@ -158,7 +158,7 @@ class Encounter(Struct, frozen=True):
     identifier: tuple[Identifier, ...] = ()
     period: Period | None = None
     participant: tuple[Participant, ...] = ()
-    episodeOfCare: tuple[Reference, ...] = ()  # noqa: N815 - FHIR's name
+    episodeOfCare: tuple[ResourceReference, ...] = ()  # noqa: N815 - FHIR's name
 
 
 class Request(Struct, frozen=True):

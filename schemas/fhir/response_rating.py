@@ -11,7 +11,14 @@ from schemas.events import Status
 from schemas.fhir import names
 from schemas.fhir.marks import Marks, read_marks
 from schemas.fhir.references import NOTHING_ALONG, Along, encounter_id, id_of, practitioner_of, type_of
-from schemas.fhir.resources import Encounter, Extension, QuestionnaireResponse, Reference, decoded, kind_of
+from schemas.fhir.resources import (
+    Encounter,
+    Extension,
+    QuestionnaireResponse,
+    ResourceReference,
+    decoded,
+    kind_of,
+)
 from schemas.instruments.catalogue import Catalogue, UnknownInstrument
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.questionnaire_map import QuestionnaireMap
@@ -139,7 +146,7 @@ class _Reader:
             expected = "the client as in subject, or none: Rapport reads clients' own ratings only"
             self._fault("source", "is somebody else than the client", expected)
 
-    def _is_client(self, source: Reference, subject: Reference) -> bool:
+    def _is_client(self, source: ResourceReference, subject: ResourceReference) -> bool:
         if type_of(source, self._along) not in {None, "Patient"}:
             return False
         if source.reference is not None and subject.reference is not None:

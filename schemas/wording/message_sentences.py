@@ -5,9 +5,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from schemas.components import Component
-from schemas.events import MessagePrecision, PrecisionSource
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.instrument import Instrument
+from schemas.message_precision import MessagePrecision, PrecisionSource
 from schemas.wording.wording import Wording
 
 _SEVERAL = 3

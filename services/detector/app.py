@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from schemas import topics
 from schemas.envelope import HEADERS
-from schemas.instruments.catalogue import InvalidDefinition
+from schemas.instruments.definition import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.rejected import rejected_events
 from services.detector.domain.outcomes import BlockReason, RejectionReason

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from schemas.instruments.catalogue import InvalidDefinition
+from schemas.instruments.definition import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from services.ingest.app import build
 from services.ingest.settings import IngestSettings, KeySettings

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from psycopg_pool import AsyncConnectionPool
 
-from schemas.instruments.catalogue import Catalogue, InvalidDefinition
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.definition import InvalidDefinition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.topics import EPISODE_CHANGED
 from schemas.wording.guidance.guidance import Guidance, InvalidGuidance

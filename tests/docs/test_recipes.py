@@ -51,7 +51,7 @@ def test_a_field_is_added_to_an_event_with_its_twin_and_a_golden_event(copy: Cop
     twin = re.search(r"\(events\.TherapistResponded, (?:\w+\.)?(\w+)\)", pairs)
     assert twin is not None
     add_field(copy, "schemas/events.py", "TherapistResponded", "reply_s: int | None = None")
-    add_field(copy, "services/detector/contracts.py", twin[1], "reply_s: int | None = None")
+    add_field(copy, "services/detector/received.py", twin[1], "reply_s: int | None = None")
     golden = next((copy.root / "schemas" / "golden" / "therapist-responded.v1").glob("*.json"))
     with_field = re.sub(r'(,"responded_at":"[^"]*")', r'\1,"reply_s":30', golden.read_text(encoding="utf-8"))
     copy.write("schemas/golden/therapist-responded.v1/with-reply-time.json", with_field)

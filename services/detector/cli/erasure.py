@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from services.detector.contracts import Rated, RatedEvent, Responded, RespondedEvent, arriving
 from services.detector.domain.dyad_work import LANE_OF
+from services.detector.received import Rated, RatedEvent, Responded, RespondedEvent, arriving
 from services.runtime.outbox.erased_records import ErasedRecords, RecordOwner
 from services.runtime.outbox.erasures import ErasedPlace, Erasures
 from services.runtime.process.cli_plugin import Connection, ErasedRows, ErasureScope

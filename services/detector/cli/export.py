@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from services.detector.contracts import Rated, RatedEvent, arriving
+from services.detector.received import Rated, RatedEvent, arriving
 from services.detector.storage.ratings import COLUMNS, version_of
 from services.runtime.process.cli_plugin import Connection
 

@@ -10,8 +10,8 @@ import typer
 from services.detector.cli.database import run_with_database
 
 if TYPE_CHECKING:
-    from services.detector.contracts import Rated
     from services.detector.preview.observed import ObservedTime
+    from services.detector.received import Rated
     from services.runtime.postgres.connect import Connection
 
 _HELP = """

@@ -81,7 +81,7 @@ def try_(
     ] = None,
 ) -> None:
     """Write the page and print how the table was read."""
-    from schemas.instruments.catalogue import InvalidDefinition
+    from schemas.instruments.definition import InvalidDefinition
     from schemas.instruments.settings import InstrumentSettings
     from schemas.rating_tables.description import doubts, invalid_lines, understood
     from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions, read_mapping

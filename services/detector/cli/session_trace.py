@@ -2,7 +2,7 @@
 
 import msgspec
 
-from services.detector.contracts import RatedEvent, arriving
+from services.detector.received import RatedEvent, arriving
 from services.runtime.process.cli_plugin import Connection, TraceLine
 
 _RATINGS = """

@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.events import FORM_STATUSES, Status
 from schemas.ids import Dyad, DyadId
 from schemas.rating_order import Currency, SessionOrder, currency
-from services.detector.contracts import Changed, PublishedEvent, Rated, Responded
+from services.detector.contracts import Changed, PublishedEvent
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
@@ -18,6 +18,7 @@ from services.detector.domain.form import Form
 from services.detector.domain.outcomes import BlockReason
 from services.detector.domain.practice import Practice
 from services.detector.domain.session_risk import SessionRisk
+from services.detector.received import Rated, Responded
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 

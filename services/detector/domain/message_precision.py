@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.components import Component
-from schemas.events import Answer, Change, PrecisionSource
+from schemas.events import Answer, Change
 from schemas.facts import Shape, Standing
+from schemas.message_precision import PrecisionSource
 from services.detector.contracts import StatedFacts, StatedPrecision
 
 MIN_ANSWERS = 50

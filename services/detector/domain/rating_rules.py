@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from schemas.error_messages import rating_message
 from schemas.rating import RatingBody, check_times
 from schemas.validation_errors import Violation, violations_of
-from services.detector.contracts import Rated
 from services.detector.domain.outcomes import RejectionReason
+from services.detector.received import Rated
 from services.runtime.process.errors import Reject
 
 _FIELDS = frozenset(RatingBody.model_fields) - {"id", "scores"}

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from schemas.ids import DyadId, PracticeId, RatingIdentity
 from schemas.rating_order import identity, session_order
-from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion, VersionKey
 from services.detector.domain.outcomes import RejectionReason
+from services.detector.received import Rated
 from services.runtime.process.errors import Reject
 
 _DyadVersion = tuple[DyadId, VersionKey]

@@ -22,11 +22,11 @@ from schemas.rating import LATEST, RatingBody, content_hash, rating_id
 from schemas.rating_order import dyad
 from schemas.ratings_csv import RatingRow, read_rows
 from schemas.validation_errors import InvalidInput, violations_of
-from services.detector import contracts
-from services.detector.contracts import Rated
+from services.detector import received
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, SessionWork
 from services.detector.domain.form import forms_of, is_measure, marks_as_sent
 from services.detector.domain.rating_versions import RatingVersions
+from services.detector.received import Rated
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
 
@@ -154,7 +154,7 @@ def rated_of(practice: PracticeId, body: RatingBody, accepted_at: datetime) -> R
         content_hash=hashed,
         case_id=body.case_id or "",
         items=body.items,
-        scores=None if sent is None else contracts.DecodedScores(sent.bond, sent.goal, sent.task),
+        scores=None if sent is None else received.DecodedScores(sent.bond, sent.goal, sent.task),
         total=body.total,
         next_session_at=body.next_session_at,
         recorded_at=body.recorded_at,

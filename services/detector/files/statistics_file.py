@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from services.detector.contracts import Aware
 from services.detector.domain.dated_rows import PracticeStatistics
 from services.detector.features.practice_statistics import STATISTICS
 from services.detector.files.exported_rows import decode_rows, encode_rows
+from services.detector.received import Aware
 from services.runtime.postgres.connect import Connection
 
 _READ = """

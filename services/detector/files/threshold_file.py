@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from services.detector.contracts import Aware
 from services.detector.domain.dated_rows import Threshold
 from services.detector.files.exported_rows import decode_rows, encode_rows
+from services.detector.received import Aware
 from services.runtime.postgres.connect import Connection
 
 _READ = """

@@ -8,8 +8,8 @@ from datetime import datetime
 from msgspec import to_builtins
 
 from schemas.ratings_csv import RatingRow
-from services.detector.contracts import Rated
 from services.detector.preview.findings import Findings
+from services.detector.received import Rated
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.reading import read_ratings_table
 from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
 from schemas.rating_tables.table_errors import UnusableTable
-from services.detector.contracts import Rated
 from services.detector.domain.detector import Detector
 from services.detector.preview.courses import CourseSession, assess_courses
 from services.detector.preview.findings import Findings, find
 from services.detector.preview.observed import ObservedContents, ObservedTime, rating_row
 from services.detector.preview.page import PreviewContents
+from services.detector.received import Rated
 
 Progress = Callable[[int, int], None]
 """Gets the number of courses done and the number of all courses."""

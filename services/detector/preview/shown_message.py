@@ -9,10 +9,11 @@ from babel import Locale
 from markupsafe import Markup
 from msgspec import to_builtins
 
-from schemas.events import MessagePrecision, TrajectoryPoint
+from schemas.events import TrajectoryPoint
 from schemas.facts import Facts
 from schemas.ids import InstrumentId
 from schemas.instruments.instrument import Instrument
+from schemas.message_precision import MessagePrecision
 from schemas.picture.session_table import SessionTable
 from schemas.picture.trajectory import DrawnTrajectory, draw
 from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of

@@ -7,8 +7,8 @@ from typing import Any
 
 from schemas.ids import DyadId, RatingIdentity
 from schemas.rating_order import IdentityFields
-from services.detector.contracts import Rated
 from services.detector.domain.dyad_work import Arrival, BlockedRecord, DyadWork
+from services.detector.received import Rated
 from services.runtime.kafka.record import Record
 from services.runtime.postgres.arrays import bigints, byteas, ints, texts, timestamps
 from services.runtime.postgres.connect import Connection

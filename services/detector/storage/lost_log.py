@@ -9,8 +9,9 @@ import msgspec
 
 from schemas import topics
 from schemas.ids import EpisodeId, episode_event_id
-from services.detector.contracts import Changed, RatedEvent, arriving, encode, envelope
+from services.detector.contracts import Changed, encode, envelope
 from services.detector.domain.dyad_work import LANE_OF
+from services.detector.received import RatedEvent, arriving
 from services.runtime.process.cli_plugin import Connection, KnownRecord, LogEnd, StoredEvent
 
 # Ratings name the cluster by its number.

@@ -12,7 +12,6 @@ from schemas.ids import ClientId, Dyad, DyadId, TherapistId, dyad_id
 from schemas.rating_order import dyad
 from services.detector.contracts import (
     Assessed,
-    BeatEvent,
     Changed,
     ChangedEvent,
     PublishedEvent,
@@ -20,6 +19,7 @@ from services.detector.contracts import (
     decode_published,
     encode,
 )
+from services.detector.received import BeatEvent
 from services.detector.storage.erased import read_erased
 from services.runtime.consumer.published_check import FoundRecords
 from services.runtime.kafka.record import Record

@@ -9,9 +9,10 @@ from psycopg.errors import UniqueViolation
 from schemas.events import Status
 from schemas.ids import DyadId
 from schemas.rating_order import session_order
-from services.detector.contracts import DecodedScores, Rated, encode
+from services.detector.contracts import encode
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion
 from services.detector.domain.rating_versions import RatingChanges
+from services.detector.received import DecodedScores, Rated
 from services.runtime.postgres.arrays import (
     Array,
     bigints,

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from schemas.ids import ClientId, DyadId, TherapistId, dyad_id
 from schemas.instruments.catalogue import Catalogue
-from services.detector.contracts import BeatEvent, Responded
 from services.detector.domain.detector import HeartbeatHistory
 from services.detector.domain.dyad_work import Arrival, BlockedRecord, DyadWork
 from services.detector.domain.outcomes import BatchCounts, BlockReason
 from services.detector.domain.practice import Models, PracticeRows
+from services.detector.received import BeatEvent, Responded
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction

@@ -7,10 +7,11 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from schemas.components import Component
-from schemas.events import Answer, Change, EpisodeChanged, MessagePrecision
+from schemas.events import Answer, Change, EpisodeChanged
 from schemas.facts import ComponentFact, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
+from schemas.message_precision import MessagePrecision
 from schemas.picture.trajectory import DrawnTrajectory, TrajectoryPicture, draw
 from schemas.validation_errors import InvalidInput
 from schemas.wording.guidance.guidance import Guidance, GuidanceEntry, topic_of

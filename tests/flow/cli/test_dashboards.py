@@ -5,7 +5,6 @@ import re
 import pytest
 
 from deploy.grafana.boards import BOARDS, FOLDER, text_of
-from tests.support.monitoring import monitoring_missing
 from tests.support.observed_boards import live_stack, unanswered
 
 
@@ -23,7 +22,6 @@ def test_no_query_could_name_a_practice_or_a_person() -> None:
 @pytest.mark.monitoring
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(monitoring_missing() is not None, reason="Prometheus is not installed")
 def test_a_live_prometheus_answers_every_query() -> None:
     with live_stack(minutes=1.0) as live:
         assert unanswered(live) == []

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from schemas import topics
 from schemas.envelope import EpisodeChangedEvent
-from schemas.events import Answer, EpisodeChanged, PrecisionSource
+from schemas.events import Answer, EpisodeChanged
+from schemas.message_precision import PrecisionSource
 from services.detector.domain.message_precision import MIN_ANSWERS, MeasuredPrecision
 from services.runtime.kafka.record import Outgoing
 from tests.support.detector.batch_driver import DetectorDriver, answer_of, body, events

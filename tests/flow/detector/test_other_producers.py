@@ -17,9 +17,9 @@ from schemas.instruments.settings import InstrumentSettings
 from schemas.rating import RatingBody
 from schemas.topics import SESSION_RATED
 from services.detector.app import build, load_tools
-from services.detector.contracts import Rated
 from services.detector.domain.rating_rules import broken_rule
 from services.detector.files.ratings_table import rated_of
+from services.detector.received import Rated
 from services.detector.settings import DetectorSettings
 from services.detector.stream.stages.decode import read, surely_valid
 from services.runtime.process.clock import SystemClock

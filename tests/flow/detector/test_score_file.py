@@ -12,7 +12,6 @@ from schemas.ids import PracticeId
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating import RatingBody
 from schemas.session_rated import session_rated_value
-from services.detector.contracts import RatedEvent, arriving
 from services.detector.domain.dated_rows import Threshold
 from services.detector.domain.detector import Detector
 from services.detector.files.file_scorer import COLUMNS, Thresholds
@@ -21,6 +20,7 @@ from services.detector.files.ratings_table import InvalidRow, rated_of
 from services.detector.files.score_file import score_file
 from services.detector.files.table_workers import Workers
 from services.detector.model.artefact import load
+from services.detector.received import RatedEvent, arriving
 from tests.support.detector.batch_driver import NOW, SentRating, body, detector_driver, record_of
 from tests.support.detector.toy_detector import ToyDetector
 

@@ -17,7 +17,6 @@ from schemas.ids import Dyad, DyadId, PracticeId, dyad_id
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating_order import dyad, session_order
 from schemas.validation_errors import InvalidInput
-from services.detector.contracts import Rated, RatedEvent
 from services.detector.domain.dated_rows import default_threshold
 from services.detector.domain.detector import Detector
 from services.detector.domain.dyad_work import LANE_OF, DyadWork, LogPosition, RatingVersion, SessionWork
@@ -32,6 +31,7 @@ from services.detector.published.events import (
     pack_numbers,
     rated_numbers,
 )
+from services.detector.received import Rated, RatedEvent
 from services.detector.stream.stages.decode import read
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject

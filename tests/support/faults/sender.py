@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
     line: bytes
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """How one attempt ended; only a final one is not repeated."""
 
     ending: Ending
@@ -40,8 +40,8 @@ class Answer(NamedTuple):
     """How long ingest asks to wait before the rating is sent again."""
 
 
-NEVER_SENT = Answer(Ending.FAIL, "not connected")
-NO_ANSWER = Answer(Ending.UNKNOWN, "no answer")
+NEVER_SENT = HttpAnswer(Ending.FAIL, "not connected")
+NO_ANSWER = HttpAnswer(Ending.UNKNOWN, "no answer")
 
 
 def prepare(practice: str, body: Mapping[str, Any]) -> Prepared:
@@ -99,7 +99,7 @@ class Sender:
         self,
         client: httpx.Client,
         ratings: Sequence[Prepared],
-        attempt: Callable[[httpx.Client, Sequence[Prepared]], list[Answer]],
+        attempt: Callable[[httpx.Client, Sequence[Prepared]], list[HttpAnswer]],
     ) -> None:
         remaining, give_up = list(ratings), time.monotonic() + GIVE_UP_S
         while remaining:
@@ -113,7 +113,7 @@ class Sender:
                 assert time.monotonic() < give_up, f"ingest gave no final answer: {answers[-1].reason}"
                 time.sleep(max(PAUSE_S, *(answer.wait_s for answer in answers)))
 
-    def _single(self, client: httpx.Client, ratings: Sequence[Prepared]) -> list[Answer]:
+    def _single(self, client: httpx.Client, ratings: Sequence[Prepared]) -> list[HttpAnswer]:
         (one,) = ratings
         try:
             answer = client.post(
@@ -124,10 +124,10 @@ class Sender:
         except httpx.TransportError:
             return [NO_ANSWER]
         if answer.status_code == httpx.codes.ACCEPTED:
-            return [Answer(Ending.OK, is_final=True)]
+            return [HttpAnswer(Ending.OK, is_final=True)]
         return [_of_problem(answer)]
 
-    def _batch(self, client: httpx.Client, ratings: Sequence[Prepared]) -> list[Answer]:
+    def _batch(self, client: httpx.Client, ratings: Sequence[Prepared]) -> list[HttpAnswer]:
         answers = [NO_ANSWER] * len(ratings)
         content = b"".join(one.line + b"\n" for one in ratings)
         headers = {"Content-Type": "application/x-ndjson"}
@@ -141,7 +141,7 @@ class Sender:
                 for line in response.iter_lines():
                     result = json.loads(line)
                     if result["status"] == "stopped":
-                        stopped = Answer(Ending.FAIL, result["reason"], wait_s=_wait_s(result))
+                        stopped = HttpAnswer(Ending.FAIL, result["reason"], wait_s=_wait_s(result))
                         answers[result["line"] - 1 :] = [stopped] * (len(ratings) - result["line"] + 1)
                     else:
                         answers[result["line"] - 1] = _of_line(result)
@@ -152,30 +152,30 @@ class Sender:
         return answers
 
 
-def _of_line(result: Mapping[str, Any]) -> Answer:
+def _of_line(result: Mapping[str, Any]) -> HttpAnswer:
     if result["status"] == "accepted":
-        return Answer(Ending.OK, is_final=True)
+        return HttpAnswer(Ending.OK, is_final=True)
     reason = str(result["reason"])
     if result["status"] == "refused":
-        return Answer(Ending.FAIL, reason, is_final=True)
+        return HttpAnswer(Ending.FAIL, reason, is_final=True)
     ending = Ending.UNKNOWN if reason == LEAVES_OPEN else Ending.FAIL
-    return Answer(ending, reason, wait_s=_wait_s(result))
+    return HttpAnswer(ending, reason, wait_s=_wait_s(result))
 
 
 def _wait_s(result: Mapping[str, Any]) -> float:
     return float(result.get("retry_after", 0))
 
 
-def _of_problem(response: httpx.Response) -> Answer:
+def _of_problem(response: httpx.Response) -> HttpAnswer:
     try:
         reason = str(response.json()["type"]).rpartition(":")[2]
     except (ValueError, KeyError):
-        return Answer(Ending.UNKNOWN, f"HTTP {response.status_code}")
+        return HttpAnswer(Ending.UNKNOWN, f"HTTP {response.status_code}")
     if response.status_code in {400, 401, 403, 404, 413, 415, 422}:
-        return Answer(Ending.FAIL, reason, is_final=True)
+        return HttpAnswer(Ending.FAIL, reason, is_final=True)
     is_open = reason == LEAVES_OPEN or response.status_code == httpx.codes.INTERNAL_SERVER_ERROR
     wait_s = float(response.headers.get("Retry-After", 0))
-    return Answer(Ending.UNKNOWN if is_open else Ending.FAIL, reason, wait_s=wait_s)
+    return HttpAnswer(Ending.UNKNOWN if is_open else Ending.FAIL, reason, wait_s=wait_s)
 
 
 def _chunks(ratings: Sequence[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:

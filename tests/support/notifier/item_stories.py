@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from schemas.components import Component
-from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSource, TrajectoryPoint
+from schemas.events import Change, EpisodeChanged, TrajectoryPoint
 from schemas.facts import Facts
 from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.scoring import from_units
+from schemas.message_precision import MessagePrecision, PrecisionSource
 from services.detector.published.events import facts_in_units
 from services.detector.published.facts import SessionMarks, find_facts
 from tests.support.detector.episodes import changed

@@ -17,12 +17,12 @@ import msgspec
 
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating_order import session_order
-from services.detector.contracts import Rated, RatedEvent, arriving
 from services.detector.domain.detector import Detector, DyadForms
 from services.detector.domain.episode_state import NO_SESSIONS, EpisodeState
 from services.detector.domain.episodes import EpisodeStep, as_of, fold_episodes
 from services.detector.domain.form import Form, form_of, instrument_of_stored
 from services.detector.domain.session_risk import SessionRisk, session_risk
+from services.detector.received import Rated, RatedEvent, arriving
 from services.runtime.process.errors import Reject
 from tests.support.whole_flow.kafka_log import LoggedRecord
 

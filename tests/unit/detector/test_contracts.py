@@ -20,7 +20,9 @@ from schemas.ids import (
     SessionId,
     TherapistId,
 )
+from schemas.message_precision import MessagePrecision
 from services.detector import contracts as wire
+from services.detector import received
 from services.detector.published.events import pack_numbers, published_assessment
 from services.detector.stream.stages.heartbeat import TYPE as HEARTBEAT
 from services.runtime.kafka.record import Record
@@ -28,15 +30,16 @@ from tests.support.detector.batch_driver import body, record_of
 
 AT = datetime(2026, 3, 1, 10, tzinfo=UTC)
 PAIRS = [
-    (events.SessionRated, wire.Rated),
-    (events.Scores, wire.DecodedScores),
-    (events.TherapistResponded, wire.Responded),
-    (events.HeartbeatSent, wire.Beat),
+    (events.SessionRated, received.Rated),
+    (events.Scores, received.DecodedScores),
+    (events.TherapistResponded, received.Responded),
+    (events.HeartbeatSent, received.Beat),
     (events.AllianceAssessed, wire.Assessed),
     (events.ComponentAssessment, wire.Finding),
+    (events.MeasureStored, wire.StoredMeasure),
     (events.EpisodeChanged, wire.Changed),
     (events.TrajectoryPoint, wire.Point),
-    (events.MessagePrecision, wire.StatedPrecision),
+    (MessagePrecision, wire.StatedPrecision),
     (facts.ComponentFact, wire.StatedComponent),
     (facts.EmptyForms, wire.StatedEmptyForms),
     (facts.Facts, wire.StatedFacts),
@@ -56,7 +59,7 @@ def test_the_fast_type_has_the_fields_of_its_contract(
 
 def test_a_rating_is_read_as_its_contract_reads_it() -> None:
     record = record_of(body(0, [4, 5, 4, 5, None, 5, 3, 4, 5], next_session_at=AT), 0)
-    event = wire.arriving.decode(record.value or b"")
+    event = received.arriving.decode(record.value or b"")
     expected = decode(record.value or b"").data
     assert (
         expected.model_dump()
@@ -92,7 +95,7 @@ def test_an_assessment_with_statistics_is_read_back() -> None:
 
 
 def test_a_heartbeat_is_written_as_its_contract_writes_it() -> None:
-    beat = wire.Beat(3, "2026-03-01T10:00:00Z", AT, 0.25, 0.25)
+    beat = received.Beat(3, "2026-03-01T10:00:00Z", AT, 0.25, 0.25)
     event = decode(wire.envelope(HEARTBEAT, "id", AT, b"heartbeat", wire.encode(beat)))
     assert (
         events.HeartbeatSent(partition=3, minute=AT, sent_at=AT, risk=0.25, expected_risk=0.25) == event.data

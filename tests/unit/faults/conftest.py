@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 
 from schemas.topics import ASSESSED, EPISODE_CHANGED
-from services.detector.contracts import RatedEvent, arriving
+from services.detector.received import RatedEvent, arriving
 from services.runtime.kafka.record import Record
 from tests.support.detector.batch_driver import body, record_of
 from tests.support.faults.fault_run import shipped_model

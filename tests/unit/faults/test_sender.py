@@ -7,17 +7,17 @@ import pytest
 
 from tests.support.faults import sender
 from tests.support.faults.history import Ending, HistoryFile, read_history
-from tests.support.faults.sender import Answer, Sender, prepare
+from tests.support.faults.sender import HttpAnswer, Sender, prepare
 
-BUSY = Answer(Ending.FAIL, "busy", wait_s=2.0)
-ACCEPTED = Answer(Ending.OK, is_final=True)
+BUSY = HttpAnswer(Ending.FAIL, "busy", wait_s=2.0)
+ACCEPTED = HttpAnswer(Ending.OK, is_final=True)
 
 
 @pytest.mark.parametrize(
-    ("answer", "pause_s"), [(BUSY, 2.0), (Answer(Ending.UNKNOWN, "no answer"), sender.PAUSE_S)]
+    ("answer", "pause_s"), [(BUSY, 2.0), (HttpAnswer(Ending.UNKNOWN, "no answer"), sender.PAUSE_S)]
 )
 def test_a_rating_is_sent_again_after_the_pause_that_ingest_asks_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, pause_s: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: HttpAnswer, pause_s: float
 ) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("tests.support.faults.sender.time.sleep", pauses.append)
@@ -37,5 +37,5 @@ def test_the_pause_is_read_from_the_header_and_from_the_lines_of_a_batch() -> No
     refused = httpx.Response(503, headers={"Retry-After": "3"}, json={"type": "urn:rapport:busy"})
     line = {"line": 1, "status": "retry", "reason": "broker-silent", "retry_after": 2}
 
-    assert sender._of_problem(refused) == Answer(Ending.FAIL, "busy", wait_s=3.0)
-    assert sender._of_line(line) == Answer(Ending.UNKNOWN, "broker-silent", wait_s=2.0)
+    assert sender._of_problem(refused) == HttpAnswer(Ending.FAIL, "busy", wait_s=3.0)
+    assert sender._of_line(line) == HttpAnswer(Ending.UNKNOWN, "broker-silent", wait_s=2.0)

@@ -16,7 +16,7 @@ from lab.evaluation.planting import (
 from schemas.components import Component
 from schemas.events import Mark, Status
 from schemas.instruments.catalogue import Catalogue
-from services.detector.contracts import DecodedScores, Rated
+from services.detector.received import DecodedScores, Rated
 
 RNG = np.random.default_rng
 AT = datetime(2026, 1, 5, tzinfo=UTC)

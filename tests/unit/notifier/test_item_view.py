@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from schemas.components import Component
-from schemas.events import Change, EpisodeChanged, MessagePrecision, PrecisionSource
+from schemas.events import Change, EpisodeChanged
 from schemas.facts import ComponentFact, EmptyForms, Facts, Shape, Standing
 from schemas.instruments.catalogue import Catalogue
+from schemas.message_precision import MessagePrecision, PrecisionSource
 from schemas.wording.guidance.guidance import Guidance, Subject, topic_of
 from schemas.wording.message_sentences import NAMED
 from services.notifier.directory.store import PracticeOptions

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.instruments.batch_scoring import score_complete
-from schemas.instruments.catalogue import Catalogue, read_definition
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.definition import read_definition
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import score
 from tests.support.schemas.instruments import SMALL

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from schemas.components import Component
-from schemas.instruments.catalogue import Catalogue, InvalidDefinition, UnknownInstrument, read_definition
+from schemas.instruments.catalogue import Catalogue, UnknownInstrument
+from schemas.instruments.definition import InvalidDefinition, read_definition
 from schemas.instruments.settings import InstrumentSettings
 from schemas.validation_errors import Violation
 from tests.support.schemas.instruments import KNOWN, SMALL, folder_with_small

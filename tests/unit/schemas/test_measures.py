@@ -3,7 +3,8 @@
 import pytest
 
 from schemas.instrument_kind import InstrumentKind
-from schemas.instruments.catalogue import Catalogue, InvalidDefinition, read_definition
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.definition import InvalidDefinition, read_definition
 from schemas.instruments.scoring import InvalidMarks, check_marks, total_of
 from schemas.rating import parse_rating
 from tests.support.schemas.ratings import LEFT_OUT, NOW, rating, sent

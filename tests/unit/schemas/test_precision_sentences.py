@@ -5,7 +5,7 @@ import re
 import pytest
 from babel import Locale
 
-from schemas.events import MessagePrecision, PrecisionSource
+from schemas.message_precision import MessagePrecision, PrecisionSource
 from schemas.wording.message_sentences import precision_basis, precision_sentence, right_of_ten
 from schemas.wording.wording import LANGUAGES, Wording, shared_sentences
 

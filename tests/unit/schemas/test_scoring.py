@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.events import Mark, Scores
-from schemas.instruments.catalogue import Catalogue, read_definition
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.definition import read_definition
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.scoring import (
     InvalidMarks,

@@ -15,7 +15,11 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating import AHEAD, EARLIEST, LATEST, NEXT_AHEAD
 from schemas.rating_order import dyad
 from schemas.rejected import MAX_KEY_BYTES
-from services.detector.contracts import (
+from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
+from services.detector.domain.form import forms_of, is_measure
+from services.detector.domain.outcomes import DeliveryOutcome, RejectionReason
+from services.detector.domain.rating_rules import broken_rule
+from services.detector.received import (
     Arriving,
     BeatEvent,
     Rated,
@@ -24,10 +28,6 @@ from services.detector.contracts import (
     RespondedEvent,
     arriving,
 )
-from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition
-from services.detector.domain.form import forms_of, is_measure
-from services.detector.domain.outcomes import DeliveryOutcome, RejectionReason
-from services.detector.domain.rating_rules import broken_rule
 from services.detector.storage.erased import read_erased
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Record

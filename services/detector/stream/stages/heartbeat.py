@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from schemas import topics
 from schemas.envelope import HEADERS
-from services.detector.contracts import Beat, encode, envelope
+from services.detector.contracts import encode, envelope
 from services.detector.domain.detector import DyadForms
 from services.detector.domain.outcomes import Count
+from services.detector.received import Beat
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing
 

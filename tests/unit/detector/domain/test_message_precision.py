@@ -3,8 +3,8 @@
 import pytest
 
 from schemas.components import Component
-from schemas.events import PrecisionSource
 from schemas.facts import Shape, Standing
+from schemas.message_precision import PrecisionSource
 from services.detector.contracts import StatedComponent, StatedFacts, StatedPrecision
 from services.detector.domain.message_precision import (
     MIN_ANSWERS,

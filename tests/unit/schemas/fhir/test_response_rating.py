@@ -9,7 +9,8 @@ import pytest
 from schemas.fhir.bundle import open_bundle
 from schemas.fhir.names import CASE_EXTENSION, NEXT_SESSION_EXTENSION, SESSION_AT_EXTENSION
 from schemas.fhir.response_rating import ResponseRating, decode_response, read_response
-from schemas.instruments.catalogue import Catalogue, InvalidDefinition
+from schemas.instruments.catalogue import Catalogue
+from schemas.instruments.definition import InvalidDefinition
 from schemas.validation_errors import InvalidInput
 from tests.support.fhir_resources import (
     answered,
