@@ -4,7 +4,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from services.notifier.api.cds_hooks import card_router, discovery_router
-from services.notifier.api.communications import capability_router, communication_router
+from services.notifier.api.communications import CAPABILITIES, communication_router
 from services.notifier.api.next_sessions import next_session_router
 from services.notifier.api.notifications import notification_router
 from services.notifier.api.therapists import therapist_router
@@ -24,6 +24,7 @@ from services.notifier.web.share_pages import share_router
 from services.notifier.web.sign_in_pages import sign_in_router
 from services.notifier.web.together_pages import together_router
 from services.runtime.http import error_responses
+from services.runtime.http.capability import capability_router
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away, unavailable_problem
 from services.runtime.http.health import Health, health_router
@@ -55,7 +56,7 @@ def build_app(
     app.include_router(next_session_router(context.pool, credentials, context.clock))
     app.include_router(notification_router(context.pool, credentials, context.clock))
     app.include_router(communication_router(context.pool, credentials, context.clock))
-    app.include_router(capability_router())
+    app.include_router(capability_router(CAPABILITIES))
     app.include_router(discovery_router())
     app.include_router(
         card_router(

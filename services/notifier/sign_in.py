@@ -10,18 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from services.notifier.directory.store import Connection
 from services.notifier.domain.delivery import Delivery
+from services.notifier.signing_secrets import SigningSecrets, checked_secrets
 from services.runtime.outbox.erasures import pass_gate
 from services.runtime.postgres.tenant_guard import act_for_holder
-from services.runtime.process.errors import Halt
-
-SHORTEST_SECRET_BYTES = 32
 
 
 class LinkState(StrEnum):
@@ -77,33 +74,6 @@ class ListedSession:
     session_id: UUID
     started_at: datetime
     used_at: datetime
-
-
-class SigningSecrets(NamedTuple):
-    """The secret that signs, and one that signed before and still verifies."""
-
-    current: bytes
-    former: bytes | None = None
-
-    @property
-    def oldest_first(self) -> list[bytes]:
-        """The secrets as itsdangerous takes them: the last one signs, all verify."""
-        return [self.current] if self.former is None else [self.former, self.current]
-
-
-def checked_secrets(secrets: SigningSecrets) -> SigningSecrets:
-    """Return the secrets.
-
-    Raises:
-        Halt: one is too short.
-    """
-    for secret, setting in zip(secrets, ("SIGNING_SECRET", "FORMER_SIGNING_SECRET"), strict=True):
-        if secret is not None and len(secret) < SHORTEST_SECRET_BYTES:
-            raise Halt(
-                f"the signing secret must be at least {SHORTEST_SECRET_BYTES} bytes; make one with"
-                f" `head -c 48 /dev/urandom | base64 > FILE` and name it in NOTIFIER_{setting}_FILE"
-            )
-    return secrets
 
 
 class LinkSigner:

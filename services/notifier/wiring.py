@@ -31,7 +31,8 @@ from services.notifier.settings import (
     WebSettings,
     WorkerSettings,
 )
-from services.notifier.sign_in import LinkSigner, SigningSecrets
+from services.notifier.sign_in import LinkSigner
+from services.notifier.signing_secrets import SigningSecrets
 from services.notifier.web.openid_pages import callback_path
 from services.notifier.web.page_context import PageContext, PageRenderer
 from services.notifier.wording import Wordings

@@ -22,7 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 
-from deploy.grafana.boards import BOARDS, Board, Panel
+from deploy.grafana.boards import BOARDS
+from deploy.grafana.panels import Board, Panel
 from services.cli.demo.input_ratings import NetworkSize, simulate_ratings
 from tests.support.backend import embedded_backend
 from tests.support.monitoring import Monitoring, monitoring

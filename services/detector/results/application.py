@@ -9,10 +9,11 @@ from services.detector.results.balance import balance_router
 from services.detector.results.clients import client_router
 from services.detector.results.dependencies import Pool, ReadEnds, RenameClient, cannot_rename, ends_unknown
 from services.detector.results.episodes import episode_router
-from services.detector.results.observations import capability_router, observation_router
+from services.detector.results.observations import CAPABILITIES, observation_router
 from services.detector.results.ratings import rating_router
 from services.detector.results.rejections import rejection_router
 from services.runtime.http import error_responses
+from services.runtime.http.capability import capability_router
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.database_away import respond_while_database_away
 from services.runtime.outbox.erasures import Erasures
@@ -51,6 +52,6 @@ def results_application(
     app.include_router(client_router(credentials, rename))
     for router in (rejection_router, episode_router, balance_router, observation_router):
         app.include_router(router(results, credentials))
-    app.include_router(capability_router())
+    app.include_router(capability_router(CAPABILITIES))
     respond_while_database_away(app)
     return app

@@ -19,8 +19,8 @@ from services.detector.storage.stored_numbers import InColumns, published_number
 from services.runtime.http.capability import capability_statement
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.operation_outcome import FHIR_RESPONSES, PREFIX
-from services.runtime.http.problem import EDGE_RESPONSES, FieldError, Problem
-from services.runtime.http.searchset import FhirResponse, published_bundle, published_resource, searchset
+from services.runtime.http.problem import FieldError, Problem
+from services.runtime.http.searchset import FhirResponse, published_bundle, searchset
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
 from services.runtime.postgres.former_names import Party, current_name
 from services.runtime.postgres.tenant_guard import connection_for
@@ -93,22 +93,6 @@ def observation_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
         following = _encoded(rows[-1][0], rows[-1][1]) if len(rows) >= count else None
         query = {"subject": subject, "_count": count, "after": after}
         return FhirResponse(searchset("Observation", map(_observation, rows), query, following))
-
-    return router
-
-
-def capability_router() -> APIRouter:
-    """Return the router that says what the FHIR routes of the results can do; it needs no key."""
-    router = APIRouter(prefix=PREFIX, tags=["fhir"])
-
-    @router.get(
-        "/metadata",
-        response_class=FhirResponse,
-        responses={200: published_resource("What is served", "CapabilityStatement"), **EDGE_RESPONSES},
-    )
-    async def metadata() -> FhirResponse:
-        """Return what these FHIR routes can do."""
-        return FhirResponse(CAPABILITIES)
 
     return router
 

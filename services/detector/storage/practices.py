@@ -1,13 +1,15 @@
 """Reads the practices of a batch, and adds those that are new."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold, default_threshold
+from services.detector.domain.dyad_work import DyadWork
 from services.detector.domain.message_precision import AnswersByKind
 from services.detector.domain.practice import KnownRows, Models, Practice, PracticeRows
 from services.detector.domain.practice_defaults import MAX_AGE_DAYS
 from services.detector.storage.responses import count_answers
+from services.runtime.postgres.arrays import Array, texts, uuids
 from services.runtime.postgres.connect import Connection
 
 _SELECT = """
@@ -112,3 +114,8 @@ async def _read_answers(
     if ids:
         for id_, answers in (await count_answers(conn, ids)).items():
             known.add(id_, today, answers)
+
+
+def practice_keys(dyads: Collection[DyadWork]) -> tuple[Array, Array]:
+    """Return the practices and the ids of dyads, as arrays of text and of uuid, in the order of keys."""
+    return texts([dyad.who.practice_id for dyad in dyads]), uuids([dyad.id for dyad in dyads])

@@ -1,6 +1,6 @@
 """Reads and writes stored versions of ratings."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -13,8 +13,8 @@ from services.detector.contracts import encode
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, RatingVersion
 from services.detector.domain.rating_versions import RatingChanges
 from services.detector.received import DecodedScores, Rated
+from services.detector.storage.practices import practice_keys
 from services.runtime.postgres.arrays import (
-    Array,
     bigints,
     booleans,
     byteas,
@@ -295,8 +295,3 @@ async def _store(conn: Connection, statement: str, versions: Sequence[RatingVers
             bigints([v.log.offset for v in versions]),
         ),
     )
-
-
-def practice_keys(dyads: Collection[DyadWork]) -> tuple[Array, Array]:
-    """Return the practices and the ids of dyads, as arrays of text and of uuid, in the order of keys."""
-    return texts([dyad.who.practice_id for dyad in dyads]), uuids([dyad.id for dyad in dyads])

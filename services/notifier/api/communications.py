@@ -18,8 +18,7 @@ from services.runtime.http import paging
 from services.runtime.http.capability import capability_statement
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.operation_outcome import FHIR_RESPONSES, PREFIX
-from services.runtime.http.problem import EDGE_RESPONSES
-from services.runtime.http.searchset import FhirResponse, published_bundle, published_resource, searchset
+from services.runtime.http.searchset import FhirResponse, published_bundle, searchset
 from services.runtime.http.tenant_auth import KeyId, Tenant, tenant_router
 from services.runtime.outbox import pages
 from services.runtime.postgres.tenant_guard import connection_for
@@ -85,22 +84,6 @@ def communication_router(
         following = paging.encode_cursor(paging.Cursor(int(rows[-1][0]), rows[-1][1])) if rows else None
         found = (communication_of(row[2:]) for row in rows)
         return FhirResponse(searchset("Communication", found, {"_count": count, "after": after}, following))
-
-    return router
-
-
-def capability_router() -> APIRouter:
-    """Return the router that says what the FHIR routes of the notifier can do; it needs no key."""
-    router = APIRouter(prefix=PREFIX, tags=["fhir"])
-
-    @router.get(
-        "/metadata",
-        response_class=FhirResponse,
-        responses={200: published_resource("What is served", "CapabilityStatement"), **EDGE_RESPONSES},
-    )
-    async def metadata() -> FhirResponse:
-        """Return what these FHIR routes can do."""
-        return FhirResponse(CAPABILITIES)
 
     return router
 

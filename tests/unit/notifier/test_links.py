@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from services.notifier.openid.pending_sign_in import PendingSigner, begin
-from services.notifier.sign_in import LinkSigner, SigningSecrets, SignInSession
+from services.notifier.sign_in import LinkSigner, SignInSession
+from services.notifier.signing_secrets import SigningSecrets
 from services.runtime.process.errors import Halt
 
 SECRET = b"0123456789abcdef" * 2

@@ -10,7 +10,8 @@ from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.form import form_of, instrument_of_stored
 from services.detector.domain.outcomes import Count
 from services.detector.domain.session_risk import SessionRisk, stored_session_risk
-from services.detector.storage.ratings import COLUMNS, practice_keys, version_of
+from services.detector.storage.practices import practice_keys
+from services.detector.storage.ratings import COLUMNS, version_of
 from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.detector.stream.batch import SESSIONS_ON_THE_LOOP, Batch, Tools
 from services.detector.stream.stages.restored import (

@@ -12,8 +12,7 @@ from services.detector.domain.episode_changes import Decision
 from services.detector.domain.outcomes import BlockReason
 from services.detector.storage.blocked import position, read_until
 from services.detector.storage.erased import read_erased
-from services.detector.storage.practices import read_practices
-from services.detector.storage.ratings import practice_keys
+from services.detector.storage.practices import practice_keys, read_practices
 from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.detector.stream.stages.decode import take_up
 from services.runtime.postgres.arrays import byteas, ints, texts, uuids

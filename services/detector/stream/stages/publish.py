@@ -40,7 +40,7 @@ from services.detector.published.events import (
     rated_numbers,
 )
 from services.detector.published.measures import measure_numbers, published_measure
-from services.detector.storage.ratings import practice_keys
+from services.detector.storage.practices import practice_keys
 from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.kafka.record import Outgoing

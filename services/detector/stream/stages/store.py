@@ -11,8 +11,8 @@ from services.detector.contracts import Changed, ChangedEvent, encode
 from services.detector.domain.dyad_work import DyadWork, SessionWork
 from services.detector.domain.episode_changes import episode_status
 from services.detector.domain.episodes import NO_EPISODE_STEP
+from services.detector.storage.practices import practice_keys
 from services.detector.storage.published_before import settle
-from services.detector.storage.ratings import practice_keys
 from services.detector.storage.stored_numbers import InColumns, stored_numbers
 from services.detector.stream.batch import Batch, Tools
 from services.runtime.postgres.arrays import (
