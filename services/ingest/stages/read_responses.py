@@ -1,14 +1,12 @@
 """Stage before validation, for FHIR: turns each QuestionnaireResponse into the rating that it means."""
 
-import asyncio
-
 import msgspec
 
 from schemas.fhir.response_rating import decode_response, read_response
 from schemas.validation_errors import InvalidInput
 from services.ingest.ndjson import BodyLine
 from services.ingest.request_batch import IngestContext, RatingAttempt, RequestBatch
-from services.ingest.stages.validate import TURN_LINES, refusal_of
+from services.ingest.stages.validate import each_in_turn, refusal_of
 
 
 async def read_response_at_once(context: IngestContext, batch: RequestBatch) -> None:
@@ -19,13 +17,7 @@ async def read_response_at_once(context: IngestContext, batch: RequestBatch) -> 
 
 async def read_responses_in_turn(context: IngestContext, batch: RequestBatch) -> None:
     """For a bundle: the same a few at a time, so that other practices' requests come in between."""
-    turn = context.quotas.of(batch.practice).turn
-    pending = batch.pending
-    for start in range(0, len(pending), TURN_LINES):
-        async with turn:
-            for attempt in pending[start : start + TURN_LINES]:
-                _read(context, batch, attempt)
-            await asyncio.sleep(0)
+    await each_in_turn(context, batch, _read)
 
 
 def _read(context: IngestContext, batch: RequestBatch, attempt: RatingAttempt) -> None:

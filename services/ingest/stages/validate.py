@@ -1,7 +1,7 @@
 """Third stage: validates and scores each rating and builds its record, or refuses it with every error."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.ids import record_key
 from schemas.instruments.scoring import check_marks, score, total_of
@@ -17,6 +17,8 @@ from services.runtime.kafka.record import Outgoing
 TURN_LINES = 64
 """Number of lines after which a batch lets other requests run: about 2 ms."""
 
+Step = Callable[[IngestContext, RequestBatch, RatingAttempt], None]
+"""Fills in its part of one attempt, or its refusal."""
 _NOT_JSON = frozenset({"one JSON object", "one resource in JSON, in UTF-8"})
 MAX_ERRORS = 20
 """Largest number of errors that are reported for one rating."""
@@ -30,12 +32,17 @@ async def validate_at_once(context: IngestContext, batch: RequestBatch) -> None:
 
 async def validate_in_turn(context: IngestContext, batch: RequestBatch) -> None:
     """For batches: do the same a few lines at a time, so that other practices' requests come in between."""
+    await each_in_turn(context, batch, _validate)
+
+
+async def each_in_turn(context: IngestContext, batch: RequestBatch, step: Step) -> None:
+    """Take each pending attempt through `step`; after a few of them, other practices have their turn."""
     turn = context.quotas.of(batch.practice).turn
     pending = batch.pending
     for start in range(0, len(pending), TURN_LINES):
         async with turn:
             for attempt in pending[start : start + TURN_LINES]:
-                _validate(context, batch, attempt)
+                step(context, batch, attempt)
             await asyncio.sleep(0)
 
 

@@ -47,16 +47,31 @@ async def caseload(
         [list(column) for column in zip(*sorted(feed_days), strict=True)] or [[], []],
     )
     clients = sorted({(one.practice_id, one.therapist_id, one.client_id) for one in newest.values()})
-    await tx.conn.execute(
-        "DELETE FROM notifier.assessed_session WHERE (practice_id, rating_id) IN ("
-        " SELECT practice_id, rating_id FROM unnest(%s::text[], %s::text[], %s::text[])"
-        " AS client (practice_id, therapist_id, client_id) JOIN LATERAL ("
-        " SELECT s.rating_id, row_number() OVER (PARTITION BY s.status = ANY(%s)"
-        " ORDER BY s.session_at DESC, s.rating_id) AS place FROM notifier.assessed_session s"
-        " WHERE s.practice_id = client.practice_id AND s.therapist_id = client.therapist_id"
-        " AND s.client_id = client.client_id) kept ON kept.place > %s)",
-        (*(list(column) for column in zip(*clients, strict=True)), sorted(FORM_STATUSES), SESSIONS_KEPT),
-    )
+    await keep_newest(tx, "assessed_session", "s.status = ANY(%(forms)s)", clients)
+
+
+async def keep_newest(
+    tx: Transaction, table: str, parts: str, clients: Sequence[tuple[str, str, str]]
+) -> None:
+    """Delete all but the newest sessions of clients, given as (practice, therapist, client), from a table.
+
+    As many are kept of each of the `parts`, an expression over the table's row `s`.
+    """
+    practices, therapists, references = (list(column) for column in zip(*clients, strict=True))
+    query = f"""
+        DELETE FROM notifier.{table} WHERE (practice_id, rating_id) IN (
+            SELECT practice_id, rating_id FROM unnest(%(practices)s::text[], %(therapists)s::text[],
+                %(references)s::text[]) AS client (practice_id, therapist_id, client_id)
+            JOIN LATERAL (
+                SELECT s.rating_id, row_number() OVER (PARTITION BY {parts}
+                    ORDER BY s.session_at DESC, s.rating_id) AS place
+                FROM notifier.{table} s WHERE s.practice_id = client.practice_id
+                    AND s.therapist_id = client.therapist_id AND s.client_id = client.client_id
+            ) kept ON kept.place > %(most)s)
+        """
+    values = {"practices": practices, "therapists": therapists, "references": references}
+    given = {**values, "forms": sorted(FORM_STATUSES), "most": SESSIONS_KEPT}
+    await tx.conn.execute(query.encode(), given)
 
 
 def _row(one: AllianceAssessed) -> tuple[object, ...]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from schemas.events import FORM_STATUSES, MeasureStored
-from services.notifier.stages.caseload import SESSIONS_KEPT
+from schemas.events import MeasureStored
+from services.notifier.stages.caseload import keep_newest
 from services.runtime.outbox.transaction import Transaction
 
 
@@ -27,16 +27,7 @@ async def measures(tx: Transaction, stored: Sequence[MeasureStored]) -> None:
             [_row(newest[key]) for key in sorted(newest)],
         )
     clients = sorted({(one.practice_id, one.therapist_id, one.client_id) for one in newest.values()})
-    await tx.conn.execute(
-        "DELETE FROM notifier.measure WHERE (practice_id, rating_id) IN ("
-        " SELECT practice_id, rating_id FROM unnest(%s::text[], %s::text[], %s::text[])"
-        " AS client (practice_id, therapist_id, client_id) JOIN LATERAL ("
-        " SELECT m.rating_id, row_number() OVER (PARTITION BY m.instrument, m.status = ANY(%s)"
-        " ORDER BY m.session_at DESC, m.rating_id) AS place FROM notifier.measure m"
-        " WHERE m.practice_id = client.practice_id AND m.therapist_id = client.therapist_id"
-        " AND m.client_id = client.client_id) kept ON kept.place > %s)",
-        (*(list(column) for column in zip(*clients, strict=True)), sorted(FORM_STATUSES), SESSIONS_KEPT),
-    )
+    await keep_newest(tx, "measure", "s.instrument, s.status = ANY(%(forms)s)", clients)
 
 
 def _row(one: MeasureStored) -> tuple[object, ...]:

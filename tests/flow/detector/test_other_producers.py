@@ -1,6 +1,5 @@
 """What ingest refuses is refused by the detector, too, when a producer writes it straight into Kafka."""
 
-import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,19 +12,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.ids import PracticeId
-from schemas.instruments.settings import InstrumentSettings
 from schemas.rating import RatingBody
 from schemas.topics import SESSION_RATED
-from services.detector.app import build, load_tools
 from services.detector.domain.rating_rules import broken_rule
 from services.detector.files.ratings_table import rated_of
 from services.detector.received import Rated
-from services.detector.settings import DetectorSettings
 from services.detector.stream.stages.decode import read, surely_valid
-from services.runtime.process.clock import SystemClock
-from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.flow.ingest.test_refused_ratings import REFUSED
 from tests.support.detector.batch_driver import NOW, DetectorDriver, body, record_of
+from tests.support.detector.running_consumer import running_consumer
 from tests.support.embedded_kafka import embedded_kafka
 from tests.support.ingest.running import RATING
 from tests.support.poison import Poison, send_mixed
@@ -76,25 +71,13 @@ async def test_what_ingest_refuses_is_rejected_for_the_same_reason_and_stops_nob
     cases = [(name, straight(sent, number)) for number, (name, sent, _) in enumerate(REFUSED)]
     good = [record_of(body(0, [4] * 9, client_id=f"c{number}"), 0) for number in range(len(cases))]
     with embedded_kafka() as bootstrap, psycopg.connect(database_url, autocommit=True) as conn:
-        service = build(
-            detector=DetectorSettings(),
-            kafka=KafkaSettings(bootstrap_servers=bootstrap, embedded=True),
-            database=DatabaseSettings.model_validate({"url": database_url}),
-            credentials_file=tmp_path / "credentials.json",
-            clock=SystemClock(),
-            tools=load_tools(DetectorSettings(), InstrumentSettings()),
-        )
-        running = asyncio.create_task(service.consumer.run())
         kept = [poison for _, poison in cases]
-        await send_mixed(bootstrap, SESSION_RATED.name, kept, [(one.key, one.value) for one in good])
         count = "SELECT count(*) FROM detector.rating JOIN detector.assessment USING (practice_id, rating_id)"
-        try:
+        async with running_consumer(bootstrap, database_url, tmp_path):
+            await send_mixed(bootstrap, SESSION_RATED.name, kept, [(one.key, one.value) for one in good])
             await until(
                 lambda: conn.execute(count).fetchone() == (len(good) + len(READ),), "every good rating", 60
             )
-        finally:
-            await service.consumer.stop()
-            await running
         rows = conn.execute('SELECT "offset" / 2, reason, detail FROM detector.rejection').fetchall()
     found = {cases[number][0]: (reason, detail) for number, reason, detail in rows}
     assert found == REJECTED

@@ -1,18 +1,13 @@
 """A record that cannot be processed is set aside alone, whatever it is, and its partition goes on."""
 
-import asyncio
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from schemas import topics
-from schemas.instruments.settings import InstrumentSettings
-from services.detector.app import build, load_tools
-from services.detector.settings import DetectorSettings
-from services.runtime.process.clock import SystemClock
-from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.support.detector.batch_driver import NOW, body, record_of
+from tests.support.detector.running_consumer import running_consumer
 from tests.support.embedded_kafka import embedded_kafka
 from tests.support.poison import poisons, rejections, send_mixed
 from tests.support.runtime.sample_service import until
@@ -28,20 +23,10 @@ async def test_poison_of_every_kind_between_good_ratings_stops_nothing(
     bad = list(poisons(rated.key or b"", rated.value or b"", other_type=topics.ASSESSED.name))
     good = [record_of(body(0, [4] * 9, client_id=f"c{number}"), 0) for number in range(len(bad))]
     with embedded_kafka() as bootstrap, psycopg.connect(database_url, autocommit=True) as conn:
-        service = build(
-            detector=DetectorSettings(),
-            kafka=KafkaSettings(bootstrap_servers=bootstrap, embedded=True),
-            database=DatabaseSettings.model_validate({"url": database_url}),
-            credentials_file=tmp_path / "credentials.json",
-            clock=SystemClock(),
-            tools=load_tools(DetectorSettings(), InstrumentSettings()),
-        )
-        running = asyncio.create_task(service.consumer.run())
-        await send_mixed(bootstrap, topics.SESSION_RATED.name, bad, [(one.key, one.value) for one in good])
-        try:
+        async with running_consumer(bootstrap, database_url, tmp_path):
+            await send_mixed(
+                bootstrap, topics.SESSION_RATED.name, bad, [(one.key, one.value) for one in good]
+            )
             await until(lambda: conn.execute(GOOD).fetchone() == (len(good),), "every good rating", 60)
-        finally:
-            await service.consumer.stop()
-            await running
         rejected = rejections(conn, "detector")
     assert [(2 * number, "undecodable", one.value) for number, one in enumerate(bad)] == rejected
