@@ -1,4 +1,4 @@
-"""Defines what passes through the stages: a request's ratings, and the objects that the stages share."""
+"""Defines what passes through the stages: ratings, who sent them, their trace, and what the stages share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
