@@ -26,6 +26,8 @@ CHECK = "sender"
 LOOP = "sweep"
 
 _HEARTBEAT_S = 2.0
+_POLL_S = 1.0
+"""For what no notification announces: a pause that is over. A message that becomes free is announced."""
 _STALLED_AFTER_S = 10.0
 _SHUTDOWN_GRACE_S = 10.0
 _STABLE_AFTER_S = 30.0
@@ -107,7 +109,7 @@ class DeliveryWorker:
         await self._queue.app.run_worker_async(
             queues=list(queues),
             concurrency=self._settings.worker_concurrency,
-            fetch_job_polling_interval=1.0,
+            fetch_job_polling_interval=_POLL_S,
             install_signal_handlers=False,
             shutdown_graceful_timeout=_SHUTDOWN_GRACE_S,
             update_heartbeat_interval=_HEARTBEAT_S,

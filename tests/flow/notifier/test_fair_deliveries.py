@@ -10,6 +10,7 @@ import pytest
 
 from services.notifier.channels.channel import Channel
 from services.notifier.channels.webhook import WebhookContact
+from services.notifier.deliveries import worker
 from services.runtime.process.clock import SystemClock
 from tests.flow.notifier.test_worker import working
 from tests.support.detector.episodes import changed
@@ -20,6 +21,7 @@ from tests.support.notifier.webhook_receiver import WebhookReceiver
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 HANGING = 40
 MORE_THAN_CALM_S = 10.0
+SEVERAL = 8
 
 
 @pytest.fixture
@@ -99,3 +101,18 @@ async def test_first_attempts_take_one_slot_of_a_practice_and_further_ones_have_
     assert first == [("webhook", "webhook/north")]
     assert {queue for queue, _ in again} == {"webhook-retries"}
     assert len(again) == 3
+
+
+async def test_the_messages_of_a_practice_follow_one_another_without_a_pause(
+    notifier: NotifierDriver, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever waits for a worker's next look by itself is not sent within this test.
+    monkeypatch.setattr(worker, "_POLL_S", 3600.0)
+    names = [f"s-{number}" for number in range(SEVERAL)]
+    async with working(notifier):
+        await notifier.handle(
+            *[changed(practice="south", therapist="t-2", episode=one, client=one) for one in names]
+        )
+        async with asyncio.timeout(60):
+            while len(receiver.requests) < SEVERAL:  # noqa: ASYNC110 - a server of another thread
+                await asyncio.sleep(0.05)
