@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
@@ -86,3 +87,22 @@ async def pass_transaction(conn: psycopg.AsyncConnection[TupleRow], number: int)
     await conn.execute(
         f"DO $$ BEGIN WHILE pg_current_xact_id()::text::bigint <= {int(number)} LOOP COMMIT; END LOOP; END $$"
     )
+
+
+_BLOCKED = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+
+
+def wait_until_blocked(url: str, holder: int) -> None:
+    """Wait until a transaction waits for a lock of the backend with the process id `holder`.
+
+    Counting locks that are not granted would take every other wait on the server for this one.
+
+    Raises:
+        TimeoutError: nothing waits for that backend within 20 seconds.
+    """
+    deadline = time.monotonic() + 20
+    with psycopg.connect(url, autocommit=True) as watching:
+        while watching.execute(_BLOCKED, (holder,)).rowcount == 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no transaction waits for backend {holder}")
+            time.sleep(0.01)

@@ -31,6 +31,7 @@ from tests.support.detector.batch_driver import (
 )
 from tests.support.detector.toy_detector import ToyDetector
 from tests.support.invariants import broken, deliveries
+from tests.support.postgres import wait_until_blocked
 
 GOOD = (4.5, 4.5, 4.5)
 LOW = (2.5, 2.5, 2.5)
@@ -104,7 +105,7 @@ async def test_what_is_blocked_while_the_session_is_taken_back_is_not_forgotten(
     async with detector_driver(database_url) as second:
         await _open(second, FILED_AGAIN, 2)  # blocked, and not committed yet
         taking_back = asyncio.create_task(_open(detector, TAKEN_BACK, 1))
-        await _until_waiting(database_url)
+        await _until_waiting(database_url, second)
         await second.conn.commit()
         with pytest.raises(Collision):
             await taking_back
@@ -120,7 +121,7 @@ async def test_what_is_taken_back_while_it_blocks_blocks_no_more(
     async with detector_driver(database_url) as second:
         await _open(detector, TAKEN_BACK, 1)  # not committed yet
         filing = asyncio.create_task(_open(second, FILED_AGAIN, 2))
-        await _until_waiting(database_url)
+        await _until_waiting(database_url, detector)
         await detector.conn.commit()
         with pytest.raises(Collision):
             await filing
@@ -129,10 +130,8 @@ async def test_what_is_taken_back_while_it_blocks_blocks_no_more(
     assert await detector.rows(CURRENT) == MOVED
 
 
-async def _until_waiting(url: str) -> None:
-    async with asyncio.timeout(20), detector_driver(url) as looking:
-        while await looking.rows("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(0,)]:
-            pass
+async def _until_waiting(url: str, holder: DetectorDriver) -> None:
+    await asyncio.to_thread(wait_until_blocked, url, holder.conn.info.backend_pid)
 
 
 async def _map(detector: DetectorDriver, version: str | None) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 
 from services.detector.model.artefact import load
@@ -20,8 +19,16 @@ from tests.support.detector.batch_driver import (
     record_of,
 )
 from tests.support.invariants import broken
+from tests.support.postgres import wait_until_blocked
 
 GOOD = (4.5, 4.5, 4.5)
+
+
+@pytest.fixture(autouse=True)
+async def _known_cluster(detector: DetectorDriver) -> None:
+    """Number the cluster: others would wait for whoever rates first from it, and not for the claim."""
+    await detector.rows("SELECT detector.cluster_number('cluster-1')")
+    await detector.conn.commit()
 
 
 async def _open(place: DetectorDriver, sent: SentRating, offset: int, *more: SentRating) -> None:
@@ -29,12 +36,8 @@ async def _open(place: DetectorDriver, sent: SentRating, offset: int, *more: Sen
     await process(Transaction(place.conn, NOW, "cluster-1"), records, place.tools)
 
 
-async def _until_waiting(url: str, number: int = 1) -> None:
-    async with asyncio.timeout(20), await AsyncConnection.connect(url, autocommit=True) as looking:
-        while True:
-            row = await (await looking.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")).fetchone()
-            if row is not None and row[0] >= number:
-                return
+async def _until_waiting(url: str, holder: DetectorDriver) -> None:
+    await asyncio.to_thread(wait_until_blocked, url, holder.conn.info.backend_pid)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ async def test_a_claim_that_another_process_makes_at_the_same_moment_is_tried_ag
         second.offset = 5
         await _open(detector, body(0, GOOD, id="one"), 0)
         waiting = asyncio.create_task(_open(second, body(0, GOOD, **other), 1))
-        await _until_waiting(database_url)
+        await _until_waiting(database_url, detector)
         await detector.conn.commit()
         with pytest.raises(Collision):
             await waiting
@@ -64,7 +67,7 @@ async def test_two_owners_of_a_dyad_lose_no_rating(detector: DetectorDriver, dat
         second.offset = 5
         await _open(detector, body(-1, GOOD), 0)
         waiting = asyncio.create_task(second.rate(body(0, GOOD)))
-        await _until_waiting(database_url)
+        await _until_waiting(database_url, detector)
         await detector.conn.commit()
         await waiting
         rows = await detector.rows("SELECT history_revision, snapshot_revision FROM detector.dyad")
@@ -78,10 +81,10 @@ async def test_claims_that_cross_wait_for_each_other_in_one_order(
     async with detector_driver(database_url) as second, detector_driver(database_url) as third:
         await _open(third, body(-2, GOOD, therapist_id="therapist-3"), 0)
         first = asyncio.create_task(_open(detector, body(-1, GOOD), 1, body(-2, GOOD), body(0, GOOD)))
-        await _until_waiting(database_url)
+        await _until_waiting(database_url, third)
         crossing = [body(0, GOOD, therapist_id="therapist-2"), body(-1, GOOD, therapist_id="therapist-2")]
         other = asyncio.create_task(_open(second, crossing[0], 5, crossing[1]))
-        await _until_waiting(database_url, 2)
+        await _until_waiting(database_url, detector)
         await third.conn.rollback()
         await first
         await detector.conn.commit()

@@ -9,9 +9,9 @@ import psycopg
 
 from schemas.events import Change
 from tests.flow.notifier.test_pages import ITEM, csrf_in, mailed_token, signed_in
-from tests.support import service_stack
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver
+from tests.support.postgres import wait_until_blocked
 
 CORRECTED = {"address": "other@north.example", "mail_timing": "immediate"}
 
@@ -122,17 +122,11 @@ async def test_a_sign_in_beside_the_change_of_the_address_comes_before_it_or_fai
 ) -> None:
     await notifier.handle(changed())
     token = await mailed_token(notifier)
-    with (
-        psycopg.connect(notifier.url) as practice,
-        psycopg.connect(notifier.url, autocommit=True) as watching,
-    ):
+    with psycopg.connect(notifier.url) as practice:
         practice.execute("UPDATE notifier.therapist SET address = 'other@north.example'")
         async with notifier.browser() as browser:
             pressed = asyncio.create_task(press(browser, token))
-            waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            await asyncio.to_thread(
-                service_stack.wait_until, lambda: watching.execute(waiting).rowcount == 1, "a lock"
-            )
+            await asyncio.to_thread(wait_until_blocked, notifier.url, practice.info.backend_pid)
             practice.commit()
             assert await pressed == 410
     assert await notifier.rows("SELECT count(*) FROM notifier.session") == [(0,)]

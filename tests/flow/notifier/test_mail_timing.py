@@ -12,9 +12,9 @@ from services.notifier.channels.channel import MailTiming
 from services.notifier.directory.store import PracticeOptions, put_own_settings
 from services.notifier.domain.mail_plan import MailHours
 from services.notifier.domain.therapist import OwnSettings
-from tests.support import service_stack
 from tests.support.detector.episodes import NOW, changed
 from tests.support.notifier.batch_driver import NotifierDriver
+from tests.support.postgres import wait_until_blocked
 
 SESSION = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 A_DAY_BEFORE = SESSION - timedelta(days=1)
@@ -84,10 +84,7 @@ async def test_a_result_of_several_mails_is_stored_after_the_planning_that_has_b
 ) -> None:
     await notifier.handle(opened(1), opened(2))
     notifier.advance(A_DAY_BEFORE - notifier.clock.now())
-    with (
-        psycopg.connect(notifier.url) as planning,
-        psycopg.connect(notifier.url, autocommit=True) as watching,
-    ):
+    with psycopg.connect(notifier.url) as planning:
 
         async def accept(*_: object) -> str:
             planning.execute("SELECT FROM notifier.therapist FOR UPDATE")
@@ -96,10 +93,7 @@ async def test_a_result_of_several_mails_is_stored_after_the_planning_that_has_b
 
         monkeypatch.setattr(notifier.mail_server, "handle_DATA", accept)
         sweep = asyncio.create_task(notifier.sweep())
-        waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        await asyncio.to_thread(
-            service_stack.wait_until, lambda: watching.execute(waiting).rowcount == 1, "a lock"
-        )
+        await asyncio.to_thread(wait_until_blocked, notifier.url, planning.info.backend_pid)
         # The one that waits holds nothing that the planning needs: neither would ever go on.
         assert planning.execute("SELECT FROM notifier.delivery FOR UPDATE NOWAIT").rowcount == 2
         planning.rollback()

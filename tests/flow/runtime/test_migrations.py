@@ -15,6 +15,7 @@ from services.runtime.process.consumer_metrics import RetryReason
 from services.runtime.process.errors import Halt
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
+from tests.support.postgres import wait_until_blocked
 from tests.support.runtime.sample_service import until
 
 FIRST = """
@@ -141,12 +142,7 @@ def test_an_index_is_created_beside_writers_and_after_an_attempt_that_was_cut_of
         writer.execute("INSERT INTO sample.epoch VALUES ('t', 0, 1)")
         migrating = beside.submit(migrate, database_url, "sample")
         with psycopg.connect(database_url, autocommit=True, options="-c lock_timeout=5s") as third:
-            waiting = (
-                "SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%' AND wait_event_type = 'Lock'"
-            )
-            deadline = time.monotonic() + 20
-            while third.execute(waiting).fetchone() is None and time.monotonic() < deadline:
-                time.sleep(0.01)
+            wait_until_blocked(database_url, writer.info.backend_pid)
             assert not migrating.done()
             third.execute("INSERT INTO sample.epoch VALUES ('t', 1, 1)")
         writer.commit()
