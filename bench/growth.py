@@ -1,32 +1,33 @@
 """Measures what a database of many ratings costs, beside an empty one: bytes, throughput, reads, jobs.
 
     python -m bench.growth [--ratings 200000] [--dyads 10000] [--runs 3] [--live 24000] [--parts …]
+        [--keep FOLDER] [--set NAME=VALUE …]
 
-Both databases are of one PostgreSQL, and the detector processes the same records in each of them in turn. The
-full one is filled with copies of the rows that the detector's own stages wrote (`bench.growth_rows`). Its
-bytes are those of densely packed indexes; the smaller database that the live ratings grew is printed, too.
+The databases are of one PostgreSQL, and the detector processes the same records in two of them in turn:
+ratings of new clients in the full and in an empty one, and those of clients with a history in the full one
+and in one that holds few others. The full one is filled with copies of the rows that the detector's own
+stages wrote (`bench.growth_rows`). Its bytes are those of densely packed indexes; the database that the live
+ratings grew is printed, too.
 """
 
 import argparse
 import asyncio
 import multiprocessing
-import random
 import resource
-import statistics
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
-from datetime import timedelta
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 
-from bench.detector import measure_in
-from bench.fill_topic import LAST, PRACTICES, SESSIONS, ratings_of, send_all
+from bench.fill_topic import PRACTICES, SESSIONS
 from bench.growth_reads import report, show_reads
-from bench.growth_rows import fill, sizes
+from bench.growth_rows import calm_clients, fill, next_client, sizes
+from bench.growth_throughput import Compared, show_throughput
 from schemas.instruments.settings import InstrumentSettings
 from services.detector.app import load_tools
 from services.detector.jobs.renew_statistics import add_statistics
@@ -37,12 +38,12 @@ from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres import arrays
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.clock import SystemClock
-from tests.support.backend import real_backend, real_node
 from tests.support.postgres import fresh_database, postgres_server
 
 SERVICES = ("detector", "notifier")
 PARTS = ("sizes", "reads", "job", "takeover", "throughput")
 DEAD_ROWS = 600_000
+_KEPT = "growth"
 
 
 def show_sizes(url: str, stored: int, largest: int = 24) -> None:
@@ -122,61 +123,23 @@ def show_takeover(url: str) -> None:
         conn.execute("VACUUM detector.outbox")
 
 
-def show_throughput(full: str, empty: str, calm: Sequence[int], *, runs: int, live: int) -> None:
-    """Print how fast the detector processes the same records in both databases, in turn."""
-    pace: dict[str, list[float]] = {"full": [], "empty": []}
-    rng = random.Random(2)
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-bench-")))
-        node = stack.enter_context(real_node())
-        clients = rng.sample(calm, runs * (live // SESSIONS))
-        for run in range(runs):
-            made = ratings_of(clients[run::runs], range(SESSIONS))
-            order = [("full", full), ("empty", empty)]
-            for number, (name, url) in enumerate(order if run % 2 else reversed(order)):
-                # Topics of its own, as the detector takes a database for a restored one that lacks what
-                # the topics hold.
-                with real_backend(node, f"run-{run}-{name}") as backend:
-                    count = send_all(backend.bootstrap, made)
-                    forget_positions(url)
-                    before = assessed(url)
-                    found = measure_in(
-                        url,
-                        "full path",
-                        2 * run + number,
-                        kafka=dict(backend.kafka_env),
-                        ratings=count,
-                        folder=folder,
-                    )
-                    if assessed(url) - before != count:
-                        raise RuntimeError(f"{assessed(url) - before} of {count} ratings were assessed")
-                pace[name].append(found.per_second)
-                report(database=name, ratings=count, per_second=found.per_second, memory_mb=found.memory_mb)
-    ratio = statistics.median(f / e for f, e in zip(pace["full"], pace["empty"], strict=True))
-    report(throughput_ratio=round(ratio, 2))
-
-
-def assessed(url: str) -> int:
-    """Return how many sessions of the live clients are assessed: the last ones, by session."""
-    with psycopg.connect(url) as conn:
-        row = conn.execute(
-            "SELECT count(*) FROM detector.assessment WHERE practice_id = ANY(%s) AND session_at >= %s",
-            ([f"practice-{number}" for number in range(PRACTICES)], LAST - timedelta(weeks=SESSIONS)),
-        ).fetchone()
-    assert row is not None
-    return int(str(row[0]))
-
-
-def forget_positions(url: str) -> None:
-    """Let the next run read its topics, which were made again, from their beginnings."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(
-            "DELETE FROM detector.applied; DELETE FROM detector.published; DELETE FROM detector.halt"
-        )
+@contextmanager
+def _full_database(server: str, *, kept: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the URL of the database to fill, and whether an earlier run has filled it."""
+    if not kept:
+        with fresh_database(server) as url:
+            yield url, False
+        return
+    url = urlunsplit(urlsplit(server)._replace(path=f"/{_KEPT}"))
+    with psycopg.connect(server, autocommit=True) as admin:
+        made = admin.execute("SELECT FROM pg_database WHERE datname = %s", (_KEPT,)).rowcount
+        if not made:
+            admin.execute(f"CREATE DATABASE {_KEPT}")
+    yield url, bool(made)
 
 
 def main() -> None:
-    """Fill one database, and measure it beside an empty one."""
+    """Fill one database, and measure it beside smaller ones."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -187,22 +150,36 @@ def main() -> None:
         "--live", type=int, default=24_000, help="ratings that the detector processes in a run"
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="keep the full database there; a later run with this folder and the same numbers fills nothing",
+    )
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of PostgreSQL for this server"
+    )
     wanted = parser.parse_args()
     began = time.perf_counter()
 
     def progress(what: str) -> None:
         report(after_s=round(time.perf_counter() - began), progress=what)
 
+    sessions = wanted.ratings // wanted.dyads
+    per_run = wanted.live // SESSIONS
     with (
-        postgres_server(durable=True) as server,
-        fresh_database(server) as full,
+        postgres_server(durable=True, folder=wanted.keep) as server,
+        _full_database(server, kept=wanted.keep is not None) as (full, filled),
         fresh_database(server) as empty,
+        fresh_database(server) as small,
     ):
-        for url in (full, empty):
+        _set(server, wanted.set)
+        for url in (full, empty, small):
             for service in SERVICES:
                 migrate(url, service)
-        calm = fill(full, wanted.dyads, wanted.ratings // wanted.dyads, progress)
-        stored = wanted.ratings // wanted.dyads * wanted.dyads
+        if not filled:
+            fill(full, wanted.dyads, sessions, progress)
+        stored = sessions * wanted.dyads
         if "sizes" in wanted.parts:
             show_sizes(full, stored)
         if "reads" in wanted.parts:
@@ -212,10 +189,28 @@ def main() -> None:
         if "takeover" in wanted.parts:
             show_takeover(full)
         if "throughput" in wanted.parts:
-            show_throughput(full, empty, calm, runs=wanted.runs, live=wanted.live)
+            few = min(wanted.dyads, 2 * wanted.runs * per_run)
+            fill(small, few, sessions, progress)
+            known = sorted({*calm_clients(full, sessions)} & {*calm_clients(small, sessions)})
+            new = next_client(full)
+            pairs = [
+                Compared("known", known[: wanted.runs * per_run], full, small),
+                Compared("new", range(new, new + wanted.runs * per_run), full, empty),
+            ]
+            show_throughput(pairs, runs=wanted.runs)
             report(grown="the empty database after all runs")
-            show_sizes(empty, wanted.runs * (wanted.live // SESSIONS) * SESSIONS, 6)
+            show_sizes(empty, wanted.runs * per_run * SESSIONS, 6)
         progress("done")
+
+
+def _set(server: str, settings: Sequence[str]) -> None:
+    """Change settings of PostgreSQL that need no restart, for all its databases."""
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM RESET ALL")
+        for name, value in (one.split("=", 1) for one in settings):
+            statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+            admin.execute(statement.format(sql.Identifier(name), sql.Literal(value)))
+        admin.execute("SELECT pg_reload_conf()")
 
 
 if __name__ == "__main__":

