@@ -186,6 +186,26 @@ DROP TABLE {schema}.erased, {schema}.erasure;
 DROP FUNCTION {schema}.refuse_erasure_change();
 """
 
+# The condition is that of `schemas.sandbox.IN_SANDBOX`, and stays as it is written here.
+_SANDBOXES = """
+-- A later erasure of a whole sandbox covers the earlier ones, which are deleted: there is one every night.
+DROP TRIGGER only_added ON {schema}.erasure;
+CREATE TRIGGER only_added BEFORE UPDATE OR TRUNCATE ON {schema}.erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_erasure_change();
+CREATE TRIGGER only_added_but_of_sandboxes BEFORE DELETE ON {schema}.erasure
+    FOR EACH ROW WHEN (right(OLD.tenant, 8) <> '.sandbox')
+    EXECUTE FUNCTION {schema}.refuse_erasure_change();
+-- Those of sandboxes are deleted when no log holds the delivery any more.
+ALTER TABLE {schema}.erased ADD COLUMN erased_at timestamptz NOT NULL DEFAULT now();
+"""
+_DROP_SANDBOXES = """
+ALTER TABLE {schema}.erased DROP COLUMN erased_at;
+DROP TRIGGER only_added_but_of_sandboxes ON {schema}.erasure;
+DROP TRIGGER only_added ON {schema}.erasure;
+CREATE TRIGGER only_added BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.erasure
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_erasure_change();
+"""
+
 _RUNS_FROM = """
 -- The oldest revision whose services run on these tables: a migration that only adds leaves it, one that
 -- takes something away raises it. And the version of the program that migrated them.
@@ -295,3 +315,21 @@ def add_runs_from(schema: str) -> str:
         ValueError: the name of the schema would need quoting.
     """
     return _RUNS_FROM.format(schema=plain_name(schema))
+
+
+def add_sandboxes(schema: str) -> str:
+    """Return the SQL that lets erasures of sandboxes be deleted in `schema`, and dates the erased deliveries.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _SANDBOXES.format(schema=plain_name(schema))
+
+
+def drop_sandboxes(schema: str) -> str:
+    """Return the SQL that takes `add_sandboxes` back.
+
+    Raises:
+        ValueError: the name of the schema would need quoting.
+    """
+    return _DROP_SANDBOXES.format(schema=plain_name(schema))

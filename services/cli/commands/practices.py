@@ -58,6 +58,12 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
 
 def add_practice(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
     """Store a practice with its options, and return its key; None when the network's key acts for it."""
+    _refuse_sandboxes([practice])
+    return store_with_key(practice, options, network)
+
+
+def store_with_key(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
+    """Store a practice or a sandbox, and return its key; None when the network's key acts for it."""
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.credentials import changing_keys
 
@@ -100,6 +106,7 @@ def import_(
         typer.secho(f"{error}\nNothing was stored.", err=True, fg="red")
         raise typer.Exit(2) from None
     ids = [row.pop("practice_id") for row in rows]
+    _refuse_sandboxes(ids)
     for practice, row in zip(ids, rows, strict=True):
         _store(practice, [f"{name}={value}" for name, value in row.items() if value])
     with changing_keys(credentials) as keys:
@@ -244,6 +251,21 @@ def _store(practice: str, words: list[str]) -> None:
         raise typer.Exit(2) from None
 
 
+def _refuse_sandboxes(ids: "Sequence[str]") -> None:
+    """Let no practice of real clients be added under the id of a sandbox, which is erased every night."""
+    from schemas.sandbox import SANDBOX_SUFFIX, is_sandbox
+
+    for practice in filter(is_sandbox, ids):
+        typer.secho(
+            f"{practice} is the id of a sandbox, which is erased every night: choose one that does not end in"
+            f" {SANDBOX_SUFFIX}, or add the sandbox with `rapport sandboxes add"
+            f" {practice.removesuffix(SANDBOX_SUFFIX)}`. Nothing was stored.",
+            err=True,
+            fg="red",
+        )
+        raise typer.Exit(2)
+
+
 def _log(acts: "Sequence[OperatorAct]") -> None:
     """Log what was done to keys; a key can be taken away while PostgreSQL is away, which is then said."""
     from services.cli.admin.audit import store_acts
@@ -258,13 +280,16 @@ def _log(acts: "Sequence[OperatorAct]") -> None:
 
 def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> "tuple[str | None, OperatorAct]":
     """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
+    from schemas.sandbox import is_sandbox
     from services.cli.admin.audit import OperatorAction
     from services.cli.admin.practices import SCOPES
     from services.runtime.http.credentials import new_key
     from services.runtime.process.cli_plugin import OperatorAct
 
     for index, key in enumerate(keys):
-        if network is not None and key.network and key.label == network:
+        # A network's key for sandboxes is another one than that for its practices.
+        is_alike = is_sandbox(key.grants[0]) == is_sandbox(practice)
+        if network is not None and key.network and key.label == network and is_alike:
             grants = (*(one for one in key.grants if one != practice), practice)
             keys[index] = key.model_copy(update={"grants": grants})
             return None, OperatorAct(practice, OperatorAction.GRANT_ADDED.value, f"key {key.key_id}")

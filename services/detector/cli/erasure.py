@@ -67,16 +67,16 @@ DELETE FROM detector.client_name n WHERE practice_id = %s AND current_id = ANY(%
 _FORGET_IN_AUDIT = """
 UPDATE detector.audit SET dyad_id = NULL, detail = '' WHERE dyad_id = ANY(%s)
 """
-_OF_PRACTICE = (
+_OF_CLIENTS_OF_PRACTICE = ("client_name", "renewal")
+_SETTINGS = (
     "audit",
     "therapist_name",
-    "client_name",
-    "renewal",
     "model_activation",
     "threshold",
     "practice_statistics",
     "practice",
 )
+"""What was set for a practice, and who did what. A sandbox has no thresholds and statistics of its clients."""
 _ONLY_ADDED = ("threshold", "practice_statistics")
 
 
@@ -129,12 +129,13 @@ class DetectorEraser:
         await self._records.erase_outgoing(conn, scope, keys, erased)
         if scope.client is not None or scope.therapist is not None:
             return
+        await _delete_rows(conn, _OF_CLIENTS_OF_PRACTICE, scope.tenant, erased)
+        if scope.keeps_settings:
+            return
         # Only the owner of the tables may do this: nothing else changes rows of dates that have passed.
         for table in _ONLY_ADDED:
             await conn.execute(f"ALTER TABLE detector.{table} DISABLE TRIGGER only_added")
-        for table in _OF_PRACTICE:
-            statement = f"DELETE FROM detector.{table} WHERE practice_id = %s"
-            await _delete(conn, table, statement, (scope.tenant,), erased)
+        await _delete_rows(conn, _SETTINGS, scope.tenant, erased)
         for table in _ONLY_ADDED:
             await conn.execute(f"ALTER TABLE detector.{table} ENABLE TRIGGER only_added")
 
@@ -180,6 +181,12 @@ async def _blocked(conn: Connection, scope: ErasureScope) -> list[tuple[tuple[An
     rows = await (await conn.execute(_BLOCKED, (scope.tenant,))).fetchall()
     owners = [(row, owner_of(bytes(row[7]))) for row in rows]
     return [(row, owner.at) for row, owner in owners if owner is not None and owner.is_in(scope)]
+
+
+async def _delete_rows(conn: Connection, tables: Sequence[str], practice: str, erased: ErasedRows) -> None:
+    for table in tables:
+        statement = f"DELETE FROM detector.{table} WHERE practice_id = %s"
+        await _delete(conn, table, statement, (practice,), erased)
 
 
 async def _delete(

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.sandbox import IN_SANDBOX
 from services.detector.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.detector.cli.commands import register
 from services.detector.cli.practice_status import practice_status
@@ -38,6 +39,11 @@ ON CONFLICT (practice_id) DO UPDATE SET
     live_from = CASE WHEN %(mode)s = 'observe' THEN NULL
         WHEN %(mode)s = 'live' AND p.observing_since IS NOT NULL THEN coalesce(p.live_from, %(now)s)
         ELSE p.live_from END
+"""
+
+
+_SANDBOXES = f"""
+SELECT practice_id, added_at FROM detector.practice WHERE {IN_SANDBOX.format(column="practice_id")} ORDER BY 1
 """
 
 
@@ -196,6 +202,12 @@ async def record_acts(conn: Connection, acts: Sequence[OperatorAct]) -> None:
     await audit_log.record_acts(conn, acts)
 
 
+async def sandboxes(conn: Connection) -> dict[str, datetime]:
+    """Return the sandboxes, each with when it was added."""
+    rows = await conn.execute(_SANDBOXES)
+    return dict(await rows.fetchall())
+
+
 def eraser(secret: bytes) -> Eraser:
     """Return what erases from the detector's tables."""
     from services.detector.cli.erasure import DetectorEraser
@@ -240,6 +252,7 @@ plugin = Plugin(
     client_rows=CLIENT_ROWS,
     other_tables=OTHER_TABLES,
     ratings_as_sent=ratings_as_sent,
+    sandboxes=sandboxes,
     eraser=eraser,
     openapi=openapi,
 )

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from schemas.rating import RatingBody
 from services.ingest.openapi import texts
 from services.ingest.refusal import RefusalReason
+from services.runtime.http import sandbox_header
 from services.runtime.http.problem import ErrorInField, ProblemBody
 
 _REF = "#/components/schemas/{model}"
@@ -93,7 +94,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         "key": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A practice's key, or a network's key together with `Rapport-Practice`.",
+            "description": "A practice's key, or a network's key together with `Rapport-Practice`."
+            f" {sandbox_header.DESCRIPTION}",
         }
     }
     return document

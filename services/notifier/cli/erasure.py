@@ -60,6 +60,8 @@ _OF_THERAPIST = (
     "therapist",
 )
 _OF_PRACTICE = ("therapist_name", "client_name", "feed_day", "feed_silence", "practice")
+_SETTINGS = frozenset({"audit", "therapist", "therapist_name", "practice"})
+"""What was set for a practice and its therapists, and who did what; not what therapists set on their pages."""
 
 
 class NotifierEraser:
@@ -126,7 +128,8 @@ class NotifierEraser:
             values,
         )
         deliveries = [delivery for (delivery,) in await rows.fetchall()]
-        for table in _OF_THERAPIST:
+        kept = _SETTINGS if scope.keeps_settings else frozenset()
+        for table in (one for one in _OF_THERAPIST if one not in kept):
             done = await conn.execute(
                 f"DELETE FROM notifier.{table} WHERE practice_id = %(tenant)s"
                 " AND (%(therapist)s::text IS NULL OR therapist_id = ANY(%(names)s::text[]))",
@@ -134,7 +137,7 @@ class NotifierEraser:
             )
             erased.note(f"notifier.{table}", done.rowcount)
         await _forget_deliveries(conn, deliveries, erased, counted=False)
-        for table in _OF_PRACTICE if scope.therapist is None else ():
+        for table in (one for one in _OF_PRACTICE if scope.therapist is None and one not in kept):
             done = await conn.execute(f"DELETE FROM notifier.{table} WHERE practice_id = %(tenant)s", values)
             erased.note(f"notifier.{table}", done.rowcount)
 

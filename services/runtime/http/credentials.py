@@ -21,6 +21,7 @@ from stat import S_IMODE
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from schemas.sandbox import is_sandbox
 from services.runtime.http.health import STARTING, Health
 from services.runtime.http.problem import Problem
 from services.runtime.process.clock import Clock, SystemClock
@@ -28,6 +29,8 @@ from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
 
 PREFIX = "rpt_"
+SANDBOX_PREFIX = f"{PREFIX}sandbox_"
+"""Begins the keys of sandboxes, so that whoever reads one sees what it is for."""
 CHECK = "credentials"
 
 
@@ -39,7 +42,7 @@ class ApiKey(BaseModel):
     key_id: str
     sha256: str = Field(repr=False, pattern="^[0-9a-f]{64}$")
     grants: tuple[str, ...] = Field(min_length=1)
-    """The tenants that the key may act for."""
+    """The tenants that the key may act for: either sandboxes, or none."""
     network: bool = False
     """Whether each request must name one of the grants."""
     scopes: frozenset[str]
@@ -220,7 +223,8 @@ def new_key(
 ) -> tuple[ApiKey, IssuedKey]:
     """Return a new key as the file stores it, and as it is shown once; it raises what `add_key` raises."""
     _check_grants(grants, network=network)
-    secret, key_id = PREFIX + secrets.token_urlsafe(32), secrets.token_hex(4)
+    prefix = SANDBOX_PREFIX if is_sandbox(grants[0]) else PREFIX
+    secret, key_id = prefix + secrets.token_urlsafe(32), secrets.token_hex(4)
     key = ApiKey(
         key_id=key_id,
         sha256=_sha256(secret),
@@ -245,7 +249,7 @@ def add_key(
     """Add a key and return it with its secret, which cannot be shown again.
 
     Raises:
-        ValueError: there is no grant, or several for a key that is not a network key.
+        ValueError: there is no grant, several for a key that is not a network key, or sandboxes among others.
     """
     key, issued = new_key(grants, scopes, network=network, not_after=not_after, label=label)
     with changing_keys(path) as keys:
@@ -272,6 +276,8 @@ def rotate_key(path: Path, key_id: str, *, overlap: timedelta, now: datetime) ->
 def _check_grants(grants: Sequence[str], *, network: bool) -> None:
     if not grants or (len(grants) > 1 and not network):
         raise ValueError("a key grants one tenant; several need a network key")
+    if len({is_sandbox(grant) for grant in grants}) > 1:
+        raise ValueError("a key is for sandboxes or for practices, never for both")
 
 
 def index_of(keys: Sequence[ApiKey], key_id: str) -> int:

@@ -16,6 +16,7 @@ from services.runtime.http.edge_protocol import EdgeProtocol
 from services.runtime.http.http_metrics import MeasuredRequests, measure_lag
 from services.runtime.http.request_body import BodyLimits, LimitedBodies
 from services.runtime.http.request_ids import RequestIds
+from services.runtime.http.sandbox_header import SandboxHeader
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
 from services.runtime.process.metrics import Door, Metrics
@@ -139,7 +140,7 @@ async def serve(
     async with contextlib.AsyncExitStack() as ports:
         bound = _bind(http.host, http.port, "HTTP_HOST, HTTP_PORT")
         named = {"url": _url(bound), "port": bound.getsockname()[1]}
-        measured = MeasuredRequests(RequestIds(limited(app)), metrics)
+        measured = MeasuredRequests(RequestIds(SandboxHeader(limited(app))), metrics)
         public = _answering(measured, bound, http, metrics, lifespan="on")
         tasks = [await ports.enter_async_context(public)]
         if management is not None:

@@ -9,12 +9,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.problem import EDGE_RESPONSES, published_problem, retry_later
+from services.runtime.http.sandbox_header import DESCRIPTION
 
 # This only describes the key in the OpenAPI document; the store decides whether a key is valid.
 _KEY = HTTPBearer(
     auto_error=False,
     scheme_name="key",
-    description="A practice's key, or a network's key together with `Rapport-Practice`.",
+    description=f"A practice's key, or a network's key together with `Rapport-Practice`. {DESCRIPTION}",
 )
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {

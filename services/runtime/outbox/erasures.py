@@ -7,10 +7,12 @@ whom a hash belongs to.
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
+from schemas.sandbox import is_sandbox
+from schemas.topics import ALL, SEGMENT_MS
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Halt
@@ -19,6 +21,8 @@ Subject = tuple[str, ...]
 """Whose data it is: a kind, and the ids of that kind, such as `("client", tenant, client)`."""
 ErasedPlace = tuple[str, str, int, int, str | None, bytes | None]
 """Cluster, topic, partition and offset of an erased record, its tenant, and the hash of its own id."""
+PLACES_KEPT = timedelta(milliseconds=max(topic.retention_ms for topic in ALL) + SEGMENT_MS)
+"""How long the places of what was erased of a sandbox are kept: afterwards no topic holds the records."""
 
 _GATE = "hashtextextended('rapport erasure', 0)"
 HOLDS_GATE = f"""
@@ -123,6 +127,8 @@ class Erasures:
             Halt: the secret is missing, or another one than that of earlier erasures.
         """
         await self.newest(conn)
+        if erasure.subject[0] == "tenant" and is_sandbox(erasure.tenant):
+            await self._forget_nights_before(conn, erasure)
         await conn.execute(
             f"INSERT INTO {self._schema}.erasure (subject, secret_check, kind, tenant, erased_at,"
             " requested_by, erased_rows) VALUES (%s, %s, %s, %s, %s, %s, %s)",
@@ -135,6 +141,20 @@ class Erasures:
                 erasure.requested_by,
                 Jsonb(dict(erasure.erased_rows)),
             ),
+        )
+
+    async def _forget_nights_before(self, conn: Connection, erasure: Erasure) -> None:
+        """Delete the earlier erasures that this one of a whole sandbox covers, and places no log reaches.
+
+        PostgreSQL refuses to delete the erasures of any other tenant.
+        """
+        await conn.execute(
+            f"DELETE FROM {self._schema}.erasure WHERE tenant = %s AND erased_at <= %s",
+            (erasure.tenant, erasure.erased_at),
+        )
+        await conn.execute(
+            f"DELETE FROM {self._schema}.erased WHERE tenant = %s AND erased_at < now() - %s",
+            (erasure.tenant, PLACES_KEPT),
         )
 
     async def stored(self, conn: Connection, tenant: str | None) -> list[StoredErasure]:

@@ -161,6 +161,8 @@ class ErasureScope:
     tenant: str
     client: str | None = None
     therapist: str | None = None
+    keeps_settings: bool = False
+    """Of a whole tenant: what its operators and its system have set stays, and the logs of who did what."""
 
     @property
     def subject(self) -> tuple[str, ...]:
@@ -245,6 +247,8 @@ class Plugin:
     """The tables that hold nothing on a client; every table is in one of the two."""
     ratings_as_sent: Callable[[Connection, str], AsyncIterator[bytes]] | None = None
     """Yields every rating of a practice as the body that is sent."""
+    sandboxes: Callable[[Connection], Awaitable[dict[str, datetime]]] | None = None
+    """Returns the tenants whose data is made up, each with when it was added."""
     eraser: Callable[[bytes], Eraser] | None = None
     """Returns what erases from the service's tables; given the secret of erasures."""
     has_tables: bool = False

@@ -1,0 +1,139 @@
+"""`rapport sandboxes`: practices of made-up data, with keys of their own, that are erased every night."""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+sandboxes = typer.Typer(
+    no_args_is_help=True,
+    help="Sandboxes in which a practice's system tries everything out on made-up data: add, list, erase.",
+)
+_LOOK_EVERY_S = 60.0
+Option = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option as name=value; `rapport practices options` lists them."),
+]
+
+
+@sandboxes.command()
+def add(
+    practice: Annotated[str, typer.Argument(help="The id of the practice that tries Rapport out.")],
+    option: Option = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Label of a network; its key for sandboxes is created if it is missing."),
+    ] = None,
+) -> None:
+    """Add a practice's sandbox and show its key, once; only the key's hash is stored.
+
+    A sandbox is a practice of its own, with `.sandbox` at the end of its id. What is sent with its key never
+    meets the practice's data; ratings are assessed, messages go out, and every response has the header
+    `Rapport-Sandbox: true`. Every night all of it is erased, but for the sandbox's options, its directory of
+    therapists and its keys. Sessions of any date are told, and mail goes out at once, unless an option says
+    otherwise.
+
+    Examples:
+
+      rapport sandboxes add my-practice
+
+      rapport sandboxes add north --network my-network     (one key for many sandboxes)
+    """
+    from schemas.sandbox import sandbox_of
+
+    key = add_sandbox(practice, option or [], network)
+    sandbox = sandbox_of(practice)
+    if key is None:
+        typer.echo(f"{sandbox} is added; the key for sandboxes of network {network} may act for it now.")
+        return
+    typer.echo(f"{sandbox} is added. Its key is shown only once:\n\n  {key}\n")
+    typer.echo("Send made-up ratings with the header  Authorization: Bearer <key>")
+    if network:
+        typer.echo(f"A network key also needs  Rapport-Practice: {sandbox}")
+    typer.echo("Everything that it sends is erased every night; options, therapists and keys stay.")
+
+
+def add_sandbox(practice: str, options: "list[str]", network: str | None = None) -> str | None:
+    """Store a practice's sandbox, and return its key; None when the network's key acts for it."""
+    from schemas.sandbox import sandbox_of
+    from services.cli.admin.sandboxes import OPTIONS
+    from services.cli.commands.practices import store_with_key
+
+    given = [f"{name}={value}" for name, value in OPTIONS.items()] + options
+    return store_with_key(sandbox_of(practice), given, network)
+
+
+@sandboxes.command(name="list")
+def list_() -> None:
+    """List the sandboxes, and when each was last erased."""
+    from services.cli.admin.sandboxes import list_sandboxes
+    from services.cli.endpoints import find_endpoints
+
+    found = asyncio.run(list_sandboxes(find_endpoints().database))
+    for one in found:
+        erased = f"last erased {_minute(one.erased_at)}" if one.erased_at else "not erased yet"
+        typer.echo(f"{one.id}: added {_minute(one.added_at)}, {erased}")
+    if not found:
+        typer.echo("There is no sandbox; `rapport sandboxes add PRACTICE` adds one.")
+
+
+@sandboxes.command()
+def erase(
+    *,
+    every_night: Annotated[
+        bool, typer.Option("--every-night", help="Do not end: erase each night, a missed one at once.")
+    ] = False,
+    at: Annotated[
+        str, typer.Option(help="When a night begins, as hours and minutes of UTC; with --every-night.")
+    ] = "01:00",
+) -> None:
+    """Erase all sandboxes, without their options, their directories of therapists and their keys.
+
+    Each is erased as by `rapport erase --all`: what was accepted until then takes no effect any more. The
+    same ids may be sent again at once. Compose and `rapport up` run it every night, and in Kubernetes a
+    CronJob does.
+
+    Examples:
+
+      rapport sandboxes erase
+
+      rapport sandboxes erase --every-night --at 02:30
+    """
+    import psycopg
+
+    from services.cli.admin.sandboxes import erase_sandboxes
+    from services.cli.endpoints import find_endpoints
+
+    try:
+        night = datetime.strptime(at, "%H:%M").time()  # noqa: DTZ007 - a time of the day, in UTC
+    except ValueError:
+        raise typer.BadParameter("expected hours and minutes, such as 01:00", param_hint="--at") from None
+    endpoints = find_endpoints()
+    database, secret = endpoints.database, endpoints.erasure_secret
+    while True:
+        try:
+            erased = asyncio.run(erase_sandboxes(database, secret, night if every_night else None))
+        except psycopg.Error as error:
+            if not every_night:
+                raise
+            # A night is made up for as soon as PostgreSQL answers; the alert says when one was missed.
+            typer.secho(f"Not erased, and tried again soon ({type(error).__name__}).", err=True, fg="red")
+        else:
+            for sandbox, counts in erased.items():
+                typer.echo(f"{sandbox}: {sum(counts.values())} rows erased.")
+            if not erased and not every_night:
+                typer.echo("There is no sandbox.")
+        if not every_night:
+            return
+        time.sleep(_LOOK_EVERY_S)
+
+
+def _minute(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(sandboxes, name="sandboxes")

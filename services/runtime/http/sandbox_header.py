@@ -1,0 +1,34 @@
+"""Says in every response to a sandbox's key that the data is made up."""
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from schemas.sandbox import is_sandbox
+
+HEADER = "Rapport-Sandbox"
+DESCRIPTION = (
+    f"Responses to the key of a sandbox have the header `{HEADER}: true`: all data is made up, and erased"
+    " every night."
+)
+
+
+class SandboxHeader:
+    """Runs an application whose routes store in the request's state for which tenant it acts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # Where the server has a state of its own, this is a copy of it for the request, which the routes fill.
+        state = scope.setdefault("state", {})
+
+        async def send_with_header(message: Message) -> None:
+            if message["type"] == "http.response.start" and is_sandbox(state.get("tenant", "")):
+                MutableHeaders(scope=message)[HEADER] = "true"
+            await send(message)
+
+        await self._app(scope, receive, send_with_header)
