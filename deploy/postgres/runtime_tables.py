@@ -186,7 +186,7 @@ DROP TABLE {schema}.erased, {schema}.erasure;
 DROP FUNCTION {schema}.refuse_erasure_change();
 """
 
-# The condition is that of `schemas.sandbox.IN_SANDBOX`, and stays as it is written here.
+# The condition is that of `services.runtime.process.sandbox.IN_SANDBOX`, and stays as it is written here.
 _SANDBOXES = """
 -- A later erasure of a whole sandbox covers the earlier ones, which are deleted: there is one every night.
 DROP TRIGGER only_added ON {schema}.erasure;

@@ -14,6 +14,7 @@ from services.notifier.domain.decision import DecisionOutcome, DecisionReason, P
 from services.notifier.domain.delivery import OPEN_STATES, DeliveryState
 from services.notifier.domain.feed import FEWEST_GAPS
 from services.runtime.process.metrics import timestamp
+from services.runtime.process.sandbox import IN_SANDBOX
 
 OVERDUE_AFTER = timedelta(minutes=15)
 DELIVERY_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
@@ -32,13 +33,13 @@ class NotifierMetrics:
         )
         self.attempts = Counter(
             "rapport_delivery_attempts",
-            "Delivery attempts, by channel and resulting state.",
+            "Delivery attempts, by channel and resulting state; without those that failed of sandboxes.",
             ["channel", "state"],
             registry=registry,
         )
         self.open_deliveries = Gauge(
             "rapport_deliveries_open",
-            "Deliveries that are due and still to be attempted, by channel.",
+            "Deliveries that are due and still to be attempted, by channel; without those of sandboxes.",
             ["channel"],
             registry=registry,
         )
@@ -49,7 +50,8 @@ class NotifierMetrics:
         )
         self.deliveries_overdue = Gauge(
             "rapport_deliveries_overdue",
-            "Deliveries that have been due for over 15 minutes and are still to be attempted, by channel.",
+            "Deliveries that have been due for over 15 minutes and are still to be attempted, by channel; without"
+            " those of sandboxes.",
             ["channel"],
             registry=registry,
         )
@@ -131,7 +133,8 @@ class NotifierMetrics:
         rows = await conn.execute(
             "SELECT channel, count(*), count(*) FILTER (WHERE due_at <= %s),"
             " extract(epoch FROM min(due_at))::float FROM notifier.delivery"
-            " WHERE state = ANY(%s) AND due_at <= %s GROUP BY channel",
+            f" WHERE state = ANY(%s) AND due_at <= %s AND NOT {IN_SANDBOX.format(column='practice_id')}"
+            " GROUP BY channel",
             (now - OVERDUE_AFTER, list(OPEN_STATES), now),
         )
         waiting = {channel: figures for channel, *figures in await rows.fetchall()}

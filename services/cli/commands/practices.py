@@ -253,7 +253,7 @@ def _store(practice: str, words: list[str]) -> None:
 
 def _refuse_sandboxes(ids: "Sequence[str]") -> None:
     """Let no practice of real clients be added under the id of a sandbox, which is erased every night."""
-    from schemas.sandbox import SANDBOX_SUFFIX, is_sandbox
+    from services.runtime.process.sandbox import SANDBOX_SUFFIX, is_sandbox
 
     for practice in filter(is_sandbox, ids):
         typer.secho(
@@ -280,11 +280,11 @@ def _log(acts: "Sequence[OperatorAct]") -> None:
 
 def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> "tuple[str | None, OperatorAct]":
     """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
-    from schemas.sandbox import is_sandbox
     from services.cli.admin.audit import OperatorAction
     from services.cli.admin.practices import SCOPES
     from services.runtime.http.credentials import new_key
     from services.runtime.process.cli_plugin import OperatorAct
+    from services.runtime.process.sandbox import is_sandbox
 
     for index, key in enumerate(keys):
         # A network's key for sandboxes is another one than that for its practices.

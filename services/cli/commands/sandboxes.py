@@ -41,7 +41,7 @@ def add(
 
       rapport sandboxes add north --network my-network     (one key for many sandboxes)
     """
-    from schemas.sandbox import sandbox_of
+    from services.runtime.process.sandbox import sandbox_of
 
     key = add_sandbox(practice, option or [], network)
     sandbox = sandbox_of(practice)
@@ -57,9 +57,9 @@ def add(
 
 def add_sandbox(practice: str, options: "list[str]", network: str | None = None) -> str | None:
     """Store a practice's sandbox, and return its key; None when the network's key acts for it."""
-    from schemas.sandbox import sandbox_of
     from services.cli.admin.sandboxes import OPTIONS
     from services.cli.commands.practices import store_with_key
+    from services.runtime.process.sandbox import sandbox_of
 
     given = [f"{name}={value}" for name, value in OPTIONS.items()] + options
     return store_with_key(sandbox_of(practice), given, network)

@@ -76,7 +76,7 @@ _SETTINGS = (
     "practice_statistics",
     "practice",
 )
-"""What was set for a practice, and who did what. A sandbox has no thresholds and statistics of its clients."""
+"""What was set for a practice, and who did what. Nothing in it was computed of a sandbox's clients."""
 _ONLY_ADDED = ("threshold", "practice_statistics")
 
 

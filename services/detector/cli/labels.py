@@ -37,6 +37,10 @@ def export(
     out: Annotated[Path, typer.Option(help="The file to write (CSV).")],
 ) -> None:
     """Write therapists' answers to a file."""
+    from services.runtime.process.sandbox import is_sandbox
+
+    for one in filter(is_sandbox, practice):
+        raise typer.BadParameter(f"answers in the sandbox {one} are made up: nothing is learned from them")
     from services.detector.files.label_file import write_labels
     from services.detector.storage.audit_log import record_acts
     from services.detector.storage.responses import read_answers

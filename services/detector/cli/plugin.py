@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas.sandbox import IN_SANDBOX
 from services.detector.cli.client_rows import CLIENT_ROWS, OTHER_TABLES
 from services.detector.cli.commands import register
 from services.detector.cli.practice_status import practice_status
@@ -23,6 +22,7 @@ from services.runtime.process.cli_plugin import (
     StoredEvent,
     Tenant,
 )
+from services.runtime.process.sandbox import IN_SANDBOX
 
 _PUT = """
 INSERT INTO detector.practice AS p

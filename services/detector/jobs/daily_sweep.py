@@ -33,6 +33,7 @@ from services.runtime.postgres.retention import Retention
 from services.runtime.process.clock import Clock
 from services.runtime.process.errors import Fault
 from services.runtime.process.log import describe, get_logger
+from services.runtime.process.sandbox import IN_SANDBOX
 
 LOOP = "sweep"
 ROWS_PARTITION = 0
@@ -50,7 +51,10 @@ _DUE = """
 SELECT dyad_id, practice_id, therapist_id, client_id, case_id, record_key, partition FROM detector.dyad
 WHERE open_since < %s AND partition = ANY(%s) AND dyad_id > %s ORDER BY dyad_id LIMIT %s
 """
-_OPEN_EPISODES = "SELECT count(*) FROM detector.dyad WHERE open_since IS NOT NULL"
+_OPEN_EPISODES = f"""
+SELECT count(*) FROM detector.dyad
+WHERE open_since IS NOT NULL AND NOT {IN_SANDBOX.format(column="practice_id")}
+"""
 _TODAY = "SELECT (now() AT TIME ZONE 'utc')::date"
 _FIRST = UUID(int=0)
 

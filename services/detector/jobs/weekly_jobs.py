@@ -11,6 +11,7 @@ from typing import Protocol
 from zlib import crc32
 
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.process.sandbox import is_sandbox
 
 RENEWAL_DAYS = 7
 LATEST_DAYS = 14
@@ -44,11 +45,15 @@ class WeeklyJob:
 
 
 async def practices_due(tx: Transaction, job: WeeklyJob, day: date) -> list[str]:
-    """Return the practices that `job` renews on that day and has not tried yet on it, in order."""
+    """Return the practices that `job` renews on that day and has not tried yet on it, in order.
+
+    A sandbox is none of them: nothing is computed that would outlive its night.
+    """
     rows = await tx.conn.execute(_TRIED, (job.name, day, day + timedelta(days=1)))
     tried = {practice for (practice,) in await rows.fetchall()}
     newest = await job.newest_rows(tx)
-    return sorted(one for one, last in newest.items() if one not in tried and is_due(one, last, day))
+    known = {one: last for one, last in newest.items() if one not in tried and not is_sandbox(one)}
+    return sorted(one for one, last in known.items() if is_due(one, last, day))
 
 
 async def mark_tried(tx: Transaction, job: WeeklyJob, day: date, *, practice: str) -> None:

@@ -4,15 +4,17 @@ from services.detector.domain.assessment import Assessment
 from services.detector.domain.detector import Detector
 from services.detector.domain.outcomes import Count
 from services.detector.stream.batch import Batch
+from services.runtime.process.sandbox import is_sandbox
 
 
 def new_assessments(batch: Batch, model: Detector) -> list[Assessment]:
     """Count the batch's new sessions; return the assessments of those that were scored by `model`.
 
     A corrected or refolded session was counted when it was new, and so was one that was cancelled later.
+    Made-up sessions of sandboxes say nothing about the model, and are left out.
     """
     counts, assessments = batch.counts, []
-    for dyad in batch.dyads.values():
+    for dyad in (one for one in batch.dyads.values() if not is_sandbox(one.who.practice_id)):
         own = bool(dyad.sessions) and dyad.practice.model is model
         for session in dyad.sessions:
             is_new = session.is_new and session.version.key in dyad.touched

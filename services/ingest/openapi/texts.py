@@ -19,8 +19,9 @@ Send clients' ratings of their therapy sessions; Rapport tells the therapist whe
    was accepted was read and nothing is held under this `id`: send the rating again with the same `id`.
 
 Authenticate with `Authorization: Bearer <key>`. With a network's key, name the practice in the header
-`Rapport-Practice`. Try out with the key of a sandbox: its data is made up, never meets the practice's own, and
-is erased every night; every response has the header `Rapport-Sandbox: true`. All ids are pseudonymous references; do not send names, addresses or free text.
+`Rapport-Practice`. Try everything out with the key of a sandbox: what is sent with it never meets the
+practice's own data and is erased every night, and every response has the header `Rapport-Sandbox: true`.
+All ids are pseudonymous references; do not send names, addresses or free text.
 Errors are problem details (RFC 9457). They name the field and say what is expected, and never repeat a value.
 """
 DRY_RUN = "Only check and score the rating: nothing is stored, and the response is 200 with the scores."

@@ -18,6 +18,7 @@ from services.runtime.http.tenant_auth import WITH_BODY, KeyId, Tenant, tenant_r
 from services.runtime.postgres.former_names import Party, current_name
 from services.runtime.postgres.tenant_guard import connection_for
 from services.runtime.process.clock import Clock
+from services.runtime.process.sandbox import is_sandbox
 
 SCOPE = "results:read"
 PREFIX = "/cds-services"
@@ -174,9 +175,12 @@ def card_router(
                 return Cards(cards=[])
             await log_decisions_read(conn, practice, key_id, {row[0]}, clock.now())
         wording = wording_of(therapist.reading_locale)
+        summary = wording("mail.review.sentence")
+        if is_sandbox(practice):
+            summary = wording("sandbox.subject", subject=summary)
         card = Card(
             uuid=uuid5(row[0], "card"),
-            summary=wording("mail.review.sentence"),
+            summary=summary,
             source=CardSource(label=wording("page.product")),
             links=[CardLink(label=wording("mail.review.button"), url=item_url(row[0]))],
         )

@@ -151,6 +151,8 @@ class Message:
     """Address of the page on which the therapist changes when mail is sent; None where it does not apply."""
     silent_since: date | None = None
     """The last day with ratings, where the practice's contact is told that its feed is silent."""
+    is_sandbox: bool = False
+    """Whether it is about made-up data, which the message says first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,17 +81,21 @@ class Email:
             return self._silence(message, message.silent_since, address, wording)
         key = _KEY[message.purpose]
         subject, sentence = _subject(message, wording), wording(f"{key}.sentence")
+        first = [wording("sandbox.first_line")] if message.is_sandbox else []
+        if message.is_sandbox:
+            subject = wording("sandbox.subject", subject=subject)
         lines = [wording("mail.footer")]
         if message.purpose is Purpose.EPISODE:
             how_often = wording(f"mail.how_often.{message.timing.value}", hours=message.hours_before)
             lines.insert(0, f"{wording('mail.why')} {how_often}")
         mail = self._headed(message, subject, address, wording)
         to_settings = [f"{wording('mail.settings')}:\n{message.settings_url}"] if message.settings_url else []
-        mail.set_content("\n\n".join([sentence, message.link, *lines, *to_settings]) + "\n")
+        mail.set_content("\n\n".join([*first, sentence, message.link, *lines, *to_settings]) + "\n")
         html = _HTML.get_template("mail.html").render(
             t=wording,
             subject=subject,
-            preheader=wording("mail.preheader") if message.purpose is Purpose.EPISODE else "",
+            first=first,
+            preheader=wording("mail.preheader") if message.purpose is Purpose.EPISODE and not first else "",
             sentence=sentence,
             link=message.link,
             button=wording(f"{key}.button"),

@@ -225,12 +225,18 @@ def is_public(address: str) -> bool:
 
 
 def webhook_body(message: Message) -> str:
-    """Return the JSON body: the kind of change and the episode's id. It is the same at every attempt."""
+    """Return the JSON body: the kind of change, the episode's id, and of made-up data that it is a sandbox's.
+
+    It is the same at every attempt.
+    """
     return json.dumps(
         {
             "type": f"episode.{message.change}",
             "timestamp": _written(message.created_at),
-            "data": {"episode_id": str(message.episode_id)},
+            "data": {
+                "episode_id": str(message.episode_id),
+                **({"sandbox": True} if message.is_sandbox else {}),
+            },
         },
         separators=(",", ":"),
     )

@@ -61,7 +61,7 @@ _OF_THERAPIST = (
 )
 _OF_PRACTICE = ("therapist_name", "client_name", "feed_day", "feed_silence", "practice")
 _SETTINGS = frozenset({"audit", "therapist", "therapist_name", "practice"})
-"""What was set for a practice and its therapists, and who did what; not what therapists set on their pages."""
+"""What was set for a practice and its therapists, and who did what; not what they set on their pages."""
 
 
 class NotifierEraser:

@@ -37,6 +37,7 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.sign_in import LinkSigner, ensure_link, link_expiry
 from services.runtime.process.clock import Clock
 from services.runtime.process.log import get_logger
+from services.runtime.process.sandbox import is_sandbox
 
 _NOTHING_ELSE = MailClaim(combined=(), sessions=())
 
@@ -121,6 +122,7 @@ class DeliverySender:
             timing=therapist.timing(practice.mail_timing),
             hours_before=practice.mail_hours.before,
             settings_url=None if requested else self._links.settings_url,
+            is_sandbox=is_sandbox(delivery.practice_id),
         )
 
     async def _try(self, delivery: Delivery, message: Message | None, now: datetime) -> SendResult:
@@ -169,7 +171,9 @@ class DeliverySender:
                 await combine(conn, claim.combined, now)
             is_put_off = next_try is not None and await self._put_off(conn, delivery, next_try)
         if written is not None:
-            self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
+            # Receivers that somebody tries out may fail: nobody else need know.
+            if state is not DeliveryState.FAILED or not is_sandbox(delivery.practice_id):
+                self._metrics.attempts.labels(channel=delivery.channel.value, state=state.value).inc()
             if reason is None:
                 took_s = (now - delivery.due_at).total_seconds()
                 self._metrics.delivery_seconds.labels(delivery.channel.value).observe(max(0.0, took_s))

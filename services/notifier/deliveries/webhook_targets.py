@@ -21,6 +21,7 @@ from services.notifier.domain.delivery import DeliveryState
 from services.notifier.domain.therapist import Therapist
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
+from services.runtime.process.sandbox import is_sandbox
 
 _TRIES = 3
 """How often a message is tried before its receiver is taken to be away."""
@@ -121,6 +122,7 @@ async def _attempt(
                 attempted_at=now,
                 recipient=Recipient(therapist.reading_locale, None, contact),
                 link="",
+                is_sandbox=is_sandbox(therapist.practice_id),
             )
         )
         if not isinstance(result, WorthRetrying) or attempt == _TRIES:

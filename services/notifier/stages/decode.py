@@ -30,6 +30,7 @@ from services.runtime.outbox.erasures import Erasures, Subject
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.postgres.former_names import Names, read_names
 from services.runtime.process.errors import Reject
+from services.runtime.process.sandbox import is_sandbox
 
 _Named = TypeVar("_Named", EpisodeChanged, AllianceAssessed, MeasureStored)
 _About = EpisodeChanged | AllianceAssessed | MeasureStored
@@ -56,8 +57,12 @@ class DecodedBatch:
 
     @property
     def feed_days(self) -> set[tuple[str, date]]:
-        """The days (UTC) on which something was assessed, each with its practice."""
-        return {(one.data.practice_id, one.time.astimezone(UTC).date()) for one in self.assessments}
+        """The days (UTC) on which something was assessed, each with its practice; sandboxes may be silent."""
+        return {
+            (one.data.practice_id, one.time.astimezone(UTC).date())
+            for one in self.assessments
+            if not is_sandbox(one.data.practice_id)
+        }
 
 
 def decode_records(tx: Transaction, records: Sequence[Record]) -> DecodedBatch:

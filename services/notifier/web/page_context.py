@@ -26,6 +26,7 @@ from services.notifier.sign_in import LinkSigner, SessionLimits, SignInSession, 
 from services.notifier.web.security import COOKIE, parse_uuid
 from services.notifier.wording import Wordings
 from services.runtime.process.clock import Clock
+from services.runtime.process.sandbox import is_sandbox
 
 
 class PageRenderer:
@@ -55,11 +56,13 @@ class PageRenderer:
         *,
         status: int = 200,
         session: SignInSession | None = None,
+        practice: str | None = None,
         **values: object,
     ) -> HTMLResponse:
-        """Return a page."""
+        """Return a page; `practice` says whose data it shows, where it has no session that does."""
+        shown = session.practice_id if session is not None else practice
         text = self._environment.get_template(template).render(
-            t=wording, base=self.base, session=session, **values
+            t=wording, base=self.base, session=session, sandbox=is_sandbox(shown or ""), **values
         )
         return HTMLResponse(text, status, headers={"Content-Language": wording.language})
 
@@ -142,6 +145,7 @@ class PageContext:
         session = await find_session(conn, cookie, self.links, self.clock.now(), self.session_limits)
         if session is None:
             return None
+        request.state.tenant = session.practice_id
         therapist = await find_therapist(conn, session.practice_id, session.therapist_id)
         return None if therapist is None else (session, therapist)
 

@@ -107,6 +107,7 @@ async def _shared_item(context: PageContext, request: Request, token: str) -> Re
     return context.pages.render(
         "shared_item.html",
         wording,
+        practice=share.practice_id,
         item=view,
         title=view.title if share.with_reference else wording("share.title"),
         until=wording("share.until", moment=wording.moment(share.expires_at, therapist.zone)),

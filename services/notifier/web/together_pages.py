@@ -36,6 +36,7 @@ def together_router(context: PageContext) -> APIRouter:
         return context.pages.render(
             "together.html",
             wording,
+            practice=session.practice_id,
             view=together_view(drawn, therapist, context.catalogue, wording),
             episode_id=item.episode_id,
         )

@@ -21,12 +21,12 @@ from stat import S_IMODE
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.sandbox import is_sandbox
 from services.runtime.http.health import STARTING, Health
 from services.runtime.http.problem import Problem
 from services.runtime.process.clock import Clock, SystemClock
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
+from services.runtime.process.sandbox import is_sandbox
 
 PREFIX = "rpt_"
 SANDBOX_PREFIX = f"{PREFIX}sandbox_"

@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from schemas.sandbox import is_sandbox
+from services.runtime.process.sandbox import is_sandbox
 
 HEADER = "Rapport-Sandbox"
 DESCRIPTION = (
@@ -23,7 +23,7 @@ class SandboxHeader:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # Where the server has a state of its own, this is a copy of it for the request, which the routes fill.
+        # A dictionary for this request alone, which its route fills.
         state = scope.setdefault("state", {})
 
         async def send_with_header(message: Message) -> None:

@@ -18,6 +18,7 @@ from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import TooMuch
 from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.log import get_logger
+from services.runtime.process.sandbox import is_sandbox
 
 _NOTE_ENDS_EVERY_S = 5.0
 """How often a process stores how far it has published: an owner after it reads what follows in the log."""
@@ -120,7 +121,10 @@ class Committer:
             raise
         self._publisher.enqueue(batch)
         for rejection in tx.rejections:
-            self._metrics.rejections.labels(reason=rejection.reason).inc()
+            # What a sandbox gets wrong is its own affair; what we cannot read or process is ours.
+            place = (rejection.topic, rejection.partition, rejection.offset)
+            if place in tx.bad_records or not is_sandbox(rejection.tenant or ""):
+                self._metrics.rejections.labels(reason=rejection.reason).inc()
         for callback in tx.after_commit:
             try:
                 callback()

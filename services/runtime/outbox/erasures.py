@@ -11,18 +11,17 @@ from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from schemas.sandbox import is_sandbox
-from schemas.topics import ALL, SEGMENT_MS
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.errors import Halt
+from services.runtime.process.sandbox import is_sandbox
 
 Subject = tuple[str, ...]
 """Whose data it is: a kind, and the ids of that kind, such as `("client", tenant, client)`."""
 ErasedPlace = tuple[str, str, int, int, str | None, bytes | None]
 """Cluster, topic, partition and offset of an erased record, its tenant, and the hash of its own id."""
-PLACES_KEPT = timedelta(milliseconds=max(topic.retention_ms for topic in ALL) + SEGMENT_MS)
-"""How long the places of what was erased of a sandbox are kept: afterwards no topic holds the records."""
+PLACES_KEPT = timedelta(days=45)
+"""How long the places of what was erased of a sandbox are kept: longer than a topic keeps the records."""
 
 _GATE = "hashtextextended('rapport erasure', 0)"
 HOLDS_GATE = f"""

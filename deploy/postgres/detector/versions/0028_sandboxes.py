@@ -1,9 +1,9 @@
-"""Lets the erasures of a sandbox take the place of earlier ones, and dates the places of erased deliveries."""
+"""Lets erasures of a sandbox take the place of earlier ones, and dates the places of erased deliveries."""
 
 from alembic import op
 
 from deploy.postgres.runtime_tables import add_sandboxes, drop_sandboxes
-from schemas.sandbox import IN_SANDBOX, SANDBOX_SUFFIX
+from services.runtime.process.sandbox import IN_SANDBOX, SANDBOX_SUFFIX
 
 revision = "0028"
 down_revision = "0027"
@@ -18,9 +18,9 @@ def upgrade() -> None:
     """Change both tables, unless a practice of real clients would be taken for a sandbox and be erased."""
     if op.get_bind().exec_driver_sql(_TAKEN).scalar():
         raise RuntimeError(
-            f"the id of a practice ends in {SANDBOX_SUFFIX}, and such practices are erased every night from this"
-            " version on: add it under another id, move its ratings with `rapport export` and `rapport send"
-            " --history`, and erase it under this one"
+            f"the id of a practice ends in {SANDBOX_SUFFIX}, and such practices are erased every night from"
+            " this version on: add it under another id, move its ratings with `rapport export` and `rapport"
+            " send --history`, and erase it under this one"
         )
     op.execute(add_sandboxes("detector"))
 

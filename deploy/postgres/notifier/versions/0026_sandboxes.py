@@ -1,4 +1,4 @@
-"""Lets the erasures of a sandbox take the place of earlier ones, and dates the places of erased deliveries."""
+"""Lets erasures of a sandbox take the place of earlier ones, and dates the places of erased deliveries."""
 
 from alembic import op
 
