@@ -103,6 +103,12 @@ class DetectorMetrics:
             " looks.",
             registry=registry,
         )
+        self.sandbox_erased = timestamp(
+            "rapport_sandbox_erased_timestamp_seconds",
+            "When the sandbox that was erased or added longest ago was; NaN: there is none, or another"
+            " detector looks.",
+            registry=registry,
+        )
         self.model = Info(
             "rapport_model",
             "The model that scores practices without a model of their own.",

@@ -50,8 +50,8 @@ class NotifierMetrics:
         )
         self.deliveries_overdue = Gauge(
             "rapport_deliveries_overdue",
-            "Deliveries that have been due for over 15 minutes and are still to be attempted, by channel; without"
-            " those of sandboxes.",
+            "Deliveries that have been due for over 15 minutes and are still to be attempted, by channel;"
+            " without those of sandboxes.",
             ["channel"],
             registry=registry,
         )

@@ -61,9 +61,10 @@ INSERT INTO notifier.rejection (cluster_id, topic, partition, "offset", value, r
 
 
 class SeededClient:
-    """One client of the practice `north`, of whom every table holds something."""
+    """One client of a practice, of whom every table holds something."""
 
-    def __init__(self, name: str, therapist: str = "t-1") -> None:
+    def __init__(self, name: str, therapist: str = "t-1", practice: str = "north") -> None:
+        self.practice = practice
         self.client_id, self.therapist_id = f"client-{name}", therapist
         self.records: list[Record] = []
         self.published: list[Record] = []
@@ -94,17 +95,19 @@ class SeededClient:
             self.sent(-2, GOOD, "-outcome", instrument="ors", scores=None, total=20.0),
         ]
         for one in ratings:
-            self.records.append(record_of(one, detector.offset))
+            self.records.append(record_of(one, detector.offset, practice=self.practice))
             detector.offset += 1
-        torn = b'{"practice_id": "north", "client_id": "%s", "rating_id": "torn' % self.client_id.encode()
+        named = (self.practice.encode(), self.client_id.encode())
+        torn = b'{"practice_id": "%s", "client_id": "%s", "rating_id": "torn' % named
         key = self.records[0].key
         self.records.append(Record(topics.SESSION_RATED.name, 0, detector.offset, 0, key, torn))
         detector.offset += 1
         outgoing = await detector.feed(self.records)
         ((episode,),) = await detector.rows(
-            "SELECT episode_id FROM detector.episode WHERE client_id = %s", (self.client_id,)
+            "SELECT episode_id FROM detector.episode WHERE client_id = %s AND practice_id = %s",
+            (self.client_id, self.practice),
         )
-        answer = answer_of(ratings[0], str(episode), Answer.DISCUSSED, 1)
+        answer = answer_of(ratings[0], str(episode), Answer.DISCUSSED, 1, practice=self.practice)
         answer = Record(answer.topic, answer.partition, detector.offset, 0, answer.key, answer.value)
         self.records.append(answer)
         outgoing += await detector.feed([answer])
@@ -115,7 +118,8 @@ class SeededClient:
         ]
         self.published.append(Record(topics.ASSESSED.name, 0, 10_000 + detector.offset, 0, key, torn))
         await notifier.handle_records(self.published)
-        own = {dyad_id(dyad(PracticeId("north"), RatingBody.model_validate(ratings[0]))), UUID(str(episode))}
+        rated = RatingBody.model_validate(ratings[0])
+        own = {dyad_id(dyad(PracticeId(self.practice), rated)), UUID(str(episode))}
         self.ids |= {text for id_ in own for text in (str(id_), id_.hex)}
         await self._fill_by_hand(detector, outgoing, episode, min(own - {episode}))
 
@@ -123,7 +127,7 @@ class SeededClient:
         self, detector: DetectorDriver, outgoing: Sequence[Outgoing], episode: UUID, dyad: UUID
     ) -> None:
         values = {
-            "practice": "north", "therapist": self.therapist_id, "client": self.client_id, "now": NOW,
+            "practice": self.practice, "therapist": self.therapist_id, "client": self.client_id, "now": NOW,
             "former": self.former_id,
             "episode": episode, "dyad": dyad, "share": uuid4(), "link": uuid4(), "offset": detector.offset,
             "torn": self.published[-1].value,
@@ -132,7 +136,7 @@ class SeededClient:
             await detector.conn.execute(statement.encode(), values)
         for schema in ("detector", "notifier"):
             await Outbox(schema).write(detector.conn, outgoing)
-        await number_all_clients(detector.conn, "north", self.therapist_id)
+        await number_all_clients(detector.conn, self.practice, self.therapist_id)
         await detector.conn.commit()
 
 

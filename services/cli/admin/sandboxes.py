@@ -28,7 +28,7 @@ class Sandbox:
     id: str
     added_at: datetime
     erased_at: datetime | None
-    """Until when the whole of it was erased; None: it never was."""
+    """When the whole of it was last erased; None: it never was."""
 
     @property
     def empty_at(self) -> datetime:
@@ -57,10 +57,10 @@ async def erase_sandboxes(
     async with await connect_for_all_practices(database, "rapport-sandboxes") as conn:
         found = await _sandboxes(conn)
         ((now,),) = await (await conn.execute(_NOW)).fetchall()
-    since = now if night is None else began(night, now)
+    due = found if night is None else [one for one in found if one.empty_at < began(night, now)]
     erased: dict[str, Counter[str]] = {}
     failed: psycopg.Error | None = None
-    for one in (one for one in found if one.empty_at < since):
+    for one in due:
         scope = ErasureScope(one.id, keeps_settings=True)
         try:
             erased[one.id] = await erase(database, secret, scope, requested_by=NIGHTLY)
@@ -91,5 +91,6 @@ async def _sandboxes(conn: Connection) -> list[Sandbox]:
             for one in await Erasures(plugin.name).stored(conn, None):
                 # The first record of an erasure names no tables: one that was interrupted is not over.
                 if one.kind == "tenant" and one.erased_rows:
-                    erased[one.tenant] = max(one.erased_at, erased.get(one.tenant, one.erased_at))
+                    # Not `erased_at`, which may be of another clock that was ahead.
+                    erased[one.tenant] = max(one.recorded_at, erased.get(one.tenant, one.recorded_at))
     return [Sandbox(id_, at, erased.get(id_)) for id_, at in sorted(added.items())]

@@ -22,7 +22,6 @@ from services.runtime.process.cli_plugin import (
     StoredEvent,
     Tenant,
 )
-from services.runtime.process.sandbox import IN_SANDBOX
 
 _PUT = """
 INSERT INTO detector.practice AS p
@@ -39,11 +38,6 @@ ON CONFLICT (practice_id) DO UPDATE SET
     live_from = CASE WHEN %(mode)s = 'observe' THEN NULL
         WHEN %(mode)s = 'live' AND p.observing_since IS NOT NULL THEN coalesce(p.live_from, %(now)s)
         ELSE p.live_from END
-"""
-
-
-_SANDBOXES = f"""
-SELECT practice_id, added_at FROM detector.practice WHERE {IN_SANDBOX.format(column="practice_id")} ORDER BY 1
 """
 
 
@@ -204,8 +198,9 @@ async def record_acts(conn: Connection, acts: Sequence[OperatorAct]) -> None:
 
 async def sandboxes(conn: Connection) -> dict[str, datetime]:
     """Return the sandboxes, each with when it was added."""
-    rows = await conn.execute(_SANDBOXES)
-    return dict(await rows.fetchall())
+    from services.detector.storage.sandboxes import read_sandboxes
+
+    return await read_sandboxes(conn)
 
 
 def eraser(secret: bytes) -> Eraser:

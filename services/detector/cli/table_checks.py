@@ -1,7 +1,8 @@
 """Checks the detector's tables for `rapport doctor`."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from services.detector.storage.sandboxes import LATE, longest_ago
 from services.runtime.process.cli_plugin import CheckResult, Connection, Verdict
 
 _STATE = """
@@ -26,6 +27,8 @@ async def check(conn: Connection) -> list[CheckResult]:
     waiting, rejected, swept, opened, unaccounted, blocked, unscored, unknown, silent, beats = row or _NOTHING
     today = datetime.now().astimezone().date()
     late = swept is not None and today - swept > timedelta(days=2)
+    emptied = await longest_ago(conn)
+    kept = emptied is not None and datetime.now(UTC) - emptied > LATE
     return [
         CheckResult(
             "detector outbox",
@@ -78,5 +81,15 @@ async def check(conn: Connection) -> list[CheckResult]:
             Verdict.BAD if late else Verdict.GOOD,
             f"last complete on {swept}; {opened} episodes open" if swept else "has not run yet",
             "check that a detector owns every partition" if late else "",
+        ),
+        CheckResult(
+            "sandboxes",
+            Verdict.BAD if kept else Verdict.GOOD,
+            "there is none"
+            if emptied is None
+            else f"all are empty since {emptied:%Y-%m-%d %H:%M} UTC or later, but for what came after that",
+            "let `rapport sandboxes erase` run every night; see docs/runbooks/SandboxNotErased.md"
+            if kept
+            else "",
         ),
     ]

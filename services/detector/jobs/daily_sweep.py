@@ -24,6 +24,7 @@ from services.detector.jobs.take_up_blocked import MOST_AT_ONCE, take_up_blocked
 from services.detector.jobs.weekly_jobs import WeeklyJob, mark_tried, practices_due
 from services.detector.metrics import DetectorMetrics
 from services.detector.storage.blocked import read_oldest
+from services.detector.storage.sandboxes import longest_ago
 from services.detector.stream.batch import Batch, Tools
 from services.detector.stream.pipeline import run
 from services.runtime.http.health import Health
@@ -149,6 +150,7 @@ class DailySweep:
         else:
             self._metrics.blocked_since.set(nan)
             self._metrics.episodes_open.set(nan)
+            self._metrics.sandbox_erased.set(nan)
         partitions = await self._unswept(day)
         if not partitions:
             return
@@ -213,10 +215,12 @@ class DailySweep:
 
         while taken == MOST_AT_ONCE and not self._stopping.is_set():
             await self._consumer.transact(work)
-        since_s = nan
+        since_s = erased_s = nan
 
         async def read_since(tx: Transaction) -> None:
-            nonlocal since_s
+            nonlocal since_s, erased_s
+            erased_at = await longest_ago(tx.conn)
+            erased_s = nan if erased_at is None else erased_at.timestamp()
             oldest = await read_oldest(tx.conn)
             since_s = nan if oldest is None else oldest.timestamp()
             for (number,) in await (await tx.conn.execute(_OPEN_EPISODES)).fetchall():
@@ -224,6 +228,7 @@ class DailySweep:
 
         await self._consumer.transact(read_since)
         self._metrics.blocked_since.set(since_s)
+        self._metrics.sandbox_erased.set(erased_s)
 
     async def _unswept(self, day: date) -> list[int]:
         owned = sorted(self._consumer.owned_partitions(topics.SESSION_RATED.name))

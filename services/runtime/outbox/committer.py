@@ -120,11 +120,7 @@ class Committer:
                 raise TooMuch(f"a transaction took longer than {deadline_s:g} s") from error
             raise
         self._publisher.enqueue(batch)
-        for rejection in tx.rejections:
-            # What a sandbox gets wrong is its own affair; what we cannot read or process is ours.
-            place = (rejection.topic, rejection.partition, rejection.offset)
-            if place in tx.bad_records or not is_sandbox(rejection.tenant or ""):
-                self._metrics.rejections.labels(reason=rejection.reason).inc()
+        self._count_rejections(tx)
         for callback in tx.after_commit:
             try:
                 callback()
@@ -137,6 +133,13 @@ class Committer:
         if published:
             checkpoint("after-delete-outbox")
         return tx
+
+    def _count_rejections(self, tx: Transaction) -> None:
+        for rejection in tx.rejections:
+            # What a sandbox gets wrong is its own affair; what we cannot read or process is ours.
+            place = (rejection.topic, rejection.partition, rejection.offset)
+            if place in tx.bad_records or not is_sandbox(rejection.tenant or ""):
+                self._metrics.rejections.labels(reason=rejection.reason).inc()
 
     async def _begin(self, connection: Connection) -> None:
         if self.tables is not None:
