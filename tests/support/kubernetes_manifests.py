@@ -10,7 +10,7 @@ from tests.support.images import ROOT, compose_file
 FOLDER = ROOT / "deploy" / "kubernetes"
 COMPOSE: dict[str, Any] = compose_file()["services"]
 SERVICES = ("ingest", "detector", "notifier")
-PARTS = {**{name: name for name in (*SERVICES, "topics", "migrate")}, "operator": "rapport"}
+PARTS = {**{name: name for name in (*SERVICES, "topics", "migrate", "sandboxes")}, "operator": "rapport"}
 """The component of each pod, and the container of the compose file that it is like."""
 COMPONENT = "app.kubernetes.io/component"
 

@@ -14,6 +14,10 @@ from services.runtime.postgres.connect import Connection, connect_for_all_practi
 from services.runtime.process.cli_plugin import ErasureScope
 from services.runtime.process.settings import DatabaseSettings
 
+NIGHT = time(1)
+"""When a night begins, unless told otherwise (UTC)."""
+LOOK_EVERY_S = 60.0
+"""How often a process that erases every night looks whether one has begun."""
 NIGHTLY = "every night"
 """At whose request a sandbox is erased at night."""
 OPTIONS: Mapping[str, str] = {"tell_from": "always", "max_age_days": "none", "mail_timing": "immediate"}

@@ -1,17 +1,22 @@
 """`rapport sandboxes`: practices of made-up data, with keys of their own, that are erased every night."""
 
 import asyncio
+import signal
 import time
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from datetime import time as Night  # noqa: N812 - the module `time` is used, too
+
+    from services.runtime.process.settings import DatabaseSettings
 
 sandboxes = typer.Typer(
     no_args_is_help=True,
     help="Sandboxes in which a practice's system tries everything out on made-up data: add, list, erase.",
 )
-_LOOK_EVERY_S = 60.0
 Option = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option as name=value; `rapport practices options` lists them."),
@@ -101,9 +106,7 @@ def erase(
 
       rapport sandboxes erase --every-night --at 02:30
     """
-    import psycopg
-
-    from services.cli.admin.sandboxes import erase_sandboxes
+    from services.cli.admin.sandboxes import LOOK_EVERY_S, erase_sandboxes
     from services.cli.endpoints import find_endpoints
 
     try:
@@ -112,22 +115,42 @@ def erase(
         raise typer.BadParameter("expected hours and minutes, such as 01:00", param_hint="--at") from None
     endpoints = find_endpoints()
     database, secret = endpoints.database, endpoints.erasure_secret
-    while True:
-        try:
-            erased = asyncio.run(erase_sandboxes(database, secret, night if every_night else None))
-        except psycopg.Error as error:
-            if not every_night:
-                raise
-            # A night is made up for as soon as PostgreSQL answers; the alert says when one was missed.
-            typer.secho(f"Not erased, and tried again soon ({type(error).__name__}).", err=True, fg="red")
-        else:
-            for sandbox, counts in erased.items():
-                typer.echo(f"{sandbox}: {sum(counts.values())} rows erased.")
-            if not erased and not every_night:
-                typer.echo("There is no sandbox.")
-        if not every_night:
-            return
-        time.sleep(_LOOK_EVERY_S)
+    if not every_night:
+        erased = asyncio.run(erase_sandboxes(database, secret))
+        for sandbox, counts in erased.items():
+            typer.echo(f"{sandbox}: {sum(counts.values())} rows erased.")
+        if not erased:
+            typer.echo("There is no sandbox.")
+        return
+    # As the first process of a container, it would ignore SIGTERM.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            erase_tonight(database, secret, night)
+            time.sleep(LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+
+
+def erase_tonight(database: "DatabaseSettings", secret: bytes, night: "Night") -> None:
+    """Erase the sandboxes that were not erased since the last night began; say what could not be done.
+
+    A night is made up for as soon as PostgreSQL answers. An alert says when one was missed.
+    """
+    import psycopg
+
+    from services.cli.admin.sandboxes import erase_sandboxes
+    from services.runtime.process.errors import Fault
+
+    try:
+        erased = asyncio.run(erase_sandboxes(database, secret, night))
+    except (psycopg.Error, Fault) as error:
+        # PostgreSQL's own sentences may quote ids.
+        why = str(error) if isinstance(error, Fault) else type(error).__name__
+        typer.secho(f"Sandboxes were not erased, and are tried again soon: {why}", err=True, fg="red")
+        return
+    for sandbox, counts in erased.items():
+        typer.echo(f"{sandbox}: {sum(counts.values())} rows erased, as every night.")
 
 
 def _minute(at: datetime) -> str:

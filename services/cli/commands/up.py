@@ -50,7 +50,7 @@ def up() -> None:
         ) as stack:
             _add_first_practice(stack)
             typer.echo("\nRapport is running. Ctrl-C stops it.")
-            _restart_ended_services(stack)
+            _watch(stack)
     except StartFailed as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(1) from None
@@ -88,10 +88,19 @@ def _add_first_practice(stack: "LocalStack") -> None:
     typer.echo(f"  RAPPORT_KEY={key.secret} rapport connect {FIRST_PRACTICE}")
 
 
-def _restart_ended_services(stack: "LocalStack") -> None:
-    """Restart services that end by themselves, until Ctrl-C."""
+def _watch(stack: "LocalStack") -> None:
+    """Restart services that end by themselves, and erase the sandboxes every night, until Ctrl-C."""
+    from services.cli.admin.sandboxes import LOOK_EVERY_S, NIGHT
+    from services.cli.commands.sandboxes import erase_tonight
+    from services.runtime.process.settings import ErasureSettings
+
+    secret = ErasureSettings(erasure_secret_file=stack.home.secret("erasure")).secret() or b""
+    next_look = 0.0
     try:
         while True:
+            if time.monotonic() >= next_look:
+                erase_tonight(stack.database, secret, NIGHT)
+                next_look = time.monotonic() + LOOK_EVERY_S
             name = stack.supervisor.ended_service()
             if name is not None:
                 process = stack.supervisor.processes[name]
