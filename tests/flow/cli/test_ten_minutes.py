@@ -1,5 +1,6 @@
 """A person who follows the README from `make up` on has connected a practice within ten minutes."""
 
+import json
 import os
 import re
 import signal
@@ -9,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.flow.cli.conftest import command, home_folder
 from tests.flow.cli.test_readme import README
 from tests.support.service_stack import wait_until
 
+SANDBOX = README.parent / "docs" / "sandbox.md"
 CLIENT = README.parent / "clients" / "python"
 PRINTED = {"INGEST": r"^ingest +(\S+)", "RESULTS": r"^detector and results +(\S+)"} | {
     "NOTIFIER": r"^notifier and inbox +(\S+)",
@@ -59,6 +62,7 @@ def test_the_commands_connect_a_practice_as_they_are_written(
             path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
             client = {"PYTHONPATH": str(CLIENT / "src"), "PATH": path}
             sent = _run(example, README.parent, environment | client)
+            tried = _try_sandbox(folder, environment)
         finally:
             up.send_signal(signal.SIGINT)
             assert up.wait(60) == 0, output.read_text()
@@ -66,6 +70,42 @@ def test_the_commands_connect_a_practice_as_they_are_written(
     assert connected.count('"status":"accepted"') == 3
     assert '"therapist_id":"t-1"' in connected
     assert sent.startswith("s-1 accepted ")
+    assert tried.lower().count("rapport-sandbox: true") == 1
+    assert tried.count('"status":"accepted"') == 5
+    assert '"kept_back":null' in tried, "the alert was told"
+
+
+def _try_sandbox(folder: Path, environment: dict[str, str]) -> str:
+    """Follow the page about sandboxes with ids that the practice uses, too, over a night."""
+    before = _ratings_of(environment, "KEY")
+    added = _rapport("sandboxes", "add", "my-practice", folder=folder, environment=environment)
+    (key,) = re.findall(r"^ +(rpt_sandbox_\S+)$", added, re.MULTILINE)
+    environment = environment | {"SANDBOX_KEY": key}
+    tried = _run(script(SANDBOX), folder, environment)
+    assert _ratings_of(environment, "KEY") == before, "what the practice sent is as it was"
+    assert _ratings_of(environment, "SANDBOX_KEY") != before
+    erased = _rapport("sandboxes", "erase", folder=folder, environment=environment)
+    assert erased.startswith("my-practice.sandbox: ")
+    assert _ratings_of(environment, "KEY") == before
+    assert json.loads(_ratings_of(environment, "SANDBOX_KEY")[0])["status"] == "erased"
+    again = _run(script(SANDBOX), folder, environment)
+    assert again.count('"status":"accepted"') == tried.count('"status":"accepted"')
+    return tried
+
+
+def _ratings_of(environment: dict[str, str], key: str) -> list[str]:
+    """Return what became of the rating r-1, and all counts, as a key sees them."""
+    headers = {"Authorization": f"Bearer {environment[key]}"}
+    with httpx.Client(base_url=environment["RESULTS"], headers=headers, trust_env=False) as client:
+        return [client.get(path).raise_for_status().text for path in ("/v1/ratings/r-1", "/v1/balance")]
+
+
+def _rapport(*words: str, folder: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        command(*words), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def _run(commands: str, folder: Path, environment: dict[str, str]) -> str:

@@ -48,6 +48,27 @@ def test_a_key_of_one_tenant_acts_for_it_without_a_header(path: Path) -> None:
     assert CredentialStore(path).authenticate(f"Bearer {key.secret}", None, "write") == Grant("a", key.key_id)
 
 
+def test_the_key_of_a_sandbox_shows_what_it_is_for(path: Path) -> None:
+    made_up = add_key(path, grants=["a.sandbox"], scopes=["write"])
+    real = add_key(path, grants=["a"], scopes=["write"])
+
+    assert made_up.secret.startswith("rpt_sandbox_")
+    assert not real.secret.startswith("rpt_sandbox_")
+    assert CredentialStore(path).authenticate(f"Bearer {made_up.secret}", None, "write").tenant == "a.sandbox"
+
+
+@pytest.mark.parametrize(("key_for", "asked"), [("a", "a.sandbox"), ("a.sandbox", "a")])
+def test_a_key_leads_neither_into_a_sandbox_nor_out_of_it(path: Path, key_for: str, asked: str) -> None:
+    key = add_key(path, grants=[key_for], scopes=["write"], network=True)
+
+    assert status(CredentialStore(path), key.secret, asked) == 404
+
+
+def test_no_key_is_for_sandboxes_and_for_others(path: Path) -> None:
+    with pytest.raises(ValueError, match="never for both"):
+        add_key(path, grants=["a", "b.sandbox"], scopes=["write"], network=True)
+
+
 def test_a_network_key_acts_for_the_tenant_that_the_header_names(path: Path) -> None:
     key = add_key(path, grants=["a", "b"], scopes=["write"], network=True)
 
