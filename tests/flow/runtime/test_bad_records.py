@@ -74,6 +74,22 @@ async def test_a_rejection_of_the_domain_keeps_tenant_and_subject(sample: Sample
     ]
 
 
+async def test_only_what_a_sandbox_gets_wrong_itself_is_not_counted(sample: Sample) -> None:
+    await sample.send(["refused-in-sandbox", "refused", "poison", "1"])
+    process = sample.consumer(owner_of=lambda _record: ("t1.sandbox", "s1"))
+
+    async with process():
+        await until(lambda: sample.effects() == ["1"])
+
+    assert sample.query('SELECT tenant, reason FROM sample.rejection ORDER BY "offset"') == [
+        ("t1.sandbox", "refused"),
+        ("t1", "refused"),
+        ("t1.sandbox", "unprocessable"),
+    ]
+    assert process.value("rapport_rejections_total", reason="refused") == 1
+    assert process.value("rapport_rejections_total", reason="unprocessable") == 1
+
+
 async def test_eleven_bad_records_in_a_row_halt_the_consumer_and_reject_nothing(sample: Sample) -> None:
     await sample.send(["bad"] * 11)
     process = sample.consumer()

@@ -1,8 +1,8 @@
 """A small service on the runtime: each number that it reads is stored once and published once.
 
 A record's value is a number in ASCII. `bad` cannot be decoded, `poison` makes the handler fail, `refused` is
-rejected by the domain, `forgotten` is passed over, `slow` takes longer than any deadline, and `claimed`
-collides at every attempt.
+rejected by the domain (`refused-in-sandbox` is one of a sandbox), `forgotten` is passed over, `slow` takes
+longer than any deadline, and `claimed` collides at every attempt.
 """
 
 import asyncio
@@ -40,6 +40,8 @@ from services.runtime.process.kill_points import Checkpoint, no_checkpoint
 from services.runtime.process.settings import DatabaseSettings, FuseSettings, KafkaSettings
 
 SCHEMA = "sample"
+_TENANTS = {b"refused": "t1", b"refused-in-sandbox": "t1.sandbox"}
+"""Whose record is rejected by the domain, by its value."""
 DEADLINE_S = 30.0
 
 TABLES = """
@@ -142,8 +144,9 @@ class Sample:
             if record.value == b"forgotten":
                 tx.passed_over.append(record)
                 continue
-            if record.value == b"refused":
-                tx.reject(record, Reject("refused", "not wanted"), tenant="t1", subject_id="s1")
+            if record.value in _TENANTS:
+                tenant = _TENANTS[record.value]
+                tx.reject(record, Reject("refused", "not wanted"), tenant=tenant, subject_id="s1")
                 continue
             if record.value == b"poison":
                 raise ValueError("a message with something personal in it")

@@ -3,7 +3,7 @@
 from alembic import op
 
 from deploy.postgres.runtime_tables import add_sandboxes, drop_sandboxes
-from services.runtime.process.sandbox import IN_SANDBOX, SANDBOX_SUFFIX
+from services.runtime.process.errors import Halt
 
 revision = "0028"
 down_revision = "0027"
@@ -11,16 +11,16 @@ branch_labels = None
 depends_on = None
 runs_from = "0026"
 
-_TAKEN = f"SELECT EXISTS (SELECT FROM detector.practice WHERE {IN_SANDBOX.format(column='practice_id')})"
+_TAKEN = "SELECT EXISTS (SELECT FROM detector.practice WHERE right(practice_id, 8) = '.sandbox')"
 
 
 def upgrade() -> None:
     """Change both tables, unless a practice of real clients would be taken for a sandbox and be erased."""
     if op.get_bind().exec_driver_sql(_TAKEN).scalar():
-        raise RuntimeError(
-            f"the id of a practice ends in {SANDBOX_SUFFIX}, and such practices are erased every night from"
-            " this version on: add it under another id, move its ratings with `rapport export` and `rapport"
-            " send --history`, and erase it under this one"
+        raise Halt(
+            "the id of a practice ends in .sandbox, and such practices are erased every night from this"
+            " version on: with the version before, add it under another id, move its ratings with `rapport"
+            " export` and `rapport send --history`, and erase it under this one; then migrate again"
         )
     op.execute(add_sandboxes("detector"))
 
