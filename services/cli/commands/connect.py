@@ -60,6 +60,10 @@ def connect(
             "Then send a first rating from your program, as this line does; 202 means that it is stored:\n"
         )
         typer.echo(first_rating_request(ingest_url, "$RAPPORT_KEY"))
+        typer.echo(
+            "\nYour program can try everything out on made-up data first, in a sandbox that is erased every"
+            f" night (docs/sandbox.md):\n\n  rapport sandboxes add {practice}"
+        )
         _end(practice, added=added)
     named = Path(f"{practice}.toml")
     page = file.with_suffix(".html")

@@ -86,6 +86,8 @@ def _add_first_practice(stack: "LocalStack") -> None:
     typer.echo(first_rating_request(stack.running.ingest_url, key.secret))
     typer.echo("\nOr connect it step by step, with a file of your own, in another terminal:\n")
     typer.echo(f"  RAPPORT_KEY={key.secret} rapport connect {FIRST_PRACTICE}")
+    typer.echo("\nOr try your program on made-up data, which is erased every night (docs/sandbox.md):\n")
+    typer.echo(f"  rapport sandboxes add {FIRST_PRACTICE}")
 
 
 def _watch(stack: "LocalStack") -> None:
