@@ -162,7 +162,7 @@ class ErasureScope:
     client: str | None = None
     therapist: str | None = None
     keeps_settings: bool = False
-    """Of a whole tenant: what its operators and its system have set stays, and the logs of who did what."""
+    """Whether a whole tenant keeps what its operators and its system set, and the logs of who did what."""
 
     @property
     def subject(self) -> tuple[str, ...]:
