@@ -118,8 +118,7 @@ class DetectorEraser:
             for table, statement in statements:
                 await _delete(conn, table, statement, {"practice": practice, "ids": of}, erased)
         await _delete(conn, "client_name", _NAMES, (practice, wanted), erased)
-        for client in clients:
-            one = ErasureScope(practice, client, scope.therapist)
+        for one in scope.of_records(clients):
             rejected = await self._records.erase_rejections(conn, one, erased)
             await self._records.erase_outgoing(conn, one, keys + rejected, erased)
 

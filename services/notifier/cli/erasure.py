@@ -106,8 +106,7 @@ class NotifierEraser:
         done = await conn.execute(_NAMES, values)
         erased.note("notifier.client_name", done.rowcount)
         keys = [bytes(key) for _, key in found]
-        for client in clients:
-            one = ErasureScope(scope.tenant, client, scope.therapist)
+        for one in scope.of_records(clients):
             rejected = await self._records.erase_rejections(conn, one, erased)
             await self._records.erase_outgoing(conn, one, keys + rejected, erased)
 

@@ -164,6 +164,15 @@ class ErasureScope:
     keeps_settings: bool = False
     """Whether a whole tenant keeps what its operators and its system set, and the logs of who did what."""
 
+    def of_records(self, clients: Sequence[str]) -> "list[ErasureScope]":
+        """Return whose records are looked for while these clients are erased.
+
+        Their tables have no index by client: those of a therapist or a tenant are found at once.
+        """
+        if self.client is None:
+            return [self]
+        return [ErasureScope(self.tenant, client, self.therapist) for client in clients]
+
     @property
     def subject(self) -> tuple[str, ...]:
         """The kind, and the ids of that kind."""
