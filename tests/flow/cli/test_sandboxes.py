@@ -1,6 +1,8 @@
 """`rapport sandboxes` adds sandboxes with keys of their own, and no practice is added under their ids."""
 
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.__main__ import application
 from services.runtime.http.credentials import read_keys
+from tests.flow.cli.conftest import command
 
 Run = Callable[..., Result]
 SECRET = "0123456789abcdef" * 4
@@ -97,3 +100,23 @@ def test_answers_in_a_sandbox_are_no_labels(run: Run, tmp_path: Path) -> None:
 
 def test_a_time_of_the_night_is_hours_and_minutes(run: Run) -> None:
     assert "expected hours and minutes" in run("sandboxes", "erase", "--at", "one", code=2).stderr
+
+
+def test_the_process_that_waits_for_the_night_makes_up_for_a_missed_one_and_stops_at_a_signal(
+    run: Run, migrated_url: str, tmp_path: Path
+) -> None:
+    run("sandboxes", "add", "north")
+    with psycopg.connect(migrated_url, autocommit=True) as conn:
+        conn.execute("UPDATE detector.practice SET added_at = now() - interval '2 days'")
+    environment = {"DATABASE_URL": migrated_url, "RAPPORT_ERASURE_SECRET_FILE": str(tmp_path / "erasure")}
+    with subprocess.Popen(
+        command("sandboxes", "erase", "--every-night"),
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        process.terminate()
+        assert process.wait(30) == 0
+    assert re.fullmatch(r"north\.sandbox: \d+ rows erased, as every night\.\n", said)
