@@ -18,7 +18,8 @@ from services.detector.domain.outcomes import BlockReason, RejectionReason
 from services.detector.domain.practice import Models, PracticeRows
 from services.detector.domain.reference import DriftMonitor
 from services.detector.jobs.daily_sweep import DailySweep
-from services.detector.jobs.take_up_blocked import Count, TakeUpInTurn
+from services.detector.jobs.take_up_blocked import Count
+from services.detector.jobs.take_up_in_turn import TakeUpInTurn
 from services.detector.metrics import DetectorMetrics
 from services.detector.model.artefact import SHIPPED, load
 from services.detector.model.manifest import read_manifest
@@ -129,6 +130,7 @@ def build(
             metrics.stage_seconds.labels(stage).observe(seconds)
         own_metrics.add(batch.counts, at_s)
 
+    known_work = partial(fixed_risk, tools)
     consumer = BatchConsumer(
         "detector",
         ConsumedTopics(
@@ -148,7 +150,7 @@ def build(
                 HEADERS,
                 topics.EPISODE_CHANGED.retention_ms / 1000,
             ),
-            self_check=partial(fixed_risk, tools),
+            self_check=known_work,
         ),
         BatchLimits(
             max_records=detector.max_records,
@@ -179,7 +181,15 @@ def build(
         every_s=detector.sweep_every_s,
         max_dyads=detector.sweep_slice,
     )
-    in_turn = TakeUpInTurn(consumer, tools, many_wait, count=count, health=health, clock=clock)
+    in_turn = TakeUpInTurn(
+        consumer.transact,
+        tools,
+        many_wait,
+        count=count,
+        health=health,
+        clock=clock,
+        known_work=known_work,
+    )
     results = results_pool(database, detector.results_connections)
     PoolMetrics(metrics.registry, results)
     keys = CredentialStore(credentials_file, clock, health, added_by="`rapport practices add`")

@@ -204,17 +204,13 @@ class DailySweep:
             await self._consumer.transact(work)
 
     async def _take_up_blocked(self) -> None:
+        def count(batch: Batch, at_s: float) -> None:
+            self._metrics.add(batch.counts, at_s)
+
         taken = MOST_AT_ONCE
-
-        async def work(tx: Transaction) -> None:
-            nonlocal taken
-            batch = await take_up_blocked(tx, self._tools)
-            taken = len(batch.taken_up)
-            at_s = tx.now.timestamp()
-            tx.after_commit.append(lambda: self._metrics.add(batch.counts, at_s))
-
         while taken == MOST_AT_ONCE and not self._stopping.is_set():
-            await self._consumer.transact(work)
+            self._health.beat(LOOP)
+            taken = await take_up_blocked(self._consumer.transact, self._tools, count)
         since_s = erased_s = nan
 
         async def read_since(tx: Transaction) -> None:

@@ -1,9 +1,9 @@
 """Keeps the records that wait until they can take effect, and finds those whose time has come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.ids import DyadId, RatingIdentity
 from schemas.rating_order import IdentityFields
@@ -17,6 +17,15 @@ RecordPosition = tuple[str, str, int, int]
 """Kafka cluster, topic, partition and offset."""
 Waiting = tuple[str, Record]
 """A record that waits, with the Kafka cluster that it was read from."""
+
+
+class WaitingDyad(NamedTuple):
+    """A client's sessions with one therapist, some of which wait for their turn."""
+
+    practice_id: str
+    client_id: str
+    key: bytes
+
 
 _COLUMNS = 'b.cluster_id, b.topic, b.partition, b."offset", b.key, b.value'
 _OF_SESSIONS = f"""
@@ -41,9 +50,10 @@ SELECT *, %s FROM unnest(%b::text[], %b::text[], %b::int[], %b::bigint[], %b::by
 ON CONFLICT (cluster_id, topic, partition, "offset") DO UPDATE SET reason = EXCLUDED.reason
 """
 _IN_TURN = f"""
-SELECT {_COLUMNS} FROM (
+SELECT b.practice_id, b.client_id, {_COLUMNS} FROM (
     SELECT practice_id, client_id, key FROM (
         SELECT DISTINCT practice_id, client_id, key FROM detector.blocked WHERE reason = 'many-sessions'
+        EXCEPT SELECT * FROM unnest(%b::text[], %b::text[], %b::bytea[])
     ) waiting
     ORDER BY row_number() OVER (PARTITION BY practice_id ORDER BY client_id, key), practice_id LIMIT %b
 ) d CROSS JOIN LATERAL (
@@ -52,6 +62,15 @@ SELECT {_COLUMNS} FROM (
         AND w.reason = 'many-sessions'
     ORDER BY w.session_at, w.recorded_at, w.partition, w."offset" LIMIT %b FOR UPDATE SKIP LOCKED
 ) b
+"""
+_OF_DYAD = f"""
+SELECT {_COLUMNS} FROM detector.blocked b
+WHERE b.practice_id = %b AND b.client_id = %b AND b.key = %b AND b.reason = 'many-sessions'
+ORDER BY b.session_at, b.recorded_at, b.partition, b."offset" LIMIT %b FOR UPDATE SKIP LOCKED
+"""
+_AT = f"""
+SELECT {_COLUMNS} FROM detector.blocked b
+WHERE b.cluster_id = %b AND b.topic = %b AND b.partition = %b AND b."offset" = %b FOR UPDATE SKIP LOCKED
 """
 _UNTIL = f"""
 SELECT {_COLUMNS} FROM detector.blocked b
@@ -64,12 +83,13 @@ SELECT DISTINCT b.key FROM detector.blocked b JOIN unnest(%b::text[], %b::text[]
     AS k (practice_id, client_id, key) USING (practice_id, client_id, key)
 WHERE b.reason = 'many-sessions'
 """
-_DELETE = """
-DELETE FROM detector.blocked b USING unnest(%b::text[], %b::text[], %b::int[], %b::bigint[])
-    AS done (cluster_id, topic, partition, "offset")
-WHERE b.cluster_id = done.cluster_id AND b.topic = done.topic AND b.partition = done.partition
-    AND b."offset" = done."offset"
+_POSITIONS = """
+unnest(%b::text[], %b::text[], %b::int[], %b::bigint[]) AS p (cluster_id, topic, partition, "offset")
+WHERE b.cluster_id = p.cluster_id AND b.topic = p.topic AND b.partition = p.partition
+    AND b."offset" = p."offset"
 """
+_DELETE = f"DELETE FROM detector.blocked b USING {_POSITIONS}"
+_WAIT_IN_TURN = f"UPDATE detector.blocked b SET reason = 'many-sessions' FROM {_POSITIONS}"
 _DUE = f"""
 SELECT {_COLUMNS} FROM detector.blocked b LEFT JOIN detector.practice p USING (practice_id)
 WHERE CASE b.reason
@@ -108,12 +128,40 @@ async def read_oldest(conn: Connection) -> datetime | None:
     return None if row is None else row[0]
 
 
-async def read_in_turn(conn: Connection, dyads: int, sessions: int) -> list[Waiting]:
-    """Read and lock the earliest waiting sessions of a number of dyads, at most `sessions` of each.
+async def read_in_turn(
+    conn: Connection, dyads: int, sessions: int, *, without: Collection[WaitingDyad] = ()
+) -> dict[WaitingDyad, list[Waiting]]:
+    """Read and lock the earliest waiting sessions of a number of other dyads, at most `sessions` of each.
 
     Practices take turns, so that none waits until all clients of another are done.
     """
-    return _waiting(await (await conn.execute(_IN_TURN, (dyads, sessions), binary=True)).fetchall())
+    parameters = (
+        texts([dyad.practice_id for dyad in without]),
+        texts([dyad.client_id for dyad in without]),
+        byteas([dyad.key for dyad in without]),
+        dyads,
+        sessions,
+    )
+    rows = await (await conn.execute(_IN_TURN, parameters, binary=True)).fetchall()
+    found: dict[WaitingDyad, list[Waiting]] = {}
+    for (practice, client, *_), waiting in zip(rows, _waiting([row[2:] for row in rows]), strict=True):
+        found.setdefault(WaitingDyad(practice, client, waiting[1].key or b""), []).append(waiting)
+    return found
+
+
+async def read_of_dyad(conn: Connection, dyad: WaitingDyad, sessions: int) -> list[Waiting]:
+    """Read and lock the earliest sessions of a dyad that wait for their turn."""
+    return _waiting(await (await conn.execute(_OF_DYAD, (*dyad, sessions), binary=True)).fetchall())
+
+
+async def read_at(conn: Connection, at: RecordPosition) -> list[Waiting]:
+    """Read and lock the record at this position, if it still waits and no other transaction has it."""
+    return _waiting(await (await conn.execute(_AT, at, binary=True)).fetchall())
+
+
+async def wait_in_turn(conn: Connection, waiting: Iterable[Waiting]) -> None:
+    """Let records wait for their turn from now on, whatever they waited for before."""
+    await _execute_at(conn, _WAIT_IN_TURN, {position(*one) for one in waiting})
 
 
 async def read_until(conn: Connection, dyad: DyadWork, until: datetime, limit: int) -> list[Waiting]:
@@ -173,10 +221,13 @@ async def write(conn: Connection, blocked: Sequence[BlockedRecord], now: datetim
 
 async def delete(conn: Connection, done: AbstractSet[RecordPosition]) -> None:
     """Delete records that took effect, were rejected, or turned out to be duplicates."""
-    if done:
-        clusters, topics, partitions, offsets = zip(*done, strict=True)
-        values = (texts(clusters), texts(topics), ints(partitions), bigints(offsets))
-        await conn.execute(_DELETE, values)
+    await _execute_at(conn, _DELETE, done)
+
+
+async def _execute_at(conn: Connection, statement: str, positions: AbstractSet[RecordPosition]) -> None:
+    if positions:
+        clusters, topics, partitions, offsets = zip(*positions, strict=True)
+        await conn.execute(statement, (texts(clusters), texts(topics), ints(partitions), bigints(offsets)))
 
 
 def _keys(sessions: Iterable[Rated | RatingIdentity]) -> list[tuple[str, str, str, str]]:
@@ -191,7 +242,7 @@ def _columns(keys: Sequence[tuple[str, str, str, str]]) -> tuple[object, ...]:
     return tuple(texts(column) for column in zip(*keys, strict=True))
 
 
-def _waiting(rows: Sequence[tuple[Any, ...]]) -> list[Waiting]:
+def _waiting(rows: Sequence[Sequence[Any]]) -> list[Waiting]:
     return [
         (cluster, Record(topic, partition, offset, 0, bytes(key), bytes(value)))
         for cluster, topic, partition, offset, key, value in rows

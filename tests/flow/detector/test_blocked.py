@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from schemas import topics
 from schemas.events import Answer
-from services.detector.jobs.take_up_blocked import take_up_blocked
 from services.detector.metrics import DetectorMetrics
 from services.detector.storage.lost_log import forget_log_end, known_records
 from services.detector.storage.model_activations import activate
@@ -148,11 +147,11 @@ async def test_a_model_that_is_not_loaded_stops_its_practice_alone(detector: Det
     await detector.feed([north, south, answer])
     assert await detector.rows("SELECT session_id FROM detector.assessment ORDER BY 1") == [("s-1",), ("s0",)]
     assert set(await detector.rows(WAITING)) == {("model-not-loaded", "north"), ("model-not-loaded", None)}
-    await detector.transact(lambda tx: take_up_blocked(tx, detector.tools))
+    await detector.take_up_blocked()
     assert len(await detector.rows(WAITING)) == 2
 
     detector.tools = tools_with(ToyDetector(), ToyDetector("toy-9"))
-    await detector.transact(lambda tx: take_up_blocked(tx, detector.tools))
+    await detector.take_up_blocked()
     assert await detector.rows(WAITING) == []
     assert await detector.rows("SELECT model_version FROM detector.assessment WHERE rating_id = 'north'") == [
         ("toy-9",)
@@ -165,7 +164,7 @@ async def test_what_nothing_blocks_any_more_is_taken_up_by_the_sweep(detector: D
     await detector.rate(RATED)
     await detector.rate(FILED_AGAIN)
     await detector.rows("DELETE FROM detector.rating WHERE rating_id = 'rated' RETURNING 1")
-    await detector.transact(lambda tx: take_up_blocked(tx, detector.tools))
+    await detector.take_up_blocked()
     assert await detector.rows(WAITING) == []
     assert await detector.rows("SELECT rating_id FROM detector.rating") == [("filed-again",)]
 

@@ -10,13 +10,12 @@ import structlog
 
 from services.detector.domain import rating_versions
 from services.detector.domain.detector import DyadAssessments, DyadForms
-from services.detector.jobs.take_up_blocked import TakeUpInTurn
+from services.detector.jobs.take_up_in_turn import TakeUpInTurn
 from services.detector.model.artefact import load
 from services.detector.storage.blocked import read_in_turn
 from services.detector.stream.batch import MOST_FOLDS
 from services.detector.stream.stages import claim, lock
-from services.detector.stream.stages.decode import whose
-from services.runtime.consumer.batch_consumer import BatchConsumer
+from services.runtime.consumer.self_check import threads_answer
 from services.runtime.http.health import Health
 from services.runtime.process.metrics import Metrics
 from tests.flow.detector.conftest import NewDatabase
@@ -159,7 +158,7 @@ async def test_practices_take_turns_however_many_clients_one_of_them_has(detecto
         await detector.rate(*many(MOST_FOLDS + 1, client_id=f"client-{number}"))
     await detector.rate(*many(MOST_FOLDS + 1), practice="south")
     taken = await read_in_turn(detector.conn, dyads=2, sessions=1)
-    assert {whose(record)[0] for _, record in taken} == {"north", "south"}
+    assert {dyad.practice_id for dyad in taken} == {"north", "south"}
 
 
 async def test_a_rating_before_the_newest_of_a_long_history_waits_and_takes_effect(
@@ -219,12 +218,13 @@ async def test_a_session_that_cannot_be_processed_is_set_aside_and_holds_up_no_o
         await detector.practice()
         await detector.rate(*many(60), *many(55, client_id="other"))
         in_turn = TakeUpInTurn(
-            _transacting(detector),
+            detector.transact,
             tools_with(FailingDetector()),
             asyncio.Event(),
             count=lambda _batch, _at_s: None,
             health=Health(clock, Metrics("detector", topics=[])),
             clock=clock,
+            known_work=threads_answer,
         )
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         running = asyncio.create_task(in_turn.run())
@@ -238,13 +238,6 @@ async def test_a_session_that_cannot_be_processed_is_set_aside_and_holds_up_no_o
         assert found == [("unprocessable", False)] * 2
         assert await reading.rows(ASSESSED) == [(60 + 55 - 2,)]
         assert await broken(reading.conn) == {}
-
-
-def _transacting(detector: DetectorDriver) -> BatchConsumer:
-    class Transacting:
-        transact = staticmethod(detector.transact)
-
-    return Transacting  # type: ignore[return-value]
 
 
 async def test_a_record_that_waits_and_is_read_again_waits_once(detector: DetectorDriver) -> None:

@@ -21,13 +21,16 @@ from schemas.rating_order import dyad
 from schemas.session_rated import session_rated_value
 from services.detector.domain.detector import Detector, HeartbeatHistory
 from services.detector.domain.practice import Models, PracticeRows
-from services.detector.jobs.take_up_blocked import take_up_in_turn
-from services.detector.stream.batch import Batch, Tools
+from services.detector.jobs.take_up_blocked import attempt, take_up_blocked
+from services.detector.jobs.take_up_in_turn import DYADS
+from services.detector.storage.blocked import Waiting, read_in_turn
+from services.detector.stream.batch import MOST_FOLDS, Batch, Tools
 from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.transaction import Rejection, Transaction
 from services.runtime.postgres import arrays
+from services.runtime.postgres.connect import Connection
 from tests.support.detector.toy_detector import ToyDetector
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -172,18 +175,24 @@ class DetectorDriver:
 
     async def take_up_in_turn(self, turns: int | None = None) -> int:
         """Take up what waits until nothing does, or in `turns` transactions; return their number."""
+
+        async def read(conn: Connection) -> list[Waiting]:
+            found = await read_in_turn(conn, DYADS, MOST_FOLDS)
+            return [one for waiting in found.values() for one in waiting]
+
         for number in itertools.count():
             if number == turns:
                 return number
-            batches: list[Batch] = []
-
-            async def work(tx: Transaction, done: list[Batch] = batches) -> None:
-                done.append(await take_up_in_turn(tx, self.tools))
-
-            await self.transact(work)
-            if not batches[0].taken_up:
+            tried = await attempt(self.transact, read, self.tools, _count_nothing, takes_all_before=True)
+            if tried.error is not None:
+                raise tried.error
+            if not tried.waiting:
                 return number
         raise AssertionError("it counts for ever")
+
+    async def take_up_blocked(self) -> int:
+        """Take up what waits for nothing any more, as the sweep does."""
+        return await take_up_blocked(self.transact, self.tools, _count_nothing)
 
     async def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return the rows of a query."""
@@ -199,6 +208,10 @@ class DetectorDriver:
             (id_, NOW - timedelta(days=700), tell_from, 21),
         )
         await self.conn.commit()
+
+
+def _count_nothing(_batch: Batch, _at_s: float) -> None:
+    pass
 
 
 def _rejected(rejection: Rejection) -> Outgoing:

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from services.detector.jobs.take_up_blocked import TakeUpInTurn
+from services.detector.jobs.take_up_in_turn import TakeUpInTurn
+from services.runtime.consumer.self_check import threads_answer
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
@@ -48,12 +49,13 @@ async def test_only_what_is_unexpected_is_logged_with_its_place(
 ) -> None:
     consumer, clock = Failing(error), ManualClock()
     in_turn = TakeUpInTurn(
-        consumer,  # type: ignore[arg-type]
+        consumer.transact,
         tools_with(ToyDetector()),
         asyncio.Event(),
         count=lambda _batch, _at_s: None,
         health=Health(clock, Metrics("detector")),
         clock=clock,
+        known_work=threads_answer,
     )
     with capture_logs() as logged:
         running = asyncio.create_task(in_turn.run())

@@ -2,7 +2,7 @@
 
 The row of a rating, unique on practice and id, is the claim on that id. A rating whose session another dyad
 holds waits, and is claimed in the transaction in which that session is taken back there. A dyad of which too
-many ratings arrive at once waits as well, for `jobs/take_up_blocked.py`.
+many ratings arrive at once waits as well, for `jobs/take_up_in_turn.py`.
 """
 
 from collections import Counter
