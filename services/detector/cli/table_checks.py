@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from services.detector.storage.sandboxes import LATE, longest_ago
+from services.runtime.postgres.audit_months import check_audit_months
 from services.runtime.process.cli_plugin import CheckResult, Connection, Verdict
 
 _STATE = """
@@ -92,4 +93,5 @@ async def check(conn: Connection) -> list[CheckResult]:
             if kept
             else "",
         ),
+        await check_audit_months(conn, "detector"),
     ]

@@ -176,7 +176,9 @@ async def audit(conn: Connection, practice: str, client: str | None) -> list[Aud
 
 
 async def check(conn: Connection) -> list[CheckResult]:
-    """Check whether messages are sent in time, and whether every therapist can be reached."""
+    """Check whether messages are sent in time, whether every therapist can be reached, and the audit log."""
+    from services.runtime.postgres.audit_months import check_audit_months
+
     row = await (
         await conn.execute(
             "SELECT count(*) FILTER (WHERE state IN ('pending', 'retrying')"
@@ -228,6 +230,7 @@ async def check(conn: Connection) -> list[CheckResult]:
             f"{missing} have an inbox item and no address to send messages to",
             "add them with `rapport therapists import`" if missing else "",
         ),
+        await check_audit_months(conn, "notifier"),
     ]
 
 
