@@ -159,6 +159,25 @@ INFRASTRUCTURE = Board(
                 [("max by (schema) (rapport_database_bytes)", "{{schema}}")],
             ),
             Panel(
+                "Free on disks, share",
+                "percentunit",
+                [("bottomk(10, rapport:disk_free:ratio)", "{{disk}}")],
+                "The ten with the least. Nothing unless node_exporter or the kubelet is scraped.",
+            ),
+            Panel(
+                "Days until a disk is full, at the pace of a day",
+                "d",
+                [
+                    (
+                        "rapport:disk_free:bytes / (-deriv(rapport:disk_free:bytes[1d]) > 0) / 86400 < 60",
+                        "{{disk}}",
+                    )
+                ],
+                "Only those that will be within 60 days.",
+            ),
+        ),
+        (
+            Panel(
                 "Hours since the last backup",
                 "h",
                 [

@@ -7,10 +7,10 @@ import textwrap
 from pathlib import Path
 
 RULES = Path(__file__).resolve().parents[1] / "prometheus"
-SOURCES = ("promises.yml", "alerts.yml")
+SOURCES = ("promises.yml", "disks.yml", "alerts.yml")
 TARGET = Path(__file__).resolve().parent / "prometheus" / "prometheus-rule.yaml"
 HEAD = f"""\
-# Written by `python3 -m deploy.kubernetes.prometheus_rule` from {" and ".join(SOURCES)} in deploy/prometheus.
+# Written by `python3 -m deploy.kubernetes.prometheus_rule` from {", ".join(SOURCES)} in deploy/prometheus.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

@@ -143,6 +143,7 @@ def test_prometheus_scrapes_the_management_port_of_the_image() -> None:
     jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
     scraped = {job["job_name"]: job["dns_sd_configs"][0]["port"] for job in jobs if "dns_sd_configs" in job}
 
+    assert scraped.pop("node") == 9100
     assert scraped == dict.fromkeys(["ingest", "detector", "notifier"], int(port))
     assert f"EXPOSE {public} {port}\n" in image
     assert port != public
@@ -187,7 +188,7 @@ def test_the_alerts_keep_their_timelines(file: Path) -> None:
 
 
 def test_each_alert_has_a_timeline_that_raises_it_and_one_that_does_not() -> None:
-    checks = [check for each in _timelines() for check in each["alert_rule_test"]]
+    checks = [check for each in _timelines() for check in each.get("alert_rule_test", [])]
     raised = {check["alertname"] for check in checks if check["exp_alerts"]}
     silent = {check["alertname"] for check in checks if not check["exp_alerts"]}
 
@@ -212,7 +213,8 @@ def _metrics_in_code() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "query", [*queries(), *(rule["expr"] for rule in [*_rules(), *_rules("promises.yml")])]
+    "query",
+    [*queries(), *(rule["expr"] for rule in [*_rules(), *_rules("promises.yml"), *_rules("disks.yml")])],
 )
 def test_a_query_asks_for_metrics_that_exist(query: str) -> None:
     asked = set(re.findall(r"rapport_[a-z_0-9]+", query))
