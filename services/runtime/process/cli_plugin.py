@@ -167,9 +167,10 @@ class ErasureScope:
     def of_records(self, clients: Sequence[str]) -> "list[ErasureScope]":
         """Return whose records are looked for while these clients are erased.
 
-        Their tables have no index by client: those of a therapist or a tenant are found at once.
+        Their tables have no index by client: those of a tenant are found at once. A therapist's are found client
+        by client, because a record about a client need not name the therapist.
         """
-        if self.client is None:
+        if self.client is None and self.therapist is None:
             return [self]
         return [ErasureScope(self.tenant, client, self.therapist) for client in clients]
 
