@@ -42,7 +42,7 @@ from tests.support.detector.batch_driver import (
 from tests.support.detector.toy_detector import ToyDetector
 from tests.support.invariants import broken
 
-DEADLINE_S = 1.5
+DEADLINE_S = 3.5
 SLOW = f"TooMuch: a transaction took longer than {DEADLINE_S} s"
 REJECTED = "SELECT reason, detail, subject_id FROM detector.rejection"
 SLOW_INSERT = """
