@@ -137,6 +137,12 @@ class TableReader:
         return self._row_line + len(self.row_lines) - 1
 
     def _misfit(self, count: int) -> MisfitRow:
+        if count == 1:
+            reason = (
+                f"the row has 1 cell under {len(self.header)} columns: remove it if it is a comment or a title;"
+                " every column of a row needs a cell"
+            )
+            return MisfitRow(self._file, self._row_line, reason)
         todo = (
             f"put a cell that contains {SEPARATOR_NAMES[self._separator]} into quotation marks"
             if count > len(self.header)

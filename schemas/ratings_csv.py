@@ -107,6 +107,8 @@ def read_rows(table: TableReader, items_of: Mapping[str, int]) -> Iterator[Ratin
 def _mark(text: str) -> float | str | None:
     if not text:
         return None
+    if "_" in text:  # Python reads 1_0 as 10, and nobody else does
+        return text
     try:
         return float(text)
     except ValueError:

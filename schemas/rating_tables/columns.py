@@ -1,10 +1,17 @@
 """Guesses from the names and cells of a table which column holds which field, and how certain that is."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from schemas.rating_tables.date_cells import guess_dates, join_time
-from schemas.rating_tables.mark_columns import given_items, guess_items, is_item, why_no_marks
+from schemas.rating_tables.mark_columns import (
+    given_items,
+    guess_items,
+    is_item,
+    therapists_columns,
+    why_no_marks,
+)
 from schemas.rating_tables.role_checks import Doubt, RoleChecks
 from schemas.rating_tables.table import Certainty, Table, TableLine, normalize
 from schemas.rating_tables.table_errors import UnclearTable
@@ -19,7 +26,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
         "sessionat", "date", "datum", "fecha", "data", "datetime", "timestamp", "zeitpunkt", "termin",
         "dateseance", "dateofsession", "dateofservice", "servicedate", "datumdersitzung", "fechasesion",
         "dataseduta", "beginn", "sessionstart", "sitzungam", "sitzungvom", "datestamp", "zeitstempel",
-        "horodateur", "marcatemporal", "informazionicronologiche",
+        "horodateur", "marcatemporal", "informazionicronologiche", "datumgesprek", "datumsessie",
+        "fechadesesion", "fechadelasesion", "datedelaseance",
     ),
     "session_time": (
         "sessiontime", "time", "uhrzeit", "zeit", "heure", "hora", "ora", "tijd", "starttime", "startzeit",
@@ -27,7 +35,8 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "therapist_id": (
         "therapist", "therapeut", "behandler", "clinician", "counsellor", "counselor", "provider",
-        "practitioner", "psychologist", "psychologe", "terapeuta", "terapeut", "behandelaar",
+        "practitioner", "psychologist", "psychologe", "psychologue", "terapeuta", "terapeut", "behandelaar",
+        "intervenant", "praticien",
     ),
     "case_id": (
         "caseid", "case", "fallid", "fallnr", "fallnummer", "fall", "treatment", "behandlung", "episode",
@@ -35,7 +44,7 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "client_id": (
         "client", "patient", "klient", "paziente", "paciente", "cliente", "pat", "pid", "usager", "pseudonym",
-        "chiffre", "participant", "subject", "teilnehmer", "user", "mrn",
+        "chiffre", "dossier", "participant", "subject", "teilnehmer", "user", "mrn",
     ),
     "session_id": (
         "session", "sitzung", "seance", "sesion", "seduta", "sessie", "appointment", "encounter", "visit",
@@ -66,6 +75,13 @@ _SUFFIXES = (
     "s",
     "e",
 )
+_NUMBER_IN_FRONT = re.compile(
+    r"^(?:id|numero|nro|nr|no|num|n)(?=client|klient|patient|pacient|pazient|dossier|the|ter)"
+)
+"""`N° patient` and `ID client` say what `patient no` does."""
+_OF_A_FORM = re.compile(r"^(?:waisr|wais|wai|srs)|(?:waisr|wais|wai|srs|score|subscale|scale|mean)$")
+"""What stands before or after the name of a component, normalized, such as that of `WAI-SR Bond`."""
+_THERAPISTS = "their names say that the therapist gave them"
 _DATE_SUFFIXES = ("date", "datum", "fecha", "time", "zeit")
 _PERSONAL = (
     "name",
@@ -123,10 +139,11 @@ class ColumnLayout:
         return not self.items and all(self.get(name) for name in SCORES)
 
 
-def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
+def guess_columns(table: Table, given: Mapping[str, str], other: Collection[str] = ()) -> ColumnLayout:
     """Return what each column holds; the fields in `given` (role to column) are not guessed.
 
-    A column is taken for a field when its name speaks for it and its cells do not speak against it.
+    `other` are columns of other forms than that of the alliance. Any other column is taken for a field when
+    its name speaks for it and its cells do not speak against it.
 
     Raises:
         UnclearTable: a given role or column does not exist, a required column was not found, or a row holds
@@ -134,8 +151,8 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
     """
     _check(table, given)
     matches = [ColumnMatch(role, column, "given") for role, column in given.items() if not is_item(role)]
-    items, items_certainty = guess_items(table, given, {match.column for match in matches})
-    free = [name for name in table.header if name and name not in items]
+    items, items_certainty = guess_items(table, given, {*other, *(match.column for match in matches)})
+    free = [name for name in table.header if name and name not in items and name not in other]
     ranked = sorted(
         (
             (role == "client_id", likeness, -place, role, name)
@@ -145,7 +162,7 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
         ),
         reverse=True,
     )
-    checks, doubts = RoleChecks(table), []
+    checks, doubts = RoleChecks(table), _therapists_own(table)
     is_documented = set(DOCUMENTED) <= set(table.header)
     for _, likeness, _, role, name in ranked:
         if any(name == match.column for match in matches):
@@ -176,8 +193,13 @@ def guess_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
         items_certainty,
         tuple(doubt for doubt in doubts if doubt.column not in taken and doubt.role not in certain),
     )
-    _complete(table, columns)
+    _complete(table, columns, other)
     return columns
+
+
+def _therapists_own(table: Table) -> list[Doubt]:
+    names = therapists_columns(table)
+    return [Doubt(f"{names[0]} … {names[-1]}", "the client's marks", _THERAPISTS)] if names else []
 
 
 def given_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
@@ -226,7 +248,7 @@ def _check(table: Table, given: Mapping[str, str]) -> None:
             raise UnclearTable(f"--map {role}={column}: the file has no such column. {_header(table)}")
 
 
-def _complete(table: Table, columns: ColumnLayout) -> None:
+def _complete(table: Table, columns: ColumnLayout, other: Collection[str] = ()) -> None:
     for role in REQUIRED:
         if columns.get(role) is None:
             doubts = "".join(
@@ -237,13 +259,36 @@ def _complete(table: Table, columns: ColumnLayout) -> None:
             )
     if not columns.items and not columns.scores:
         raise UnclearTable(
-            f"No columns with marks were found. {why_no_marks(table)}Name them with --map item_1=COLUMN"
+            f"No columns with marks of the alliance were found. {_why_no_alliance(columns, other)}"
+            f"{why_no_marks(table)}Name them with --map item_1=COLUMN"
             f" --map item_2=COLUMN … {_header(table)}"
         )
 
 
+def _why_no_alliance(columns: ColumnLayout, other: Collection[str]) -> str:
+    lines = [
+        f"Those of {doubt.column} were not taken, because {doubt.why}. "
+        for doubt in columns.doubts
+        if doubt.why == _THERAPISTS
+    ]
+    if other:
+        names = list(other)
+        lines.append(
+            f"{names[0]}{f' … {names[-1]} hold' if len(names) > 1 else ' holds'} another form, which is"
+            " stored and never scored; to send it alone, leave out the other columns with numbers. "
+        )
+    return "".join(lines)
+
+
 def _header(table: Table) -> str:
-    return f"Its columns: {', '.join(name for name in table.header if name)}."
+    names = [name for name in table.header if name]
+    unnamed = len(table.header) - len(names)
+    hint = (
+        f" {unnamed} columns have no name: write the names of all columns into one line, such as SRS1."
+        if unnamed > len(names)
+        else ""
+    )
+    return f"Its columns: {', '.join(names)}.{hint}"
 
 
 def _likeness(name: str, role: str) -> int:
@@ -257,13 +302,16 @@ def _likeness(name: str, role: str) -> int:
         return 3
     if any(word in spelled for word in _PERSONAL):
         return 0
-    spelled = spelled.removeprefix("id") or spelled
+    spelled = _NUMBER_IN_FRONT.sub("", spelled) or spelled
     if not role.endswith(("_at", "_time")) and spelled.endswith(_DATE_SUFFIXES):
         return 0
     best = 0
+    own = _OF_A_FORM.sub("", spelled)
     for stem in _SYNONYMS[role]:
         if spelled == stem:
             return 3
+        if role in SCORES and own == stem:
+            best = 2
         if role == "session_at" and spelled.endswith(stem) and len(stem) > 3:
             best = max(best, 2)
         if role in SCORES or not spelled.startswith(stem):

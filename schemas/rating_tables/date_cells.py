@@ -28,6 +28,9 @@ _NUMBERS = frozenset({_SERIAL, _EPOCH})
 _FIRST_DAY = datetime(1899, 12, 30, tzinfo=UTC)
 _SERIALS = (36_526, 73_050)
 """Those of 2000 to 2099."""
+_LEAST_MIXED = 2
+_SLIPS = 0.05
+"""Share of dates with day and month exchanged up to which they are slips."""
 _MAX_CELLS = 2_000
 """Distinct cells that a guess is made from."""
 
@@ -81,6 +84,25 @@ def are_times(cells: Sequence[str]) -> bool:
     """Return whether most cells are times of day without a date."""
     parts = map(take_apart, cells)
     return sum(one.clock is not None and not one.day for one in parts) > 0.9 * len(cells)
+
+
+def are_mixed(cells: Sequence[str]) -> bool:
+    """Return whether some cells are dates only with the day first, and others only with the month first.
+
+    Few of the one among many of the other are slips, which no order reads.
+    """
+    written = [take_apart(cell) for cell in list(dict.fromkeys(cells))[:_MAX_CELLS]]
+    only_day = only_month = 0
+    for cell in written:
+        if any(map(str.isalpha, cell.day)):
+            continue  # a month in words is told from the day
+        by_day, by_month = (
+            any(_read(cell, form) is not None for form in forms) for forms in (_DAY_FIRST, _MONTH_FIRST)
+        )
+        only_day += by_day and not by_month
+        only_month += by_month and not by_day
+    fewer = min(only_day, only_month)
+    return fewer >= _LEAST_MIXED and fewer > _SLIPS * (only_day + only_month)
 
 
 def guess_dates(

@@ -1,6 +1,6 @@
 """Describes in lines of text how a file of ratings was understood, each column with an example value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,14 +25,17 @@ def understood(reading: TableReading) -> list[str]:
         others = f"; it could also be {', '.join(match.others)}" if match.others else ""
         example = _example(reading, match.column)
         lines.append(f"{match.role:16} {match.column} ({CERTAINTY_WORDS[match.certainty]}{others}){example}")
+    for form in reading.side_forms:
+        what = f"{'its total; ' if form.has_total else ''}stored, never scored"
+        example = _example(reading, *form.columns)
+        lines.append(f"{form.instrument.id!s:16} {_span(form.columns)} ({what}){example}")
     if columns.get("therapist_id") is None:
         therapist = f"{reading.therapist} in all rows (given by you)" if reading.therapist else "not named"
         lines.append(f"{'therapist_id':16} {therapist}")
     if columns.items:
         items = columns.items
-        names = f"{items[0]} … {items[-1]}, {len(items)} columns" if len(items) > 1 else items[0]
         certainty = CERTAINTY_WORDS[columns.items_certainty]
-        lines.append(f"{'marks':16} {names} ({certainty}){_example(reading, *items)}")
+        lines.append(f"{'marks':16} {_span(items)} ({certainty}){_example(reading, *items)}")
     questionnaire = reading.questionnaire
     default = questionnaire.default
     name = "as named in each row" if default is None else f"{default.id}: {default.title}"
@@ -43,10 +46,15 @@ def understood(reading: TableReading) -> list[str]:
     ambiguous = "; if the month comes first, use --month-first" if dates.ambiguous else ""
     lines.append(f"{'dates':16} {dates.written}{zone}{ambiguous}")
     read = {*columns.items, *(match.column for match in columns.matches)}
+    read |= {name for form in reading.side_forms for name in form.columns}
     unread = [name for name in table.header if name and name not in read]
     if unread:
         lines.append(f"{'not read':16} {', '.join(unread)}")
     return lines
+
+
+def _span(names: Sequence[str]) -> str:
+    return f"{names[0]} … {names[-1]}, {len(names)} columns" if len(names) > 1 else names[0]
 
 
 def _occasions(reading: TableReading) -> list[str]:

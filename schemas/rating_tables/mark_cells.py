@@ -63,6 +63,8 @@ def mark_of(cell: str) -> float | str | None:
     """Return a number, None where nothing was marked, or else the cell unchanged for the validation."""
     if cell.casefold() in _NOT_MARKED:
         return None
+    if "_" in cell:  # Python reads 1_0 as 10, and nobody else does
+        return cell
     try:
         mark = float(cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell)
     except ValueError:

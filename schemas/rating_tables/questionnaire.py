@@ -9,6 +9,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.instruments.instrument import Instrument
 from schemas.rating_tables.columns import ColumnLayout
 from schemas.rating_tables.mark_cells import mark_of
+from schemas.rating_tables.mark_columns import is_of_somebody_else
 from schemas.rating_tables.table import Certainty, Table, TableLine, normalize
 from schemas.rating_tables.table_errors import UnclearTable
 
@@ -19,12 +20,16 @@ _OTHER_FORMS = re.compile(
     r"(ors|corsr?|phq\d*|gad\d*|oq\d*|core\d*|coreom|bdi\w*|bsi\d*|who\w*|dass\d*|hads|scl\w*|madrs|pcl\d*|k6|k10)"
 )
 """Questionnaires about something else than the alliance, normalized."""
+_SIBLING = re.compile(r"(?:c|g|yc)srs")
+"""Scales for children and groups, with lines like those of the Session Rating Scale."""
+_TURNED_ROUND = re.compile(r"(?i)(.*?\d{1,3})[\s_.\-]*(?:r|rev|reversed|rec|recoded|inv|inverted|umgepolt)")
+"""How columns are named that hold an item after its reversal."""
 _COMMON = 0.01
 """A mark rarer than this share may be a slip and is not shown."""
+_HIGHEST = 10
+"""The highest mark of any known scale, and of a component that is a mean of marks."""
 _ENOUGH_ROWS = 10
 """Rows from which it is told whether reversed items run against the others."""
-_NOT_THE_CLIENTS = ("therapist", "therapeut", "clinician", "observer", "staff", "behandler", "supervisor")
-"""Words for forms that somebody else than the client fills in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def other_form(name: str) -> str | None:
 def _named_within(name: str, names: dict[str, Instrument]) -> Instrument | None:
     """Return the questionnaire whose id is part of a longer name, such as that of `SRS V3`."""
     spelled = normalize(name)
-    if any(word in spelled for word in _NOT_THE_CLIENTS):
+    if is_of_somebody_else(spelled):
         return None
     words = {normalize(word) for word in name.split()}
     return next((names[known] for known in sorted(names, key=len, reverse=True) if known in words), None)
@@ -98,6 +103,8 @@ def _names(catalogue: Catalogue) -> dict[str, Instrument]:
 def _by_marks(
     table: Table, columns: ColumnLayout, catalogue: Catalogue, names: dict[str, Instrument]
 ) -> Questionnaire:
+    if columns.scores:
+        _refuse_sums(table, columns)
     marks = _marks(table, columns.items)
     catalogue = catalogue.of_alliance
     alike = [one for one in catalogue if one.items == len(columns.items)]
@@ -110,7 +117,7 @@ def _by_marks(
         evidence = _evidence(columns, common)
         ids = ", ".join(f"{one.id} ({_range(one)})" for one in catalogue)
         raise UnclearTable(
-            f"No known questionnaire fits the marks ({evidence}). "
+            f"No known questionnaire fits the marks ({evidence}). {_turned_round(table, columns)}"
             + (
                 f"The columns are named after {named.id} ({_range(named)}). If the practice uses it with"
                 " other steps, describe that form in a file of your own (RAPPORT_INSTRUMENTS_DIR in"
@@ -123,9 +130,15 @@ def _by_marks(
         )
     # The narrowest scale that holds all marks: on a wider one somebody would have marked its end.
     best = min(fitting, key=lambda one: (-round(_share(one, marks), 2), one.highest - one.lowest))
+    _refuse_fractions(best, columns, marks)
     _check_reversed(table, columns, best)
     # A mark outside the scale belongs to an invalid row, and its value is not shown.
     marks = Counter({mark: number for mark, number in marks.items() if _possible(best, mark)})
+    if sibling := _SIBLING.match(normalize(columns.items[0]) if columns.items else ""):
+        evidence = (
+            f"{_evidence(columns, marks)}; the columns are named {sibling[0]}, which may be another form"
+        )
+        return Questionnaire(best, names, evidence, "guess")
     return Questionnaire(best, names, _evidence(columns, marks), _certainty(best, fitting, marks))
 
 
@@ -134,6 +147,43 @@ def _named_by_columns(columns: ColumnLayout, alike: Sequence[Instrument]) -> Ins
     spelled = [normalize(name) for name in columns.items]
     named = [one for one in alike if all(name.startswith(normalize(str(one.id))) for name in spelled)]
     return max(named, key=lambda one: len(one.id), default=None)
+
+
+def _turned_round(table: Table, columns: ColumnLayout) -> str:
+    """Return what to do where items seem to stand in columns of their own after their reversal."""
+    found = [match for name in table.header if (match := _TURNED_ROUND.fullmatch(name))]
+    stems = {re.sub(r"\d+$", "", name) for name in columns.items}
+    alike = [match for match in found if re.sub(r"\d+$", "", match[1]) in stems]
+    if not alike:
+        return ""
+    names, wanted = (", ".join(match[group] for match in alike) for group in (0, 1))
+    return (
+        f"{names} seem to hold items that were turned round already. Export them as clients marked them,"
+        f" named {wanted}. "
+    )
+
+
+def _refuse_sums(table: Table, columns: ColumnLayout) -> None:
+    names = [name for role in ("bond", "goal", "task") if (name := columns.get(role))]
+    marks = [
+        mark for name in names for cell in table.column(name) if isinstance(mark := mark_of(cell), float)
+    ]
+    if marks and max(marks) > _HIGHEST:
+        raise UnclearTable(
+            f"The columns {', '.join(names)} seem to hold sums. A component's score is the mean of its items'"
+            " marks: divide each sum by the number of its items."
+        )
+
+
+def _refuse_fractions(one: Instrument, columns: ColumnLayout, marks: Counter[float]) -> None:
+    # A spreadsheet keeps 86 % as .86, whatever it shows.
+    are_fractions = bool(marks) and max(marks) <= 1 < one.highest and any(mark != int(mark) for mark in marks)
+    if are_fractions and marks.total() >= _ENOUGH_ROWS:
+        raise UnclearTable(
+            f"The columns {columns.items[0]} … {columns.items[-1]} hold fractions of 1, as a spreadsheet"
+            f" keeps percentages. Write the marks on the questionnaire's own scale ({_range(one)}). If they are"
+            f" marks, use --instrument {one.id}."
+        )
 
 
 def _check_reversed(table: Table, columns: ColumnLayout, one: Instrument) -> None:

@@ -4,9 +4,10 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, time
+from itertools import count
 
 from pydantic import ValidationError
 
@@ -20,18 +21,32 @@ from schemas.rating_tables.columns import SCORES, ColumnLayout
 from schemas.rating_tables.date_cells import DateFormat, has_zone
 from schemas.rating_tables.mark_cells import is_known_status, mark_of, status_of
 from schemas.rating_tables.questionnaire import Questionnaire, other_form
+from schemas.rating_tables.side_forms import SideForm
 from schemas.rating_tables.table import InvalidCell, Table, TableLine, normalize
 from schemas.ratings_csv import RatingRow
 from schemas.validation_errors import InvalidInput, Violation, violations_of
 
 _ITEM = re.compile(r"item (\d+) ")
 _NOT_ALLOWED = re.compile(r"[\s@/\\?#%]|^\.")
-_TABLE_WORDS = (("null", "an empty cell"), ("status declined", "no mark at all"))
+_TABLE_WORDS = (
+    ("null", "an empty cell"),
+    ("status declined", "no mark at all"),
+    ("send a pseudonymous", "a pseudonymous"),
+)
 """Words of error messages about sent ratings, and their counterparts for tables."""
+_FIRST_NUMBER = 2
+"""The number of the first row; the header is row 1."""
 ONE_THERAPIST = "all"
 """The therapist of every row of a table without a column of therapists."""
 _NO_DATE = frozenset({"", "[not completed]"})
 """What stands in place of a date where no form was given; REDCap writes the second."""
+_OF_MANY = frozenset(
+    {
+        "total", "totals", "sum", "average", "avg", "mean", "median", "summe", "gesamt", "gesamtsumme",
+        "mittelwert", "durchschnitt", "somme", "moyenne", "promedio", "media", "suma", "gemiddelde", "totaal",
+    }
+)  # fmt: skip
+"""Words in place of a client where a row sums up others."""
 _REFERENCES = ("client_id", "therapist_id", "session_id", "case_id", "id")
 
 
@@ -57,7 +72,7 @@ class TableRatings:
     unknown_statuses: Mapping[str, int]
     """How many rows have which words for a status that are not known; their appointments count as held."""
     file_rows: Mapping[int, int]
-    """The lines of the file by the numbers of the sessions, where a line holds several."""
+    """The lines of the file by the numbers of the ratings, where a line holds several."""
     without_form: int
     """Rows without a date and a mark, such as those that REDCap adds for surveys that were not completed."""
     unread: int
@@ -85,27 +100,47 @@ def parse_ratings(
     questionnaire: Questionnaire,
     dates: DateFormat,
     *,
+    side_forms: Sequence[SideForm] = (),
     therapist: str | None = None,
     replace_references: bool = False,
 ) -> TableRatings:
     """Turn every row into the body of a rating, or into errors.
 
-    `therapist` is that of all rows where no column holds one. `replace_references` replaces those that look
-    like names instead of refusing them, for a reader who only looks at the numbers.
+    `side_forms` are further forms in the same rows, each a rating of its own where it is filled in; the
+    ratings are then counted from 2 on, because a row has several. `therapist` is that of all rows where no
+    column holds one. `replace_references` replaces those that look like names instead of refusing them, for a
+    reader who only looks at the numbers.
     """
-    parser = _RowParser(columns, questionnaire, dates, therapist or ONE_THERAPIST, replace_references)
+    parser = _RowParser(
+        columns,
+        questionnaire,
+        dates,
+        therapist=therapist or ONE_THERAPIST,
+        replaces=replace_references,
+        side_forms=side_forms,
+    )
+    file_rows = {line.number: line.row for line in table.lines if line.row is not None}
+    numbers = count(_FIRST_NUMBER)
     rows: list[RatingRow] = []
     invalid = list(table.unread)
     unread = len({cell.row for cell in table.unread})
     for line in table.lines:
         if parser.is_of_another_form(line) or parser.is_without_form(line):
             continue
-        parsed = parser.parse(line)
-        if isinstance(parsed, RatingRow):
-            rows.append(parsed)
-        else:
-            invalid += parsed
-            unread += 1
+        own = replace(line, number=next(numbers), row=line.file_row) if side_forms else line
+        parsed: list[RatingRow | list[InvalidCell]] = [parser.parse(own)]
+        if isinstance(rating := parsed[0], RatingRow):
+            for form in side_forms:
+                own = replace(own, number=next(numbers))
+                beside = parser.parse_side_form(own, form, rating)
+                parsed += [] if beside is None else [beside]
+        for one in parsed:
+            if isinstance(one, RatingRow):
+                rows.append(one)
+                file_rows |= {one.number: line.file_row} if side_forms else {}
+            else:
+                invalid += one
+        unread += any(isinstance(one, list) for one in parsed)
     dated = [cell for line in table.lines if not _is_no_date(cell := columns.session_cell(line))]
     return TableRatings(
         rows=tuple(rows),
@@ -118,7 +153,7 @@ def parse_ratings(
         other_forms=parser.other_forms,
         stored=parser.stored,
         unknown_statuses=parser.unknown_statuses,
-        file_rows={line.number: line.row for line in table.lines if line.row is not None},
+        file_rows=file_rows,
         without_form=parser.without_form,
         unread=unread,
         same_day=parser.same_day,
@@ -131,14 +166,22 @@ class _RowParser:
         columns: ColumnLayout,
         questionnaire: Questionnaire,
         dates: DateFormat,
+        *,
         therapist: str,
-        replaces: bool,  # noqa: FBT001 - one private caller
+        replaces: bool,
+        side_forms: Sequence[SideForm],
     ) -> None:
         self._columns = columns
         self._questionnaire = questionnaire
         self._dates = dates
         self._therapist = therapist
         self._replaces = replaces
+        self._marks = [
+            *columns.items,
+            *filter(None, map(columns.get, (*SCORES, "total"))),
+            *(name for form in side_forms for name in form.columns),
+        ]
+        """The columns of all marks."""
         self.moments: dict[int, datetime] = {}
         self.replaced = False
         self.other_forms: Counter[str] = Counter()
@@ -162,13 +205,16 @@ class _RowParser:
         """Return whether a row says neither when a session was nor anything about it; count it."""
         if not _is_no_date(self._columns.session_cell(line)):
             return False
-        columns = [*self._columns.items, *filter(None, map(self._columns.get, (*SCORES, "total", "status")))]
-        if any(line.cells[name].strip() for name in columns):
+        if self._cell(line, "status").strip() or any(line.cells[name].strip() for name in self._marks):
             return False
         self.without_form += 1
         return True
 
     def parse(self, line: TableLine) -> RatingRow | list[InvalidCell]:
+        """Return the rating in a row, or what is wrong with it."""
+        if not _OF_MANY.isdisjoint(self._cell(line, "client_id").casefold().replace(":", " ").split()):
+            expected = "a client's reference; remove rows of totals and means"
+            return [self._invalid(line, Violation("client_id", "names a total of several rows", expected))]
         at = self._dates.read(self._columns.session_cell(line))
         if at is None:
             expected = f"a date written like most of this column ({self._dates.written})"
@@ -178,14 +224,8 @@ class _RowParser:
             known = ", ".join(sorted({str(one.id) for one in self._questionnaire.by_name.values()}))
             return [self._invalid(line, Violation("instrument", "is unknown", f"one of {known}"))]
         body = self._body(line, at, instrument)
-        try:
-            rating = RatingBody.model_validate(body)
-            if rating.marks is not None:
-                check_marks(instrument, rating.marks)
-        except ValidationError as error:
-            return [self._invalid(line, one) for one in violations_of(error, rating_message)]
-        except InvalidInput as refused:
-            return [self._invalid(line, one) for one in refused.violations]
+        if violations := _violations(body, instrument):
+            return [self._invalid(line, one) for one in violations]
         self.moments[line.number] = at
         if not instrument.is_alliance:
             self.stored[str(instrument.id)] += 1
@@ -195,6 +235,33 @@ class _RowParser:
         if not self._cell(line, "session_id") and at.time() == time():
             self._tell_apart(practice, body)
         return RatingRow(line.number, practice, body)
+
+    def parse_side_form(
+        self, line: TableLine, form: SideForm, beside: RatingRow
+    ) -> RatingRow | list[InvalidCell] | None:
+        """Return the rating of another form in the row of `beside`; None where it was not filled in."""
+        marks = [mark_of(line.cells[name]) for name in form.columns]
+        status = status_of(self._cell(line, "status"), has_marks=any(mark is not None for mark in marks))
+        body = {
+            name: value
+            for name, value in beside.body.items()
+            if name not in {"items", "scores", "total", "status", "next_session_at"}
+        }
+        body["instrument"] = str(form.instrument.id)
+        if "id" in body:
+            # An id is that of one rating, and the row has several.
+            body["id"] = f"{body['id']}-{form.instrument.id}"
+        if any(mark is not None for mark in marks):
+            body |= {"total": marks[0]} if form.has_total else {"items": marks}
+        elif status is not Status.WITHDRAWN:
+            return None
+        if status is not None:
+            body["status"] = status
+        if violations := _violations(body, form.instrument):
+            return [self._invalid(line, one, form.columns) for one in violations]
+        self.moments[line.number] = self.moments[beside.number]
+        self.stored[str(form.instrument.id)] += 1
+        return RatingRow(line.number, beside.practice_id, body)
 
     def _tell_apart(self, practice: str | None, body: dict[str, object]) -> None:
         """Make a second form of a client on a day without time a session of its own; a copy stays a copy.
@@ -250,20 +317,36 @@ class _RowParser:
             body["status"] = status
         return body
 
-    def _invalid(self, line: TableLine, violation: Violation) -> InvalidCell:
+    def _invalid(
+        self, line: TableLine, violation: Violation, items: Sequence[str] | None = None
+    ) -> InvalidCell:
         item = _ITEM.match(violation.message)
         role = violation.field.split(".")[-1]
         column = self._columns.get(role) or role
         message = violation.message
         if violation.field == "items":
             place = int(item[1]) if item else 0
-            named = 0 < place <= len(self._columns.items)
-            column = self._columns.items[place - 1] if named else "the marks"
+            items = self._columns.items if items is None else items
+            named = 0 < place <= len(items)
+            column = items[place - 1] if named else f"{items[0]} … {items[-1]}" if items else "the marks"
             message = message[item.end() :] if item else message
         expected = violation.expected
         for sent, written in _TABLE_WORDS:
             expected = expected.replace(sent, written)
         return InvalidCell(line.file_row, line.origin.get(column, column), message, expected)
+
+
+def _violations(body: dict[str, object], instrument: Instrument) -> Sequence[Violation]:
+    """Return what is wrong with a rating; nothing where it is valid."""
+    try:
+        rating = RatingBody.model_validate(body)
+        if rating.marks is not None:
+            check_marks(instrument, rating.marks)
+    except ValidationError as error:
+        return violations_of(error, rating_message)
+    except InvalidInput as refused:
+        return refused.violations
+    return ()
 
 
 def _is_no_date(cell: str) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class ReadingOptions:
 
     several_sessions: bool = False
     """Each row holds several sessions, as the names of the columns say."""
+    stored: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Columns of forms that are only stored, by the questionnaire's id: the items', or the total's."""
 
 
 GUESS_ALL = ReadingOptions()
@@ -56,6 +58,7 @@ class _MappingFile(BaseModel):
     therapist: str | None = None
     sheet: str | None = None
     several_sessions: bool = False
+    stored: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 def read_mapping(file: Path) -> ReadingOptions:
@@ -84,6 +87,7 @@ def read_mapping(file: Path) -> ReadingOptions:
         dates=mapping.dates,
         sheet=mapping.sheet,
         several_sessions=mapping.several_sessions,
+        stored=mapping.stored,
     )
 
 
@@ -104,7 +108,16 @@ def write_mapping(options: ReadingOptions, file: Path) -> None:
         + "".join(f"{name} = {_text(value)}\n" for name, value in single.items() if value is not None)
         + ("several_sessions = true\n" if options.several_sessions else "")
         + "\n[fields]\n"
-        + "".join(f"{role} = {_text(column)}\n" for role, column in options.fields.items()),
+        + "".join(f"{role} = {_text(column)}\n" for role, column in options.fields.items())
+        + (
+            "\n# Forms in the same rows that are stored and never scored.\n[stored]\n"
+            if options.stored
+            else ""
+        )
+        + "".join(
+            f"{_text(name)} = [{', '.join(map(_text, columns))}]\n"
+            for name, columns in options.stored.items()
+        ),
         encoding="utf-8",
     )
 

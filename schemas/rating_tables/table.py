@@ -37,7 +37,7 @@ class TableLine:
     number: int
     cells: Mapping[str, str]
     row: int | None = None
-    """Its line in a file whose rows hold several sessions; `number` then counts the sessions."""
+    """Its line in a file whose rows hold several sessions or forms; `number` then counts those."""
     origin: Mapping[str, str] = field(default_factory=dict)
     """The file's columns, by those that stand for them in each session of such a row."""
 
@@ -85,6 +85,9 @@ class Table:
     descriptions: tuple[int, ...] = ()
     """The numbers of the lines under it that only describe the columns."""
 
+    repeated: tuple[int, ...] = ()
+    """The numbers of the lines that name the columns once more."""
+
     unread: tuple[InvalidCell, ...] = ()
     """What is wrong with rows that could not be turned into cells."""
 
@@ -97,6 +100,7 @@ class Table:
         kinds = (
             (self.titles, "above the names of the columns"),
             (self.descriptions, "a description of the columns"),
+            (self.repeated, "the names of the columns once more"),
         )
         return [f"{_numbered(lines)}, {what}" for lines, what in kinds if lines]
 
@@ -113,7 +117,10 @@ def normalize(name: str) -> str:
 
 
 def _numbered(lines: Sequence[int]) -> str:
-    return f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    together = lines[-1] - lines[0] == len(lines) - 1
+    return f"lines {lines[0]} to {lines[-1]}" if together else f"lines {', '.join(map(str, lines))}"
 
 
 def read_table(file: Path, sheet: str | None = None, catalogue: Catalogue | None = None) -> Table:
@@ -192,9 +199,18 @@ def _from_text(file: Path, text: str, encoding: str) -> Table:
 
 
 def _table(header: Sequence[str], rows: Sequence[tuple[int, list[str]]], written: str) -> Table:
+    names = [name.strip() for name in header]
+    repeated = {number for number, cells in rows if [cell.strip() for cell in cells] == names}
+    rows = [row for row in rows if row[0] not in repeated]
     described = count_descriptions([cells for _, cells in rows])
     lines = tuple(
         TableLine(number, {name: cell.strip() for name, cell in zip(header, cells, strict=True)})
         for number, cells in rows[described:]
     )
-    return Table(tuple(header), lines, written, descriptions=tuple(number for number, _ in rows[:described]))
+    return Table(
+        tuple(header),
+        lines,
+        written,
+        descriptions=tuple(number for number, _ in rows[:described]),
+        repeated=tuple(sorted(repeated)),
+    )

@@ -1,12 +1,16 @@
 """Reads one sheet of a workbook (xlsx, ods, xls) into rows of text, each with its number in the sheet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from typing import Self
 
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError
 
+from schemas.rating_tables.merged_cells import Range, fill_merged, join_header
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
+from schemas.rating_tables.workbook_errors import error_cells
 
 BEGINNINGS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How workbooks begin: xlsx and ods, and the older xls."""
@@ -35,7 +39,10 @@ def read_sheet(file: Path, sheet: str | None) -> tuple[str, list[Row]]:
                     f"--sheet: the workbook has no sheet {sheet}. Its sheets: {', '.join(book.sheet_names)}."
                 )
             names = book.sheet_names if sheet is None else [sheet]
-            filled = {name: rows for name in names if (rows := list(_rows(book.get_sheet_by_name(name))))}
+            sheets = {name: _Sheet.of(book.get_sheet_by_name(name)) for name in names}
+            found = _only_one(file, [name for name, one in sheets.items() if any(map(any, one.cells))])
+            errors = error_cells(content, file, found)
+        return found, list(_rows(sheets[found], errors))
     except PasswordError:
         raise UnusableTable(
             f"{file} is protected by a password. Save a copy without, and remove it afterwards."
@@ -45,6 +52,9 @@ def read_sheet(file: Path, sheet: str | None) -> tuple[str, list[Row]]:
             f"{file} begins like a workbook and cannot be opened as one ({error}). Open it in the program"
             " that wrote it, and save the sheet with the ratings as a file of the kind CSV UTF-8."
         ) from None
+
+
+def _only_one(file: Path, filled: Sequence[str]) -> str:
     if not filled:
         raise UnusableTable(f"{file}: the sheet is empty.")
     if len(filled) > 1:
@@ -52,13 +62,28 @@ def read_sheet(file: Path, sheet: str | None) -> tuple[str, list[Row]]:
             f"The workbook has several sheets: {', '.join(filled)}."
             " Name the one with the ratings: --sheet NAME."
         )
-    return next(iter(filled.items()))
+    return filled[0]
 
 
-def _rows(sheet: CalamineSheet) -> Iterator[Row]:
-    rows: Sequence[Sequence[Cell]] = sheet.to_python(skip_empty_area=False)
-    for number, row in enumerate(rows, start=1):
-        cells = [_text(cell) for cell in row]
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    cells: list[list[str]]
+    merged: Sequence[Range]
+
+    @classmethod
+    def of(cls, sheet: CalamineSheet) -> Self:
+        cells = [[_text(cell) for cell in row] for row in sheet.to_python(skip_empty_area=False)]
+        return cls(cells, sheet.merged_cell_ranges or ())
+
+
+def _rows(sheet: _Sheet, errors: Mapping[tuple[int, int], str]) -> Iterator[Row]:
+    rows = sheet.cells
+    for (row, column), error in errors.items():
+        if row < len(rows) and column < len(rows[row]):
+            rows[row][column] = error
+    fill_merged(rows, sheet.merged)
+    join_header(rows, sheet.merged)
+    for number, cells in enumerate(rows, start=1):
         if any(cells):
             yield number, cells
 

@@ -32,8 +32,14 @@ _ZONE = re.compile(
 _FARTHEST = timedelta(hours=14)
 """The farthest time zone from UTC."""
 _CLOCK = re.compile(
-    r"(?i)(?:^|[ T,]+)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*(?:(a|p)(?:m|\.\s?m\.?)|Uhr)?$"
+    r"(?i)(?:^|[ T,]+)(?:à\s+|um\s+)?(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?"
+    r"\s*(?:(a|p)(?:m|\.\s?m\.?)|Uhr)?$"
 )
+_CLOCKS_IN_WORDS = (
+    re.compile(r"(?i)(?:^|[ T,]+)(?:à\s+)?(\d{1,2})\s?h(?:\s?(\d{2}))?$"),
+    re.compile(r"(?i)(?:^|[ T,]+)(?:um\s+)?(\d{1,2})(?:\.(\d{2}))?\s*Uhr$"),
+)
+"""`14h30` and `14h` as in French, `14.30 Uhr` and `14 Uhr` as in German."""
 _WEEKDAY = re.compile(r"([^\W\d_]+)\.?,?\s+(?=\S)")
 
 
@@ -76,7 +82,7 @@ def _without_zone(text: str) -> tuple[str, timezone | None]:
 def _without_clock(text: str) -> tuple[str, time | None]:
     found = _CLOCK.search(text)
     if found is None:
-        return text, None
+        return _without_clock_in_words(text)
     hour, half = int(found[1]), (found[4] or "").casefold()
     if half and not 1 <= hour <= 12:
         return text, None
@@ -85,6 +91,13 @@ def _without_clock(text: str) -> tuple[str, time | None]:
     except ValueError:
         return text, None
     return text[: found.start()], clock
+
+
+def _without_clock_in_words(text: str) -> tuple[str, time | None]:
+    found = next(filter(None, (clock.search(text) for clock in _CLOCKS_IN_WORDS)), None)
+    if found is None or int(found[1]) > 23 or int(found[2] or 0) > 59:
+        return text, None
+    return text[: found.start()], time(int(found[1]), int(found[2] or 0))
 
 
 def _is_month(word: str) -> bool:

@@ -46,6 +46,11 @@ def try_file(
     courses, rejected = assess_courses(ratings.rows, model, catalogue, progress, since)
     invalid = [*ratings.invalid, *(replace(cell, row=ratings.file_row(cell.row)) for cell in rejected)]
     if not courses:
+        if ratings.rows and sum(ratings.stored.values()) == len(ratings.rows):
+            raise UnusableTable(
+                f"All ratings are of {', '.join(ratings.stored)}, which is stored and never scored: there is"
+                " nothing to show. `rapport send` takes the file."
+            )
         first = ""
         if invalid:
             cell = min(invalid, key=lambda one: one.row)

@@ -79,7 +79,7 @@ def test_rows_that_are_no_ratings_are_named_and_set_the_exit_code(export: Export
     export.own.write_text(text.replace("K2;T0;1;", "K2;T 0;1;"), encoding="cp1252")
     ran = _send(export.own, "--print")
     assert (ran.exit_code, len(ran.stdout.splitlines())) == (3, 26)
-    assert "row 20, Behandler: contains white space; expected send a pseudonymous reference" in ran.stderr
+    assert "row 20, Behandler: contains white space; expected a pseudonymous reference" in ran.stderr
 
 
 def test_a_table_without_therapists_needs_one(export: Export) -> None:

@@ -44,7 +44,8 @@ def test_a_table_may_have_no_rows() -> None:
 )
 def test_a_row_has_a_cell_for_each_column(row: str, count: int) -> None:
     said = _refused("a,b,c", "1,2,3", "", row, "4,5,6")
-    assert said.startswith(f"table.csv, line 4: the row has {count} cells under 3 columns")
+    cells = "1 cell" if count == 1 else f"{count} cells"
+    assert said.startswith(f"table.csv, line 4: the row has {cells} under 3 columns")
 
 
 def test_the_rows_after_a_misfit_can_be_read() -> None:
