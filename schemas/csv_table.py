@@ -139,8 +139,8 @@ class TableReader:
     def _misfit(self, count: int) -> MisfitRow:
         if count == 1:
             reason = (
-                f"the row has 1 cell under {len(self.header)} columns: remove it if it is a comment or a title;"
-                " every column of a row needs a cell"
+                f"the row has 1 cell under {len(self.header)} columns: remove it if it is a comment or a"
+                " title; every column of a row needs a cell"
             )
             return MisfitRow(self._file, self._row_line, reason)
         todo = (

@@ -225,8 +225,8 @@ def _refuse_totals(table: Table, rows: Mapping[str, list[tuple[int, str]]]) -> N
                 f"The columns {names[0]} … {names[-1]} seem to hold one total for each session. A total does"
                 " not say which of bond, goal and task has changed: export one row for each session, with its"
                 " date and the marks of the items, or the three component scores. If they are items"
-                " measured in millimetres or per cent, write them on the questionnaire's own scale, such as 8.6"
-                " for 86. If they are items, name them with --map item_1=COLUMN …"
+                " measured in millimetres or per cent, write them on the questionnaire's own scale, such as"
+                " 8.6 for 86. If they are items, name them with --map item_1=COLUMN …"
             )
 
 

@@ -181,8 +181,8 @@ def _refuse_fractions(one: Instrument, columns: ColumnLayout, marks: Counter[flo
     if are_fractions and marks.total() >= _ENOUGH_ROWS:
         raise UnclearTable(
             f"The columns {columns.items[0]} … {columns.items[-1]} hold fractions of 1, as a spreadsheet"
-            f" keeps percentages. Write the marks on the questionnaire's own scale ({_range(one)}). If they are"
-            f" marks, use --instrument {one.id}."
+            f" keeps percentages. Write the marks on the questionnaire's own scale ({_range(one)}). If they"
+            f" are marks, use --instrument {one.id}."
         )
 
 

@@ -25,6 +25,7 @@ from services.cli.commands import (
     up,
     why,
 )
+from services.cli.endpoints import share_running_database
 
 COMMANDS = (
     demo,
@@ -47,6 +48,9 @@ COMMANDS = (
     schemas,
 )
 """In the order in which a new user needs them."""
+
+STARTERS = frozenset({"up", "demo"})
+"""Commands that start a database unless one is set."""
 
 HELP = """
 Rapport notices when a therapeutic alliance deteriorates, and tells the therapist before the next session.
@@ -74,6 +78,12 @@ def application() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+
+    @app.callback()
+    def share(context: typer.Context) -> None:
+        if context.invoked_subcommand not in STARTERS:
+            share_running_database()
+
     for command in COMMANDS:
         command.register(app)
     for plugin in plugins.installed():

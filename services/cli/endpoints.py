@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import SecretStr
@@ -68,7 +69,7 @@ class Endpoints:
         variable = f"RAPPORT_{service.upper()}_URL"
         url = os.environ.get(variable)
         if url:
-            return url.rstrip("/")
+            return _checked(variable, url)
         if self.running is None:
             raise _missing(f"The address of {service} is not configured: set {variable}, or {RUN_UP}.")
         urls = {
@@ -98,6 +99,30 @@ def find_endpoints() -> Endpoints:
     """Read the home folder once and return the endpoints."""
     home = Home(default_home())
     return Endpoints(home, home.running())
+
+
+def _checked(variable: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or any(map(str.isspace, url)):
+        raise _missing(
+            f"{variable} is no address of a service: expected http:// or https:// with host and port, such as"
+            " http://127.0.0.1:8080."
+        )
+    return url.rstrip("/")
+
+
+def share_running_database() -> None:
+    """Set DATABASE_URL, where it is not set, to the database of the running stack.
+
+    The commands of services read settings alone, and know nothing of what runs here.
+    """
+    running = find_endpoints().running
+    if running is not None:
+        os.environ.setdefault("DATABASE_URL", running.database_url)
 
 
 def _missing(sentence: str) -> typer.Exit:

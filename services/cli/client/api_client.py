@@ -208,6 +208,8 @@ def _error(answer: httpx.Response) -> ApiError:
         problem = answer.json()
         text = f"{problem.get('title', '')}. {problem.get('detail') or ''}".strip()
     except (json.JSONDecodeError, AttributeError):
-        text = answer.reason_phrase
+        problem, text = {}, answer.reason_phrase
     status = answer.status_code
+    if status == httpx.codes.NOT_FOUND and "title" not in problem:
+        return _no_service(answer)
     return ApiError(f"{request.method} {request.url.path} answered {status}: {text}", status)

@@ -2,9 +2,14 @@
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from services.runtime.process.cli_plugin import AuditEntry
 
 
 def audit(
@@ -36,12 +41,24 @@ def audit(
     found = asyncio.run(read_audit(find_endpoints().database, practice, client))
     shown = [one for one in found if one.at >= begin and (not action or one.action in action)]
     if not shown:
-        typer.echo("Nothing was logged.")
+        typer.secho(_nothing(found, practice, client), err=True, fg="red")
         raise typer.Exit(1)
     for one in shown:
         when = one.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
         words = (one.actor, one.action, one.about, one.detail)
         typer.echo(f"{when} UTC, {', '.join(word for word in words if word)}")
+
+
+def _nothing(found: "Sequence[AuditEntry]", practice: str, client: str | None) -> str:
+    about = f"client {client} of practice {practice}" if client else f"practice {practice}"
+    if not found:
+        return f"Nothing was logged about {about}: check the ids."
+    actions = ", ".join(sorted({one.action for one in found}))
+    newest = max(one.at for one in found).astimezone(UTC).strftime("%Y-%m-%d")
+    return (
+        f"Nothing was logged about {about} with this action and since this day. Logged were {actions}, last"
+        f" on {newest}."
+    )
 
 
 def register(app: typer.Typer) -> None:

@@ -43,9 +43,11 @@ def connect(
     """
     from schemas.rating_tables.canonical_table import is_canonical
     from services.cli.client.first_rating import first_rating_request
+    from services.cli.commands.practices import check_id_given
     from services.cli.endpoints import find_endpoints
     from services.runtime.process.progress_bar import on_terminal
 
+    check_id_given(practice)
     if not on_terminal():
         typer.secho(BY_HAND.format(practice=practice), err=True, fg="red")
         raise typer.Exit(2)

@@ -48,6 +48,7 @@ def erase(
         counts = asyncio.run(erasing.erase(endpoints.database, secret, scope, requested_by="", keep=False))
         typer.echo("Would be erased, by table:")
         _show(counts)
+        _warn_of_nothing(counts)
         return
     if not yes:
         _confirm(scope)
@@ -55,6 +56,7 @@ def erase(
     counts = asyncio.run(erasing.erase(endpoints.database, secret, scope, requested_by=asked_by))
     typer.echo("Erased, by table:")
     _show(counts)
+    _warn_of_nothing(counts)
     typer.echo(
         "Kafka keeps its copies until their retention ends (docs/data.md); backups are yours to expire."
     )
@@ -86,6 +88,8 @@ def erasures(
 def _scope(practice: str, client: str | None, therapist: str | None, *, whole: bool) -> ErasureScope:
     if (client is not None) + (therapist is not None) + whole != 1:
         raise typer.BadParameter("name one client, one therapist, or --all")
+    if "" in {practice, client, therapist}:
+        raise typer.BadParameter("an id is empty: give the one that was sent")
     return ErasureScope(practice, client, therapist)
 
 
@@ -102,6 +106,16 @@ def _show(counts: Mapping[str, int]) -> None:
         if count:
             typer.echo(f"  {table}: {count}")
     typer.echo(f"  {sum(counts.values())} rows in all")
+
+
+def _warn_of_nothing(counts: Mapping[str, int]) -> None:
+    if not any(counts.values()):
+        typer.secho(
+            "Nothing is stored under this id: check it against the one that was sent, or that `rapport"
+            " clients rename` gave.",
+            err=True,
+            fg="yellow",
+        )
 
 
 def register(app: typer.Typer) -> None:

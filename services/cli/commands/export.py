@@ -56,9 +56,9 @@ def export(
     if client is None:
         with _opened(out) as file:
             lines = asyncio.run(_write_ratings(database, practice, file))
-        if not lines:
-            typer.secho(f"Nothing is stored of a practice {practice}.", err=True, fg="red")
-            raise typer.Exit(1)
+            if not lines:
+                typer.secho(f"Nothing is stored of a practice {practice}.", err=True, fg="red")
+                raise typer.Exit(1)
         typer.echo(f"{lines} ratings of {practice} written.", err=True)
         return
     tables = asyncio.run(export_client(database, practice, client))
@@ -103,9 +103,18 @@ def _opened(out: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        yield file
+    # What stood there before is replaced by a whole export, or not at all.
+    is_device = out.exists() and not out.is_file()
+    target = out if is_device else out.with_name(f".{out.name}.part")
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        if not is_device:
+            target.replace(out)
+    finally:
+        if not is_device:
+            target.unlink(missing_ok=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -32,9 +32,14 @@ def status(
     endpoints = find_endpoints()
     if key is None:
         from services.cli.admin.practice_status import read_status
+        from services.cli.admin.practices import no_practice
 
-        for line in asyncio.run(read_status(endpoints.database, practice)):
+        lines = asyncio.run(read_status(endpoints.database, practice))
+        for line in lines:
             typer.echo(f"{line.what:30} {line.found}")
+        if not lines:
+            typer.secho(no_practice(practice), err=True, fg="red")
+            raise typer.Exit(1)
         return
     from rich.console import Console
 

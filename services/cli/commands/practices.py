@@ -3,14 +3,14 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from services.cli.commands.practice_status import status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from services.runtime.http.credentials import ApiKey
     from services.runtime.process.cli_plugin import OperatorAct
@@ -68,7 +68,8 @@ def store_with_key(practice: str, options: "Sequence[str]", network: str | None 
     from services.runtime.http.credentials import changing_keys
 
     credentials = find_endpoints().credentials
-    _store(practice, list(options))
+    _check_ids([practice])
+    _store({practice: options})
     with changing_keys(credentials) as keys:
         key, act = _key_for(keys, practice, network)
     _log([act])
@@ -107,8 +108,13 @@ def import_(
         raise typer.Exit(2) from None
     ids = [row.pop("practice_id") for row in rows]
     _refuse_sandboxes(ids)
-    for practice, row in zip(ids, rows, strict=True):
-        _store(practice, [f"{name}={value}" for name, value in row.items() if value])
+    _check_ids(ids)
+    _store(
+        {
+            practice: [f"{name}={value}" for name, value in row.items() if value]
+            for practice, row in zip(ids, rows, strict=True)
+        }
+    )
     with changing_keys(credentials) as keys:
         issued = [_key_for(keys, practice, network) for practice in ids]
     typer.echo("practice_id,key")
@@ -125,7 +131,9 @@ def set_(practice: Practice, option: Options = None) -> None:
 
       rapport practices set my-practice --set tell_from=2026-01-01T00:00:00Z
     """
-    _store(practice, option or [])
+    if not option:
+        raise typer.BadParameter("nothing to change: give --set NAME=VALUE", param_hint="--set")
+    _store({practice: option}, must_exist=True)
     typer.echo(f"{practice}: stored.")
 
 
@@ -240,15 +248,39 @@ def remove(practice: Practice) -> None:
 practices.command()(status)
 
 
-def _store(practice: str, words: list[str]) -> None:
-    from services.cli.admin.practices import parse_options, store_practice
+def check_id_given(practice: str) -> None:
+    """End the command where an id cannot be that of a practice, and say what is expected."""
+    _check_ids([practice])
+
+
+def _check_ids(ids: "Sequence[str]") -> None:
+    from services.cli.admin.practices import check_id
+
+    twice = sorted({one for one in ids if ids.count(one) > 1})
+    if twice:
+        _refuse(ValueError(f"several rows have the practice_id {', '.join(twice)}: keep one of each"))
+    try:
+        for practice in ids:
+            check_id(practice)
+    except ValueError as error:
+        _refuse(error)
+
+
+def _store(words: "Mapping[str, Sequence[str]]", *, must_exist: bool = False) -> None:
+    """Store the options of practices, which are words such as `sensitivity=low`: of all, or of none."""
+    from services.cli.admin.practices import parse_options, store_practices
     from services.cli.endpoints import find_endpoints
 
     try:
-        asyncio.run(store_practice(find_endpoints().database, practice, parse_options(words)))
+        options = {practice: parse_options(list(given)) for practice, given in words.items()}
+        asyncio.run(store_practices(find_endpoints().database, options, must_exist=must_exist))
     except ValueError as error:
-        typer.secho(str(error), err=True, fg="red")
-        raise typer.Exit(2) from None
+        _refuse(error)
+
+
+def _refuse(error: ValueError) -> NoReturn:
+    typer.secho(f"{str(error).rstrip('.')}.\nNothing was stored.", err=True, fg="red")
+    raise typer.Exit(2) from None
 
 
 def _refuse_sandboxes(ids: "Sequence[str]") -> None:

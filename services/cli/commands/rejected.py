@@ -60,6 +60,8 @@ def list_(practice: _Practice = None, reason: _Reason = None, service: _Service 
             table.add_row(name, one.reason, str(one.waiting), str(one.replayed), oldest)
     if table.row_count:
         Console().print(table)
+    elif practice or reason or service:
+        typer.echo("No such record was rejected; `rapport rejected list` without options counts all.")
     else:
         typer.echo("No record was rejected.")
 

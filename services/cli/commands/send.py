@@ -57,7 +57,9 @@ def send(
         bool,
         typer.Option("--from-start", help="Send the whole file, even if an earlier run was interrupted."),
     ] = False,
-    rate: Annotated[float | None, typer.Option(help="Largest number of ratings per second.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, max=1e6, help="Largest number of ratings per second.")
+    ] = None,
 ) -> None:
     """Send a file of ratings. Repeating it is safe: a rating that is sent again changes nothing.
 
@@ -93,6 +95,7 @@ def send(
 
     if key is None and not print_:
         raise typer.BadParameter("a key is needed: --key or RAPPORT_KEY")
+    _check_options(key, mapping, therapist)
     try:
         options = ReadingOptions(therapist=therapist) if mapping is None else read_mapping(mapping)
         if print_:
@@ -122,6 +125,15 @@ def send(
     if not dry_run:
         resume_point.remove()
     _print_report(report, unread_rows(found), dry_run=dry_run)
+
+
+def _check_options(key: str | None, mapping: Path | None, therapist: str | None) -> None:
+    if key and not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter(
+            "the key holds characters that no key has: copy it again", param_hint="--key"
+        )
+    if mapping is not None and therapist is not None:
+        raise typer.BadParameter("--mapping names the therapist, where no column does: leave out --therapist")
 
 
 def _what_to_do(error: Exception, *, dry_run: bool) -> str:

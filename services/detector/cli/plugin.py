@@ -41,6 +41,14 @@ ON CONFLICT (practice_id) DO UPDATE SET
 """
 
 
+async def has_tenant(conn: Connection, practice: str) -> bool:
+    """Return whether there is a practice of this id."""
+    row = await (
+        await conn.execute("SELECT 1 FROM detector.practice WHERE practice_id = %s", (practice,))
+    ).fetchone()
+    return row is not None
+
+
 async def put_tenant(conn: Connection, tenant: Tenant) -> None:
     """Store a practice's options. An option that is not given keeps its value, or its default when new.
 
@@ -233,6 +241,7 @@ plugin = Plugin(
     },
     register=register,
     put_tenant=put_tenant,
+    has_tenant=has_tenant,
     trace=trace,
     tenant_status=practice_status,
     audit=audit,

@@ -223,6 +223,8 @@ class Plugin:
     """Adds the service's own commands."""
     put_tenant: Callable[[Connection, Tenant], Awaitable[None]] | None = None
     """Stores a tenant's options, idempotently. Raises ValueError on an invalid option."""
+    has_tenant: Callable[[Connection, str], Awaitable[bool]] | None = None
+    """Returns whether a tenant was stored, or something of it was read."""
     trace: Callable[[Connection, str, str], Awaitable[list[TraceLine]]] | None = None
     """Returns the events of a piece of work, given its tenant and id, oldest first."""
     tenant_status: Callable[[Connection, str, datetime], Awaitable[list[StatusLine]]] | None = None
