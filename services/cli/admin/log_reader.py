@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from services.runtime.kafka.client_options import client_options
 from services.runtime.kafka.record import Record
+from services.runtime.process.errors import Halt
 from services.runtime.process.settings import KafkaSettings
 
 _AT_ONCE = 500
@@ -73,6 +74,7 @@ async def open_log(kafka: KafkaSettings, topic: str, partition: int) -> AsyncIte
     """Yield a reader of one partition.
 
     Raises:
+        Halt: the cluster has no such topic, or the topic no such partition.
         aiokafka.errors.KafkaError: the cluster cannot be reached or refuses the request.
     """
     consumer = AIOKafkaConsumer(
@@ -82,10 +84,21 @@ async def open_log(kafka: KafkaSettings, topic: str, partition: int) -> AsyncIte
     key = aiokafka.TopicPartition(topic, partition)
     await consumer.start()
     try:
+        await _check_place(consumer, key)
         consumer.assign([key])
         yield LogReader(consumer, key)
     finally:
         await consumer.stop()
+
+
+async def _check_place(consumer: AIOKafkaConsumer, place: aiokafka.TopicPartition) -> None:
+    # Without this, a place that does not exist is waited for until the client gives up.
+    await consumer.topics()
+    partitions = consumer.partitions_for_topic(place.topic)
+    if not partitions:
+        raise Halt(f"The cluster has no topic {place.topic}: see `rapport topics check`.")
+    if place.partition not in partitions:
+        raise Halt(f"{place.topic} has no partition {place.partition}, only 0 to {max(partitions)}.")
 
 
 def _record(found: ConsumerRecord) -> Record:

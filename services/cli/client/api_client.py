@@ -76,7 +76,10 @@ class ApiClient:
 
     def instruments(self) -> dict[str, int]:
         """Return the number of items of each instrument, by the instrument's id."""
-        listed = _json(self._ingest.get("/v1/instruments", headers=self._headers(None)))
+        answer = self._ingest.get("/v1/instruments", headers=self._headers(None))
+        if answer.status_code == httpx.codes.NOT_FOUND:  # ingest has it for every key
+            raise _no_service(answer)
+        listed = _json(answer)
         return {entry["id"]: entry["items"] for entry in listed["instruments"]}
 
     def send_batch(

@@ -166,7 +166,9 @@ def list_() -> None:
 @practices.command()
 def rotate(
     key_id: Annotated[str, typer.Argument(help="The key id that `rapport practices list` shows.")],
-    overlap: Annotated[int, typer.Option(help="Number of hours for which the old key still works.")] = 24,
+    overlap: Annotated[
+        int, typer.Option(min=0, help="Number of hours for which the old key still works.")
+    ] = 24,
 ) -> None:
     """Replace a key by a new one with the same rights; the old key expires after the overlap.
 

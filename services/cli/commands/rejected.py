@@ -125,7 +125,7 @@ def peek(
     from services.cli.admin.set_aside import Places
     from services.cli.admin.set_aside import peek as find
 
-    places = Places(_known(topic), partition, first, last)
+    places = Places(_known(topic), partition, *_in_order(first, last))
 
     async def show_all() -> int:
         from services.cli.endpoints import find_endpoints
@@ -163,7 +163,7 @@ def set_aside(topic: _Topic, partition: _Partition, first: _From, last: _To) -> 
     from services.cli.admin.set_aside import set_aside as let_set_aside
     from services.cli.endpoints import find_endpoints
 
-    places = Places(_known(topic), partition, first, last)
+    places = Places(_known(topic), partition, *_in_order(first, last))
     try:
         services = asyncio.run(let_set_aside(find_endpoints(), places))
     except NothingToSetAside as error:
@@ -212,6 +212,12 @@ def replay(
             typer.echo(f"{name}: {number} {verb}: {why}")
     if not any(done.values()):
         typer.echo("There is nothing to publish again.")
+
+
+def _in_order(first: int, last: int) -> tuple[int, int]:
+    if last < first:
+        raise typer.BadParameter(f"expected {first} or more, as --from is {first}", param_hint="--to")
+    return first, last
 
 
 def _known(topic: str) -> str:

@@ -1,7 +1,7 @@
 """Runs one piece of work with a connection to the detector's database."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,12 +19,34 @@ def run_with_database(work: Callable[["Connection"], Awaitable[Result]]) -> Resu
 def write_export(
     export: Callable[["Connection", list[str]], Awaitable[bytes]], practices: list[str], out: Path
 ) -> None:
-    """Write what `export` reads of these practices to a file."""
+    """Write what `export` reads of these practices to a file.
+
+    Raises:
+        Halt: there is no such practice.
+    """
 
     async def read(conn: "Connection") -> bytes:
+        await require_practices(conn, practices)
         return await export(conn, practices)
 
     out.write_bytes(run_with_database(read))
+
+
+async def require_practices(conn: "Connection", practices: Sequence[str]) -> None:
+    """Check that there are these practices.
+
+    Raises:
+        Halt: one does not exist.
+    """
+    from services.runtime.process.errors import Halt
+
+    rows = await conn.execute("SELECT practice_id FROM detector.practice")
+    known = {row[0] for row in await rows.fetchall()}
+    if missing := [one for one in practices if one not in known]:
+        raise Halt(
+            f"There is no practice {', '.join(missing)}: `rapport models list` names all. Nothing was"
+            " written."
+        )
 
 
 async def _run(work: Callable[["Connection"], Awaitable[Result]]) -> Result:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.detector.cli.database import run_with_database
+from services.detector.cli.database import require_practices, run_with_database
 from services.runtime.process.cli_plugin import subcommands
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def export(
     from services.runtime.process.cli_plugin import OperatorAct
 
     async def read(conn: "Connection") -> list[tuple[object, ...]]:
+        await require_practices(conn, practice)
         await record_acts(conn, [OperatorAct(one, "answers-exported") for one in practice])
         return await read_answers(conn, practice)
 

@@ -38,7 +38,7 @@ def observed(
     out: Annotated[Path, typer.Option(help="Where to write the page.")],
     *,
     json: Annotated[Path | None, typer.Option(help="Where to write figures and episodes as JSON.")] = None,
-    since: Annotated[datetime | None, typer.Option(help="Begin after this time (UTC) instead.")] = None,
+    since: Annotated[str | None, typer.Option(help="Begin after this time (UTC) instead.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="Folder of the model; default: the shipped model.")
     ] = None,
@@ -49,9 +49,10 @@ def observed(
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import NothingObserved, observe
     from services.runtime.process.errors import Halt
+    from services.runtime.process.moment_option import since_in_utc
     from services.runtime.process.progress_bar import progress_bars
 
-    begin = since and since.replace(tzinfo=UTC)
+    begin = since_in_utc(since)
     try:
         time, ratings = run_with_database(partial(_read, practice=practice, since=begin))
         with progress_bars() as bar:

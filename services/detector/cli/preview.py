@@ -1,6 +1,5 @@
 """The command `rapport try`: writes a page that shows a practice its own ratings as Rapport sees them."""
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -71,7 +70,7 @@ def try_(
         ),
     ] = None,
     since: Annotated[
-        datetime | None,
+        str | None,
         typer.Option(
             help="Count only sessions after this time (UTC); earlier ones are the clients' history."
         ),
@@ -92,8 +91,10 @@ def try_(
     from services.detector.preview.page import render
     from services.detector.preview.pipeline import try_file
     from services.runtime.process.errors import Halt
+    from services.runtime.process.moment_option import since_in_utc
     from services.runtime.process.progress_bar import progress_bars
 
+    begin = since_in_utc(since)
     options = ReadingOptions(_fields(map_ or []), instrument, month_first, therapist, sheet=sheet)
     if mapping is not None and options != GUESS_ALL:
         raise typer.BadParameter("--mapping says how the table is read: leave out the other options for it")
@@ -105,7 +106,7 @@ def try_(
                 load(model or SHIPPED),
                 InstrumentSettings().catalogue(),
                 options if mapping is None else read_mapping(mapping),
-                since=since and since.replace(tzinfo=UTC),
+                since=begin,
                 progress=partial(bar, "courses"),
             )
     except (UnusableTable, InvalidDefinition, Halt) as error:

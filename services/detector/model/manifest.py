@@ -103,7 +103,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(file.read_bytes())
     except OSError:
-        raise UnusableModel(f"{file} cannot be read: point DETECTOR_MODEL_DIR at a model") from None
+        raise UnusableModel(
+            f"{file} cannot be read: point DETECTOR_MODEL_DIR at a model, or --model of this command"
+        ) from None
     except ValidationError as error:
         fields = sorted({".".join(map(str, e["loc"])) or "the whole file" for e in error.errors()})
         message = f"{file} is not a valid manifest (see {', '.join(fields)}): restore the model"

@@ -10,6 +10,7 @@ from services.runtime.process.cli_plugin import subcommands
 
 if TYPE_CHECKING:
     from services.notifier.deliveries.failed import FailedFilter
+    from services.runtime.postgres.connect import Connection
 
 _RETRY_HELP = """
 Have messages that were given up tried again, once the cause is removed; running notifiers need no restart.
@@ -54,7 +55,26 @@ def register(app: typer.Typer) -> None:
         for (channel, why), number in counts.items():
             typer.echo(f"{channel}: {number} {verb}: {why}")
         if not counts:
-            typer.echo("No message failed since then.")
+            raise typer.Exit(asyncio.run(_no_message(practice)))
+
+
+async def nothing_found(conn: "Connection", practice: str | None, words: str) -> int:
+    """Say that nothing was found, and whether there is such a practice at all; return the exit code."""
+    from services.notifier.directory.store import find_practices
+
+    typer.echo(words)
+    if practice is None or practice in await find_practices(conn, [practice]):
+        return 0
+    typer.secho(f"There is no practice {practice}: `rapport practices list` shows all.", err=True, fg="red")
+    return 1
+
+
+async def _no_message(practice: str | None) -> int:
+    from services.runtime.postgres.connect import connect_for_all_practices
+    from services.runtime.process.settings import DatabaseSettings
+
+    async with await connect_for_all_practices(DatabaseSettings(), "rapport-deliveries") as conn:
+        return await nothing_found(conn, practice, "No message failed since then.")
 
 
 def moment(text: str) -> datetime:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from services.notifier.cli.deliveries import moment
+from services.notifier.cli.deliveries import moment, nothing_found
 from services.runtime.process.cli_plugin import subcommands
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ async def _replay(practice: str, since: "datetime", therapist: str | None, *, ke
         await conn.set_autocommit(True)
         sent = await sent_since(conn, practice, since, therapist)
         if not sent:
-            typer.echo("Nothing was sent since then.")
-            return 0
+            return await nothing_found(conn, practice, "Nothing was sent since then.")
         if not keep:
             typer.echo(f"{len(sent)} would be sent again.")
             return 0

@@ -8,14 +8,22 @@ from zipfile import ZipFile
 Rows = Sequence[Sequence[str | float | None]]
 Sheets = Mapping[str, Rows]
 
+
+class ErrorCell(str):
+    """A cell that holds an error, such as #N/A."""
+
+    __slots__ = ()
+
+
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _ODF = "urn:oasis:names:tc:opendocument:xmlns"
+_CALC = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"
 
 
-def write_xlsx(file: Path, sheets: Sheets) -> Path:
-    """Write the sheets; a number becomes a number, anything else text."""
+def write_xlsx(file: Path, sheets: Sheets, *, merged: Sequence[str] = ()) -> Path:
+    """Write the sheets; a number becomes a number, anything else text. `merged` are ranges such as A1:C1."""
     numbered = list(enumerate(sheets.items(), start=1))
     listed = "".join(f'<sheet name="{escape(name)}" sheetId="{n}" r:id="r{n}"/>' for n, (name, _) in numbered)
     relations = "".join(
@@ -37,7 +45,7 @@ def write_xlsx(file: Path, sheets: Sheets) -> Path:
             f'<Relationships xmlns="{_PACKAGE}/relationships">{relations}</Relationships>',
         )
         for n, (_, rows) in numbered:
-            book.writestr(f"xl/worksheets/sheet{n}.xml", _xlsx_sheet(rows))
+            book.writestr(f"xl/worksheets/sheet{n}.xml", _xlsx_sheet(rows, merged))
     return file
 
 
@@ -53,24 +61,29 @@ def write_ods(file: Path, sheets: Sheets) -> Path:
         book.writestr(
             "content.xml",
             f'<office:document-content xmlns:office="{_ODF}:office:1.0" xmlns:table="{_ODF}:table:1.0"'
-            f' xmlns:text="{_ODF}:text:1.0"><office:body><office:spreadsheet>{tables}</office:spreadsheet>'
+            f' xmlns:text="{_ODF}:text:1.0" xmlns:calcext="{_CALC}">'
+            f"<office:body><office:spreadsheet>{tables}</office:spreadsheet>"
             "</office:body></office:document-content>",
         )
     return file
 
 
-def _xlsx_sheet(rows: Rows) -> str:
+def _xlsx_sheet(rows: Rows, merged: Sequence[str]) -> str:
     lines = []
     for number, row in enumerate(rows, start=1):
         cells = [
-            f'<c r="{chr(65 + place)}{number}"><v>{cell}</v></c>'
+            f'<c r="{chr(65 + place)}{number}" t="e"><v>{cell}</v></c>'
+            if isinstance(cell, ErrorCell)
+            else f'<c r="{chr(65 + place)}{number}"><v>{cell}</v></c>'
             if isinstance(cell, float)
             else f'<c r="{chr(65 + place)}{number}" t="inlineStr"><is><t>{escape(cell)}</t></is></c>'
             for place, cell in enumerate(row)
             if cell is not None
         ]
         lines.append(f'<row r="{number}">{"".join(cells)}</row>')
-    return f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(lines)}</sheetData></worksheet>'
+    ranges = "".join(f'<mergeCell ref="{one}"/>' for one in merged)
+    after = f"<mergeCells>{ranges}</mergeCells>" if merged else ""
+    return f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(lines)}</sheetData>{after}</worksheet>'
 
 
 def _ods_row(row: Sequence[str | float | None]) -> str:
@@ -84,4 +97,7 @@ def _ods_cell(cell: str | float | None) -> str:
     if isinstance(cell, float):
         return f'<table:table-cell office:value-type="float" office:value="{cell}"/>'
     text = f"<text:p>{escape(cell)}</text:p>"
+    if isinstance(cell, ErrorCell):
+        kind = 'office:value-type="string" office:string-value="" calcext:value-type="error"'
+        return f"<table:table-cell {kind}>{text}</table:table-cell>"
     return f'<table:table-cell office:value-type="string">{text}</table:table-cell>'

@@ -10,7 +10,7 @@ from schemas.rating_tables.reading import read_ratings_table
 from schemas.rating_tables.reading_options import ReadingOptions, read_mapping, write_mapping
 from schemas.rating_tables.table import read_table
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
-from tests.support.schemas.workbooks import Rows, Sheets, write_ods, write_xlsx
+from tests.support.schemas.workbooks import ErrorCell, Rows, Sheets, write_ods, write_xlsx
 
 HEAD = ("Patient", "Datum", "SRS1", "SRS2", "SRS3", "SRS4")
 ROWS: Rows = [
@@ -83,3 +83,52 @@ def test_another_file_that_begins_like_a_workbook_is_refused_with_what_to_do(tmp
     (tmp_path / "own.xlsx").write_bytes(b"PK\x03\x04 and more")
     with pytest.raises(UnusableTable, match=r"cannot be opened as one .*CSV UTF-8"):
         read_table(tmp_path / "own.xlsx")
+
+
+def test_names_under_merged_cells_are_joined_to_those(catalogue: Catalogue, tmp_path: Path) -> None:
+    rows: Rows = [
+        ("Patient", "Datum", "ORS", None, None, None, "SRS", None, None, None),
+        (None, None, *("1", "2", "3", "4") * 2),
+        ("P1", "2025-03-04", 4.0, 5.5, 6.1, 5.0, 9.0, 8.5, 9.1, 8.8),
+    ]
+    merged = ("A1:A2", "B1:B2", "C1:F1", "G1:J1")
+    book = write_xlsx(tmp_path / "book.xlsx", {"Ratings": rows}, merged=merged)
+    assert read_table(book).header == (
+        "Patient", "Datum", "ORS 1", "ORS 2", "ORS 3", "ORS 4", "SRS 1", "SRS 2", "SRS 3", "SRS 4",
+    )  # fmt: skip
+    found = read_ratings_table(book, catalogue).ratings.rows
+    assert [(row.body["instrument"], row.body["items"]) for row in found] == [
+        ("srs", [9, 8.5, 9.1, 8.8]),
+        ("ors", [4, 5.5, 6.1, 5]),
+    ]
+
+
+def test_a_title_that_is_merged_over_the_table_is_no_name(tmp_path: Path) -> None:
+    rows: Rows = [("Ratings of 2025", *(None,) * 5), *ROWS]
+    table = read_table(write_xlsx(tmp_path / "book.xlsx", {"Ratings": rows}, merged=("A1:F1",)))
+    assert (table.header, table.titles) == (HEAD, (1,))
+
+
+def test_a_client_that_is_merged_over_several_rows_is_that_of_each(tmp_path: Path) -> None:
+    rows: Rows = [HEAD, ROWS[1], (None, *ROWS[3][1:])]
+    table = read_table(write_xlsx(tmp_path / "book.xlsx", {"Ratings": rows}, merged=("A2:A3",)))
+    assert table.column("Patient") == ["101", "101"]
+
+
+def test_a_cell_with_an_error_is_not_empty(catalogue: Catalogue, tmp_path: Path) -> None:
+    rows: Rows = [
+        HEAD,
+        *((101.0, f"2025-03-{day:02}", 9.0, 8.5, 9.1, 9.0) for day in range(1, 9)),
+        (101.0, "2025-03-11", 7.0, ErrorCell("#DIV/0!"), 8.0, ErrorCell("#N/A")),
+    ]
+    book = write_xlsx(tmp_path / "book.xlsx", {"Other": [], "Ratings": rows})
+    found = read_ratings_table(book, catalogue).ratings
+    assert [(cell.row, cell.column, cell.message) for cell in found.invalid] == [
+        (10, "SRS2", "is not a number")
+    ]
+
+
+def test_an_ods_with_an_error_is_refused_because_its_place_is_not_known(tmp_path: Path) -> None:
+    rows: Rows = [HEAD, (101.0, "2025-03-11", 7.0, ErrorCell("#DIV/0!"), 8.0, 9.0)]
+    with pytest.raises(UnusableTable, match=r"hold an error such as #N/A .* Correct or empty them"):
+        read_table(write_ods(tmp_path / "book.ods", {"Ratings": rows}))
