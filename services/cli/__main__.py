@@ -1,5 +1,6 @@
 """Assembles the `rapport` command from its own commands and those of the installed plugins."""
 
+import os
 import sys
 
 import typer
@@ -100,6 +101,7 @@ def main() -> None:
 
     # What a command prints may be a table that another program reads: log lines go to standard error.
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    _open_closed_streams()
     try:
         application()(prog_name="rapport")
     except Exception as error:
@@ -107,7 +109,17 @@ def main() -> None:
         if text is None:
             raise
         typer.secho(text, err=True, fg="red")
+        if isinstance(error, OSError):
+            # What was not written yet could not be written at the end, either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(1)
+
+
+def _open_closed_streams() -> None:
+    """Let a command whose streams were closed read nothing, and write to nowhere."""
+    sys.stdin = sys.stdin or os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 if __name__ == "__main__":

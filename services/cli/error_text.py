@@ -1,5 +1,6 @@
 """Says what ended a command in sentences for the person who typed it."""
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ _OTHER_TABLES = frozenset({"42P01", "42703", "3F000", "42883", "42P10"})
 """SQLSTATEs of a table, column, schema, function or index that is not there."""
 _IN_USE = frozenset({"55P03", "40P01"})
 """A lock that could not be had in time, and a deadlock."""
+_NOT_WRITTEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 _NO_RIGHT = "42501"
 _READ_ONLY = "25006"
 
@@ -43,8 +45,8 @@ def error_text(error: BaseException) -> str | None:
     if isinstance(cause, psycopg.OperationalError):
         # libpq names host, user and database, and never the password.
         return f"The database could not be used; check DATABASE_URL and whether it runs.\n{cause}".rstrip()
-    if isinstance(error, OSError) and error.filename is not None:
-        return _unusable_file(error)
+    if isinstance(error, OSError) and (said := _unusable_file(error)):
+        return said
     return _unreachable(error)
 
 
@@ -65,8 +67,8 @@ def _database_refused(error: "psycopg.Error") -> str | None:
         )
     if error.sqlstate in _IN_USE:
         return (
-            f"The tables are in use, perhaps by a backup or a migration ({said}). Nothing was changed: run the"
-            " same command again."
+            f"The tables are in use, perhaps by a backup or a migration ({said}). Nothing was changed: run"
+            " the same command again."
         )
     if error.sqlstate == _NO_RIGHT:
         return (
@@ -110,6 +112,10 @@ def _unreachable(error: BaseException) -> str | None:
 
 def _unusable_file(error: OSError) -> str | None:
     """Return what is wrong with a file that somebody named; None for one of the program's own."""
+    if error.filename is None:
+        is_full = error.errno in _NOT_WRITTEN
+        said = f"Not everything could be written: {error.strerror}. Make room, or write to another place."
+        return said if is_full else None
     file = Path(str(error.filename))
     if not set(_PROGRAM).isdisjoint(file.absolute().parents):
         return None

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
+
+from services.runtime.process.whole_file import OWNER_ONLY, whole_file
 
 if TYPE_CHECKING:
     from services.runtime.process.settings import DatabaseSettings
@@ -103,18 +104,8 @@ def _opened(out: Path | None) -> Iterator[IO[bytes]]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    # What stood there before is replaced by a whole export, or not at all.
-    is_device = out.exists() and not out.is_file()
-    target = out if is_device else out.with_name(f".{out.name}.part")
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        if not is_device:
-            target.replace(out)
-    finally:
-        if not is_device:
-            target.unlink(missing_ok=True)
+    with whole_file(out, OWNER_ONLY) as file:
+        yield file
 
 
 def register(app: typer.Typer) -> None:

@@ -71,6 +71,7 @@ def score(
     """Score a table of ratings."""
     from contextlib import ExitStack
     from functools import partial
+    from io import TextIOWrapper
 
     from schemas.instruments.settings import InstrumentSettings
     from schemas.rating_tables.canonical_table import canonical_table, stored_rows
@@ -83,8 +84,8 @@ def score(
     from services.detector.model.artefact import SHIPPED, load
     from services.runtime.process.errors import Halt
     from services.runtime.process.progress_bar import progress_bars
+    from services.runtime.process.whole_file import whole_file
 
-    partial_out = out.with_name(f".{out.name}.part")
     opened = ExitStack()
     try:
         detector = load(model or SHIPPED)
@@ -100,7 +101,11 @@ def score(
         rows = _count_rows(table.file)
         count = processes or (2 if rows >= _LARGE_TABLE and (os.cpu_count() or 1) > 1 else 1)
         workers = Workers(count, partial(load, model or SHIPPED)) if count > 1 else None
-        with partial_out.open("w", encoding="utf-8", newline="") as target, progress_bars() as show:
+        with (
+            whole_file(out) as written,
+            TextIOWrapper(written, encoding="utf-8", newline="") as target,
+            progress_bars() as show,
+        ):
             scored = score_file(
                 table.file,
                 target,
@@ -111,7 +116,6 @@ def score(
                 progress=lambda phase, done, total: show(phase, done, total or rows),
                 workers=workers,
             )
-        partial_out.replace(out)
     except UnusableTable as error:
         typer.secho(f"{with_cure(error, file)}\nNothing was written.", err=True, fg="red")
         raise typer.Exit(1) from None
@@ -120,7 +124,6 @@ def score(
         raise typer.Exit(1) from None
     finally:
         opened.close()
-        partial_out.unlink(missing_ok=True)
     typer.echo(f"{scored} ratings scored with {detector.version}: {out}")
 
 
