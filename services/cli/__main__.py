@@ -80,11 +80,6 @@ def application() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
 
-    @app.callback()
-    def share(context: typer.Context) -> None:
-        if context.invoked_subcommand not in STARTERS:
-            share_running_database()
-
     for command in COMMANDS:
         command.register(app)
     for plugin in plugins.installed():
@@ -102,6 +97,8 @@ def main() -> None:
     # What a command prints may be a table that another program reads: log lines go to standard error.
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     _open_closed_streams()
+    if STARTERS.isdisjoint(sys.argv[1:2]):
+        share_running_database()
     try:
         application()(prog_name="rapport")
     except Exception as error:

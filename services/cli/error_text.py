@@ -32,11 +32,12 @@ def error_text(error: BaseException) -> str | None:
 
     from schemas.csv_table import UnreadableTable
     from schemas.rating_tables.table_errors import UnusableTable
-    from services.runtime.process.errors import Fault
+    from services.runtime.process.errors import Fault, Retry
     from services.runtime.process.wrong_settings import is_about_settings, wrong_settings
 
     if isinstance(error, Fault | UnreadableTable | UnusableTable):
-        return str(error)
+        todo = ". `rapport doctor` says what does not answer." if isinstance(error, Retry) else ""
+        return f"{str(error).rstrip('.')}{todo}" if todo else str(error)
     if isinstance(error, SettingsError) or (isinstance(error, ValidationError) and is_about_settings(error)):
         return _about_settings(wrong_settings(error))
     cause = error.orig if isinstance(error, DBAPIError) else error

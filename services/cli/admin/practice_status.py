@@ -3,19 +3,16 @@
 from datetime import UTC, datetime
 
 from services.cli import plugins
-from services.cli.admin.practices import exists
 from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.cli_plugin import StatusLine
 from services.runtime.process.settings import DatabaseSettings
 
 
 async def read_status(database: DatabaseSettings, practice: str) -> list[StatusLine]:
-    """Return the lines of every service, all read at one moment; none where there is no such practice."""
+    """Return the lines of every service, all read at one moment."""
     connection = await connect_for_all_practices(database, "rapport-practices")
     async with connection, connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        if not await exists(connection, practice):
-            return []
         return [
             line
             for plugin in plugins.installed()

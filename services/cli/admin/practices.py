@@ -98,6 +98,12 @@ async def exists(connection: Connection, practice: str) -> bool:
     return False
 
 
+async def is_known(database: DatabaseSettings, practice: str) -> bool:
+    """Return whether any service knows a practice."""
+    async with await connect_for_all_practices(database, "rapport-practices") as connection:
+        return await exists(connection, practice)
+
+
 def no_practice(practice: str) -> str:
     """Return the sentence for a practice that does not exist."""
     return (

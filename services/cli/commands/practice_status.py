@@ -32,12 +32,11 @@ def status(
     endpoints = find_endpoints()
     if key is None:
         from services.cli.admin.practice_status import read_status
-        from services.cli.admin.practices import no_practice
+        from services.cli.admin.practices import is_known, no_practice
 
-        lines = asyncio.run(read_status(endpoints.database, practice))
-        for line in lines:
+        for line in asyncio.run(read_status(endpoints.database, practice)):
             typer.echo(f"{line.what:30} {line.found}")
-        if not lines:
+        if not asyncio.run(is_known(endpoints.database, practice)):
             typer.secho(no_practice(practice), err=True, fg="red")
             raise typer.Exit(1)
         return
