@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import application
 from services.cli.admin.practice_status import read_status
+from services.cli.admin.practices import store_practice
 from tests.support.erasure import database
 
 NOW = datetime.now(UTC)
@@ -135,6 +136,7 @@ def test_what_did_not_take_effect_and_what_was_told_is_counted_by_reason(
 
 def test_the_command_prints_a_line_for_each(migrated_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", migrated_url)
+    asyncio.run(store_practice(database(migrated_url), "north", {}))
     ran = CliRunner().invoke(application(), ["practices", "status", "north"])
     assert ran.exit_code == 0
     assert "last arrival                   nothing was read yet\n" in ran.stdout

@@ -1,17 +1,18 @@
 """What ends a command from outside is a sentence; a fault of the program keeps its traceback."""
 
+import errno
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import OperationalError
 
 import services
 from services.cli.error_text import error_text
-from services.runtime.process.errors import Halt
+from services.runtime.process.errors import Halt, Retry
 from services.runtime.process.settings import KafkaSettings
 
 
@@ -73,3 +74,35 @@ def test_a_file_that_cannot_be_written_is_named_and_one_of_the_program_is_a_faul
     with pytest.raises(OSError, match="No such file") as own:
         Path(services.__file__).with_name("none.toml").read_text()
     assert error_text(own.value) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (psycopg.errors.UndefinedTable, "not those of this version"),
+        (psycopg.errors.UndefinedColumn, "Run `rapport migrate`"),
+        (psycopg.errors.InvalidSchemaName, "DATABASE_URL names the database of Rapport"),
+        (psycopg.errors.LockNotAvailable, "in use, perhaps by a backup or a migration"),
+        (psycopg.errors.InsufficientPrivilege, "The role in DATABASE_URL may not do this"),
+        (psycopg.errors.ReadOnlySqlTransaction, "Point DATABASE_URL at the primary server"),
+    ],
+)
+def test_what_the_database_refuses_is_said_with_what_helps(error: type[psycopg.Error], said: str) -> None:
+    assert said in (error_text(error("refused")) or "")
+
+
+def test_other_errors_of_statements_are_faults_of_the_program() -> None:
+    assert error_text(psycopg.errors.UniqueViolation("x")) is None
+    assert error_text(psycopg.errors.SyntaxError("x")) is None
+
+
+def test_a_broker_that_refuses_and_a_service_that_is_away_are_named() -> None:
+    assert "(KafkaTimeoutError). Check KAFKA_BOOTSTRAP_SERVERS" in (error_text(KafkaTimeoutError("x")) or "")
+    assert error_text(Retry("Kafka is away")) == "Kafka is away. `rapport doctor` says what does not answer."
+
+
+def test_a_disk_that_is_full_is_named() -> None:
+    assert (error_text(OSError(errno.ENOSPC, "No space left on device")) or "").startswith(
+        "Not everything could"
+    )
+    assert error_text(OSError(errno.EBADF, "Bad file descriptor")) is None

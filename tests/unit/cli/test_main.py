@@ -31,3 +31,18 @@ def test_what_a_command_logs_is_not_part_of_what_it_prints(
     shown = capsys.readouterr()
     assert shown.out == "practice_id,key\n"
     assert "database-not-encrypted" in shown.err
+
+
+@pytest.mark.usefixtures("unconfigured_log")
+def test_streams_that_were_closed_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def command(*, prog_name: str) -> None:
+        read.append(f"{prog_name}{sys.stdin.read()}")
+        sys.stdout.write("to nowhere")
+
+    monkeypatch.setattr(entry, "application", lambda: command)
+    for stream in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, stream, None)
+    entry.main()
+    assert read == ["rapport"]

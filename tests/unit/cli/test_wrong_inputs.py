@@ -1,5 +1,6 @@
 """A command that cannot do its work says what is wrong and what helps, as a new user meets it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,9 @@ def run(folder: Path, *words: str, **variables: str) -> tuple[int, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", *words],
-        env=kept | {"RAPPORT_HOME": str(folder / "home"), "PYTHONPATH": str(Path.cwd())} | variables,
+        env=kept
+        | {"RAPPORT_HOME": str(folder / "home"), "PYTHONPATH": str(Path.cwd()), "COLUMNS": "200"}
+        | variables,
         capture_output=True,
         text=True,
         timeout=120,
@@ -57,3 +60,78 @@ def test_a_table_without_a_rating_is_refused_and_nothing_is_written(
     code, said = run(tmp_path, *command, str(table), "--out", str(tmp_path / "out"))
     assert (code, (tmp_path / "out").exists()) == (1, False)
     assert "no rating" in said or "no valid rating" in said or "no rows" in said
+
+
+def test_a_service_command_finds_the_database_that_runs_here(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    urls = dict.fromkeys(("ingest_url", "results_url", "notifier_url", "mail_url"), "http://127.0.0.1:1")
+    (home / "running.json").write_text(
+        json.dumps(
+            {
+                "supervisor_pid": os.getpid(),
+                **urls,
+                "database_url": f"postgresql://nobody@{NOWHERE}/none",
+                "kafka": {},
+                "management_urls": {},
+            }
+        )
+    )
+    code, said = run(tmp_path, "models", "list")
+    assert (code, "port 1 failed" in said, "Traceback" in said) == (1, True, False)
+    (home / "running.json").unlink()
+    code, said = run(tmp_path, "models", "list")
+    assert (code, "or start everything on this machine with `rapport up`" in said) == (1, True)
+
+
+@pytest.mark.parametrize("key", ["rpt_wröng", "rpt_a\nb"])
+def test_a_key_that_cannot_be_sent_is_refused_and_never_shown(key: str, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(HEAD + "c,t,s,2026-01-01T00:00:00Z,srs,9\n")
+    code, said = run(tmp_path, "send", "one.csv", RAPPORT_KEY=key)
+    assert (code, "characters that no key has: copy it again" in said) == (2, True)
+    assert key.splitlines()[-1] not in said
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:99", "ftp://x", "http://", "http://[::1", "/nope", "http:// x"])
+def test_a_wrong_address_names_the_variable(url: str, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(HEAD + "c,t,s,2026-01-01T00:00:00Z,srs,9\n")
+    code, said = run(tmp_path, "send", "one.csv", RAPPORT_KEY="k", RAPPORT_INGEST_URL=url)
+    assert (code, said.startswith("RAPPORT_INGEST_URL is no address of a service: expected http://")) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rate", "0"], "--rate"),
+        (["--rate", "-1"], "--rate"),
+        (["--rate", "nan"], "--rate"),
+        (["--therapist", "t", "--mapping", "one.csv"], "leave out --therapist"),
+    ],
+    ids=" ".join,
+)
+def test_options_that_have_no_effect_are_refused(words: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(HEAD + "c,t,s,2026-01-01T00:00:00Z,srs,9\n")
+    code, text = run(tmp_path, "send", "one.csv", "--print", *words)
+    assert (code, said in text) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is full")
+def test_a_full_disk_is_said_and_a_device_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(HEAD + "c,t,s,2026-01-01T00:00:00Z,srs,9\n")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", "send", "one.csv", "--print"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Not everything could be written: No space left on device. Make room, or write to another place.\n"
+    )
