@@ -1,6 +1,7 @@
 """Guesses from the names and cells of a table which column holds which field, and how certain that is."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -246,6 +247,21 @@ def _check(table: Table, given: Mapping[str, str]) -> None:
             )
         if column not in table.header:
             raise UnclearTable(f"--map {role}={column}: the file has no such column. {_header(table)}")
+    numbers = sorted(int(role[5:]) for role in given if is_item(role))
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise UnclearTable(
+            f"--map names the items {', '.join(map(str, numbers))}: name all of them, from item_1 on without"
+            " a gap; a column that is empty may stand for an item that nobody answers."
+        )
+    twice = [name for name, count in Counter(_whose_alone(given)).items() if count > 1]
+    if twice:
+        raise UnclearTable(f"--map gives {', '.join(twice)} to several fields: each has a column of its own.")
+
+
+def _whose_alone(given: Mapping[str, str]) -> list[str]:
+    return [
+        column for role, column in given.items() if is_item(role) or role in {"client_id", "therapist_id"}
+    ]
 
 
 def _complete(table: Table, columns: ColumnLayout, other: Collection[str] = ()) -> None:

@@ -328,7 +328,8 @@ class _RowParser:
             place = int(item[1]) if item else 0
             items = self._columns.items if items is None else items
             named = 0 < place <= len(items)
-            column = items[place - 1] if named else f"{items[0]} … {items[-1]}" if items else "the marks"
+            span = " … ".join(dict.fromkeys((items[0], items[-1]))) if items else "the marks"
+            column = items[place - 1] if named else span
             message = message[item.end() :] if item else message
         expected = violation.expected
         for sent, written in _TABLE_WORDS:

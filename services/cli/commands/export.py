@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from services.runtime.process.out_option import check_out
 from services.runtime.process.whole_file import OWNER_ONLY, whole_file
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def export(
     from services.cli.endpoints import find_endpoints
     from services.runtime.process.cli_plugin import OperatorAct
 
+    check_out(out)
     database = find_endpoints().database
     action = OperatorAction.RATINGS_EXPORTED if client is None else OperatorAction.CLIENT_EXPORTED
     asyncio.run(store_acts(database, [OperatorAct(practice, action.value, client=client)]))

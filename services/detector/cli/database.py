@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from services.runtime.process.out_option import check_out
+
 if TYPE_CHECKING:
     from services.runtime.postgres.connect import Connection
 
@@ -24,6 +26,8 @@ def write_export(
     Raises:
         Halt: there is no such practice.
     """
+
+    check_out(out)
 
     async def read(conn: "Connection") -> bytes:
         await require_practices(conn, practices)

@@ -45,6 +45,9 @@ def export(
     from services.detector.storage.audit_log import record_acts
     from services.detector.storage.responses import read_answers
     from services.runtime.process.cli_plugin import OperatorAct
+    from services.runtime.process.out_option import check_out
+
+    check_out(out)
 
     async def read(conn: "Connection") -> list[tuple[object, ...]]:
         await require_practices(conn, practice)

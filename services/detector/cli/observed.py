@@ -50,9 +50,12 @@ def observed(
     from services.detector.preview.pipeline import NothingObserved, observe
     from services.runtime.process.errors import Halt
     from services.runtime.process.moment_option import since_in_utc
+    from services.runtime.process.out_option import check_out
     from services.runtime.process.progress_bar import progress_bars
 
     begin = since_in_utc(since)
+    check_out(out)
+    check_out(json, "--json")
     try:
         time, ratings = run_with_database(partial(_read, practice=practice, since=begin))
         with progress_bars() as bar:

@@ -92,6 +92,7 @@ def try_(
     from services.detector.preview.pipeline import try_file
     from services.runtime.process.errors import Halt
     from services.runtime.process.moment_option import since_in_utc
+    from services.runtime.process.out_option import check_out
     from services.runtime.process.progress_bar import progress_bars
 
     begin = since_in_utc(since)
@@ -99,6 +100,8 @@ def try_(
     if mapping is not None and options != GUESS_ALL:
         raise typer.BadParameter("--mapping says how the table is read: leave out the other options for it")
     target = out or file.with_suffix(".html")
+    check_out(target, source=file)
+    check_out(write_mapping, "--write-mapping", source=file)
     try:
         with progress_bars() as bar:
             contents = try_file(
@@ -136,5 +139,7 @@ def _fields(pairs: list[str]) -> dict[str, str]:
         role, equals, column = pair.partition("=")
         if not equals or not column:
             raise typer.BadParameter("write --map FIELD=COLUMN, such as --map client_id=PatientNo")
+        if role.strip() in mapping:
+            raise typer.BadParameter(f"--map {role.strip()}=… is given twice: keep one of them")
         mapping[role.strip()] = column.strip()
     return mapping

@@ -83,9 +83,11 @@ def score(
     from services.detector.files.table_workers import Workers
     from services.detector.model.artefact import SHIPPED, load
     from services.runtime.process.errors import Halt
+    from services.runtime.process.out_option import check_out
     from services.runtime.process.progress_bar import progress_bars
     from services.runtime.process.whole_file import whole_file
 
+    check_out(out, source=file)
     opened = ExitStack()
     try:
         detector = load(model or SHIPPED)

@@ -51,6 +51,10 @@ def try_file(
                 f"All ratings are of {', '.join(ratings.stored)}, which is stored and never scored: there is"
                 " nothing to show. `rapport send` takes the file."
             )
+        if ratings.rows and since is not None and not invalid:
+            raise UnusableTable(
+                f"No session is after --since ({since:%Y-%m-%d %H:%M} UTC): choose an earlier time."
+            )
         first = ""
         if invalid:
             cell = min(invalid, key=lambda one: one.row)

@@ -46,3 +46,5 @@ def test_streams_that_were_closed_are_empty(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, stream, None)
     entry.main()
     assert read == ["rapport"]
+    for opened in (sys.stdin, sys.stdout, sys.stderr):
+        opened.close()

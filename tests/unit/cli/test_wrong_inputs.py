@@ -135,3 +135,23 @@ def test_a_full_disk_is_said_and_a_device_is_never_replaced(tmp_path: Path) -> N
     assert done.stderr == (
         "Not everything could be written: No space left on device. Make room, or write to another place.\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["score", "one.csv", "--out"], ["try", "one.csv", "--out"], ["try", "one.csv", "--write-mapping"]],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+def test_where_nothing_can_be_written_is_named_before_the_work(words: list[str], tmp_path: Path) -> None:
+    table = HEAD + "c,t,s,2026-01-01T00:00:00Z,srs,9\n"
+    (tmp_path / "one.csv").write_text(table)
+    (tmp_path / "folder").mkdir()
+    for out, said in (
+        ("one.csv", "one.csv is the file that is read: name another one"),
+        ("folder", "folder is a folder: name a file in it"),
+        ("none/out", "there is no folder none: make it first"),
+    ):
+        code, text = run(tmp_path, *words, out)
+        assert (code, f"Invalid value for {words[-1]}: {said}" in text) == (2, True)
+    assert (tmp_path / "one.csv").read_text() == table
+    assert {path.name for path in tmp_path.iterdir()} == {"one.csv", "folder"}

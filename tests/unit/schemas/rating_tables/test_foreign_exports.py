@@ -8,6 +8,7 @@ import pytest
 from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.description import doubts
 from schemas.rating_tables.reading import read_ratings_table
+from schemas.rating_tables.reading_options import ReadingOptions
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
 
 ITEMS = [[9.0, 8.5, 9.1, 8.8], [7.0, 7.5, 8.0, 10.0]]
@@ -161,3 +162,19 @@ def test_component_scores_under_the_name_of_the_form_are_asked_about(
     file = _file(tmp_path, "Client;Therapist;Date;WAI Bond;WAI Goal;WAI Task", "P1;T1;2025-03-04;4.5;4;4.25")
     with pytest.raises(UnclearTable, match=r"component scores without items.*--instrument ID"):
         read_ratings_table(file, catalogue)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"item_0": "SRS1", "item_1": "SRS2"}, "names the items 0, 1: name all of them, from item_1 on"),
+        ({"item_1": "SRS1", "item_3": "SRS2"}, "names the items 1, 3: name all of them"),
+        ({"item_1": "SRS1", "item_2": "SRS1"}, "gives SRS1 to several fields"),
+        ({"client_id": "Client", "therapist_id": "Client"}, "gives Client to several fields"),
+    ],
+)
+def test_columns_that_are_given_wrongly_are_refused(
+    given: dict[str, str], said: str, tmp_path: Path, catalogue: Catalogue
+) -> None:
+    with pytest.raises(UnclearTable, match=said):
+        read_ratings_table(_file(tmp_path, HEAD, *ROWS), catalogue, ReadingOptions(given))
