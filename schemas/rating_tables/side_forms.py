@@ -63,7 +63,7 @@ class SideForm:
 def guess_side_forms(table: Table, catalogue: Catalogue, taken: Collection[str]) -> tuple[SideForm, ...]:
     """Return the forms whose columns are named after them, with as many items and marks as they have.
 
-    Of a form that has both, the items are taken and not the total.
+    Where a form has both, the items are taken and not the total.
     """
     found = []
     for one in catalogue:

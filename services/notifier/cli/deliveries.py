@@ -27,6 +27,12 @@ Examples:
 """
 
 
+_IS_KNOWN = """
+SELECT 1 FROM notifier.practice WHERE practice_id = %(practice)s
+UNION ALL SELECT 1 FROM notifier.therapist WHERE practice_id = %(practice)s LIMIT 1
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands on deliveries."""
     deliveries = subcommands(app, "deliveries", "Messages over mail and webhooks.")
@@ -60,10 +66,9 @@ def register(app: typer.Typer) -> None:
 
 async def nothing_found(conn: "Connection", practice: str | None, words: str) -> int:
     """Say that nothing was found, and whether there is such a practice at all; return the exit code."""
-    from services.notifier.directory.store import find_practices
-
     typer.echo(words)
-    if practice is None or practice in await find_practices(conn, [practice]):
+    row = await (await conn.execute(_IS_KNOWN, {"practice": practice})).fetchone()
+    if practice is None or row is not None:
         return 0
     typer.secho(f"There is no practice {practice}: `rapport practices list` shows all.", err=True, fg="red")
     return 1

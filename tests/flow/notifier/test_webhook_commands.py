@@ -108,9 +108,10 @@ async def test_only_what_the_receiver_accepted_since_then_is_sent_again(
         counted = await run(notifier, "replay", "--practice", "north", "--since", since, "--dry-run")
         assert counted.output == f"{number} would be sent again.\n"
     after = (newest + timedelta(seconds=1)).isoformat()
-    for words in (("north", "--since", after), ("south", "--since", LONG_AGO)):
-        done = await run(notifier, "replay", "--practice", *words)
-        assert (done.exit_code, done.output) == (0, "Nothing was sent since then.\n")
+    for practice, since, code in (("north", after, 0), ("south", LONG_AGO, 1)):
+        done = await run(notifier, "replay", "--practice", practice, "--since", since)
+        assert (done.exit_code, done.stdout) == (code, "Nothing was sent since then.\n")
+        assert ("There is no practice south" in done.stderr) == (practice == "south")
 
 
 async def test_it_ends_where_the_receiver_does_not_answer_and_says_how_to_go_on(
