@@ -16,6 +16,7 @@ from schemas.rating_tables.side_forms import SideForm, given_side_forms, guess_s
 from schemas.rating_tables.table import Table, read_table
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
 from schemas.rating_tables.wide_table import unroll
+from schemas.ratings_csv import REQUIRED as DOCUMENTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ def read_ratings_table(file: Path, catalogue: Catalogue, options: ReadingOptions
     alone = None
     if options.header is None:
         table = unroll(table, options.fields)
-        side_forms = guess_side_forms(table, catalogue, options.fields.values())
+        # In the documented form each row names its own, whoever reads it.
+        is_documented = set(DOCUMENTED) <= set(table.header)
+        side_forms = () if is_documented else guess_side_forms(table, catalogue, options.fields.values())
         alone = _form_alone(table, options.fields, side_forms)
         if alone is not None:
             questionnaire = guess_questionnaire(table, alone, catalogue, str(side_forms[0].instrument.id))

@@ -18,6 +18,10 @@ from schemas.rating_tables.workbook import BEGINNINGS, read_sheet
 Certainty = Literal["given", "sure", "likely", "guess"]
 """How sure it is what a part of a table means."""
 _COLUMNS_SHOWN = 8
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_MOST_CONTROLS = 5
+_SAMPLE = 2_000
+"""Characters at the beginning of a file in which so many control characters show that it is no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +147,20 @@ def read_table(file: Path, sheet: str | None = None, catalogue: Catalogue | None
         else:
             table = _from_objects(file, text)
     else:
+        _check_text(file, text)
         table = _from_text(file, text, encoding)
     if len([name for name in table.header if name]) < 2:
         raise UnusableTable("The first line must name the columns, separated by ; , or a tab.")
     if not table.lines:
         raise UnusableTable("There are no rows under the line that names the columns.")
     return table
+
+
+def _check_text(file: Path, text: str) -> None:
+    if len(_CONTROLS.findall(text[:_SAMPLE])) >= _MOST_CONTROLS:
+        raise UnusableTable(
+            f"{file} is no text and no workbook. Export the ratings as a table (CSV, xlsx, ods) or as JSON."
+        )
 
 
 def _from_workbook(file: Path, wanted: str | None) -> Table:

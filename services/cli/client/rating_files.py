@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.rating_tables.canonical_table import is_canonical
 from schemas.rating_tables.reading import TableReading, read_ratings_table
 from schemas.rating_tables.reading_options import GUESS_ALL, ReadingOptions
-from schemas.ratings_csv import REQUIRED, RatingColumns
+from schemas.ratings_csv import REQUIRED, RatingColumns, unread_columns
 from services.cli.client.send_ratings import RatingToSend
 
 _JSON_LINES = (".ndjson", ".jsonl")
@@ -26,6 +26,8 @@ class RatingFile:
     ratings: list[RatingToSend]
     reading: TableReading | None
     """None: NDJSON, or a table in the documented form."""
+    unread: Sequence[str] = ()
+    """Columns of a table in the documented form that it does not have; they stay in the file."""
 
 
 def stored_ratings(found: RatingFile, catalogue: Catalogue) -> Counter[str]:
@@ -67,12 +69,14 @@ def read_ratings(
         return RatingFile(
             [_from_ndjson(number, line.strip(), practice) for number, line in lines if line.strip()], None
         )
+    unread: Sequence[str] = ()
     if options != GUESS_ALL or not is_canonical(file):
         reading = read_ratings_table(file, catalogue(), options)
         rows = list(reading.ratings.rows)
     else:
         reading = None
         table = TableReader(file)
+        unread = unread_columns(table.header)
         cells = list(table)
         columns = RatingColumns(table.header, item_counts())
         rows = [columns.row(row.cells, row.line) for row in cells]
@@ -86,6 +90,7 @@ def read_ratings(
             for row in rows
         ],
         reading,
+        unread,
     )
 
 

@@ -19,6 +19,8 @@ def show_reading(found: RatingFile, catalogue: Catalogue) -> None:
     if reading is None:
         for line in stored_lines(stored_ratings(found, catalogue)):
             typer.echo(line, err=True)
+        if names := [name for name in found.unread if name]:
+            typer.echo(f"not read: {', '.join(names)}", err=True)
         return
     for line in described(reading):
         typer.echo(line, err=True)

@@ -99,7 +99,7 @@ def score(
         if table.reading is not None:
             _check_reading(table.reading)
         else:
-            _name_stored(stored_lines(stored_rows(table.file, catalogue)))
+            _say([*stored_lines(stored_rows(table.file, catalogue)), *_unread(table.file)])
         rows = _count_rows(table.file)
         count = processes or (2 if rows >= _LARGE_TABLE and (os.cpu_count() or 1) > 1 else 1)
         workers = Workers(count, partial(load, model or SHIPPED)) if count > 1 else None
@@ -129,7 +129,15 @@ def score(
     typer.echo(f"{scored} ratings scored with {detector.version}: {out}")
 
 
-def _name_stored(lines: "list[str]") -> None:
+def _unread(file: Path) -> "list[str]":
+    from schemas.csv_table import TableReader
+    from schemas.ratings_csv import unread_columns
+
+    names = [name for name in unread_columns(TableReader(file).header) if name]
+    return [f"not read: {', '.join(names)}"] if names else []
+
+
+def _say(lines: "list[str]") -> None:
     for line in lines:
         typer.echo(line, err=True)
 

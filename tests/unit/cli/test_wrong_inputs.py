@@ -155,3 +155,13 @@ def test_where_nothing_can_be_written_is_named_before_the_work(words: list[str],
         assert (code, f"Invalid value for {words[-1]}: {said}" in text) == (2, True)
     assert (tmp_path / "one.csv").read_text() == table
     assert {path.name for path in tmp_path.iterdir()} == {"one.csv", "folder"}
+
+
+@pytest.mark.parametrize("words", [["send", "one.csv", "--print"], ["score", "one.csv", "--out", "out.csv"]])
+def test_columns_that_a_documented_table_does_not_have_are_named(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text(
+        HEAD.replace("\n", ",item_2,item_3,item_4,ors_total,Notes\n")
+        + "c,t,s,2026-01-01T00:00:00Z,srs,9,9,9,9,20,x\n"
+    )
+    code, said = run(tmp_path, *words)
+    assert (code, "not read: ors_total, Notes" in said) == (0, True)

@@ -178,3 +178,10 @@ def test_columns_that_are_given_wrongly_are_refused(
 ) -> None:
     with pytest.raises(UnclearTable, match=said):
         read_ratings_table(_file(tmp_path, HEAD, *ROWS), catalogue, ReadingOptions(given))
+
+
+def test_a_file_of_another_kind_is_no_table(tmp_path: Path, catalogue: Catalogue) -> None:
+    file = tmp_path / "ratings.pdf"
+    file.write_bytes(bytes(range(1, 256)) * 4)
+    with pytest.raises(UnusableTable, match=r"is no text and no workbook\. Export the ratings as a table"):
+        read_ratings_table(file, catalogue)

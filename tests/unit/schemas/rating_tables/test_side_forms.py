@@ -169,3 +169,12 @@ def test_the_therapists_own_form_is_never_taken_for_the_clients(
     assert f"not taken for the client's marks: {other}1 … {other}12, because their names say" in "\n".join(
         doubts(reading)
     )
+
+
+def test_a_table_under_the_documented_names_has_no_other_columns(
+    tmp_path: Path, catalogue: Catalogue
+) -> None:
+    header = "client_id,therapist_id,session_id,session_at,instrument,item_1,item_2,item_3,item_4"
+    row = f"P1,T1,s1,2025-03-04T10:00:00Z,srs,{_cells(*SRS[0])}"
+    file = _written(tmp_path, f"{header},ors_1,ors_2,ors_3,ors_4", f"{row},{_cells(*ORS[0])}")
+    assert _marks(read_ratings_table(file, catalogue)) == BOTH[:1]
