@@ -21,7 +21,7 @@ _COLUMNS_SHOWN = 8
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _MOST_CONTROLS = 5
 _SAMPLE = 2_000
-"""Characters at the beginning of a file in which so many control characters show that it is no text."""
+"""Characters at the beginning of a file that are looked at; this many control characters show no text."""
 
 
 @dataclass(frozen=True, slots=True)
