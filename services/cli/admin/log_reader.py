@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import aiokafka
 import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka.errors import KafkaTimeoutError
 
 from services.runtime.kafka.client_options import client_options
 from services.runtime.kafka.record import Record
@@ -30,8 +31,18 @@ class LogReader:
         self._partition = partition
 
     async def offsets(self) -> tuple[int, int]:
-        """Return the offset of the first record, and the one after the last."""
-        begins = await self._consumer.beginning_offsets([self._partition])
+        """Return the offset of the first record, and the one after the last.
+
+        Raises:
+            Halt: the cluster knows nothing of the partition.
+        """
+        try:
+            begins = await self._consumer.beginning_offsets([self._partition])
+        except KafkaTimeoutError:
+            raise Halt(
+                f"Kafka knows nothing of partition {self._partition.partition} of {self._partition.topic}:"
+                " check the number, and the topics with `rapport topics check`."
+            ) from None
         ends = await self._consumer.end_offsets([self._partition])
         return begins[self._partition], ends[self._partition]
 
@@ -74,7 +85,6 @@ async def open_log(kafka: KafkaSettings, topic: str, partition: int) -> AsyncIte
     """Yield a reader of one partition.
 
     Raises:
-        Halt: the cluster has no such topic, or the topic no such partition.
         aiokafka.errors.KafkaError: the cluster cannot be reached or refuses the request.
     """
     consumer = AIOKafkaConsumer(
@@ -84,21 +94,10 @@ async def open_log(kafka: KafkaSettings, topic: str, partition: int) -> AsyncIte
     key = aiokafka.TopicPartition(topic, partition)
     await consumer.start()
     try:
-        await _check_place(consumer, key)
         consumer.assign([key])
         yield LogReader(consumer, key)
     finally:
         await consumer.stop()
-
-
-async def _check_place(consumer: AIOKafkaConsumer, place: aiokafka.TopicPartition) -> None:
-    # Without this, a place that does not exist is waited for until the client gives up.
-    await consumer.topics()
-    partitions = consumer.partitions_for_topic(place.topic)
-    if not partitions:
-        raise Halt(f"The cluster has no topic {place.topic}: see `rapport topics check`.")
-    if place.partition not in partitions:
-        raise Halt(f"{place.topic} has no partition {place.partition}, only 0 to {max(partitions)}.")
 
 
 def _record(found: ConsumerRecord) -> Record:
