@@ -12,11 +12,12 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 TWO := --numprocesses 2 $(BY_FILE)
 # Those without a real Kafka wait for processes and timers so often that three keep two cores busy.
 THREE := --numprocesses 3 $(BY_FILE)
+QUICK_TESTS := not fhir and not durable and not docker and not browser and not study
 # Without compiled modules every process that a test starts compiles the services again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas client reference lock sbom vulnerabilities wheels prepare prepare-dev screenshots clean
+.PHONY: help demo up test test-all test-python faults alerts-test compose-test lint format bench kafka train train-network evaluate messages schemas client reference lock sbom vulnerabilities wheels prepare prepare-dev screenshots clean
 
 help: ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -36,12 +37,27 @@ up: prepare ## run the services without data until Ctrl-C
 
 test: prepare-dev ## run the tests that need no installed services
 	@echo "Tests with an embedded Kafka and PostgreSQL: thirteen to twenty minutes on two cores."
-	@$(PYTEST) $(THREE) -m "not fhir and not durable and not docker and not browser and not study"
+	@$(PYTEST) $(THREE) -m "$(QUICK_TESTS)"
 
 test-all: prepare-dev ## run all tests that this machine allows (real Kafka, containers, browser; AFTER_TEST=1: without what `make test` ran)
 	@echo "All tests that this machine allows: thirty to forty minutes on two cores."
 	@$(PYTEST) $(TWO) -m "not docker and not browser and not long$(if $(AFTER_TEST), and (study or durable or fhir))"
 	@$(PYTEST) $(TWO) -m "(docker or browser) and not long"
+
+# The packages of requirements/dev.txt on another Python than that of .venv, which is prepared without it.
+$(BIN)/uv:
+	@env -u PYTHON -u MAKEFLAGS $(MAKE) --no-print-directory prepare-dev
+
+.supply/python-%/prepared: requirements/dev.txt pyproject.toml lab/pyproject.toml | $(BIN)/uv
+	@python=$$(deploy/find_python.sh $*) && $(BIN)/uv venv --quiet --clear --python "$$python" $(@D) \
+	  && $(BIN)/uv pip install --quiet --require-hashes --python $(@D)/bin/python -r $< \
+	  && $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(@D)/bin/python -e . -e ./lab
+	@touch $@
+
+TESTS ?= tests/unit
+
+test-python: .supply/python-$(PYTHON)/prepared ## run the unit tests on another Python (PYTHON=3.13; TESTS=tests/flow: others)
+	@$(<D)/bin/python -m pytest $(TWO) -m "$(QUICK_TESTS)" $(TESTS)
 
 faults: prepare-dev ## break everything on purpose, with a real Kafka and PostgreSQL (KEEP=1: write docs/faults.md; FULL=1: at full size, hours)
 	@$(PYTEST) $(if $(FULL),--full,$(if $(KEEP),--keep-faults)) -m "not monitoring" tests/faults
