@@ -102,7 +102,8 @@ class TakeUpInTurn:
                     began_s = self._clock.monotonic()
                     taken |= await self._take_up_alone(dyad)
                     # What takes long leaves the others as much time.
-                    self._others_until_s = 2 * self._clock.monotonic() - began_s
+                    until_s = 2 * self._clock.monotonic() - began_s
+                    self._others_until_s = max(self._others_until_s, until_s)
                 self._backoff.reset()
                 pause_s = 0.0 if taken else self._until_due_s()
             except Exception as error:
@@ -116,11 +117,11 @@ class TakeUpInTurn:
         """Take up sessions of those that are not alone; return whether there were any."""
         if len(self._alone) >= MOST_ALONE:
             return False
-        dyads: set[WaitingDyad] = set()
+        dyads: list[WaitingDyad] = []
 
         async def read(conn: Connection) -> list[Waiting]:
             found = await blocked.read_in_turn(conn, DYADS, MOST_FOLDS, without=self._alone)
-            dyads.update(found)
+            dyads[:] = found
             return [one for waiting in found.values() for one in waiting]
 
         tried = await self._attempt(read, takes_all_before=True)

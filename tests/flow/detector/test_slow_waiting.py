@@ -25,12 +25,13 @@ from services.runtime.consumer.self_check import KnownWork, threads_answer
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.process.clock import SystemClock
+from services.runtime.process.clock import Clock, SystemClock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Reject
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.flow.detector.test_many_sessions import ASSESSED, GOOD, WAITING, many
+from tests.support.clock import ManualClock
 from tests.support.detector.batch_driver import (
     NOW,
     DetectorDriver,
@@ -84,7 +85,11 @@ def consumer_of(url: str, metrics: ConsumerMetrics) -> BatchConsumer:
 
 @contextlib.asynccontextmanager
 async def taking_up(
-    transact: Transact, tools: Tools, health: Health, known_work: KnownWork = threads_answer
+    transact: Transact,
+    tools: Tools,
+    health: Health,
+    known_work: KnownWork = threads_answer,
+    clock: Clock | None = None,
 ) -> AsyncIterator[None]:
     """Take up in turn beside the block."""
     in_turn = TakeUpInTurn(
@@ -93,7 +98,7 @@ async def taking_up(
         asyncio.Event(),
         count=lambda _batch, _at_s: None,
         health=health,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         known_work=known_work,
     )
     running = asyncio.create_task(in_turn.run())
@@ -231,6 +236,47 @@ async def test_nothing_is_set_aside_while_the_process_does_not_finish_even_known
 
 async def _has(holds: Callable[[], bool]) -> bool:
     return holds()
+
+
+class SlowOnClock(ToyDetector):
+    """Takes a minute and fails with one client's sessions; notes whose sessions it was given."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.given: list[str] = []
+
+    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
+        """Fold each dyad on its own."""
+        sessions = {form.order.session_id for dyad in dyads for form in dyad.forms}
+        self.given.append("m3" if "m3" in sessions else " ".join(sorted({one[0] for one in sessions})))
+        if "m3" in sessions:
+            self.clock.move(60)
+            raise psycopg.errors.QueryCanceled
+        return super().assess(dyads)
+
+
+async def test_what_takes_long_leaves_the_others_as_much_time(database_url: str) -> None:
+    clock = ManualClock(NOW)
+    model = SlowOnClock(clock)
+    async with detector_driver(database_url) as detector, detector_driver(database_url) as reading:
+        await detector.practice()
+        others = many(5 * MOST_FOLDS, client_id="other")
+        await detector.rate(
+            *many(MOST_FOLDS + 1), *[one | {"session_id": f"o{one['session_id']}"} for one in others]
+        )
+        health = Health(clock, Metrics("detector"))
+        async with taking_up(detector.transact, tools_with(model), health, clock=clock):
+
+            async def is_done() -> bool:
+                clock.move(0.02)
+                return await reading.rows(WAITING) == [(0,)]
+
+            await until(is_done)
+        assert len(await reading.rows(REJECTED)) == 1
+    # Together, then the slow client alone: one after another, but only when the others are done.
+    assert model.given[:2] == ["m3", "m3"]
+    assert model.given[2 : model.given.index("m3", 2)] == ["o"] * 5 + ["m"] * 3
 
 
 async def test_only_the_record_that_failed_is_set_aside_and_not_while_another_process_has_it(
