@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-from services.detector.storage.sandboxes import LATE, longest_ago
 from services.runtime.postgres.audit_months import check_audit_months
 from services.runtime.process.cli_plugin import CheckResult, Connection, Verdict
 
@@ -24,6 +23,8 @@ _NOTHING = (0, 0, None, 0, 0, 0, None, 0, None, 0)
 
 async def check(conn: Connection) -> list[CheckResult]:
     """Check that events are published, count rejections of the last day, and check that the sweep runs."""
+    from services.detector.storage.sandboxes import LATE, longest_ago
+
     row = await (await conn.execute(_STATE)).fetchone()
     waiting, rejected, swept, opened, unaccounted, blocked, unscored, unknown, silent, beats = row or _NOTHING
     today = datetime.now().astimezone().date()

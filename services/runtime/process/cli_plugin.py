@@ -167,8 +167,8 @@ class ErasureScope:
     def of_records(self, clients: Sequence[str]) -> "list[ErasureScope]":
         """Return whose records are looked for while these clients are erased.
 
-        Their tables have no index by client: those of a tenant are found at once. A therapist's are found client
-        by client, because a record about a client need not name the therapist.
+        Their tables have no index by client, so those of a whole tenant are found at once. What cannot be
+        decoded may name its client alone, so those of a therapist are found client by client.
         """
         if self.client is None and self.therapist is None:
             return [self]
