@@ -1,7 +1,6 @@
 """Checks for `rapport doctor` that every row of a log of who did what is in its month."""
 
-from services.runtime.postgres.connect import Connection
-from services.runtime.process.cli_plugin import CheckResult, Verdict
+from services.runtime.process.cli_plugin import CheckResult, Connection, Verdict
 
 # The bounds are read first, so that PostgreSQL scans no month; and only the tables' owner may read the last
 # partition by its name.
