@@ -66,7 +66,7 @@ COPIED: dict[str, tuple[str, dict[str, str]]] = {
 }
 _COPIES_AT_ONCE = 100
 _INBOX = """
-INSERT INTO notifier.episode SELECT episode_id FROM detector.episode;
+INSERT INTO notifier.episode (practice_id, episode_id) SELECT practice_id, episode_id FROM detector.episode;
 INSERT INTO notifier.change (episode_id, revision, change, shown, practice_id, therapist_id, client_id,
     case_id, partition, record_key, session_id, session_at, accepted_at, arrived_at, content)
 SELECT episode_id, 1, 'opened', true, practice_id, therapist_id, client_id, '', 0, repeat('k', 32)::bytea,

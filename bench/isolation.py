@@ -50,7 +50,7 @@ CREATE TEMPORARY TABLE told AS
 SELECT md5('e' || n)::uuid AS episode_id, CASE WHEN n %% 2 = 0 THEN 'north' ELSE 'south' END AS practice_id,
     't-' || n / 2 %% {THERAPISTS} AS therapist_id, 'c' || n AS client_id
 FROM generate_series(0, {2 * THERAPISTS * ITEMS - 1}) AS n;
-INSERT INTO notifier.episode SELECT episode_id FROM told;
+INSERT INTO notifier.episode (practice_id, episode_id) SELECT practice_id, episode_id FROM told;
 INSERT INTO notifier.change (episode_id, revision, change, shown, practice_id, therapist_id, client_id,
     case_id, partition, record_key, session_id, session_at, accepted_at, arrived_at, content)
 SELECT episode_id, 1, 'opened', true, practice_id, therapist_id, client_id, '', 0, '', 's', now(), now(),

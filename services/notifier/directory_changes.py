@@ -94,8 +94,7 @@ async def rename_therapist(
     await drop_older_next_sessions(conn, rename)
     changed = await rename_in_tables(conn, "notifier", rename, now, merged=["next_session"])
     await rename_contents(conn, rename)
-    for statement in (_RENAME_ANSWERS, _RENAME_SUPERVISOR):
-        await conn.execute(statement, rename._asdict())
+    await conn.execute(_RENAME_SUPERVISOR, rename._asdict())
     if changed:
         await write_audit_row(
             conn, AuditAction.RENAMED, practice_id=practice, therapist_id=new, at=now, actor=actor
@@ -103,10 +102,6 @@ async def rename_therapist(
     return changed
 
 
-_RENAME_ANSWERS = """
-UPDATE notifier.answer a SET therapist_id = %(new)s FROM notifier.item i
-WHERE i.episode_id = a.episode_id AND i.practice_id = %(practice)s AND a.therapist_id = %(old)s
-"""
 _RENAME_SUPERVISOR = """
 UPDATE notifier.therapist SET supervisor = %(new)s
 WHERE practice_id = %(practice)s AND supervisor = %(old)s

@@ -161,8 +161,8 @@ async def ensure_link(
     await conn.execute(
         "INSERT INTO notifier.sign_in_link (link_id, delivery_id, practice_id, therapist_id, episode_id,"
         " address, expires_at) VALUES (%s, %s, %s, %s,"
-        " (SELECT episode_id FROM notifier.item WHERE episode_id = %s), %s, %s)"
-        " ON CONFLICT (link_id) DO UPDATE"
+        " (SELECT episode_id FROM notifier.item WHERE practice_id = %s AND episode_id = %s), %s, %s)"
+        " ON CONFLICT (link_id, practice_id) DO UPDATE"
         " SET expires_at = excluded.expires_at, episode_id = excluded.episode_id"
         " WHERE sign_in_link.used_at IS NULL",
         (
@@ -170,6 +170,7 @@ async def ensure_link(
             delivery.delivery_id,
             delivery.practice_id,
             delivery.therapist_id,
+            delivery.practice_id,
             None if to_list else delivery.episode_id,
             address,
             expires_at,

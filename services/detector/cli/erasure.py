@@ -30,7 +30,8 @@ SELECT cluster_id, topic, partition, "offset", client_id, rating_id, key, value 
 WHERE practice_id = %s
 """
 _DELETE_BLOCKED = """
-DELETE FROM detector.blocked WHERE cluster_id = %s AND topic = %s AND partition = %s AND "offset" = %s
+DELETE FROM detector.blocked
+WHERE practice_id = %s AND cluster_id = %s AND topic = %s AND partition = %s AND "offset" = %s
 """
 _RATINGS = """
 DELETE FROM detector.rating WHERE practice_id = %s AND client_id = ANY(%s) AND dyad_id = ANY(%s)
@@ -44,9 +45,13 @@ RETURNING cluster_id, lane, partition, "offset", rating_id, accepted_at
 _OF_EPISODES = (
     (
         "episode_change",
-        "DELETE FROM detector.episode_change WHERE episode_id = ANY(%(ids)s) RETURNING changed_at",
+        "DELETE FROM detector.episode_change WHERE practice_id = %(practice)s AND episode_id = ANY(%(ids)s)"
+        " RETURNING changed_at",
     ),
-    ("episode", "DELETE FROM detector.episode WHERE episode_id = ANY(%(ids)s)"),
+    (
+        "episode",
+        "DELETE FROM detector.episode WHERE practice_id = %(practice)s AND episode_id = ANY(%(ids)s)",
+    ),
 )
 _OF_DYADS = (
     ("response", "DELETE FROM detector.response WHERE dyad_id = ANY(%(ids)s) RETURNING responded_at"),
@@ -144,7 +149,7 @@ class DetectorEraser:
         found = [(row, at) for row, at in await _blocked(conn, scope) if row[4] in clients]
         erased.note("detector.blocked", len(found), [at for _, at in found])
         async with conn.cursor() as cursor:
-            await cursor.executemany(_DELETE_BLOCKED, [row[:4] for row, _ in found])
+            await cursor.executemany(_DELETE_BLOCKED, [(scope.tenant, *row[:4]) for row, _ in found])
         places: list[ErasedPlace] = [
             (*row[:4], scope.tenant, self._erasures.hashed(("rating", scope.tenant, row[5])))
             for row, _ in found

@@ -24,7 +24,10 @@ SELECT e.xid::text, e.seq, dyad_id, {_COLUMNS} FROM detector.episode e
 WHERE practice_id = %(practice)s AND {pages.after("e")} ORDER BY {pages.order("e")} LIMIT %(limit)s
 """
 _ONE = f"SELECT dyad_id, {_COLUMNS} FROM detector.episode WHERE practice_id = %s AND episode_id = %s"
-_CHANGES = "SELECT changed_at, data FROM detector.episode_change WHERE episode_id = %s ORDER BY revision"
+_CHANGES = """
+SELECT changed_at, data FROM detector.episode_change
+WHERE practice_id = %s AND episode_id = %s ORDER BY revision
+"""
 _ANSWERS = """
 SELECT answer_revision, answer, responded_at FROM detector.response
 WHERE practice_id = %s AND episode_id = %s ORDER BY answer_revision
@@ -107,7 +110,7 @@ def episode_router(pool: Pool, credentials: CredentialStore) -> APIRouter:
             row = await (await conn.execute(_ONE, (practice, episode_id))).fetchone()
             if row is None:
                 raise Problem(404, "Not found")
-            changes = await (await conn.execute(_CHANGES, (episode_id,))).fetchall()
+            changes = await (await conn.execute(_CHANGES, (practice, episode_id))).fetchall()
             answers = await (await conn.execute(_ANSWERS, (practice, episode_id))).fetchall()
             await log_read(
                 conn, practice, key_id, ReadAction.EPISODE_READ, [row[0]], detail=f"episode {episode_id}"

@@ -47,7 +47,7 @@ INSERT INTO detector.blocked (cluster_id, topic, partition, "offset", key, value
     rating_id, session_id, session_at, instrument, reason, recorded_at)
 SELECT *, %s FROM unnest(%b::text[], %b::text[], %b::int[], %b::bigint[], %b::bytea[], %b::bytea[],
     %b::text[], %b::text[], %b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::text[])
-ON CONFLICT (cluster_id, topic, partition, "offset") DO UPDATE SET reason = EXCLUDED.reason
+ON CONFLICT (practice_id, cluster_id, topic, partition, "offset") DO UPDATE SET reason = EXCLUDED.reason
 """
 _IN_TURN = f"""
 SELECT b.practice_id, b.client_id, {_COLUMNS} FROM (

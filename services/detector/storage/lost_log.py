@@ -36,7 +36,7 @@ RETURNING practice_id, rating_id, "offset"
 """
 _CHANGES = """
 SELECT c.episode_id, c.revision, c.changed_at, c.data::text, d.record_key, d.partition
-FROM detector.episode_change c JOIN detector.episode e USING (episode_id)
+FROM detector.episode_change c JOIN detector.episode e USING (practice_id, episode_id)
     JOIN detector.dyad d ON d.practice_id = e.practice_id AND d.dyad_id = e.dyad_id
 WHERE c.changed_at >= %s ORDER BY c.changed_at, c.episode_id, c.revision
 """

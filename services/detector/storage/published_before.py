@@ -36,9 +36,10 @@ WHERE NOT EXISTS (SELECT FROM detector.assessment a WHERE a.practice_id = new.pr
     AND a.session_id = new.session_id AND a.instrument = new.instrument AND a.revision >= new.revision)
 """
 _UNKNOWN_CHANGES = """
-SELECT place FROM unnest(%b::int[], %b::uuid[], %b::int[]) AS new (place, episode_id, revision)
-WHERE NOT EXISTS (SELECT FROM detector.episode_change c
-    WHERE c.episode_id = new.episode_id AND c.revision = new.revision)
+SELECT place FROM unnest(%b::int[], %b::text[], %b::uuid[], %b::int[])
+    AS new (place, practice_id, episode_id, revision)
+WHERE NOT EXISTS (SELECT FROM detector.episode_change c WHERE c.practice_id = new.practice_id
+    AND c.episode_id = new.episode_id AND c.revision = new.revision)
 """
 _RAISE_FLOORS = """
 INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, record_key,
@@ -171,7 +172,7 @@ async def _unknown(conn: Connection, found: Sequence[_Found]) -> list[_Found]:
         if isinstance(data := one.event.data, Assessed | StoredMeasure)
     ]
     changed = [
-        (place, data.episode_id, data.revision)
+        (place, one.who.practice_id, data.episode_id, data.revision)
         for place, one in enumerate(found)
         if isinstance(data := one.event.data, Changed)
     ]

@@ -14,12 +14,12 @@ _READ = """
 SELECT e.practice_id, e.therapist_id, e.client_id, e.case_id,
     coalesce(told.session_id, e.opened_session), r.responded_at, r.answer, coalesce(r.topic, '')
 FROM (
-    SELECT DISTINCT ON (episode_id) * FROM detector.response
-    WHERE practice_id = ANY(%s) ORDER BY episode_id, answer_revision DESC
-) r JOIN detector.episode e USING (episode_id)
+    SELECT DISTINCT ON (practice_id, episode_id) * FROM detector.response
+    WHERE practice_id = ANY(%s) ORDER BY practice_id, episode_id, answer_revision DESC
+) r JOIN detector.episode e USING (practice_id, episode_id)
 LEFT JOIN LATERAL (
     SELECT session_id FROM detector.episode_change c
-    WHERE c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
+    WHERE c.practice_id = r.practice_id AND c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
     ORDER BY revision LIMIT 1
 ) told ON true
 WHERE e.state <> 'withdrawn'
@@ -39,11 +39,11 @@ async def read_answers(conn: Connection, practices: list[str]) -> list[tuple[obj
 _ABOUT_MESSAGES = """
 SELECT r.practice_id, r.answer, told.facts
 FROM (
-    SELECT DISTINCT ON (episode_id) practice_id, episode_id, answer FROM detector.response
-    WHERE practice_id = ANY(%s) ORDER BY episode_id, answer_revision DESC
-) r JOIN detector.episode e USING (episode_id) CROSS JOIN LATERAL (
+    SELECT DISTINCT ON (practice_id, episode_id) practice_id, episode_id, answer FROM detector.response
+    WHERE practice_id = ANY(%s) ORDER BY practice_id, episode_id, answer_revision DESC
+) r JOIN detector.episode e USING (practice_id, episode_id) CROSS JOIN LATERAL (
     SELECT c.data -> 'facts' AS facts FROM detector.episode_change c
-    WHERE c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
+    WHERE c.practice_id = r.practice_id AND c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
     ORDER BY revision LIMIT 1
 ) told
 WHERE r.answer = ANY(%s) AND told.facts IS NOT NULL AND e.state <> 'withdrawn'

@@ -39,9 +39,9 @@ SELECT d.xid::text, d.seq, d.episode_id, d.revision, d.change, d.channel, d.reas
     i.client_id, d.decided_at, m.state, m.finished_at
 FROM (SELECT * FROM notifier.decision AS p WHERE practice_id = %(practice)s AND outcome = %(told)s
     AND {pages.after("p")} ORDER BY {pages.order("p")} LIMIT %(limit)s) AS d
-JOIN notifier.item AS i ON i.episode_id = d.episode_id
-LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id AND m.revision = d.revision
-    AND m.channel = d.channel
+JOIN notifier.item AS i ON i.practice_id = d.practice_id AND i.episode_id = d.episode_id
+LEFT JOIN notifier.delivery AS m ON m.practice_id = d.practice_id AND m.episode_id = d.episode_id
+    AND m.revision = d.revision AND m.channel = d.channel
 ORDER BY {pages.order("d")}
 """
 

@@ -87,8 +87,8 @@ def notification_router(
                     d.accepted_at, d.decided_at, m.state, m.finished_at, m.due_at, m.due_reason
                 FROM (SELECT * FROM notifier.decision AS p WHERE practice_id = %(practice)s
                     AND {pages.after("p")} ORDER BY {pages.order("p")} LIMIT %(limit)s) AS d
-                LEFT JOIN notifier.delivery AS m ON m.episode_id = d.episode_id
-                    AND m.revision = d.revision AND m.channel = d.channel
+                LEFT JOIN notifier.delivery AS m ON m.practice_id = d.practice_id
+                    AND m.episode_id = d.episode_id AND m.revision = d.revision AND m.channel = d.channel
                 ORDER BY {pages.order("d")}
                 """,
                 {"practice": practice, "limit": limit, **position},

@@ -3,18 +3,19 @@
 from services.runtime.process.cli_plugin import NAMES_CLIENT, RUNTIME_TABLES
 
 _OF_CLIENT = "practice_id = %(practice)s AND client_id = %(client)s"
-_OF_EPISODES = f"episode_id IN (SELECT episode_id FROM notifier.change WHERE {_OF_CLIENT})"
+_NAMES_EPISODE = f"episode_id IN (SELECT episode_id FROM notifier.change WHERE {_OF_CLIENT})"
+_OF_EPISODES = f"practice_id = %(practice)s AND {_NAMES_EPISODE}"
 
 CLIENT_ROWS = {
     "episode": _OF_EPISODES,
     "change": _OF_CLIENT,
     "item": _OF_CLIENT,
     "answer": _OF_EPISODES,
-    "answered_before": _OF_EPISODES,
+    "answered_before": _NAMES_EPISODE,
     "decision": _OF_EPISODES,
     "delivery": _OF_EPISODES,
     "sign_in_link": _OF_EPISODES,
-    "link_request": _OF_EPISODES,
+    "link_request": _NAMES_EPISODE,
     "share": _OF_EPISODES,
     "audit": _OF_EPISODES,
     "assessed_session": _OF_CLIENT,

@@ -34,8 +34,8 @@ DELETE FROM notifier.client_name n WHERE practice_id = %(tenant)s AND current_id
 _FORGET_TARGET = (
     ("sign_in_link", "practice_id = %(tenant)s AND episode_id = ANY(%(episodes)s)"),
     ("link_request", "episode_id = ANY(%(episodes)s)"),
-    ("audit", "episode_id = ANY(%(episodes)s)"),
-    ("delivery", "episode_id = ANY(%(episodes)s) AND purpose = 'sign-in'"),
+    ("audit", "practice_id = %(tenant)s AND episode_id = ANY(%(episodes)s)"),
+    ("delivery", "practice_id = %(tenant)s AND episode_id = ANY(%(episodes)s) AND purpose = 'sign-in'"),
 )
 _OF_EPISODES = (
     ("share", ""),
@@ -90,12 +90,16 @@ class NotifierEraser:
             done = await conn.execute(f"UPDATE notifier.{table} SET episode_id = NULL WHERE {where}", values)
             erased.note(f"notifier.{table}", done.rowcount)
         rows = await conn.execute(
-            "DELETE FROM notifier.delivery WHERE episode_id = ANY(%(episodes)s) RETURNING delivery_id", values
+            "DELETE FROM notifier.delivery WHERE practice_id = %(tenant)s AND episode_id = ANY(%(episodes)s)"
+            " RETURNING delivery_id",
+            values,
         )
         await _forget_deliveries(conn, [delivery for (delivery,) in await rows.fetchall()], erased)
         for table, at in _OF_EPISODES:
+            # An answer that was found has no practice: its item may be missing.
+            own = "true" if table == "answered_before" else "practice_id = %(tenant)s"
             rows = await conn.execute(
-                f"DELETE FROM notifier.{table} WHERE episode_id = ANY(%(episodes)s)"
+                f"DELETE FROM notifier.{table} WHERE {own} AND episode_id = ANY(%(episodes)s)"
                 f" RETURNING {at or 'NULL::timestamptz'}",
                 values,
             )

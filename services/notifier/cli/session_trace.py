@@ -8,8 +8,8 @@ async def trace(conn: Connection, tenant: str, session: str) -> list[TraceLine]:
     rows = await conn.execute(
         "SELECT d.decided_at, d.change, d.revision, d.channel, d.outcome, d.reason, m.state, m.reason,"
         " m.attempts, m.finished_at, m.due_at, m.due_reason FROM notifier.decision d"
-        " LEFT JOIN notifier.delivery m ON m.episode_id = d.episode_id AND m.revision = d.revision"
-        " AND m.channel = d.channel"
+        " LEFT JOIN notifier.delivery m ON m.practice_id = d.practice_id AND m.episode_id = d.episode_id"
+        " AND m.revision = d.revision AND m.channel = d.channel"
         " WHERE d.practice_id = %s AND d.session_id = %s ORDER BY d.decided_at, d.revision, d.channel",
         (tenant, session),
     )

@@ -11,7 +11,7 @@ from services.notifier.domain.delivery import DeliveryState, predecessors
 from services.notifier.domain.inbox_item import OPEN
 
 _WHICH = """
-FROM notifier.delivery d JOIN notifier.item i USING (episode_id)
+FROM notifier.delivery d JOIN notifier.item i USING (practice_id, episode_id)
 WHERE d.purpose = %(purpose)s AND d.state = ANY(%(failed)s) AND d.finished_at >= %(since)s
     AND (%(practice)s::text IS NULL OR d.practice_id = %(practice)s)
     AND (%(reason)s::text IS NULL OR d.reason = %(reason)s)
@@ -60,11 +60,12 @@ async def retry_failed(conn: Connection, which: FailedFilter, now: datetime) -> 
     rows = await conn.execute(
         f"""
         WITH failed AS (
-            SELECT d.delivery_id, d.channel, d.reason {_WHICH} ORDER BY d.delivery_id FOR UPDATE OF d
+            SELECT d.practice_id, d.delivery_id, d.channel, d.reason {_WHICH} ORDER BY d.delivery_id FOR UPDATE OF d
         )
         UPDATE notifier.delivery d SET state = %(pending)s, reason = NULL, attempts = 0, next_try_at = NULL,
             finished_at = NULL, tried_at = NULL, due_at = %(now)s, give_up_at = %(give_up_at)s
-        FROM failed WHERE d.delivery_id = failed.delivery_id RETURNING failed.channel, failed.reason
+        FROM failed WHERE d.practice_id = failed.practice_id AND d.delivery_id = failed.delivery_id
+        RETURNING failed.channel, failed.reason
         """,
         {
             **which.parameters,

@@ -28,7 +28,7 @@ _WAITING = """
 SELECT d.delivery_id, d.created_at, d.due_at, d.due_reason, d.tried_at, i.client_id, i.answer IS NOT NULL,
     newest.content
 FROM notifier.delivery d
-JOIN notifier.item i USING (episode_id)
+JOIN notifier.item i USING (practice_id, episode_id)
 CROSS JOIN LATERAL (
     SELECT c.content FROM notifier.change c WHERE c.practice_id = i.practice_id
         AND c.therapist_id = i.therapist_id AND c.client_id = i.client_id

@@ -60,8 +60,9 @@ async def write_audit_row(
         await pass_gate(conn)
     await conn.execute(
         "INSERT INTO notifier.audit (at, practice_id, therapist_id, action, episode_id, actor, detail)"
-        " VALUES (%s, %s, %s, %s, (SELECT episode_id FROM notifier.item WHERE episode_id = %s), %s, %s)",
-        (at, practice_id, therapist_id, action.value, episode_id, actor, detail),
+        " VALUES (%s, %s, %s, %s, (SELECT episode_id FROM notifier.item"
+        " WHERE practice_id = %s AND episode_id = %s), %s, %s)",
+        (at, practice_id, therapist_id, action.value, practice_id, episode_id, actor, detail),
     )
 
 
@@ -72,8 +73,9 @@ async def log_decisions_read(
     await pass_gate(conn)
     await conn.execute(
         "INSERT INTO notifier.audit (at, practice_id, action, episode_id, actor)"
-        " SELECT %s, %s, %s, episode_id, %s FROM notifier.episode WHERE episode_id = ANY(%s::uuid[])",
-        (at, practice_id, AuditAction.DECISIONS_READ.value, f"key {key_id}", list(episodes)),
+        " SELECT %s, practice_id, %s, episode_id, %s FROM notifier.episode"
+        " WHERE practice_id = %s AND episode_id = ANY(%s::uuid[])",
+        (at, AuditAction.DECISIONS_READ.value, f"key {key_id}", practice_id, list(episodes)),
     )
 
 

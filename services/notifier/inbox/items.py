@@ -13,8 +13,9 @@ from services.notifier.domain.inbox_item import CLOSED, OPEN, EpisodeRevision, i
 
 _ITEM = (
     "SELECT i.episode_id, i.state, i.first_revision, i.told_at, i.answer, i.answered_at, i.topic,"
-    " c.content, n.content FROM notifier.item i JOIN notifier.change c ON c.episode_id = i.episode_id"
-    " AND c.revision = i.told_revision LEFT JOIN notifier.change n ON n.episode_id = i.episode_id"
+    " c.content, n.content FROM notifier.item i JOIN notifier.change c ON c.practice_id = i.practice_id"
+    " AND c.episode_id = i.episode_id AND c.revision = i.told_revision LEFT JOIN notifier.change n"
+    " ON n.practice_id = i.practice_id AND n.episode_id = i.episode_id"
     " AND n.revision = i.revision AND i.revision > i.told_revision"
     " WHERE i.practice_id = %s AND i.therapist_id = %s"
 )
@@ -22,10 +23,11 @@ _ITEM = (
 _MOVE_FOUND = """
 WITH moved AS (
     DELETE FROM notifier.answered_before b USING notifier.item i
-    WHERE i.episode_id = b.episode_id AND b.episode_id = ANY(%s) RETURNING b.*
+    WHERE i.episode_id = b.episode_id AND b.episode_id = ANY(%s) RETURNING i.practice_id, b.*
 )
-INSERT INTO notifier.answer (episode_id, answer_revision, answer, topic, therapist_id, answered_at)
-SELECT episode_id, answer_revision, answer, topic, therapist_id, answered_at FROM moved
+INSERT INTO notifier.answer (practice_id, episode_id, answer_revision, answer, topic, therapist_id,
+    answered_at)
+SELECT practice_id, episode_id, answer_revision, answer, topic, therapist_id, answered_at FROM moved
 ON CONFLICT DO NOTHING
 """
 _SHOW_NEWEST = """
@@ -33,7 +35,8 @@ UPDATE notifier.item i SET answer_revision = a.answer_revision, answer = nullif(
     topic = a.topic, answered_at = CASE WHEN a.answer <> %(undone)s THEN a.answered_at END
 FROM (SELECT DISTINCT ON (episode_id) * FROM notifier.answer WHERE episode_id = ANY(%(episodes)s)
     ORDER BY episode_id, answer_revision DESC) a
-WHERE i.episode_id = a.episode_id AND i.answer_revision < a.answer_revision
+WHERE i.practice_id = a.practice_id AND i.episode_id = a.episode_id
+    AND i.answer_revision < a.answer_revision
 """
 
 
@@ -138,18 +141,18 @@ async def find_item(conn: Connection, practice_id: str, therapist_id: str, episo
     if row is None:
         return None
     given = await conn.execute(
-        "SELECT answer, answered_at, topic FROM notifier.answer WHERE episode_id = %s"
-        " ORDER BY answer_revision",
-        (episode,),
+        "SELECT answer, answered_at, topic FROM notifier.answer WHERE practice_id = %s"
+        " AND episode_id = %s ORDER BY answer_revision",
+        (practice_id, episode),
     )
     answers = [
         GivenAnswer(Answer(answer), at, None if topic is None else TalkedAbout(topic))
         for answer, at, topic in await given.fetchall()
     ]
     rows = await conn.execute(
-        "SELECT revision, change, shown, content FROM notifier.change WHERE episode_id = %s"
-        " ORDER BY revision",
-        (episode,),
+        "SELECT revision, change, shown, content FROM notifier.change WHERE practice_id = %s"
+        " AND episode_id = %s ORDER BY revision",
+        (practice_id, episode),
     )
     history = [
         EpisodeChanged.model_validate(content)
@@ -159,15 +162,17 @@ async def find_item(conn: Connection, practice_id: str, therapist_id: str, episo
     return _item(row, history, answers)
 
 
-async def find_live_share(conn: Connection, episode: UUID, now: datetime) -> tuple[Share, int] | None:
+async def find_live_share(
+    conn: Connection, practice_id: str, episode: UUID, now: datetime
+) -> tuple[Share, int] | None:
     """Return the link by which an item is shared, and how often it was opened; None when it is not shared."""
     row = await (
         await conn.execute(
             "SELECT share_id, practice_id, therapist_id, episode_id, with_reference, expires_at,"
             " (SELECT count(*) FROM notifier.audit a WHERE a.episode_id = share.episode_id"
             " AND a.practice_id = share.practice_id AND a.action = 'share-opened' AND a.at >= shared_at)"
-            f" FROM notifier.share WHERE episode_id = %s AND {LIVE_SHARE}",
-            (episode, now),
+            f" FROM notifier.share WHERE practice_id = %s AND episode_id = %s AND {LIVE_SHARE}",
+            (practice_id, episode, now),
         )
     ).fetchone()
     return None if row is None else (Share(*row[:-1]), row[-1])

@@ -106,15 +106,32 @@ async def _store(
     revision = item.answer_revision + 1
     standing = None if answer is Answer.UNDONE else answer.value
     await tx.conn.execute(
-        "INSERT INTO notifier.answer (episode_id, answer_revision, answer, topic, therapist_id, answered_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        (item.episode_id, revision, answer.value, topic, session.therapist_id, tx.now),
+        "INSERT INTO notifier.answer (practice_id, episode_id, answer_revision, answer, topic, therapist_id,"
+        " answered_at) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (
+            session.practice_id,
+            item.episode_id,
+            revision,
+            answer.value,
+            topic,
+            session.therapist_id,
+            tx.now,
+        ),
     )
     # An answer that gets a topic keeps its own time.
     await tx.conn.execute(
         "UPDATE notifier.item SET answer_revision = %s, answer = %s, topic = %s,"
-        " answered_at = CASE WHEN answer = %s THEN answered_at ELSE %s END WHERE episode_id = %s",
-        (revision, standing, topic, standing, None if standing is None else tx.now, item.episode_id),
+        " answered_at = CASE WHEN answer = %s THEN answered_at ELSE %s END"
+        " WHERE practice_id = %s AND episode_id = %s",
+        (
+            revision,
+            standing,
+            topic,
+            standing,
+            None if standing is None else tx.now,
+            session.practice_id,
+            item.episode_id,
+        ),
     )
     await write_audit_row(
         tx.conn,

@@ -11,7 +11,7 @@ from services.runtime.process.cli_plugin import Connection, StoredEvent
 _ANSWERS = """
 SELECT a.episode_id, a.answer_revision, a.answer, a.topic, a.therapist_id, a.answered_at, i.practice_id,
     i.client_id, i.case_id, i.partition, i.record_key
-FROM notifier.answer a JOIN notifier.item i USING (episode_id)
+FROM notifier.answer a JOIN notifier.item i USING (practice_id, episode_id)
 WHERE a.answered_at >= %s ORDER BY a.answered_at, a.episode_id, a.answer_revision
 """
 

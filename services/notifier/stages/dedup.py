@@ -1,6 +1,6 @@
 """dedup: lets each change of an episode pass once, and holds back those that came too late to be sent.
 
-The row in `notifier.change` is the claim: unique on (episode, revision), and kept as long as the episode.
+The row in `notifier.change` is the claim: unique on (practice, episode, revision), and kept as long as the episode.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ async def dedup(tx: Transaction, notifications: list[PlannedNotification]) -> li
     changes = [change for notification in notifications if (change := notification.change) is not None]
     if not changes:
         return notifications
-    highest = await _lock(tx, {change.episode_id for change in changes})
+    highest = await _lock(tx, {(change.episode_id, change.practice_id) for change in changes})
     first_time = iter(await _claim(tx, notifications))
     passed = []
     for notification in notifications:
@@ -36,19 +36,21 @@ async def dedup(tx: Transaction, notifications: list[PlannedNotification]) -> li
     return passed
 
 
-async def _lock(tx: Transaction, episodes: Iterable[UUID]) -> dict[UUID, int]:
-    """Lock the episodes in key order, and return the highest revision stored of each."""
-    ids = sorted(episodes)
+async def _lock(tx: Transaction, episodes: Iterable[tuple[UUID, str]]) -> dict[UUID, int]:
+    """Lock the episodes, each with its practice, in key order; return the highest revision stored of each."""
+    ids, practices = (list(column) for column in zip(*sorted(episodes), strict=True))
     await tx.conn.execute(
-        "INSERT INTO notifier.episode (episode_id) SELECT unnest(%s::uuid[]) ON CONFLICT DO NOTHING", (ids,)
+        "INSERT INTO notifier.episode (practice_id, episode_id)"
+        " SELECT * FROM unnest(%s::text[], %s::uuid[]) ON CONFLICT DO NOTHING",
+        (practices, ids),
     )
+    wanted = "(practice_id, episode_id) IN (SELECT * FROM unnest(%s::text[], %s::uuid[]))"
     await tx.conn.execute(
-        "SELECT FROM notifier.episode WHERE episode_id = ANY(%s) ORDER BY episode_id FOR UPDATE", (ids,)
+        f"SELECT FROM notifier.episode WHERE {wanted} ORDER BY episode_id FOR UPDATE", (practices, ids)
     )
     rows = await tx.conn.execute(
-        "SELECT episode_id, max(revision) FROM notifier.change WHERE episode_id = ANY(%s)"
-        " GROUP BY episode_id",
-        (ids,),
+        f"SELECT episode_id, max(revision) FROM notifier.change WHERE {wanted} GROUP BY episode_id",
+        (practices, ids),
     )
     return {row[0]: row[1] for row in await rows.fetchall()}
 

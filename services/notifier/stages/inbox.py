@@ -1,10 +1,10 @@
 """inbox: writes one inbox item per episode, in the transaction in which the change was claimed."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from schemas.events import Change
+from schemas.events import Change, EpisodeChanged
 from services.notifier.channels.channel import Channel
 from services.notifier.domain.decision import SENT_CHANGES, DecisionReason, PlannedNotification
 from services.notifier.domain.inbox_item import EpisodeRevision, ItemState, fold_revisions
@@ -20,7 +20,7 @@ async def inbox(tx: Transaction, notifications: list[PlannedNotification]) -> li
     changes = [change for notification in notifications if (change := notification.change) is not None]
     if not changes:
         return notifications
-    revisions = await _stored_revisions(tx, {(change.episode_id, change.revision) for change in changes})
+    revisions = await _stored_revisions(tx, changes)
     passed = []
     for notification in notifications:
         change = notification.change
@@ -33,20 +33,25 @@ async def inbox(tx: Transaction, notifications: list[PlannedNotification]) -> li
         has_item = fold_revisions(of_episode) is not None or change.change in SENT_CHANGES
         held_back = notification.hold_back(DecisionReason.NEVER_TOLD, Channel.INBOX)
         passed.append(notification if has_item else held_back)
-    episodes = sorted({change.episode_id for change in changes})
-    items = {episode: fold_revisions(revisions[episode]) for episode in episodes}
-    written = {episode: item for episode, item in items.items() if item is not None}
+    practices = {change.episode_id: change.practice_id for change in changes}
+    items = {episode: fold_revisions(revisions[episode]) for episode in sorted(practices)}
+    written = {(practices[episode], episode): item for episode, item in items.items() if item is not None}
     await _write(tx, written)
     if written:
-        await give_answers_found(tx.conn, written)
+        await give_answers_found(tx.conn, [episode for _, episode in written])
     return passed
 
 
-async def _stored_revisions(tx: Transaction, new: set[tuple[UUID, int]]) -> dict[UUID, list[EpisodeRevision]]:
+async def _stored_revisions(
+    tx: Transaction, changes: Sequence[EpisodeChanged]
+) -> dict[UUID, list[EpisodeRevision]]:
     """Return the episodes' revisions that were stored before those of this batch."""
+    new = {(change.episode_id, change.revision) for change in changes}
+    keys = sorted({(change.practice_id, change.episode_id) for change in changes})
     rows = await tx.conn.execute(
-        "SELECT episode_id, revision, change, shown FROM notifier.change WHERE episode_id = ANY(%s)",
-        (sorted({episode for episode, _ in new}),),
+        "SELECT episode_id, revision, change, shown FROM notifier.change WHERE (practice_id, episode_id) IN"
+        " (SELECT * FROM unnest(%s::text[], %s::uuid[]))",
+        tuple(list(column) for column in zip(*keys, strict=True)),
     )
     revisions: dict[UUID, list[EpisodeRevision]] = defaultdict(list)
     for episode, revision, change, shown in await rows.fetchall():
@@ -55,20 +60,22 @@ async def _stored_revisions(tx: Transaction, new: set[tuple[UUID, int]]) -> dict
     return revisions
 
 
-async def _write(tx: Transaction, items: Mapping[UUID, ItemState]) -> None:
+async def _write(tx: Transaction, items: Mapping[tuple[str, UUID], ItemState]) -> None:
     async with tx.conn.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO notifier.item (episode_id, practice_id, therapist_id, client_id, case_id, partition,"
             " record_key, state, revision, first_revision, told_revision, session_at, told_at, changed_at)"
             " SELECT episode_id, practice_id, therapist_id, client_id, case_id, partition, record_key,"
             " %(state)s, %(revision)s, %(first)s, %(told)s, session_at, %(now)s, %(now)s"
-            " FROM notifier.change WHERE episode_id = %(episode)s AND revision = %(told)s"
-            " ON CONFLICT (episode_id) DO UPDATE SET partition = excluded.partition,"
+            " FROM notifier.change WHERE practice_id = %(practice)s AND episode_id = %(episode)s"
+            " AND revision = %(told)s"
+            " ON CONFLICT (practice_id, episode_id) DO UPDATE SET partition = excluded.partition,"
             " record_key = excluded.record_key, state = excluded.state, revision = excluded.revision,"
             " first_revision = excluded.first_revision, told_revision = excluded.told_revision,"
             " session_at = excluded.session_at, changed_at = excluded.changed_at",
             [
                 {
+                    "practice": practice,
                     "episode": episode,
                     "state": item.state.value,
                     "revision": item.revision,
@@ -76,6 +83,6 @@ async def _write(tx: Transaction, items: Mapping[UUID, ItemState]) -> None:
                     "told": item.told_revision,
                     "now": tx.now,
                 }
-                for episode, item in items.items()
+                for (practice, episode), item in items.items()
             ],
         )

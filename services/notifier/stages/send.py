@@ -125,11 +125,12 @@ async def _cancel(tx: Transaction, change: EpisodeChanged, reason: DeliveryReaso
     # The job stays in the queue; it finds the delivery cancelled and sends nothing.
     await tx.conn.execute(
         "UPDATE notifier.delivery SET state = %s, reason = %s, finished_at = %s, next_try_at = NULL"
-        " WHERE episode_id = %s AND revision < %s AND state = ANY(%s)",
+        " WHERE practice_id = %s AND episode_id = %s AND revision < %s AND state = ANY(%s)",
         (
             DeliveryState.CANCELLED.value,
             reason.value,
             tx.now,
+            change.practice_id,
             change.episode_id,
             change.revision,
             predecessors(DeliveryState.CANCELLED),

@@ -115,7 +115,7 @@ async def _item_page(
         client = item.change.client_id
         found = await find_measures(conn, session.practice_id, session.therapist_id, [client])
         measures = found.get(client, ())
-        shared = await find_live_share(conn, item.episode_id, context.clock.now())
+        shared = await find_live_share(conn, session.practice_id, item.episode_id, context.clock.now())
         await context.log(conn, session, AuditAction.ITEM_VIEWED, item.episode_id)
     around = ItemSurroundings(
         context.catalogue,

@@ -61,7 +61,7 @@ INSERT INTO detector.episode AS e (episode_id, dyad_id, practice_id, therapist_i
     revision, state, opened_session, opened_at, closed_at, kept_back)
 SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::int[],
     %b::text[], %b::text[], %b::timestamptz[], %b::timestamptz[], %b::text[])
-ON CONFLICT (episode_id) DO UPDATE SET revision = EXCLUDED.revision, state = EXCLUDED.state,
+ON CONFLICT (practice_id, episode_id) DO UPDATE SET revision = EXCLUDED.revision, state = EXCLUDED.state,
     opened_session = EXCLUDED.opened_session, opened_at = EXCLUDED.opened_at,
     closed_at = EXCLUDED.closed_at, kept_back = EXCLUDED.kept_back,
     xid = pg_current_xact_id(), seq = DEFAULT
