@@ -1,7 +1,7 @@
 """Lets unique and foreign keys name the practice, while their tables are read and written.
 
-Tables are distributed over several servers by practice only if every such key contains it. Each function may be
-repeated after an attempt that was cut off.
+Tables are distributed over several servers by practice only if every such key contains it. Each function may
+be repeated after an attempt that was cut off.
 """
 
 from collections.abc import Callable, Sequence
@@ -122,12 +122,11 @@ def fill(table: str, key: str, values: str) -> None:
             if not rows:
                 return
             keys = [one for (one,) in rows]
-            patiently(
-                conn,
-                lambda keys=keys: conn.execute(values.encode(), {"keys": keys}),  # type: ignore[misc]
-                lock_timeout=_SLICE_WAITS,
-                attempts=None,
-            )
+
+            def of_slice(keys: Sequence[object] = keys) -> None:
+                conn.execute(values.encode(), {"keys": keys})
+
+            patiently(conn, of_slice, lock_timeout=_SLICE_WAITS, attempts=None)
             last = keys[-1]
 
     _beside(work)

@@ -4,7 +4,8 @@ from services.runtime.process.cli_plugin import NAMES_CLIENT, RUNTIME_TABLES
 
 _OF_CLIENT = "practice_id = %(practice)s AND client_id = %(client)s"
 _OF_DYADS = f"dyad_id IN (SELECT dyad_id FROM detector.dyad WHERE {_OF_CLIENT})"
-_OF_EPISODES = f"practice_id = %(practice)s AND episode_id IN (SELECT episode_id FROM detector.episode WHERE {_OF_CLIENT})"
+_OF_EPISODES = f"""practice_id = %(practice)s AND episode_id IN (
+    SELECT episode_id FROM detector.episode WHERE {_OF_CLIENT})"""
 _OF_RATINGS = (
     f"(practice_id, rating_id) IN (SELECT practice_id, rating_id FROM detector.rating WHERE {_OF_CLIENT})"
 )

@@ -45,8 +45,10 @@ RETURNING cluster_id, lane, partition, "offset", rating_id, accepted_at
 _OF_EPISODES = (
     (
         "episode_change",
-        "DELETE FROM detector.episode_change WHERE practice_id = %(practice)s AND episode_id = ANY(%(ids)s)"
-        " RETURNING changed_at",
+        """
+DELETE FROM detector.episode_change WHERE practice_id = %(practice)s AND episode_id = ANY(%(ids)s)
+RETURNING changed_at
+""",
     ),
     (
         "episode",

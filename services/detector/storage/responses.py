@@ -19,7 +19,8 @@ FROM (
 ) r JOIN detector.episode e USING (practice_id, episode_id)
 LEFT JOIN LATERAL (
     SELECT session_id FROM detector.episode_change c
-    WHERE c.practice_id = r.practice_id AND c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
+    WHERE c.practice_id = r.practice_id AND c.episode_id = r.episode_id AND c.change = 'opened'
+        AND c.kept_back IS NULL
     ORDER BY revision LIMIT 1
 ) told ON true
 WHERE e.state <> 'withdrawn'
@@ -43,7 +44,8 @@ FROM (
     WHERE practice_id = ANY(%s) ORDER BY practice_id, episode_id, answer_revision DESC
 ) r JOIN detector.episode e USING (practice_id, episode_id) CROSS JOIN LATERAL (
     SELECT c.data -> 'facts' AS facts FROM detector.episode_change c
-    WHERE c.practice_id = r.practice_id AND c.episode_id = r.episode_id AND c.change = 'opened' AND c.kept_back IS NULL
+    WHERE c.practice_id = r.practice_id AND c.episode_id = r.episode_id AND c.change = 'opened'
+        AND c.kept_back IS NULL
     ORDER BY revision LIMIT 1
 ) told
 WHERE r.answer = ANY(%s) AND told.facts IS NOT NULL AND e.state <> 'withdrawn'

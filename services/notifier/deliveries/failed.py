@@ -60,7 +60,8 @@ async def retry_failed(conn: Connection, which: FailedFilter, now: datetime) -> 
     rows = await conn.execute(
         f"""
         WITH failed AS (
-            SELECT d.practice_id, d.delivery_id, d.channel, d.reason {_WHICH} ORDER BY d.delivery_id FOR UPDATE OF d
+            SELECT d.practice_id, d.delivery_id, d.channel, d.reason {_WHICH}
+            ORDER BY d.delivery_id FOR UPDATE OF d
         )
         UPDATE notifier.delivery d SET state = %(pending)s, reason = NULL, attempts = 0, next_try_at = NULL,
             finished_at = NULL, tried_at = NULL, due_at = %(now)s, give_up_at = %(give_up_at)s

@@ -1,6 +1,6 @@
 """dedup: lets each change of an episode pass once, and holds back those that came too late to be sent.
 
-The row in `notifier.change` is the claim: unique on (practice, episode, revision), and kept as long as the episode.
+The row in `notifier.change` is the claim: unique on (practice, episode, revision), and kept with the episode.
 """
 
 from collections.abc import Iterable, Sequence

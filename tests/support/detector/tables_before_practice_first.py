@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -53,7 +54,7 @@ _AT_ONCE = 20_000
 _LOCK = """
 INSERT INTO detector.dyad AS d (dyad_id, practice_id, therapist_id, client_id, case_id, key, partition)
 SELECT md5('d' || n)::uuid, 'practice-' || n % 10, 't' || n / 20, 'c' || n, '', repeat('k', 32)::bytea, n % 24
-FROM unnest(%s::int[]) AS n ORDER BY 1
+FROM unnest(%(dyads)s::int[]) AS n ORDER BY 1
 ON CONFLICT (dyad_id) DO UPDATE SET key = EXCLUDED.key, partition = EXCLUDED.partition
 """
 _WRITES = (
@@ -131,11 +132,16 @@ class Writer:
         turn = self.first + len(self.took_s)
         chosen = [(turn * 7919 + n * 104_729) % self.dyads for n in range(self.batch)]
         values = {"dyads": sorted(set(chosen)), "turn": turn}
+        self.run(conn, [one.replace(" % ", " %% ") for one in (_LOCK, *_WRITES)], values)
+
+    def run(
+        self, conn: psycopg.Connection[Any], statements: Sequence[str], values: Mapping[str, object]
+    ) -> None:
+        """Run the statements of a batch in a transaction, and note how long it took."""
         began = time.perf_counter()
         with conn.transaction():
-            conn.execute(_LOCK.replace(" % ", " %% ").encode(), (values["dyads"],))
-            for statement in _WRITES:
-                conn.execute(statement.replace(" % ", " %% ").encode(), values)
+            for statement in statements:
+                conn.execute(statement.encode(), values)
         self.took_s.append(time.perf_counter() - began)
 
     def wait_until_locked_out(self) -> None:
