@@ -1,24 +1,100 @@
-"""Measures how long a writer waits while large tables get another layout beside it.
+"""Measures how long a writer waits while large tables change beside it.
 
-    python -m bench.growth_migration [--ratings 400000]
+    python -m bench.growth_migration [--ratings 400000] [--keys 200000] [--parts layout keys]
 
-The tables are filled as they were before their keys began with the practice; a writer writes one batch after
-another, as the detector of that version did, until the new layout locks it out.
+`layout`: three tables get another layout. They are filled as they were before their keys began with the
+practice; a writer writes one batch after another, as the detector of that version did, until the new layout
+locks it out. `keys`: the keys of all other tables get the practice. Each table of a service has so many rows;
+the writer, which is of the version before, goes on.
 """
 
 import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 
 import psycopg
 
+from bench.growth_rows import sizes
 from services.runtime.postgres.migrations import migrate
+from tests.support import keys_without_practice as keys
 from tests.support.detector import tables_before_practice_first as before
 from tests.support.postgres import fresh_database, postgres_server
 
 ALONE = 200
 """Batches that are written before the migration begins."""
+
+
+PARTS = ("layout", "keys")
+
+
+def show_layout(server: str, ratings: int) -> None:
+    """Print how long batches took beside the copy of the three large tables."""
+    dyads = ratings // before.SESSIONS
+    with fresh_database(server) as url:
+        migrate(url, "detector", before.VERSION)
+        before.fill(url, dyads)
+        alone = _alone(url, before.Writer(url, dyads))
+        with before.Writer(url, dyads, first=ALONE) as writer:
+            began = time.perf_counter()
+            migrate(url, "detector", "0026")
+            seconds = time.perf_counter() - began
+            writer.wait_until_locked_out()
+    _show_batches("detector", alone, writer.took_s)
+    _report(ratings=dyads * before.SESSIONS, migrated_in_s=round(seconds, 1))
+
+
+def show_keys(server: str, rows: int) -> None:
+    """Print how long batches took while keys got the practice, and what the tables take before and after."""
+    for schema, version in keys.VERSIONS.items():
+        with fresh_database(server) as url:
+            migrate(url, schema, version)
+            keys.fill(url, schema, rows)
+            alone = _alone(url, keys.WRITERS[schema](url, rows))
+            size_before = _bytes(url, schema)
+            with keys.WRITERS[schema](url, rows, first=ALONE) as writer:
+                began = time.perf_counter()
+                migrate(url, schema, keys.CHANGED[schema])
+                seconds = time.perf_counter() - began
+            if writer.error is not None:
+                raise writer.error
+            _show_batches(schema, alone, writer.took_s)
+            _report(
+                schema=schema,
+                rows_a_table=rows,
+                migrated_in_s=round(seconds, 1),
+                mb_before=round(size_before / 1e6, 1),
+                mb_after=round(_bytes(url, schema) / 1e6, 1),
+            )
+
+
+def _alone(url: str, writer: before.Writer) -> Sequence[float]:
+    with psycopg.connect(url) as conn:
+        while len(writer.took_s) < ALONE:
+            writer.write(conn)
+    return writer.took_s
+
+
+def _bytes(url: str, schema: str) -> int:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("VACUUM")
+    return sum(int(str(size)) for of, _, _, size in sizes(url) if of == schema)
+
+
+def _show_batches(schema: str, alone: Sequence[float], beside: Sequence[float]) -> None:
+    for name, took in (("alone", alone), ("beside the migration", beside)):
+        _report(
+            schema=schema,
+            writer=name,
+            batches=len(took),
+            median_ms=round(1e3 * statistics.median(took), 1),
+            longest_ms=round(1e3 * max(took), 1),
+        )
+
+
+def _report(**values: object) -> None:
+    print(json.dumps(values), flush=True)
 
 
 def main() -> None:
@@ -27,27 +103,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--ratings", type=int, default=400_000)
-    dyads = parser.parse_args().ratings // before.SESSIONS
-    with postgres_server(durable=True) as server, fresh_database(server) as url:
-        migrate(url, "detector", before.VERSION)
-        before.fill(url, dyads)
-        alone = before.Writer(url, dyads)
-        with psycopg.connect(url) as conn:
-            while len(alone.took_s) < ALONE:
-                alone.write(conn)
-        with before.Writer(url, dyads, first=ALONE) as writer:
-            began = time.perf_counter()
-            migrate(url, "detector", "0026")
-            seconds = time.perf_counter() - began
-            writer.wait_until_locked_out()
-    for name, took in (("alone", alone.took_s), ("beside the migration", writer.took_s)):
-        numbers = {
-            "batches": len(took),
-            "median_ms": 1e3 * statistics.median(took),
-            "longest_ms": 1e3 * max(took),
-        }
-        print(json.dumps({"writer": name, **{what: round(one, 1) for what, one in numbers.items()}}))
-    print(json.dumps({"ratings": dyads * before.SESSIONS, "migrated_in_s": round(seconds, 1)}))
+    parser.add_argument("--keys", type=int, default=200_000, help="rows of each table")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    wanted = parser.parse_args()
+    with postgres_server(durable=True) as server:
+        if "layout" in wanted.parts:
+            show_layout(server, wanted.ratings)
+        if "keys" in wanted.parts:
+            show_keys(server, wanted.keys)
 
 
 if __name__ == "__main__":

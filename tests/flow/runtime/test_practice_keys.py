@@ -42,7 +42,7 @@ FOR_VERSION_BEFORE = {
     "notifier.item_pkey": "ON CONFLICT names it",
     "notifier.sign_in_link_pkey": "ON CONFLICT names it",
 }
-"""Keys without the practice, or where it may be null, until the next release: the version before needs them."""
+"""Keys without the practice, or with one that may be null, that the version before needs."""
 
 TABLES = """
 SELECT c.oid::regclass::text, (

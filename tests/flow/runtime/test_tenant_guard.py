@@ -34,7 +34,6 @@ READ_WITHOUT_A_PRACTICE = {
     "detector.heartbeat": "how far each partition was read",
     "detector.applied": "how far each log was read",
     "detector.halt": "which partitions were halted, and why",
-    "notifier.episode": "ids of episodes only",
 }
 _WITH_A_PRACTICE = """
 SELECT attrelid::regclass::text FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
