@@ -165,7 +165,7 @@ def _id(number: int) -> object:
 
 def _without_indexes(conn: Conn) -> list[str]:
     """Drop the indexes and foreign keys of the copied tables; return the statements that restore them."""
-    restored: list[str] = []
+    restored: dict[str, list[str]] = {"p": [], "i": [], "f": []}  # foreign keys need keys and indexes
     for table in COPIED:
         conn.execute(f"CREATE TEMPORARY TABLE template_{table} AS SELECT * FROM detector.{table}".encode())
     for kind in ("f", "p"):  # foreign keys hold primary keys
@@ -175,15 +175,15 @@ def _without_indexes(conn: Conn) -> list[str]:
             (kind, [f"detector.{table}" for table in COPIED]),
         ).fetchall():
             conn.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
-            restored.insert(0, f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+            restored[kind].append(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
     for name, definition in conn.execute(
         "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
         " WHERE indrelid = ANY(%s::regclass[])",
         ([f"detector.{table}" for table in COPIED],),
     ).fetchall():
         conn.execute(f"DROP INDEX {name}".encode())
-        restored.append(str(definition))
-    return restored
+        restored["i"].append(str(definition))
+    return [*restored["p"], *restored["i"], *restored["f"]]
 
 
 def _multiply(conn: Conn, table: str, copies: int) -> None:
