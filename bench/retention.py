@@ -1,9 +1,9 @@
-"""Measures how long the retention job deletes old rejected records, and how long a writer waits beside it.
+"""Measures how long the retention job deletes old rows, and how long a writer waits beside it.
 
-    python -m bench.retention [--rows 2000000]
+    python -m bench.retention [--rows 2000000] [--tables detector.rejection notifier.delivery]
 
-Half of the rejected records are over. The writer stores one batch of others after another, alone and then
-beside the job.
+Half of the rows are over: of rejected records by their age, of deliveries those of links that were asked for.
+The writer stores one batch of others after another, alone and then beside the job.
 """
 
 import argparse
@@ -13,20 +13,22 @@ import statistics
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import psycopg
 from prometheus_client import CollectorRegistry
 
+from services.notifier.inbox import kept_rows as notifier_rows
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.migrations import migrate
-from services.runtime.postgres.retention import Retention, rejection_rule
-from services.runtime.process.settings import REJECTION_DAYS
+from services.runtime.postgres.retention import Retention, RetentionRule, rejection_rule
+from services.runtime.process.settings import AUDIT_DAYS, REJECTION_DAYS
 from tests.support.postgres import fresh_database, postgres_server
 
 ALONE_S = 20
 BATCH = 20
-_FILL = """
+_REJECTIONS = """
 INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", key, value, reason, detail, tenant,
     recorded_at)
 SELECT '4L6g3nShT-eMCtK--X86sw', 'alliance.session-rated.v1', n %% 24, n, repeat('k', 32)::bytea,
@@ -34,13 +36,56 @@ SELECT '4L6g3nShT-eMCtK--X86sw', 'alliance.session-rated.v1', n %% 24, n, repeat
     now() - interval '730 days' * (1 - n / %(rows)s::float)
 FROM generate_series(%(first)s, %(last)s) AS n
 """
-_WRITE = """
+_NEW_REJECTIONS = """
 INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", key, value, reason, detail, tenant,
     recorded_at)
 SELECT 'another', 'alliance.session-rated.v1', 0, n, '', repeat('v', 600)::bytea, 'undecodable', '', 'north',
     now() FROM generate_series(%s, %s) AS n ON CONFLICT DO NOTHING
 """
+_DELIVERIES = """
+INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state, created_at,
+    due_at, give_up_at, finished_at)
+SELECT gen_random_uuid(), CASE WHEN n %% 2 = 0 THEN 'sign-in' ELSE 'episode' END, 'practice-' || n %% 10,
+    't' || n %% 1000, 'email', 'sent', now(), now(), now(), now() - interval '180 days'
+FROM generate_series(%(first)s, %(last)s) AS n WHERE %(rows)s > 0
+"""
+_NEW_DELIVERIES = """
+INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state, created_at,
+    due_at, give_up_at)
+SELECT gen_random_uuid(), 'episode', 'north', 't', 'email', 'pending', now(), now(), now()
+FROM generate_series(%s, %s) AS n
+"""
 _AT_ONCE = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A table whose rows are deleted when their time is over."""
+
+    fill: str
+    write: str
+    rule: RetentionRule
+
+    @property
+    def schema(self) -> str:
+        """The service that it is of."""
+        return self.rule.table.partition(".")[0]
+
+
+OF_NOTIFIER = notifier_rows.retention_rules(
+    audit_days=AUDIT_DAYS, rejection_days=REJECTION_DAYS, sign_in_days=90
+)
+TABLES = {
+    one.rule.table: one
+    for one in (
+        Kept(_REJECTIONS, _NEW_REJECTIONS, rejection_rule("detector", REJECTION_DAYS)),
+        Kept(
+            _DELIVERIES,
+            _NEW_DELIVERIES,
+            next(one for one in OF_NOTIFIER if one.table == "notifier.delivery"),
+        ),
+    )
+}
 
 
 def report(**values: object) -> None:
@@ -51,9 +96,10 @@ def report(**values: object) -> None:
 class Writer:
     """Stores one batch after another in a thread of its own, a hundred a second at most."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, write: str) -> None:
         self.took_s: list[float] = []
         self._url = url
+        self._write = write
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -70,7 +116,7 @@ class Writer:
             first = time.time_ns()
             while not self._stop.wait(0.01):
                 began = time.perf_counter()
-                conn.execute(_WRITE, (first, first + BATCH - 1))
+                conn.execute(self._write.encode(), (first, first + BATCH - 1))
                 first += BATCH
                 self.took_s.append(time.perf_counter() - began)
 
@@ -84,7 +130,7 @@ class Writer:
         )
 
 
-async def apply(url: str) -> tuple[list[float], int]:
+async def apply(url: str, kept: Kept) -> tuple[list[float], int]:
     """Run the job once; return how long each of its transactions took, and how many rows it deleted."""
     registry, took = CollectorRegistry(), []
 
@@ -96,33 +142,29 @@ async def apply(url: str) -> tuple[list[float], int]:
                 await work(conn)
             took.append(time.perf_counter() - began)
 
-        rules = (rejection_rule("detector", REJECTION_DAYS),)
-        await Retention("detector", rules, registry).run_when_due(transact, datetime.now(UTC), lambda: False)
+        await Retention(kept.schema, (kept.rule,), registry).run_when_due(
+            transact, datetime.now(UTC), lambda: False
+        )
     name = "rapport_retention_deleted_rows_total"
-    return took, int(registry.get_sample_value(name, {"table": "detector.rejection"}) or 0)
+    return took, int(registry.get_sample_value(name, {"table": kept.rule.table}) or 0)
 
 
-def main() -> None:
+def show(server: str, kept: Kept, rows: int) -> None:
     """Fill the table, and run the job beside a writer."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    rows = parser.parse_args().rows
-    with postgres_server(durable=True) as server, fresh_database(server) as url:
-        migrate(url, "detector")
+    with fresh_database(server) as url:
+        migrate(url, kept.schema)
         with psycopg.connect(url, autocommit=True) as conn:
             for first in range(0, rows, _AT_ONCE):
                 values = {"first": first, "last": min(rows, first + _AT_ONCE) - 1, "rows": rows}
-                conn.execute(_FILL, values)
-            conn.execute("VACUUM ANALYZE detector.rejection")
-        report(filled=rows)
-        with Writer(url) as alone:
+                conn.execute(kept.fill.encode(), values)
+            conn.execute(f"VACUUM ANALYZE {kept.rule.table}".encode())
+        report(table=kept.rule.table, rows=rows)
+        with Writer(url, kept.write) as alone:
             time.sleep(ALONE_S)
         alone.show("alone")
-        with Writer(url) as beside:
+        with Writer(url, kept.write) as beside:
             began = time.perf_counter()
-            took, deleted = asyncio.run(apply(url))
+            took, deleted = asyncio.run(apply(url, kept))
             seconds = time.perf_counter() - began
         beside.show("beside the job")
         report(
@@ -132,8 +174,21 @@ def main() -> None:
             longest_ms=round(1e3 * max(took), 1),
         )
         began = time.perf_counter()
-        asyncio.run(apply(url))
+        asyncio.run(apply(url, kept))
         report(nothing_to_delete_s=round(time.perf_counter() - began, 2))
+
+
+def main() -> None:
+    """Measure each table in a database of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=list(TABLES))
+    wanted = parser.parse_args()
+    with postgres_server(durable=True) as server:
+        for table in wanted.tables:
+            show(server, TABLES[table], wanted.rows)
 
 
 if __name__ == "__main__":

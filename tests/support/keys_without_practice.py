@@ -113,7 +113,7 @@ WHERE session_hash IN (SELECT sha256(('h' || n)::bytea) FROM n)
 
 
 def fill(url: str, schema: str, rows: int) -> None:
-    """Store so many rows in each table of a service whose keys change."""
+    """Store `rows` rows in each table of a service whose keys change."""
     with psycopg.connect(url, autocommit=True) as conn:
         for first in range(0, rows, AT_ONCE):
             last = min(rows, first + AT_ONCE) - 1

@@ -1,6 +1,6 @@
-"""Gives every key of a table with practices the practice, so that all of them can be distributed by it.
+"""Gives the practice to every key of a table with practices, so that all of them can be distributed by it.
 
-Of episodes and of waiting records the keys before stay, too: the version before names them in ON CONFLICT.
+The keys before of episodes and of waiting records stay, too: the version before names them in ON CONFLICT.
 """
 
 from alembic import op

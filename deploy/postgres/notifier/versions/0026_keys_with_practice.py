@@ -1,4 +1,4 @@
-"""Gives every key of a table with practices the practice, so that all of them can be distributed by it.
+"""Gives the practice to every key of a table with practices, so that all of them can be distributed by it.
 
 Where the version before names a key in ON CONFLICT, or reads each batch by it, that key stays, too. Rows that
 this version writes without their practice get it from those that they belong to.
