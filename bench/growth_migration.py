@@ -4,8 +4,10 @@
 
 `layout`: three tables get another layout. They are filled as they were before their keys began with the
 practice; a writer writes one batch after another, as the detector of that version did, until the new layout
-locks it out. `keys`: the keys of all other tables get the practice, each with `--keys` rows; the writer, which
-is of the version before, goes on.
+locks it out.
+
+`keys`: the keys of all other tables get the practice, each with `--keys` rows; the writer, of the version
+before, goes on.
 """
 
 import argparse

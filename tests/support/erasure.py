@@ -45,8 +45,8 @@ INSERT INTO notifier.link_request (request_id, asked_at, address, episode_id)
     VALUES (%(link)s, now(), 'nobody@north.example', %(episode)s);
 INSERT INTO notifier.answered_before (episode_id, answer_revision, answer, therapist_id, answered_at)
     VALUES (%(episode)s, 9, 'discussed', %(therapist)s, %(now)s);
-INSERT INTO notifier.answer (episode_id, answer_revision, answer, therapist_id, answered_at)
-    VALUES (%(episode)s, 1, 'discussed', %(therapist)s, %(now)s);
+INSERT INTO notifier.answer (practice_id, episode_id, answer_revision, answer, therapist_id, answered_at)
+    VALUES (%(practice)s, %(episode)s, 1, 'discussed', %(therapist)s, %(now)s);
 INSERT INTO notifier.next_session (practice_id, therapist_id, client_id, received_at)
     VALUES (%(practice)s, %(therapist)s, %(client)s, now());
 INSERT INTO detector.published_before (cluster_id, topic, partition, "offset", dyad_id, revision, value)

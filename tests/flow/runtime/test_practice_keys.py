@@ -8,7 +8,10 @@ import psycopg
 import pytest
 
 from services.runtime.postgres.migrations import migrate
+from tests.support.detector.batch_driver import detector_driver
+from tests.support.erasure import SeededClient
 from tests.support.keys_without_practice import CHANGED, VERSIONS, WRITERS, fill
+from tests.support.notifier.batch_driver import running_notifier
 from tests.support.postgres import fresh_database
 
 SCHEMAS = ["detector", "notifier"]
@@ -138,12 +141,9 @@ def statements() -> list[str]:
 
 def test_what_operating_says_divides_every_other_table(conn: psycopg.Connection[tuple[object, ...]]) -> None:
     """PostgreSQL itself divides a table by a hash only if every unique key contains the column."""
-    divided = {}
-    for one in statements():
-        if match := re.search(r"create_distributed_table\('([a-z._]+)', '([a-z_]+)'", one):
-            divided[match[1]] = match[2]
-        elif "citus" not in one:
-            conn.execute(one.encode())
+    found = [re.search(r"create_distributed_table\('([a-z._]+)', '([a-z_]+)'", one) for one in statements()]
+    divided = {match[1]: match[2] for match in found if match}
+    drop_keys_of_version_before(conn)
     stays = set().union(*STAYS.values())
     assert divided == {table: column for table, column in tables(conn).items() if table not in stays}
     assert without_practice(conn) == set()
@@ -154,6 +154,28 @@ def test_what_operating_says_divides_every_other_table(conn: psycopg.Connection[
         conn.execute(f"CREATE TABLE copy_{number} (LIKE {table} INCLUDING INDEXES) {kept}".encode())
 
 
+def drop_keys_of_version_before(conn: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Execute the statements that prepare the tables, and leave out those of Citus."""
+    for one in statements():
+        if "citus" not in one and "create_distributed_table" not in one:
+            conn.execute(one.encode())
+
+
+async def test_services_fill_every_table_without_the_keys_of_the_version_before(
+    conn: psycopg.Connection[tuple[object, ...]], tmp_path: Path
+) -> None:
+    drop_keys_of_version_before(conn)
+    url = conn.info.dsn
+    async with detector_driver(url) as detector, running_notifier(url, tmp_path) as notifier:
+        await detector.practice()
+        await notifier.add_therapist()
+        await SeededClient("kept").fill(detector, notifier)
+    stored = {table: counts(conn, table.partition(".")[0])[table.partition(".")[2]] for table in WRITTEN}
+    assert 0 not in stored.values()
+    assert conn.execute(LACKING).fetchone() == (0, 0, 0)
+
+
+WRITTEN = ("detector.episode", "detector.blocked", "notifier.episode", "notifier.item", "notifier.change")
 ROWS = {
     "detector": ("episode", "episode_change", "response", "duplicate", "blocked", "audit"),
     "notifier": (
