@@ -7,9 +7,9 @@ import psycopg
 
 from tests.support.detector.tables_before_practice_first import Writer
 
-VERSIONS = {"detector": "0027", "notifier": "0025"}
+VERSIONS = {"detector": "0028", "notifier": "0026"}
 """The revision of each service's tables before."""
-CHANGED = {"detector": "0028", "notifier": "0026"}
+CHANGED = {"detector": "0029", "notifier": "0027"}
 AT_ONCE = 20_000
 
 _WHO = "'practice-' || n % 10"

@@ -4,18 +4,18 @@ from alembic import op
 
 from deploy.postgres.large_indexes import create_beside_writers
 
-revision = "0027"
-down_revision = "0026"
+revision = "0030"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
-runs_from = "0023"
+runs_from = "0026"
 
 
 def upgrade() -> None:
     """Create the index. Without it, each slice passes over the places of all that were deleted before."""
-    create_beside_writers("notifier", "rejection_by_time", "rejection (recorded_at)")
+    create_beside_writers("detector", "rejection_by_time", "rejection (recorded_at)")
 
 
 def downgrade() -> None:
     """Drop it."""
-    op.execute("DROP INDEX notifier.rejection_by_time")
+    op.execute("DROP INDEX detector.rejection_by_time")

@@ -7,8 +7,8 @@ from alembic import op
 
 from deploy.postgres.practice_keys import add_key, replace_foreign_key, replace_key, replace_key_of_parts
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 runs_from = "0026"

@@ -16,8 +16,8 @@ from deploy.postgres.practice_keys import (
 )
 from deploy.postgres.tenant_guard import guard_tenants
 
-revision = "0026"
-down_revision = "0025"
+revision = "0027"
+down_revision = "0026"
 branch_labels = None
 depends_on = None
 runs_from = "0023"
