@@ -35,7 +35,6 @@ ALERTS = [
     "PracticesSilent",
     "ModelDrift",
     "BackupTooOld",
-    "SandboxNotErased",
     "Watchdog",
 ]
 COMPOSE = ["--file", "docker-compose.yml"]
