@@ -46,8 +46,8 @@ def poisons(key: bytes, good: bytes, *, other_type: str) -> Iterator[Poison]:
     text = good.decode()
     yield Poison("an unknown type", key, _encode(event | {"type": "alliance.made-up.v9"}))
     yield Poison("an event of another topic", key, _encode(event | {"type": other_type}))
-    deep = '{"unknown":' * 1_200 + "1" + "}" * 1_200
-    yield Poison("nested 1,200 deep in an unknown field", key, f'{text[:-1]},"unknown":{deep}}}'.encode())
+    deep = '{"unknown":' * 20_000 + "1" + "}" * 20_000
+    yield Poison("nested 20,000 deep in an unknown field", key, f'{text[:-1]},"unknown":{deep}}}'.encode())
     for name, value in event["data"].items():
         for wrong in ([1], {"a": 1}, True, 10**400):
             fits = isinstance(value, list | dict) and isinstance(wrong, list | dict)

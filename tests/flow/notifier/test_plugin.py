@@ -111,7 +111,7 @@ async def test_doctor_names_therapists_who_cannot_be_written_to(notifier: Notifi
     await notifier.handle(changed(therapist="t-unknown"))
     async with await AsyncConnection.connect(notifier.url) as conn:
         after = {one.name: one.verdict for one in await check(conn)}
-    assert before == [Verdict.GOOD] * 4
+    assert before == [Verdict.GOOD] * 5
     assert after["therapists without an address"] is Verdict.NOTICE
 
 
