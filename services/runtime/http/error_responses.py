@@ -1,6 +1,5 @@
 """Makes an application respond to every error with a problem, or with an OperationOutcome on a FHIR route."""
 
-import http
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from services.runtime.http.operation_outcome import is_fhir, outcome_response
 from services.runtime.http.problem import PUBLISHED_NAME, SCHEMAS, Problem, ProblemBody, field_errors
+from services.runtime.http.status_phrase import status_phrase
 
 
 def response_to(request: Request, problem: Problem) -> Response:
@@ -19,7 +19,7 @@ def response_to(request: Request, problem: Problem) -> Response:
 
 def _title(status: int) -> str:
     try:
-        return http.HTTPStatus(status).phrase
+        return status_phrase(status)
     except ValueError:
         return "Error"
 

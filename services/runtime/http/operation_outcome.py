@@ -1,7 +1,6 @@
 """Words responses of the FHIR routes: an OperationOutcome says what became of a request, and what to do."""
 
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request
@@ -15,6 +14,7 @@ from services.runtime.http.problem import (
     published_problem,
     retry_later,
 )
+from services.runtime.http.status_phrase import status_phrase
 
 MEDIA_TYPE = "application/fhir+json"
 PREFIX = "/v1/fhir"
@@ -102,7 +102,7 @@ def outcome_response(problem: Problem) -> JSONResponse:
 
 def status_line(status: int) -> str:
     """Return a status as an entry of a bundle names it, such as `202 Accepted`."""
-    return f"{status} {HTTPStatus(status).phrase}"
+    return f"{status} {status_phrase(status)}"
 
 
 def _issue(error: FieldError, details: Mapping[str, Any]) -> dict[str, Any]:
