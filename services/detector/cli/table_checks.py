@@ -90,9 +90,7 @@ async def check(conn: Connection) -> list[CheckResult]:
             "there is none"
             if emptied is None
             else f"all are empty since {emptied:%Y-%m-%d %H:%M} UTC or later, but for what came after that",
-            "let `rapport sandboxes erase` run every night; see docs/operating.md, Sandboxes"
-            if kept
-            else "",
+            "let `rapport sandboxes erase` run every night; see docs/operating.md, Sandboxes" if kept else "",
         ),
         await check_audit_months(conn, "detector"),
     ]
