@@ -1,4 +1,7 @@
-"""Finds cells of a workbook (xlsx, ods) with an error such as #N/A, which its reader takes for empty."""
+"""Finds cells of a workbook (xlsx, ods) that its reader takes for empty, though they are not.
+
+These are errors such as #N/A, and formulas without a result: programs write workbooks without computing.
+"""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +15,12 @@ from schemas.rating_tables.table_errors import UnusableTable
 _ERROR = re.compile(rb"""<(?:\w+:)?c\s[^>]*\bt=["']e["'][^>]*>.{0,2000}?</(?:\w+:)?c>""", re.DOTALL)
 _PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d+)["']""")
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)</")
+_FORMULA = re.compile(
+    rb"""<(?:\w+:)?c\s(?![^>]*\bt=["']str["'])[^>]*>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
+    rb"""\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"""
+)
+"""A cell with a formula and no result; the result of one that gives an empty text is of the type `str`."""
+_ODS_FORMULA = re.compile(rb"""<[\w:-]*table-cell\b(?=[^>]*\bformula=)(?![^>]*\bvalue-type=)[^>]*>""")
 _ODS_ERROR = re.compile(rb"""\bvalue-type=["']error["']""")
 _CHUNK_BYTES = 1 << 20
 _OVERLAP_BYTES = 1 << 12
@@ -22,15 +31,21 @@ def error_cells(content: IO[bytes], file: Path, sheet: str) -> dict[tuple[int, i
     """Return the errors of a sheet of an xlsx by row and column, both from 0.
 
     Raises:
-        UnusableTable: an ods holds some; their places are not known.
+        UnusableTable: an ods holds some, whose places are not known, or formulas have no result.
     """
+    errors: dict[tuple[int, int], str] = {}
+    has_errors = has_formulas = False
     try:
         with ZipFile(content) as book:
             names = set(book.namelist())
             if "xl/workbook.xml" in names:
                 part = _part_of(book, sheet)
-                return dict(_errors(book, part)) if part in names else {}
-            has_errors = "content.xml" in names and _has_ods_error(book)
+                if part in names:
+                    errors = dict(_errors(book, part))
+                    has_formulas = _has(book, part, _FORMULA)
+            elif "content.xml" in names:
+                has_errors = _has(book, "content.xml", _ODS_ERROR)
+                has_formulas = _has(book, "content.xml", _ODS_FORMULA)
     except (BadZipFile, KeyError, ElementTree.ParseError):
         return {}  # the older xls, or what the reader of workbooks took all the same
     if has_errors:
@@ -38,7 +53,12 @@ def error_cells(content: IO[bytes], file: Path, sheet: str) -> dict[tuple[int, i
             f"{file}: cells of the workbook hold an error such as #N/A or #DIV/0!, which would be read as"
             " unanswered. Correct or empty them, or save the sheet as CSV."
         )
-    return {}
+    if has_formulas:
+        raise UnusableTable(
+            f"{file}: cells of the workbook hold formulas whose results are not in the file, and would be"
+            " read as unanswered. Open it in a spreadsheet program, which computes them, and save it."
+        )
+    return errors
 
 
 def _part_of(book: ZipFile, sheet: str) -> str:
@@ -72,8 +92,8 @@ def _column(letters: str) -> int:
     return place - 1
 
 
-def _has_ods_error(book: ZipFile) -> bool:
-    return any(_ODS_ERROR.search(text) for text in _chunks(book, "content.xml"))
+def _has(book: ZipFile, part: str, pattern: re.Pattern[bytes]) -> bool:
+    return any(pattern.search(text) for text in _chunks(book, part))
 
 
 def _chunks(book: ZipFile, part: str) -> Iterator[bytes]:

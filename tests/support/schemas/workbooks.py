@@ -15,6 +15,12 @@ class ErrorCell(str):
     __slots__ = ()
 
 
+class FormulaCell(str):
+    """A formula, as written by a program that does not compute it."""
+
+    __slots__ = ()
+
+
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
@@ -74,6 +80,8 @@ def _xlsx_sheet(rows: Rows, merged: Sequence[str]) -> str:
         cells = [
             f'<c r="{chr(65 + place)}{number}" t="e"><v>{cell}</v></c>'
             if isinstance(cell, ErrorCell)
+            else f'<c r="{chr(65 + place)}{number}"><f>{cell}</f><v/></c>'
+            if isinstance(cell, FormulaCell)
             else f'<c r="{chr(65 + place)}{number}"><v>{cell}</v></c>'
             if isinstance(cell, float)
             else f'<c r="{chr(65 + place)}{number}" t="inlineStr"><is><t>{escape(cell)}</t></is></c>'
@@ -96,6 +104,8 @@ def _ods_cell(cell: str | float | None) -> str:
         return "<table:table-cell/>"
     if isinstance(cell, float):
         return f'<table:table-cell office:value-type="float" office:value="{cell}"/>'
+    if isinstance(cell, FormulaCell):
+        return f'<table:table-cell table:formula="of:={cell}"/>'
     text = f"<text:p>{escape(cell)}</text:p>"
     if isinstance(cell, ErrorCell):
         kind = 'office:value-type="string" office:string-value="" calcext:value-type="error"'

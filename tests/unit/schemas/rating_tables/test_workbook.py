@@ -1,7 +1,9 @@
 """Workbooks are read like the CSV that their program would write; of several sheets one must be named."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -10,7 +12,8 @@ from schemas.rating_tables.reading import read_ratings_table
 from schemas.rating_tables.reading_options import ReadingOptions, read_mapping, write_mapping
 from schemas.rating_tables.table import read_table
 from schemas.rating_tables.table_errors import UnclearTable, UnusableTable
-from tests.support.schemas.workbooks import ErrorCell, Rows, Sheets, write_ods, write_xlsx
+from schemas.rating_tables.workbook_errors import error_cells
+from tests.support.schemas.workbooks import ErrorCell, FormulaCell, Rows, Sheets, write_ods, write_xlsx
 
 HEAD = ("Patient", "Datum", "SRS1", "SRS2", "SRS3", "SRS4")
 ROWS: Rows = [
@@ -132,3 +135,33 @@ def test_an_ods_with_an_error_is_refused_because_its_place_is_not_known(tmp_path
     rows: Rows = [HEAD, (101.0, "2025-03-11", 7.0, ErrorCell("#DIV/0!"), 8.0, 9.0)]
     with pytest.raises(UnusableTable, match=r"hold an error such as #N/A .* Correct or empty them"):
         read_table(write_ods(tmp_path / "book.ods", {"Ratings": rows}))
+
+
+@pytest.mark.parametrize("write", [write_xlsx, write_ods])
+def test_formulas_without_results_are_not_read_as_unanswered(tmp_path: Path, write: Write) -> None:
+    rows: Rows = [HEAD, (101.0, "2025-03-11", 7.0, FormulaCell("E2"), 8.0, 9.0)]
+    with pytest.raises(UnusableTable, match=r"formulas whose results are not in the file.* and save it"):
+        read_table(write(tmp_path / "book", {"Ratings": rows}))
+
+
+@pytest.mark.parametrize(
+    ("cell", "has_result"),
+    [
+        ('<c r="A1"><f>B1</f><v>9</v></c>', True),
+        ('<c r="A1" t="str"><f>""</f><v></v></c>', True),
+        ('<c r="A1"><f>B1</f></c>', False),
+        ('<c r="A1" s="3"><f t="shared" si="0"/><v></v></c>', False),
+        ('<x:c r="A1"><x:f>B1&amp;C1</x:f><x:v/></x:c>', False),
+    ],
+)
+def test_a_result_that_is_an_empty_text_is_one(tmp_path: Path, cell: str, *, has_result: bool) -> None:
+    book = write_xlsx(tmp_path / "book.xlsx", {"Ratings": [("name",)]})
+    with ZipFile(book) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = f"<worksheet><row>{cell}</row></worksheet>".encode()
+    with ZipFile(book, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+    refused = nullcontext() if has_result else pytest.raises(UnusableTable, match="formulas whose results")
+    with book.open("rb") as content, refused:
+        assert error_cells(content, book, "Ratings") == {}
