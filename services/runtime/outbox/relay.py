@@ -9,6 +9,7 @@ It also stores how far this process has published, for when no further transacti
 database is away when nothing else asks for it.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from math import nan
 
@@ -75,7 +76,9 @@ class Relay:
             if not include_abandoned and not self._publisher.own_batches and not ends:
                 return
             connection = await connect_for_all_practices(self._database, "relay")
-            async with connection:
+            async with contextlib.AsyncExitStack() as stack:
+                # Its own block would leave it open where this is cancelled while that commits or rolls back.
+                stack.push_async_callback(connection.close)
                 outbox = self._committer.outbox
                 published = self._publisher.take_published()
                 try:
@@ -98,6 +101,7 @@ class Relay:
                 if rows:
                     await self._publisher.publish_rows(rows, deadline_s=_PUBLISH_DEADLINE_S)
                     await outbox.delete_rows(connection, rows)
+                    await connection.commit()
                     get_logger().warning("outbox-left-behind-published", rows=len(rows))
         except Exception as error:
             reason = retry_reason(error)

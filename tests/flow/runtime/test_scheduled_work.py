@@ -10,8 +10,11 @@ import psycopg
 import pytest
 
 from services.runtime.kafka.record import Outgoing
+from services.runtime.outbox import relay
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.process.errors import Retry
+from services.runtime.process.settings import DatabaseSettings
 from tests.support.runtime.outages import database_away, own_broker
 from tests.support.runtime.sample_service import Sample, crash_at, until
 
@@ -149,3 +152,23 @@ def leave_behind(sample: Sample, values: list[bytes], partition: int | None) -> 
                 " VALUES (nextval('sample.outbox_batch') * 0 + 1, %s, %s, %s, 'k', %s, %s)",
                 (number, sample.out, partition, value, b"\x90"),
             )
+
+
+async def test_a_relay_that_is_cancelled_while_it_stores_leaves_no_connection_open(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Connection] = []
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    async def connect(settings: DatabaseSettings, name: str) -> Connection:
+        opened.append(await connect_for_all_practices(settings, name))
+        monkeypatch.setattr(opened[-1], "commit", asyncio.Event().wait)
+        monkeypatch.setattr(opened[-1], "rollback", cancelled)
+        return opened[-1]
+
+    monkeypatch.setattr(relay, "connect_for_all_practices", connect)
+    async with sample.consumer()():
+        await until(lambda: bool(opened), "the relay")
+    assert [one.closed for one in opened] == [True]
