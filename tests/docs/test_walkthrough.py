@@ -20,6 +20,8 @@ SHARED = "## What every record and every heartbeat uses too"
 MOST_FILES = 82
 GOOD, LOW = (9.0, 9.0, 9.0, 9.0), (2.0, 1.5, 2.0, 1.5)
 SESSIONS = 8
+CLIENTS = (1, 2)
+"""Their numbers, each with a therapist of its own."""
 PASSED = {
     ("services/notifier/pipeline.py", "Pipeline.__call__"),
     # The day's sweep needs partitions: the first one may come too early.
@@ -68,7 +70,7 @@ def test_the_way_is_short() -> None:
 
 @pytest.fixture(scope="module")
 def traced(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Trace:
-    """What one rating enters, on its way to the page of its therapist."""
+    """What a rating enters, on its way to the page of its therapist."""
     folder = tmp_path_factory.mktemp("walkthrough")
     environment = traced_environment(folder / "trace")
     with (
@@ -83,38 +85,47 @@ def _trace(stack: ServiceStack, folder: Path) -> Trace:
     pids = {name: process.pid or 0 for name, process in stack.supervisor.processes.items()}
     recorder = Recorder(folder, pids)
     without_ratings = _idle(recorder)
-    stack.client.put_therapist("north", "t-1", {"address": address_of("north", "t-1")})
-    stack.send("north", [_rating(number, GOOD) for number in range(SESSIONS)])
+    for number in CLIENTS:
+        therapist = f"t-{number}"
+        stack.client.put_therapist("north", therapist, {"address": address_of("north", therapist)})
+        stack.send("north", [_rating(number, session, GOOD) for session in range(SESSIONS)])
     stack.settled()
     before = _window(recorder)
-    sent = httpx.post(
-        f"{stack.where.ingest_url}/v1/ratings",
-        json=_rating(SESSIONS, LOW),
-        headers={"Authorization": f"Bearer {stack.where.key}", "Rapport-Practice": "north"},
-    )
-    assert sent.status_code == 202
-    wait_until(lambda: stack.mails.count() > 0, "the message about the last rating")
-    link = link_in(stack.mails.read(1)["text"])
-    httpx.get(link).raise_for_status()
-    sign_in(link)
-    by_rating = _window(recorder)
+    # What passes every half minute or more falls into one of them at most.
+    by_each = [_rated(stack, recorder, number) for number in CLIENTS]
+    by_rating = frozenset.intersection(*by_each)
     return Trace(
         only_by_a_rating=_python_files(by_rating - without_ratings),
         by_a_rating=_python_files(by_rating),
-        since_the_start=_python_files(without_ratings | before | by_rating),
+        since_the_start=_python_files(without_ratings.union(before, *by_each)),
     )
+
+
+def _rated(stack: ServiceStack, recorder: Recorder, number: int) -> Functions:
+    """Return what one client's rating enters until its therapist has seen the page."""
+    sent = httpx.post(
+        f"{stack.where.ingest_url}/v1/ratings",
+        json=_rating(number, SESSIONS, LOW),
+        headers={"Authorization": f"Bearer {stack.where.key}", "Rapport-Practice": "north"},
+    )
+    assert sent.status_code == 202
+    wait_until(lambda: stack.mails.count() >= number, "the message about the last rating")
+    link = link_in(stack.mails.read(number)["text"])
+    httpx.get(link).raise_for_status()
+    sign_in(link)
+    return _window(recorder)
 
 
 def _python_files(functions: Functions) -> set[str]:
     return {file for file, _ in functions if file.endswith(".py")}
 
 
-def _rating(number: int, marks: tuple[float, ...]) -> dict[str, object]:
-    at = datetime.now(UTC) - timedelta(hours=1) - timedelta(weeks=SESSIONS - number)
+def _rating(number: int, session: int, marks: tuple[float, ...]) -> dict[str, object]:
+    at = datetime.now(UTC) - timedelta(hours=1) - timedelta(weeks=SESSIONS - session)
     return {
-        "client_id": "c-1",
-        "therapist_id": "t-1",
-        "session_id": f"s-{number}",
+        "client_id": f"c-{number}",
+        "therapist_id": f"t-{number}",
+        "session_id": f"c-{number}-s-{session}",
         "session_at": at.isoformat(),
         "instrument": "srs",
         "items": marks,
