@@ -163,5 +163,5 @@ def test_a_result_that_is_an_empty_text_is_one(tmp_path: Path, cell: str, *, has
         for name, content in parts.items():
             new.writestr(name, content)
     refused = nullcontext() if has_result else pytest.raises(UnusableTable, match="formulas whose results")
-    with book.open("rb") as content, refused:
-        assert error_cells(content, book, "Ratings") == {}
+    with book.open("rb") as written, refused:
+        assert error_cells(written, book, "Ratings") == {}
