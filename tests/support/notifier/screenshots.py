@@ -115,7 +115,7 @@ def _render(template: str, wording: Wording, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(t=wording, base=".", **values)
+    return environment.get_template(template).render(t=wording, base=".", sandbox=False, **values)
 
 
 def pages() -> Iterator[tuple[str, str]]:
