@@ -16,8 +16,6 @@ from schemas.topics import ALL
 from tests.support.images import ROOT, compose_file
 
 SERVICES: dict[str, Any] = compose_file()["services"]
-BY_ALERT = {"sandboxes"}
-"""What serves nothing that could be asked: an alert says when it did not do its work."""
 ONCE = {"secrets", "topics", "migrate", "where", "rapport", "demo-key", "demo"}
 ALERTS = [
     "ServiceDown",
@@ -124,7 +122,7 @@ def test_a_service_is_watched_and_comes_back_or_runs_once(name: str) -> None:
     service = SERVICES[name]
 
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
-    assert (service["healthcheck"] == {"disable": True}) == (name in ONCE | BY_ALERT)
+    assert (service["healthcheck"] == {"disable": True}) == (name in ONCE)
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -2,8 +2,10 @@
 
 import asyncio
 import signal
+import tempfile
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +19,8 @@ sandboxes = typer.Typer(
     no_args_is_help=True,
     help="Sandboxes in which a practice's system tries everything out on made-up data: add, list, erase.",
 )
+LOOKED = Path(tempfile.gettempdir()) / "rapport-sandboxes-looked"
+"""Touched whenever the process that erases every night has seen to it; compose asks how old it is."""
 Option = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option as name=value; `rapport practices options` lists them."),
@@ -126,16 +130,17 @@ def erase(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         while True:
-            erase_tonight(database, secret, night)
+            if erase_tonight(database, secret, night):
+                LOOKED.touch()
             time.sleep(LOOK_EVERY_S)
     except KeyboardInterrupt:
         typer.echo("Stopped.")
 
 
-def erase_tonight(database: "DatabaseSettings", secret: bytes, night: "Night") -> None:
-    """Erase the sandboxes that were not erased since the last night began; say what could not be done.
+def erase_tonight(database: "DatabaseSettings", secret: bytes, night: "Night") -> bool:
+    """Erase the sandboxes that were not erased since the last night began; return whether that was possible.
 
-    A night is made up for as soon as PostgreSQL answers. An alert says when one was missed.
+    A night is made up for as soon as PostgreSQL answers. `rapport doctor` says when one was missed.
     """
     import psycopg
 
@@ -148,9 +153,10 @@ def erase_tonight(database: "DatabaseSettings", secret: bytes, night: "Night") -
         # PostgreSQL's own sentences may quote ids.
         why = str(error) if isinstance(error, Fault) else type(error).__name__
         typer.secho(f"Sandboxes were not erased, and are tried again soon: {why}", err=True, fg="red")
-        return
+        return False
     for sandbox, counts in erased.items():
         typer.echo(f"{sandbox}: {sum(counts.values())} rows erased, as every night.")
+    return True
 
 
 def _minute(at: datetime) -> str:
