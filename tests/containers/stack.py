@@ -95,7 +95,7 @@ def test_a_page_is_seen_in_the_mail_catcher(project: Project) -> None:
 def test_the_dashboards_queries_are_answered(project: Project, query: str) -> None:
     project.prometheus(query)
 
-    # A rate needs two scrapes; what asks for more than nothing may find nothing, and nothing watches the disks.
+    # A rate needs two scrapes. What asks for more than nothing may find nothing; no one watches the disks.
     may_find_nothing = query.endswith(("> 0", "== 0")) or OF_THE_MACHINE in query
     wait_until(lambda: bool(project.prometheus(query)) or may_find_nothing, f"an answer to {query}")
 
