@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from tests.support.embedded_kafka import embedded_kafka
 
 SINGLE_CONNECTIONS = 16

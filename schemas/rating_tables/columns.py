@@ -1,10 +1,10 @@
 """Guesses from the names and cells of a table which column holds which field, and how certain that is."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from schemas.rating_tables.column_names import SCORES, SYNONYMS, is_best, likeness
 from schemas.rating_tables.date_cells import guess_dates, join_time
 from schemas.rating_tables.mark_columns import (
     given_items,
@@ -14,91 +14,12 @@ from schemas.rating_tables.mark_columns import (
     why_no_marks,
 )
 from schemas.rating_tables.role_checks import Doubt, RoleChecks
-from schemas.rating_tables.table import Certainty, Table, TableLine, normalize
+from schemas.rating_tables.table import Certainty, Table, TableLine
 from schemas.rating_tables.table_errors import UnclearTable
 from schemas.ratings_csv import REQUIRED as DOCUMENTED
 
 REQUIRED = ("client_id", "session_at")
-SCORES = ("bond", "goal", "task")
-_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "next_session_at": ("nextsession", "nextappointment", "naechstesitzung", "nachstesitzung", "nexttermin"),
-    "recorded_at": ("recordedat", "modified", "updated", "lastchange", "geandert"),
-    "session_at": (
-        "sessionat", "date", "datum", "fecha", "data", "datetime", "timestamp", "zeitpunkt", "termin",
-        "dateseance", "dateofsession", "dateofservice", "servicedate", "datumdersitzung", "fechasesion",
-        "dataseduta", "beginn", "sessionstart", "sitzungam", "sitzungvom", "datestamp", "zeitstempel",
-        "horodateur", "marcatemporal", "informazionicronologiche", "datumgesprek", "datumsessie",
-        "fechadesesion", "fechadelasesion", "datedelaseance",
-    ),
-    "session_time": (
-        "sessiontime", "time", "uhrzeit", "zeit", "heure", "hora", "ora", "tijd", "starttime", "startzeit",
-        "timeofsession", "appointmenttime",
-    ),
-    "therapist_id": (
-        "therapist", "therapeut", "behandler", "clinician", "counsellor", "counselor", "provider",
-        "practitioner", "psychologist", "psychologe", "psychologue", "terapeuta", "terapeut", "behandelaar",
-        "intervenant", "praticien",
-    ),
-    "case_id": (
-        "caseid", "case", "fallid", "fallnr", "fallnummer", "fall", "treatment", "behandlung", "episode",
-        "careepisode", "episodeofcare",
-    ),
-    "client_id": (
-        "client", "patient", "klient", "paziente", "paciente", "cliente", "pat", "pid", "usager", "pseudonym",
-        "chiffre", "dossier", "participant", "subject", "teilnehmer", "user", "mrn",
-    ),
-    "session_id": (
-        "session", "sitzung", "seance", "sesion", "seduta", "sessie", "appointment", "encounter", "visit",
-    ),
-    "instrument": ("instrument", "questionnaire", "fragebogen", "measure", "scale", "skala", "cuestionario"),
-    "status": ("status", "formstatus"),
-    "practice_id": ("practice", "praxis", "clinic", "klinik", "standort", "site", "cabinet"),
-    "id": ("ratingid", "ratinguuid"),
-    "bond": ("bond", "bondscore", "bindung"),
-    "goal": ("goal", "goalscore", "goals"),
-    "task": ("task", "taskscore", "tasks"),
-    "total": (),
-}  # fmt: skip
-_SUFFIXES = (
-    "",
-    "id",
-    "no",
-    "nr",
-    "num",
-    "number",
-    "nummer",
-    "code",
-    "ref",
-    "key",
-    "uuid",
-    "in",
-    "en",
-    "s",
-    "e",
-)
-_NUMBER_IN_FRONT = re.compile(
-    r"^(?:id|numero|nro|nr|no|num|n)(?=client|klient|patient|pacient|pazient|dossier|the|ter)"
-)
-"""`N° patient` and `ID client` say what `patient no` does."""
-_OF_A_FORM = re.compile(r"^(?:waisr|wais|wai|srs)|(?:waisr|wais|wai|srs|score|subscale|scale|mean)$")
-"""What stands before or after the name of a component, normalized, such as that of `WAI-SR Bond`."""
 _THERAPISTS = "their names say that the therapist gave them"
-_DATE_SUFFIXES = ("date", "datum", "fecha", "time", "zeit")
-_PERSONAL = (
-    "name",
-    "birth",
-    "geburt",
-    "dob",
-    "mail",
-    "phone",
-    "telefon",
-    "note",
-    "comment",
-    "bemerkung",
-    "gender",
-    "alter",
-    "identifier",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +77,16 @@ def guess_columns(table: Table, given: Mapping[str, str], other: Collection[str]
     free = [name for name in table.header if name and name not in items and name not in other]
     ranked = sorted(
         (
-            (role == "client_id", likeness, -place, role, name)
+            (role == "client_id", fit, -place, role, name)
             for place, name in enumerate(free)
-            for role in _SYNONYMS
-            if (likeness := _likeness(name, role)) and (role != "client_id" or _is_best(name, role, likeness))
+            for role in SYNONYMS
+            if (fit := likeness(name, role)) and (role != "client_id" or is_best(name, role, fit))
         ),
         reverse=True,
     )
     checks, doubts = RoleChecks(table), _therapists_own(table)
     is_documented = set(DOCUMENTED) <= set(table.header)
-    for _, likeness, _, role, name in ranked:
+    for _, fit, _, role, name in ranked:
         if any(name == match.column for match in matches):
             continue
         client = next((match.column for match in matches if match.role == "client_id"), None)
@@ -177,8 +98,8 @@ def guess_columns(table: Table, given: Mapping[str, str], other: Collection[str]
             continue
         found = next((match for match in matches if match.role == role), None)
         if found is None:
-            matches.append(ColumnMatch(role, name, "sure" if likeness == 3 else "likely"))
-        elif found.certainty != "given" and likeness == _likeness(found.column, role):
+            matches.append(ColumnMatch(role, name, "sure" if fit == 3 else "likely"))
+        elif found.certainty != "given" and fit == likeness(found.column, role):
             as_likely = replace(found, certainty="guess", others=(*found.others, name))
             matches[matches.index(found)] = as_likely
     matches += _guessed_dates(table, free, matches, checks)
@@ -219,10 +140,6 @@ def given_columns(table: Table, given: Mapping[str, str]) -> ColumnLayout:
     return columns
 
 
-def _is_best(name: str, role: str, likeness: int) -> bool:
-    return all(_likeness(name, other) <= likeness for other in _SYNONYMS if other != role)
-
-
 def _guessed_dates(
     table: Table, free: Sequence[str], matches: Sequence[ColumnMatch], checks: RoleChecks
 ) -> list[ColumnMatch]:
@@ -240,8 +157,8 @@ def _guessed_dates(
 
 def _check(table: Table, given: Mapping[str, str]) -> None:
     for role, column in given.items():
-        if role not in _SYNONYMS and not is_item(role):
-            known = ", ".join(sorted(_SYNONYMS))
+        if role not in SYNONYMS and not is_item(role):
+            known = ", ".join(sorted(SYNONYMS))
             raise UnclearTable(
                 f"--map {role}=…: there is no field {role}. The fields are {known}, item_1, item_2 …"
             )
@@ -305,38 +222,6 @@ def _header(table: Table) -> str:
         else ""
     )
     return f"Its columns: {', '.join(names)}.{hint}"
-
-
-def _likeness(name: str, role: str) -> int:
-    """Return how well a name fits a role.
-
-    3: the field's name or a synonym; 2: a synonym with an ending such as `id`; 1: begins with a synonym;
-    0: it does not fit.
-    """
-    spelled = normalize(name)
-    if spelled == normalize(role) or name == role:
-        return 3
-    if any(word in spelled for word in _PERSONAL):
-        return 0
-    spelled = _NUMBER_IN_FRONT.sub("", spelled) or spelled
-    if not role.endswith(("_at", "_time")) and spelled.endswith(_DATE_SUFFIXES):
-        return 0
-    best = 0
-    own = _OF_A_FORM.sub("", spelled)
-    for stem in _SYNONYMS[role]:
-        if spelled == stem:
-            return 3
-        if role in SCORES and own == stem:
-            best = 2
-        if role == "session_at" and spelled.endswith(stem) and len(stem) > 3:
-            best = max(best, 2)
-        if role in SCORES or not spelled.startswith(stem):
-            continue
-        rest = spelled[len(stem) :]
-        best = max(
-            best, 2 if rest in _SUFFIXES or rest.removeprefix("en") in _SUFFIXES else (len(stem) > 4) * 1
-        )
-    return best
 
 
 def _holds_dates(table: Table, name: str) -> bool:

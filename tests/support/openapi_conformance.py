@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from structlog.testing import capture_logs
 
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.http.server import serve
 from services.runtime.process.metrics import Metrics
 from services.runtime.process.settings import HttpSettings

@@ -24,7 +24,7 @@ from services.cli.home import Home
 from services.cli.local.embedded import mail_catcher
 from services.cli.local.supervisor import READY_DEADLINE_S, BackingServices, Supervisor
 from services.cli.plugins import services_with_tables
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.postgres.connect import conninfo
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from services.cli import plugins
-from services.runtime.http.credentials import ApiKey
+from services.runtime.http.key_file import ApiKey
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
 from services.runtime.postgres.former_names import Party, current_name

@@ -128,7 +128,7 @@ def _check_service(endpoints: Endpoints, service: str, name: str) -> CheckResult
 
 
 def _check_keys(endpoints: Endpoints) -> CheckResult:
-    from services.runtime.http.credentials import read_keys
+    from services.runtime.http.key_file import read_keys
     from services.runtime.process.errors import Halt
 
     try:

@@ -134,7 +134,7 @@ def _own_stack(
     from services.cli.client.stack_access import StackAccess
     from services.cli.demo.input_ratings import practices_of
     from services.cli.local.stack import local_stack
-    from services.runtime.http.credentials import add_key
+    from services.runtime.http.key_file import add_key
 
     practices = practices_of(ratings)
     for file in (home.credentials, *home.logs.glob("*.log")):

@@ -12,7 +12,7 @@ from services.cli.commands.practice_status import status
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from services.runtime.http.credentials import ApiKey
+    from services.runtime.http.key_file import ApiKey
     from services.runtime.process.cli_plugin import OperatorAct
 
 practices = typer.Typer(
@@ -65,7 +65,7 @@ def add_practice(practice: str, options: "Sequence[str]", network: str | None = 
 def store_with_key(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
     """Store a practice or a sandbox, and return its key; None when the network's key acts for it."""
     from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import changing_keys
+    from services.runtime.http.key_file import changing_keys
 
     credentials = find_endpoints().credentials
     _check_ids([practice])
@@ -94,7 +94,7 @@ def import_(
     """
     from schemas.csv_table import TableReader, UnreadableTable
     from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import changing_keys
+    from services.runtime.http.key_file import changing_keys
 
     credentials = find_endpoints().credentials
     try:
@@ -153,7 +153,7 @@ def list_() -> None:
     from rich.table import Table
 
     from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import read_keys
+    from services.runtime.http.key_file import read_keys
 
     table = Table("key id", "label", "practices", "scopes", "expires", box=None, pad_edge=False)
     for key in read_keys(find_endpoints().credentials):
@@ -178,7 +178,7 @@ def rotate(
     """
     from services.cli.admin.audit import OperatorAction, acts_on_key
     from services.cli.endpoints import find_endpoints
-    from services.runtime.http.credentials import read_keys, rotate_key
+    from services.runtime.http.key_file import read_keys, rotate_key
 
     credentials = find_endpoints().credentials
     try:
@@ -316,7 +316,7 @@ def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> "tuple
     """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
     from services.cli.admin.audit import OperatorAction
     from services.cli.admin.practices import SCOPES
-    from services.runtime.http.credentials import new_key
+    from services.runtime.http.key_file import new_key
     from services.runtime.process.cli_plugin import OperatorAct
     from services.runtime.process.sandbox import is_sandbox
 

@@ -72,7 +72,7 @@ def up() -> None:
 def _add_first_practice(stack: "LocalStack") -> None:
     from services.cli.admin.practices import SCOPES, store_practice
     from services.cli.client.first_rating import first_rating_request
-    from services.runtime.http.credentials import add_key, read_keys
+    from services.runtime.http.key_file import add_key, read_keys
 
     file = stack.home.credentials
     if any(FIRST_PRACTICE in key.grants for key in read_keys(file)):

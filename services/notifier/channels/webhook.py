@@ -1,27 +1,21 @@
 """Sends an event's type and episode id to a therapist's URL, signed as Standard Webhooks prescribes."""
 
 import asyncio
-import base64
-import binascii
 import ipaddress
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
-from pydantic import Field
 from standardwebhooks.webhooks import Webhook as Signer
 
 from services.notifier.channels.channel import (
     ChannelDefinition,
-    Contact,
-    ContactError,
     DeliveryReason,
     Message,
     NotWorthRetrying,
@@ -30,6 +24,7 @@ from services.notifier.channels.channel import (
     WorthRetrying,
     is_tls_failure,
 )
+from services.notifier.channels.webhook_contact import WebhookContact, contact_errors
 from services.notifier.settings import WebhookSettings
 from services.notifier.wording import Wordings
 
@@ -44,57 +39,6 @@ OPEN_S = 60.0
 
 TEST_TYPE = "webhook.test"
 """The type of a sample, which is about no episode."""
-
-SECRET_BYTES = (24, 64)
-"""The shortest and the longest webhook secret that Standard Webhooks allows."""
-
-
-MOST_SECRETS = 2
-"""The new secret and the old one, while receivers change from one to the other."""
-
-
-class WebhookContact(Contact):
-    """Where webhooks go, and the secret they are signed with."""
-
-    url: Annotated[str, Field(max_length=2000)]
-    secret: Annotated[str, Field(max_length=200, repr=False)]
-    """In the form of Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. While a secret is changed, the
-    new and the old one, separated by a blank: each call is then signed with both. They are never returned."""
-
-
-def contact_errors(contact: WebhookContact, settings: WebhookSettings) -> Iterator[ContactError]:
-    """Yield what is wrong with a webhook's URL and secret."""
-    if not _is_target(contact.url, settings.schemes):
-        expected = f"{' or '.join(settings.schemes)}://host/path"
-        yield ContactError("url", "is not an address we send to", expected)
-    secrets = contact.secret.split(" ")
-    if len(secrets) > MOST_SECRETS or not all(map(_is_secret, secrets)):
-        expected = "whsec_ and 24 to 64 random bytes in base64, or two such secrets separated by a blank"
-        yield ContactError("secret", "is not a secret", expected)
-
-
-def _is_target(url: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(url)
-        return (
-            parts.scheme in schemes
-            and bool(parts.hostname)
-            and parts.username is None
-            and parts.port != 0
-            # `urlsplit` drops some characters and keeps others that no address has.
-            and url.isprintable()
-            and " " not in url
-        )
-    except ValueError:
-        return False
-
-
-def _is_secret(text: str) -> bool:
-    try:
-        decoded = base64.b64decode(text.removeprefix("whsec_") + "==", validate=False)
-    except (binascii.Error, ValueError):
-        return False
-    return text.startswith("whsec_") and SECRET_BYTES[0] <= len(decoded) <= SECRET_BYTES[1]
 
 
 class HostBreaker:

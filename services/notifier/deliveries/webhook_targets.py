@@ -15,7 +15,8 @@ from services.notifier.channels.channel import (
     SendResult,
     WorthRetrying,
 )
-from services.notifier.channels.webhook import Webhook, WebhookContact, sample_body
+from services.notifier.channels.webhook import Webhook, sample_body
+from services.notifier.channels.webhook_contact import WebhookContact
 from services.notifier.directory.store import Connection, find_therapists
 from services.notifier.domain.delivery import DeliveryState
 from services.notifier.domain.therapist import Therapist

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.runtime.http.credentials import ApiKey, changing_keys, index_of
+from services.runtime.http.key_file import ApiKey, changing_keys, index_of
 
 
 def revoke_key(path: Path, key_id: str) -> ApiKey:

@@ -16,7 +16,7 @@ from services.cli.admin import practices as practice_admin
 from services.cli.home import Home
 from services.cli.local.supervisor import BackingServices, Supervisor
 from services.cli.plugins import services_with_tables
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.postgres.migrations import migrate
 from tests.support.backend import embedded_backend
 from tests.support.postgres import fresh_database

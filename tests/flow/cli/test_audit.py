@@ -152,7 +152,7 @@ def test_what_operators_do_is_logged(migrated_url: str, tmp_path: Path) -> None:
 
 
 def test_a_key_is_taken_away_while_the_database_is_away_and_the_gap_is_said(tmp_path: Path) -> None:
-    from services.runtime.http.credentials import add_key, read_keys
+    from services.runtime.http.key_file import add_key, read_keys
 
     keys = tmp_path / "keys.json"
     key = add_key(keys, grants=["north"], scopes=["ratings:write"])

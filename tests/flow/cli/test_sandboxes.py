@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli.__main__ import application
-from services.runtime.http.credentials import read_keys
+from services.runtime.http.key_file import read_keys
 from tests.flow.cli.conftest import command
 
 Run = Callable[..., Result]

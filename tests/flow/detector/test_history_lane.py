@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import topics
 from services.detector.storage.lost_log import forget_log_end, known_records
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.kafka.record import Record
 from services.runtime.process.cli_plugin import LogEnd
 from tests.flow.detector.conftest import NewDatabase

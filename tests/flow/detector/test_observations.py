@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from schemas.fhir import names
 from services.detector.results.application import results_application
 from services.detector.results.dependencies import results_pool
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.key_file import add_key
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.detector.batch_driver import DetectorDriver, body

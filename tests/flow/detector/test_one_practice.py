@@ -17,7 +17,8 @@ from services.detector import results
 from services.detector.results.application import results_application
 from services.detector.results.dependencies import results_pool
 from services.runtime.consumer.log_ends import LogEnds
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.key_file import add_key
 from services.runtime.outbox.erasures import Erasure, Erasures
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.migrations import migrate

@@ -24,7 +24,7 @@ from tests.support.detector.running_consumer import running_consumer
 from tests.support.embedded_kafka import embedded_kafka
 from tests.support.ingest.running import RATING
 from tests.support.poison import Poison, send_mixed
-from tests.support.runtime.sample_service import until
+from tests.support.runtime.running_sample import until
 
 REJECTED = {
     "an unknown instrument": ("unknown-instrument", "no such instrument is described here"),

@@ -10,7 +10,7 @@ from tests.support.detector.batch_driver import NOW, body, record_of
 from tests.support.detector.running_consumer import running_consumer
 from tests.support.embedded_kafka import embedded_kafka
 from tests.support.poison import poisons, rejections, send_mixed
-from tests.support.runtime.sample_service import until
+from tests.support.runtime.running_sample import until
 
 GOOD = "SELECT count(*) FROM detector.rating JOIN detector.assessment USING (practice_id, rating_id)"
 

@@ -16,7 +16,7 @@ from schemas.events import AllianceAssessed, ClientRenamed
 from services.cli.local.child_process import ChildProcess
 from services.detector.model.artefact import SHIPPED
 from services.detector.model.manifest import read_manifest
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.kafka.record import Record
 from tests.support.backend import Backend
 from tests.support.detector.batch_driver import body, record_of

@@ -14,7 +14,8 @@ from schemas.events import ClientRenamed
 from services.detector.results.application import results_application
 from services.detector.results.dependencies import cannot_rename, ends_unknown, results_pool
 from services.detector.storage.client_names import ClientRenaming, rename_and_publish
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.key_file import add_key
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.clock import SystemClock

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from services.detector.results.application import results_application
 from services.detector.results.dependencies import ReadEnds, ends_unknown, results_pool
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
+from services.runtime.http.key_file import add_key
 from services.runtime.outbox.erasures import Erasures
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.settings import DatabaseSettings

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from services.runtime.http.credentials import add_key, read_keys, rotate_key
+from services.runtime.http.key_file import add_key, read_keys, rotate_key
 from tests.support.ingest.running import RATING, MovedClock, Running, running_ingest
 
 NETWORK = {"grants": ["net-1", "net-2"], "network": True}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.ingest.fhir.texts import BUNDLE, DECLINED, RESPONSE
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from tests.support.fhir_resources import answered, bundle, encounter, response
 from tests.support.ingest.running import MovedClock, Running, running_ingest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.notifier.channels.channel import Channel
-from services.notifier.channels.webhook import WebhookContact
+from services.notifier.channels.webhook_contact import WebhookContact
 from services.notifier.deliveries import worker
 from services.runtime.process.clock import SystemClock
 from tests.flow.notifier.test_worker import working

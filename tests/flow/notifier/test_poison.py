@@ -18,7 +18,7 @@ from tests.support.detector.episodes import changed, record_of
 from tests.support.embedded_kafka import embedded_kafka
 from tests.support.notifier.batch_driver import NotifierDriver
 from tests.support.poison import poisons, rejections, send_mixed
-from tests.support.runtime.sample_service import until
+from tests.support.runtime.running_sample import until
 
 
 async def test_poison_of_every_kind_between_good_changes_stops_nothing(

@@ -8,8 +8,8 @@ import pytest
 
 from services.notifier.api.cds_hooks import SERVICE
 from services.notifier.channels.channel import Channel
-from services.notifier.channels.webhook import WebhookContact
-from services.runtime.http.credentials import add_key
+from services.notifier.channels.webhook_contact import WebhookContact
+from services.runtime.http.key_file import add_key
 from services.runtime.process.clock import SystemClock
 from tests.flow.notifier.test_pages import ITEM, signed_in
 from tests.flow.notifier.test_record_systems import CALL

@@ -12,7 +12,7 @@ import certifi
 import pytest
 
 from services.notifier.channels.channel import Channel
-from services.notifier.channels.webhook import WebhookContact
+from services.notifier.channels.webhook_contact import WebhookContact
 from services.notifier.settings import RetrySettings, WebhookSettings
 from services.runtime.process.clock import SystemClock
 from tests.support.certificate_authority import CertificateAuthority

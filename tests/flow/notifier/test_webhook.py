@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from services.notifier.channels.channel import Channel
-from services.notifier.channels.webhook import WebhookContact, contact_errors
+from services.notifier.channels.webhook_contact import WebhookContact, contact_errors
 from services.notifier.settings import WebhookSettings
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed, episode_named

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.__main__ import application
 from services.notifier.channels.channel import Channel
-from services.notifier.channels.webhook import WebhookContact
+from services.notifier.channels.webhook_contact import WebhookContact
 from services.runtime.process.clock import SystemClock
 from tests.support.detector.episodes import changed
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier

@@ -3,7 +3,8 @@
 from itertools import groupby
 
 from services.runtime.consumer.consumer_options import BatchLimits
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 BACKGROUND = [f"b{number}" for number in range(640)]
 SLICE = BatchLimits().background_records

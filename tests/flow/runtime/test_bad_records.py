@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaProducer
 from services.runtime.outbox.halts import HaltStore
 from services.runtime.postgres.connect import connect_for_all_practices
 from services.runtime.process.settings import FuseSettings
-from tests.support.runtime.sample_service import SCHEMA, Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import SCHEMA, Sample
 
 HALTS = HaltStore(SCHEMA)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from services.runtime.process.kill_points import LABELS
-from tests.support.runtime.sample_service import Sample, crash_at, until
+from tests.support.runtime.running_sample import crash_at, until
+from tests.support.runtime.sample_service import Sample
 
 VALUES = [str(number) for number in range(30)]
 NOTHING_COMMITTED = ("after-read", "after-decode", "before-commit-transaction")

@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from services.runtime.postgres.connect import pool_for_all_practices
 from services.runtime.postgres.pool_metrics import PoolMetrics
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 BACKED_UP_AT = 1_795_954_449
 

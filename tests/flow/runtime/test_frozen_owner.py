@@ -15,7 +15,8 @@ import pytest
 from deploy.kafka.run import KafkaNode
 from services.runtime.consumer.consumer_options import BatchLimits
 from services.runtime.postgres.connect import connect_for_all_practices
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 LONGEST_WAIT_S = 20.0
 """From the moment at which an owner freezes until its partition is worked on again."""

@@ -11,7 +11,8 @@ from schemas.topics import SESSION_RATED
 from services.cli import plugins
 from services.cli.__main__ import application
 from services.runtime.process.cli_plugin import Plugin
-from tests.support.runtime.sample_service import SCHEMA, Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import SCHEMA, Sample
 
 RUNBOOK = Path(__file__).resolve().parents[3] / "docs" / "runbooks" / "ConsumerHalted.md"
 TOPIC = SESSION_RATED.name

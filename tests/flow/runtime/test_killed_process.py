@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from services.runtime.process.kill_points import KILLED_EXIT_CODE
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 VALUES = [str(number) for number in range(20)]
 

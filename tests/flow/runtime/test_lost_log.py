@@ -2,7 +2,8 @@
 
 import psycopg
 
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 
 async def make_again(sample: Sample, values: list[str]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.transaction import Transaction
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 WRITTEN = 2_500
 

@@ -16,7 +16,7 @@ from services.runtime.process.errors import Halt
 from services.runtime.process.retry_reason import retry_reason
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.postgres import wait_until_blocked
-from tests.support.runtime.sample_service import until
+from tests.support.runtime.running_sample import until
 
 FIRST = """
 from alembic import op

@@ -10,7 +10,8 @@ import pytest
 
 from services.runtime.consumer import batch_consumer
 from tests.support.runtime.outages import PortForwarder, database_away, own_broker
-from tests.support.runtime.sample_service import SCHEMA, Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import SCHEMA, Sample
 
 
 async def test_kafka_may_be_away_at_the_start(sample: Sample) -> None:

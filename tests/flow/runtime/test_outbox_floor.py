@@ -9,7 +9,8 @@ import pytest
 from services.runtime.kafka.record import Outgoing
 from services.runtime.outbox.outbox_table import Outbox, OutboxBatch
 from services.runtime.postgres.connect import Connection, connect_for_all_practices
-from tests.support.runtime.sample_service import SCHEMA, Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import SCHEMA, Sample
 
 EVENT = Outgoing("events", b"key", b"value", 3)
 

@@ -5,7 +5,8 @@ import os
 import signal
 
 from tests.support.runtime.outages import own_broker
-from tests.support.runtime.sample_service import DEADLINE_S, Sample, until
+from tests.support.runtime.running_sample import DEADLINE_S, until
+from tests.support.runtime.sample_service import Sample
 
 VALUES = [str(number) for number in range(40)]
 FULL = 10

@@ -9,7 +9,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from services.runtime.consumer import watchdog
 from services.runtime.consumer.commit_offsets import commit_offsets
 from services.runtime.kafka.producer import MAX_BATCH_BYTES, Producer
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 
 async def test_partitions_are_given_up_only_after_the_batch_in_flight(sample: Sample) -> None:

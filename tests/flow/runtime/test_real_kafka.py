@@ -10,7 +10,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from deploy.kafka.run import KafkaNode
-from tests.support.runtime.sample_service import Running, Sample, until
+from tests.support.runtime.running_sample import Running, until
+from tests.support.runtime.sample_service import Sample
 
 pytestmark = pytest.mark.durable
 

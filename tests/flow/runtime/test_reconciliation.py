@@ -2,7 +2,8 @@
 
 from services.runtime.kafka.record import Record
 from services.runtime.outbox.positions import OffsetRange, missing_before
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 UNACCOUNTED = "SELECT topic, partition, from_offset, next_offset FROM sample.unaccounted ORDER BY 2, 3"
 

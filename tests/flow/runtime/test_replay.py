@@ -10,7 +10,8 @@ from services.runtime.consumer import batch_consumer
 from services.runtime.consumer.published_check import FoundRecords, PublishedTopics
 from services.runtime.outbox.positions import adopt_cluster
 from services.runtime.process.cli_plugin import StoredEvent
-from tests.support.runtime.sample_service import SCHEMA, Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import SCHEMA, Sample
 
 
 async def commit_offset(sample: Sample, offset: int) -> None:

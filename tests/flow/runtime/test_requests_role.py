@@ -16,7 +16,8 @@ from services.runtime.postgres.tenant_guard import why_unbound
 from services.runtime.process.cli_plugin import CheckResult, Verdict
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.composed_roles import as_role, composed_server
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 GRANT = "GRANT detector_tenant TO detector WITH INHERIT FALSE, SET TRUE"
 

@@ -16,7 +16,8 @@ from services.runtime.postgres.connect import Connection, connect_for_all_practi
 from services.runtime.process.errors import Retry
 from services.runtime.process.settings import DatabaseSettings
 from tests.support.runtime.outages import database_away, own_broker
-from tests.support.runtime.sample_service import Sample, crash_at, until
+from tests.support.runtime.running_sample import crash_at, until
+from tests.support.runtime.sample_service import Sample
 
 
 async def test_work_is_stored_and_published(sample: Sample) -> None:

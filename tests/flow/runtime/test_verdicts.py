@@ -8,7 +8,8 @@ import pytest
 
 from services.runtime.postgres import connect
 from services.runtime.process.errors import Collision
-from tests.support.runtime.sample_service import Sample, until
+from tests.support.runtime.running_sample import until
+from tests.support.runtime.sample_service import Sample
 
 
 def fail(times: int, error: Exception, sample: Sample) -> None:

@@ -23,7 +23,7 @@ from deploy.kafka.run import KafkaNode
 from services.cli.admin import practices as practice_admin
 from services.cli.home import Home
 from services.cli.plugins import services_with_tables
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.postgres.connect import conninfo
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.settings import DatabaseSettings

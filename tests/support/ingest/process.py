@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 
 STOP_S = 20.0
 

@@ -17,7 +17,7 @@ from schemas.instruments.catalogue import Catalogue
 from schemas.topics import SESSION_RATED, Topic
 from services.ingest.app import Ingest, build
 from services.ingest.settings import IngestSettings
-from services.runtime.http.credentials import add_key
+from services.runtime.http.key_file import add_key
 from services.runtime.http.server import serve
 from services.runtime.process.clock import Clock, SystemClock
 from services.runtime.process.settings import HttpSettings, KafkaSettings

@@ -38,8 +38,9 @@ from services.notifier.settings import (
     WorkerSettings,
 )
 from services.notifier.wiring import NotifierComponents, NotifierSettings, build_components
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health, management_application
+from services.runtime.http.key_file import add_key
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.transaction import Transaction

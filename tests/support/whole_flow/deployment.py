@@ -40,8 +40,9 @@ from services.runtime.consumer import batch_consumer, kafka_session, partition_s
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
 from services.runtime.consumer.published_check import PublishedTopics
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.health import Health
+from services.runtime.http.key_file import add_key
 from services.runtime.kafka.record import Outgoing
 from services.runtime.kafka.subscription import SubscriptionListener
 from services.runtime.outbox import relay

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.runtime.http.credentials import (
-    CredentialStore,
-    Grant,
-    add_key,
-    changing_keys,
-    read_keys,
-    rotate_key,
-)
+from services.runtime.http.credentials import CredentialStore, Grant
 from services.runtime.http.health import Health
+from services.runtime.http.key_file import add_key, changing_keys, read_keys, rotate_key
 from services.runtime.http.problem import Problem
 from services.runtime.http.revocation import remove_tenant, revoke_key
 from services.runtime.process.metrics import Metrics

@@ -8,8 +8,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.runtime.http.credentials import CredentialStore, add_key
+from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.error_responses import install
+from services.runtime.http.key_file import add_key
 from services.runtime.http.problem import Problem
 from services.runtime.http.sandbox_header import HEADER
 from services.runtime.http.server import serve

@@ -42,3 +42,33 @@ def test_what_is_no_regular_file_is_written_and_not_replaced(tmp_path: Path) -> 
     assert os.read(reader, 100) == b"through"
     assert pipe.is_fifo()
     os.close(reader)
+
+
+def test_the_rights_of_the_one_before_are_kept_and_a_link_stays(tmp_path: Path) -> None:
+    out, link = tmp_path / "out", tmp_path / "link"
+    out.write_text("before")
+    out.chmod(0o640)
+    link.symlink_to(out)
+    with whole_file(link) as file:
+        file.write(b"after")
+    assert (link.readlink(), out.read_text(), stat.S_IMODE(out.stat().st_mode)) == (out, "after", 0o640)
+
+
+def test_two_that_write_at_once_write_files_of_their_own(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with whole_file(out) as first, whole_file(out) as second:
+        first.write(b"the first, which is longer")
+        second.write(b"the second")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("out", "the first, which is longer")
+    ]
+
+
+def test_a_new_file_has_the_rights_that_the_mask_leaves(tmp_path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        with whole_file(tmp_path / "out") as file:
+            file.write(b"new")
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from deploy.postgres.runtime_tables import add_sandboxes, drop_sandboxes
+from deploy.postgres.erasure_tables import add_sandboxes, drop_sandboxes
 from services.runtime.process.errors import Halt
 
 revision = "0028"

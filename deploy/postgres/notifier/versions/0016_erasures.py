@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from deploy.postgres.runtime_tables import add_erasures, drop_erasures
+from deploy.postgres.erasure_tables import add_erasures, drop_erasures
 
 revision = "0016"
 down_revision = "0015"
