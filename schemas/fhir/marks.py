@@ -8,17 +8,17 @@ from schemas.fhir.resources import (
     NOT_SENT,
     Coding,
     Extension,
-    GivenAnswer,
     Item,
     Question,
     QuestionnaireDefinition,
+    ResponseAnswer,
 )
 from schemas.instruments.instrument import Instrument
 from schemas.instruments.questionnaire_map import QuestionnaireMap
 from schemas.validation_errors import Violation
 
 _NUMBER = "valueDecimal, valueInteger, or a valueCoding with a known code"
-_VALUES = tuple(name for name in GivenAnswer.__struct_fields__ if name.startswith("value"))
+_VALUES = tuple(name for name in ResponseAnswer.__struct_fields__ if name.startswith("value"))
 _READ_VALUES = frozenset({"valueDecimal", "valueInteger", "valueCoding"})
 
 
@@ -74,7 +74,7 @@ def _walk(items: Sequence[Item], place: str) -> Iterator[tuple[Item, str]]:
             yield from _walk(answer.item, f"{here}.answer[{position}]")
 
 
-def _values_of(answer: GivenAnswer) -> list[str]:
+def _values_of(answer: ResponseAnswer) -> list[str]:
     values = ((name, getattr(answer, name)) for name in _VALUES)
     return [name for name, value in values if value is not None and value != NOT_SENT]
 
@@ -86,7 +86,7 @@ class _Mark:
     weights: Mapping[str, float]
     place: str
 
-    def of(self, answer: GivenAnswer) -> float | Violation:
+    def of(self, answer: ResponseAnswer) -> float | Violation:
         (name, *more) = _values_of(answer)
         if more:
             return Violation(self.place, "has more than one value", "exactly one value[x]")

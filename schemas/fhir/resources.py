@@ -51,7 +51,7 @@ class Coding(Struct, frozen=True):
     extension: tuple[Extension, ...] = ()
 
 
-class GivenAnswer(Struct, frozen=True):
+class ResponseAnswer(Struct, frozen=True):
     """One answer. The values that are no mark are kept unread, to tell that they are there."""
 
     valueDecimal: float | None = None  # noqa: N815 - FHIR's name
@@ -75,7 +75,7 @@ class Item(Struct, frozen=True):
     """One question or group with what was answered."""
 
     linkId: str  # noqa: N815 - FHIR's name
-    answer: tuple[GivenAnswer, ...] = ()
+    answer: tuple[ResponseAnswer, ...] = ()
     item: "tuple[Item, ...]" = ()
     modifierExtension: tuple[Raw, ...] = ()  # noqa: N815 - the same
 

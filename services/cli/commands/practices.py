@@ -1,19 +1,16 @@
 """`rapport practices`: manages practices, their options and their keys."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from services.cli.commands.practice_keys import list_, log_acts, remove, revoke, rotate
 from services.cli.commands.practice_status import status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from services.runtime.http.key_file import ApiKey
-    from services.runtime.process.cli_plugin import OperatorAct
 
 practices = typer.Typer(
     no_args_is_help=True,
@@ -46,12 +43,18 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
 
       rapport practices add north --network my-network     (one key for many practices)
     """
-    key = add_practice(practice, option or [], network)
+    say_added(practice, add_practice(practice, option or [], network), network)
+
+
+def say_added(
+    practice: str, key: str | None, network: str | None, *, ratings: str = "ratings", keys: str = "key"
+) -> None:
+    """Show the key of what was added, or say which network's key acts for it now."""
     if key is None:
-        typer.echo(f"{practice} is added; the key of network {network} may act for it now.")
+        typer.echo(f"{practice} is added; the {keys} of network {network} may act for it now.")
         return
     typer.echo(f"{practice} is added. Its key is shown only once:\n\n  {key}\n")
-    typer.echo("Send ratings with the header  Authorization: Bearer <key>")
+    typer.echo(f"Send {ratings} with the header  Authorization: Bearer <key>")
     if network:
         typer.echo(f"A network key also needs  Rapport-Practice: {practice}")
 
@@ -64,6 +67,7 @@ def add_practice(practice: str, options: "Sequence[str]", network: str | None = 
 
 def store_with_key(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
     """Store a practice or a sandbox, and return its key; None when the network's key acts for it."""
+    from services.cli.admin.practice_keys import key_for
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.key_file import changing_keys
 
@@ -71,8 +75,8 @@ def store_with_key(practice: str, options: "Sequence[str]", network: str | None 
     _check_ids([practice])
     _store({practice: options})
     with changing_keys(credentials) as keys:
-        key, act = _key_for(keys, practice, network)
-    _log([act])
+        key, act = key_for(keys, practice, network)
+    log_acts([act])
     return key
 
 
@@ -93,6 +97,7 @@ def import_(
       rapport practices import practices.csv > keys.csv
     """
     from schemas.csv_table import TableReader, UnreadableTable
+    from services.cli.admin.practice_keys import key_for
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.key_file import changing_keys
 
@@ -116,11 +121,11 @@ def import_(
         }
     )
     with changing_keys(credentials) as keys:
-        issued = [_key_for(keys, practice, network) for practice in ids]
+        issued = [key_for(keys, practice, network) for practice in ids]
     typer.echo("practice_id,key")
     for practice, (key, _) in zip(ids, issued, strict=True):
         typer.echo(f"{practice},{key or ''}")
-    _log([act for _, act in issued])
+    log_acts([act for _, act in issued])
 
 
 @practices.command(name="set")
@@ -146,107 +151,10 @@ def options() -> None:
         typer.echo(f"{name}: {text}")
 
 
-@practices.command(name="list")
-def list_() -> None:
-    """List the keys with their practices, scopes and expiry; never the keys themselves."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from services.cli.endpoints import find_endpoints
-    from services.runtime.http.key_file import read_keys
-
-    table = Table("key id", "label", "practices", "scopes", "expires", box=None, pad_edge=False)
-    for key in read_keys(find_endpoints().credentials):
-        expires = key.not_after.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if key.not_after else "never"
-        granted = f"{', '.join(key.grants)}{' (network)' if key.network else ''}"
-        table.add_row(key.key_id, key.label, granted, ", ".join(sorted(key.scopes)), expires)
-    Console().print(table)
-
-
-@practices.command()
-def rotate(
-    key_id: Annotated[str, typer.Argument(help="The key id that `rapport practices list` shows.")],
-    overlap: Annotated[
-        int, typer.Option(min=0, help="Number of hours for which the old key still works.")
-    ] = 24,
-) -> None:
-    """Replace a key by a new one with the same rights; the old key expires after the overlap.
-
-    Example:
-
-      rapport practices rotate 1f2e3d4c --overlap 48
-    """
-    from services.cli.admin.audit import OperatorAction, acts_on_key
-    from services.cli.endpoints import find_endpoints
-    from services.runtime.http.key_file import read_keys, rotate_key
-
-    credentials = find_endpoints().credentials
-    try:
-        new = rotate_key(credentials, key_id, overlap=timedelta(hours=overlap), now=datetime.now(UTC))
-    except KeyError:
-        typer.secho(f"No key has the id {key_id}; `rapport practices list` shows them.", err=True, fg="red")
-        raise typer.Exit(2) from None
-    typer.echo(
-        f"The new key is shown only once:\n\n  {new.secret}\n\nThe old key expires in {overlap} hours."
-    )
-    (key,) = (key for key in read_keys(credentials) if key.key_id == new.key_id)
-    _log(acts_on_key(key, OperatorAction.KEY_ROTATED, f"after {key_id}, which ends in {overlap} hours"))
-
-
-@practices.command()
-def revoke(
-    key_id: Annotated[str, typer.Argument(help="The key id that `rapport practices list` shows.")],
-) -> None:
-    """Delete a key; running services refuse it within seconds. What was sent with it stays.
-
-    Example:
-
-      rapport practices revoke 1f2e3d4c
-    """
-    from services.cli.admin.audit import OperatorAction, acts_on_key
-    from services.cli.endpoints import find_endpoints
-    from services.runtime.http.revocation import revoke_key
-
-    try:
-        key = revoke_key(find_endpoints().credentials, key_id)
-    except KeyError:
-        typer.secho(f"No key has the id {key_id}; `rapport practices list` shows them.", err=True, fg="red")
-        raise typer.Exit(2) from None
-    typer.echo(f"The key {key_id} is deleted.")
-    _log(acts_on_key(key, OperatorAction.KEY_REVOKED))
-
-
-@practices.command()
-def remove(practice: Practice) -> None:
-    """Let no key act for a practice any more. Its ratings, episodes and inbox stay.
-
-    Its own keys are deleted; network keys keep their other practices.
-
-    Example:
-
-      rapport practices remove my-practice
-    """
-    from services.cli.admin.audit import OperatorAction
-    from services.cli.endpoints import find_endpoints
-    from services.runtime.http.revocation import remove_tenant
-    from services.runtime.process.cli_plugin import OperatorAct
-
-    deleted, reduced = remove_tenant(find_endpoints().credentials, practice)
-    if not deleted and not reduced:
-        typer.secho(f"No key may act for {practice}.", err=True, fg="red")
-        raise typer.Exit(2)
-    for key_id in deleted:
-        typer.echo(f"The key {key_id} is deleted.")
-    for key_id in reduced:
-        typer.echo(f"The network key {key_id} may not act for {practice} any more.")
-    _log(
-        [
-            *(OperatorAct(practice, OperatorAction.KEY_REVOKED.value, f"key {one}") for one in deleted),
-            *(OperatorAct(practice, OperatorAction.GRANT_REMOVED.value, f"key {one}") for one in reduced),
-        ]
-    )
-
-
+practices.command(name="list")(list_)
+practices.command()(rotate)
+practices.command()(revoke)
+practices.command()(remove)
 practices.command()(status)
 
 
@@ -298,39 +206,6 @@ def _refuse_sandboxes(ids: "Sequence[str]") -> None:
             fg="red",
         )
         raise typer.Exit(2)
-
-
-def _log(acts: "Sequence[OperatorAct]") -> None:
-    """Log what was done to keys; a key can be taken away while PostgreSQL is away, which is then said."""
-    from services.cli.admin.audit import store_acts
-    from services.cli.endpoints import find_endpoints
-
-    try:
-        asyncio.run(store_acts(find_endpoints().database, acts))
-    except BaseException:
-        typer.secho("This was done, but it is not in the audit log:", err=True, fg="red")
-        raise
-
-
-def _key_for(keys: "list[ApiKey]", practice: str, network: str | None) -> "tuple[str | None, OperatorAct]":
-    """Create a key, or let the network's existing key act for the practice; return the key if it is new."""
-    from services.cli.admin.audit import OperatorAction
-    from services.cli.admin.practices import SCOPES
-    from services.runtime.http.key_file import new_key
-    from services.runtime.process.cli_plugin import OperatorAct
-    from services.runtime.process.sandbox import is_sandbox
-
-    for index, key in enumerate(keys):
-        # A network's key for sandboxes is another one than that for its practices.
-        is_alike = is_sandbox(key.grants[0]) == is_sandbox(practice)
-        if network is not None and key.network and key.label == network and is_alike:
-            grants = (*(one for one in key.grants if one != practice), practice)
-            keys[index] = key.model_copy(update={"grants": grants})
-            return None, OperatorAct(practice, OperatorAction.GRANT_ADDED.value, f"key {key.key_id}")
-    label = network or f"practice {practice}"
-    key, issued = new_key([practice], SCOPES, network=network is not None, label=label)
-    keys.append(key)
-    return issued.secret, OperatorAct(practice, OperatorAction.KEY_ADDED.value, f"key {key.key_id}")
 
 
 def register(app: typer.Typer) -> None:

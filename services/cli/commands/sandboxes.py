@@ -50,18 +50,13 @@ def add(
 
       rapport sandboxes add north --network my-network     (one key for many sandboxes)
     """
+    from services.cli.commands.practices import say_added
     from services.runtime.process.sandbox import sandbox_of
 
     key = add_sandbox(practice, option or [], network)
-    sandbox = sandbox_of(practice)
-    if key is None:
-        typer.echo(f"{sandbox} is added; the key for sandboxes of network {network} may act for it now.")
-        return
-    typer.echo(f"{sandbox} is added. Its key is shown only once:\n\n  {key}\n")
-    typer.echo("Send made-up ratings with the header  Authorization: Bearer <key>")
-    if network:
-        typer.echo(f"A network key also needs  Rapport-Practice: {sandbox}")
-    typer.echo("Everything that it sends is erased every night; options, therapists and keys stay.")
+    say_added(sandbox_of(practice), key, network, ratings="made-up ratings", keys="key for sandboxes")
+    if key is not None:
+        typer.echo("Everything that it sends is erased every night; options, therapists and keys stay.")
 
 
 def add_sandbox(practice: str, options: "list[str]", network: str | None = None) -> str | None:

@@ -7,9 +7,10 @@ from fastapi import Form, Request
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.notifier.sign_in import SignInSession
+from services.runtime.http.response_headers import sending_with
 
 COOKIE = "rapport_session"
 
@@ -54,15 +55,13 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
+        await self._app(scope, receive, sending_with(send, _add))
 
-        await self._app(scope, receive, send_with_headers)
+
+def _add(headers: MutableHeaders) -> None:
+    for name, value in _HEADERS.items():
+        headers[name] = value
+    headers.setdefault("Cache-Control", "no-store")
 
 
 def is_cross_site(request: Request) -> bool:

@@ -4,7 +4,9 @@ import secrets
 
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.runtime.http.response_headers import sending_with
 
 HEADER = "X-Request-Id"
 FIELD = "request_id"
@@ -28,9 +30,7 @@ class RequestIds:
         # Not taken back: the server runs each request in a task of its own, and logs what breaks in it.
         structlog.contextvars.bind_contextvars(**{FIELD: request_id})
 
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
-            await send(message)
+        def add(headers: MutableHeaders) -> None:
+            headers[HEADER] = request_id
 
-        await self._app(scope, receive, send_with_id)
+        await self._app(scope, receive, sending_with(send, add))

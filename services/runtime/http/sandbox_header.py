@@ -1,8 +1,9 @@
 """Says in every response to a sandbox's key that the data is made up."""
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.runtime.http.response_headers import sending_with
 from services.runtime.process.sandbox import is_sandbox
 
 HEADER = "Rapport-Sandbox"
@@ -26,9 +27,8 @@ class SandboxHeader:
         # A dictionary for this request alone, which its route fills.
         state = scope.setdefault("state", {})
 
-        async def send_with_header(message: Message) -> None:
-            if message["type"] == "http.response.start" and is_sandbox(state.get("tenant", "")):
-                MutableHeaders(scope=message)[HEADER] = "true"
-            await send(message)
+        def add(headers: MutableHeaders) -> None:
+            if is_sandbox(state.get("tenant", "")):
+                headers[HEADER] = "true"
 
-        await self._app(scope, receive, send_with_header)
+        await self._app(scope, receive, sending_with(send, add))
