@@ -25,9 +25,10 @@ import psycopg
 from psycopg import sql
 
 from bench.fill_topic import PRACTICES, SESSIONS
-from bench.growth_reads import report, show_reads
+from bench.growth_reads import show_reads
 from bench.growth_rows import calm_clients, fill, next_client, sizes
 from bench.growth_throughput import Compared, show_throughput
+from bench.report import report
 from schemas.instruments.settings import InstrumentSettings
 from services.detector.app import load_tools
 from services.detector.jobs.renew_statistics import add_statistics

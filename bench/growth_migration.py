@@ -11,14 +11,13 @@ before, goes on.
 """
 
 import argparse
-import json
-import statistics
 import time
 from collections.abc import Sequence
 
 import psycopg
 
 from bench.growth_rows import sizes
+from bench.report import report, report_batches
 from services.runtime.postgres.migrations import migrate
 from tests.support import keys_without_practice as keys
 from tests.support.detector import tables_before_practice_first as before
@@ -44,7 +43,7 @@ def show_layout(server: str, ratings: int) -> None:
             seconds = time.perf_counter() - began
             writer.wait_until_locked_out()
     _show_batches("detector", alone, writer.took_s)
-    _report(ratings=dyads * before.SESSIONS, migrated_in_s=round(seconds, 1))
+    report(ratings=dyads * before.SESSIONS, migrated_in_s=round(seconds, 1))
 
 
 def show_keys(server: str, rows: int) -> None:
@@ -62,7 +61,7 @@ def show_keys(server: str, rows: int) -> None:
             if writer.error is not None:
                 raise writer.error
             _show_batches(schema, alone, writer.took_s)
-            _report(
+            report(
                 schema=schema,
                 rows_a_table=rows,
                 migrated_in_s=round(seconds, 1),
@@ -86,17 +85,7 @@ def _bytes(url: str, schema: str) -> int:
 
 def _show_batches(schema: str, alone: Sequence[float], beside: Sequence[float]) -> None:
     for name, took in (("alone", alone), ("beside the migration", beside)):
-        _report(
-            schema=schema,
-            writer=name,
-            batches=len(took),
-            median_ms=round(1e3 * statistics.median(took), 1),
-            longest_ms=round(1e3 * max(took), 1),
-        )
-
-
-def _report(**values: object) -> None:
-    print(json.dumps(values), flush=True)
+        report_batches(took, schema=schema, writer=name)
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """Times what practices and therapists read of a database of many ratings."""
 
 import asyncio
-import json
 import random
 import statistics
 import time
@@ -10,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import psycopg
 from pydantic import SecretStr
 
+from bench.report import report
 from services.detector.results import balance, episodes, ratings
 from services.notifier.inbox.items import list_items
 from services.runtime.http import paging
@@ -21,11 +21,6 @@ from services.runtime.process.settings import DatabaseSettings
 Read = Callable[[Connection], Awaitable[object]]
 READS = 1_000
 WARM_UP = 20
-
-
-def report(**values: object) -> None:
-    """Print one line of JSON."""
-    print(json.dumps(values, default=str), flush=True)
 
 
 async def _time_reads(url: str, schema: str, reads: Sequence[tuple[str, Read]]) -> list[float]:

@@ -13,7 +13,7 @@ import psycopg
 
 from bench.detector import DetectorRun, measure_in
 from bench.fill_topic import LAST, PRACTICES, SESSIONS, ratings_of, send_all
-from bench.growth_reads import report
+from bench.report import report
 from services.runtime.kafka.record import Outgoing
 from tests.support.backend import Backend, real_backend, real_node
 

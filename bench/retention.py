@@ -8,22 +8,22 @@ The writer stores one batch of others after another, alone and then beside the j
 
 import argparse
 import asyncio
-import json
-import statistics
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 from prometheus_client import CollectorRegistry
 
+from bench.report import report, report_batches
 from services.notifier.inbox import kept_rows as notifier_rows
 from services.runtime.postgres.connect import Connection
 from services.runtime.postgres.migrations import migrate
 from services.runtime.postgres.retention import Retention, RetentionRule, rejection_rule
 from services.runtime.process.settings import AUDIT_DAYS, REJECTION_DAYS
+from tests.support.background_writer import BackgroundWriter
 from tests.support.postgres import fresh_database, postgres_server
 
 ALONE_S = 20
@@ -34,26 +34,26 @@ INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", key, val
 SELECT '4L6g3nShT-eMCtK--X86sw', 'alliance.session-rated.v1', n %% 24, n, repeat('k', 32)::bytea,
     repeat(md5(n::text), 18)::bytea, 'undecodable', 'a value is missing', 'practice-' || n %% 10,
     now() - interval '730 days' * (1 - n / %(rows)s::float)
-FROM generate_series(%(first)s, %(last)s) AS n
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
 """
 _NEW_REJECTIONS = """
 INSERT INTO detector.rejection (cluster_id, topic, partition, "offset", key, value, reason, detail, tenant,
     recorded_at)
 SELECT 'another', 'alliance.session-rated.v1', 0, n, '', repeat('v', 600)::bytea, 'undecodable', '', 'north',
-    now() FROM generate_series(%s, %s) AS n ON CONFLICT DO NOTHING
+    now() FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n ON CONFLICT DO NOTHING
 """
 _DELIVERIES = """
 INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state, created_at,
     due_at, give_up_at, finished_at)
 SELECT gen_random_uuid(), CASE WHEN n %% 2 = 0 THEN 'sign-in' ELSE 'episode' END, 'practice-' || n %% 10,
     't' || n %% 1000, 'email', 'sent', now(), now(), now(), now() - interval '180 days'
-FROM generate_series(%(first)s, %(last)s) AS n WHERE %(rows)s > 0
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n WHERE %(rows)s > 0
 """
 _NEW_DELIVERIES = """
 INSERT INTO notifier.delivery (delivery_id, purpose, practice_id, therapist_id, channel, state, created_at,
     due_at, give_up_at)
 SELECT gen_random_uuid(), 'episode', 'north', 't', 'email', 'pending', now(), now(), now()
-FROM generate_series(%s, %s) AS n
+FROM generate_series(%(first)s::bigint, %(last)s::bigint) AS n
 """
 _AT_ONCE = 50_000
 
@@ -88,46 +88,27 @@ TABLES = {
 }
 
 
-def report(**values: object) -> None:
-    """Print one line of JSON."""
-    print(json.dumps(values), flush=True)
+@dataclass
+class Writer(BackgroundWriter):
+    """Stores one batch after another, a hundred a second at most."""
 
+    statement: str
 
-class Writer:
-    """Stores one batch after another in a thread of its own, a hundred a second at most."""
+    def __post_init__(self) -> None:
+        self.pause_s = 0.01
+        self._first = time.time_ns()
 
-    def __init__(self, url: str, write: str) -> None:
-        self.took_s: list[float] = []
-        self._url = url
-        self._write = write
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "Writer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with psycopg.connect(self._url, autocommit=True) as conn:
-            first = time.time_ns()
-            while not self._stop.wait(0.01):
-                began = time.perf_counter()
-                conn.execute(self._write.encode(), (first, first + BATCH - 1))
-                first += BATCH
-                self.took_s.append(time.perf_counter() - began)
+    def write(self, conn: psycopg.Connection[Any]) -> None:
+        """Store the next batch."""
+        numbers = {"first": self._first, "last": self._first + BATCH - 1}
+        self._first += BATCH
+        self.run(conn, [self.statement], numbers)
 
     def show(self, name: str) -> None:
-        """Print how long its batches took."""
-        report(
-            writer=name,
-            batches=len(self.took_s),
-            median_ms=round(1e3 * statistics.median(self.took_s), 1),
-            longest_ms=round(1e3 * max(self.took_s), 1),
-        )
+        """Print how long its batches took; raise what ended it before its time."""
+        if self.error is not None:
+            raise self.error
+        report_batches(self.took_s, writer=name)
 
 
 async def apply(url: str, kept: Kept) -> tuple[list[float], int]:
@@ -167,12 +148,7 @@ def show(server: str, kept: Kept, rows: int) -> None:
             took, deleted = asyncio.run(apply(url, kept))
             seconds = time.perf_counter() - began
         beside.show("beside the job")
-        report(
-            deleted=deleted,
-            seconds=round(seconds, 1),
-            median_ms=round(1e3 * statistics.median(took), 1),
-            longest_ms=round(1e3 * max(took), 1),
-        )
+        report_batches(took, deleted=deleted, seconds=round(seconds, 1))
         began = time.perf_counter()
         asyncio.run(apply(url, kept))
         report(nothing_to_delete_s=round(time.perf_counter() - began, 2))

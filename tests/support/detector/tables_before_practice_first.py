@@ -2,10 +2,7 @@
 
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +13,7 @@ from schemas.components import Component
 from schemas.events import Status
 from services.detector.contracts import Numbers
 from services.detector.published.events import pack_numbers
+from tests.support.background_writer import BackgroundWriter
 from tests.support.faults.fault_run import wait
 
 VERSION = "0025"
@@ -98,34 +96,13 @@ def fill(url: str, dyads: int) -> None:
 
 
 @dataclass
-class Writer:
-    """Writes one batch after another until the tables have another layout, in a thread of its own."""
+class Writer(BackgroundWriter):
+    """Writes as the detector of that version did, until the tables have another layout."""
 
-    url: str
     dyads: int
     batch: int = 20
     first: int = 0
     """The number of its first batch."""
-    took_s: list[float] = field(default_factory=list)
-    error: BaseException | None = None
-
-    def __enter__(self) -> "Writer":
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        try:
-            with psycopg.connect(self.url) as conn:
-                while not self._stop.is_set():
-                    self.write(conn)
-        except BaseException as error:
-            self.error = error
 
     def write(self, conn: psycopg.Connection[Any]) -> None:
         """Write the next batch."""
@@ -134,19 +111,9 @@ class Writer:
         values = {"dyads": sorted(set(chosen)), "turn": turn}
         self.run(conn, [one.replace(" % ", " %% ") for one in (_LOCK, *_WRITES)], values)
 
-    def run(
-        self, conn: psycopg.Connection[Any], statements: Sequence[str], values: Mapping[str, object]
-    ) -> None:
-        """Run the statements of a batch in a transaction, and note how long it took."""
-        began = time.perf_counter()
-        with conn.transaction():
-            for statement in statements:
-                conn.execute(statement.encode(), values)
-        self.took_s.append(time.perf_counter() - began)
-
     def wait_until_locked_out(self) -> None:
         """Wait until it ends, because the tables have another layout."""
-        self._thread.join(30)
+        self.join(30)
         assert isinstance(self.error, UndefinedColumn), f"not the new layout, but {self.error!r}"
 
 
