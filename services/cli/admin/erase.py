@@ -73,10 +73,15 @@ class _Eraser:
         if self._scope.client is None:
             await self._transact(partial(self._record, total))
         clients = await self._clients()
-        for start in range(0, max(len(clients), 1), _CLIENTS_AT_ONCE):
-            end = start + _CLIENTS_AT_ONCE
-            work = partial(self._erase, clients[start:end], total, is_last=end >= len(clients))
-            total = await self._transact(work)
+        most = len(clients) + 1
+        # While somebody goes on sending, each round leaves fewer clients to the last transaction.
+        while _CLIENTS_AT_ONCE < len(clients) < most:
+            for start in range(0, len(clients), _CLIENTS_AT_ONCE):
+                work = partial(self._erase, clients[start : start + _CLIENTS_AT_ONCE], total)
+                total = await self._transact(work)
+            most = len(clients)
+            clients = await self._clients() if self._keep else []
+        total = await self._transact(partial(self._erase_last, clients, total))
         return total.counts
 
     async def _clients(self) -> list[str]:
@@ -85,21 +90,30 @@ class _Eraser:
         found = [await eraser.clients(self._conn, self._scope) for eraser in self._erasers]
         return sorted(set().union(*found))
 
-    async def _erase(self, clients: Sequence[str], before: ErasedRows, *, is_last: bool) -> ErasedRows:
+    async def _erase(self, clients: Sequence[str], before: ErasedRows) -> ErasedRows:
         erased = ErasedRows(Counter(before.counts), before.newest)
+        for eraser in self._erasers:
+            await eraser.erase_clients(self._conn, self._scope, clients, erased)
+        return erased
+
+    async def _erase_last(self, clients: Sequence[str], before: ErasedRows) -> ErasedRows:
+        """Erase the last clients and the rest, and store until when all of it is erased.
+
+        What was accepted before this transaction is erased, so that it also takes what came since the
+        clients were listed.
+        """
         scopes = [self._scope]
         if self._scope.client is not None:
             # Whoever was renamed is erased by any reference: what was sent may name each of them.
             clients = await self._names(self._scope.client)
             scopes = [replace(self._scope, client=name) for name in clients]
+        elif self._keep:
+            clients = await self._clients()
+        erased = await self._erase(clients, before)
         for eraser in self._erasers:
-            await eraser.erase_clients(self._conn, self._scope, clients, erased)
-            if is_last:
-                for scope in scopes:
-                    await eraser.erase_rest(self._conn, scope, erased)
-        if is_last:
-            await self._record(erased, scopes)
-        return erased
+            for scope in scopes:
+                await eraser.erase_rest(self._conn, scope, erased)
+        return await self._record(erased, scopes)
 
     async def _names(self, client: str) -> list[str]:
         found = [

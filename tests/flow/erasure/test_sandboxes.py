@@ -9,12 +9,14 @@ import pytest
 from schemas import topics
 from services.cli.admin.erase import erase
 from services.cli.admin.sandboxes import erase_sandboxes, list_sandboxes
+from services.detector.cli.erasure import DetectorEraser
 from services.detector.cli.plugin import plugin as detector_plugin
 from services.detector.jobs.renew_statistics import newest_statistics
 from services.detector.jobs.weekly_jobs import WeeklyJob, practices_due
 from services.notifier.directory.store import PracticeOptions
 from services.runtime.outbox.erasures import PLACES_KEPT
 from services.runtime.outbox.transaction import Transaction
+from services.runtime.postgres.connect import Connection
 from services.runtime.process.cli_plugin import ErasureScope, Verdict
 from tests.flow.erasure.conftest import SeededPractice
 from tests.support.detector.batch_driver import NOW
@@ -209,6 +211,35 @@ async def test_each_night_comes_once_and_a_new_sandbox_waits_for_the_next(
     )
     assert await erase_sandboxes(database(practice.url), SECRET, begins) == {}
     assert [one.id for one in await list_sandboxes(database(practice.url))] == [SANDBOX, "south.sandbox"]
+
+
+async def test_a_client_who_comes_while_the_night_runs_is_erased_with_the_others(
+    practice: SeededPractice, sandbox: SeededClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = SeededClient("late", practice=SANDBOX)
+    find, came = DetectorEraser.clients, []
+
+    async def find_before_one_comes(self: DetectorEraser, conn: Connection, scope: ErasureScope) -> set[str]:
+        found = await find(self, conn, scope)
+        if not came:
+            practice.detector.now = datetime.now(UTC)
+            came.append(practice.detector.now)
+            await practice.detector.rate(late.sent(-1, GOOD), practice=SANDBOX, accepted_at=came[0])
+        return found
+
+    monkeypatch.setattr(DetectorEraser, "clients", find_before_one_comes)
+    await night(practice)
+    until = await practice.detector.rows(
+        "SELECT erased_at FROM detector.erasure WHERE tenant = %s", (SANDBOX,)
+    )
+    assert [came[0] < at for (at,) in until] == [True], "all that was accepted until then is erased"
+    assert (
+        await practice.detector.rows(
+            "SELECT rating_id FROM detector.rating WHERE practice_id = %s", (SANDBOX,)
+        )
+        == []
+    )
+    assert await broken(practice.detector.conn) == {}
 
 
 async def test_an_erasure_that_was_interrupted_is_not_taken_for_a_night(
