@@ -39,6 +39,10 @@ class Sandbox:
         """When it held no data at last."""
         return self.added_at if self.erased_at is None else max(self.added_at, self.erased_at)
 
+    def is_due(self, night_began: datetime, now: datetime) -> bool:
+        """Return whether it was not erased since then; one that a clock dated ahead of `now` is none."""
+        return self.empty_at < night_began or (self.erased_at is not None and self.erased_at > now)
+
 
 async def list_sandboxes(database: DatabaseSettings) -> list[Sandbox]:
     """Return all sandboxes, in the order of their ids."""
@@ -61,7 +65,7 @@ async def erase_sandboxes(
     async with await connect_for_all_practices(database, "rapport-sandboxes") as conn:
         found = await _sandboxes(conn)
         ((now,),) = await (await conn.execute(_NOW)).fetchall()
-    due = found if night is None else [one for one in found if one.empty_at < began(night, now)]
+    due = found if night is None else [one for one in found if one.is_due(began(night, now), now)]
     erased: dict[str, Counter[str]] = {}
     failed: psycopg.Error | None = None
     for one in due:

@@ -11,11 +11,12 @@ LATE = timedelta(hours=26)
 _SANDBOXES = f"""
 SELECT practice_id, added_at FROM detector.practice WHERE {IN_SANDBOX.format(column="practice_id")} ORDER BY 1
 """
-# The first record of an erasure names no tables: one that was interrupted is not over.
+# The first record of an erasure names no tables: one that was interrupted is not over. One of
+# a later time was dated by a clock that was ahead.
 _LONGEST_AGO = f"""
 SELECT min(greatest(added_at, recorded_at)) FROM detector.practice LEFT JOIN (
     SELECT tenant, max(recorded_at) AS recorded_at FROM detector.erasure
-    WHERE kind = 'tenant' AND erased_rows <> '{{}}' GROUP BY tenant
+    WHERE kind = 'tenant' AND erased_rows <> '{{}}' AND recorded_at <= clock_timestamp() GROUP BY tenant
 ) whole ON tenant = practice_id WHERE {IN_SANDBOX.format(column="practice_id")}
 """
 

@@ -145,10 +145,12 @@ class Erasures:
     async def _forget_nights_before(self, conn: Connection, erasure: Erasure) -> None:
         """Delete the earlier erasures that this one of a whole sandbox covers, and places no log reaches.
 
+        Of an erasure that a clock dated ahead, what is sent until then would take no effect: it goes, too.
         PostgreSQL refuses to delete the erasures of any other tenant.
         """
         await conn.execute(
-            f"DELETE FROM {self._schema}.erasure WHERE tenant = %s AND erased_at <= %s",
+            f"DELETE FROM {self._schema}.erasure WHERE tenant = %s"
+            " AND (erased_at <= %s OR recorded_at > clock_timestamp())",
             (erasure.tenant, erasure.erased_at),
         )
         await conn.execute(

@@ -242,6 +242,33 @@ async def test_a_client_who_comes_while_the_night_runs_is_erased_with_the_others
     assert await broken(practice.detector.conn) == {}
 
 
+async def test_an_erasure_that_a_clock_dated_ahead_is_not_taken_for_tonights(
+    practice: SeededPractice, sandbox: SeededClient
+) -> None:
+    await night(practice)
+    for schema in ("detector", "notifier"):
+        await practice.detector.rows(
+            f"""INSERT INTO {schema}.erasure (subject, secret_check, kind, tenant, erased_at, requested_by,
+                erased_rows, recorded_at) SELECT subject, secret_check, kind, tenant, ahead, requested_by,
+                erased_rows, ahead FROM {schema}.erasure, (SELECT now() + interval '3 days' AS ahead) x
+                WHERE tenant = %s RETURNING 1""",
+            (SANDBOX,),
+        )
+        await practice.detector.rows(
+            f"DELETE FROM {schema}.erasure WHERE tenant = %s AND erased_at <= now() RETURNING 1", (SANDBOX,)
+        )
+    assert await _verdict(practice) is Verdict.BAD
+    begins = (datetime.now(UTC) - timedelta(hours=1)).time()
+    assert set(await erase_sandboxes(database(practice.url), SECRET, begins)) == {SANDBOX}
+    assert await _verdict(practice) is Verdict.GOOD
+    assert await erase_sandboxes(database(practice.url), SECRET, begins) == {}
+    for schema in ("detector", "notifier"):
+        until = await practice.detector.rows(
+            f"SELECT erased_at <= clock_timestamp() FROM {schema}.erasure WHERE tenant = %s", (SANDBOX,)
+        )
+        assert until == [(True,)], "what is sent from now on takes effect"
+
+
 async def test_an_erasure_that_was_interrupted_is_not_taken_for_a_night(
     practice: SeededPractice, sandbox: SeededClient
 ) -> None:
