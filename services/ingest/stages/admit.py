@@ -47,7 +47,6 @@ async def check_head(
     if length.isdecimal() and int(length[:20]) > most:
         raise RefusedRequest(too_large(most))
     await authenticate(context, batch)
-    request.state.tenant = batch.practice  # read where the response's head is sent
 
 
 async def read_body(request: Request, limits: BodyLimits) -> bytes:

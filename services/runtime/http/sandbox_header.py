@@ -1,8 +1,9 @@
-"""Says in every response to a sandbox's key that the data is made up."""
+"""Says in every response to a sandbox's key, and on its therapists' pages, that the data is made up."""
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.runtime.http.key_file import SANDBOX_PREFIX
 from services.runtime.http.response_headers import sending_with
 from services.runtime.process.sandbox import is_sandbox
 
@@ -14,7 +15,10 @@ DESCRIPTION = (
 
 
 class SandboxHeader:
-    """Runs an application whose routes store in the request's state for which tenant it acts."""
+    """Runs an application whose pages store in the request's state of which tenant they are.
+
+    What a key was sent with is told by the key itself: requests are refused before the tenant is known, too.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,11 +28,16 @@ class SandboxHeader:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        # A dictionary for this request alone, which its route fills.
+        # A dictionary for this request alone, which a page fills.
         state = scope.setdefault("state", {})
 
         def add(headers: MutableHeaders) -> None:
-            if is_sandbox(state.get("tenant", "")):
+            if _has_key_of_sandbox(scope) or is_sandbox(state.get("tenant", "")):
                 headers[HEADER] = "true"
 
         await self._app(scope, receive, sending_with(send, add))
+
+
+def _has_key_of_sandbox(scope: Scope) -> bool:
+    _, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
+    return secret.strip().startswith(SANDBOX_PREFIX)

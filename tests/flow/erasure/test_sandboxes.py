@@ -217,7 +217,8 @@ async def test_a_client_who_comes_while_the_night_runs_is_erased_with_the_others
     practice: SeededPractice, sandbox: SeededClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = SeededClient("late", practice=SANDBOX)
-    find, came = DetectorEraser.clients, []
+    find = DetectorEraser.clients
+    came: list[datetime] = []
 
     async def find_before_one_comes(self: DetectorEraser, conn: Connection, scope: ErasureScope) -> set[str]:
         found = await find(self, conn, scope)

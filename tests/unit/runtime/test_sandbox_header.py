@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.error_responses import install
-from services.runtime.http.key_file import add_key
+from services.runtime.http.key_file import SANDBOX_PREFIX, add_key
 from services.runtime.http.problem import Problem
 from services.runtime.http.sandbox_header import HEADER
 from services.runtime.http.server import serve
@@ -55,6 +55,16 @@ async def test_only_responses_to_a_sandbox_have_the_header(
             for path in ("/v1/good", "/v1/missing"):
                 answer = await client.get(path, headers={"Authorization": f"Bearer {key}"})
                 found[practice, path] = (answer.status_code, answer.headers.get(HEADER))
+        foreign = {"Authorization": f"Bearer {keys['north.sandbox']}", "Rapport-Practice": "north"}
+        revoked = {"Authorization": f"bearer  {SANDBOX_PREFIX}no-longer-known"}
+        for name, path, headers in (
+            ("foreign", "/v1/good", foreign),
+            ("revoked", "/v1/good", revoked),
+            ("no such path", "/v1/none", foreign),
+            ("no key", "/v1/good", {}),
+        ):
+            answer = await client.get(path, headers=headers)
+            found[name, path] = (answer.status_code, answer.headers.get(HEADER))
     stop.set()
     await serving
     assert found == {
@@ -62,4 +72,8 @@ async def test_only_responses_to_a_sandbox_have_the_header(
         ("north", "/v1/missing"): (404, None),
         ("north.sandbox", "/v1/good"): (200, "true"),
         ("north.sandbox", "/v1/missing"): (404, "true"),
+        ("foreign", "/v1/good"): (404, "true"),
+        ("revoked", "/v1/good"): (401, "true"),
+        ("no such path", "/v1/none"): (404, "true"),
+        ("no key", "/v1/good"): (401, None),
     }
