@@ -61,12 +61,18 @@ def add(
 
 def add_sandbox(practice: str, options: "list[str]", network: str | None = None) -> str | None:
     """Store a practice's sandbox, and return its key; None when the network's key acts for it."""
+    from services.cli.admin.practices import is_known
     from services.cli.admin.sandboxes import OPTIONS
-    from services.cli.commands.practices import store_with_key
-    from services.runtime.process.sandbox import sandbox_of
+    from services.cli.commands.practices import check_id_given, store_with_key
+    from services.cli.endpoints import find_endpoints
+    from services.runtime.process.sandbox import SANDBOX_SUFFIX, sandbox_of
 
-    given = [f"{name}={value}" for name, value in OPTIONS.items()] + options
-    return store_with_key(sandbox_of(practice), given, network)
+    check_id_given(practice.removesuffix(SANDBOX_SUFFIX))
+    sandbox = sandbox_of(practice)
+    # One that is there keeps its options, like a practice that is added again.
+    known = asyncio.run(is_known(find_endpoints().database, sandbox))
+    usual = [] if known else [f"{name}={value}" for name, value in OPTIONS.items()]
+    return store_with_key(sandbox, usual + options, network)
 
 
 @sandboxes.command(name="list")
@@ -90,8 +96,11 @@ def erase(
         bool, typer.Option("--every-night", help="Do not end: erase each night, a missed one at once.")
     ] = False,
     at: Annotated[
-        str, typer.Option(help="When a night begins, as hours and minutes of UTC; with --every-night.")
-    ] = "01:00",
+        str | None,
+        typer.Option(
+            help="When a night begins, as hours and minutes of UTC; with --every-night.", show_default="01:00"
+        ),
+    ] = None,
 ) -> None:
     """Erase all sandboxes, without their options, their directories of therapists and their keys.
 
@@ -105,13 +114,12 @@ def erase(
 
       rapport sandboxes erase --every-night --at 02:30
     """
-    from services.cli.admin.sandboxes import LOOK_EVERY_S, erase_sandboxes
+    from services.cli.admin.sandboxes import LOOK_EVERY_S, NIGHT, erase_sandboxes
     from services.cli.endpoints import find_endpoints
 
-    try:
-        night = datetime.strptime(at, "%H:%M").time()  # noqa: DTZ007 - a time of the day, in UTC
-    except ValueError:
-        raise typer.BadParameter("expected hours and minutes, such as 01:00", param_hint="--at") from None
+    night = NIGHT if at is None else _time_of_day(at)
+    if at is not None and not every_night:
+        raise typer.BadParameter("give --every-night, too: without it, all is erased now", param_hint="--at")
     endpoints = find_endpoints()
     database, secret = endpoints.database, endpoints.erasure_secret
     if not every_night:
@@ -152,6 +160,13 @@ def erase_tonight(database: "DatabaseSettings", secret: bytes, night: "Night") -
     for sandbox, counts in erased.items():
         typer.echo(f"{sandbox}: {sum(counts.values())} rows erased, as every night.")
     return True
+
+
+def _time_of_day(text: str) -> "Night":
+    try:
+        return datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - in UTC
+    except ValueError:
+        raise typer.BadParameter("expected hours and minutes, such as 01:00", param_hint="--at") from None
 
 
 def _minute(at: datetime) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -56,6 +57,24 @@ def test_a_sandbox_is_added_with_a_key_of_its_own_and_tells_of_sessions_of_any_d
     assert run("sandboxes", "list").stdout.startswith("north.sandbox: added ")
 
 
+def test_a_sandbox_that_is_added_again_keeps_its_options(run: Run, keys: Path, migrated_url: str) -> None:
+    run("sandboxes", "add", "north", "--set", "max_age_days=30", "--set", "mail_timing=daily")
+    run("sandboxes", "add", "north", "--network", "net", "--set", "tell_from=2026-01-01T00:00:00Z")
+    with psycopg.connect(migrated_url) as conn:
+        kept = conn.execute(
+            "SELECT tell_from, max_age_days, mail_timing FROM detector.practice JOIN notifier.practice"
+            " USING (practice_id)"
+        ).fetchall()
+    assert kept == [(datetime(2026, 1, 1, tzinfo=UTC), 30, "daily")]
+    assert [key.network for key in read_keys(keys)] == [False, True]
+
+
+@pytest.mark.parametrize("practice", ["", ".sandbox", "nörth", "-north", "north/", "n" * 121])
+def test_no_sandbox_is_added_of_what_cannot_be_a_practice(run: Run, keys: Path, practice: str) -> None:
+    assert "Nothing was stored" in run("sandboxes", "add", "--", practice, code=2).stderr
+    assert not keys.exists()
+
+
 def test_a_network_has_one_key_for_sandboxes_and_one_for_practices(run: Run, keys: Path) -> None:
     for words in (
         ("practices", "add", "north"),
@@ -100,6 +119,12 @@ def test_answers_in_a_sandbox_are_no_labels(run: Run, tmp_path: Path) -> None:
 
 def test_a_time_of_the_night_is_hours_and_minutes(run: Run) -> None:
     assert "expected hours and minutes" in run("sandboxes", "erase", "--at", "one", code=2).stderr
+
+
+def test_a_time_of_the_night_is_not_taken_for_now(run: Run) -> None:
+    run("sandboxes", "add", "north")
+    assert "give --every-night" in run("sandboxes", "erase", "--at", "00:00", code=2).stderr
+    assert run("erasures", "--practice", "north.sandbox").stdout.count("every night") == 0
 
 
 def test_the_process_that_waits_for_the_night_makes_up_for_a_missed_one_and_stops_at_a_signal(
