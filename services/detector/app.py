@@ -36,6 +36,7 @@ from services.detector.stream.stages.decode import whose
 from services.detector.stream.stages.heartbeat import fixed_risk
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
+from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.log_ends import LogEndReader
 from services.runtime.consumer.order_of_effects import Handler
 from services.runtime.consumer.published_check import PublishedTopics
@@ -131,6 +132,12 @@ def build(
         own_metrics.add(batch.counts, at_s)
 
     known_work = partial(fixed_risk, tools)
+    limits = BatchLimits(
+        max_records=detector.max_records,
+        batch_timeout_ms=detector.batch_timeout_ms,
+        background_records=detector.history_records,
+        parallel_transactions=detector.strands,
+    )
     consumer = BatchConsumer(
         "detector",
         ConsumedTopics(
@@ -152,12 +159,7 @@ def build(
             ),
             self_check=known_work,
         ),
-        BatchLimits(
-            max_records=detector.max_records,
-            batch_timeout_ms=detector.batch_timeout_ms,
-            background_records=detector.history_records,
-            parallel_transactions=detector.strands,
-        ),
+        limits,
         kafka=kafka,
         database=database,
         metrics=metrics,
@@ -189,6 +191,7 @@ def build(
         health=health,
         clock=clock,
         known_work=known_work,
+        fuse=Fuse(limits.fuse),
     )
     results = results_pool(database, detector.results_connections)
     PoolMetrics(metrics.registry, results)

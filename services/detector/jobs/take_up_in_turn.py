@@ -1,7 +1,8 @@
 """Takes up sessions that wait for their turn, beside the consumer, so that nobody else waits for them.
 
 A client whose transaction fails is taken up alone from then on, between the turns of the others: first many
-sessions in a transaction, then one, until the record that cannot be processed is set aside.
+sessions in a transaction, then one, until the record that cannot be processed is set aside. A fuse keeps what
+waits from being set aside one after another: then hardly the records are at fault.
 """
 
 import asyncio
@@ -12,13 +13,14 @@ from services.detector.jobs.take_up_blocked import Attempt, Count, Read, Transac
 from services.detector.storage import blocked
 from services.detector.storage.blocked import RecordPosition, Waiting, WaitingDyad
 from services.detector.stream.batch import MOST_FOLDS, Tools
+from services.runtime.consumer.fuse import Fuse, FuseBlown
 from services.runtime.consumer.self_check import KnownWork, SelfCheck
 from services.runtime.http.health import Health
 from services.runtime.postgres.connect import Connection
 from services.runtime.process.backoff import Backoff
 from services.runtime.process.clock import Clock
 from services.runtime.process.consumer_metrics import RetryReason
-from services.runtime.process.errors import Fault
+from services.runtime.process.errors import Fault, Reject
 from services.runtime.process.log import describe, get_logger
 from services.runtime.process.retry_reason import retry_reason
 
@@ -65,6 +67,7 @@ class TakeUpInTurn:
         health: Health,
         clock: Clock,
         known_work: KnownWork,
+        fuse: Fuse,
     ) -> None:
         """`many_wait` is set when something was found that has to wait for its turn.
 
@@ -80,8 +83,10 @@ class TakeUpInTurn:
         self._self_check = SelfCheck(
             known_work, SELF_CHECK_S, report_hang=lambda: health.set_hanging(LOOP, is_hanging=True)
         )
+        self._fuse = fuse
         self._stopping = asyncio.Event()
         self._backoff = Backoff()
+        self._fuse_backoff = Backoff()
         self._alone: dict[WaitingDyad, _Alone] = {}
         """In the order in which they are tried."""
         self._others_until_s = float("-inf")
@@ -94,6 +99,7 @@ class TakeUpInTurn:
 
     async def run(self) -> None:
         """Take up until stopped; while database or process fail, after pauses."""
+        self._health.set_good(LOOP)
         while not self._stopping.is_set():
             self._many_wait.clear()
             try:
@@ -160,14 +166,45 @@ class TakeUpInTurn:
         failure = tried.failure(is_last=alone.attempts + 1 >= ATTEMPTS)
         (waiting,) = tried.waiting
         alone.failing, alone.sessions = blocked.position(*waiting), 1
+        if failure is not None and not self._may_set_aside(failure):
+            return
         if failure is None:
             alone.attempts += 1
             alone.due_s = self._clock.monotonic() + alone.backoff.next_s()
             return
         await self._transact(partial(set_aside, at=alone.failing, failure=failure))
+        self._fuse.add([True])
         # The next ones are likely to be good, and quicker together.
         alone.failing, alone.attempts, alone.sessions = None, 0, MOST_FOLDS
         alone.backoff.reset()
+
+    def _may_set_aside(self, failure: Reject) -> bool:
+        """Return whether the fuse lets one more record be set aside; if not, those that are alone pause."""
+        if (blown := self._blown()) is None:
+            return True
+        self._health.set_bad(
+            LOOP,
+            f"{blown}, of what waits for its turn, the last one because of {failure}: no more of it is set"
+            " aside until some takes effect; `rapport rejected list` counts what was set aside: remove the"
+            " cause, and restart the detector",
+        )
+        due_s = self._clock.monotonic() + self._fuse_backoff.next_s()
+        for alone in self._alone.values():
+            alone.due_s = max(alone.due_s, due_s)
+        return False
+
+    def _blown(self) -> FuseBlown | None:
+        try:
+            self._fuse.check([True])
+        except FuseBlown as blown:
+            return blown
+        return None
+
+    def _count_good(self, records: int) -> None:
+        self._fuse.add([False] * records)
+        if records and self._blown() is None:
+            self._fuse_backoff.reset()
+            self._health.set_good(LOOP)
 
     async def _attempt(self, read: Read, *, takes_all_before: bool) -> Attempt:
         self._health.beat(LOOP)
@@ -176,6 +213,7 @@ class TakeUpInTurn:
         )
         if tried.cause is None:
             self._health.set_hanging(LOOP, is_hanging=False)
+            self._count_good(len(tried.waiting))
         elif retry_reason(tried.cause) is RetryReason.TOO_MUCH:
             self._health.beat(LOOP)
             await self._self_check.run(tried.cause)

@@ -15,9 +15,11 @@ from services.detector.model.artefact import load
 from services.detector.storage.blocked import read_in_turn
 from services.detector.stream.batch import MOST_FOLDS
 from services.detector.stream.stages import claim, lock
+from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.self_check import threads_answer
 from services.runtime.http.health import Health
 from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import FuseSettings
 from tests.flow.detector.conftest import NewDatabase
 from tests.support.clock import ManualClock
 from tests.support.detector.batch_driver import (
@@ -225,6 +227,7 @@ async def test_a_session_that_cannot_be_processed_is_set_aside_and_holds_up_no_o
             health=Health(clock, Metrics("detector", topics=[])),
             clock=clock,
             known_work=threads_answer,
+            fuse=Fuse(FuseSettings()),
         )
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
         running = asyncio.create_task(in_turn.run())

@@ -8,11 +8,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.detector.jobs.take_up_in_turn import TakeUpInTurn
+from services.runtime.consumer.fuse import Fuse
 from services.runtime.consumer.self_check import threads_answer
 from services.runtime.http.health import Health
 from services.runtime.outbox.transaction import Transaction
 from services.runtime.process.errors import Retry
 from services.runtime.process.metrics import Metrics
+from services.runtime.process.settings import FuseSettings
 from tests.support.clock import ManualClock
 from tests.support.detector.batch_driver import tools_with
 from tests.support.detector.toy_detector import ToyDetector
@@ -56,6 +58,7 @@ async def test_only_what_is_unexpected_is_logged_with_its_place(
         health=Health(clock, Metrics("detector")),
         clock=clock,
         known_work=threads_answer,
+        fuse=Fuse(FuseSettings()),
     )
     with capture_logs() as logged:
         running = asyncio.create_task(in_turn.run())
