@@ -10,8 +10,10 @@ Range = tuple[tuple[int, int], tuple[int, int]]
 
 def fill_merged(rows: list[list[str]], ranges: Sequence[Range]) -> None:
     """Write the value of cells that are merged downwards into each of them; only the first holds it."""
+    width = max(map(len, rows), default=0)
     for (top, left), (bottom, right) in ranges:
-        if left == right:
+        # Cells beyond the last that is filled may be merged, too.
+        if left == right < width:
             for row in rows[top + 1 : bottom + 1]:
                 row[left] = rows[top][left]
 
@@ -19,7 +21,8 @@ def fill_merged(rows: list[list[str]], ranges: Sequence[Range]) -> None:
 def join_header(rows: list[list[str]], ranges: Sequence[Range]) -> None:
     """Join the names of groups of columns, which are merged cells, to the names under them: `SRS` and `1`.
 
-    A title is merged over the first column, too, or over all of them.
+    A title is merged over the first column, too, or over all of them. Merged cells under columns that have names
+    already are values.
     """
     grouped = {
         top: [one for one in ranges if one[0][0] == top and one[0][1] < one[1][1]]
@@ -33,7 +36,8 @@ def join_header(rows: list[list[str]], ranges: Sequence[Range]) -> None:
         names = [place for place, name in enumerate(below) if name]
         under = [place for (_, left), (_, right) in groups for place in range(left, right + 1)]
         is_title = not names or min(under) <= min(names)
-        if is_title or not set(under) <= set(names):
+        are_values = any(all(row[place] for place in under) for row in rows[:top])
+        if is_title or are_values or not set(under) <= set(names):
             continue
         group_of = {
             place: above[left] for (_, left), (_, right) in groups for place in range(left, right + 1)

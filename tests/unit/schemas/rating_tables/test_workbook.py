@@ -118,6 +118,17 @@ def test_a_client_that_is_merged_over_several_rows_is_that_of_each(tmp_path: Pat
     assert table.column("Patient") == ["101", "101"]
 
 
+def test_merged_cells_among_the_rows_are_values_and_those_beside_the_table_nothing(tmp_path: Path) -> None:
+    rows: Rows = [HEAD, (101.0, "2025-02-25", "cancelled", None, None, None), ROWS[3], ROWS[1]]
+    table = read_table(write_xlsx(tmp_path / "book.xlsx", {"Ratings": rows}, merged=("C2:F2", "K1:K9")))
+    assert table.header == HEAD
+    assert [tuple(line.cells.values()) for line in table.lines] == [
+        ("101", "2025-02-25", "cancelled", "", "", ""),
+        ("101", "2025-03-11", "7", "7.5", "8", "8"),
+        ("101", "2025-03-04", "9", "8.5", "9.1", ""),
+    ]
+
+
 def test_a_cell_with_an_error_is_not_empty(catalogue: Catalogue, tmp_path: Path) -> None:
     rows: Rows = [
         HEAD,
