@@ -21,8 +21,8 @@ def fill_merged(rows: list[list[str]], ranges: Sequence[Range]) -> None:
 def join_header(rows: list[list[str]], ranges: Sequence[Range]) -> None:
     """Join the names of groups of columns, which are merged cells, to the names under them: `SRS` and `1`.
 
-    A title is merged over the first column, too, or over all of them. Merged cells under columns that have names
-    already are values.
+    A title is merged over the first column, too, or over all of them. Merged cells under columns that have
+    names already are values.
     """
     grouped = {
         top: [one for one in ranges if one[0][0] == top and one[0][1] < one[1][1]]

@@ -15,23 +15,28 @@ from schemas.rating_tables.table_errors import UnusableTable
 _ERROR = re.compile(rb"""<(?:\w+:)?c\s[^>]*\bt=["']e["'][^>]*>.{0,2000}?</(?:\w+:)?c>""", re.DOTALL)
 _PLACE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d+)["']""")
 _VALUE = re.compile(rb"<(?:\w+:)?v>([^<]*)</")
-_FORMULA = re.compile(
-    rb"""<(?:\w+:)?c\s(?![^>]*\bt=["']str["'])[^>]*>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
-    rb"""\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"""
+_FORMULA = (
+    rb"""<(?:\w+:)?c\b(?![^>]*\bt=["']str["'])[^>]*>\s*<(?:\w+:)?f\b(?:[^>]*/>|[^>]*>[^<]*</(?:\w+:)?f>)"""
+    rb"""\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*%s\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"""
 )
+_NO_RESULT = re.compile(_FORMULA % b"")
 """A cell with a formula and no result; the result of one that gives an empty text is of the type `str`."""
+_NO_RESULT_OR_ZERO = re.compile(_FORMULA % rb"(?:0(?:\.0)?)?")
+"""The same, or with the result 0: some programs write it for every formula."""
+_TO_COMPUTE = re.compile(rb"""\bfullCalcOnLoad=["'](?:1|true)["']""")
+"""By this a program says that the results are to be computed when the workbook is opened."""
 _ODS_FORMULA = re.compile(rb"""<[\w:-]*table-cell\b(?=[^>]*\bformula=)(?![^>]*\bvalue-type=)[^>]*>""")
 _ODS_ERROR = re.compile(rb"""\bvalue-type=["']error["']""")
 _CHUNK_BYTES = 1 << 20
-_OVERLAP_BYTES = 1 << 12
-"""Longer than a cell with an error, so that none is cut at the end of a chunk."""
+_OVERLAP_BYTES = 1 << 16
+"""Longer than a cell with the longest formula (8,192 characters), so that none is cut at a chunk's end."""
 
 
 def error_cells(content: IO[bytes], file: Path, sheet: str) -> dict[tuple[int, int], str]:
     """Return the errors of a sheet of an xlsx by row and column, both from 0.
 
     Raises:
-        UnusableTable: an ods holds some, whose places are not known, or formulas have no result.
+        UnusableTable: the places of some are not known, as in an ods, or formulas have no result.
     """
     errors: dict[tuple[int, int], str] = {}
     has_errors = has_formulas = False
@@ -41,8 +46,11 @@ def error_cells(content: IO[bytes], file: Path, sheet: str) -> dict[tuple[int, i
             if "xl/workbook.xml" in names:
                 part = _part_of(book, sheet)
                 if part in names:
-                    errors = dict(_errors(book, part))
-                    has_formulas = _has(book, part, _FORMULA)
+                    found = dict(_errors(book, part))
+                    errors = {place: error for place, error in found.items() if place is not None}
+                    has_errors = None in found
+                    is_computed = _TO_COMPUTE.search(book.read("xl/workbook.xml")) is None
+                    has_formulas = _has(book, part, _NO_RESULT if is_computed else _NO_RESULT_OR_ZERO)
             elif "content.xml" in names:
                 has_errors = _has(book, "content.xml", _ODS_ERROR)
                 has_formulas = _has(book, "content.xml", _ODS_FORMULA)
@@ -56,7 +64,7 @@ def error_cells(content: IO[bytes], file: Path, sheet: str) -> dict[tuple[int, i
     if has_formulas:
         raise UnusableTable(
             f"{file}: cells of the workbook hold formulas whose results are not in the file, and would be"
-            " read as unanswered. Open it in a spreadsheet program, which computes them, and save it."
+            " read as unanswered or as 0. Open it in a spreadsheet program, which computes them, and save it."
         )
     return errors
 
@@ -75,13 +83,13 @@ def _part_of(book: ZipFile, sheet: str) -> str:
     return ""
 
 
-def _errors(book: ZipFile, part: str) -> Iterator[tuple[tuple[int, int], str]]:
+def _errors(book: ZipFile, part: str) -> Iterator[tuple[tuple[int, int] | None, str]]:
+    """Return the errors of a sheet; the place is None where the cell does not name its own."""
     for text in _chunks(book, part):
         for cell in _ERROR.finditer(text):
             place, value = _PLACE.search(cell[0]), _VALUE.search(cell[0])
-            if place is not None:
-                error = value[1].decode() if value else "#ERROR"
-                yield (int(place[2]) - 1, _column(place[1].decode())), error
+            error = value[1].decode() if value else "#ERROR"
+            yield (int(place[2]) - 1, _column(place[1].decode())) if place else None, error
 
 
 def _column(letters: str) -> int:

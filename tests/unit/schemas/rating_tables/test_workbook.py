@@ -159,20 +159,48 @@ def test_formulas_without_results_are_not_read_as_unanswered(tmp_path: Path, wri
     ("cell", "has_result"),
     [
         ('<c r="A1"><f>B1</f><v>9</v></c>', True),
+        ('<c r="A1"><f>B1</f><v>0</v></c>', True),
         ('<c r="A1" t="str"><f>""</f><v></v></c>', True),
         ('<c r="A1"><f>B1</f></c>', False),
+        ("<c><f>B1</f></c>", False),
         ('<c r="A1" s="3"><f t="shared" si="0"/><v></v></c>', False),
         ('<x:c r="A1"><x:f>B1&amp;C1</x:f><x:v/></x:c>', False),
     ],
 )
 def test_a_result_that_is_an_empty_text_is_one(tmp_path: Path, cell: str, *, has_result: bool) -> None:
-    book = write_xlsx(tmp_path / "book.xlsx", {"Ratings": [("name",)]})
-    with ZipFile(book) as old:
-        parts = {name: old.read(name) for name in old.namelist()}
-    parts["xl/worksheets/sheet1.xml"] = f"<worksheet><row>{cell}</row></worksheet>".encode()
-    with ZipFile(book, "w") as new:
-        for name, content in parts.items():
-            new.writestr(name, content)
+    book = _with_cell(tmp_path, cell)
     refused = nullcontext() if has_result else pytest.raises(UnusableTable, match="formulas whose results")
     with book.open("rb") as written, refused:
         assert error_cells(written, book, "Ratings") == {}
+
+
+@pytest.mark.parametrize(("result", "refused"), [("0", True), ("0.0", True), ("", True), ("9", False)])
+def test_a_zero_that_stands_for_every_result_is_none(tmp_path: Path, result: str, *, refused: bool) -> None:
+    cell = f'<c r="A1"><f>B1</f><v>{result}</v></c>'
+    book = _with_cell(tmp_path, cell, '<calcPr calcId="124519" fullCalcOnLoad="1"/>')
+    with (
+        book.open("rb") as written,
+        pytest.raises(UnusableTable, match="unanswered or as 0") if refused else nullcontext(),
+    ):
+        assert error_cells(written, book, "Ratings") == {}
+
+
+def test_an_error_in_a_cell_without_a_place_is_refused(tmp_path: Path) -> None:
+    book = _with_cell(tmp_path, '<c t="e"><v>#DIV/0!</v></c>')
+    with book.open("rb") as written, pytest.raises(UnusableTable, match="Correct or empty them"):
+        error_cells(written, book, "Ratings")
+
+
+def _with_cell(folder: Path, cell: str, after_sheets: str = "") -> Path:
+    """Write a workbook whose one sheet holds this cell, as XML."""
+    book = write_xlsx(folder / "book.xlsx", {"Ratings": [("name",)]})
+    with ZipFile(book) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = f"<worksheet><row>{cell}</row></worksheet>".encode()
+    parts["xl/workbook.xml"] = parts["xl/workbook.xml"].replace(
+        b"</workbook>", f"{after_sheets}</workbook>".encode()
+    )
+    with ZipFile(book, "w") as new:
+        for name, content in parts.items():
+            new.writestr(name, content)
+    return book
