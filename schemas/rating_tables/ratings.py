@@ -52,6 +52,11 @@ class TableRatings:
     """Rows that are a session of their own beside another one of the client, on a date without time."""
 
     @property
+    def of_alliance(self) -> int:
+        """Return how many are clients' ratings of the alliance; the others are only stored."""
+        return len(self.rows) - sum(self.stored.values())
+
+    @property
     def ineffective(self) -> list[str]:
         """Sentences about rows that would be accepted and then not be taken as corrections."""
         bodies = (

@@ -215,7 +215,7 @@ def _print_report(report: "DeliveryReport", unread: int, *, dry_run: bool) -> No
     if len(report.refused_lines) > REFUSALS_SHOWN:
         typer.echo(f"  … and {len(report.refused_lines) - REFUSALS_SHOWN} more")
     if unread:
-        typer.echo(f"  {unread} rows were left out: they are no valid ratings, as said above")
+        typer.echo(f"  rows in which a rating is not valid and was left out, as said above: {unread}")
     if report.refused_lines or unread:
         raise typer.Exit(3)
 

@@ -26,7 +26,7 @@ class PreviewContents(Findings):
     @property
     def warnings(self) -> tuple[str, ...]:
         """What in the whole table makes it unlikely that it was read as it was meant."""
-        valid, clients = len(self.reading.ratings.rows), self.figures.total.clients
+        valid, clients = self.reading.ratings.of_alliance, self.figures.total.clients
         said = []
         if clients > 1 and self.sessions < _FEW_SESSIONS * valid:
             said.append(
@@ -57,6 +57,7 @@ def render(contents: PreviewContents | ObservedContents) -> str:
         c=contents,
         figures=contents.figures,
         file=file,
+        file_row=file.reading.ratings.file_row if file is not None else None,
         observed=contents if isinstance(contents, ObservedContents) else None,
         has_guesses=file is not None and file.reading.has_guesses,
         certainty_words=CERTAINTY_WORDS,

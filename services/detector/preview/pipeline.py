@@ -46,7 +46,7 @@ def try_file(
     courses, rejected = assess_courses(ratings.rows, model, catalogue, progress, since)
     invalid = [*ratings.invalid, *(replace(cell, row=ratings.file_row(cell.row)) for cell in rejected)]
     if not courses:
-        if ratings.rows and sum(ratings.stored.values()) == len(ratings.rows):
+        if ratings.rows and not ratings.of_alliance:
             raise UnusableTable(
                 f"All ratings are of {', '.join(ratings.stored)}, which is stored and never scored: there is"
                 " nothing to show. `rapport send` takes the file."

@@ -97,6 +97,32 @@ def test_bad_rows_are_named_by_row_and_column_and_left_out(preview: Preview, tmp
     assert [value for value in values if f">{value}<" in page] == []
 
 
+def test_forms_that_are_only_stored_are_no_sessions_and_rows_are_those_of_the_file(
+    preview: Preview, tmp_path: Path
+) -> None:
+    lines = ["Client,Therapist,Date,ORS1,ORS2,ORS3,ORS4,SRS1,SRS2,SRS3,SRS4"]
+    for client, therapist in (("P1", "T1"), ("P2", "T2")):
+        marks = ["9.1,8.8,9,9.2", "9,9,8.9,9.1", "9.2,9,9,8.8", "9,8.7,9.1,9", "4,4.2,3.9,4.5", "4,4,4.1,4"]
+        lines += [
+            f"{client},{therapist},2025-03-{day:02},5,6,5,{'x' if day == 3 else 6},{form}"
+            for day, form in enumerate(marks, start=1)
+        ]
+    (tmp_path / "both.csv").write_text("\n".join(lines) + "\n")
+    contents = preview(tmp_path / "both.csv")
+    page = render(contents)
+    assert contents.warnings == ()
+    assert "correct, repeat or withdraw" not in page
+    assert re.findall(r'>\d <span class="small">\(row (\d+)\)', page) == ["2", "8"]
+    assert re.findall(r"Therapist \d, client first listed in row (\d+)", page) == ["2", "8"]
+    assert re.findall(r"<p class=\"small\">After the session of \w+, 5 March 2025 \(row (\d+)\)", page) == [
+        "6",
+        "12",
+    ]
+    assert set(re.findall(r'<th scope="row">row (\d+)</th>', page)) == {"2", "8"}
+    assert "<td>ORS1, ORS2, ORS3, ORS4</td><td>stored, never scored</td>" in page
+    assert "<h2>Left out in 2 rows</h2>" in page
+
+
 def test_a_name_of_a_column_cannot_write_into_the_page(preview: Preview, tmp_path: Path) -> None:
     columns = {name: of(name) for name in example()[0]}
     columns["therapist <script>x</script>"] = columns.pop("therapist_id")
