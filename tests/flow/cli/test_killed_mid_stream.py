@@ -17,8 +17,12 @@ class Ending(NamedTuple):
     """What does not depend on when who was alive."""
 
     deliveries: dict[str, int]
-    episodes: set[tuple[str, str]]
-    """Client and the session at which the episode opened."""
+    episodes: set[tuple[str, str, str]]
+    """Client, the session at which the episode opened, and its state, of those that stand.
+
+    A late rating can remove the reason of an episode. If both were read in one batch, there never was one;
+    otherwise it stays in the table as withdrawn.
+    """
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,11 @@ def _send(stack: ServiceStack, part: list[InputRating]) -> None:
 
 def _ending(stack: ServiceStack) -> Ending:
     settled = stack.settled()
-    episodes = {(one["client_id"], one["opened_session"]) for one in settled.episodes}
+    episodes = {
+        (one["client_id"], one["opened_session"], one["state"])
+        for one in settled.episodes
+        if one["state"] != "withdrawn"
+    }
     return Ending({name: count for name, count in settled.balance.deliveries.items() if count}, episodes)
 
 
