@@ -89,10 +89,13 @@ def _add(practice: str) -> str:
         f"Add {practice} and create its key? It observes first: nobody is told anything.", abort=True
     )
     typer.secho(f"$ rapport practices add {practice} --set mode=observe", dim=True)
-    secret = add_practice(practice, ["mode=observe"])
+
+    def show(key: str | None) -> None:
+        typer.echo(f"Its key is shown only once; keep it for your program:\n\n  export RAPPORT_KEY={key}")
+
+    secret = add_practice(practice, ["mode=observe"], show)
     if secret is None:
         raise AssertionError("without a network, each practice gets a key")
-    typer.echo(f"Its key is shown only once; keep it for your program:\n\n  export RAPPORT_KEY={secret}")
     return secret
 
 

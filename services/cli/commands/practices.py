@@ -1,6 +1,7 @@
 """`rapport practices`: manages practices, their options and their keys."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -11,6 +12,9 @@ from services.cli.commands.practice_status import status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+ShowKey = Callable[[str | None], None]
+"""Shows a key that was created, once; None when the network's key acts for what was added."""
 
 practices = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +47,7 @@ def add(practice: Practice, option: Options = None, network: Network = None) -> 
 
       rapport practices add north --network my-network     (one key for many practices)
     """
-    say_added(practice, add_practice(practice, option or [], network), network)
+    add_practice(practice, option or [], lambda key: say_added(practice, key, network), network)
 
 
 def say_added(
@@ -59,14 +63,21 @@ def say_added(
         typer.echo(f"A network key also needs  Rapport-Practice: {practice}")
 
 
-def add_practice(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
+def add_practice(
+    practice: str, options: "Sequence[str]", show: "ShowKey", network: str | None = None
+) -> str | None:
     """Store a practice with its options, and return its key; None when the network's key acts for it."""
     _refuse_sandboxes([practice])
-    return store_with_key(practice, options, network)
+    return store_with_key(practice, options, show, network)
 
 
-def store_with_key(practice: str, options: "Sequence[str]", network: str | None = None) -> str | None:
-    """Store a practice or a sandbox, and return its key; None when the network's key acts for it."""
+def store_with_key(
+    practice: str, options: "Sequence[str]", show: "ShowKey", network: str | None = None
+) -> str | None:
+    """Store a practice or a sandbox, and return its key; None when the network's key acts for it.
+
+    `show` is called with the key before what was done is logged, which may fail: nothing else holds the key.
+    """
     from services.cli.admin.practice_keys import key_for
     from services.cli.endpoints import find_endpoints
     from services.runtime.http.key_file import changing_keys
@@ -76,6 +87,7 @@ def store_with_key(practice: str, options: "Sequence[str]", network: str | None 
     _store({practice: options})
     with changing_keys(credentials) as keys:
         key, act = key_for(keys, practice, network)
+    show(key)
     log_acts([act])
     return key
 

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from datetime import time as Night  # noqa: N812 - the module `time` is used, too
 
+    from services.cli.commands.practices import ShowKey
     from services.runtime.process.settings import DatabaseSettings
 
 sandboxes = typer.Typer(
@@ -53,14 +54,16 @@ def add(
     from services.cli.commands.practices import say_added
     from services.runtime.process.sandbox import sandbox_of
 
-    key = add_sandbox(practice, option or [], network)
-    say_added(sandbox_of(practice), key, network, ratings="made-up ratings", keys="key for sandboxes")
-    if key is not None:
-        typer.echo("Everything that it sends is erased every night; options, therapists and keys stay.")
+    def show(key: str | None) -> None:
+        say_added(sandbox_of(practice), key, network, ratings="made-up ratings", keys="key for sandboxes")
+        if key is not None:
+            typer.echo("Everything that it sends is erased every night; options, therapists and keys stay.")
+
+    add_sandbox(practice, option or [], show, network)
 
 
-def add_sandbox(practice: str, options: "list[str]", network: str | None = None) -> str | None:
-    """Store a practice's sandbox, and return its key; None when the network's key acts for it."""
+def add_sandbox(practice: str, options: "list[str]", show: "ShowKey", network: str | None) -> None:
+    """Store a practice's sandbox and show its key; None when the network's key acts for it."""
     from services.cli.admin.practices import is_known
     from services.cli.admin.sandboxes import OPTIONS
     from services.cli.commands.practices import check_id_given, store_with_key
@@ -72,7 +75,7 @@ def add_sandbox(practice: str, options: "list[str]", network: str | None = None)
     # One that is there keeps its options, like a practice that is added again.
     known = asyncio.run(is_known(find_endpoints().database, sandbox))
     usual = [] if known else [f"{name}={value}" for name, value in OPTIONS.items()]
-    return store_with_key(sandbox, usual + options, network)
+    store_with_key(sandbox, usual + options, show, network)
 
 
 @sandboxes.command(name="list")

@@ -1,6 +1,7 @@
 """Who read, exported, erased or changed what is logged, and shown by one command; no service changes it."""
 
 import asyncio
+import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -163,6 +164,25 @@ def test_a_key_is_taken_away_while_the_database_is_away_and_the_gap_is_said(tmp_
     done = CliRunner().invoke(application(), ["practices", "revoke", key.key_id], env=environment)
     assert (done.exit_code, read_keys(keys)) == (1, ())
     assert "not in the audit log" in done.output
+
+
+@pytest.mark.parametrize("command", ["practices", "sandboxes"])
+def test_a_new_key_is_shown_also_when_it_cannot_be_logged(
+    migrated_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    from services.runtime.http.key_file import read_keys
+
+    async def fail(*_: object) -> None:
+        raise psycopg.OperationalError("the server ended")
+
+    monkeypatch.setattr("services.cli.admin.audit.store_acts", fail)
+    keys = tmp_path / "keys.json"
+    environment = {"DATABASE_URL": migrated_url, "RAPPORT_CREDENTIALS_FILE": str(keys)}
+    done = CliRunner().invoke(application(), [command, "add", "north"], env=environment)
+    (stored,) = read_keys(keys)
+    (shown,) = re.findall(r"^  (\S+)$", done.stdout, re.MULTILINE)
+    assert (done.exit_code, hashlib.sha256(shown.encode()).hexdigest()) == (1, stored.sha256)
+    assert "not in the audit log" in done.stderr
 
 
 @pytest.fixture
