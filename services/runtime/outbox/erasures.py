@@ -145,7 +145,7 @@ class Erasures:
     async def _forget_nights_before(self, conn: Connection, erasure: Erasure) -> None:
         """Delete the earlier erasures that this one of a whole sandbox covers, and places no log reaches.
 
-        Of an erasure that a clock dated ahead, what is sent until then would take no effect: it goes, too.
+        An erasure that a clock dated ahead goes, too: what is sent until then would take no effect.
         PostgreSQL refuses to delete the erasures of any other tenant.
         """
         await conn.execute(
