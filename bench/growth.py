@@ -15,7 +15,7 @@ import asyncio
 import multiprocessing
 import resource
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +26,7 @@ from psycopg import sql
 
 from bench.fill_topic import PRACTICES, SESSIONS
 from bench.growth_reads import show_reads
-from bench.growth_rows import calm_clients, fill, next_client, sizes
+from bench.growth_rows import TEMPLATE_DYADS, all_done_today, calm_clients, fill, next_client, sizes
 from bench.growth_throughput import Compared, show_throughput
 from bench.report import report
 from schemas.instruments.settings import InstrumentSettings
@@ -180,6 +180,7 @@ def main() -> None:
                 migrate(url, service)
         if not filled:
             fill(full, wanted.dyads, sessions, progress)
+        all_done_today(full)
         stored = sessions * wanted.dyads
         if "sizes" in wanted.parts:
             show_sizes(full, stored)
@@ -190,18 +191,26 @@ def main() -> None:
         if "takeover" in wanted.parts:
             show_takeover(full)
         if "throughput" in wanted.parts:
-            few = min(wanted.dyads, 2 * wanted.runs * per_run)
-            fill(small, few, sessions, progress)
-            known = sorted({*calm_clients(full, sessions)} & {*calm_clients(small, sessions)})
-            new = next_client(full)
-            pairs = [
-                Compared("known", known[: wanted.runs * per_run], full, small),
-                Compared("new", range(new, new + wanted.runs * per_run), full, empty),
-            ]
+            pairs = _pairs(full, empty, small, wanted, progress)
             show_throughput(pairs, runs=wanted.runs)
             report(grown="the empty database after all runs")
             show_sizes(empty, wanted.runs * per_run * SESSIONS, 6)
         progress("done")
+
+
+def _pairs(
+    full: str, empty: str, small: str, wanted: argparse.Namespace, progress: Callable[[str], None]
+) -> list[Compared]:
+    """Return whose ratings are processed where; fills the small database with those who are known there."""
+    sessions, live = wanted.ratings // wanted.dyads, wanted.runs * (wanted.live // SESSIONS)
+    # Runs before this one gave some clients of a kept database further sessions.
+    known = calm_clients(full, sessions)[:live]
+    if len(known) < live:
+        raise SystemExit("too few clients are left for these runs: give fewer --live, or another folder")
+    few = min(wanted.dyads, max(2 * live, known[-1] + TEMPLATE_DYADS))
+    fill(small, few, sessions, progress)
+    new = next_client(full)
+    return [Compared("known", known, full, small), Compared("new", range(new, new + live), full, empty)]
 
 
 def _set(server: str, settings: Sequence[str]) -> None:

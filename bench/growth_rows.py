@@ -105,9 +105,9 @@ def fill(url: str, dyads: int, sessions: int, report: Callable[[str], None]) -> 
         with psycopg.ClientCursor(conn) as cursor:
             for statement in _INBOX.split(";\n")[:-1]:
                 cursor.execute(statement.encode(), (content,) if "%s" in statement else None)
-        _already_done_today(conn)
         conn.execute("VACUUM ANALYZE")
         report("analyzed")
+    all_done_today(url)
 
 
 def calm_clients(url: str, sessions: int) -> list[int]:
@@ -206,14 +206,19 @@ def _multiply(conn: Conn, table: str, copies: int) -> None:
         conn.execute(statement.encode(), (first, min(copies, first + _COPIES_AT_ONCE)))
 
 
-def _already_done_today(conn: Conn) -> None:
+def all_done_today(url: str) -> None:
     """Let no daily or weekly job begin while something else is measured."""
-    conn.execute("INSERT INTO detector.sweep SELECT n, current_date FROM generate_series(0, 23) AS n")
-    conn.execute(
-        "INSERT INTO detector.renewal (practice_id, job, tried_on) SELECT practice_id, job, current_date"
-        " FROM detector.practice CROSS JOIN unnest(%s::text[]) AS job",
-        (["thresholds", "statistics"],),
-    )
+    with psycopg.connect(url) as conn:
+        conn.execute(
+            "INSERT INTO detector.sweep SELECT n, current_date FROM generate_series(0, 23) AS n"
+            " ON CONFLICT (partition) DO UPDATE SET day = EXCLUDED.day"
+        )
+        conn.execute(
+            "INSERT INTO detector.renewal (practice_id, job, tried_on) SELECT practice_id, job, current_date"
+            " FROM detector.practice CROSS JOIN unnest(%s::text[]) AS job"
+            " ON CONFLICT (practice_id, job) DO UPDATE SET tried_on = EXCLUDED.tried_on",
+            (["thresholds", "statistics"],),
+        )
 
 
 def sizes(url: str) -> Sequence[tuple[Any, ...]]:
