@@ -83,8 +83,9 @@ def assessed(url: str) -> int:
 
 
 def forget_positions(url: str) -> None:
-    """Let the next run read its topics, which were made again, from their beginnings."""
+    """Let the next run read its topics, which were made again and maybe by another Kafka, from the start."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(
-            "DELETE FROM detector.applied; DELETE FROM detector.published; DELETE FROM detector.halt"
+            "DELETE FROM detector.applied; DELETE FROM detector.published; DELETE FROM detector.halt;"
+            " DELETE FROM detector.cluster"
         )
