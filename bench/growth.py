@@ -35,7 +35,6 @@ from services.detector.jobs.renew_thresholds import add_threshold
 from services.detector.settings import DetectorSettings
 from services.runtime.outbox.outbox_table import Outbox
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.postgres import arrays
 from services.runtime.postgres.migrations import migrate
 from services.runtime.process.clock import SystemClock
 from tests.support.postgres import fresh_database, postgres_server
@@ -65,7 +64,6 @@ def _run_weekly_jobs(url: str) -> tuple[float, float]:
 
     async def run(practices: Sequence[str]) -> None:
         async with await psycopg.AsyncConnection.connect(url) as conn:
-            arrays.register(conn.adapters)
             for practice in practices:
                 tx = Transaction(conn, SystemClock().now(), "")
                 async with conn.transaction():

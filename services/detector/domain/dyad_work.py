@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.events import FORM_STATUSES, Status
 from schemas.ids import Dyad, DyadId
 from schemas.rating_order import Currency, SessionOrder, currency
-from services.detector.contracts import Changed, PublishedEvent
+from services.detector.contracts import Changed, Numbers, PublishedEvent
 from services.detector.domain.assessment import Assessment
 from services.detector.domain.dated_rows import PracticeStatistics, Threshold
 from services.detector.domain.episode_changes import Decision, EmittedEpisode, EpisodeChange
@@ -132,6 +132,8 @@ class SessionWork:
     """Whether its first assessment is published in this batch."""
     numbers: bytes = b""
     """What was published of it: `contracts.Numbers`, packed."""
+    unpacked_numbers: Numbers | None = None
+    """The same, where this batch made them."""
     stored: SessionRisk | None = None
     """What its episode was decided from so far; None when it is to be assessed."""
     assessment: Assessment | None = None
@@ -145,9 +147,9 @@ class SessionWork:
     """What it did to which episode."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class DyadWork:
-    """One dyad of a batch."""
+    """One dyad of a batch; there is one object for each, so it is only equal to itself."""
 
     id: DyadId
     who: Dyad

@@ -3,7 +3,6 @@
 Which version is current follows from the versions alone, so the order in which they arrive does not matter.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,10 +52,10 @@ class RatingVersions:
     ) -> None:
         """Start with the versions that are stored of the batch's ratings.
 
-        `sessions` has the number of ratings that are stored of those dyads that may reach
-        `MOST_SESSIONS_OF_DYAD` with this batch; any other dyad may be left out.
+        `sessions` has the number of ratings that are stored of those dyads that may get more than
+        `MOST_SESSIONS_OF_DYAD` with this batch; those of any other dyad are not counted.
         """
-        self._sessions = Counter(sessions)
+        self._sessions = dict(sessions or {})
         self._by_id: dict[tuple[str, str], RatingVersion] = {}
         self._of_rating: dict[_DyadVersion, list[RatingVersion]] = {}
         self._dyad_of_rating: dict[RatingIdentity, DyadId] = {}
@@ -142,18 +141,23 @@ class RatingVersions:
         would_count = not version.is_withdrawn and all(one.currency < version.currency for one in versions)
         if would_count and self._counts_elsewhere(arrival):
             return False
-        if not known:
-            if self._sessions[dyad.id] >= MOST_SESSIONS_OF_DYAD:
-                raise Reject(
-                    RejectionReason.TOO_MANY_SESSIONS,
-                    f"{MOST_SESSIONS_OF_DYAD} sessions of this course of therapy are stored already",
-                )
-            self._sessions[dyad.id] += 1
+        if not known and self._sessions:
+            self._count_session(dyad.id)
         self._by_id[rating.practice_id, rating.rating_id] = version
         self._of_rating[dyad.id, version.key] = [*versions, version]
         self._add(version, earlier)
         self._choose_current(arrival, version.key)
         return True
+
+    def _count_session(self, dyad_id: DyadId) -> None:
+        if (number := self._sessions.get(dyad_id)) is None:
+            return
+        if number >= MOST_SESSIONS_OF_DYAD:
+            raise Reject(
+                RejectionReason.TOO_MANY_SESSIONS,
+                f"{MOST_SESSIONS_OF_DYAD} sessions of this course of therapy are stored already",
+            )
+        self._sessions[dyad_id] = number + 1
 
     def _add(self, version: RatingVersion, earlier: RatingVersion | None) -> None:
         """Note a version to be stored: a new one, or the correction of an earlier one with the same id."""

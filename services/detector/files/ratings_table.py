@@ -25,7 +25,7 @@ from schemas.validation_errors import InvalidInput, violations_of
 from services.detector import received
 from services.detector.domain.dyad_work import Arrival, DyadWork, LogPosition, SessionWork
 from services.detector.domain.form import forms_of, is_measure, marks_as_sent
-from services.detector.domain.rating_versions import RatingVersions
+from services.detector.domain.rating_versions import MOST_SESSIONS_OF_DYAD, RatingVersions
 from services.detector.received import Rated
 from services.runtime.kafka.record import Record
 from services.runtime.process.errors import Reject
@@ -125,7 +125,9 @@ def current_sessions(
             arrival.form = form
             arrival.is_measure = form is None and is_measure(arrival.rating, catalogue)
         dyads = {dyad.id: dyad for dyad in client.dyads.values()}
-        changes = RatingVersions().claim(client.arrivals, dyads)
+        is_long = len(client.arrivals) > MOST_SESSIONS_OF_DYAD
+        sessions = dict.fromkeys(dyads, 0) if is_long else {}
+        changes = RatingVersions(sessions=sessions).claim(client.arrivals, dyads)
         for arrival, reject in changes.rejected:
             on_invalid(_explained(arrival, reject, catalogue))
         for arrival in changes.blocked:

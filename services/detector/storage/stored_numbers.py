@@ -33,15 +33,18 @@ class InColumns(NamedTuple):
     threshold: float | None
 
 
-def stored_numbers(packed: bytes, columns: InColumns) -> bytes:
-    """Return the bytes that the row keeps of numbers as they were published (`pack_numbers`)."""
-    numbers = unpack_numbers(packed)
+def stored_numbers(packed: bytes, columns: InColumns, numbers: Numbers | None = None) -> bytes:
+    """Return the bytes that the row keeps of numbers as they were published (`pack_numbers`).
+
+    `numbers` are those that were packed, where they are known: it takes time to unpack them.
+    """
+    numbers = numbers or unpack_numbers(packed)
     marks: list[float | int | None] = []
     for component, (share, score, level, change) in numbers.components.items():
-        one = (_millionths(share), _millionths(score), _millionths(level))
-        if _change(one[1], one[2]) != change:
+        kept_score, kept_level = _millionths(score), _millionths(level)
+        if _change(kept_score, kept_level) != change:
             return packed
-        marks += (_CODE_OF[component], *one)
+        marks += (_CODE_OF[component], _millionths(share), kept_score, kept_level)
     held = (numbers.rating_id, numbers.session_at, numbers.model_version, numbers.risk, numbers.threshold)
     if held != columns:
         return packed
@@ -88,7 +91,9 @@ def _millionths(value: float | None) -> float | int | None:
     if value is None:
         return None
     whole = round(value * MILLION)
-    return whole if whole / MILLION == value and (whole or copysign(1, value) > 0) else value
+    if whole and whole / MILLION == value:
+        return whole
+    return 0 if value == 0 and copysign(1, value) > 0 else value
 
 
 def _value(stored: float | int | None) -> float | None:

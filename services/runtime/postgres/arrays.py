@@ -11,8 +11,8 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from psycopg import pq
-from psycopg.adapt import AdaptersMap, Dumper
+from psycopg import adapters, pq
+from psycopg.adapt import Dumper
 
 _HEADER = struct.Struct(">iiIii")
 _LENGTHS = tuple(struct.pack(">i", n) for n in range(4096))
@@ -56,9 +56,7 @@ class _ArrayDumper(Dumper):
         return obj.data
 
 
-def register(adapters: AdaptersMap) -> None:
-    """Allow a connection (or all of them) to send an `Array`."""
-    adapters.register_dumper(Array, _ArrayDumper)
+adapters.register_dumper(Array, _ArrayDumper)  # for every connection that is opened from now on
 
 
 def texts(values: Iterable[str | None]) -> Array:
@@ -86,7 +84,7 @@ def _variable(element: int, values: Sequence[bytes | None]) -> Array:
 
 def uuids(values: Iterable[UUID | None]) -> Array:
     """Encode a `uuid[]`."""
-    return _variable(_UUID, [None if v is None else v.bytes for v in values])
+    return _variable(_UUID, [None if v is None else v.int.to_bytes(16, "big") for v in values])
 
 
 def timestamps(values: Iterable[datetime | None]) -> Array:

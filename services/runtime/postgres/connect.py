@@ -18,7 +18,6 @@ from psycopg.errors import QueryCanceled
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from services.runtime.postgres import arrays
 from services.runtime.process.errors import Halt
 from services.runtime.process.log import get_logger
 from services.runtime.process.settings import DatabaseSettings, read_secret
@@ -159,7 +158,6 @@ async def connect_for_all_practices(
         psycopg.OperationalError: the server is away or refuses the connection.
     """
     connection = await AsyncConnection.connect(conninfo(settings, application_name))
-    arrays.register(connection.adapters)
     if transaction_timeout_s is not None and connection.info.server_version >= HAS_TRANSACTION_TIMEOUT:
         try:
             await connection.set_autocommit(True)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from services.runtime.postgres.arrays import texts
 from services.runtime.postgres.connect import Connection
 
 
@@ -28,12 +29,12 @@ GROUP BY c.table_name HAVING bool_or(c.column_name = %s) ORDER BY c.table_name
 # A record that waited may name its client otherwise than the batch, so all names of a client are read.
 _NAMES = """
 SELECT 'therapist', practice_id, therapist_id, first_id, current_id FROM {schema}.therapist_name
-WHERE practice_id = ANY(%(practices)s)
+WHERE practice_id = ANY(%(practices)b::text[])
 UNION ALL
 SELECT 'client', practice_id, client_id, first_id, current_id FROM {schema}.client_name
 WHERE (practice_id, first_id) IN (
     SELECT known.practice_id, known.first_id FROM {schema}.client_name known
-    JOIN unnest(%(of)s::text[], %(clients)s::text[]) AS wanted (practice_id, client_id)
+    JOIN unnest(%(of)b::text[], %(clients)b::text[]) AS wanted (practice_id, client_id)
         USING (practice_id, client_id))
 """
 
@@ -90,7 +91,7 @@ async def read_names(conn: Connection, schema: str, dyads: Iterable[tuple[str, s
     if not wanted:
         return Names()
     of, named = zip(*wanted, strict=True)
-    values = {"practices": sorted(set(of)), "of": list(of), "clients": list(named)}
+    values = {"practices": texts(sorted(set(of))), "of": texts(of), "clients": texts(named)}
     therapists: dict[tuple[str, str], Name] = {}
     clients: dict[tuple[str, str], Name] = {}
     rows = await conn.execute(_NAMES.format(schema=schema).encode(), values)

@@ -29,7 +29,6 @@ from services.detector.stream.pipeline import process
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.erasures import pass_gate
 from services.runtime.outbox.transaction import Rejection, Transaction
-from services.runtime.postgres import arrays
 from services.runtime.postgres.connect import Connection
 from tests.support.detector.toy_detector import ToyDetector
 
@@ -234,7 +233,6 @@ def tools_with(detector: Detector, *others: Detector) -> Tools:
 async def detector_driver(url: str, detector: Detector | None = None) -> AsyncIterator[DetectorDriver]:
     """Yield a driver over the migrated database at `url`."""
     conn = await psycopg.AsyncConnection.connect(url)
-    arrays.register(conn.adapters)
     try:
         yield DetectorDriver(conn, tools_with(detector or ToyDetector()))
     finally:

@@ -28,8 +28,8 @@ async def recall(batch: Batch, tools: Tools) -> None:
     )
     batch.take_names()
     if batch.records and batch.dyads:
-        arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
-        many = {id_ for id_, number in arrived.items() if number > MOST_FOLDS}
+        arrived = Counter(arrival.dyad for arrival in batch.arrivals)
+        many = {dyad.id for dyad, number in arrived.items() if number > MOST_FOLDS}
         many |= await blocked.read_waiting_dyads(conn, batch.dyads.values())
         if many:
             batch.block(many, BlockReason.MANY_SESSIONS)
@@ -59,12 +59,10 @@ async def claim(batch: Batch, _tools: Tools) -> None:
 async def _claim(batch: Batch) -> None:
     conn, tx = batch.tx.conn, batch.tx
     stored = await ratings.read_versions(conn, batch.arrivals)
-    arrived = Counter(arrival.dyad.id for arrival in batch.arrivals)
+    arrived = Counter(arrival.dyad for arrival in batch.arrivals)
     # Every session raised the revision, so a history has at most as many.
     long = [
-        dyad
-        for dyad in (batch.dyads[id_] for id_ in arrived)
-        if dyad.history_revision + arrived[dyad.id] > MOST_SESSIONS_OF_DYAD
+        dyad for dyad, number in arrived.items() if dyad.history_revision + number > MOST_SESSIONS_OF_DYAD
     ]
     sessions = await ratings.count_sessions(conn, long) if long else {}
     changes = RatingVersions(stored, sessions).claim(batch.arrivals, batch.dyads)

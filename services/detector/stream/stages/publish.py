@@ -92,6 +92,7 @@ def _publish_assessment(batch: Batch, dyad: DyadWork, session: SessionWork, numb
     def data(of_rating: RatingIdentity, revision: int) -> Assessed:
         return published_assessment(dyad.who, of_rating, revision, numbers)
 
+    session.unpacked_numbers = numbers
     _publish_session(batch, dyad, session, pack_numbers(numbers), kind="alliance.assessed.v1", data=data)
 
 

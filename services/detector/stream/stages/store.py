@@ -137,7 +137,9 @@ def _kept(row: _Row) -> bytes:
     rating, risk = session.version.rating, session.session_risk
     held = (risk.risk, risk.threshold) if risk else (None, None)
     return stored_numbers(
-        session.numbers, InColumns(rating.rating_id, session.version.order.session_at, model, *held)
+        session.numbers,
+        InColumns(rating.rating_id, session.version.order.session_at, model, *held),
+        session.unpacked_numbers,
     )
 
 
