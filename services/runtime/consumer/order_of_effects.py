@@ -6,6 +6,7 @@
 docs/flow.md says what happens when the process dies between any two of them.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.runtime.consumer.assignment import Assignment
@@ -222,8 +223,9 @@ class OrderOfEffects:
         with traced(self._metrics.service, records) as traces:
             tx = await self._committer.commit(connection, passing_on, claim, before_commit=check_fuse)
         self._fuse.add(bad or [False] * len(records))
-        self._assignment.applied.update(offsets_after(records))
-        self._assignment.stored.update(offsets_after(records))
+        after = {partition: record.offset + 1 for partition, record in last.items()}
+        self._assignment.applied.update(after)
+        self._assignment.stored.update(after)
         if claim.missing or tx.passed_over:
             self._count_unaccounted(claim.missing, tx)
         self._count(records, tx)
@@ -278,19 +280,18 @@ class OrderOfEffects:
         )
 
     def _count(self, records: Sequence[Record], tx: Transaction) -> None:
-        topics = [record.topic for record in records]
-        # What waited since an earlier batch may be rejected with this one; it was counted when it was read.
-        read = {(record.topic, record.partition, record.offset) for record in records}
-        rejected_topics = [
-            rejected.topic
-            for rejected in tx.rejections
-            if (rejected.topic, rejected.partition, rejected.offset) in read
-        ]
-        for topic in set(topics):
-            rejected = rejected_topics.count(topic)
-            outcomes = self._metrics.record_outcomes
-            outcomes.labels(topic=topic, outcome=RecordOutcome.REJECTED).inc(rejected)
-            outcomes.labels(topic=topic, outcome=RecordOutcome.HANDLED).inc(topics.count(topic) - rejected)
+        rejected: Counter[str] = Counter()
+        if tx.rejections:
+            # What waited since an earlier batch may be rejected with this one; it was counted when it was
+            # read.
+            read = {(record.topic, record.partition, record.offset) for record in records}
+            rejected.update(
+                one.topic for one in tx.rejections if (one.topic, one.partition, one.offset) in read
+            )
+        outcomes = self._metrics.record_outcomes
+        for topic, number in Counter(record.topic for record in records).items():
+            outcomes.labels(topic=topic, outcome=RecordOutcome.REJECTED).inc(rejected[topic])
+            outcomes.labels(topic=topic, outcome=RecordOutcome.HANDLED).inc(number - rejected[topic])
         self._metrics.fuse_in_a_row.set(self._fuse.in_a_row)
         self._metrics.fuse_share.set(self._fuse.share)
 
