@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -12,7 +13,7 @@ Connection = psycopg.Connection[Any]
 
 
 @dataclass
-class BackgroundWriter:
+class BackgroundWriter(ABC):
     """Writes from the beginning of the block to its end, or until a batch fails; kinds of it say what."""
 
     url: str
@@ -39,9 +40,9 @@ class BackgroundWriter:
         except BaseException as error:
             self.error = error
 
+    @abstractmethod
     def write(self, conn: Connection) -> None:
         """Write the next batch."""
-        raise NotImplementedError
 
     def run(self, conn: Connection, statements: Sequence[str], values: Mapping[str, object]) -> None:
         """Run the statements of a batch in a transaction, and note how long it took."""

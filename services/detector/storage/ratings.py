@@ -236,21 +236,11 @@ async def _cluster_numbers(conn: Connection, ids: Iterable[str]) -> dict[str, in
     return dict(await (await conn.execute(_CLUSTERS, (sorted(ids),))).fetchall())
 
 
-class _WholeMarks(dict[float | None, float | int | None]):
-    """Marks as they are stored; the usual ones are looked up, which takes a third of the time."""
-
-    def __missing__(self, mark: float | None) -> float | int | None:
-        return int(mark) if mark is not None and mark == int(mark) else mark
-
-
-_WHOLE = _WholeMarks({float(mark): mark for mark in range(101)})
-
-
 def _encode_marks(given: Sequence[float | None] | DecodedScores | float) -> bytes:
     """Encode marks, whole ones without decimals: half the bytes of most forms."""
     if isinstance(given, DecodedScores | float):
         return encode(given)
-    return encode([_WHOLE[mark] for mark in given])
+    return encode([int(mark) if mark is not None and mark == int(mark) else mark for mark in given])
 
 
 def _claim_order(version: RatingVersion) -> tuple[str, ...]:

@@ -12,9 +12,8 @@ from services.runtime.consumer.commit_offsets import commit_offsets
 from services.runtime.consumer.consumer_context import CONSUME_LOOP, ConsumerContext
 from services.runtime.consumer.in_flight_batch import InFlightBatch
 from services.runtime.consumer.log_check import check_last_applied
-from services.runtime.consumer.order_of_effects import offsets_after
 from services.runtime.consumer.partition_setup import halt_partitions
-from services.runtime.kafka.record import Record, TopicPartition
+from services.runtime.kafka.record import Record, TopicPartition, offsets_after
 from services.runtime.kafka.subscription import RawBatch, Subscription
 from services.runtime.outbox.halts import PartitionHalted
 from services.runtime.outbox.positions import PartitionsFenced

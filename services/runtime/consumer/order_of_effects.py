@@ -15,7 +15,7 @@ from services.runtime.consumer.fuse import Fuse, FuseBlown
 from services.runtime.consumer.parallel_batch import run_all, split_by_partition
 from services.runtime.consumer.self_check import SelfCheck
 from services.runtime.consumer.verdict import verdict
-from services.runtime.kafka.record import Record, TopicPartition
+from services.runtime.kafka.record import Record, TopicPartition, last_records
 from services.runtime.outbox.committer import Claim, Committer, Work
 from services.runtime.outbox.halts import HaltReason, PartitionHalted
 from services.runtime.outbox.outbox_publisher import OutboxPublisher
@@ -294,14 +294,3 @@ class OrderOfEffects:
             outcomes.labels(topic=topic, outcome=RecordOutcome.HANDLED).inc(number - rejected[topic])
         self._metrics.fuse_in_a_row.set(self._fuse.in_a_row)
         self._metrics.fuse_share.set(self._fuse.share)
-
-
-def offsets_after(records: Sequence[Record]) -> dict[TopicPartition, int]:
-    """Return, for each partition, the offset that follows its last record."""
-    return {partition: record.offset + 1 for partition, record in last_records(records).items()}
-
-
-def last_records(records: Sequence[Record]) -> dict[TopicPartition, Record]:
-    """Return the last record of each partition."""
-    # The records of a partition are in order, so the last one wins.
-    return {(record.topic, record.partition): record for record in records}

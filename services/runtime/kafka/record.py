@@ -39,3 +39,14 @@ class Outgoing(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Outgoing({self.topic}, partition={self.partition})"
+
+
+def offsets_after(records: Sequence[Record]) -> dict[TopicPartition, int]:
+    """Return, for each partition, the offset that follows its last record."""
+    return {partition: record.offset + 1 for partition, record in last_records(records).items()}
+
+
+def last_records(records: Sequence[Record]) -> dict[TopicPartition, Record]:
+    """Return the last record of each partition."""
+    # The records of a partition are in order, so the last one wins.
+    return {(record.topic, record.partition): record for record in records}

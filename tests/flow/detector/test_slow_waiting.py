@@ -1,36 +1,31 @@
 """What waits and alone takes longer than a transaction may is set aside, and the others go on meanwhile."""
 
 import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 import pytest
-import structlog
 from msgspec.structs import replace
 
 from schemas import topics
 from schemas.rejected import rejected_events
 from services.detector.domain.detector import DyadAssessments, DyadForms
 from services.detector.jobs import take_up_in_turn
-from services.detector.jobs.take_up_blocked import Transact, set_aside, take_up_blocked
-from services.detector.jobs.take_up_in_turn import ATTEMPTS, LOOP, TakeUpInTurn
+from services.detector.jobs.take_up_blocked import set_aside, take_up_blocked
+from services.detector.jobs.take_up_in_turn import ATTEMPTS, LOOP
 from services.detector.storage.blocked import position
 from services.detector.storage.model_activations import activate
-from services.detector.stream.batch import MOST_FOLDS, Tools
+from services.detector.stream.batch import MOST_FOLDS
 from services.runtime.consumer.batch_consumer import BatchConsumer
 from services.runtime.consumer.consumer_options import BatchLimits, ConsumedTopics, RecordHandling
-from services.runtime.consumer.fuse import Fuse
-from services.runtime.consumer.self_check import KnownWork, threads_answer
 from services.runtime.http.health import Health
 from services.runtime.kafka.record import Outgoing, Record
 from services.runtime.outbox.transaction import Transaction
-from services.runtime.process.clock import Clock, SystemClock
+from services.runtime.process.clock import SystemClock
 from services.runtime.process.consumer_metrics import ConsumerMetrics
 from services.runtime.process.errors import Reject
 from services.runtime.process.metrics import Metrics
-from services.runtime.process.settings import DatabaseSettings, FuseSettings, KafkaSettings
+from services.runtime.process.settings import DatabaseSettings, KafkaSettings
 from tests.flow.detector.test_many_sessions import ASSESSED, GOOD, WAITING, many
 from tests.support.clock import ManualClock
 from tests.support.detector.batch_driver import (
@@ -41,6 +36,7 @@ from tests.support.detector.batch_driver import (
     record_of,
     tools_with,
 )
+from tests.support.detector.take_up import taking_up, until
 from tests.support.detector.toy_detector import ToyDetector
 from tests.support.invariants import broken
 
@@ -55,14 +51,6 @@ BEGIN
 END $$;
 CREATE TRIGGER take_long BEFORE INSERT ON detector.rating FOR EACH ROW EXECUTE FUNCTION public.take_long();
 """
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """What is tried again and again is logged as often, with tracebacks that are slow to print."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.reset_defaults()
 
 
 def consumer_of(url: str, metrics: ConsumerMetrics) -> BatchConsumer:
@@ -84,44 +72,10 @@ def consumer_of(url: str, metrics: ConsumerMetrics) -> BatchConsumer:
     )
 
 
-@contextlib.asynccontextmanager
-async def taking_up(
-    transact: Transact,
-    tools: Tools,
-    health: Health,
-    known_work: KnownWork = threads_answer,
-    clock: Clock | None = None,
-) -> AsyncIterator[None]:
-    """Take up in turn beside the block."""
-    in_turn = TakeUpInTurn(
-        transact,
-        tools,
-        asyncio.Event(),
-        count=lambda _batch, _at_s: None,
-        health=health,
-        clock=clock or SystemClock(),
-        known_work=known_work,
-        fuse=Fuse(FuseSettings()),
-    )
-    running = asyncio.create_task(in_turn.run())
-    try:
-        yield
-    finally:
-        await in_turn.stop()
-        await running
-
-
 async def execute(detector: DetectorDriver, sql: str) -> None:
     """Execute statements that return nothing."""
     await detector.conn.execute(sql)
     await detector.conn.commit()
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until it holds."""
-    async with asyncio.timeout(60):
-        while not await holds():  # noqa: ASYNC110 - the condition has no event to wait for
-            await asyncio.sleep(0.02)
 
 
 async def test_a_session_that_alone_takes_too_long_is_set_aside_while_the_others_go_on(
@@ -279,85 +233,6 @@ async def test_what_takes_long_leaves_the_others_as_much_time(database_url: str)
     # Together, then the slow client alone: one after another, but only when the others are done.
     assert model.given[:2] == ["m3", "m3"]
     assert model.given[2 : model.given.index("m3", 2)] == ["o"] * 5 + ["m"] * 3
-
-
-class Defect(ToyDetector):
-    """Fails at every session but those of one client; notes how often."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failed = 0
-        self.is_repaired = False
-
-    def assess(self, dyads: Sequence[DyadForms]) -> list[DyadAssessments]:
-        """Fold each dyad on its own."""
-        if not self.is_repaired and any(
-            form.order.session_id[0] == "m" for dyad in dyads for form in dyad.forms
-        ):
-            self.failed += 1
-            raise ZeroDivisionError
-        return super().assess(dyads)
-
-
-async def test_a_defect_that_fails_on_all_that_waits_does_not_have_all_of_it_set_aside(
-    database_url: str,
-) -> None:
-    clock, model = ManualClock(NOW), Defect()
-    async with detector_driver(database_url) as detector, detector_driver(database_url) as reading:
-        await detector.practice()
-        await detector.rate(*many(MOST_FOLDS + 1))
-        health = Health(clock, Metrics("detector"))
-        async with taking_up(detector.transact, tools_with(model), health, clock=clock):
-
-            async def goes_on() -> bool:
-                clock.move(1)
-                return model.failed > 30
-
-            await until(goes_on)
-            while_failing = len(await reading.rows(REJECTED)), await reading.rows(WAITING), health.healthy
-            why = health.checks[LOOP]
-            model.is_repaired = True
-
-            async def is_done() -> bool:
-                clock.move(1)
-                return await reading.rows(WAITING) == [(0,)]
-
-            await until(is_done)
-            assert health.healthy
-    assert while_failing == (10, [(MOST_FOLDS + 1 - 10,)], False)
-    assert why.startswith("11 records in a row could not be processed, of what waits for its turn")
-    assert "unprocessable: ZeroDivisionError" in why
-
-
-async def test_while_many_are_alone_none_of_the_others_is_taken_up(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(take_up_in_turn, "DYADS", 1)
-    monkeypatch.setattr(take_up_in_turn, "MOST_ALONE", 2)
-    clock, model = ManualClock(NOW), Defect()
-    async with detector_driver(database_url) as detector, detector_driver(database_url) as reading:
-        await detector.practice()
-        for number in range(3):
-            await detector.rate(*many(MOST_FOLDS + 1, client_id=f"client-{number}"))
-        health = Health(clock, Metrics("detector"))
-        async with taking_up(detector.transact, tools_with(model), health, clock=clock):
-
-            async def goes_on() -> bool:
-                clock.move(1)
-                return model.failed > 30
-
-            await until(goes_on)
-            untouched = await reading.rows(
-                "SELECT client_id FROM detector.blocked GROUP BY 1 HAVING count(*) = %s", (MOST_FOLDS + 1,)
-            )
-            model.is_repaired = True
-
-            async def is_done() -> bool:
-                clock.move(1)
-                return await reading.rows(WAITING) == [(0,)]
-
-            await until(is_done)
-    assert untouched == [("client-2",)]
 
 
 async def test_only_the_record_that_failed_is_set_aside_and_not_while_another_process_has_it(

@@ -7,11 +7,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.cli.admin.sandboxes import erase_sandboxes
+from services.notifier.directory.store import PracticeOptions
 from services.runtime.postgres.migrations import migrate
 from tests.support.detector.batch_driver import DetectorDriver, detector_driver
-from tests.support.erasure import SeededClient
+from tests.support.erasure import SECRET, SeededClient, database
 from tests.support.notifier.batch_driver import NotifierDriver, running_notifier
 from tests.support.postgres import fresh_database
+
+SANDBOX = "north.sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,19 @@ async def practice(postgres_url: str, migrated: str, tmp_path: Path) -> AsyncIte
             for one in (gone, kept):
                 await one.fill(detector, notifier)
             yield SeededPractice(url, detector, notifier, gone, kept)
+
+
+@pytest.fixture
+async def sandbox(practice: SeededPractice) -> SeededClient:
+    """A client of the sandbox, with the same ids as a client of the practice."""
+    await practice.detector.practice(SANDBOX)
+    await practice.notifier.set_practice(PracticeOptions(SANDBOX, display_name="Made up"))
+    await practice.notifier.add_therapist(practice_id=SANDBOX, address="tester@north.example")
+    made_up = SeededClient("gone", practice=SANDBOX)
+    await made_up.fill(practice.detector, practice.notifier)
+    return made_up
+
+
+async def night(practice: SeededPractice) -> None:
+    """Erase the sandboxes, as it is done every night."""
+    await erase_sandboxes(database(practice.url), SECRET)

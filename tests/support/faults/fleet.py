@@ -7,8 +7,6 @@ PostgreSQL under its own name, so that a test sees which one is inside a transac
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +29,7 @@ from tests.support.backend import real_backend
 from tests.support.faults.forked_process import ForkedProcess
 from tests.support.faults.link import Link, forwarded
 from tests.support.faults.postgres_server import PostgresNode
+from tests.support.faults.running_sinks import running_sinks
 from tests.support.ports import lasting_ports
 from tests.support.service_stack import ALERT_ON_ALL_SESSIONS
 
@@ -260,23 +259,6 @@ class Fleet:
 def role(name: str) -> str:
     """Return the name under which a replica signs in to PostgreSQL."""
     return name.replace("-", "_")
-
-
-@contextmanager
-def running_sinks(folder: Path) -> Iterator[tuple[int, int]]:
-    """Run the receivers of mails and webhook calls as a process; yield their ports."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.faults.sink_process", str(folder)],
-        stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    try:
-        smtp_port, webhook_port = map(int, process.stdout.readline().split())
-        yield smtp_port, webhook_port
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
 
 
 @contextmanager
