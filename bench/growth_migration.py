@@ -1,10 +1,11 @@
 """Measures how long a writer waits while large tables change beside it.
 
-    python -m bench.growth_migration [--ratings 400000] [--keys 200000] [--parts layout keys]
+    python -m bench.growth_migration [--ratings 400000] [--keys 200000] [--parts layout keys] [--pause 0]
+        [--set NAME=VALUE …]
 
 `layout`: three tables get another layout. They are filled as they were before their keys began with the
 practice; a writer writes one batch after another, as the detector of that version did, until the new layout
-locks it out.
+locks it out; `--pause` seconds pass between two of them.
 
 `keys`: the keys of all other tables get the practice, each with `--keys` rows; the writer, of the version
 before, goes on.
@@ -30,14 +31,16 @@ ALONE = 200
 PARTS = ("layout", "keys")
 
 
-def show_layout(server: str, ratings: int) -> None:
+def show_layout(server: str, ratings: int, pause_s: float) -> None:
     """Print how long batches took beside the copy of the three large tables."""
     dyads = ratings // before.SESSIONS
     with fresh_database(server) as url:
         migrate(url, "detector", before.VERSION)
+        began = time.perf_counter()
         before.fill(url, dyads)
+        report(ratings=dyads * before.SESSIONS, filled_in_s=round(time.perf_counter() - began, 1))
         alone = _alone(url, before.Writer(url, dyads))
-        with before.Writer(url, dyads, first=ALONE) as writer:
+        with before.Writer(url, dyads, first=ALONE, pause_s=pause_s) as writer:
             began = time.perf_counter()
             migrate(url, "detector", "0026")
             seconds = time.perf_counter() - began
@@ -96,10 +99,15 @@ def main() -> None:
     parser.add_argument("--ratings", type=int, default=400_000)
     parser.add_argument("--keys", type=int, default=200_000, help="rows of each table")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two batches (layout)")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of PostgreSQL for this server"
+    )
     wanted = parser.parse_args()
-    with postgres_server(durable=True) as server:
+    settings = dict(one.split("=", 1) for one in wanted.set)
+    with postgres_server(durable=True, settings=settings) as server:
         if "layout" in wanted.parts:
-            show_layout(server, wanted.ratings)
+            show_layout(server, wanted.ratings, wanted.pause)
         if "keys" in wanted.parts:
             show_keys(server, wanted.keys)
 

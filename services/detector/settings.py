@@ -25,7 +25,7 @@ class DetectorSettings(BaseSettings):
     """Folder of the model that scores practices without a model of their own; default: the shipped model."""
     other_model_dirs: tuple[Path, ...] = ()
     """Folders of the models that single practices use, as a JSON list."""
-    max_records: Count = 2000
+    max_records: Count = 4000
     """Greatest number of records in a batch. Larger batches are faster under load."""
     history_records: Count = 16
     """Greatest number of ratings marked as history that are read of each partition before others go first."""

@@ -3,6 +3,7 @@
 import ast
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ TREES = ("schemas", "services", "lab", "deploy", "bench", "tests/support")
 SOURCES = sorted(file for tree in TREES for file in (ROOT / tree).rglob("*.py") if ".venv" not in file.parts)
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
+LONG = 60
+"""From this many characters on, a paragraph that a page has twice is a mistake; rows of tables may recur."""
 TURNS = {
     "… in, … out": re.compile(r"\bin, (?:[^.?!]|[.?!](?=\S))*?\bout\b(?=[.,:;)]|\s*$)"),
     "a sentence that begins with Of": re.compile(r"(?:^|(?<=[.!?:;|>*])|(?<=[.!?:;|>*-] ))Of\s"),
@@ -120,3 +123,10 @@ def test_a_page_says_who_does_what(page: Path) -> None:
     texts = paragraphs(page.read_text(encoding="utf-8"))
 
     assert [f"line {line}: {turn}" for line, text in texts for turn in turns_in(text)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_says_nothing_twice(page: Path) -> None:
+    texts = [text for _, text in paragraphs(page.read_text(encoding="utf-8")) if len(text) >= LONG]
+
+    assert [text for text, times in Counter(texts).items() if times > 1 and not text.startswith("|")] == []

@@ -33,18 +33,18 @@ SELECT md5('d' || n)::uuid, 'practice-' || n %% 10, 't' || n / 20, 'c' || n, '',
 FROM generate_series(%(from)s::int, %(to)s::int - 1) AS n;
 INSERT INTO detector.rating (practice_id, rating_id, dyad_id, client_id, session_id, session_at, instrument,
     status, marks, accepted_at, content_hash, current, cluster_id, partition, "offset")
-SELECT practice_id, md5(client_id || '-' || s)::uuid::text, dyad_id, client_id, client_id || '-s' || s,
-    %(at)s,
+SELECT 'practice-' || n %% 10, md5('c' || n || '-' || s)::uuid::text, md5('d' || n)::uuid, 'c' || n,
+    'c' || n || '-s' || s, %(at)s,
     'wai-sr', 'rated', '[3.0,2.5,3.0,4.0,3.0,3.0,2.0,3.0,3.0,4.0,4.0,3.0]', %(at)s,
-    md5(client_id || '-' || s) || md5(s || '-' || client_id), true, '4L6g3nShT-eMCtK--X86sw', partition, s
-FROM detector.dyad, generate_series(1, %(sessions)s) AS s
-WHERE substr(client_id, 2)::int >= %(from)s AND substr(client_id, 2)::int < %(to)s;
+    md5('c' || n || '-' || s) || md5(s || '-c' || n), true, '4L6g3nShT-eMCtK--X86sw', n %% 24, s
+FROM generate_series(%(from)s::int, %(to)s::int - 1) AS n, generate_series(1, %(sessions)s) AS s;
 INSERT INTO detector.assessment (dyad_id, session_id, instrument, practice_id, rating_id, session_at,
     revision, model_version, risk, threshold, level, may_flag, flagged, step, numbers)
-SELECT dyad_id, session_id, instrument, practice_id, rating_id, session_at, 1, 'm', 0.123456, 0.25, 0.6, true,
+SELECT md5('d' || n)::uuid, 'c' || n || '-s' || s, 'wai-sr', 'practice-' || n %% 10, rating_id, %(at)s,
+    1, 'm', 0.123456, 0.25, 0.6, true,
     false, '', overlay(%(numbers)s::bytea PLACING rating_id::bytea FROM %(place)s)
-FROM detector.rating JOIN detector.dyad USING (dyad_id, practice_id, client_id)
-WHERE substr(client_id, 2)::int >= %(from)s AND substr(client_id, 2)::int < %(to)s
+FROM generate_series(%(from)s::int, %(to)s::int - 1) AS n, generate_series(1, %(sessions)s) AS s,
+    LATERAL (SELECT md5('c' || n || '-' || s)::uuid::text AS rating_id) AS of
 """
 _AT_ONCE = 20_000
 
