@@ -114,9 +114,10 @@ def fill(table: str, key: str, values: str) -> None:
     def work(conn: Connection) -> None:
         last: object = None
         while True:
+            # One condition, without OR: every slice begins in the index where the one before ended.
+            after = "" if last is None else f"WHERE {key} > %(last)s"
             rows = conn.execute(
-                f"SELECT {key} FROM {table} WHERE %(last)s::uuid IS NULL OR {key} > %(last)s"
-                f" ORDER BY {key} LIMIT {_ROWS_AT_ONCE}".encode(),
+                f"SELECT {key} FROM {table} {after} ORDER BY {key} LIMIT {_ROWS_AT_ONCE}".encode(),
                 {"last": last},
             ).fetchall()
             if not rows:

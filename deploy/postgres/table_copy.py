@@ -1,7 +1,7 @@
 """Gives a large table another layout while its rows are read and written: a copy takes its place.
 
 1. A trigger writes every change of the table into the copy, too.
-2. Rows are copied in slices of the table's key, each in a short transaction of its own.
+2. Rows are copied some pages at a time, each time in a short transaction of its own.
 3. The copy's indexes are created while it is written.
 4. One transaction gives all copies of a migration the names of their tables.
 
@@ -21,7 +21,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 from deploy.postgres.large_indexes import create_beside_writers
 from deploy.postgres.plain_name import plain_name
 
-ROWS_AT_ONCE = 500
+PAGES_AT_ONCE = 32
 _SLICE_WAITS = "100ms"
 _SWITCH_WAITS = "300ms"
 _PAUSE_S = 0.05
@@ -39,7 +39,7 @@ class TableCopy:
     layout: str
     """Columns and primary key, as they stand in CREATE TABLE, and what follows."""
     key: tuple[str, ...]
-    """The columns of its present primary key, in whose order it is copied."""
+    """The columns of its present primary key."""
     new_key: tuple[str, ...]
     values: Mapping[str, str]
     """For each column of the copy its value, in SQL over a row `o` of the table."""
@@ -136,36 +136,42 @@ def _key_values(one: TableCopy) -> dict[str, str]:
 
 
 def _copy_rows(conn: Connection, one: TableCopy) -> None:
-    key = ", ".join(one.key)
-    last: tuple[Any, ...] | None = None
+    """Copy the pages that the table has now; what is written from now on, the trigger copies.
+
+    A slice is some pages and not a range of the key: for such a range, PostgreSQL may read the whole table.
+    """
     while True:
-        after = "" if last is None else f"WHERE ({key}) > ({', '.join(['%s'] * len(one.key))})"
-        ends = f"SELECT {key} FROM {one.table} {after} ORDER BY {key} LIMIT {ROWS_AT_ONCE}"
-        ends = (
-            f"SELECT {key} FROM ({ends}) AS slice ORDER BY {', '.join(f'{c} DESC' for c in one.key)} LIMIT 1"
-        )
-        found = conn.execute(ends.encode(), last).fetchone()
-        if found is None:
+        file, pages = _file_of(conn, one.table)
+        for first in range(0, pages, PAGES_AT_ONCE):
+
+            def work(first: int = first) -> None:
+                _copy_pages(conn, one, first)
+
+            patiently(conn, work, lock_timeout=_SLICE_WAITS, attempts=None)
+        if _file_of(conn, one.table)[0] == file:
             return
-        first, until = last, found
-
-        def work(first: tuple[Any, ...] | None = first, until: tuple[Any, ...] = until) -> None:
-            _copy_slice(conn, one, first, until)
-
-        patiently(conn, work, lock_timeout=_SLICE_WAITS, attempts=None)
-        last = found
+        # Somebody wrote the table anew meanwhile (VACUUM FULL, CLUSTER): its rows are on other pages now.
 
 
-def _copy_slice(
-    conn: Connection, one: TableCopy, first: tuple[Any, ...] | None, until: tuple[Any, ...]
-) -> None:
-    """Copy the rows after `first` up to `until`; those that a writer has changed are in the copy already."""
-    key = ", ".join(f"o.{column}" for column in one.key)
-    marks = ", ".join(["%s"] * len(one.key))
-    within = f"({key}) <= ({marks})" + ("" if first is None else f" AND ({key}) > ({marks})")
-    bounds = (*until, *(first or ()))
-    values, source, parameters = dict(one.values), f"{one.table} o", bounds
+def _file_of(conn: Connection, table: str) -> tuple[int, int]:
+    """Return the number of the table's file, and how many pages it has."""
+    found = conn.execute(
+        "SELECT pg_relation_filenode(%(table)s::regclass)::bigint,"
+        " pg_relation_size(%(table)s::regclass) / current_setting('block_size')::bigint",
+        {"table": table},
+    ).fetchone()
+    assert found is not None  # noqa: S101 - a SELECT without FROM has one row
+    return int(found[0]), int(found[1])
+
+
+def _copy_pages(conn: Connection, one: TableCopy, first: int) -> None:
+    """Copy the rows of some pages; those that a writer has changed are in the copy already."""
+    within = "o.ctid >= %s::tid AND o.ctid < %s::tid"
+    bounds = f"({first},0)", f"({first + PAGES_AT_ONCE},0)"
+    values, source = dict(one.values), f"{one.table} o"
+    parameters: tuple[object, ...] = bounds
     if one.computed is not None:
+        key = ", ".join(f"o.{column}" for column in one.key)
         wanted = ", ".join(f"o.{column}" for column in one.computed.of)
         rows = conn.execute(
             f"SELECT {key}, {wanted} FROM {one.table} o WHERE {within} FOR KEY SHARE".encode(), bounds

@@ -8,6 +8,7 @@ from schemas.instruments.settings import InstrumentSettings
 from services.detector.app import build, load_tools, unavailable_apps
 from services.detector.settings import DetectorSettings
 from services.runtime.http.server import serve
+from services.runtime.process.allocator import give_memory_back
 from services.runtime.process.clock import SystemClock
 from services.runtime.process.entrypoint import run_service
 from services.runtime.process.errors import Halt
@@ -29,6 +30,7 @@ async def run() -> None:
     Raises:
         Halt: the settings cannot work.
     """
+    give_memory_back()
     settings = DetectorSettings()
     clock = SystemClock()
     try:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 import psycopg
+import pytest
+from psycopg import sql
 
+from deploy.postgres import table_copy
 from services.detector.contracts import unpack_numbers
 from services.detector.storage.stored_numbers import InColumns, published_numbers
 from services.runtime.postgres.migrations import migrate
@@ -95,6 +98,58 @@ def without_times(tables: list[list[tuple[object, ...]]]) -> list[list[tuple[obj
     """Leave out when the writer wrote."""
     ratings, *others = tables
     return [[(*row[:5], *row[6:8], *row[9:]) for row in ratings], *others]
+
+
+def rows_read(url: str, table: str) -> int:
+    with psycopg.connect(url) as conn:
+        query = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_stat_user_tables WHERE relname = %s"
+        found = conn.execute(query, (table,)).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+@pytest.mark.parametrize("table", ["rating", "assessment"])
+def test_a_copy_reads_each_row_once_or_twice_however_many_slices_it_takes(
+    postgres_url: str, table: str
+) -> None:
+    with fresh_database(postgres_url) as url:
+        migrated_before(url)
+        with psycopg.connect(url, autocommit=True) as conn:
+            # As in a table of millions, where a range of the key seems to be most of it.
+            name = sql.Identifier(conn.info.dbname)
+            conn.execute(sql.SQL("ALTER DATABASE {} SET random_page_cost = 100").format(name))
+        read_before = rows_read(url, table)
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE detector.dyad IN ACCESS SHARE MODE")
+            before.interrupt_migration(url)
+        read = rows_read(url, table) - read_before
+    stored = DYADS * before.SESSIONS
+    assert stored <= read <= 4 * stored
+
+
+def test_rows_of_a_table_that_is_written_anew_during_the_copy_are_copied(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_pages = table_copy._copy_pages
+    with fresh_database(postgres_url) as url:
+        migrated_before(url)
+        with psycopg.connect(url, autocommit=True) as conn:
+            # The first pages become free, so that rows of the last ones get there.
+            conn.execute("DELETE FROM detector.rating WHERE ctid < '(40,0)'::tid")
+        old = rows(url, BEFORE)
+
+        def write_anew(conn: table_copy.Connection, one: table_copy.TableCopy, first: int) -> None:
+            if one.table == "detector.rating" and first == 2 * table_copy.PAGES_AT_ONCE and not anew:
+                anew.append(first)
+                with psycopg.connect(url, autocommit=True) as other:
+                    other.execute("VACUUM FULL detector.rating")
+            copy_pages(conn, one, first)
+
+        anew: list[int] = []
+        monkeypatch.setattr(table_copy, "_copy_pages", write_anew)
+        migrate(url, "detector", "0026")
+        assert anew
+        assert rows(url, AFTER) == old
 
 
 def test_a_copy_that_was_interrupted_goes_on(postgres_url: str) -> None:

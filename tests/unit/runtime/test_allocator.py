@@ -1,0 +1,37 @@
+"""The C library gives back what a batch took, although small blocks between the large ones stay in use."""
+
+import subprocess
+import sys
+
+KEPT = """
+import sys, psutil
+from services.runtime.process.allocator import give_memory_back
+
+if sys.argv[1:] == ["give back"] and not give_memory_back():
+    sys.exit("not glibc")
+process = psutil.Process()
+
+def batch():
+    large = [(bytearray(2_000_000), bytes(30_000)) for _ in range(100)]
+    for block, _ in large:
+        block[:] = b"x" * len(block)
+    return [small for _, small in large]
+
+freed = bytearray(b"x") * 20_000_000
+del freed  # from now on, glibc keeps blocks of this size
+before = process.memory_info().rss
+stays = batch()
+print(process.memory_info().rss - before)
+"""
+
+
+def kept_bytes(*arguments: str) -> int:
+    command = [sys.executable, "-c", KEPT, *arguments]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_process_keeps_little_of_what_a_batch_took() -> None:
+    by_itself, given_back = kept_bytes(), kept_bytes("give back")
+
+    assert by_itself > 100_000_000, "glibc gives it back by itself: the call is not needed any more"
+    assert given_back < by_itself / 10
