@@ -18,6 +18,8 @@ from services.runtime.process.settings import KafkaSettings
 
 SESSIONS = 12
 PRACTICES = 10
+MINUTES = 5 * 24 * 60
+"""Sessions of a week are on as many minutes: not all clients come at the same time."""
 AT_ONCE = 120_000
 """Ratings that are held in memory, whole dyads of them; those of others come after all of these."""
 SECRET = b"a secret for benchmarks, 32 byte"
@@ -49,7 +51,7 @@ def ratings_of(
                 client_id=f"c{number}",
                 therapist_id=f"t{number // 20}",
                 session_id=f"c{number}-s{session}",
-                session_at=LAST - timedelta(weeks=SESSIONS - session),
+                session_at=LAST - timedelta(weeks=SESSIONS - session, minutes=37 * number % MINUTES),
                 instrument="wai-sr",
                 items=tuple(mark(rng, usual[number]) for _ in range(12)),
             )

@@ -10,7 +10,8 @@ import psycopg
 from pydantic import SecretStr
 
 from bench.report import report
-from services.detector.results import balance, episodes, ratings
+from services.detector.results import balance, episodes, observations, ratings
+from services.notifier.inbox.caseload import find_caseload
 from services.notifier.inbox.items import list_items
 from services.runtime.http import paging
 from services.runtime.outbox import pages
@@ -62,12 +63,26 @@ def _inbox(practice: str, therapist: str) -> Read:
     return read
 
 
+def _observations(practice: str, after: tuple[object, object], client: str | None = None) -> Read:
+    at, dyad = after
+    values = {"practice": practice, "client": client, "at": at, "dyad": dyad, "limit": 100}
+    return _rows(observations._OF_PRACTICE if client is None else observations._OF_CLIENT, values)  # noqa: SLF001 - the query itself is measured
+
+
+def _caseload(practice: str, therapist: str) -> Read:
+    async def read(conn: Connection) -> object:
+        return await find_caseload(conn, practice, therapist, numbered=False)
+
+    return read
+
+
 def show_reads(url: str, stored: int) -> None:
     """Print medians and 99th percentiles of reads by practices and therapists, all chosen at random."""
     rng = random.Random(1)
     with psycopg.connect(url) as conn:
         sample = conn.execute(
-            "SELECT practice_id, rating_id FROM detector.rating WHERE random() < %s LIMIT %s",
+            "SELECT practice_id, rating_id, client_id, session_at, dyad_id FROM detector.rating"
+            " WHERE random() < %s LIMIT %s",
             ((READS + 3 * WARM_UP) / stored, READS + WARM_UP),
         ).fetchall()
         who = conn.execute(
@@ -75,9 +90,9 @@ def show_reads(url: str, stored: int) -> None:
             (READS + WARM_UP,),
         ).fetchall()
     rng.shuffle(sample)
-    practices = sorted({str(practice) for practice, _ in sample})
+    practices = sorted({str(practice) for practice, *_ in sample})
     shapes: dict[tuple[str, str], list[tuple[str, Read]]] = {
-        ("detector", "one rating"): [(str(p), _rows(ratings._RATING, (p, r))) for p, r in sample],  # noqa: SLF001 - the query itself is measured
+        ("detector", "one rating"): [(str(p), _rows(ratings._RATING, (p, r))) for p, r, *_ in sample],  # noqa: SLF001 - the query itself is measured
         ("detector", "a page of 100 episodes"): [
             (practice, _episodes(practice)) for practice in rng.choices(practices, k=READS // 5)
         ],
@@ -85,6 +100,14 @@ def show_reads(url: str, stored: int) -> None:
             (p, _rows(balance._DELIVERIES, {"practice": p}, first=balance._INDEXES_ONLY))  # noqa: SLF001 - the query itself is measured
             for p in rng.choices(practices, k=3 * WARM_UP)
         ],
+        ("detector", "a page of 100 observations, from any session on"): [
+            (str(p), _observations(str(p), (at, dyad))) for p, _, _, at, dyad in sample[: READS // 5]
+        ],
+        ("detector", "the observations of one client"): [
+            (str(p), _observations(str(p), observations._START, str(client)))  # noqa: SLF001 - the query itself is measured
+            for p, _, client, *_ in sample
+        ],
+        ("notifier", "a page of 50 clients"): [(str(p), _caseload(str(p), str(t))) for p, t in who],
         ("notifier", "an inbox"): [(str(p), _inbox(str(p), str(t))) for p, t in who],
     }
     for (schema, name), reads in shapes.items():
