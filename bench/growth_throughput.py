@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 
 from bench.detector import DetectorRun, measure_in
-from bench.fill_topic import LAST, PRACTICES, SESSIONS, ratings_of, send_all
+from bench.fill_topic import LAST, MINUTES, PRACTICES, SESSIONS, ratings_of, send_all
 from bench.report import report
 from services.runtime.kafka.record import Outgoing
 from tests.support.backend import Backend, real_backend, real_node
@@ -76,7 +76,10 @@ def assessed(url: str) -> int:
     with psycopg.connect(url) as conn:
         row = conn.execute(
             "SELECT count(*) FROM detector.assessment WHERE practice_id = ANY(%s) AND session_at >= %s",
-            ([f"practice-{number}" for number in range(PRACTICES)], LAST - timedelta(weeks=SESSIONS)),
+            (
+                [f"practice-{number}" for number in range(PRACTICES)],
+                LAST - timedelta(weeks=SESSIONS, minutes=MINUTES),
+            ),
         ).fetchone()
     assert row is not None
     return int(str(row[0]))
