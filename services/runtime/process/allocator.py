@@ -1,11 +1,11 @@
-"""Lets the C library give memory back that a batch took, so that a long backlog costs no more than a short one."""
+"""Lets the C library give the memory of a batch back to the system when the batch is done."""
 
 import ctypes
 
 # The options' numbers are those of glibc's <malloc.h>.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _BYTES = 1 << 20
-"""Blocks from this size on are given back as soon as they are free; as much may stay free at the heap's end."""
+"""Free blocks from this size on are given back at once; as much may stay free at the heap's end."""
 
 
 def give_memory_back() -> bool:
