@@ -109,7 +109,7 @@ def rows_read(url: str, table: str) -> int:
 
 
 @pytest.mark.parametrize("table", ["rating", "assessment"])
-def test_a_copy_reads_each_row_once_or_twice_however_many_slices_it_takes(
+def test_a_copy_reads_each_row_a_few_times_however_many_slices_it_takes(
     postgres_url: str, table: str
 ) -> None:
     with fresh_database(postgres_url) as url:
