@@ -8,8 +8,8 @@ from services.runtime.http.credentials import CredentialStore
 from services.runtime.http.tenant_auth import Tenant, tenant_router
 from services.runtime.postgres.tenant_guard import act_for
 
-# What is rare has an index of its own, and all is counted in the index by practice and rating: no count reads
-# the table itself, and what is not rare costs no further index.
+# What is rare has an index of its own, and all ratings are counted in one of the practice alone, which is
+# small and goes by the order of the table (`rating_of_practice`): no count reads the table itself.
 _DELIVERIES = """
 WITH counted AS (
     SELECT (SELECT count(*) FROM detector.rating WHERE practice_id = %(practice)s) AS ratings,
