@@ -1,5 +1,7 @@
 """What was published is compared with the log: what either lost is taken up or published again."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -8,7 +10,7 @@ import pytest
 from services.runtime.consumer import batch_consumer
 from services.runtime.consumer.published_check import FoundRecords, PublishedTopics
 from services.runtime.process.cli_plugin import StoredEvent
-from tests.support.runtime.running_sample import until
+from tests.support.runtime.running_sample import Running, until
 from tests.support.runtime.sample_service import Sample
 
 
@@ -72,15 +74,23 @@ async def test_what_a_log_lost_before_its_readers_came_so_far_is_published_again
 PUBLISHED = "SELECT next_offset FROM sample.published WHERE partition = 0"
 
 
-async def test_a_process_without_further_records_stores_how_far_it_has_published(
-    sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@asynccontextmanager
+async def ten_published(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
+    """A process that has published ten records, and whose relay runs only when a test runs it."""
     monkeypatch.setattr(batch_consumer, "_RELAY_EVERY_S", 3600.0)
     process = sample.consumer()
     await sample.send(range(10))
     async with process():
         publisher = process.consumer._context.publisher
         await until(lambda: publisher.ends.get((sample.out, 0)) == 10, "the records are published")
+        yield process
+
+
+async def test_a_process_without_further_records_stores_how_far_it_has_published(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ten_published(sample, monkeypatch) as process:
+        publisher = process.consumer._context.publisher
         await process.consumer._relay.run_once(include_abandoned=False)
         assert sample.query("SELECT count(*) FROM sample.outbox") == [(0,)]
         assert sample.query(PUBLISHED) == [(10,)]
@@ -95,12 +105,7 @@ async def test_a_process_without_further_records_stores_how_far_it_has_published
 async def test_how_far_a_process_published_is_not_stored_in_a_database_that_was_restored(
     sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_consumer, "_RELAY_EVERY_S", 3600.0)
-    process = sample.consumer()
-    await sample.send(range(10))
-    async with process():
-        publisher = process.consumer._context.publisher
-        await until(lambda: publisher.ends.get((sample.out, 0)) == 10, "the records are published")
+    async with ten_published(sample, monkeypatch) as process:
         await until(lambda: process.value("rapport_last_batch_timestamp_seconds") > 0, "the batch's end")
         with psycopg.connect(sample.database_url) as conn:
             conn.execute("DELETE FROM sample.published")
